@@ -1,0 +1,315 @@
+//! How a request ends: exactly one [`Verdict`], and for a refusal the precise [`Rejection`].
+//!
+//! The table from rejection to verdict is here and nowhere else.
+
+use std::fmt;
+
+/// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Verdict {
+    /// A valid token that meets every demand.
+    Allowed,
+    /// Let through without a token, as the policy says.
+    Anonymous,
+    /// No credentials.
+    NoToken,
+    /// Credentials that do not parse, or more than one.
+    InvalidRequest,
+    /// A token that is no good.
+    InvalidToken,
+    /// A sender-constrained token without its proof.
+    InvalidBinding,
+    /// The user must authenticate better ([RFC 9470]).
+    ///
+    /// [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
+    InsufficientAuthentication,
+    /// A scope is missing.
+    InsufficientScope,
+    /// The client or a claim is not what the policy demands, or nobody may pass.
+    Forbidden,
+    /// The authorization server gave no answer.
+    Unavailable,
+    /// The authorization server's answer cannot be used.
+    BadAnswer,
+}
+
+impl Verdict {
+    /// Every verdict, in the table's order.
+    pub const ALL: [Self; 11] = [
+        Self::Allowed,
+        Self::Anonymous,
+        Self::NoToken,
+        Self::InvalidRequest,
+        Self::InvalidToken,
+        Self::InvalidBinding,
+        Self::InsufficientAuthentication,
+        Self::InsufficientScope,
+        Self::Forbidden,
+        Self::Unavailable,
+        Self::BadAnswer,
+    ];
+
+    /// Its name in configuration, metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Anonymous => "anonymous",
+            Self::NoToken => "no_token",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::InvalidBinding => "invalid_binding",
+            Self::InsufficientAuthentication => "insufficient_authentication",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::Forbidden => "forbidden",
+            Self::Unavailable => "unavailable",
+            Self::BadAnswer => "bad_answer",
+        }
+    }
+
+    /// The verdict of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.name() == name)
+    }
+
+    /// Whether the request goes on to the upstream.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Allowed | Self::Anonymous)
+    }
+}
+
+/// The engine's last word on a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Decision {
+    /// It goes on; the verdict is `Allowed` or `Anonymous`.
+    Allow(Verdict, Grant),
+    /// It is turned away.
+    Deny(Rejection),
+}
+
+/// What changes in the request head before it goes on. Removals come before additions.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Grant {
+    /// Fields to remove, all lines of them; every one is in the head.
+    pub remove: Vec<String>,
+    /// Fields to add.
+    pub set: Vec<(String, Vec<u8>)>,
+    /// The new `:path`.
+    pub path: Option<Vec<u8>>,
+    /// The new form body.
+    pub body: Option<Vec<u8>>,
+    /// Whether responses must become `Cache-Control: private`, because the token was in the query
+    /// ([RFC 6750 §2.3]).
+    ///
+    /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
+    pub private_response: bool,
+}
+
+/// Why a request is turned away, precisely. For the log, the metric and `explain`; the client learns
+/// the verdict's code and no more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Rejection {
+    /// No credentials, or only of schemes that we do not speak.
+    NoToken,
+    /// The path could be read in two ways, or holds a fragment.
+    AmbiguousPath,
+    /// The credentials do not follow their grammar.
+    Malformed,
+    /// Credentials in more than one place, or more than once in one.
+    Several,
+    /// A token over plain HTTP.
+    TlsRequired,
+    /// The form body is longer than the bound.
+    FormTooLarge,
+    /// The form body did not arrive.
+    FormMissing,
+    /// The token is longer than the bound.
+    TokenTooLong,
+    /// No provider is responsible for the token.
+    NoProvider,
+    /// The authorization server says `active: false`, or does not know such tokens.
+    Inactive,
+    /// `exp` is past.
+    Expired,
+    /// `nbf` is to come.
+    NotYetValid,
+    /// `iss` is another one, or missing where it must be there.
+    WrongIssuer,
+    /// `aud` holds none of ours.
+    WrongAudience,
+    /// Something else than an access token (a refresh token, an unknown `token_type`).
+    NotAnAccessToken,
+    /// Bound to a key or a certificate, and presented without proof.
+    Unproven,
+    /// `acr` or `auth_time` fall short.
+    WeakAuthentication {
+        /// The contexts that would do, by preference; empty: not at issue.
+        acr_values: String,
+        /// The longest age in seconds, if that is at issue.
+        max_age: Option<u64>,
+    },
+    /// A scope is missing.
+    ScopeMissing {
+        /// All scopes that the request needs.
+        needed: String,
+    },
+    /// The client is not on the list.
+    ClientNotListed,
+    /// A claim is absent or different.
+    ClaimMismatch {
+        /// Its name in the policy.
+        claim: String,
+    },
+    /// The rule lets nobody pass.
+    Denied,
+    /// No answer.
+    NoAnswer {
+        /// What was seen of it.
+        cause: NoAnswer,
+        /// `Retry-After` as the authorization server gave it, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// An answer that cannot be used.
+    BadAnswer {
+        /// What is wrong with it.
+        cause: BadAnswer,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoAnswer {
+    /// Timeout, reset, refused connection, truncated reply.
+    Failed,
+    /// The host would not make the call (an unknown cluster, say).
+    NotDispatched,
+    /// A 5xx, which may be the host's own word for one of the above.
+    Status(u16),
+    /// 429.
+    Throttled,
+}
+
+/// What is wrong with an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadAnswer {
+    /// 401 or 403: our own credentials were refused.
+    CredentialsRefused(u16),
+    /// A redirect.
+    Redirect(u16),
+    /// Another status than 200.
+    Status(u16),
+    /// Not `application/json`.
+    MediaType,
+    /// A content coding.
+    Coded,
+    /// Longer than the bound.
+    TooLong,
+    /// Not one strict JSON document.
+    NotJson,
+    /// No JSON object.
+    NotAnObject,
+    /// `active` is missing or no boolean.
+    Active,
+    /// `exp` or `nbf` is no number.
+    Timestamp,
+}
+
+impl Rejection {
+    /// The table.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::NoToken => Verdict::NoToken,
+            Self::AmbiguousPath
+            | Self::Malformed
+            | Self::Several
+            | Self::TlsRequired
+            | Self::FormTooLarge
+            | Self::FormMissing => Verdict::InvalidRequest,
+            Self::TokenTooLong
+            | Self::NoProvider
+            | Self::Inactive
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::WrongIssuer
+            | Self::WrongAudience
+            | Self::NotAnAccessToken => Verdict::InvalidToken,
+            Self::Unproven => Verdict::InvalidBinding,
+            Self::WeakAuthentication { .. } => Verdict::InsufficientAuthentication,
+            Self::ScopeMissing { .. } => Verdict::InsufficientScope,
+            Self::ClientNotListed | Self::ClaimMismatch { .. } | Self::Denied => Verdict::Forbidden,
+            Self::NoAnswer { .. } => Verdict::Unavailable,
+            Self::BadAnswer { .. } => Verdict::BadAnswer,
+        }
+    }
+
+    /// How loudly it is logged: the client's faults quietly, the authorization server's and ours aloud.
+    pub fn log_level(&self) -> log::Level {
+        match self {
+            Self::BadAnswer { cause: BadAnswer::CredentialsRefused(_) } => log::Level::Error,
+            Self::NoAnswer { .. } | Self::BadAnswer { .. } | Self::FormMissing => log::Level::Warn,
+            _ => log::Level::Debug,
+        }
+    }
+}
+
+/// The reason in words for the log: one line, nothing that a peer chose but numbers.
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoToken => f.write_str("no credentials"),
+            Self::AmbiguousPath => f.write_str("the path could be read in two ways"),
+            Self::Malformed => f.write_str("the credentials do not follow RFC 6750"),
+            Self::Several => f.write_str("more than one token"),
+            Self::TlsRequired => f.write_str("a token over plain HTTP"),
+            Self::FormTooLarge => f.write_str("the form body is longer than token.max_form_bytes"),
+            Self::FormMissing => {
+                f.write_str("the form body did not arrive; does the plugin set allow_on_headers_stop_iteration?")
+            }
+            Self::TokenTooLong => f.write_str("the token is longer than token.max_length"),
+            Self::NoProvider => f.write_str("no provider is responsible for the token"),
+            Self::Inactive => f.write_str("the authorization server says that the token is not active"),
+            Self::Expired => f.write_str("the token has expired"),
+            Self::NotYetValid => f.write_str("the token is not valid yet"),
+            Self::WrongIssuer => f.write_str("the token is of another issuer"),
+            Self::WrongAudience => f.write_str("the token is for another audience"),
+            Self::NotAnAccessToken => f.write_str("not an access token"),
+            Self::Unproven => f.write_str("a sender-constrained token without its proof"),
+            Self::WeakAuthentication { .. } => f.write_str("the user's authentication is too weak or too old"),
+            Self::ScopeMissing { needed } => write!(f, "a scope is missing; needed: {needed}"),
+            Self::ClientNotListed => f.write_str("the client is not on the list"),
+            Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
+            Self::Denied => f.write_str("the rule lets nobody pass"),
+            Self::NoAnswer { cause, .. } => write!(f, "the authorization server gave no answer: {cause}"),
+            Self::BadAnswer { cause } => {
+                write!(f, "the authorization server's answer cannot be used: {cause}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed => f.write_str("timeout, reset or truncated reply"),
+            Self::NotDispatched => f.write_str("the host refused the call; is the cluster configured?"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Throttled => f.write_str("status 429"),
+        }
+    }
+}
+
+impl fmt::Display for BadAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CredentialsRefused(status) => write!(f, "status {status}: it refused our own credentials"),
+            Self::Redirect(status) => write!(f, "status {status}: a redirect"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::MediaType => f.write_str("not application/json"),
+            Self::Coded => f.write_str("it has a content coding"),
+            Self::TooLong => f.write_str("longer than max_response_bytes"),
+            Self::NotJson => f.write_str("not one strict JSON document"),
+            Self::NotAnObject => f.write_str("not a JSON object"),
+            Self::Active => f.write_str("`active` is missing or no boolean"),
+            Self::Timestamp => f.write_str("`exp` or `nbf` is no number"),
+        }
+    }
+}

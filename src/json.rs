@@ -1,0 +1,155 @@
+//! JSON as peers may send it and no other way ([RFC 8259], with the strictness of [RFC 7493]).
+//!
+//! One complete document of UTF-8, no byte order mark, nothing behind it, no duplicate member names
+//! at any depth, and at most [`MAX_DEPTH`] levels.
+//!
+//! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
+//! [RFC 7493]: https://www.rfc-editor.org/rfc/rfc7493#section-2.3
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+pub use serde_json::{Map, Number, Value};
+
+/// How many arrays and objects may be inside one another.
+pub const MAX_DEPTH: usize = 32;
+
+/// Why a document was refused; says where, never what it holds.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct JsonError(String);
+
+/// Reads one document.
+pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonError("not UTF-8".to_owned()))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|e| describe(&e))?;
+    deserializer.end().map_err(|e| describe(&e))?;
+    Ok(value)
+}
+
+/// serde's own messages quote the offending value in some cases; position and category do not.
+fn describe(error: &serde_json::Error) -> JsonError {
+    let text = error.to_string();
+    let what = if text.starts_with(DUPLICATE) {
+        // The member's name is ours to show in a configuration, but not in a reply: leave it out here.
+        DUPLICATE
+    } else if text.starts_with(TOO_DEEP) || text.starts_with("recursion limit") {
+        TOO_DEEP
+    } else if error.is_eof() {
+        "ends too early"
+    } else {
+        "not valid JSON"
+    };
+    JsonError(format!("{what} at line {} column {}", error.line(), error.column()))
+}
+
+const DUPLICATE: &str = "duplicate member name";
+const TOO_DEEP: &str = "nested too deeply";
+
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: usize,
+}
+
+impl Strict {
+    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(E::custom(TOO_DEEP));
+        }
+        Ok(Self { depth: self.depth.saturating_add(1) })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
+        Ok(Value::Bool(v))
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_string<E>(self, v: String) -> Result<Value, E> {
+        Ok(Value::String(v))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map.next_value_seed(inner)?;
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom(DUPLICATE));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_DEPTH, parse};
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn what_is_not_one_strict_document_is_refused() {
+        // INT-41, ATK-85
+        #[rustfmt::skip]
+        let cases: &[(&str, &[u8], &str)] = &[
+            ("trailing text",       br#"{"active":true}x"#,                  "not valid JSON at line 1 column 16"),
+            ("two documents",       br#"{"a":1}{"a":1}"#,                    "not valid JSON at line 1 column 8"),
+            ("duplicate",           br#"{"a":1,"a":2}"#,                     "duplicate member name at line 1 column 12"),
+            ("duplicate by escape", br#"{"active":false,"\u0061ctive":true}"#, "duplicate member name at line 1 column 34"),
+            ("nested duplicate",    br#"{"x":[{"a":1,"a":2}]}"#,             "duplicate member name at line 1 column 18"),
+            ("byte order mark",     b"\xef\xbb\xbf{}",                       "not valid JSON at line 1 column 1"),
+            ("not UTF-8",           b"{\"a\":\"\xff\"}",                     "not UTF-8"),
+            ("empty",               b"",                                     "ends too early at line 1 column 0"),
+            ("a comment",           b"{} // x",                              "not valid JSON at line 1 column 4"),
+            ("NaN",                 br#"{"a":NaN}"#,                         "not valid JSON at line 1 column 6"),
+            ("single quotes",       b"{'a':1}",                              "not valid JSON at line 1 column 2"),
+        ];
+        for (name, bytes, want) in cases {
+            assert_eq!(parse(bytes).map_err(|e| e.to_string()), Err((*want).to_owned()), "{name}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        // INT-40, ATK-84
+        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(parse(nested(MAX_DEPTH).as_bytes()).is_ok());
+        assert!(parse(nested(MAX_DEPTH + 1).as_bytes()).is_err());
+        assert!(parse(nested(10_000).as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,34 @@
+//! Tollgate: an access-token policy filter for Envoy and Istio.
+//!
+//! A sans-I/O engine: a request head goes in, a [`enforcer::Step`] comes out. Nothing in here but
+//! [`filter`] performs I/O or reads a clock, and `filter` exists on `wasm32-wasip1` only.
+//!
+//! ```text
+//!  what was sent      whom we ask         what is demanded     what we answer
+//!  request/      ──▶  provider/      ──▶  policy/         ──▶  response/
+//!  head, path,        choice, call,       rule, scope,         challenge, body
+//!  token              reply               claims, clients
+//!  ╰──────────────────── enforcer.rs drives them, decision.rs names the verdict ─────────────╯
+//! ```
+//!
+//! | room | what it holds |
+//! | --- | --- |
+//! | [`enforcer`] | the engine: [`enforcer::Enforcer`], [`enforcer::Step`], [`enforcer::Pending`] |
+//! | [`decision`] | the verdicts, and every reason for which a request is turned away |
+//! | [`request`] | the request head, its path, the places a token may be in (RFC 6750 §2) |
+//! | [`provider`] | which authorization server is asked, how, and what its reply says (RFC 7662) |
+//! | [`policy`] | the configuration: as written, as checked, as compiled |
+//! | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
+//! | [`json`], [`secret`], [`time`] | strict JSON, values that must not be shown, the only notion of time |
+
+pub mod decision;
+pub mod enforcer;
+#[cfg(target_os = "wasi")]
+mod filter;
+pub mod json;
+pub mod policy;
+pub mod provider;
+pub mod request;
+pub mod response;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,129 @@
+//! What is demanded: the compiled configuration, which cannot express nonsense.
+//!
+//! [`Policy::parse`] is the only way to get one. It reports every fault at once, and no fault shows
+//! a value.
+
+pub mod claims;
+pub mod clients;
+pub mod error;
+pub mod keys;
+pub mod parse;
+pub mod protobuf;
+pub mod requirement;
+pub mod rule;
+pub mod schema;
+pub mod scope;
+
+use std::time::Duration;
+
+use crate::policy::requirement::Requirement;
+use crate::policy::rule::Rule;
+use crate::provider::Provider;
+use crate::response::Responses;
+
+/// A provider's place in [`Policy::providers`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ProviderId(pub usize);
+
+/// A whole configuration, checked and compiled.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The authorization servers, at least one, sorted by name.
+    pub providers: Vec<Provider>,
+    /// Whom to ask in turn when nothing else tells the providers apart; empty: nobody.
+    pub provider_order: Vec<ProviderId>,
+    /// Where a token may be.
+    pub token: TokenPlaces,
+    /// What is demanded where no rule matches.
+    pub requires: Requirement,
+    /// First match wins.
+    pub rules: Vec<Rule>,
+    /// What the upstream is told.
+    pub upstream: Upstream,
+    /// What a refused client is told.
+    pub responses: Responses,
+    /// Whether CORS preflights go through without a token.
+    pub cors_preflight: CorsPreflight,
+    /// Whether refusals are carried out.
+    pub mode: Mode,
+}
+
+/// `token`: where a token may be, and what becomes of it ([RFC 6750 §2]).
+///
+/// [RFC 6750 §2]: https://www.rfc-editor.org/rfc/rfc6750#section-2
+#[derive(Clone, Debug)]
+pub struct TokenPlaces {
+    /// Header fields; default: `authorization` with the scheme `Bearer`.
+    pub headers: Vec<TokenHeader>,
+    /// Names of query parameters.
+    pub params: Vec<String>,
+    /// Names of cookies.
+    pub cookies: Vec<String>,
+    /// Whether a form body may carry `access_token` ([RFC 6750 §2.2]).
+    ///
+    /// [RFC 6750 §2.2]: https://www.rfc-editor.org/rfc/rfc6750#section-2.2
+    pub form: bool,
+    /// The longest form body that is looked at, in bytes.
+    pub max_form_bytes: usize,
+    /// The longest token, in bytes.
+    pub max_length: usize,
+    /// Whether the upstream gets to see the token.
+    pub forward: bool,
+    /// Whether a token in `access_token` of the query is refused even where the query is no place
+    /// for tokens, if another place carries one as well.
+    pub strict_multiple: bool,
+    /// Whether requests over plain HTTP are refused ([RFC 6750 §5.3]).
+    ///
+    /// [RFC 6750 §5.3]: https://www.rfc-editor.org/rfc/rfc6750#section-5.3
+    pub require_tls: bool,
+}
+
+/// A header field that may carry a token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenHeader {
+    /// Its name, in lower case.
+    pub name: String,
+    /// The authentication scheme before the token; `None`: the whole value is the token.
+    pub scheme: Option<String>,
+}
+
+/// `upstream`: what the upstream is told. Every field named here is removed from the request first.
+#[derive(Clone, Debug, Default)]
+pub struct Upstream {
+    /// Claims that become header fields.
+    pub claim_to_headers: Vec<ClaimHeader>,
+    /// Every scalar claim but `scope` and `exp` as this prefix and its name, in lower case.
+    pub claims_prefix: Option<String>,
+    /// The claims as base64url JSON in this header field, in lower case.
+    pub forward_payload_header: Option<String>,
+}
+
+/// One claim in one header field.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClaimHeader {
+    /// The field's name, in lower case.
+    pub header_name: String,
+    /// The claim.
+    pub claim: claims::ClaimPath,
+}
+
+/// What happens to CORS preflights.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CorsPreflight {
+    /// They go through without a token.
+    Pass,
+    /// They need one like everything else.
+    Enforce,
+}
+
+/// Whether refusals are carried out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// They are.
+    Enforce,
+    /// They are counted and logged, and the request goes on.
+    Shadow,
+}
+
+/// The longest `timeout` that may be configured.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,48 @@
+//! What a token must be good for: scopes, audiences, clients, claims, authentication.
+
+use std::time::Duration;
+
+use crate::policy::ProviderId;
+use crate::policy::claims::ClaimRequirement;
+use crate::policy::clients::ClientList;
+use crate::policy::scope::ScopePolicy;
+
+/// `requires`: what a valid token must carry besides. The default demands nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Requirement {
+    /// Only tokens of these providers; empty: of any.
+    pub providers: Vec<ProviderId>,
+    /// Scopes ([RFC 6749 §3.3]).
+    ///
+    /// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+    pub scopes: ScopePolicy,
+    /// At least one of these in `aud`; empty: not looked at.
+    pub audiences: Vec<String>,
+    /// Only these clients; `None`: any.
+    pub clients: Option<ClientList>,
+    /// Claims that must hold, all of them.
+    pub claims: Vec<ClaimRequirement>,
+    /// At least one of these in `acr` ([RFC 9470 §3]); empty: not looked at.
+    ///
+    /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
+    pub acr_values: Vec<String>,
+    /// The longest time since `auth_time` ([RFC 9470 §3]).
+    ///
+    /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
+    pub max_age: Option<Duration>,
+    /// What is done about a token that is bound to a key or a certificate.
+    pub sender_constraint: SenderConstraint,
+}
+
+/// What is done about a sender-constrained token ([RFC 8705 §3], [RFC 9449 §7]).
+///
+/// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+/// [RFC 9449 §7]: https://www.rfc-editor.org/rfc/rfc9449#section-7
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SenderConstraint {
+    /// A bound token must prove its binding. No proof is understood yet, so it is refused.
+    #[default]
+    IfBound,
+    /// The binding is not looked at.
+    Ignore,
+}

@@ -1,0 +1,68 @@
+//! Whom we ask, how, and what they said.
+
+pub mod call;
+pub mod choice;
+pub mod client_auth;
+pub mod reply;
+
+use std::time::Duration;
+
+use crate::provider::client_auth::ClientAuth;
+
+/// One authorization server.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The expected `iss`, compared code point by code point.
+    pub issuer: Option<String>,
+    /// A token must carry at least one of these in `aud`; empty: `aud` is not looked at.
+    pub audiences: Vec<String>,
+    /// Leeway for `exp` and `nbf`.
+    pub clock_skew: Duration,
+    /// Opaque tokens that start with this are this provider's.
+    pub token_prefix: Option<String>,
+    /// The members that may hold the scopes; the first one present is read.
+    pub scope_claim: Vec<String>,
+    /// The members that may hold the client id; the first one present is read.
+    pub client_id_claim: Vec<String>,
+    /// Whether an array of strings counts as a list of scopes.
+    pub scope_array: bool,
+    /// Where and how it is asked.
+    pub introspection: IntrospectionEndpoint,
+}
+
+/// `providers.*.introspection` ([RFC 7662 §2]).
+///
+/// [RFC 7662 §2]: https://www.rfc-editor.org/rfc/rfc7662#section-2
+#[derive(Clone, Debug)]
+pub struct IntrospectionEndpoint {
+    /// `http` or `https`; informative, TLS is the cluster's.
+    pub scheme: String,
+    /// Host and port as the endpoint's URI has them.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// The Envoy clusters that reach it: `cluster`, then `fallback_clusters` in order.
+    pub clusters: Vec<String>,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// How many more calls may follow one that brought no answer.
+    pub retries: u32,
+    /// Our credentials.
+    pub client_auth: ClientAuth,
+    /// Sent as `token_type_hint`; `None`: not sent.
+    pub token_type_hint: Option<String>,
+    /// Further form fields, never one of ours.
+    pub parameters: Vec<(String, String)>,
+    /// Further header fields, names in lower case, never one of ours.
+    pub headers: Vec<(String, String)>,
+    /// The longest reply that is read, in bytes.
+    pub max_response_bytes: usize,
+    /// Whether a reply of another media type than `application/json` is read all the same.
+    pub lenient_content_type: bool,
+    /// Whether `token_type` is left alone.
+    pub ignore_token_type: bool,
+    /// Whether a reply without `iss` is refused when an issuer is configured.
+    pub require_iss: bool,
+}
