@@ -261,9 +261,9 @@ impl fmt::Display for Rejection {
             Self::Several => f.write_str("more than one token"),
             Self::TlsRequired => f.write_str("a token over plain HTTP"),
             Self::FormTooLarge => f.write_str("the form body is longer than token.max_form_bytes"),
-            Self::FormMissing => f.write_str(
-                "the form body did not arrive; does the plugin set allow_on_headers_stop_iteration?",
-            ),
+            Self::FormMissing => {
+                f.write_str("the form body did not arrive; does the plugin set allow_on_headers_stop_iteration?")
+            }
             Self::TokenTooLong => f.write_str("the token is longer than token.max_length"),
             Self::NoProvider => f.write_str("no provider is responsible for the token"),
             Self::Inactive => f.write_str("the authorization server says that the token is not active"),
@@ -273,9 +273,7 @@ impl fmt::Display for Rejection {
             Self::WrongAudience => f.write_str("the token is for another audience"),
             Self::NotAnAccessToken => f.write_str("not an access token"),
             Self::Unproven => f.write_str("a sender-constrained token without its proof"),
-            Self::WeakAuthentication { .. } => {
-                f.write_str("the user's authentication is too weak or too old")
-            }
+            Self::WeakAuthentication { .. } => f.write_str("the user's authentication is too weak or too old"),
             Self::ScopeMissing { needed } => write!(f, "a scope is missing; needed: {needed}"),
             Self::ClientNotListed => f.write_str("the client is not on the list"),
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
