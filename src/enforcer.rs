@@ -217,8 +217,11 @@ impl Enforcer {
             grant.set.extend(stripped.set);
             target = stripped.path;
             grant.body = body.as_deref().and_then(form::strip);
-            if grant.body.is_some() && head.single("content-length").is_some() {
+            if let Some(body) = &grant.body
+                && head.single("content-length").is_some()
+            {
                 grant.remove.push("content-length".to_owned());
+                grant.set.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
             }
         }
         if let Some(normal) = &request.normal {
