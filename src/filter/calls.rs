@@ -200,7 +200,7 @@ impl Worker {
             State::AwaitsRetry => {
                 self.retries.borrow_mut().retain(|retry| !Rc::ptr_eq(&retry.stream, stream))
             }
-            State::AwaitsForm(_) => self.forms.borrow_mut().retain(|(_, form)| !Rc::ptr_eq(form, stream)),
+            State::AwaitsForm(_) => drop(self.forms.borrow_mut().remove(&stream.id)),
             State::New | State::Passed { .. } | State::Answered | State::Gone => {}
         }
     }
