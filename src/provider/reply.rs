@@ -260,7 +260,7 @@ fn is_unsupported_token_type(body: &[u8]) -> bool {
             .is_ok_and(|reply| reply.get("error").and_then(Value::as_str) == Some("unsupported_token_type"))
 }
 
-/// A NumericDate, floored; `null` counts as absent, any other type is an error.
+/// A `NumericDate`, floored; `null` counts as absent, any other type is an error.
 fn timestamp(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),

@@ -229,7 +229,7 @@ fn credentials<'a>(element: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     .then_some(rest)
 }
 
-fn query_params<'a>(head: RequestHead<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+fn query_params(head: RequestHead<'_>) -> impl Iterator<Item = (&[u8], &[u8])> {
     let (_, query) = split_query(head.path());
     pairs(query.unwrap_or_default()).map(split_pair)
 }
@@ -275,7 +275,7 @@ fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-fn cookies<'a>(head: RequestHead<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+fn cookies(head: RequestHead<'_>) -> impl Iterator<Item = (&[u8], &[u8])> {
     let crumbs = head.all("cookie").flat_map(|line| line.split(|byte| *byte == b';'));
     crumbs.map(|crumb| split_pair(crumb.trim_ascii()))
 }
