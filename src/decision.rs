@@ -81,9 +81,19 @@ impl Verdict {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
     /// It goes on; the verdict is `Allowed` or `Anonymous`.
-    Allow(Verdict, Grant),
+    Allow(Verdict),
     /// It is turned away.
     Deny(Rejection),
+}
+
+impl Decision {
+    /// The verdict.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Allow(verdict) => *verdict,
+            Self::Deny(rejection) => rejection.verdict(),
+        }
+    }
 }
 
 /// What changes in the request head before it goes on. Removals come before additions.
@@ -102,6 +112,8 @@ pub struct Grant {
     ///
     /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
     pub private_response: bool,
+    /// How many claims were too long for a header field and are not forwarded.
+    pub dropped: u32,
 }
 
 /// Why a request is turned away, precisely. For the log, the metric and `explain`; the client learns
@@ -261,9 +273,9 @@ impl fmt::Display for Rejection {
             Self::Several => f.write_str("more than one token"),
             Self::TlsRequired => f.write_str("a token over plain HTTP"),
             Self::FormTooLarge => f.write_str("the form body is longer than token.max_form_bytes"),
-            Self::FormMissing => {
-                f.write_str("the form body did not arrive; does the plugin set allow_on_headers_stop_iteration?")
-            }
+            Self::FormMissing => f.write_str(
+                "the form body did not arrive; does the plugin set allow_on_headers_stop_iteration?",
+            ),
             Self::TokenTooLong => f.write_str("the token is longer than token.max_length"),
             Self::NoProvider => f.write_str("no provider is responsible for the token"),
             Self::Inactive => f.write_str("the authorization server says that the token is not active"),
@@ -273,7 +285,9 @@ impl fmt::Display for Rejection {
             Self::WrongAudience => f.write_str("the token is for another audience"),
             Self::NotAnAccessToken => f.write_str("not an access token"),
             Self::Unproven => f.write_str("a sender-constrained token without its proof"),
-            Self::WeakAuthentication { .. } => f.write_str("the user's authentication is too weak or too old"),
+            Self::WeakAuthentication { .. } => {
+                f.write_str("the user's authentication is too weak or too old")
+            }
             Self::ScopeMissing { needed } => write!(f, "a scope is missing; needed: {needed}"),
             Self::ClientNotListed => f.write_str("the client is not on the list"),
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),

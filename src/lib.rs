@@ -19,6 +19,7 @@
 //! | [`provider`] | which authorization server is asked, how, and what its reply says (RFC 7662) |
 //! | [`policy`] | the configuration: as written, as checked, as compiled |
 //! | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
+//! | [`upstream`] | what the upstream is told: identity header fields, and nobody else's |
 //! | [`json`], [`secret`], [`time`] | strict JSON, values that must not be shown, the only notion of time |
 
 pub mod decision;
@@ -32,3 +33,4 @@ pub mod request;
 pub mod response;
 pub mod secret;
 pub mod time;
+pub mod upstream;

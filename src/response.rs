@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod cache_control;
 pub mod challenge;
 
 use std::collections::BTreeMap;

@@ -83,9 +83,9 @@ fn same(a: &Value, b: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{ClaimPath, ClaimRequirement, ClaimTest};
+    use serde_json::json;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
-    use serde_json::json;
 
     #[test]
     fn what_is_demanded_of_a_claim() {

@@ -1,1 +1,90 @@
-//! To come.
+//! The introspection request ([RFC 7662 §2.1]), built from the configuration and the token alone.
+//!
+//! [RFC 7662 §2.1]: https://www.rfc-editor.org/rfc/rfc7662#section-2.1
+
+use std::time::Duration;
+
+use form_urlencoded::Serializer;
+
+use crate::decision::Rejection;
+use crate::policy::ProviderId;
+use crate::provider::client_auth::ClientAuth;
+use crate::provider::{IntrospectionEndpoint, Provider};
+use crate::secret::Secret;
+
+/// One call to make.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IntrospectionCall {
+    /// Who is asked.
+    pub provider: ProviderId,
+    /// The Envoy cluster to send it to.
+    pub cluster: String,
+    /// How long to wait before sending it.
+    pub after: Duration,
+    /// How long its answer may take.
+    pub timeout: Duration,
+    /// The head, pseudo-fields first.
+    pub headers: Vec<(String, Secret)>,
+    /// The form.
+    pub body: Secret,
+    /// How many bytes of the answer's body are wanted: one more than may be used.
+    pub read_up_to: usize,
+    /// How the call before this one for the same request ended.
+    pub previous: Option<Rejection>,
+}
+
+impl IntrospectionCall {
+    /// The call that asks `provider` about `token`, through its first cluster.
+    pub fn new(id: ProviderId, provider: &Provider, token: &Secret) -> Self {
+        let endpoint = &provider.introspection;
+        Self {
+            provider: id,
+            cluster: endpoint.clusters.first().cloned().unwrap_or_default(),
+            after: Duration::ZERO,
+            timeout: endpoint.timeout,
+            headers: head(endpoint),
+            body: form(endpoint, token),
+            read_up_to: endpoint.max_response_bytes.saturating_add(1),
+            previous: None,
+        }
+    }
+}
+
+fn head(endpoint: &IntrospectionEndpoint) -> Vec<(String, Secret)> {
+    let fixed = [
+        (":method", "POST"),
+        (":scheme", &endpoint.scheme),
+        (":authority", &endpoint.authority),
+        (":path", &endpoint.path),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("accept", "application/json"),
+    ];
+    let mut fields: Vec<_> = fixed.map(|(name, value)| (name.to_owned(), Secret::new(value))).into();
+    if let ClientAuth::Basic(value) | ClientAuth::Bearer(value) = &endpoint.client_auth {
+        fields.push(("authorization".to_owned(), value.clone()));
+    }
+    fields.extend(endpoint.headers.iter().map(|(name, value)| (name.clone(), Secret::new(value.as_str()))));
+    fields
+}
+
+fn form(endpoint: &IntrospectionEndpoint, token: &Secret) -> Secret {
+    let mut form = Serializer::new(String::with_capacity(token.expose().len().saturating_add(64)));
+    form.append_pair("token", token.expose());
+    if let Some(hint) = &endpoint.token_type_hint {
+        form.append_pair("token_type_hint", hint);
+    }
+    match &endpoint.client_auth {
+        ClientAuth::Post { client_id, client_secret } => {
+            form.append_pair("client_id", client_id);
+            if !client_secret.expose().is_empty() {
+                form.append_pair("client_secret", client_secret.expose());
+            }
+        }
+        ClientAuth::None { client_id: Some(client_id) } => {
+            form.append_pair("client_id", client_id);
+        }
+        ClientAuth::None { client_id: None } | ClientAuth::Basic(_) | ClientAuth::Bearer(_) => {}
+    }
+    form.extend_pairs(&endpoint.parameters);
+    Secret::new(form.finish())
+}

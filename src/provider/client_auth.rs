@@ -82,7 +82,9 @@ mod tests {
             ("OAU-20 no secret",  "x", "", Form, "Basic eDo="),
         ];
         for (name, id, secret, encoding, want) in cases {
-            let ClientAuth::Basic(got) = ClientAuth::basic(id, &Secret::new(secret), encoding) else { panic!() };
+            let ClientAuth::Basic(got) = ClientAuth::basic(id, &Secret::new(secret), encoding) else {
+                panic!()
+            };
             assert_eq!(got.expose(), want, "{name}");
         }
     }

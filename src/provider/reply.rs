@@ -1,1 +1,277 @@
-//! To come.
+//! What the authorization server said ([RFC 7662 §2.2]): read leniently, decided strictly.
+//!
+//! [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
+
+use std::time::Duration;
+
+use crate::decision::{BadAnswer, NoAnswer, Rejection};
+use crate::json::{self, Map, Value};
+use crate::policy::ProviderId;
+use crate::provider::{IntrospectionEndpoint, Provider};
+use crate::time::UnixTime;
+
+/// How a call ended, in the driver's words.
+#[derive(Clone, Copy, Debug)]
+pub enum CallOutcome<'a> {
+    /// A response arrived, whatever its status.
+    Response {
+        /// Its head, `:status` among it.
+        head: &'a [(Vec<u8>, Vec<u8>)],
+        /// Its body, up to `read_up_to` bytes.
+        body: &'a [u8],
+    },
+    /// Nothing arrived: timeout, reset, no healthy host.
+    Failed,
+    /// The host refused to make the call.
+    NotDispatched,
+}
+
+/// The authorization server's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Introspection {
+    /// `active: false`, or a token that it does not know.
+    Inactive,
+    /// `active: true`; nothing else has been checked.
+    Active(AccessToken),
+}
+
+/// An active token, in the authorization server's words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessToken {
+    /// Who said so.
+    pub provider: ProviderId,
+    /// Every member of the reply.
+    pub claims: Map<String, Value>,
+    /// `exp` in whole seconds.
+    pub exp: Option<i64>,
+    /// `nbf` in whole seconds.
+    pub nbf: Option<i64>,
+}
+
+impl Introspection {
+    /// Reads the answer; an error is a [`Rejection::NoAnswer`] or [`Rejection::BadAnswer`].
+    pub fn read(
+        id: ProviderId,
+        endpoint: &IntrospectionEndpoint,
+        outcome: CallOutcome<'_>,
+    ) -> Result<Self, Rejection> {
+        let (head, body) = match outcome {
+            CallOutcome::Response { head, body } => (ReplyHead(head), body),
+            CallOutcome::Failed => return Err(no_answer(NoAnswer::Failed)),
+            CallOutcome::NotDispatched => return Err(no_answer(NoAnswer::NotDispatched)),
+        };
+        match head.status() {
+            200 => {}
+            400 if is_unsupported_token_type(body) => return Ok(Self::Inactive),
+            status => return Err(refused(status, head)),
+        }
+        let bad = |cause| Err(Rejection::BadAnswer { cause });
+        if head.is_coded() {
+            return bad(BadAnswer::Coded);
+        }
+        if !endpoint.lenient_content_type && !head.is_json() {
+            return bad(BadAnswer::MediaType);
+        }
+        if body.len() > endpoint.max_response_bytes {
+            return bad(BadAnswer::TooLong);
+        }
+        let Ok(reply) = json::parse(body) else { return bad(BadAnswer::NotJson) };
+        let Value::Object(claims) = reply else { return bad(BadAnswer::NotAnObject) };
+        match claims.get("active") {
+            Some(Value::Bool(true)) => {}
+            Some(Value::Bool(false)) => return Ok(Self::Inactive),
+            _ => return bad(BadAnswer::Active),
+        }
+        let (Ok(exp), Ok(nbf)) = (timestamp(&claims, "exp"), timestamp(&claims, "nbf")) else {
+            return bad(BadAnswer::Timestamp);
+        };
+        Ok(Self::Active(AccessToken { provider: id, claims, exp, nbf }))
+    }
+}
+
+impl AccessToken {
+    /// What holds for every token of this provider: issuer, times, kind, audience
+    /// ([RFC 7662 §4] as defence in depth). Scopes, clients and claims are the requirement's.
+    ///
+    /// [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
+    pub fn check(&self, provider: &Provider, now: UnixTime) -> Result<(), Rejection> {
+        self.check_issuer(provider)?;
+        self.check_times(provider.clock_skew, now)?;
+        self.check_kind(provider.introspection.ignore_token_type)?;
+        if provider.audiences.is_empty() || self.has_audience(&provider.audiences) {
+            Ok(())
+        } else {
+            Err(Rejection::WrongAudience)
+        }
+    }
+
+    /// Whether `aud`, a string or an array of strings, holds one of these.
+    pub fn has_audience(&self, wanted: &[String]) -> bool {
+        let ours = |value: &Value| value.as_str().is_some_and(|aud| wanted.iter().any(|want| want == aud));
+        match self.claims.get("aud") {
+            Some(Value::Array(all)) => all.iter().any(ours),
+            Some(one) => ours(one),
+            None => false,
+        }
+    }
+
+    /// The scopes that the token carries, from the first of the provider's members that is there.
+    pub fn scopes(&self, provider: &Provider) -> Vec<&str> {
+        match self.first_of(&provider.scope_claim) {
+            Some(Value::String(list)) => crate::policy::scope::split(list).collect(),
+            Some(Value::Array(items)) if provider.scope_array => {
+                items.iter().filter_map(Value::as_str).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The client, from the first of the provider's members that is there.
+    pub fn client_id(&self, provider: &Provider) -> Option<&str> {
+        self.first_of(&provider.client_id_claim)?.as_str()
+    }
+
+    /// Whether the token is bound to a key or a certificate ([RFC 7800 §3.1], [RFC 9449 §6.2]).
+    /// A `cnf` of whatever type says so; `null` counts as absent.
+    ///
+    /// [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
+    /// [RFC 9449 §6.2]: https://www.rfc-editor.org/rfc/rfc9449#section-6.2
+    pub fn is_bound(&self) -> bool {
+        let dpop = self.text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"));
+        dpop || self.present("cnf").is_some()
+    }
+
+    /// A member that is there and not `null`.
+    pub fn present(&self, name: &str) -> Option<&Value> {
+        self.claims.get(name).filter(|value| !value.is_null())
+    }
+
+    fn first_of(&self, names: &[String]) -> Option<&Value> {
+        names.iter().find_map(|name| self.present(name))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.claims.get(name)?.as_str()
+    }
+
+    fn check_issuer(&self, provider: &Provider) -> Result<(), Rejection> {
+        let Some(expected) = &provider.issuer else { return Ok(()) };
+        match self.present("iss") {
+            Some(Value::String(iss)) if iss == expected => Ok(()),
+            None if !provider.introspection.require_iss => Ok(()),
+            _ => Err(Rejection::WrongIssuer),
+        }
+    }
+
+    fn check_times(&self, skew: Duration, now: UnixTime) -> Result<(), Rejection> {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let skew = i64::try_from(skew.as_secs()).unwrap_or(0);
+        if self.exp.is_some_and(|exp| now >= exp.saturating_add(skew)) {
+            return Err(Rejection::Expired);
+        }
+        if self.nbf.is_some_and(|nbf| now.saturating_add(skew) < nbf) {
+            return Err(Rejection::NotYetValid);
+        }
+        Ok(())
+    }
+
+    /// Refuses what is no access token: refresh and ID tokens by any of the names that servers have
+    /// for them, and token types that nobody here understands ([RFC 6749 §7.1]).
+    ///
+    /// [RFC 6749 §7.1]: https://www.rfc-editor.org/rfc/rfc6749#section-7.1
+    fn check_kind(&self, ignore_token_type: bool) -> Result<(), Rejection> {
+        let is = |name: &str, words: &[&str]| match self.present(name) {
+            None => None,
+            Some(value) => {
+                let text = value.as_str().unwrap_or_default();
+                Some(words.iter().any(|word| text.eq_ignore_ascii_case(word)))
+            }
+        };
+        let refused = is("token_use", &["access_token", "access"]) == Some(false)
+            || is("typ", &["refresh", "offline", "id"]) == Some(true)
+            || is("token_type", &["refresh_token", "id_token"]) == Some(true)
+            || (!ignore_token_type && is("token_type", &["bearer", "access_token", "dpop"]) == Some(false));
+        if refused { Err(Rejection::NotAnAccessToken) } else { Ok(()) }
+    }
+}
+
+/// A reply's head.
+#[derive(Clone, Copy)]
+struct ReplyHead<'a>(&'a [(Vec<u8>, Vec<u8>)]);
+
+impl<'a> ReplyHead<'a> {
+    /// The only line of that name.
+    fn single(self, name: &str) -> Option<&'a [u8]> {
+        let mut values = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
+        let value = values.next()?;
+        values.next().is_none().then_some(value.1.as_slice())
+    }
+
+    /// 0 if there is none that makes sense.
+    fn status(self) -> u16 {
+        self.single(":status").and_then(number).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
+    }
+
+    fn is_json(self) -> bool {
+        let value = self.single("content-type").unwrap_or_default();
+        let media_type = value.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        media_type.eq_ignore_ascii_case(b"application/json")
+    }
+
+    fn is_coded(self) -> bool {
+        let named = |name: &[u8]| name.eq_ignore_ascii_case(b"content-encoding");
+        let mut codings = self.0.iter().filter(|(name, _)| named(name));
+        codings.any(|(_, value)| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+    }
+
+    /// Delay-seconds up to a day; a date or anything else is dropped.
+    fn retry_after(self) -> Option<u32> {
+        self.single("retry-after").and_then(number).filter(|seconds| *seconds <= 86_400)
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn no_answer(cause: NoAnswer) -> Rejection {
+    Rejection::NoAnswer { cause, retry_after: None }
+}
+
+/// What any other status than 200 means. Nothing of it is the client's fault.
+fn refused(status: u16, head: ReplyHead<'_>) -> Rejection {
+    match status {
+        429 => Rejection::NoAnswer { cause: NoAnswer::Throttled, retry_after: head.retry_after() },
+        500.. => Rejection::NoAnswer { cause: NoAnswer::Status(status), retry_after: head.retry_after() },
+        401 | 403 => Rejection::BadAnswer { cause: BadAnswer::CredentialsRefused(status) },
+        300..=399 => Rejection::BadAnswer { cause: BadAnswer::Redirect(status) },
+        _ => Rejection::BadAnswer { cause: BadAnswer::Status(status) },
+    }
+}
+
+/// `unsupported_token_type` ([RFC 7009 §2.2.1]'s code, seen for JWTs): the server does not know such
+/// tokens.
+///
+/// [RFC 7009 §2.2.1]: https://www.rfc-editor.org/rfc/rfc7009#section-2.2.1
+fn is_unsupported_token_type(body: &[u8]) -> bool {
+    body.len() <= 4096
+        && json::parse(body)
+            .is_ok_and(|reply| reply.get("error").and_then(Value::as_str) == Some("unsupported_token_type"))
+}
+
+/// A NumericDate, floored; `null` counts as absent, any other type is an error.
+fn timestamp(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Number(number)) => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a float's cast saturates, which is what is wanted"
+            )]
+            let floored = number.as_f64().map(|n| n.floor() as i64);
+            number.as_i64().or(floored).map(Some).ok_or(())
+        }
+        Some(_) => Err(()),
+    }
+}

@@ -52,7 +52,8 @@ impl<'a> RequestHead<'a> {
         self.single("content-type")
             .and_then(|value| value.get(..16).map(|start| (start, value.get(16))))
             .is_some_and(|(start, next)| {
-                start.eq_ignore_ascii_case(b"application/grpc") && matches!(next, None | Some(b'+' | b';' | b' '))
+                start.eq_ignore_ascii_case(b"application/grpc")
+                    && matches!(next, None | Some(b'+' | b';' | b' '))
             })
     }
 

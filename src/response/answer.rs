@@ -1,1 +1,151 @@
-//! To come.
+//! From a rejection to the answer on the wire.
+
+use crate::decision::{Rejection, Verdict};
+use crate::request::head::RequestHead;
+use crate::response::body::{Wording, anypoint, default_realm};
+use crate::response::challenge::Challenge;
+use crate::response::{Format, Override, Profile, Responses};
+
+/// A whole refusal, ready for the host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer {
+    /// The HTTP status; 200 for gRPC.
+    pub status: u16,
+    /// Header fields, names in lower case; a name may come twice.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; for gRPC it is the `grpc-message`.
+    pub body: String,
+    /// The gRPC status of a trailers-only answer.
+    pub grpc_status: Option<u8>,
+}
+
+impl Responses {
+    /// What the client is told.
+    pub fn answer(&self, rejection: &Rejection, head: RequestHead<'_>) -> Answer {
+        let wording = Wording::of(rejection);
+        let change = self.overrides.get(&rejection.verdict());
+        let (status, body) = match self.profile {
+            Profile::Rfc6750 => {
+                let status = change.and_then(|c| c.status).unwrap_or(wording.status);
+                (status, wording.body(self.format_for(head), status))
+            }
+            Profile::Anypoint => {
+                let (status, body, media_type) = anypoint(rejection);
+                (change.and_then(|c| c.status).unwrap_or(status), Some((body.to_owned(), media_type)))
+            }
+        };
+        let mut headers = vec![("cache-control", "no-store".to_owned())];
+        if let Some(challenge) = self.challenge(rejection, &wording, status) {
+            headers.push(("www-authenticate", challenge));
+        }
+        if rejection.verdict() == Verdict::Unavailable && self.profile == Profile::Rfc6750 {
+            headers.push(("retry-after", self.retry_after_of(rejection).to_string()));
+        }
+        self.allow_scripts(head, &mut headers);
+        if head.is_grpc() {
+            let grpc_status = grpc_status(status);
+            return Answer {
+                status: 200,
+                headers,
+                body: wording.description.to_owned(),
+                grpc_status: Some(grpc_status),
+            };
+        }
+        let body = overridden(change, body).map_or_else(String::new, |(body, media_type)| {
+            headers.push(("content-type", media_type));
+            body
+        });
+        Answer { status, headers, body, grpc_status: None }
+    }
+
+    /// The challenge, where there is one: with every 400, 401 and 403 that a token could have
+    /// avoided ([RFC 6750 §3]); with 401 alone in the `anypoint` profile.
+    ///
+    /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
+    fn challenge(&self, rejection: &Rejection, wording: &Wording, status: u16) -> Option<String> {
+        let realm = self.realm.as_deref().unwrap_or(default_realm(self.profile));
+        let mut challenge = Challenge { realm, ..Challenge::default() };
+        if self.profile == Profile::Anypoint {
+            return (status == 401).then(|| challenge.to_string());
+        }
+        match rejection {
+            Rejection::AmbiguousPath | Rejection::Denied => return None,
+            Rejection::ClientNotListed | Rejection::ClaimMismatch { .. } => {
+                challenge.error = Some("insufficient_scope");
+            }
+            _ => {
+                challenge.error = wording.error;
+                challenge.error_description = wording.error.map(|_| wording.description);
+            }
+        }
+        if matches!(rejection.verdict(), Verdict::Unavailable | Verdict::BadAnswer) {
+            // A 401 must carry a challenge even if an override made it one (RFC 9110 §15.5.2).
+            return (status == 401).then(|| Challenge { realm, ..Challenge::default() }.to_string());
+        }
+        challenge.error_uri = challenge.error.and(self.error_uri.as_deref());
+        match rejection {
+            Rejection::ScopeMissing { needed } => challenge.scope = Some(needed),
+            Rejection::WeakAuthentication { acr_values, max_age } => {
+                challenge.acr_values = Some(acr_values.as_str()).filter(|values| !values.is_empty());
+                challenge.max_age = *max_age;
+            }
+            _ => {}
+        }
+        Some(challenge.to_string())
+    }
+
+    fn retry_after_of(&self, rejection: &Rejection) -> u64 {
+        match rejection {
+            Rejection::NoAnswer { retry_after: Some(seconds), .. } => u64::from(*seconds),
+            _ => self.retry_after.as_secs(),
+        }
+    }
+
+    fn format_for(&self, head: RequestHead<'_>) -> Format {
+        if self.format != Format::Auto {
+            return self.format;
+        }
+        let wanted = b"application/problem+json";
+        let asks = head.all("accept").any(|value| {
+            value.split(|b| *b == b',').any(|range| {
+                let range = range.trim_ascii();
+                range.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+                    && matches!(range.get(wanted.len()), None | Some(b';' | b' '))
+            })
+        });
+        if asks { Format::Problem } else { Format::Json }
+    }
+
+    /// Lets scripts of configured origins read the refusal (the Fetch standard's CORS protocol).
+    fn allow_scripts(&self, head: RequestHead<'_>, headers: &mut Vec<(&'static str, String)>) {
+        if self.cors_origins.is_empty() {
+            return;
+        }
+        headers.push(("vary", "Origin".to_owned()));
+        let origin = head.single("origin").unwrap_or_default();
+        if let Some(allowed) = self.cors_origins.iter().find(|allowed| allowed.as_bytes() == origin) {
+            headers.push(("access-control-allow-origin", allowed.clone()));
+            headers.push(("access-control-expose-headers", "WWW-Authenticate, DPoP-Nonce".to_owned()));
+        }
+    }
+}
+
+/// The gRPC status for an HTTP status. Envoy's own mapping would make 13 of a 400.
+fn grpc_status(status: u16) -> u8 {
+    match status {
+        400 | 401 | 413 => 16,
+        403 => 7,
+        _ => 14,
+    }
+}
+
+/// The body as `responses.overrides` has it. A status that admits no body leaves none.
+fn overridden(change: Option<&Override>, body: Option<(String, &'static str)>) -> Option<(String, String)> {
+    match change {
+        Some(Override { body: Some(text), content_type, .. }) => {
+            let media_type = content_type.clone().unwrap_or_else(|| "text/plain; charset=utf-8".to_owned());
+            Some((text.clone(), media_type))
+        }
+        _ => body.map(|(text, media_type)| (text, media_type.to_owned())),
+    }
+}

@@ -1,1 +1,136 @@
-//! To come.
+//! What a verdict looks like in each profile: status, code, sentence, body.
+
+use crate::decision::{Rejection, Verdict};
+use crate::response::{Format, Profile};
+
+/// A refusal in words, before it is put into a form.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wording {
+    /// The HTTP status.
+    pub status: u16,
+    /// The code in the body; `None` where no error information may be given ([RFC 6750 §3.1]).
+    ///
+    /// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+    pub error: Option<&'static str>,
+    /// One sentence, the same for every cause that a client must not tell apart.
+    pub description: &'static str,
+}
+
+impl Wording {
+    /// The table of `rfc6750`.
+    pub fn of(rejection: &Rejection) -> Self {
+        let (status, error, description) = match rejection.verdict() {
+            Verdict::Allowed | Verdict::Anonymous => (200, None, ""),
+            Verdict::NoToken => (401, None, "An access token is required."),
+            Verdict::InvalidRequest => match rejection {
+                Rejection::AmbiguousPath => (400, None, "The request path is not acceptable."),
+                Rejection::Several => {
+                    (400, Some("invalid_request"), "The access token was sent more than once.")
+                }
+                Rejection::TlsRequired => {
+                    (400, Some("invalid_request"), "Access tokens are accepted over TLS only.")
+                }
+                Rejection::FormMissing => (400, Some("invalid_request"), "The form body did not arrive."),
+                Rejection::FormTooLarge => (413, Some("invalid_request"), "The form body is too large."),
+                _ => (400, Some("invalid_request"), "The credentials are malformed."),
+            },
+            Verdict::InvalidToken => (401, Some("invalid_token"), "The access token is not valid."),
+            Verdict::InvalidBinding => (
+                401,
+                Some("invalid_token"),
+                "The access token is bound to its sender, and no proof was presented.",
+            ),
+            Verdict::InsufficientAuthentication => (
+                401,
+                Some("insufficient_user_authentication"),
+                "A stronger or more recent authentication is required.",
+            ),
+            Verdict::InsufficientScope => (403, Some("insufficient_scope"), "A required scope is missing."),
+            Verdict::Forbidden => (403, Some("access_denied"), "Access is denied."),
+            Verdict::Unavailable => (
+                503,
+                Some("temporarily_unavailable"),
+                "The access token could not be checked; try again later.",
+            ),
+            Verdict::BadAnswer => (502, Some("server_error"), "The access token could not be checked."),
+        };
+        Self { status, error, description }
+    }
+
+    /// The body and its media type, with the status that is really sent.
+    pub fn body(&self, format: Format, status: u16) -> Option<(String, &'static str)> {
+        match format {
+            Format::None => None,
+            Format::Json | Format::Auto => Some((self.json(), "application/json")),
+            Format::Problem => Some((self.problem(status), "application/problem+json")),
+        }
+    }
+
+    fn json(&self) -> String {
+        match self.error {
+            Some(error) => format!(r#"{{"error":"{error}","error_description":"{}"}}"#, self.description),
+            None => format!(r#"{{"message":"{}"}}"#, self.description),
+        }
+    }
+
+    /// Problem details ([RFC 9457 §3.1]); `error` is an extension member.
+    ///
+    /// [RFC 9457 §3.1]: https://www.rfc-editor.org/rfc/rfc9457#section-3.1
+    fn problem(&self, status: u16) -> String {
+        let error = self.error.map(|error| format!(r#","error":"{error}""#)).unwrap_or_default();
+        format!(
+            r#"{{"type":"about:blank","title":"{}","status":{status},"detail":"{}"{error}}}"#,
+            reason_phrase(status),
+            self.description,
+        )
+    }
+}
+
+/// Status and body of the `anypoint` profile.
+pub fn anypoint(rejection: &Rejection) -> (u16, &'static str, &'static str) {
+    const JSON: &str = "application/json; charset=UTF-8";
+    const TEXT: &str = "text/plain; charset=UTF-8";
+    match rejection.verdict() {
+        Verdict::NoToken => (400, r#"{"error": "Access token was not provided."}"#, JSON),
+        Verdict::InvalidRequest => {
+            let status = if *rejection == Rejection::FormTooLarge { 413 } else { 400 };
+            (status, r#"{"error": "Authorization header is invalid"}"#, JSON)
+        }
+        Verdict::InvalidToken if *rejection == Rejection::Expired => {
+            (401, r#"{"error": "Token has expired."}"#, JSON)
+        }
+        Verdict::InvalidToken => (401, r#"{"error": "Token has been revoked."}"#, JSON),
+        Verdict::InsufficientScope => (403, r#"{"error": "The required scopes are not authorized"}"#, JSON),
+        Verdict::Forbidden if *rejection == Rejection::ClientNotListed => (403, "Invalid Client", TEXT),
+        Verdict::Forbidden => (403, r#"{"error": "Forbidden"}"#, JSON),
+        Verdict::BadAnswer => {
+            (500, r#"{"error": "Unexpected error processing Authentication Server response"}"#, JSON)
+        }
+        Verdict::Unavailable
+        | Verdict::InvalidBinding
+        | Verdict::InsufficientAuthentication
+        | Verdict::Allowed
+        | Verdict::Anonymous => (401, r#"{"error": "Unauthorized"}"#, JSON),
+    }
+}
+
+/// The realm of a profile that has none configured.
+pub fn default_realm(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Rfc6750 => "tollgate",
+        Profile::Anypoint => "OAuth2 Introspection Client Realm",
+    }
+}
+
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        413 => "Content Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        _ => "Error",
+    }
+}

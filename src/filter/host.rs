@@ -1,0 +1,94 @@
+//! The host's calls, in bytes and without panics: what the SDK would panic at is asked for only
+//! where the host must have it.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType};
+
+use crate::decision::Grant;
+use crate::enforcer::Fields;
+use crate::provider::call::IntrospectionCall;
+use crate::response::answer::Answer;
+use crate::time::UnixTime;
+
+/// The host's wall clock.
+pub(super) fn now() -> UnixTime {
+    let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
+    UnixTime::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// All header fields of a map.
+pub(super) fn fields(map: MapType) -> Fields {
+    let pairs = hostcalls::get_map_bytes(map).unwrap_or_default();
+    pairs.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect()
+}
+
+/// Up to `max` bytes of a buffer.
+pub(super) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
+    hostcalls::get_buffer(buffer, 0, max).ok().flatten().unwrap_or_default()
+}
+
+/// Sends a call; `None` if the host would not.
+pub(super) fn dispatch(call: &IntrospectionCall) -> Option<u32> {
+    let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let body = call.body.expose().as_bytes();
+    hostcalls::dispatch_http_call(&call.cluster, headers, Some(body), Vec::new(), call.timeout).ok()
+}
+
+/// Changes the request head of the effective context.
+pub(super) fn apply(grant: &Grant) {
+    for name in &grant.remove {
+        let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
+    }
+    for (name, value) in &grant.set {
+        let _ = hostcalls::add_map_value_bytes(MapType::HttpRequestHeaders, name, value);
+    }
+    if let Some(path) = &grant.path {
+        let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, ":path", Some(path));
+    }
+}
+
+/// Lets the request of the effective context go on.
+pub(super) fn resume() {
+    let _ = hostcalls::resume_http_request();
+}
+
+/// Answers the request of the effective context.
+pub(super) fn reply(answer: &Answer) {
+    match answer.grpc_status {
+        Some(status) => {
+            let metadata = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            let _ = hostcalls::send_grpc_response(grpc_status(status), Some(&answer.body), metadata);
+        }
+        None => {
+            let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let body = Some(answer.body.as_bytes()).filter(|body| !body.is_empty());
+            let _ = hostcalls::send_http_response(u32::from(answer.status), headers, body);
+        }
+    }
+}
+
+/// Makes a word readable in access logs, as `%FILTER_STATE(wasm.NAME:PLAIN)%`.
+pub(super) fn note(name: &str, text: &str) {
+    let _ = hostcalls::set_property(vec![name], Some(text.as_bytes()));
+}
+
+/// Turns host calls to another context. `false`: it is gone.
+pub(super) fn turn_to(context_id: u32) -> bool {
+    hostcalls::set_effective_context(context_id).is_ok()
+}
+
+/// Asks for a tick after `period`; zero: for none.
+pub(super) fn tick_after(period: Duration) {
+    let _ = hostcalls::set_tick_period(period);
+}
+
+fn grpc_status(status: u8) -> proxy_wasm::types::GrpcStatusCode {
+    use proxy_wasm::types::GrpcStatusCode;
+    match status {
+        16 => GrpcStatusCode::Unauthenticated,
+        7 => GrpcStatusCode::PermissionDenied,
+        _ => GrpcStatusCode::Unavailable,
+    }
+}

@@ -1,0 +1,198 @@
+//! What the upstream is told: identity header fields from claims, and never a client's own.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::json::{Map, Value};
+use crate::policy::Upstream;
+use crate::request::head::RequestHead;
+
+/// The longest value that is forwarded, in bytes.
+pub const MAX_VALUE: usize = 8192;
+
+/// Header fields for the upstream, and how many claims did not fit.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct IdentityFields {
+    /// Names in lower case, and values of printable ASCII.
+    pub set: Vec<(String, Vec<u8>)>,
+    /// Claims whose value is longer than [`MAX_VALUE`].
+    pub dropped: u32,
+}
+
+impl Upstream {
+    /// Whether a field of this name is ours alone to set. `_` counts as `-`, since many upstreams
+    /// read them as one.
+    pub fn owns(&self, name: &[u8]) -> bool {
+        let is = |own: &str| own.len() == name.len() && starts_with(name, own);
+        self.claim_to_headers.iter().any(|field| is(&field.header_name))
+            || self.forward_payload_header.as_deref().is_some_and(is)
+            || self.claims_prefix.as_deref().is_some_and(|prefix| starts_with(name, prefix))
+    }
+
+    /// The client's own copies of our fields, once each.
+    pub fn forged(&self, head: RequestHead<'_>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in head.fields().filter(|(name, _)| self.owns(name)) {
+            if let Ok(name) = std::str::from_utf8(name)
+                && !names.iter().any(|known| known == name)
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
+    /// The fields that tell of these claims.
+    pub fn identity(&self, claims: &Map<String, Value>) -> IdentityFields {
+        let mut fields = IdentityFields::default();
+        for field in &self.claim_to_headers {
+            if let Some(value) = field.claim.find(claims) {
+                fields.push(field.header_name.clone(), header_value(value));
+            }
+        }
+        if let Some(prefix) = &self.claims_prefix {
+            let told = |name: &str| !matches!(name, "scope" | "exp") && is_token(name);
+            for (name, value) in claims.iter().filter(|(name, _)| told(name)) {
+                if matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_)) {
+                    let name = format!("{prefix}{}", name.to_ascii_lowercase());
+                    if !fields.has(&name) {
+                        fields.push(name, header_value(value));
+                    }
+                }
+            }
+        }
+        if let Some(name) = &self.forward_payload_header {
+            let json = serde_json::to_vec(claims).unwrap_or_default();
+            fields.push(name.clone(), URL_SAFE_NO_PAD.encode(json).into_bytes());
+        }
+        fields
+    }
+}
+
+impl IdentityFields {
+    fn push(&mut self, name: String, value: Vec<u8>) {
+        if value.len() > MAX_VALUE {
+            self.dropped = self.dropped.saturating_add(1);
+        } else {
+            self.set.push((name, value));
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.set.iter().any(|(known, _)| known == name)
+    }
+}
+
+/// Strings as they are, everything else as compact JSON; what cannot stand in a header field is
+/// percent-encoded UTF-8: controls, everything beyond ASCII, `%` itself, and spaces at either end.
+fn header_value(value: &Value) -> Vec<u8> {
+    let json;
+    let text = match value {
+        Value::String(text) => text,
+        other => {
+            json = other.to_string();
+            &json
+        }
+    };
+    let inner = text.trim_matches(' ');
+    let start = text.len().saturating_sub(text.trim_start_matches(' ').len());
+    let end = start.saturating_add(inner.len());
+    let mut encoded = Vec::with_capacity(text.len());
+    for (at, byte) in text.bytes().enumerate() {
+        let outer_space = byte == b' ' && !(start..end).contains(&at);
+        if matches!(byte, b' '..=b'~') && byte != b'%' && !outer_space {
+            encoded.push(byte);
+        } else {
+            let hex = |nibble: u8| {
+                char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase() as u8
+            };
+            encoded.extend([b'%', hex(byte >> 4), hex(byte & 15)]);
+        }
+    }
+    encoded
+}
+
+fn starts_with(name: &[u8], own: &str) -> bool {
+    let plain = |b: u8| if b == b'_' { b'-' } else { b.to_ascii_lowercase() };
+    name.len() >= own.len() && name.iter().zip(own.bytes()).all(|(a, b)| plain(*a) == plain(b))
+}
+
+/// A field name ([RFC 9110 §5.6.2]).
+///
+/// [RFC 9110 §5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+fn is_token(name: &str) -> bool {
+    let is_tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.len() <= 128 && name.bytes().all(is_tchar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_VALUE, header_value};
+    use crate::policy::claims::ClaimPath;
+    use crate::policy::{ClaimHeader, Upstream};
+    use serde_json::json;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn claim_values_are_made_safe() {
+        // HDR-04, HDR-06, ATK-88
+        #[rustfmt::skip]
+        let cases = [
+            ("plain text",             json!("alice b"),               "alice b"),
+            ("a line break",           json!("a\r\nx-admin: 1"),       "a%0D%0Ax-admin: 1"),
+            ("NUL",                    json!("a\u{0}b"),               "a%00b"),
+            ("beyond ASCII",           json!("é☺"),                    "%C3%A9%E2%98%BA"),
+            ("percent",                json!("100%"),                  "100%25"),
+            ("outer spaces",           json!("  a b "),                "%20%20a b%20"),
+            ("only spaces",            json!("  "),                    "%20%20"),
+            ("a number",               json!(12),                      "12"),
+            ("a boolean",              json!(true),                    "true"),
+            ("an array stays one",     json!(["a,b", "c"]),            r#"["a,b","c"]"#),
+        ];
+        for (name, value, want) in cases {
+            assert_eq!(String::from_utf8(header_value(&value)).unwrap(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_prefix_forwards() {
+        // MUL-04, HDR-03, HDR-05, HDR-07
+        let upstream = Upstream {
+            claims_prefix: Some("x-agw-".to_owned()),
+            claim_to_headers: vec![ClaimHeader {
+                header_name: "x-sub".to_owned(),
+                claim: ClaimPath::parse("sub").unwrap(),
+            }],
+            forward_payload_header: None,
+        };
+        let claims = json!({
+            "uid": "u1", "mail": "m@example.com", "token_type": "Bearer", "scope": "a", "exp": 1, "big": "x".repeat(MAX_VALUE + 1),
+            "roles": ["a"], "o": {}, "n": null, "odd name": "x", "UID2": 7,
+        });
+        let fields = upstream.identity(claims.as_object().unwrap());
+        let mut names: Vec<_> = fields.set.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["x-agw-mail", "x-agw-token_type", "x-agw-uid", "x-agw-uid2"]);
+        assert_eq!(fields.dropped, 1);
+    }
+
+    #[test]
+    fn which_fields_are_ours() {
+        // HDR-01, HDR-02, HDR-03
+        let upstream = Upstream {
+            claims_prefix: Some("x-agw-".to_owned()),
+            claim_to_headers: vec![ClaimHeader {
+                header_name: "x-auth-sub".to_owned(),
+                claim: ClaimPath::parse("sub").unwrap(),
+            }],
+            forward_payload_header: Some("x-claims".to_owned()),
+        };
+        for ours in ["x-auth-sub", "X_Auth_Sub", "x-auth_sub", "x-agw-anything", "X_AGW_x", "x_claims"] {
+            assert!(upstream.owns(ours.as_bytes()), "{ours}");
+        }
+        for theirs in ["x-auth-subject", "x-auth", "x-ag", "authorization"] {
+            assert!(!upstream.owns(theirs.as_bytes()), "{theirs}");
+        }
+    }
+}
