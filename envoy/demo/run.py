@@ -54,7 +54,7 @@ class Story:
         if answer.status != status:
             faults.append(f"{status} was expected")
         if saying not in answer.text:
-            faults.append(f"the body should say {saying!r}, not {answer.text.strip()!r}")
+            faults.append(f"the body should say {saying!r}, not {answer.text.strip()[:120]!r}")
         got = answer.header("www-authenticate")
         if challenge is not None and not (got.startswith(challenge) if challenge else not got):
             faults.append(f"the challenge should be {challenge or 'absent'}, not {got or 'absent'}")
@@ -67,8 +67,8 @@ class Story:
         shown = path + ("?access_token=…" if query else "")
         mark = paint("31", "✗") if faults else paint("32", "✓")
         colour = "32" if answer.status < 400 else "33"
-        why = "; ".join(faults) if faults else reason or why_refused(answer) or what_was_seen(received)
-        say(f"  {mark} {method:<4} {shown:<28} {what:<38} → {paint(colour, str(answer.status))}  {why}")
+        why = faults[0] if faults else reason or why_refused(answer) or what_was_seen(received)
+        say(f"  {mark} {method:<4} {shown:<28} {what:<42} → {paint(colour, str(answer.status))}  {why}")
         self.faults += [f"{method} {shown}, {what}: {answer.status}; {fault}" for fault in faults]
         return answer
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 DEMO = Path(__file__).resolve().parent
 ROOT = DEMO.parent.parent
-MODULE = "target/wasm32-wasip1/release/tollgate_filter.wasm"
+MODULE = "target/wasm32-wasip1/release/tollgate_filter.wasm"  # as in the Envoy files, from the repository's root
 GATEWAY_SECRET = "gateway-demo-secret"  # as in envoy.yaml and docker-compose.yaml: a demo's, so no secret at all
 
 # The services of docker-compose.yaml: what is run, and in which directory.
@@ -75,14 +75,15 @@ def find_envoy(asked=None):
 
 def find_module(asked=None):
     """The filter to run, as a path that Envoy can open."""
-    path = Path(asked).resolve() if asked else ROOT / MODULE
+    built = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / Path(MODULE).relative_to("target")
+    path = (Path(asked) if asked else built).resolve()
     if not path.is_file():
         raise DemoError(f"The filter is missing ({path}): `make build` makes it.")
     return path
 
 
 def find_node():
-    """The directory of Node.js and npm, which have to be there."""
+    """Raises if there is no Node.js that will do."""
     for program in ("node", "npm"):
         if not shutil.which(program):
             raise DemoError(f"{program} is missing: install Node.js 20 or newer, with npm, from your distribution or nodejs.org.")
@@ -129,14 +130,16 @@ def npm_ci(directory, say=lambda text: None):
 class Stack:
     """The running demo. A context manager: whatever happens, no process outlives it."""
 
+    addresses, issuer = SHIPPED_ADDRESSES, SHIPPED_ISSUER
+
     def __init__(self, envoy, module, config=DEMO / "envoy.yaml"):
         self.envoy, self.module, self.config = envoy, module, config
-        self.ports, self.processes = {}, {}
+        self.ports, self.processes, self.starts = {}, {}, {}
         self.logs = Path(tempfile.mkdtemp(prefix="tollgate-demo-"))
 
     def __enter__(self):
         try:
-            names = [*SHIPPED_ADDRESSES.values()]
+            names = [*self.addresses.values()]
             self.ports = dict(zip(names, free_ports(len(names))))
             self.start_api()
             self.start_authorization_server()
@@ -157,15 +160,13 @@ class Stack:
         return f"http://127.0.0.1:{self.ports[name]}{path}"
 
     def log(self, name):
-        """Where the output of a process goes."""
+        """Where the output of a service goes, and went if it was started before."""
         return self.logs / f"{name}.log"
 
     def rendered(self):
-        """envoy.yaml with the addresses of this run; every one of them has to be in it."""
-        exchanges = {
-            shipped: f"{{address: 127.0.0.1, port_value: {self.ports[name]}}}" for shipped, name in SHIPPED_ADDRESSES.items()
-        }
-        exchanges[SHIPPED_ISSUER] = self.url("authorization-server")
+        """The Envoy file with the addresses of this run; every one of them has to be in it."""
+        exchanges = {shipped: f"{{address: 127.0.0.1, port_value: {self.ports[name]}}}" for shipped, name in self.addresses.items()}
+        exchanges[self.issuer] = self.url("authorization-server")
         exchanges[MODULE] = json.dumps(str(self.module))
         text = self.config.read_text()
         for shipped, ours in exchanges.items():
@@ -197,6 +198,7 @@ class Stack:
         command = [given.get(word, word) for word in command]
         environment = {**os.environ, **{key: str(value) for key, value in given.items() if key.isupper()}}
         with self.log(name).open("ab") as log:
+            self.starts[name] = log.tell()
             # A session of its own: Ctrl-C reaches the demo, and the demo ends its processes.
             self.processes[name] = subprocess.Popen(
                 command, cwd=ROOT / directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -213,7 +215,7 @@ class Stack:
             while not self.ready(name):
                 self.check_alive()
                 if time.monotonic() > deadline:
-                    raise DemoError(f"{name} was not ready within {seconds} seconds." + last_lines(self.log(name).read_text(errors="replace")))
+                    raise DemoError(f"{name} was not ready within {seconds} seconds." + last_lines(self.output(name)))
                 time.sleep(0.05)
 
     def ready(self, name):
@@ -222,7 +224,11 @@ class Stack:
                 return call("GET", self.url("admin", "/ready")).status == 200
             except OSError:
                 return False
-        return self.log(name).read_text(errors="replace").splitlines()[-1:] == ["ready"]
+        return "ready" in self.output(name).splitlines()
+
+    def output(self, name):
+        """What a process has written since it was started."""
+        return self.log(name).read_bytes()[self.starts[name] :].decode("utf-8", "replace")
 
     def check_alive(self):
         """Raises if a process has ended by itself."""
@@ -230,7 +236,7 @@ class Stack:
             code = process.poll()
             if code is not None:
                 how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-                raise DemoError(f"{name} has ended by itself ({how})." + last_lines(self.log(name).read_text(errors="replace")))
+                raise DemoError(f"{name} has ended by itself ({how})." + last_lines(self.output(name)))
 
     # --- what the demo's clients do at the authorization server -----------------------------------------------------
 
