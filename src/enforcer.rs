@@ -40,7 +40,7 @@ pub enum Step {
     /// The request is settled.
     Done(Box<Outcome>),
     /// Ask the authorization server, then call [`Pending::resume`].
-    Introspect(Box<IntrospectionCall>, Pending),
+    Introspect(Box<IntrospectionCall>, Box<Pending>),
     /// Collect the request's body, then call [`AwaitingForm::body`].
     ReadForm(AwaitingForm),
 }
@@ -166,7 +166,7 @@ impl Enforcer {
     fn ask(&self, request: Request, found: Option<Found>, body: Option<Vec<u8>>, now: UnixTime) -> Step {
         let Some(found) = found else {
             return match self.rule_of(&request).map(|rule| rule.access) {
-                Some(Access::Optional) => self.pass(request, body),
+                Some(Access::Optional) => self.pass(request, body.as_deref()),
                 _ => self.deny(request, Rejection::NoToken),
             };
         };
@@ -186,7 +186,7 @@ impl Enforcer {
         self.requirement_of(request).judge(token, provider, now)
     }
 
-    fn pass(&self, request: Request, body: Option<Vec<u8>>) -> Step {
+    fn pass(&self, request: Request, body: Option<&[u8]>) -> Step {
         let grant = self.clean(&request, body);
         Step::Done(Box::new(Outcome { decision: Decision::Allow(Verdict::Anonymous), grant, request }))
     }
@@ -196,7 +196,7 @@ impl Enforcer {
         Step::Done(Box::new(Outcome { decision: Decision::Deny(rejection), grant, request }))
     }
 
-    fn allow(&self, request: Request, token: &AccessToken, place: Place, body: Option<Vec<u8>>) -> Step {
+    fn allow(&self, request: Request, token: &AccessToken, place: Place, body: Option<&[u8]>) -> Step {
         let mut grant = self.clean(&request, body);
         let identity = self.policy.upstream.identity(&token.claims);
         grant.set.extend(identity.set);
@@ -207,7 +207,7 @@ impl Enforcer {
 
     /// What every request loses, however it ends: forged identity fields, ambiguous spellings of its
     /// path, and the token if the upstream is not to see it.
-    fn clean(&self, request: &Request, body: Option<Vec<u8>>) -> Grant {
+    fn clean(&self, request: &Request, body: Option<&[u8]>) -> Grant {
         let head = request.head();
         let mut grant = Grant { remove: self.policy.upstream.forged(head), ..Grant::default() };
         let mut target = None;
@@ -216,7 +216,7 @@ impl Enforcer {
             grant.remove.extend(stripped.remove);
             grant.set.extend(stripped.set);
             target = stripped.path;
-            grant.body = body.as_deref().and_then(form::strip);
+            grant.body = body.and_then(form::strip);
             if let Some(body) = &grant.body
                 && head.single("content-length").is_some()
             {
@@ -304,7 +304,7 @@ impl Pending {
         };
         match Introspection::read(self.plan.provider, &provider.introspection, outcome) {
             Ok(Introspection::Active(token)) => match enforcer.judge(&self.request, &token, now) {
-                Ok(()) => enforcer.allow(self.request, &token, self.found.place, self.body),
+                Ok(()) => enforcer.allow(self.request, &token, self.found.place, self.body.as_deref()),
                 Err(rejection) => enforcer.deny(self.request, rejection),
             },
             Ok(Introspection::Inactive) => self.ask_next(enforcer, Rejection::Inactive, now),
@@ -372,13 +372,13 @@ impl Pending {
         if is_retry {
             let granted = endpoint.timeout.saturating_mul(endpoint.retries.saturating_add(1));
             let left = now.until(self.plan.started.plus(granted));
-            call.after = jitter(self.plan.calls, now).min(left / 4);
+            call.after = jitter(self.plan.calls, now).min(left.checked_div(4).unwrap_or_default());
             call.timeout =
                 endpoint.timeout.min(left.saturating_sub(call.after)).max(Duration::from_millis(1));
         }
         call.previous = previous;
         self.plan.calls = self.plan.calls.saturating_add(1);
-        Step::Introspect(Box::new(call), self)
+        Step::Introspect(Box::new(call), Box::new(self))
     }
 }
 

@@ -52,6 +52,7 @@ pub struct Policy {
 ///
 /// [RFC 6750 §2]: https://www.rfc-editor.org/rfc/rfc6750#section-2
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one per switch of the configuration")]
 pub struct TokenPlaces {
     /// Header fields; default: `authorization` with the scheme `Bearer`.
     pub headers: Vec<TokenHeader>,

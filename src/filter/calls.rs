@@ -65,7 +65,7 @@ pub(super) struct Worker {
 #[derive(Debug)]
 struct Flight {
     stream: Rc<Stream>,
-    pending: Pending,
+    pending: Box<Pending>,
     read_up_to: usize,
 }
 
@@ -74,7 +74,7 @@ struct Retry {
     due: UnixTime,
     stream: Rc<Stream>,
     call: Box<IntrospectionCall>,
-    pending: Pending,
+    pending: Box<Pending>,
 }
 
 impl Stream {
@@ -160,10 +160,8 @@ impl Worker {
             head = host::fields(MapType::HttpCallResponseHeaders);
             body = host::buffer(BufferType::HttpCallResponseBody, flight.read_up_to);
         }
-        let outcome = match arrived {
-            true => CallOutcome::Response { head: &head, body: &body },
-            false => CallOutcome::Failed,
-        };
+        let outcome =
+            if arrived { CallOutcome::Response { head: &head, body: &body } } else { CallOutcome::Failed };
         let now = host::now();
         let Flight { stream, pending, .. } = flight;
         self.proceed_elsewhere(&stream, |worker| pending.resume(&worker.enforcer, outcome, now), now);
@@ -197,11 +195,9 @@ impl Worker {
     pub(super) fn forget(&self, stream: &Rc<Stream>) {
         match stream.become_(State::Gone) {
             State::AwaitsAnswer(call) => drop(self.flights.borrow_mut().remove(&call)),
-            State::AwaitsRetry => {
-                self.retries.borrow_mut().retain(|retry| !Rc::ptr_eq(&retry.stream, stream))
-            }
             State::AwaitsForm(_) => drop(self.forms.borrow_mut().remove(&stream.id)),
-            State::New | State::Passed { .. } | State::Answered | State::Gone => {}
+            // A retry is passed over when it is due, which is soon.
+            State::AwaitsRetry | State::New | State::Passed { .. } | State::Answered | State::Gone => {}
         }
     }
 
@@ -243,14 +239,20 @@ impl Worker {
         }
     }
 
-    fn retry(&self, stream: &Rc<Stream>, call: &IntrospectionCall, pending: Pending, now: UnixTime) {
+    fn retry(&self, stream: &Rc<Stream>, call: &IntrospectionCall, pending: Box<Pending>, now: UnixTime) {
         if let Err(pending) = self.send(stream, call, pending) {
             let step = |worker: &Self| pending.resume(&worker.enforcer, CallOutcome::NotDispatched, now);
             self.proceed_elsewhere(stream, step, now);
         }
     }
 
-    fn send(&self, stream: &Rc<Stream>, call: &IntrospectionCall, pending: Pending) -> Result<(), Pending> {
+    /// Makes a call; hands the request back if the host would not.
+    fn send(
+        &self,
+        stream: &Rc<Stream>,
+        call: &IntrospectionCall,
+        pending: Box<Pending>,
+    ) -> Result<(), Box<Pending>> {
         self.metrics.call(call.previous.as_ref());
         let Some(id) = host::dispatch(call) else { return Err(pending) };
         stream.become_(State::AwaitsAnswer(id));

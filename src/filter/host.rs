@@ -56,16 +56,13 @@ pub(super) fn resume() {
 
 /// Answers the request of the effective context.
 pub(super) fn reply(answer: &Answer) {
-    match answer.grpc_status {
-        Some(status) => {
-            let metadata = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-            let _ = hostcalls::send_grpc_response(grpc_status(status), Some(&answer.body), metadata);
-        }
-        None => {
-            let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let body = Some(answer.body.as_bytes()).filter(|body| !body.is_empty());
-            let _ = hostcalls::send_http_response(u32::from(answer.status), headers, body);
-        }
+    if let Some(status) = answer.grpc_status {
+        let metadata = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let _ = hostcalls::send_grpc_response(grpc_status(status), Some(&answer.body), metadata);
+    } else {
+        let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let body = Some(answer.body.as_bytes()).filter(|body| !body.is_empty());
+        let _ = hostcalls::send_http_response(u32::from(answer.status), headers, body);
     }
 }
 

@@ -260,7 +260,7 @@ fn is_unsupported_token_type(body: &[u8]) -> bool {
             .is_ok_and(|reply| reply.get("error").and_then(Value::as_str) == Some("unsupported_token_type"))
 }
 
-/// A NumericDate, floored; `null` counts as absent, any other type is an error.
+/// A `NumericDate`, floored; `null` counts as absent, any other type is an error.
 fn timestamp(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -273,5 +273,184 @@ fn timestamp(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()>
             number.as_i64().or(floored).map(Some).ok_or(())
         }
         Some(_) => Err(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CallOutcome, Introspection};
+    use crate::decision::BadAnswer::{
+        Active, Coded, CredentialsRefused, MediaType, NotAnObject, NotJson, Redirect, Status, Timestamp,
+        TooLong,
+    };
+    use crate::decision::{BadAnswer, NoAnswer, Rejection};
+    use crate::policy::ProviderId;
+    use crate::provider::client_auth::ClientAuth;
+    use crate::provider::{IntrospectionEndpoint, Provider};
+    use crate::time::UnixTime;
+    use std::time::Duration;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn provider() -> Provider {
+        let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Provider {
+            name: "as".to_owned(),
+            issuer: Some("https://as.example".to_owned()),
+            audiences: texts(&["https://rs.example"]),
+            clock_skew: Duration::ZERO,
+            token_prefix: None,
+            scope_claim: texts(&["scope", "scp"]),
+            client_id_claim: texts(&["client_id", "azp"]),
+            scope_array: false,
+            introspection: IntrospectionEndpoint {
+                scheme: "https".to_owned(),
+                authority: "as.example".to_owned(),
+                path: "/introspect".to_owned(),
+                clusters: texts(&["as"]),
+                timeout: Duration::from_secs(2),
+                retries: 0,
+                client_auth: ClientAuth::None { client_id: None },
+                token_type_hint: None,
+                parameters: Vec::new(),
+                headers: Vec::new(),
+                max_response_bytes: 1000,
+                lenient_content_type: false,
+                ignore_token_type: false,
+                require_iss: false,
+            },
+        }
+    }
+
+    fn read_with(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Introspection, Rejection> {
+        let mut head = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
+        head.extend(headers.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())));
+        Introspection::read(
+            ProviderId(0),
+            &provider().introspection,
+            CallOutcome::Response { head: &head, body },
+        )
+    }
+
+    fn read(body: &str) -> Result<Introspection, Rejection> {
+        read_with("200", &[("content-type", "application/json")], body.as_bytes())
+    }
+
+    #[test]
+    fn only_a_strict_answer_is_an_answer() {
+        // INT-10, INT-12, INT-18, INT-40, INT-41, ATK-66, ATK-67, ATK-71, ATK-85
+        #[rustfmt::skip]
+        let cases = [
+            ("an array",              "[]",                                     NotAnObject),
+            ("null",                  "null",                                   NotAnObject),
+            ("a string",              "\"x\"",                                  NotAnObject),
+            ("empty",                 "",                                       NotJson),
+            ("HTML",                  "<html>",                                 NotJson),
+            ("trailing text",         r#"{"active":true}x"#,                    NotJson),
+            ("active twice",          r#"{"active":false,"active":true}"#,      NotJson),
+            ("active as text",        r#"{"active":"true"}"#,                   Active),
+            ("active as number",      r#"{"active":1}"#,                        Active),
+            ("active as null",        r#"{"active":null}"#,                     Active),
+            ("active in an array",    r#"{"active":[true]}"#,                   Active),
+            ("active missing",        "{}",                                     Active),
+            ("exp as text",           r#"{"active":true,"exp":"1999999999"}"#,  Timestamp),
+            ("exp as boolean",        r#"{"active":true,"exp":true}"#,          Timestamp),
+            ("nbf as object",         r#"{"active":true,"nbf":{}}"#,            Timestamp),
+        ];
+        for (name, body, cause) in cases {
+            assert_eq!(read(body), Err(Rejection::BadAnswer { cause }), "{name}");
+        }
+        let long = format!(r#"{{"active":true,"x":"{}"}}"#, "x".repeat(1000));
+        assert_eq!(read(&long), Err(Rejection::BadAnswer { cause: TooLong }));
+        assert_eq!(read(r#"{"active":false,"exp":"x"}"#), Ok(Introspection::Inactive));
+    }
+
+    #[test]
+    fn no_status_but_200_speaks_of_the_token() {
+        // INT-33, INT-34, INT-35, INT-37
+        let bad = |cause: BadAnswer| Rejection::BadAnswer { cause };
+        let none = |cause, retry_after| Rejection::NoAnswer { cause, retry_after };
+        #[rustfmt::skip]
+        let cases = [
+            ("401", vec![],                       bad(CredentialsRefused(401))),
+            ("403", vec![],                       bad(CredentialsRefused(403))),
+            ("400", vec![],                       bad(Status(400))),
+            ("404", vec![],                       bad(Status(404))),
+            ("204", vec![],                       bad(Status(204))),
+            ("302", vec![],                       bad(Redirect(302))),
+            ("500", vec![],                       none(NoAnswer::Status(500), None)),
+            ("503", vec![("retry-after", "9")],   none(NoAnswer::Status(503), Some(9))),
+            ("429", vec![("retry-after", "7")],   none(NoAnswer::Throttled, Some(7))),
+            ("429", vec![("retry-after", "86401")], none(NoAnswer::Throttled, None)),
+            ("429", vec![("retry-after", "soon")], none(NoAnswer::Throttled, None)),
+        ];
+        for (status, headers, want) in cases {
+            assert_eq!(read_with(status, &headers, b"{\"active\":true}"), Err(want), "{status}");
+        }
+        let unsupported = read_with("400", &[], br#"{"error":"unsupported_token_type"}"#);
+        assert_eq!(unsupported, Ok(Introspection::Inactive));
+    }
+
+    #[test]
+    fn media_type_and_coding() {
+        // INT-11, INT-42, ATK-74, ATK-82
+        let of = |headers: &[(&str, &str)]| read_with("200", headers, br#"{"active":false}"#).map(|_| ());
+        let bad = |cause| Err(Rejection::BadAnswer { cause });
+        #[rustfmt::skip]
+        let cases = [
+            ("JSON",             vec![("content-type", "application/json")],                   Ok(())),
+            ("with a parameter", vec![("content-type", "Application/JSON; charset=utf-8")],    Ok(())),
+            ("HTML",             vec![("content-type", "text/html")],                          bad(MediaType)),
+            ("text",             vec![("content-type", "text/plain")],                         bad(MediaType)),
+            ("none",             vec![],                                                       bad(MediaType)),
+            ("gzip",             vec![("content-type", "application/json"), ("content-encoding", "gzip")], bad(Coded)),
+            ("identity",         vec![("content-type", "application/json"), ("content-encoding", "identity")], Ok(())),
+        ];
+        for (name, headers, want) in cases {
+            assert_eq!(of(&headers), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_holds_for_every_token() {
+        // INT-16, INT-17, INT-19, INT-20, OAU-11, OAU-12, OAU-13
+        use Rejection::{Expired, NotAnAccessToken, NotYetValid, WrongAudience, WrongIssuer};
+        let now = UnixTime::from_secs(1000);
+        #[rustfmt::skip]
+        let cases = [
+            ("all well",                r#""exp":1001,"nbf":1000,"iss":"https://as.example""#,   Ok(())),
+            ("exp is now",              r#""exp":1000"#,                                         Err(Expired)),
+            ("exp is negative",         r#""exp":-1"#,                                           Err(Expired)),
+            ("exp is a fraction",       r#""exp":1001.7"#,                                       Ok(())),
+            ("exp is absurd",           r#""exp":1e30"#,                                         Ok(())),
+            ("exp is null",             r#""exp":null"#,                                         Ok(())),
+            ("nbf to come",             r#""nbf":1001"#,                                         Err(NotYetValid)),
+            ("another issuer",          r#""iss":"https://as.example/""#,                        Err(WrongIssuer)),
+            ("iss of a wrong type",     r#""iss":["https://as.example"]"#,                       Err(WrongIssuer)),
+            ("bearer in any case",      r#""token_type":"BEARER""#,                              Ok(())),
+            ("as OpenAM has it",        r#""token_type":"access_token""#,                        Ok(())),
+            ("a refresh token",         r#""token_type":"refresh_token""#,                       Err(NotAnAccessToken)),
+            ("a refresh token's use",   r#""token_use":"refresh_token""#,                        Err(NotAnAccessToken)),
+            ("as Keycloak has it",      r#""typ":"Refresh""#,                                    Err(NotAnAccessToken)),
+            ("an unknown type",         r#""token_type":"mac""#,                                 Err(NotAnAccessToken)),
+        ];
+        let check = |members: &str| match read(&format!(r#"{{"active":true,{members}}}"#)) {
+            Ok(Introspection::Active(token)) => token.check(&provider(), now),
+            other => panic!("{other:?}"),
+        };
+        for (name, members, want) in cases {
+            assert_eq!(check(&format!(r#""aud":"https://rs.example",{members}"#)), want, "{name}");
+        }
+        #[rustfmt::skip]
+        let audiences = [
+            ("in an array",   r#""aud":["x","https://rs.example"]"#, Ok(())),
+            ("missing",       r#""x":1"#,                            Err(WrongAudience)),
+            ("none",          r#""aud":[]"#,                         Err(WrongAudience)),
+            ("a number",      r#""aud":[1]"#,                        Err(WrongAudience)),
+            ("longer",        r#""aud":"https://rs.example.evil""#,  Err(WrongAudience)),
+        ];
+        for (name, members, want) in audiences {
+            assert_eq!(check(members), want, "{name}");
+        }
     }
 }
