@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -23,9 +24,12 @@ class Example(stack.Stack):
     }
     issuer = "https://auth.example.com"
 
+    secret = ROOT / "envoy/credential-injector-secret.yaml"
+
     def rendered(self):
         # The demo's authorization server speaks no TLS; and the tests wait for Envoy's admin interface.
         text = re.sub(r"    transport_socket:\n(?:      .*\n)+", "", self.config.read_text())
+        text = text.replace("envoy/credential-injector-secret.yaml", str(self.secret))
         self.config = self.logs / "example.yaml"
         self.config.write_text(text + "admin:\n  address:\n    socket_address: {address: 127.0.0.1, port_value: 9901}\n")
         return super().rendered()
@@ -79,6 +83,29 @@ class TheExamples(unittest.TestCase):
             running.revoke("phone-book", token)
             story.expect("a revoked token", "GET /employees", 401, token=token, challenge='Bearer realm="tollgate", error="invalid_token"')
             self.assertEqual(story.faults, [])
+
+    def test_a_secret_that_envoy_injects_is_renewed_without_a_restart(self):
+        with tempfile.TemporaryDirectory() as directory:
+            secret, right = Path(directory, "secret.yaml"), Example.secret.read_text()
+            secret.write_text(re.sub(r'"Basic .*"', '"Basic d3Jvbmc6d3Jvbmc="', right))
+            kind = type("WithOwnSecret", (Example,), {"secret": secret})
+            with demo(ROOT / "envoy/credential-injector.yaml", kind) as running:
+                token = running.token("phone-book")
+                request = "GET", running.url("guarded", "/employees"), {"authorization": f"Bearer {token}"}
+                self.assertEqual(stack.call(*request).status, 502, "the authorization server does not know these credentials")
+                new = Path(directory, "new.yaml")
+                new.write_text(right)
+                new.replace(secret)
+                deadline = time.monotonic() + 10
+                while stack.call(*request).status != 200:
+                    self.assertLess(time.monotonic(), deadline, running.output("envoy"))
+                    time.sleep(0.1)
+
+    def test_without_a_secret_to_inject_nothing_is_asked_and_nobody_gets_through(self):
+        kind = type("WithoutSecret", (Example,), {"secret": ROOT / "envoy/no-such-secret.yaml"})
+        with demo(ROOT / "envoy/credential-injector.yaml", kind) as running:
+            answer = stack.call("GET", running.url("guarded", "/employees"), {"authorization": "Bearer any"})
+            self.assertEqual(answer.status, 502)
 
 
 if __name__ == "__main__":
