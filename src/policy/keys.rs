@@ -1,1 +1,652 @@
-//! To come.
+//! Every key of the configuration: what it may hold, what holds without it, and what it is for.
+//!
+//! This table is the reference. `docs/configuration.md` and `docs/config.schema.json` are written from
+//! it, and it decides what [`crate::policy::Policy::parse`] accepts.
+
+pub mod text;
+
+use std::time::Duration;
+
+use crate::policy::MAX_TIMEOUT;
+use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity};
+
+/// The whole configuration.
+pub static CONFIGURATION: Kind = Kind::Object(&Object {
+    keys: &[
+        required(
+            "providers",
+            Kind::Map { names: Names::Text("NAME", &text::NAME), of: &Kind::Object(&PROVIDER), empty: false },
+            "The authorization servers, by names of your choice.",
+        ),
+        default(
+            "provider_order",
+            list_or_none(&NAME),
+            "[]",
+            "Providers to ask in turn about a token that nothing else assigns to one of several; each of them sees the token. Empty: such a token is `invalid_token`. What decides before: the rule's `providers`, then `token_prefix`, then the unverified `iss` of a JWT-shaped token, then the only provider there is.",
+        ),
+        default(
+            "token",
+            Kind::Object(&TOKEN),
+            "{}",
+            "Where a token may be, and what becomes of it (RFC 6750 §2).",
+        ),
+        default(
+            "requires",
+            Kind::Object(&REQUIREMENT),
+            "{}",
+            "What a valid token must carry besides, for every request that no rule matches.",
+        ),
+        default(
+            "rules",
+            list_or_none(&Kind::Object(&RULE)),
+            "[]",
+            "Demands for some requests; the first rule that matches decides.",
+        ),
+        default(
+            "client_lists",
+            Kind::Map {
+                names: Names::Text("NAME", &text::NAME),
+                of: &Kind::Object(&CLIENT_LIST),
+                empty: true,
+            },
+            "{}",
+            "Allow-lists of clients (\"contracts\"), by names of your choice.",
+        ),
+        default(
+            "upstream",
+            Kind::Object(&UPSTREAM),
+            "{}",
+            "What the upstream is told about the token. Every field named here is removed from the client's request first, on every path.",
+        ),
+        later("cache", "Answers of authorization servers, kept for a while."),
+        later("revocation", "Pushed revocations."),
+        later("dpop", "Proof of possession (RFC 9449)."),
+        later("mtls", "Certificate-bound tokens (RFC 8705)."),
+        later("resource", "Protected resource metadata (RFC 9728)."),
+        default("responses", Kind::Object(&RESPONSES), "{}", "What a refused client is told."),
+        default(
+            "cors_preflight",
+            word(&["enforce", "pass"]),
+            "enforce",
+            "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token; `enforce` treats them like everything else, so put Envoy's CORS filter before this one.",
+        ),
+        later("on_expiry", "Ending long-lived streams with their token."),
+        default(
+            "mode",
+            word(&["enforce", "shadow"]),
+            "enforce",
+            "`shadow` decides, counts and logs, and blocks nothing. **Lowers security.**",
+        ),
+    ],
+    choices: &[],
+});
+
+static PROVIDER: Object = Object {
+    keys: &[
+        default(
+            "preset",
+            Kind::Word {
+                known: &["generic"],
+                later: &["okta", "openam", "forgerock", "salesforce", "ping_federate", "keycloak"],
+            },
+            "generic",
+            "A product's paths and habits.",
+        ),
+        optional(
+            "issuer",
+            Kind::Text(&text::ISSUER),
+            "The `iss` that replies must carry if they carry one, compared character by character. Also the issuer of the JWTs that belong to this provider.",
+        ),
+        optional(
+            "audiences",
+            list(&AUDIENCE),
+            "A token must carry at least one of these in `aud`; a reply without `aud` fails when this is set.",
+        ),
+        default("clock_skew", duration(0, 300_000), "0s", "Leeway for `exp` and `nbf`."),
+        default(
+            "validate",
+            Kind::Word { known: &["introspection"], later: &["jwt", "jwt_then_introspection"] },
+            "introspection",
+            "How tokens are checked.",
+        ),
+        optional(
+            "token_prefix",
+            Kind::Text(&text::TOKEN_START),
+            "Tokens that start with this belong to this provider; the longest prefix wins.",
+        ),
+        required(
+            "introspection",
+            Kind::Object(&INTROSPECTION),
+            "Where and how the authorization server is asked (RFC 7662).",
+        ),
+        later("jwks", "The provider's keys."),
+        later("algorithms", "Signature algorithms of its JWTs."),
+        later("typ", "The `typ` of its JWTs."),
+        later("max_token_age", "The greatest age against `iat`."),
+        default(
+            "scope_claim",
+            list(&MEMBER),
+            r#"["scope","scp"]"#,
+            "The members that may hold the scopes; the first one present is read.",
+        ),
+        default(
+            "client_id_claim",
+            list(&MEMBER),
+            r#"["client_id","azp","cid","appid"]"#,
+            "The members that may hold the client's id; the first one present is read.",
+        ),
+        default(
+            "scope_array",
+            word(&["ignore", "accept"]),
+            "ignore",
+            "What an array of strings is worth where RFC 7662 wants a space-separated string: `ignore` grants nothing, `accept` takes each string as a scope.",
+        ),
+        later("userinfo", "Tokens checked at a UserInfo endpoint."),
+    ],
+    choices: &[],
+};
+
+static INTROSPECTION: Object = Object {
+    keys: &[
+        required(
+            "uri",
+            Kind::Text(&text::ENDPOINT),
+            "The introspection endpoint. Authority and path of the call are taken from it; the scheme is informative, for TLS is the cluster's.",
+        ),
+        required("cluster", Kind::Text(&text::LINE), "The Envoy cluster that reaches it."),
+        default(
+            "timeout",
+            Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
+            "2s",
+            "How long one call may take.",
+        ),
+        default(
+            "retries",
+            Kind::Integer { min: 0, max: 5 },
+            "1",
+            "How many more calls may follow one that brought no answer (timeout, connection, 5xx). All of them together never take longer than `timeout` × (`retries` + 1).",
+        ),
+        default(
+            "fallback_clusters",
+            list_or_none(&CLUSTER),
+            "[]",
+            "Clusters to try in order when `cluster` gave no answer.",
+        ),
+        required(
+            "client_auth",
+            Kind::Object(&CLIENT_AUTH),
+            "Our credentials there. To send none, say `{method: none}`.",
+        ),
+        default(
+            "token_type_hint",
+            Kind::Text(&text::HINT),
+            "access_token",
+            "Sent as `token_type_hint`; `\"\"` sends none.",
+        ),
+        default(
+            "parameters",
+            Kind::Map { names: Names::Text("NAME", &text::SOME), of: &Kind::Text(&text::ANY), empty: true },
+            "{}",
+            "Further form fields. `token`, `token_type_hint` and the fields of client authentication are not yours to set.",
+        ),
+        default(
+            "headers",
+            Kind::Map {
+                names: Names::Text("NAME", &text::FIELD_NAME),
+                of: &Kind::Text(&text::FIELD_VALUE),
+                empty: true,
+            },
+            "{}",
+            "Further header fields. Those that the call carries anyway are not yours to set.",
+        ),
+        default(
+            "dialect",
+            Kind::Word { known: &["rfc7662"], later: &["rfc9701", "tokeninfo"] },
+            "rfc7662",
+            "What the reply looks like.",
+        ),
+        later("expected_issuer", "The issuer of signed replies."),
+        later("jwks", "The keys of signed replies."),
+        default(
+            "max_response_bytes",
+            Kind::Integer { min: 1, max: 16_777_216 },
+            "65536",
+            "The longest reply that is read.",
+        ),
+        default(
+            "lenient_content_type",
+            Kind::Bool,
+            "false",
+            "Reads a reply whose media type is not `application/json` all the same.",
+        ),
+        default(
+            "ignore_token_type",
+            Kind::Bool,
+            "false",
+            "Leaves `token_type` alone, for authorization servers that fill it with something else.",
+        ),
+        default("require_iss", Kind::Bool, "false", "Refuses replies without `iss`; needs `issuer`."),
+    ],
+    choices: &[],
+};
+
+static CLIENT_AUTH: Object = Object {
+    keys: &[
+        default(
+            "method",
+            Kind::Word {
+                known: &["client_secret_basic", "client_secret_post", "bearer", "none"],
+                later: &["client_secret_jwt", "private_key_jwt"],
+            },
+            "client_secret_basic",
+            "How we authenticate. `none` leaves it to the cluster: mutual TLS, or Envoy's `credential_injector`.",
+        ),
+        optional(
+            "client_id",
+            Kind::Text(&text::LINE),
+            "Our client id, for the methods `client_secret_basic` and `client_secret_post`; with `none` it is sent as a form field.",
+        ),
+        optional("client_secret", Kind::Secret, "The client secret. Better: `client_secret_env`."),
+        optional(
+            "client_secret_env",
+            Kind::Text(&text::VARIABLE),
+            "The environment variable of the VM that holds the client secret.",
+        ),
+        default(
+            "basic_encoding",
+            word(&["form", "raw"]),
+            "form",
+            "Whether id and secret are form-encoded in Basic credentials, as RFC 6749 §2.3.1 has it; some authorization servers want them `raw`.",
+        ),
+        optional(
+            "bearer_token",
+            Kind::Secret,
+            "The token of the method `bearer`. Better: `bearer_token_env`.",
+        ),
+        optional(
+            "bearer_token_env",
+            Kind::Text(&text::VARIABLE),
+            "The environment variable of the VM that holds the token of the method `bearer`.",
+        ),
+        later("private_key_env", "The key of `private_key_jwt`."),
+        later("algorithm", "The algorithm of an assertion."),
+        later("kid", "The key id of an assertion."),
+    ],
+    choices: &[],
+};
+
+static TOKEN: Object = Object {
+    keys: &[
+        default(
+            "from_headers",
+            list_or_none(&Kind::Object(&TOKEN_HEADER)),
+            r#"[{"name":"authorization","scheme":"Bearer"}]"#,
+            "Header fields that may carry a token.",
+        ),
+        optional(
+            "from_params",
+            list_or_none(&PARAMETER),
+            "Query parameters that may carry a token, as `access_token`. Absent: none, for tokens in URIs end up in logs (RFC 9700 §4.3.2); in the profile `anypoint`, `[access_token]`.",
+        ),
+        default(
+            "from_cookies",
+            list_or_none(&Kind::Text(&text::COOKIE_NAME)),
+            "[]",
+            "Cookies that may carry a token.",
+        ),
+        default(
+            "from_form",
+            Kind::Bool,
+            "false",
+            "Whether a form body may carry a token in the field `access_token` (RFC 6750 §2.2).",
+        ),
+        default(
+            "max_form_bytes",
+            Kind::Integer { min: 1, max: 16_777_216 },
+            "65536",
+            "The longest form body that is looked at.",
+        ),
+        default(
+            "max_length",
+            Kind::Integer { min: 1, max: 1_048_576 },
+            "16384",
+            "The longest token, in bytes; a longer one is `invalid_token`.",
+        ),
+        default(
+            "forward",
+            Kind::Bool,
+            "true",
+            "Whether the upstream gets to see the token; `false` takes it out of the request.",
+        ),
+        default(
+            "strict_multiple",
+            Kind::Bool,
+            "false",
+            "Refuses a token in `access_token` of the query even where the query is no place for tokens, if another place carries one as well.",
+        ),
+        default("require_tls", Kind::Bool, "false", "Refuses requests over plain HTTP (RFC 6750 §5.3)."),
+    ],
+    choices: &[],
+};
+
+static TOKEN_HEADER: Object = Object {
+    keys: &[
+        required("name", Kind::Text(&text::FIELD_NAME), "The field's name."),
+        optional(
+            "scheme",
+            Kind::Text(&text::SCHEME),
+            "The authentication scheme before the token. Absent: the whole value is the token.",
+        ),
+    ],
+    choices: &[],
+};
+
+static REQUIREMENT: Object = Object {
+    keys: &[
+        optional("providers", list(&NAME), "Only tokens of these providers."),
+        optional(
+            "scopes",
+            Kind::Either { list: &Kind::List { of: &SCOPE, empty: false }, object: &SCOPES },
+            "Scopes the token must have: a list means all of them. Compared exactly, case and all.",
+        ),
+        optional(
+            "audiences",
+            list(&AUDIENCE),
+            "At least one of these must be in `aud`, besides what the provider demands.",
+        ),
+        optional(
+            "clients",
+            Kind::Either { list: &Kind::List { of: &CLIENT_ID, empty: false }, object: &CLIENTS },
+            "Only these clients: a list of client ids, or the name of a list.",
+        ),
+        optional("claims", list(&Kind::Object(&CLAIM)), "Claims that must hold, all of them."),
+        optional(
+            "acr_values",
+            list(&Kind::Text(&text::ACR)),
+            "At least one of these must be the token's `acr` (RFC 9470), by preference.",
+        ),
+        optional(
+            "max_age",
+            duration(0, 31_536_000_000),
+            "The longest time since `auth_time` (RFC 9470), in whole seconds.",
+        ),
+        default(
+            "sender_constraint",
+            Kind::Word { known: &["if_bound", "ignore"], later: &["dpop", "mtls", "any_bound"] },
+            "if_bound",
+            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, and no proof is understood yet; `ignore` takes it as if it were not bound. **`ignore` lowers security.**",
+        ),
+    ],
+    choices: &[],
+};
+
+static SCOPES: Object = Object {
+    keys: &[
+        optional("all", list(&SCOPE), "Each of these."),
+        optional("any", list(&SCOPE), "At least one of these."),
+    ],
+    choices: &[Choice { quantity: Quantity::AtLeastOne, keys: &["all", "any"] }],
+};
+
+static CLIENTS: Object =
+    Object { keys: &[required("list", NAME, "The name of an entry of `client_lists`.")], choices: &[] };
+
+static CLAIM: Object = Object {
+    keys: &[
+        required("name", Kind::Text(&text::CLAIM), "The claim, as `tenant` or `realm_access.roles`."),
+        optional(
+            "any_of",
+            list(&Kind::Scalar),
+            "The claim is one of these, or an array that holds one of them.",
+        ),
+        optional("contains", Kind::Scalar, "The claim is an array that holds this."),
+        optional("equals", Kind::Scalar, "The claim is this."),
+    ],
+    choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["any_of", "contains", "equals"] }],
+};
+
+static RULE: Object = Object {
+    keys: &[
+        optional("name", Kind::Text(&text::LABEL), "Its name in logs. Absent: `rules[N]`, counted from 0."),
+        required(
+            "match",
+            Kind::Object(&MATCH),
+            "Which requests it is for; everything given here must match.",
+        ),
+        default(
+            "access",
+            word(&["required", "optional", "anonymous", "deny"]),
+            "required",
+            "`required`: a valid token. `optional`: a valid token or none. `anonymous`: tokens are not looked at; identity headers are removed all the same. `deny`: nobody passes.",
+        ),
+        optional(
+            "requires",
+            Kind::Object(&REQUIREMENT),
+            "Replaces the top-level `requires`, and is never merged with it.",
+        ),
+        default(
+            "from_params",
+            list_or_none(&PARAMETER),
+            "[]",
+            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events).",
+        ),
+    ],
+    choices: &[],
+};
+
+static MATCH: Object = Object {
+    keys: &[
+        optional("path", Kind::Text(&text::SOME), "The whole path, without the query."),
+        optional(
+            "prefix",
+            Kind::Text(&text::SOME),
+            "Whole segments from the start: `/foo` matches `/foo` and `/foo/bar`, not `/foobar`.",
+        ),
+        optional(
+            "path_template",
+            Kind::Text(&text::SOME),
+            "Segments with variables: `/orders/{id}`, `/files/{name=**}`.",
+        ),
+        optional(
+            "safe_regex",
+            Kind::Text(&text::SOME),
+            "A regular expression for the whole path; it runs in linear time.",
+        ),
+        optional("methods", list(&Kind::Text(&text::METHOD)), "Methods, case-sensitive."),
+        optional(
+            "hosts",
+            list(&Kind::Text(&text::SOME)),
+            "Hosts without their port: `api.example.com`, `*.example.com`.",
+        ),
+        optional("headers", list(&Kind::Object(&HEADER_MATCH)), "Header fields that must be there."),
+    ],
+    choices: &[
+        Choice {
+            quantity: Quantity::AtLeastOne,
+            keys: &["path", "prefix", "path_template", "safe_regex", "methods", "hosts", "headers"],
+        },
+        Choice { quantity: Quantity::AtMostOne, keys: &["path", "prefix", "path_template", "safe_regex"] },
+    ],
+};
+
+static HEADER_MATCH: Object = Object {
+    keys: &[
+        required("name", Kind::Text(&text::FIELD_NAME), "The field's name."),
+        required("exact", Kind::Text(&text::FIELD_VALUE), "Its whole value; the field must be there once."),
+    ],
+    choices: &[],
+};
+
+static CLIENT_LIST: Object = Object {
+    keys: &[
+        required(
+            "clients",
+            list_or_none(&Kind::Object(&CLIENT)),
+            "The clients; an empty list lets nobody pass.",
+        ),
+        later("uri", "A list that is fetched."),
+        later("cluster", "The Envoy cluster that reaches it."),
+        later("refresh", "How often it is fetched."),
+    ],
+    choices: &[],
+};
+
+static CLIENT: Object = Object {
+    keys: &[
+        required("id", CLIENT_ID, "The client's id."),
+        optional("name", Kind::Text(&text::LINE), "A name for people."),
+        optional("tier", Kind::Text(&text::LINE), "The tier it has been granted."),
+    ],
+    choices: &[],
+};
+
+static UPSTREAM: Object = Object {
+    keys: &[
+        default(
+            "claim_to_headers",
+            list_or_none(&Kind::Object(&CLAIM_HEADER)),
+            "[]",
+            "Claims that become header fields.",
+        ),
+        optional(
+            "claims_prefix",
+            Kind::Text(&text::FIELD_PREFIX),
+            "Every scalar claim but `scope` and `exp` becomes a field of this prefix and its name; whatever a client sends under the prefix is removed.",
+        ),
+        optional(
+            "forward_payload_header",
+            Kind::Text(&text::FIELD_NAME),
+            "The claims as base64url JSON in this field.",
+        ),
+        later("filter_state", "Claims for access logs and later filters."),
+    ],
+    choices: &[],
+};
+
+static CLAIM_HEADER: Object = Object {
+    keys: &[
+        required("header_name", Kind::Text(&text::FIELD_NAME), "The field."),
+        required(
+            "claim_name",
+            Kind::Text(&text::CLAIM),
+            "The claim, as `client_id` or `realm_access.roles`.",
+        ),
+    ],
+    choices: &[],
+};
+
+static RESPONSES: Object = Object {
+    keys: &[
+        default(
+            "profile",
+            word(&["rfc6750", "anypoint"]),
+            "rfc6750",
+            "Whose statuses and bodies: those of the RFCs, or those that clients of Anypoint's policies expect.",
+        ),
+        optional(
+            "realm",
+            Kind::Text(&text::REALM),
+            "The protection space named in challenges. Absent: `tollgate`, or Anypoint's own in its profile.",
+        ),
+        default(
+            "format",
+            word(&["json", "problem", "auto", "none"]),
+            "json",
+            "The body: `json` with `error` and `error_description`, `problem` of RFC 9457, `auto` for what `Accept` prefers of the two, `none`.",
+        ),
+        default(
+            "retry_after",
+            duration(1000, 86_400_000),
+            "5s",
+            "`Retry-After` of `unavailable` where the authorization server named none, in whole seconds.",
+        ),
+        optional(
+            "error_uri",
+            Kind::Text(&text::ABSOLUTE_URI),
+            "A page for people, named in challenges that carry an error.",
+        ),
+        default(
+            "cors_origins",
+            list_or_none(&Kind::Text(&text::ORIGIN)),
+            "[]",
+            "Origins whose scripts may read refusals, challenge included.",
+        ),
+        default(
+            "overrides",
+            Kind::Map {
+                names: Names::Words("VERDICT", &REFUSALS),
+                of: &Kind::Object(&OVERRIDE),
+                empty: true,
+            },
+            "{}",
+            "Other statuses and bodies, by verdict.",
+        ),
+    ],
+    choices: &[],
+};
+
+/// The verdicts that do not pass.
+pub static REFUSALS: [&str; 9] = [
+    "no_token",
+    "invalid_request",
+    "invalid_token",
+    "invalid_binding",
+    "insufficient_authentication",
+    "insufficient_scope",
+    "forbidden",
+    "unavailable",
+    "bad_answer",
+];
+
+static OVERRIDE: Object = Object {
+    keys: &[
+        optional("status", Kind::Integer { min: 400, max: 599 }, "Another status."),
+        optional("body", Kind::Text(&text::ANY), "Another body, sent as it is."),
+        optional(
+            "content_type",
+            Kind::Text(&text::MEDIA_TYPE),
+            "The body's media type. Absent: `text/plain; charset=utf-8`.",
+        ),
+    ],
+    choices: &[Choice { quantity: Quantity::AtLeastOne, keys: &["status", "body"] }],
+};
+
+static NAME: Kind = Kind::Text(&text::NAME);
+static CLUSTER: Kind = Kind::Text(&text::LINE);
+static AUDIENCE: Kind = Kind::Text(&text::LINE);
+static CLIENT_ID: Kind = Kind::Text(&text::LINE);
+static MEMBER: Kind = Kind::Text(&text::SOME);
+static PARAMETER: Kind = Kind::Text(&text::PARAMETER);
+static SCOPE: Kind = Kind::Text(&text::SCOPE);
+
+const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, kind, absent: Absent::Fault, doc }
+}
+
+const fn default(name: &'static str, kind: Kind, value: &'static str, doc: &'static str) -> Key {
+    Key { name, kind, absent: Absent::Default(value), doc }
+}
+
+const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, kind, absent: Absent::Nothing, doc }
+}
+
+const fn later(name: &'static str, doc: &'static str) -> Key {
+    Key { name, kind: Kind::Later, absent: Absent::Nothing, doc }
+}
+
+const fn list(of: &'static Kind) -> Kind {
+    Kind::List { of, empty: false }
+}
+
+const fn list_or_none(of: &'static Kind) -> Kind {
+    Kind::List { of, empty: true }
+}
+
+const fn word(known: &'static [&'static str]) -> Kind {
+    Kind::Word { known, later: &[] }
+}
+
+const fn duration(min_millis: u64, max_millis: u64) -> Kind {
+    Kind::Duration { min: Duration::from_millis(min_millis), max: Duration::from_millis(max_millis) }
+}

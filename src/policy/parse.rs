@@ -1,12 +1,168 @@
-//! To come.
+//! From the bytes of the configuration to a [`Policy`].
+//!
+//! In three steps: [`read`] finds out what the bytes are, [`schema::check`] finds every fault of shape,
+//! and the modules below find what only makes sense in context, and compile. The last step runs on
+//! documents of the wrong shape too, so that all faults are reported at once; what it makes of those is
+//! thrown away.
 
-use crate::policy::Policy;
-use crate::policy::error::ConfigError;
+mod client_auth;
+mod endpoint;
+mod node;
+mod provider;
+mod responses;
+mod rules;
+mod token;
+mod upstream;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::json;
+use crate::policy::clients::ClientList;
+use crate::policy::error::{ConfigError, Fault};
+use crate::policy::keys::CONFIGURATION;
+use crate::policy::parse::node::Node;
+use crate::policy::schema::{self, Faults, Place, nearest};
+use crate::policy::{CorsPreflight, Mode, Policy, ProviderId, protobuf};
+use crate::response::Profile;
 
 impl Policy {
-    /// To come.
-    pub fn parse(bytes: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Policy, Vec<ConfigError>> {
-        let _ = (bytes, env);
-        todo!()
+    /// Reads a configuration: JSON text, or a serialized `google.protobuf.Struct`. `env` looks up
+    /// environment variables. Reports every fault at once, in the order of the reference.
+    pub fn parse(bytes: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
+        let value = read(bytes).map_err(|fault| vec![whole_document(fault)])?;
+        Self::from_value(&value, env)
     }
+
+    /// Reads a configuration that is a document already.
+    pub fn from_value(value: &Value, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
+        if value.as_object().is_some_and(serde_json::Map::is_empty) {
+            return Err(vec![whole_document(Fault::Empty)]);
+        }
+        let mut faults = Faults::default();
+        schema::check(&CONFIGURATION, value, &Place::default(), &mut faults);
+        let document = schema::complete(&CONFIGURATION, value);
+        let (policy, found) = compile(Node::new(&CONFIGURATION, &document), env);
+        faults.join(found);
+        if faults.is_empty() { Ok(policy) } else { Err(faults.into_errors()) }
+    }
+}
+
+fn whole_document(fault: Fault) -> ConfigError {
+    ConfigError { at: Place::default().to_string(), fault }
+}
+
+/// Finds out what the bytes are. A `Struct` starts with a newline, as JSON may, so the one that can be
+/// read decides; and if neither can, the one that was more likely meant is reported.
+fn read(bytes: &[u8]) -> Result<Value, Fault> {
+    let start = bytes.trim_ascii_start().first();
+    if start.is_none() {
+        return Err(Fault::Empty);
+    }
+    let as_json = match json::parse(bytes) {
+        Ok(value @ Value::Object(_)) => return Ok(value),
+        Ok(_) => Fault::NotAnObject,
+        Err(_) if start != Some(&b'{') => Fault::NotAnObject,
+        Err(error) => Fault::Json(error),
+    };
+    let as_struct = match protobuf::parse(bytes) {
+        Ok(value) => return Ok(value),
+        Err(error) => Fault::Struct(error),
+    };
+    let is_text = std::str::from_utf8(bytes)
+        .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')));
+    Err(if is_text || start == Some(&b'{') { as_json } else { as_struct })
+}
+
+/// What the parts of the configuration know of one another.
+struct Context<'a> {
+    env: &'a dyn Fn(&str) -> Option<String>,
+    /// The providers' names, in order.
+    providers: Vec<&'a str>,
+    client_lists: BTreeMap<&'a str, ClientList>,
+    faults: Faults,
+}
+
+fn compile(root: Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Faults) {
+    let providers = root.key("providers");
+    let mut context = Context {
+        env,
+        providers: providers.members().map(|(name, _)| name).collect(),
+        client_lists: BTreeMap::new(),
+        faults: Faults::default(),
+    };
+    context.client_lists = rules::client_lists(&root.key("client_lists"), &mut context);
+    let upstream = upstream::parse(&root.key("upstream"), &mut context);
+    let responses = responses::parse(&root.key("responses"), &mut context);
+    let policy = Policy {
+        provider_order: context.provider_ids(&root.key("provider_order")),
+        token: token::parse(&root, &upstream, responses.profile == Profile::Anypoint, &mut context),
+        requires: rules::requirement(&root.key("requires"), &mut context),
+        rules: rules::parse(&root, &mut context),
+        providers: provider::parse(&providers, &mut context),
+        upstream,
+        responses,
+        cors_preflight: match root.key("cors_preflight").text() {
+            "pass" => CorsPreflight::Pass,
+            _ => CorsPreflight::Enforce,
+        },
+        mode: if root.key("mode").text() == "shadow" { Mode::Shadow } else { Mode::Enforce },
+    };
+    (policy, context.faults)
+}
+
+impl Context<'_> {
+    /// A list of providers' names: each is known, and none comes twice.
+    fn provider_ids(&mut self, list: &Node<'_>) -> Vec<ProviderId> {
+        self.no_duplicates(list.items(), |name| name.text().to_owned());
+        let mut ids = Vec::new();
+        for name in list.items() {
+            match self.providers.iter().position(|known| *known == name.text()) {
+                Some(id) => ids.push(ProviderId(id)),
+                None if self.providers.is_empty() => {}
+                None => self.faults.add(&name.place, unknown_name("provider", name.text(), &self.providers)),
+            }
+        }
+        ids
+    }
+
+    /// Faults at every node that has the same, non-empty `key` as one before it.
+    fn no_duplicates<'n>(
+        &mut self,
+        nodes: impl Iterator<Item = Node<'n>>,
+        key: impl Fn(&Node<'n>) -> String,
+    ) {
+        self.distinct(nodes.map(|node| (key(&node), node)));
+    }
+
+    /// The same for nodes that come with their keys.
+    fn distinct<'n>(&mut self, nodes: impl Iterator<Item = (String, Node<'n>)>) {
+        let mut seen: BTreeMap<String, Place> = BTreeMap::new();
+        for (key, node) in nodes.filter(|(key, _)| !key.is_empty()) {
+            if let Some(first) = seen.get(&key) {
+                self.faults.add(&node.place, Fault::Duplicate { first: first.to_string() });
+            } else {
+                seen.insert(key, node.place);
+            }
+        }
+    }
+
+    /// Faults at a key whose meaning depends on another one.
+    fn contradiction(&mut self, node: &Node<'_>, with: &Node<'_>, why: &'static str) {
+        self.faults.add(&node.place, Fault::Contradiction { with: with.place.to_string(), why });
+    }
+}
+
+fn unknown_name(what: &'static str, name: &str, known: &[&str]) -> Fault {
+    Fault::UnknownName {
+        what,
+        nearest: nearest(name, known.iter().copied()).map(str::to_owned),
+        known: schema::listed(known, "and"),
+    }
+}
+
+/// Names of header fields as upstreams may confuse them.
+fn alike(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
 }

@@ -1,0 +1,205 @@
+//! The forms of text that keys may hold.
+
+use url::Url;
+
+use crate::policy::claims::ClaimPath;
+use crate::policy::schema::Text;
+use crate::policy::scope::ScopeToken;
+
+/// A name that the operator gives: it appears in faults, logs and metrics.
+pub static NAME: Text = Text {
+    what: r#"a name of up to 64 letters, digits, "-", "_" and ".""#,
+    fits: |text| {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        (1..=64).contains(&text.len()) && text.bytes().all(fits)
+    },
+};
+
+/// A name for people.
+pub static LABEL: Text = Text {
+    what: "up to 128 printable ASCII characters",
+    fits: |text| (1..=128).contains(&text.len()) && text.bytes().all(is_printable),
+};
+
+/// Any text but none.
+pub static SOME: Text = Text { what: "text that is not empty", fits: |text| !text.is_empty() };
+
+/// Any text.
+pub static ANY: Text = Text { what: "text", fits: |_| true };
+
+/// Text without control characters.
+pub static LINE: Text = Text {
+    what: "text that is not empty and has no control characters",
+    fits: |text| !text.is_empty() && !text.chars().any(char::is_control),
+};
+
+/// A field's value ([RFC 9110 §5.5]), without the bytes that only old recipients know.
+///
+/// [RFC 9110 §5.5]: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+pub static FIELD_VALUE: Text = Text {
+    what: "a header value: printable ASCII, no space at either end",
+    fits: |text| text.bytes().all(is_printable) && text.trim().len() == text.len(),
+};
+
+/// The protection space ([RFC 9110 §11.5]); quotes and backslashes are escaped on output.
+///
+/// [RFC 9110 §11.5]: https://www.rfc-editor.org/rfc/rfc9110#section-11.5
+pub static REALM: Text = Text {
+    what: "printable ASCII characters",
+    fits: |text| !text.is_empty() && text.bytes().all(is_printable),
+};
+
+/// A field's name ([RFC 9110 §5.1]).
+///
+/// [RFC 9110 §5.1]: https://www.rfc-editor.org/rfc/rfc9110#section-5.1
+pub static FIELD_NAME: Text = Text { what: "a header name", fits: is_token };
+
+/// The start of field names.
+pub static FIELD_PREFIX: Text = Text {
+    what: r#"the start of a header name that ends in "-""#,
+    fits: |text| is_token(text) && text.ends_with('-') && text.len() > 1,
+};
+
+/// A cookie's name ([RFC 6265 §4.1.1]).
+///
+/// [RFC 6265 §4.1.1]: https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1
+pub static COOKIE_NAME: Text = Text { what: "the name of a cookie", fits: is_token };
+
+/// The name of a query parameter, as it looks after decoding.
+pub static PARAMETER: Text =
+    Text { what: "the name of a parameter: printable ASCII without spaces", fits: is_visible };
+
+/// An authentication scheme ([RFC 9110 §11.1]).
+///
+/// [RFC 9110 §11.1]: https://www.rfc-editor.org/rfc/rfc9110#section-11.1
+pub static SCHEME: Text = Text { what: "an authentication scheme", fits: is_token };
+
+/// A method ([RFC 9110 §9.1]). They are case-sensitive, so a lower-case one is a slip.
+///
+/// [RFC 9110 §9.1]: https://www.rfc-editor.org/rfc/rfc9110#section-9.1
+pub static METHOD: Text = Text {
+    what: "a method in upper case, as GET",
+    fits: |text| is_token(text) && !text.bytes().any(|b| b.is_ascii_lowercase()),
+};
+
+/// A media type ([RFC 9110 §8.3.1]).
+///
+/// [RFC 9110 §8.3.1]: https://www.rfc-editor.org/rfc/rfc9110#section-8.3.1
+pub static MEDIA_TYPE: Text = Text {
+    what: "a media type, as text/html; charset=utf-8",
+    fits: |text| {
+        let essence = text.split(';').next().unwrap_or_default().trim_end();
+        (FIELD_VALUE.fits)(text) && essence.split_once('/').is_some_and(|(a, b)| is_token(a) && is_token(b))
+    },
+};
+
+/// A scope token ([RFC 6749 §3.3]).
+///
+/// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+pub static SCOPE: Text = Text {
+    what: "one scope: printable ASCII without spaces, quotes and backslashes",
+    fits: |text| ScopeToken::parse(text).is_some(),
+};
+
+/// An authentication context class ([RFC 9470 §3]).
+///
+/// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
+pub static ACR: Text = Text {
+    what: "one authentication context: printable ASCII without spaces, quotes and backslashes",
+    fits: |text| ScopeToken::parse(text).is_some(),
+};
+
+/// A claim's name.
+pub static CLAIM: Text = Text {
+    what: "the name of a claim, with dots between nested ones",
+    fits: |text| ClaimPath::parse(text).is_some(),
+};
+
+/// The start of a token: `1*VSCHAR` without the space ([RFC 6749 A.12]).
+///
+/// [RFC 6749 A.12]: https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12
+pub static TOKEN_START: Text =
+    Text { what: "the start of a token: printable ASCII without spaces", fits: is_visible };
+
+/// A token type hint ([RFC 7662 §2.1]).
+///
+/// [RFC 7662 §2.1]: https://www.rfc-editor.org/rfc/rfc7662#section-2.1
+pub static HINT: Text =
+    Text { what: r#"a token type, or "" for none"#, fits: |text| text.is_empty() || is_visible(text) };
+
+/// An environment variable's name.
+pub static VARIABLE: Text = Text {
+    what: "the name of an environment variable",
+    fits: |text| {
+        text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && !text.starts_with(|c: char| c.is_ascii_digit())
+            && !text.is_empty()
+    },
+};
+
+/// An issuer identifier ([RFC 8414 §2]), which is compared and never resolved.
+///
+/// [RFC 8414 §2]: https://www.rfc-editor.org/rfc/rfc8414#section-2
+pub static ISSUER: Text = Text {
+    what: "an absolute http or https URI without a fragment",
+    fits: |text| http_url(text).is_some() && !text.contains('#'),
+};
+
+/// The endpoint's URI.
+pub static ENDPOINT: Text =
+    Text { what: "an absolute http or https URI", fits: |text| http_url(text).is_some() };
+
+/// An absolute URI as `error_uri` may show it ([RFC 6750 §3]).
+///
+/// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
+pub static ABSOLUTE_URI: Text = Text {
+    what: "an absolute URI",
+    fits: |text| is_uri_text(text) && text.contains(':') && Url::parse(text).is_ok(),
+};
+
+/// An origin as browsers send it ([RFC 6454 §6.2]). `*` is none: what a refusal says is not for
+/// everybody.
+///
+/// [RFC 6454 §6.2]: https://www.rfc-editor.org/rfc/rfc6454#section-6.2
+pub static ORIGIN: Text = Text {
+    what: r#"an origin, as https://app.example.com ("*" is not allowed)"#,
+    fits: |text| http_url(text).is_some_and(|url| url.origin().ascii_serialization() == text),
+};
+
+/// Whether the whole text is one token of HTTP: `1*tchar` ([RFC 9110 §5.6.2]).
+///
+/// [RFC 9110 §5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+pub fn is_token(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+/// Whether this can stand behind `Bearer` ([RFC 6750 §2.1]).
+///
+/// [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+pub fn is_bearer_token(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
+    let start = text.trim_end_matches('=');
+    !start.is_empty() && start.bytes().all(fits)
+}
+
+/// The URL if it is `http` or `https`, has a host, and is plain ASCII that no parser will repair.
+pub fn http_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|_| is_uri_text(text))?;
+    let scheme = matches!(url.scheme(), "http" | "https");
+    let slashes = text.get(url.scheme().len()..)?.starts_with("://");
+    (scheme && slashes && url.host_str().is_some_and(|host| !host.is_empty())).then_some(url)
+}
+
+/// The characters of a URI ([RFC 3986 §2]).
+fn is_uri_text(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b))
+}
+
+fn is_printable(b: u8) -> bool {
+    matches!(b, 0x20..=0x7e)
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21..=0x7e))
+}

@@ -1,0 +1,183 @@
+//! `rules`, `requires` and `client_lists`: which requests, and what is demanded of them.
+
+use std::collections::BTreeMap;
+
+use crate::policy::claims::{ClaimPath, ClaimRequirement, ClaimTest};
+use crate::policy::clients::{Client, ClientList};
+use crate::policy::error::Fault;
+use crate::policy::parse::node::Node;
+use crate::policy::parse::{Context, responses, unknown_name};
+use crate::policy::requirement::{Requirement, SenderConstraint};
+use crate::policy::rule::{Access, HeaderMatch, HostPattern, Matcher, PathPattern, PatternError, Rule};
+use crate::policy::scope::{ScopePolicy, ScopeToken};
+
+/// The rules, in order.
+pub(super) fn parse(root: &Node<'_>, context: &mut Context<'_>) -> Vec<Rule> {
+    let rules = root.key("rules");
+    context.no_duplicates(rules.items().map(|rule| rule.key("name")), |name| name.text().to_owned());
+    let general = root.key("token").key("from_params").texts();
+    rules.items().map(|rule| one(&rule, &general, context)).collect()
+}
+
+fn one(rule: &Node<'_>, general_params: &[String], context: &mut Context<'_>) -> Rule {
+    let (access, requires, params) = (rule.key("access"), rule.key("requires"), rule.key("from_params"));
+    let kind = match access.text() {
+        "optional" => Access::Optional,
+        "anonymous" => Access::Anonymous,
+        "deny" => Access::Deny,
+        _ => Access::Required,
+    };
+    let why = match kind {
+        Access::Anonymous => Some("tokens are not looked at"),
+        Access::Deny => Some("nobody passes"),
+        Access::Required | Access::Optional => None,
+    };
+    if let Some(why) = why {
+        if requires.is_set() {
+            context.contradiction(&requires, &access, why);
+        }
+        if params.items().next().is_some() {
+            context.contradiction(&params, &access, why);
+        }
+    }
+    context.no_duplicates(params.items(), |name| name.text().to_owned());
+    Rule {
+        name: rule.key("name").some_text().unwrap_or_else(|| rule.place.to_string()),
+        matcher: matcher(&rule.key("match"), context),
+        access: kind,
+        requires: requires.is_set().then(|| requirement(&requires, context)),
+        from_params: params.texts().into_iter().filter(|name| !general_params.contains(name)).collect(),
+    }
+}
+
+fn matcher(rule: &Node<'_>, context: &mut Context<'_>) -> Matcher {
+    let mut path = None;
+    let patterns: [(_, fn(&str) -> Result<PathPattern, PatternError>); 4] = [
+        ("path", PathPattern::exact),
+        ("prefix", PathPattern::prefix),
+        ("path_template", PathPattern::template),
+        ("safe_regex", PathPattern::regex),
+    ];
+    for (key, compile) in patterns.map(|(key, compile)| (rule.key(key), compile)) {
+        if key.text().is_empty() {
+            continue;
+        }
+        match compile(key.text()) {
+            Ok(pattern) => path = Some(pattern),
+            Err(error) => context.faults.add(&key.place, Fault::Pattern(error)),
+        }
+    }
+    let mut hosts = Vec::new();
+    for host in rule.key("hosts").items() {
+        match HostPattern::parse(host.text()) {
+            Some(pattern) => hosts.push(pattern),
+            None => {
+                let what = "a host name without a port, as api.example.com or *.example.com".to_owned();
+                context.faults.add(&host.place, Fault::Expected { what });
+            }
+        }
+    }
+    for list in ["methods", "hosts"] {
+        context.no_duplicates(rule.key(list).items(), |item| item.text().to_owned());
+    }
+    let headers = rule.key("headers");
+    for name in headers.items().map(|header| header.key("name")) {
+        if name.text().eq_ignore_ascii_case("host") {
+            context.faults.add(&name.place, Fault::Reserved { why: "use match.hosts" });
+        }
+    }
+    context.no_duplicates(headers.items(), |header| header.key("name").text().to_ascii_lowercase());
+    Matcher {
+        path,
+        methods: rule.key("methods").texts(),
+        hosts,
+        headers: headers
+            .items()
+            .map(|header| HeaderMatch {
+                name: header.key("name").text().to_ascii_lowercase(),
+                exact: header.key("exact").text().to_owned(),
+            })
+            .collect(),
+    }
+}
+
+/// What a token must carry.
+pub(super) fn requirement(requires: &Node<'_>, context: &mut Context<'_>) -> Requirement {
+    let (scopes, max_age) = (requires.key("scopes"), requires.key("max_age"));
+    let (all, any) = if scopes.is_list() {
+        (self::scopes(&scopes, context), Vec::new())
+    } else if scopes.is_set() {
+        (self::scopes(&scopes.key("all"), context), self::scopes(&scopes.key("any"), context))
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    responses::whole_seconds(&max_age, context);
+    for list in ["audiences", "acr_values"] {
+        context.no_duplicates(requires.key(list).items(), |item| item.text().to_owned());
+    }
+    Requirement {
+        providers: context.provider_ids(&requires.key("providers")),
+        scopes: ScopePolicy { all, any },
+        audiences: requires.key("audiences").texts(),
+        clients: clients(&requires.key("clients"), context),
+        claims: requires.key("claims").items().filter_map(|claim| self::claim(&claim)).collect(),
+        acr_values: requires.key("acr_values").texts(),
+        max_age: max_age.is_set().then(|| max_age.duration()),
+        sender_constraint: match requires.key("sender_constraint").text() {
+            "ignore" => SenderConstraint::Ignore,
+            _ => SenderConstraint::IfBound,
+        },
+    }
+}
+
+fn scopes(list: &Node<'_>, context: &mut Context<'_>) -> Vec<ScopeToken> {
+    context.no_duplicates(list.items(), |scope| scope.text().to_owned());
+    list.items().filter_map(|scope| ScopeToken::parse(scope.text())).collect()
+}
+
+fn claim(claim: &Node<'_>) -> Option<ClaimRequirement> {
+    let (any_of, contains) = (claim.key("any_of"), claim.key("contains"));
+    let test = if any_of.is_set() {
+        ClaimTest::AnyOf(any_of.items().map(|item| item.value()).collect())
+    } else if contains.is_set() {
+        ClaimTest::Contains(contains.value())
+    } else {
+        ClaimTest::Equals(claim.key("equals").value())
+    };
+    Some(ClaimRequirement { claim: ClaimPath::parse(claim.key("name").text())?, test })
+}
+
+fn clients(clients: &Node<'_>, context: &mut Context<'_>) -> Option<ClientList> {
+    if clients.is_list() {
+        context.no_duplicates(clients.items(), |id| id.text().to_owned());
+        let members = clients.texts().into_iter().map(|id| (id, Client::default()));
+        return Some(ClientList { name: None, clients: members.collect() });
+    }
+    if !clients.is_set() {
+        return None;
+    }
+    let name = clients.key("list");
+    let list = context.client_lists.get(name.text()).cloned();
+    if list.is_none() && name.is_set() {
+        let known: Vec<_> = context.client_lists.keys().copied().collect();
+        context.faults.add(&name.place, unknown_name("client list", name.text(), &known));
+    }
+    // Never `None` here, for that would let everybody pass.
+    Some(list.unwrap_or_default())
+}
+
+/// The lists, by name.
+pub(super) fn client_lists<'a>(lists: &Node<'a>, context: &mut Context<'_>) -> BTreeMap<&'a str, ClientList> {
+    let mut by_name = BTreeMap::new();
+    for (name, list) in lists.members() {
+        let clients = list.key("clients");
+        context.no_duplicates(clients.items().map(|client| client.key("id")), |id| id.text().to_owned());
+        let member = |client: Node<'_>| {
+            let known = Client { name: client.key("name").some_text(), tier: client.key("tier").some_text() };
+            (client.key("id").text().to_owned(), known)
+        };
+        let list = ClientList { name: Some(name.to_owned()), clients: clients.items().map(member).collect() };
+        by_name.insert(name, list);
+    }
+    by_name
+}
