@@ -476,7 +476,7 @@ pub fn complete(kind: &Kind, value: &Value) -> Value {
 }
 
 /// A default of the tables as a value.
-fn default(kind: &Kind, text: &str) -> Value {
+pub(crate) fn default(kind: &Kind, text: &str) -> Value {
     match kind {
         Kind::Text(_) | Kind::Secret | Kind::Duration { .. } | Kind::Word { .. } => text.into(),
         _ => serde_json::from_str(text).unwrap_or_default(),

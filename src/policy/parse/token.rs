@@ -77,9 +77,11 @@ fn reserved(name: &str) -> Option<&'static str> {
     }
 }
 
+/// A claim in `authorization` is refused already, and tokens belong there.
 fn taken_by(upstream: &Upstream, name: &str) -> bool {
     let same = |other: &String| alike(other) == alike(name);
-    upstream.claim_to_headers.iter().any(|header| same(&header.header_name))
-        || upstream.forward_payload_header.iter().any(same)
-        || upstream.claims_prefix.iter().any(|prefix| alike(name).starts_with(&alike(prefix)))
+    name != "authorization"
+        && (upstream.claim_to_headers.iter().any(|header| same(&header.header_name))
+            || upstream.forward_payload_header.iter().any(same)
+            || upstream.claims_prefix.iter().any(|prefix| alike(name).starts_with(&alike(prefix))))
 }
