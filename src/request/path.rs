@@ -195,7 +195,7 @@ mod laws {
         let mut bytes = path.bytes();
         while let Some(byte) = bytes.next() {
             match byte {
-                b'%' => decoded.push(super::escaped_byte(bytes.next(), bytes.next()).unwrap()),
+                b'%' => decoded.extend(super::escaped_byte(bytes.next(), bytes.next())),
                 _ => decoded.push(byte),
             }
         }
