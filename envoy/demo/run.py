@@ -99,7 +99,9 @@ def why_refused(answer):
 
 
 def what_was_seen(received):
-    identity = [f"{name}: {received[name]}" for name in ("x-client-id", "x-scope", "authorization") if name in received]
+    identity = [f"{name}: {received[name]}" for name in ("x-client-id", "x-scope") if name in received]
+    if "authorization" in received:
+        identity.append("and the token")
     return "the API received " + (", ".join(identity) or "no identity")
 
 
@@ -228,7 +230,12 @@ def run(arguments):
             time.sleep(0.3)
 
 
+STOPS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+
+
 def interrupted(*_):
+    for number in STOPS:  # a second Ctrl-C must not cut the tidying short
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -239,8 +246,8 @@ def main():
     parser.add_argument("--once", action="store_true", help="end after the checks")
     arguments = parser.parse_args()
     sys.stdout.reconfigure(errors="replace")
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), interrupted)
+    for number in STOPS:
+        signal.signal(number, interrupted)
     try:
         return run(arguments)
     except KeyboardInterrupt:

@@ -162,13 +162,15 @@ class Stack:
         """Where the output of a service goes, and went if it was started before."""
         return self.logs / f"{name}.log"
 
-    def rendered(self):
-        """The Envoy file with the addresses of this run; every one of them has to be in it."""
+    def exchanges(self):
+        """What the Envoy file says, and what it says here."""
         exchanges = {shipped: f"{{address: 127.0.0.1, port_value: {self.ports[name]}}}" for shipped, name in self.addresses.items()}
-        exchanges[self.issuer] = self.url("authorization-server")
-        exchanges[MODULE] = json.dumps(str(self.module))
+        return {**exchanges, self.issuer: self.url("authorization-server"), MODULE: json.dumps(str(self.module))}
+
+    def rendered(self):
+        """The Envoy file of this run; all that is exchanged has to be in it."""
         text = self.config.read_text()
-        for shipped, ours in exchanges.items():
+        for shipped, ours in self.exchanges().items():
             if shipped not in text:
                 raise DemoError(f"{self.config} does not have {shipped} any more, which the demo exchanges: adapt SHIPPED_ADDRESSES in stack.py.")
             text = text.replace(shipped, ours)

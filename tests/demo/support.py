@@ -1,5 +1,7 @@
 """What the demo's tests share: where things are, and the demo's own modules."""
 
+import contextlib
+import io
 import sys
 from pathlib import Path
 
@@ -24,3 +26,8 @@ def demo(envoy_file=stack.DEMO / "envoy.yaml", kind=stack.Stack):
     stack.find_node()
     stack.npm_ci(stack.DEMO / "authorization-server")
     return kind(envoy(), module(), envoy_file)
+
+
+def quiet():
+    """The demo's requests, without a line for each."""
+    return contextlib.redirect_stdout(io.StringIO())

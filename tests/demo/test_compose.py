@@ -20,6 +20,8 @@ class TheComposeFile(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        if not os.access(COMPOSE, os.X_OK):
+            raise AssertionError(f"{COMPOSE} is missing: `make docker-compose` makes it.")
         done = subprocess.run(
             [COMPOSE, "-f", "envoy/docker-compose.yaml", "config", "--format", "json"], cwd=ROOT, capture_output=True, text=True, timeout=60
         )

@@ -10,7 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
-from support import ROOT, demo, envoy, module, run, stack
+from support import ROOT, demo, quiet, run, stack
 
 RUN = [sys.executable, str(ROOT / "envoy/demo/run.py")]
 
@@ -139,7 +139,7 @@ class TheDemo(unittest.TestCase):
             text = (stack.DEMO / "envoy.yaml").read_text()
             self.assertIn("[employees:write]", text)
             lax.write_text(text.replace("[employees:write]", "[employees:read]"))
-            with demo(lax) as running:
+            with demo(lax) as running, quiet():
                 faults = run.tell(running).faults
         self.assertTrue(any(fault.startswith("POST /employees, a scope too few: 201; 403 was expected") for fault in faults), faults)
 
