@@ -12,15 +12,18 @@ use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, 
 pub fn markdown() -> String {
     let mut reference = Reference { text: INTRODUCTION.to_owned(), ..Reference::default() };
     reference.section("", &CONFIGURATION);
-    reference.text.push_str(LATER);
-    for later in &reference.later {
-        // Writing to a String cannot fail.
-        let _ = writeln!(reference.text, "- {later}");
+    let Reference { mut text, lowering, later, .. } = reference;
+    for (heading, entries) in [(LOWERING, lowering), (LATER, later)] {
+        text.push_str(heading);
+        for entry in entries {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "- {entry}");
+        }
     }
-    reference.text
+    text
 }
 
-const INTRODUCTION: &str = r#"<!-- Written from src/policy/keys.rs by `TOLLGATE_BLESS=1 cargo test --test config`. -->
+const INTRODUCTION: &str = r"<!-- Written from src/policy/keys.rs by `TOLLGATE_BLESS=1 cargo test --test config`. -->
 
 # Configuration reference
 
@@ -49,9 +52,16 @@ requires:
   scopes: [orders:read]
 ```
 
-"#;
+";
 
-const LATER: &str = "\
+const LOWERING: &str = "\
+## What lowers security
+
+All of this is off unless you say otherwise.
+
+";
+
+const LATER: &str = "
 ## Reserved keys and words
 
 Later versions know these; this one refuses them, saying so.
@@ -63,6 +73,8 @@ struct Reference {
     text: String,
     /// The objects that have a section, and the paths of those.
     sections: Vec<(*const Object, String)>,
+    /// What the docs say behind `Lowers security:`.
+    lowering: Vec<String>,
     later: Vec<String>,
 }
 
@@ -71,7 +83,7 @@ impl Reference {
     fn section(&mut self, path: &str, kind: &Kind) {
         let Some(object) = kind.object() else { return };
         self.sections.push((object, path.to_owned()));
-        let title = if path.is_empty() { "The whole".to_owned() } else { format!("`{path}`") };
+        let title = if path.is_empty() { "The configuration".to_owned() } else { format!("`{path}`") };
         let _ = writeln!(self.text, "## {title}\n");
         let _ = writeln!(self.text, "| key | value | without it | |\n| --- | --- | --- | --- |");
         let inside = |key: &Key| join(path, key.name);
@@ -84,6 +96,9 @@ impl Reference {
                 && !later.is_empty()
             {
                 self.later.push(format!("`{}`: {}", inside(key), words(later, "and")));
+            }
+            if let Some((_, how)) = key.doc.split_once("Lowers security: ") {
+                self.lowering.push(format!("`{}`: {how}", inside(key)));
             }
             self.row(key, &inside(key));
         }
@@ -106,10 +121,10 @@ impl Reference {
             Absent::Default(_) | Absent::Nothing => format!("`{}`", key.name),
         };
         let without = match (key.absent, key.kind) {
-            (Absent::Fault, _) => "fault".to_owned(),
-            (Absent::Default("{}" | "[]"), _) | (Absent::Nothing, _) => "–".to_owned(),
+            (Absent::Fault, _) => "required".to_owned(),
+            (Absent::Default("{}" | "[]") | Absent::Nothing, _) => "–".to_owned(),
             (Absent::Default(text), Kind::List { .. }) => {
-                format!("`{}`", text.replace(',', ", ").replace('"', ""))
+                format!("`{}`", text.replace(',', ", ").replace(':', ": ").replace('"', ""))
             }
             (Absent::Default(text), _) => format!("`{text}`"),
         };

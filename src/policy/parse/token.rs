@@ -16,10 +16,7 @@ pub(super) fn parse(
     let params = token.key("from_params");
     let places = TokenPlaces {
         headers: headers(&token.key("from_headers"), upstream, context),
-        params: match params.is_set() {
-            false if anypoint => vec!["access_token".to_owned()],
-            _ => params.texts(),
-        },
+        params: if anypoint && !params.is_set() { vec!["access_token".to_owned()] } else { params.texts() },
         cookies: token.key("from_cookies").texts(),
         form: token.key("from_form").bool(),
         max_form_bytes: token.key("max_form_bytes").integer(),
