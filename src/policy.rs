@@ -9,6 +9,7 @@ pub mod error;
 pub mod keys;
 pub mod parse;
 pub mod protobuf;
+pub mod reference;
 pub mod requirement;
 pub mod rule;
 pub mod schema;

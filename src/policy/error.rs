@@ -157,7 +157,7 @@ pub enum Fault {
     #[error("expected at least one place for tokens: from_headers, from_params, from_cookies or from_form")]
     NoPlaces,
     /// A path pattern that cannot be used.
-    #[error("expected {0}")]
+    #[error("{0}")]
     Pattern(PatternError),
 }
 

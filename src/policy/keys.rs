@@ -22,7 +22,7 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "provider_order",
             list_or_none(&NAME),
             "[]",
-            "Providers to ask in turn about a token that nothing else assigns to one of several; each of them sees the token. Empty: such a token is `invalid_token`. What decides before: the rule's `providers`, then `token_prefix`, then the unverified `iss` of a JWT-shaped token, then the only provider there is.",
+            "Providers to ask in turn about a token that nothing else assigns to one of several. Empty: such a token is `invalid_token`. What decides before: the rule's `providers`, then `token_prefix`, then the unverified `iss` of a JWT-shaped token, then the only provider there is. Lowers security: each of them sees the token.",
         ),
         default(
             "token",
@@ -68,14 +68,14 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "cors_preflight",
             word(&["enforce", "pass"]),
             "enforce",
-            "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token; `enforce` treats them like everything else, so put Envoy's CORS filter before this one.",
+            "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token; `enforce` treats them like everything else, so put Envoy's CORS filter before this one. Lowers security: with `pass`, they reach the upstream without a token.",
         ),
         later("on_expiry", "Ending long-lived streams with their token."),
         default(
             "mode",
             word(&["enforce", "shadow"]),
             "enforce",
-            "`shadow` decides, counts and logs, and blocks nothing. **Lowers security.**",
+            "`shadow` decides, counts and logs. Lowers security: `shadow` blocks nothing.",
         ),
     ],
     choices: &[],
@@ -153,7 +153,7 @@ static INTROSPECTION: Object = Object {
             Kind::Text(&text::ENDPOINT),
             "The introspection endpoint. Authority and path of the call are taken from it; the scheme is informative, for TLS is the cluster's.",
         ),
-        required("cluster", Kind::Text(&text::LINE), "The Envoy cluster that reaches it."),
+        required("cluster", CLUSTER, "The Envoy cluster that reaches it."),
         default(
             "timeout",
             Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
@@ -185,7 +185,11 @@ static INTROSPECTION: Object = Object {
         ),
         default(
             "parameters",
-            Kind::Map { names: Names::Text("NAME", &text::SOME), of: &Kind::Text(&text::ANY), empty: true },
+            Kind::Map {
+                names: Names::Text("NAME", &text::FORM_FIELD),
+                of: &Kind::Text(&text::ANY),
+                empty: true,
+            },
             "{}",
             "Further form fields. `token`, `token_type_hint` and the fields of client authentication are not yours to set.",
         ),
@@ -217,13 +221,13 @@ static INTROSPECTION: Object = Object {
             "lenient_content_type",
             Kind::Bool,
             "false",
-            "Reads a reply whose media type is not `application/json` all the same.",
+            "Reads a reply whose media type is not `application/json` all the same. Lowers security: some other document may be taken for the answer.",
         ),
         default(
             "ignore_token_type",
             Kind::Bool,
             "false",
-            "Leaves `token_type` alone, for authorization servers that fill it with something else.",
+            "Leaves `token_type` alone, for authorization servers that fill it with something else. Lowers security: an active token of another kind is taken for an access token.",
         ),
         default("require_iss", Kind::Bool, "false", "Refuses replies without `iss`; needs `issuer`."),
     ],
@@ -243,7 +247,7 @@ static CLIENT_AUTH: Object = Object {
         ),
         optional(
             "client_id",
-            Kind::Text(&text::LINE),
+            CLIENT_ID,
             "Our client id, for the methods `client_secret_basic` and `client_secret_post`; with `none` it is sent as a form field.",
         ),
         optional("client_secret", Kind::Secret, "The client secret. Better: `client_secret_env`."),
@@ -286,13 +290,13 @@ static TOKEN: Object = Object {
         optional(
             "from_params",
             list_or_none(&PARAMETER),
-            "Query parameters that may carry a token, as `access_token`. Absent: none, for tokens in URIs end up in logs (RFC 9700 §4.3.2); in the profile `anypoint`, `[access_token]`.",
+            "Query parameters that may carry a token, as `access_token`. Absent: none; in the profile `anypoint`, `[access_token]`. Lowers security: URIs end up in logs and histories (RFC 6750 §5.3).",
         ),
         default(
             "from_cookies",
             list_or_none(&Kind::Text(&text::COOKIE_NAME)),
             "[]",
-            "Cookies that may carry a token.",
+            "Cookies that may carry a token. Lowers security: browsers send them unasked, so other sites can act for the user (RFC 6750 §5.3).",
         ),
         default(
             "from_form",
@@ -374,7 +378,7 @@ static REQUIREMENT: Object = Object {
             "sender_constraint",
             Kind::Word { known: &["if_bound", "ignore"], later: &["dpop", "mtls", "any_bound"] },
             "if_bound",
-            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, and no proof is understood yet; `ignore` takes it as if it were not bound. **`ignore` lowers security.**",
+            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, and no proof is understood yet; `ignore` takes it as if it were not bound. Lowers security: with `ignore`, whoever steals such a token can use it.",
         ),
     ],
     choices: &[],
@@ -428,7 +432,7 @@ static RULE: Object = Object {
             "from_params",
             list_or_none(&PARAMETER),
             "[]",
-            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events).",
+            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events). Lowers security: as `token.from_params`.",
         ),
     ],
     choices: &[],
@@ -436,26 +440,26 @@ static RULE: Object = Object {
 
 static MATCH: Object = Object {
     keys: &[
-        optional("path", Kind::Text(&text::SOME), "The whole path, without the query."),
+        optional("path", Kind::Text(&text::PATH), "The whole path, without the query."),
         optional(
             "prefix",
-            Kind::Text(&text::SOME),
+            Kind::Text(&text::PATH),
             "Whole segments from the start: `/foo` matches `/foo` and `/foo/bar`, not `/foobar`.",
         ),
         optional(
             "path_template",
-            Kind::Text(&text::SOME),
+            Kind::Text(&text::TEMPLATE),
             "Segments with variables: `/orders/{id}`, `/files/{name=**}`.",
         ),
         optional(
             "safe_regex",
-            Kind::Text(&text::SOME),
+            Kind::Text(&text::REGEX),
             "A regular expression for the whole path; it runs in linear time.",
         ),
         optional("methods", list(&Kind::Text(&text::METHOD)), "Methods, case-sensitive."),
         optional(
             "hosts",
-            list(&Kind::Text(&text::SOME)),
+            list(&Kind::Text(&text::HOST)),
             "Hosts without their port: `api.example.com`, `*.example.com`.",
         ),
         optional("headers", list(&Kind::Object(&HEADER_MATCH)), "Header fields that must be there."),
@@ -612,10 +616,10 @@ static OVERRIDE: Object = Object {
 };
 
 static NAME: Kind = Kind::Text(&text::NAME);
-static CLUSTER: Kind = Kind::Text(&text::LINE);
-static AUDIENCE: Kind = Kind::Text(&text::LINE);
-static CLIENT_ID: Kind = Kind::Text(&text::LINE);
-static MEMBER: Kind = Kind::Text(&text::SOME);
+static CLUSTER: Kind = Kind::Text(&text::CLUSTER);
+static AUDIENCE: Kind = Kind::Text(&text::AUDIENCE);
+static CLIENT_ID: Kind = Kind::Text(&text::CLIENT_ID);
+static MEMBER: Kind = Kind::Text(&text::MEMBER);
 static PARAMETER: Kind = Kind::Text(&text::PARAMETER);
 static SCOPE: Kind = Kind::Text(&text::SCOPE);
 

@@ -43,7 +43,7 @@ impl Policy {
         let mut faults = Faults::default();
         schema::check(&CONFIGURATION, value, &Place::default(), &mut faults);
         let document = schema::complete(&CONFIGURATION, value);
-        let (policy, found) = compile(Node::new(&CONFIGURATION, &document), env);
+        let (policy, found) = compile(&Node::new(&CONFIGURATION, &document), env);
         faults.join(found);
         if faults.is_empty() { Ok(policy) } else { Err(faults.into_errors()) }
     }
@@ -84,7 +84,7 @@ struct Context<'a> {
     faults: Faults,
 }
 
-fn compile(root: Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Faults) {
+fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Faults) {
     let providers = root.key("providers");
     let mut context = Context {
         env,
@@ -97,9 +97,9 @@ fn compile(root: Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fau
     let responses = responses::parse(&root.key("responses"), &mut context);
     let policy = Policy {
         provider_order: context.provider_ids(&root.key("provider_order")),
-        token: token::parse(&root, &upstream, responses.profile == Profile::Anypoint, &mut context),
+        token: token::parse(root, &upstream, responses.profile == Profile::Anypoint, &mut context),
         requires: rules::requirement(&root.key("requires"), &mut context),
-        rules: rules::parse(&root, &mut context),
+        rules: rules::parse(root, &mut context),
         providers: provider::parse(&providers, &mut context),
         upstream,
         responses,

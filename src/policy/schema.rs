@@ -4,7 +4,7 @@
 //! One table drives three things: [`check`] finds the faults, [`complete`] fills in the defaults, and
 //! `docs/configuration.md` is written from it. So a key is described once.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -465,7 +465,7 @@ pub fn complete(kind: &Kind, value: &Value) -> Value {
             }
             Value::Object(members)
         }
-        (_, Value::Array(items)) if let Some(of) = kind.entries() => {
+        (Kind::List { of, .. } | Kind::Either { list: Kind::List { of, .. }, .. }, Value::Array(items)) => {
             items.iter().map(|item| complete(of, item)).collect()
         }
         (Kind::Map { of, .. }, Value::Object(members)) => {
@@ -476,7 +476,7 @@ pub fn complete(kind: &Kind, value: &Value) -> Value {
 }
 
 /// A default of the tables as a value.
-fn default(kind: &Kind, text: &str) -> Value {
+pub(crate) fn default(kind: &Kind, text: &str) -> Value {
     match kind {
         Kind::Text(_) | Kind::Secret | Kind::Duration { .. } | Kind::Word { .. } => text.into(),
         _ => serde_json::from_str(text).unwrap_or_default(),
@@ -516,7 +516,8 @@ pub fn written(duration: Duration) -> String {
     for (unit, length) in UNITS {
         let number = millis.checked_div(*length).unwrap_or_default();
         if number > 0 {
-            text.push_str(&format!("{number}{unit}"));
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{number}{unit}");
         }
         millis = millis.checked_rem(*length).unwrap_or_default();
     }

@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::policy::claims::ClaimPath;
+use crate::policy::rule::HostPattern;
 use crate::policy::schema::Text;
 use crate::policy::scope::ScopeToken;
 
@@ -21,16 +22,40 @@ pub static LABEL: Text = Text {
     fits: |text| (1..=128).contains(&text.len()) && text.bytes().all(is_printable),
 };
 
-/// Any text but none.
-pub static SOME: Text = Text { what: "text that is not empty", fits: |text| !text.is_empty() };
-
 /// Any text.
 pub static ANY: Text = Text { what: "text", fits: |_| true };
 
-/// Text without control characters.
-pub static LINE: Text = Text {
-    what: "text that is not empty and has no control characters",
-    fits: |text| !text.is_empty() && !text.chars().any(char::is_control),
+/// Text on one line.
+pub static LINE: Text = Text { what: "text on one line", fits: is_line };
+
+/// The name of an Envoy cluster.
+pub static CLUSTER: Text = Text { what: "the name of an Envoy cluster", fits: is_line };
+
+/// A value of `aud`.
+pub static AUDIENCE: Text = Text { what: "an audience, as text on one line", fits: is_line };
+
+/// A client id.
+pub static CLIENT_ID: Text = Text { what: "a client id, as text on one line", fits: is_line };
+
+/// The name of a reply's member.
+pub static MEMBER: Text = Text { what: "the name of a member", fits: |text| !text.is_empty() };
+
+/// The name of a form field.
+pub static FORM_FIELD: Text = Text { what: "the name of a form field", fits: |text| !text.is_empty() };
+
+/// A path; [`crate::policy::rule::PathPattern`] knows more.
+pub static PATH: Text = Text { what: "a path", fits: |text| !text.is_empty() };
+
+/// A template of paths; [`crate::policy::rule::PathPattern`] knows more.
+pub static TEMPLATE: Text = Text { what: "a path with variables", fits: |text| !text.is_empty() };
+
+/// A regular expression; [`crate::policy::rule::PathPattern`] knows more.
+pub static REGEX: Text = Text { what: "a regular expression", fits: |text| !text.is_empty() };
+
+/// A host; [`HostPattern`] knows more.
+pub static HOST: Text = Text {
+    what: "a host name without a port, as api.example.com or *.example.com",
+    fits: |text| HostPattern::parse(text).is_some(),
 };
 
 /// A field's value ([RFC 9110 §5.5]), without the bytes that only old recipients know.
@@ -194,6 +219,10 @@ pub fn http_url(text: &str) -> Option<Url> {
 /// The characters of a URI ([RFC 3986 §2]).
 fn is_uri_text(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b))
+}
+
+fn is_line(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
 }
 
 fn is_printable(b: u8) -> bool {

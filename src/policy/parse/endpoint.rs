@@ -33,13 +33,15 @@ pub(super) fn parse(text: &str) -> Result<Endpoint, Fault> {
     if !authority.strip_prefix(host).is_some_and(|port| port.is_empty() || is_port(port)) {
         return Err(expected("a URI with a plain host name or address"));
     }
-    const CREDENTIALS: [&str; 4] = ["client_secret", "client_assertion", "token", "access_token"];
     if url.query_pairs().any(|(name, _)| CREDENTIALS.contains(&name.as_ref())) {
         return Err(Fault::CredentialsInUri);
     }
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     Ok(Endpoint { scheme: url.scheme().to_owned(), authority, path: format!("{}{query}", url.path()) })
 }
+
+/// Parameters that would show credentials or tokens to every log.
+const CREDENTIALS: [&str; 4] = ["client_secret", "client_assertion", "token", "access_token"];
 
 fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))

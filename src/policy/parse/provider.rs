@@ -1,8 +1,9 @@
 //! `providers`.
 
 use crate::policy::error::Fault;
+use crate::policy::parse::endpoint::{self, Endpoint};
 use crate::policy::parse::node::Node;
-use crate::policy::parse::{Context, alike, client_auth, endpoint};
+use crate::policy::parse::{Context, alike, client_auth};
 use crate::provider::{IntrospectionEndpoint, Provider};
 
 /// All of them, sorted by name.
@@ -33,13 +34,12 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
 
 fn endpoint_of(introspection: &Node<'_>, context: &mut Context<'_>) -> IntrospectionEndpoint {
     let uri = introspection.key("uri");
-    let endpoint = match endpoint::parse(uri.text()) {
-        Ok(endpoint) => endpoint,
-        Err(fault) => {
+    let endpoint = endpoint::parse(uri.text()).unwrap_or_else(|fault| {
+        if uri.is_set() {
             context.faults.add(&uri.place, fault);
-            endpoint::Endpoint::default()
         }
-    };
+        Endpoint::default()
+    });
     let fallback = introspection.key("fallback_clusters");
     let clusters = || std::iter::once(introspection.key("cluster")).chain(fallback.items());
     context.no_duplicates(clusters(), |cluster| cluster.text().to_owned());

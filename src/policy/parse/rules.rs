@@ -67,16 +67,6 @@ fn matcher(rule: &Node<'_>, context: &mut Context<'_>) -> Matcher {
             Err(error) => context.faults.add(&key.place, Fault::Pattern(error)),
         }
     }
-    let mut hosts = Vec::new();
-    for host in rule.key("hosts").items() {
-        match HostPattern::parse(host.text()) {
-            Some(pattern) => hosts.push(pattern),
-            None => {
-                let what = "a host name without a port, as api.example.com or *.example.com".to_owned();
-                context.faults.add(&host.place, Fault::Expected { what });
-            }
-        }
-    }
     for list in ["methods", "hosts"] {
         context.no_duplicates(rule.key(list).items(), |item| item.text().to_owned());
     }
@@ -90,7 +80,7 @@ fn matcher(rule: &Node<'_>, context: &mut Context<'_>) -> Matcher {
     Matcher {
         path,
         methods: rule.key("methods").texts(),
-        hosts,
+        hosts: rule.key("hosts").items().filter_map(|host| HostPattern::parse(host.text())).collect(),
         headers: headers
             .items()
             .map(|header| HeaderMatch {

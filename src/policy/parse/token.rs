@@ -16,10 +16,7 @@ pub(super) fn parse(
     let params = token.key("from_params");
     let places = TokenPlaces {
         headers: headers(&token.key("from_headers"), upstream, context),
-        params: match params.is_set() {
-            false if anypoint => vec!["access_token".to_owned()],
-            _ => params.texts(),
-        },
+        params: if anypoint && !params.is_set() { vec!["access_token".to_owned()] } else { params.texts() },
         cookies: token.key("from_cookies").texts(),
         form: token.key("from_form").bool(),
         max_form_bytes: token.key("max_form_bytes").integer(),
@@ -77,9 +74,11 @@ fn reserved(name: &str) -> Option<&'static str> {
     }
 }
 
+/// A claim in `authorization` is refused already, and tokens belong there.
 fn taken_by(upstream: &Upstream, name: &str) -> bool {
     let same = |other: &String| alike(other) == alike(name);
-    upstream.claim_to_headers.iter().any(|header| same(&header.header_name))
-        || upstream.forward_payload_header.iter().any(same)
-        || upstream.claims_prefix.iter().any(|prefix| alike(name).starts_with(&alike(prefix)))
+    name != "authorization"
+        && (upstream.claim_to_headers.iter().any(|header| same(&header.header_name))
+            || upstream.forward_payload_header.iter().any(same)
+            || upstream.claims_prefix.iter().any(|prefix| alike(name).starts_with(&alike(prefix))))
 }

@@ -74,7 +74,7 @@ fn claim_header(claim: &Node<'_>) -> Option<ClaimHeader> {
 }
 
 fn lower(node: &Node<'_>) -> Option<String> {
-    node.some_text().map(|text| text.to_ascii_lowercase())
+    node.some_text().filter(|text| !text.is_empty()).map(|text| text.to_ascii_lowercase())
 }
 
 fn reserved(name: &str) -> Option<&'static str> {

@@ -1,1 +1,328 @@
-//! To come.
+//! The shared vectors of `tests/vectors/*.json`: a behaviour is written down once, and proven by the
+//! engine alone, by the module in an in-process host, and by the module in a real Envoy.
+//!
+//! The format is the types of this crate: one [`File`] per topic, a [`Case`] per sentence.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a vector that cannot be read must stop the test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One topic.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// The file's name without its ending; filled in when it is read.
+    #[serde(skip)]
+    pub name: String,
+    /// What it is about, in one sentence.
+    pub about: String,
+    /// A whole configuration, for the cases that bring none.
+    pub config: Option<Value>,
+    /// The cases.
+    pub cases: Vec<Case>,
+}
+
+/// One behaviour.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// A sentence that says what holds.
+    pub name: String,
+    /// The requirements that it shows.
+    pub ids: Vec<String>,
+    /// A whole configuration instead of the file's; always there after reading.
+    pub config: Option<Value>,
+    /// The environment of the VM.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The rings that can run it.
+    #[serde(default = "Ring::all")]
+    pub only: Vec<Ring>,
+    /// What the client sends.
+    #[serde(default)]
+    pub request: Request,
+    /// The introspection calls, in order; no more and no fewer.
+    #[serde(default)]
+    pub exchanges: Vec<Exchange>,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+/// Where a case is run.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Ring {
+    /// The engine alone.
+    Core,
+    /// The module in the in-process host.
+    Host,
+    /// The module in a real Envoy.
+    Envoy,
+}
+
+/// A request. Characters U+0000 to U+00FF of header values and of the path stand for one byte each.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// The host.
+    pub authority: String,
+    /// The scheme.
+    pub scheme: String,
+    /// Further header lines.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<String>,
+}
+
+/// One introspection call and its reply.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// What the call must look like.
+    #[serde(default)]
+    pub call: Call,
+    /// What comes back.
+    pub reply: Reply,
+}
+
+/// What an introspection call must look like; everything is optional.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Call {
+    /// The Envoy cluster.
+    pub cluster: Option<String>,
+    /// The method.
+    pub method: Option<String>,
+    /// The path.
+    pub path: Option<String>,
+    /// The host.
+    pub authority: Option<String>,
+    /// Header lines that must be there once.
+    pub headers: Vec<(String, String)>,
+    /// Header fields that must not be there.
+    pub absent: Vec<String>,
+    /// The whole body.
+    pub body: Option<String>,
+}
+
+/// A reply of the authorization server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// `"none"`: no answer.
+    Nothing(Nothing),
+    /// An answer.
+    Response(Response),
+}
+
+/// The word `none`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Nothing {
+    /// No answer.
+    None,
+}
+
+/// An answer of the authorization server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The header lines.
+    pub headers: Vec<(String, String)>,
+    /// The body, in which `$now`, `$now+N` and `$now-N` stand for seconds.
+    pub body: String,
+}
+
+/// What must come of a request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The verdict's name.
+    pub verdict: String,
+    /// The status of a refusal.
+    pub status: Option<u16>,
+    /// Response header lines that must be there; as many of a name as are listed.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// Response header fields that must not be there.
+    #[serde(default)]
+    pub absent: Vec<String>,
+    /// The whole body of the response.
+    pub body: Option<String>,
+    /// What the upstream sees.
+    #[serde(default)]
+    pub upstream: Upstream,
+    /// Whether the request goes on although it is refused (shadow mode).
+    #[serde(default)]
+    pub passes: bool,
+}
+
+/// What the upstream sees.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Upstream {
+    /// The path with its query.
+    pub path: Option<String>,
+    /// Header lines that must be there; as many of a name as are listed.
+    pub headers: Vec<(String, String)>,
+    /// Header fields that must not be there.
+    pub absent: Vec<String>,
+    /// The whole body.
+    pub body: Option<String>,
+}
+
+/// All vectors, sorted by file.
+///
+/// # Panics
+///
+/// If one cannot be read or does not follow the format; the message names the file.
+pub fn load_all() -> Vec<File> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors");
+    let entries = fs::read_dir(directory).expect("tests/vectors can be listed");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.sort();
+    paths.iter().map(|path| File::read(path)).collect()
+}
+
+impl File {
+    fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).expect("a vector file can be read");
+        let mut file: Self =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        file.name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut names = Vec::new();
+        for case in &mut file.cases {
+            let at = format!("{}: {}", file.name, case.name);
+            assert!(!case.ids.is_empty(), "{at}: no ids");
+            assert!(!names.contains(&case.name), "{at}: the name is there twice");
+            names.push(case.name.clone());
+            case.config = case.config.take().or_else(|| file.config.clone());
+            assert!(case.config.is_some(), "{at}: no configuration");
+        }
+        file
+    }
+}
+
+impl Case {
+    /// Its configuration as JSON.
+    pub fn config_json(&self) -> String {
+        self.config.as_ref().map(Value::to_string).unwrap_or_default()
+    }
+
+    /// Whether a ring runs it.
+    pub fn runs_in(&self, ring: Ring) -> bool {
+        self.only.contains(&ring)
+    }
+
+    /// Whether the request must reach the upstream.
+    pub fn passes(&self) -> bool {
+        self.expect.passes || matches!(self.expect.verdict.as_str(), "allowed" | "anonymous")
+    }
+}
+
+impl Ring {
+    fn all() -> Vec<Self> {
+        vec![Self::Core, Self::Host, Self::Envoy]
+    }
+}
+
+impl Request {
+    /// The whole head as the filter gets it, pseudo-fields first.
+    pub fn fields(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let pseudo = [
+            (":method", &self.method),
+            (":path", &self.path),
+            (":authority", &self.authority),
+            (":scheme", &self.scheme),
+        ];
+        let pseudo = pseudo.into_iter().filter(|(_, value)| !value.is_empty());
+        let plain = self.headers.iter().map(|(name, value)| (name.as_str(), value));
+        pseudo.chain(plain).map(|(name, value)| (latin1(name), latin1(value))).collect()
+    }
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            method: "GET".to_owned(),
+            path: "/orders".to_owned(),
+            authority: "api.example.com".to_owned(),
+            scheme: "http".to_owned(),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+}
+
+impl Default for Response {
+    fn default() -> Self {
+        Self {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: String::new(),
+        }
+    }
+}
+
+impl Response {
+    /// The body at a moment, given in seconds.
+    pub fn body_at(&self, now: u64) -> String {
+        let mut out = String::new();
+        let mut rest = self.body.as_str();
+        while let Some((before, after)) = rest.split_once("$now") {
+            out.push_str(before);
+            let now = i64::try_from(now).unwrap_or(i64::MAX);
+            let sign = after.chars().next().filter(|c| matches!(c, '+' | '-'));
+            let digits: String =
+                after.chars().skip(1).take_while(char::is_ascii_digit).filter(|_| sign.is_some()).collect();
+            let offset: i64 = digits.parse().unwrap_or(0);
+            let at = if sign == Some('-') { now.saturating_sub(offset) } else { now.saturating_add(offset) };
+            out.push_str(&at.to_string());
+            let used = if digits.is_empty() { 0 } else { digits.len().saturating_add(1) };
+            rest = after.get(used..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+/// Each character up to U+00FF as one byte; others as UTF-8.
+pub fn latin1(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match u8::try_from(u32::from(c)) {
+            Ok(byte) => bytes.push(byte),
+            Err(_) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Response, latin1};
+
+    #[test]
+    fn moments_are_filled_in() {
+        let reply =
+            Response { body: r#"{"exp":$now+60,"nbf":$now-5,"iat":$now}"#.to_owned(), ..Response::default() };
+        assert_eq!(reply.body_at(100), r#"{"exp":160,"nbf":95,"iat":100}"#);
+    }
+
+    #[test]
+    fn one_character_is_one_byte() {
+        assert_eq!(latin1("a\u{ff}"), [b'a', 0xff]);
+    }
+}

@@ -1,1 +1,42 @@
-//! To come.
+//! Ring 4's stage: real Envoys, a scripted authorization server, an upstream that records, and a
+//! client that sends exactly the bytes it is told to.
+//!
+//! Everything listens on 127.0.0.1 and on ports of the system's choice.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::missing_panics_doc,
+    reason = "a stage that cannot be set must stop the test"
+)]
+
+pub mod authorization_server;
+pub mod client;
+pub mod envoy;
+pub mod message;
+pub mod upstream;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace is there")
+}
+
+/// A new directory below `target/`, for one Envoy.
+pub fn scratch() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = root().join("target/e2e").join(name);
+    std::fs::create_dir_all(&path).expect("a directory for logs");
+    path
+}
+
+/// A port on which nothing listens.
+pub fn dead_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}

@@ -1,0 +1,125 @@
+# Tollgate's commands. `make` alone lists them; everything they fetch or build goes below target/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The examples, the demo and the tests find the module and the tools below target/, wherever the environment would put them.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+TOOLS  := $(CURDIR)/target/tools
+MODULE := target/wasm32-wasip1/release/tollgate_filter.wasm
+# The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
+SIZE_BUDGET := 600000
+
+CARGO_DENY_VERSION := 0.20.2
+COMPOSE_VERSION    := 2.40.3
+# The runner must be of the very version that the tests are linked with.
+WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' Cargo.lock)
+
+# Another Envoy: `make e2e ENVOY=/path/to/envoy`.
+ENVOY ?= $(TOOLS)/envoy
+export ENVOY
+export RUNNER := $(TOOLS)/bin/wasm-bindgen-test-runner
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER := $(RUNNER)
+export PYTHONDONTWRITEBYTECODE := 1
+
+# The tests use what their package.json names, and nothing newer.
+NODE_PACKAGES := envoy/demo/authorization-server tests/demo
+
+CARGO_DENY_RUN = $(TOOLS)/bin/cargo-deny --locked --log-level warn
+
+step = @tests/tools/step
+need = @command -v $(1) > /dev/null || { echo "$(1) is missing: install $(2)." >&2; exit 1; }
+RUST   = Rust with rustup (https://rustup.rs)
+PYTHON = Python 3.9 or newer
+NODE   = Node.js 20 or newer, which comes with npm
+
+.PHONY: help build check lint native wasm host e2e demo demo-test compose-config size deny audit test clean \
+	tools rust-targets test-runner cargo-deny envoy node-packages docker-compose
+
+help:
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- the product ---
+
+build: rust-targets ## the filter: target/wasm32-wasip1/release/tollgate_filter.wasm
+	$(step) "build the filter" cargo build --quiet --release --locked --target wasm32-wasip1 --lib
+
+demo: build envoy node-packages ## Envoy, an authorization server and an API, guarded: try it
+	@python3 envoy/demo/run.py
+
+# --- believe us ---
+
+test: lint deny native wasm host e2e demo-test compose-config size ## everything: lints, then rings 1 to 4, the demo, the examples
+
+check: lint native host ## the inner loop: lints, rings 1 and 3
+
+lint: rust-targets ## formatting, clippy for all three targets, rustdoc, no crate twice in the filter
+	$(step) "rustfmt" cargo fmt --all --check
+	$(step) "clippy, native" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	$(step) "clippy, the filter (wasm32-wasip1)" cargo clippy --quiet --locked --target wasm32-wasip1 -- -D warnings
+	$(step) "clippy, ring 2 (wasm32-unknown-unknown)" cargo clippy --quiet --locked --target wasm32-unknown-unknown --lib --profile test -- -D warnings
+	$(step) "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --lib
+	$(step) "no crate twice in the filter" tests/tools/duplicates.sh
+
+deny: cargo-deny ## licences, sources and bans of all dependencies (cargo-deny)
+	$(step) "licences and sources of everything" $(CARGO_DENY_RUN) --workspace check licenses sources
+	$(step) "bans for the filter" $(CARGO_DENY_RUN) --target wasm32-wasip1 --exclude-dev check bans
+
+native: rust-targets ## ring 1: unit tests, vectors and documentation, native
+	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate -p tollgate-cases
+
+wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Node.js
+	$(call need,node,$(NODE))
+	$(step) "ring 2: wasm under Node.js" cargo test --quiet --locked --target wasm32-unknown-unknown --lib
+
+host: build ## ring 3: the built filter in an in-process host
+	$(step) "ring 3: in-process host" cargo test --quiet --locked --no-fail-fast -p tollgate-host
+
+e2e: build envoy node-packages ## ring 4: the built filter in a real Envoy (ENVOY=path for another one)
+	$(step) "ring 4: Envoy" cargo test --quiet --locked --no-fail-fast -p tollgate-e2e
+
+demo-test: build envoy node-packages docker-compose ## the demo and its requests, checked
+	$(step) "demo" python3 -m unittest discover --start-directory tests/demo --top-level-directory tests/demo
+
+compose-config: docker-compose ## the demo's docker-compose.yaml, read by docker compose
+	$(step) "docker-compose.yaml" $(TOOLS)/docker-compose -f envoy/docker-compose.yaml config --quiet
+
+size: build ## the filter's size against its budget
+	$(step) "size" tests/tools/size.sh $(MODULE) $(SIZE_BUDGET)
+
+audit: cargo-deny ## known vulnerabilities of the dependencies (needs github.com)
+	$(step) "advisories" $(CARGO_DENY_RUN) --workspace check advisories
+
+clean: ## forget everything below target/, and the node packages
+	@rm -rf target $(addsuffix /node_modules,$(NODE_PACKAGES))
+
+# --- what all that needs ---
+
+tools: rust-targets test-runner cargo-deny envoy node-packages docker-compose ## fetch what the tests need, once
+	@echo "everything is there"
+
+rust-targets:
+	$(call need,cargo,$(RUST))
+	$(call need,cc,a C compiler and linker (Debian: build-essential; macOS: xcode-select --install))
+	@tests/tools/rust-targets.sh
+
+test-runner: rust-targets
+	@tests/tools/cargo-tool.sh wasm-bindgen-cli $(WASM_BINDGEN) --bin wasm-bindgen-test-runner
+
+cargo-deny: rust-targets
+	@tests/tools/cargo-tool.sh cargo-deny $(CARGO_DENY_VERSION) --bin cargo-deny --no-default-features
+
+envoy:
+	$(call need,python3,$(PYTHON))
+	@if test "$(ENVOY)" = "$(TOOLS)/envoy"; then python3 tests/tools/fetch_envoy.py $(TOOLS); \
+	else "$(ENVOY)" --version > /dev/null || { echo "ENVOY=$(ENVOY) does not run." >&2; exit 1; }; fi
+
+node-packages:
+	$(call need,node,$(NODE))
+	$(call need,npm,$(NODE))
+	@tests/tools/node-packages.sh $(NODE_PACKAGES)
+
+docker-compose:
+	@tests/tools/compose.sh $(COMPOSE_VERSION) $(TOOLS)

@@ -1,0 +1,1002 @@
+//! The configuration: every documented mistake and its exact message, and the reference that is
+//! written from the tables.
+
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may fail loudly")]
+#![allow(clippy::too_many_lines, reason = "tables")]
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use tollgate_filter::decision::Verdict;
+use tollgate_filter::policy::claims::ClaimTest;
+use tollgate_filter::policy::error::ConfigError;
+use tollgate_filter::policy::keys::{CONFIGURATION, REFUSALS};
+use tollgate_filter::policy::requirement::SenderConstraint;
+use tollgate_filter::policy::rule::{Access, PathPattern};
+use tollgate_filter::policy::schema::{Absent, Kind};
+use tollgate_filter::policy::{CorsPreflight, Mode, Policy, ProviderId, TokenHeader, reference};
+use tollgate_filter::provider::client_auth::ClientAuth;
+use tollgate_filter::response::{Format, Profile};
+use tollgate_filter::secret::Secret;
+
+/// The smallest configuration.
+fn smallest() -> Value {
+    json!({
+        "providers": {"okta": {
+            "issuer": "https://dev.example.com/oauth2/default",
+            "introspection": {
+                "uri": "https://dev.example.com/oauth2/default/v1/introspect",
+                "cluster": "okta",
+                "client_auth": {"client_id": "gateway", "client_secret_env": "OKTA_CLIENT_SECRET"},
+            },
+        }},
+        "requires": {"scopes": ["orders:read"]},
+    })
+}
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "OKTA_CLIENT_SECRET" | "RS_TOKEN" => Some("from-the-environment".to_owned()),
+        "NOT_A_TOKEN" => Some("two words".to_owned()),
+        "NOTHING" => Some(String::new()),
+        _ => None,
+    }
+}
+
+fn parse(document: &Value) -> Result<Policy, Vec<ConfigError>> {
+    Policy::parse(document.to_string().as_bytes(), &env)
+}
+
+/// What an operator reads, a line per fault.
+fn faults(document: &Value) -> Vec<String> {
+    messages(parse(document))
+}
+
+fn messages(result: Result<Policy, Vec<ConfigError>>) -> Vec<String> {
+    result.err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+/// The smallest configuration with one thing set, at a path as in `rules.0.match`. `@` is okta's
+/// introspection.
+fn with(changes: &[(&str, Value)]) -> Value {
+    let mut document = smallest();
+    for (path, value) in changes {
+        let path = path.replace('@', "providers.okta.introspection");
+        let mut place = &mut document;
+        for key in path.split('.').filter(|key| !key.is_empty()) {
+            if let Ok(index) = key.parse::<usize>() {
+                if !place.is_array() {
+                    *place = json!([]);
+                }
+                let items = place.as_array_mut().unwrap();
+                while items.len() <= index {
+                    items.push(json!({}));
+                }
+                place = &mut items[index];
+            } else {
+                if !place.is_object() {
+                    *place = json!({});
+                }
+                place = place.as_object_mut().unwrap().entry(key).or_insert(Value::Null);
+            }
+        }
+        *place = value.clone();
+    }
+    document
+}
+
+fn without(path: &[&str]) -> Value {
+    let mut document = smallest();
+    let (last, above) = path.split_last().unwrap();
+    let parent = above.iter().fold(&mut document, |place, key| &mut place[*key]);
+    parent.as_object_mut().unwrap().remove(*last);
+    document
+}
+
+#[test]
+fn the_smallest_configuration_and_its_defaults() {
+    let policy = parse(&smallest()).unwrap();
+    let [provider] = policy.providers.as_slice() else { panic!() };
+    assert_eq!(provider.name, "okta");
+    assert_eq!(provider.issuer.as_deref(), Some("https://dev.example.com/oauth2/default"));
+    assert!(provider.audiences.is_empty() && provider.token_prefix.is_none() && !provider.scope_array);
+    assert_eq!(provider.clock_skew, Duration::ZERO);
+    assert_eq!(provider.scope_claim, ["scope", "scp"]);
+    assert_eq!(provider.client_id_claim, ["client_id", "azp", "cid", "appid"]);
+    let endpoint = &provider.introspection;
+    assert_eq!(
+        (endpoint.scheme.as_str(), endpoint.authority.as_str(), endpoint.path.as_str()),
+        ("https", "dev.example.com", "/oauth2/default/v1/introspect")
+    );
+    assert_eq!(endpoint.clusters, ["okta"]);
+    assert_eq!((endpoint.timeout, endpoint.retries), (Duration::from_secs(2), 1));
+    let ClientAuth::Basic(credentials) = &endpoint.client_auth else { panic!() };
+    assert_eq!(credentials.expose(), "Basic Z2F0ZXdheTpmcm9tLXRoZS1lbnZpcm9ubWVudA==");
+    assert_eq!(endpoint.token_type_hint.as_deref(), Some("access_token"));
+    assert!(endpoint.parameters.is_empty() && endpoint.headers.is_empty());
+    assert_eq!(endpoint.max_response_bytes, 65_536);
+    assert!(!endpoint.lenient_content_type && !endpoint.ignore_token_type && !endpoint.require_iss);
+    let bearer = TokenHeader { name: "authorization".to_owned(), scheme: Some("Bearer".to_owned()) };
+    assert_eq!(policy.token.headers, [bearer]);
+    assert!(policy.token.params.is_empty() && policy.token.cookies.is_empty());
+    assert!(!policy.token.form && policy.token.forward && !policy.token.strict_multiple);
+    assert!(!policy.token.require_tls);
+    assert_eq!((policy.token.max_form_bytes, policy.token.max_length), (65_536, 16_384));
+    assert_eq!(policy.requires.scopes.challenge(), "orders:read");
+    assert_eq!(policy.requires.sender_constraint, SenderConstraint::IfBound);
+    assert!(policy.rules.is_empty() && policy.provider_order.is_empty());
+    assert!(policy.upstream.claim_to_headers.is_empty() && policy.upstream.claims_prefix.is_none());
+    assert_eq!((policy.responses.profile, policy.responses.format), (Profile::Rfc6750, Format::Json));
+    assert_eq!(policy.responses.retry_after, Duration::from_secs(5));
+    assert!(policy.responses.realm.is_none() && policy.responses.overrides.is_empty());
+    // COR-02
+    assert_eq!((policy.cors_preflight, policy.mode), (CorsPreflight::Enforce, Mode::Enforce));
+}
+
+/// Every supported key, none with its default.
+fn everything() -> Value {
+    json!({
+        "providers": {
+            "b": {
+                "preset": "generic",
+                "issuer": "https://b.example.com",
+                "audiences": ["https://api.example.com", "api"],
+                "clock_skew": "1m",
+                "validate": "introspection",
+                "token_prefix": "mst_",
+                "scope_claim": ["permissions"],
+                "client_id_claim": ["sub"],
+                "scope_array": "accept",
+                "introspection": {
+                    "uri": "https://B.example.com:443/introspect?tenant=1",
+                    "cluster": "b",
+                    "timeout": "1s500ms",
+                    "retries": 3.0,
+                    "fallback_clusters": ["b2", "b3"],
+                    "client_auth": {"method": "client_secret_post", "client_id": "id", "client_secret": "hush"},
+                    "token_type_hint": "",
+                    "parameters": {"tenant": "t", "empty": ""},
+                    "headers": {"X-Api-Key": "k"},
+                    "dialect": "rfc7662",
+                    "max_response_bytes": 1024,
+                    "lenient_content_type": true,
+                    "ignore_token_type": true,
+                    "require_iss": true,
+                },
+            },
+            "a": {"introspection": {
+                "uri": "http://127.0.0.1:8080", "cluster": "a",
+                "client_auth": {"method": "bearer", "bearer_token_env": "RS_TOKEN"},
+            }},
+            "c.d": {"introspection": {
+                "uri": "https://c.example.com/i", "cluster": "c",
+                "client_auth": {"method": "none", "client_id": "tls"},
+            }},
+            "e": {"introspection": {
+                "uri": "https://e.example.com/i", "cluster": "e",
+                "client_auth": {"client_id": "x y", "client_secret": "", "basic_encoding": "raw"},
+            }},
+        },
+        "provider_order": ["c.d", "a"],
+        "token": {
+            "from_headers": [{"name": "X-Access-Token"}, {"name": "Authorization", "scheme": "Token"}],
+            "from_params": ["access_token"],
+            "from_cookies": ["session"],
+            "from_form": true,
+            "max_form_bytes": 1000,
+            "max_length": 100,
+            "forward": false,
+            "strict_multiple": true,
+            "require_tls": true,
+        },
+        "requires": {
+            "providers": ["b"],
+            "scopes": {"all": ["x"], "any": ["y", "z"]},
+            "audiences": ["api"],
+            "clients": {"list": "partners"},
+            "claims": [
+                {"name": "tenant", "any_of": ["a", 1, true]},
+                {"name": "realm_access.roles", "contains": "admin"},
+                {"name": "email_verified", "equals": true},
+            ],
+            "acr_values": ["gold", "silver"],
+            "max_age": "5m",
+            "sender_constraint": "ignore",
+        },
+        "rules": [
+            {
+                "name": "read",
+                "match": {"path_template": "/orders/{id}", "methods": ["GET"], "hosts": ["*.Example.com"],
+                          "headers": [{"name": "X-Env", "exact": "prod"}]},
+                "access": "optional",
+                "requires": {"clients": ["one", "two"]},
+                "from_params": ["token", "access_token"],
+            },
+            {"match": {"path": "/health"}, "access": "anonymous"},
+            {"match": {"prefix": "/internal"}, "access": "deny"},
+            {"match": {"safe_regex": "/v[0-9]+/.*"}, "access": "required"},
+        ],
+        "client_lists": {
+            "partners": {"clients": [{"id": "one", "name": "One", "tier": "gold"}, {"id": "two"}]},
+            "nobody": {"clients": []},
+        },
+        "upstream": {
+            "claim_to_headers": [{"header_name": "X-Client-Id", "claim_name": "client_id"}],
+            "claims_prefix": "X-Agw-",
+            "forward_payload_header": "X-Token-Claims",
+        },
+        "responses": {
+            "profile": "anypoint",
+            "realm": "say \"orders\" \\o/",
+            "format": "none",
+            "retry_after": "1m",
+            "error_uri": "https://docs.example/e",
+            "cors_origins": ["https://app.example.com", "http://localhost:3000"],
+            "overrides": {"no_token": {"status": 400}, "unavailable": {"body": "<p>", "content_type": "text/html; charset=utf-8"}},
+        },
+        "cors_preflight": "pass",
+        "mode": "shadow",
+    })
+}
+
+#[test]
+fn every_key_arrives() {
+    let policy = parse(&everything()).unwrap();
+    assert_eq!(policy.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c.d", "e"]);
+    let [a, b, c, e] = policy.providers.as_slice() else { panic!() };
+    assert_eq!(b.audiences, ["https://api.example.com", "api"]);
+    assert_eq!((b.clock_skew, b.token_prefix.as_deref()), (Duration::from_secs(60), Some("mst_")));
+    assert_eq!(
+        (b.scope_claim.as_slice(), b.client_id_claim.as_slice()),
+        (&["permissions".to_owned()][..], &["sub".to_owned()][..])
+    );
+    assert!(b.scope_array);
+    let endpoint = &b.introspection;
+    assert_eq!(
+        (endpoint.authority.as_str(), endpoint.path.as_str()),
+        ("b.example.com:443", "/introspect?tenant=1")
+    );
+    assert_eq!(endpoint.clusters, ["b", "b2", "b3"]);
+    assert_eq!((endpoint.timeout, endpoint.retries), (Duration::from_millis(1500), 3));
+    // OAU-14
+    let post = ClientAuth::Post { client_id: "id".to_owned(), client_secret: Secret::new("hush") };
+    assert_eq!(endpoint.client_auth, post);
+    assert_eq!(endpoint.token_type_hint, None);
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    assert_eq!(endpoint.parameters, [pair("empty", ""), pair("tenant", "t")]);
+    assert_eq!(endpoint.headers, [pair("x-api-key", "k")]);
+    assert_eq!(endpoint.max_response_bytes, 1024);
+    assert!(endpoint.lenient_content_type && endpoint.ignore_token_type && endpoint.require_iss);
+    assert_eq!((a.introspection.scheme.as_str(), a.introspection.path.as_str()), ("http", "/"));
+    // INT-06
+    assert_eq!(a.introspection.client_auth, ClientAuth::Bearer(Secret::new("Bearer from-the-environment")));
+    assert_eq!(c.introspection.client_auth, ClientAuth::None { client_id: Some("tls".to_owned()) });
+    // OAU-17, OAU-20
+    assert_eq!(e.introspection.client_auth, ClientAuth::Basic(Secret::new("Basic eCB5Og==")));
+    assert_eq!(policy.provider_order, [ProviderId(2), ProviderId(0)]);
+
+    let header = |name: &str, scheme: Option<&str>| TokenHeader {
+        name: name.to_owned(),
+        scheme: scheme.map(str::to_owned),
+    };
+    assert_eq!(
+        policy.token.headers,
+        [header("x-access-token", None), header("authorization", Some("Token"))]
+    );
+    assert_eq!(
+        (policy.token.params.as_slice(), policy.token.cookies.as_slice()),
+        (&["access_token".to_owned()][..], &["session".to_owned()][..])
+    );
+    assert!(
+        policy.token.form
+            && !policy.token.forward
+            && policy.token.strict_multiple
+            && policy.token.require_tls
+    );
+    assert_eq!((policy.token.max_form_bytes, policy.token.max_length), (1000, 100));
+
+    let requires = &policy.requires;
+    assert_eq!(requires.providers, [ProviderId(1)]);
+    assert_eq!(
+        (requires.scopes.all.len(), requires.scopes.any.len(), requires.scopes.challenge()),
+        (1, 2, "x y".to_owned())
+    );
+    assert_eq!(requires.audiences, ["api"]);
+    let list = requires.clients.as_ref().unwrap();
+    assert_eq!(list.name.as_deref(), Some("partners"));
+    assert_eq!(list.clients["one"].tier.as_deref(), Some("gold"));
+    assert!(list.allows("two") && !list.allows("three"));
+    let tests: Vec<_> = requires.claims.iter().map(|claim| claim.test.clone()).collect();
+    assert_eq!(
+        tests,
+        [
+            ClaimTest::AnyOf(vec![json!("a"), json!(1), json!(true)]),
+            ClaimTest::Contains(json!("admin")),
+            ClaimTest::Equals(json!(true)),
+        ]
+    );
+    assert_eq!(requires.acr_values, ["gold", "silver"]);
+    assert_eq!(requires.max_age, Some(Duration::from_secs(300)));
+    assert_eq!(requires.sender_constraint, SenderConstraint::Ignore);
+
+    let [read, health, internal, versioned] = policy.rules.as_slice() else { panic!() };
+    assert_eq!((read.name.as_str(), health.name.as_str()), ("read", "rules[1]"));
+    assert_eq!(
+        (read.access, health.access, internal.access, versioned.access),
+        (Access::Optional, Access::Anonymous, Access::Deny, Access::Required)
+    );
+    assert!(matches!(read.matcher.path, Some(PathPattern::Template(_))));
+    assert!(matches!(health.matcher.path, Some(PathPattern::Exact(_))));
+    assert!(matches!(internal.matcher.path, Some(PathPattern::Prefix(_))));
+    assert!(matches!(versioned.matcher.path, Some(PathPattern::Regex(_))));
+    assert_eq!((read.matcher.methods.as_slice(), read.matcher.hosts.len()), (&["GET".to_owned()][..], 1));
+    assert_eq!(
+        (read.matcher.headers[0].name.as_str(), read.matcher.headers[0].exact.as_str()),
+        ("x-env", "prod")
+    );
+    assert!(read.requires.as_ref().unwrap().clients.as_ref().unwrap().allows("one"));
+    assert!(read.requires.as_ref().unwrap().scopes.all.is_empty(), "never merged with the general one");
+    assert!(health.requires.is_none());
+    assert_eq!(read.from_params, ["token"], "access_token is a place for every request");
+
+    assert_eq!(
+        (
+            policy.upstream.claim_to_headers[0].header_name.as_str(),
+            policy.upstream.claim_to_headers[0].claim.as_str()
+        ),
+        ("x-client-id", "client_id")
+    );
+    assert_eq!(policy.upstream.claims_prefix.as_deref(), Some("x-agw-"));
+    assert_eq!(policy.upstream.forward_payload_header.as_deref(), Some("x-token-claims"));
+
+    let responses = &policy.responses;
+    assert_eq!((responses.profile, responses.format), (Profile::Anypoint, Format::None));
+    assert_eq!(responses.realm.as_deref(), Some("say \"orders\" \\o/"), "HTT-04");
+    assert_eq!(responses.retry_after, Duration::from_secs(60));
+    assert_eq!(responses.error_uri.as_deref(), Some("https://docs.example/e"), "BRR-29");
+    assert_eq!(responses.cors_origins, ["https://app.example.com", "http://localhost:3000"]);
+    assert_eq!(responses.overrides[&Verdict::NoToken].status, Some(400));
+    assert_eq!(responses.overrides[&Verdict::Unavailable].body.as_deref(), Some("<p>"));
+    assert_eq!(
+        responses.overrides[&Verdict::Unavailable].content_type.as_deref(),
+        Some("text/html; charset=utf-8")
+    );
+    assert_eq!((policy.cors_preflight, policy.mode), (CorsPreflight::Pass, Mode::Shadow));
+}
+
+#[test]
+fn everything_names_every_supported_key() {
+    fn visit(kind: &Kind, values: &[&Value], path: &str, missing: &mut Vec<String>) {
+        if let Some(object) = kind.object() {
+            let objects: Vec<_> = values.iter().filter_map(|value| value.as_object()).collect();
+            for key in object.keys.iter().filter(|key| !matches!(key.kind, Kind::Later)) {
+                let path = format!("{path}.{}", key.name);
+                let below: Vec<_> = objects.iter().filter_map(|members| members.get(key.name)).collect();
+                if below.is_empty() {
+                    missing.push(path.clone());
+                }
+                visit(&key.kind, &below, &path, missing);
+            }
+        } else if let Some(entries) = kind.entries() {
+            let below: Vec<_> = values
+                .iter()
+                .flat_map(|value| match value {
+                    Value::Array(items) => items.iter().collect::<Vec<_>>(),
+                    Value::Object(members) => members.values().collect(),
+                    _ => vec![],
+                })
+                .collect();
+            visit(entries, &below, path, missing);
+        }
+    }
+    let mut everything = everything();
+    everything["providers"]["a"]["introspection"]["client_auth"]["bearer_token"] = json!("x");
+    everything["providers"]["a"]["introspection"]["client_auth"]["client_secret_env"] = json!("x");
+    // The same object is at two places.
+    everything["rules"][1]["requires"] = everything["requires"].clone();
+    let mut missing = Vec::new();
+    visit(&CONFIGURATION, &[&everything], "", &mut missing);
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn the_shorthands() {
+    let policy =
+        parse(&with(&[("requires", json!({"scopes": {"any": ["a", "b"]}, "clients": ["c"]}))])).unwrap();
+    assert_eq!((policy.requires.scopes.all.len(), policy.requires.scopes.any.len()), (0, 2));
+    assert_eq!(policy.requires.clients.unwrap().name, None);
+    let policy = parse(&with(&[("responses.profile", json!("anypoint"))])).unwrap();
+    assert_eq!(policy.token.params, ["access_token"], "MUL-02");
+    let off = with(&[("responses.profile", json!("anypoint")), ("token.from_params", json!([]))]);
+    assert!(parse(&off).unwrap().token.params.is_empty());
+    let policy = parse(&with(&[
+        ("client_lists", json!({"none": {"clients": []}})),
+        ("requires.clients", json!({"list": "none"})),
+    ]))
+    .unwrap();
+    assert!(!policy.requires.clients.unwrap().allows(""));
+}
+
+#[test]
+fn every_mistake_has_its_message() {
+    const I: &str = "providers.okta.introspection";
+    let of = |place: &str, text: &str| format!("{place}{text}").replace('@', I);
+    let auth = |auth: Value| vec![("@.client_auth", auth)];
+    let rule = |rule: Value| vec![("rules", json!([rule]))];
+    let claim = |claim: Value| vec![("requires.claims", json!([claim]))];
+    #[rustfmt::skip]
+    let cases: Vec<(&str, Vec<(&str, Value)>, &[&str])> = vec![
+        // Shape. PWX-17, PWX-18
+        ("PWX-18 a misspelt key",          vec![("providers.okta.audience", json!(["a"]))],
+         &["providers.okta.audience: unknown key; did you mean \"audiences\"?"]),
+        ("an unknown key",                 vec![("colour", json!("red"))],
+         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"responses\", \"cors_preflight\" and \"mode\""]),
+        ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
+         &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\" and \"bearer_token_env\"",
+           "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
+        ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
+         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"responses\", \"cors_preflight\" and \"mode\""]),
+        ("a bare number for a duration",   vec![("@.timeout", json!(2))],
+         &["@.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number"]),
+        ("an odd duration",                vec![("@.timeout", json!("2 s"))],
+         &["@.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m"]),
+        ("too long a timeout",             vec![("@.timeout", json!("99m"))],
+         &["@.timeout: expected 1ms to 1m, got 1h39m"]),
+        ("no timeout",                     vec![("@.timeout", json!("0s"))],
+         &["@.timeout: expected 1ms to 1m, got 0s"]),
+        ("JWT-31 too much leeway",         vec![("providers.okta.clock_skew", json!("1h"))],
+         &["providers.okta.clock_skew: expected 0s to 5m, got 1h"]),
+        ("too many retries",               vec![("@.retries", json!(6))],
+         &["@.retries: expected 0 to 5, got 6"]),
+        ("a negative number",              vec![("@.retries", json!(-1))],
+         &["@.retries: expected 0 to 5, got -1"]),
+        ("a fraction",                     vec![("@.retries", json!(1.5))],
+         &["@.retries: expected a whole number, found a fraction"]),
+        ("text for a number",              vec![("token.max_length", json!("100"))],
+         &["token.max_length: expected a whole number, found text"]),
+        ("text for a boolean",             vec![("token.forward", json!("false"))],
+         &["token.forward: expected true or false, found text"]),
+        ("text for a list",                vec![("requires.scopes", json!("a b"))],
+         &["requires.scopes: expected a list or an object, found text"]),
+        ("a list for an object",           vec![("providers", json!([]))],
+         &["providers: expected an object, found a list"]),
+        ("null",                           vec![("token", json!(null))],
+         &["token: expected an object, found null"]),
+        ("no provider",                    vec![("providers", json!({}))],
+         &["providers: expected at least one entry"]),
+        ("an empty list",                  vec![("requires.scopes", json!([])), ("requires.audiences", json!([]))],
+         &["requires.scopes: expected at least one entry", "requires.audiences: expected at least one entry"]),
+        ("an unknown word",                vec![("mode", json!("audit"))],
+         &["mode: expected \"enforce\" or \"shadow\""]),
+        ("a misspelt word",                vec![("responses.profile", json!("rfc-6750"))],
+         &["responses.profile: expected \"rfc6750\" or \"anypoint\"; did you mean \"rfc6750\"?"]),
+        ("a word in upper case",           vec![("@.client_auth.method", json!("NONE"))],
+         &["@.client_auth.method: expected \"client_secret_basic\", \"client_secret_post\", \"bearer\" or \"none\"; did you mean \"none\"?"]),
+        ("a later key",                    vec![("cache", json!({"ttl": "5m"})), ("on_expiry", json!("close")), ("providers.okta.jwks", json!({})), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
+         &["providers.okta.introspection.jwks: is not supported by this version", "providers.okta.jwks: is not supported by this version",
+           "upstream.filter_state: is not supported by this version", "cache: is not supported by this version", "on_expiry: is not supported by this version"]),
+        ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("providers.okta.preset", json!("keycloak")), ("@.dialect", json!("tokeninfo")), ("@.client_auth.method", json!("private_key_jwt")), ("requires.sender_constraint", json!("dpop"))],
+         &["providers.okta.preset: \"keycloak\" is not supported by this version", "providers.okta.validate: \"jwt\" is not supported by this version",
+           "@.client_auth.method: \"private_key_jwt\" is not supported by this version", "@.dialect: \"tokeninfo\" is not supported by this version",
+           "requires.sender_constraint: \"dpop\" is not supported by this version"]),
+        ("a fetched client list",          vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
+         &["client_lists.live.uri: is not supported by this version"]),
+        ("a provider's name",              vec![("providers.my okta", smallest()["providers"]["okta"].clone())],
+         &["providers[\"my okta\"]: expected its name to be a name of up to 64 letters, digits, \"-\", \"_\" and \".\""]),
+
+        // Providers
+        ("a relative endpoint",            vec![("@.uri", json!("/introspect"))],
+         &["@.uri: expected an absolute http or https URI"]),
+        ("user information",               vec![("@.uri", json!("https://me:pw@as.example.com/"))],
+         &["@.uri: expected a URI without user information; credentials go into client_auth"]),
+        ("a fragment",                     vec![("@.uri", json!("https://as.example.com/#x"))],
+         &["@.uri: expected a URI without a fragment"]),
+        ("a host beyond ASCII",            vec![("@.uri", json!("https://ás.example.com/"))],
+         &["@.uri: expected an absolute http or https URI"]),
+        ("OAU-18 a secret in the URI",     vec![("@.uri", json!("https://as.example.com/i?client_secret=x"))],
+         &["@.uri: credentials and tokens do not belong in a URI; put them into client_auth"]),
+        ("an issuer that is no URI",       vec![("providers.okta.issuer", json!("okta"))],
+         &["providers.okta.issuer: expected an absolute http or https URI without a fragment"]),
+        ("an issuer with a fragment",      vec![("providers.okta.issuer", json!("https://a.example/#x"))],
+         &["providers.okta.issuer: expected an absolute http or https URI without a fragment"]),
+        ("INT-20 iss without an issuer",   vec![("providers.b", json!({"introspection": {"uri": "https://b.example", "cluster": "b", "client_auth": {"method": "none"}, "require_iss": true}}))],
+         &["providers.b.introspection.require_iss: needs issuer as well"]),
+        ("the same token prefix",          vec![("providers.okta.token_prefix", json!("x_")), ("providers.a", json!({"token_prefix": "x_", "introspection": {"uri": "https://b.example", "cluster": "b", "client_auth": {"method": "none"}}}))],
+         &["providers.okta.token_prefix: the same as providers.a.token_prefix"]),
+        ("an empty token prefix",          vec![("providers.okta.token_prefix", json!(""))],
+         &["providers.okta.token_prefix: expected the start of a token: printable ASCII without spaces"]),
+        ("the same cluster again",         vec![("@.fallback_clusters", json!(["other", "okta"]))],
+         &["@.fallback_clusters[1]: the same as @.cluster"]),
+        ("INT-09 a parameter of ours",     vec![("@.parameters", json!({"token": "x", "client_id": "x", "client_secret": "x", "client_assertion": "x", "client_assertion_type": "x", "token_type_hint": "x", "resource": "fine"}))],
+         &["@.parameters.client_assertion: reserved: use introspection.client_auth", "@.parameters.client_assertion_type: reserved: use introspection.client_auth",
+           "@.parameters.client_id: reserved: use introspection.client_auth", "@.parameters.client_secret: reserved: use introspection.client_auth",
+           "@.parameters.token: reserved: Tollgate puts the client's token there", "@.parameters.token_type_hint: reserved: use introspection.token_type_hint"]),
+        ("a header of ours",               vec![("@.headers", json!({"Authorization": "x", "accept": "x", "Content-Type": "x", "content-length": "1", "host": "x", "Connection": "x", "transfer_encoding": "x"}))],
+         &["@.headers.Authorization: reserved: use introspection.client_auth", "@.headers.Connection: reserved: it belongs to the connection",
+           "@.headers.Content-Type: reserved: Tollgate sets it to fit the call", "@.headers.accept: reserved: Tollgate sets it to fit the call",
+           "@.headers.content-length: reserved: Tollgate sets it to fit the call", "@.headers.host: reserved: it comes from introspection.uri",
+           "@.headers.transfer_encoding: reserved: Tollgate sets it to fit the call"]),
+        ("a pseudo-field",                 vec![("@.headers", json!({":path": "/x"}))],
+         &["@.headers[\":path\"]: expected its name to be a header name"]),
+        ("HTT-05 a line break in a header", vec![("@.headers", json!({"x-a": "a\r\nx-b: c", "x-n": "\0", "x-s": " a"}))],
+         &["@.headers.x-a: expected a header value: printable ASCII, no space at either end",
+           "@.headers.x-n: expected a header value: printable ASCII, no space at either end",
+           "@.headers.x-s: expected a header value: printable ASCII, no space at either end"]),
+        ("a header twice",                 vec![("@.headers", json!({"X-A": "1", "x-a": "2"}))],
+         &["@.headers.x-a: the same as @.headers.X-A"]),
+        ("an unknown provider",            vec![("provider_order", json!(["okta", "octa", "okta", "keycloak"]))],
+         &["provider_order[1]: no provider has this name; did you mean \"okta\"?", "provider_order[2]: the same as provider_order[0]",
+           "provider_order[3]: no provider has this name; known: \"okta\""]),
+        ("an unknown provider in a demand", vec![("requires.providers", json!(["x"]))],
+         &["requires.providers[0]: no provider has this name; known: \"okta\""]),
+
+        // Client authentication. INT-05, OAU-14
+        ("INT-05 no method and no credentials", auth(json!({})),
+         &["@.client_auth: expected exactly one of \"client_secret\" and \"client_secret_env\", found none", "@.client_auth.client_id: required, but missing"]),
+        ("both secrets",                   auth(json!({"client_id": "x", "client_secret": "a", "client_secret_env": "OKTA_CLIENT_SECRET"})),
+         &["@.client_auth: expected exactly one of \"client_secret\" and \"client_secret_env\", found 2"]),
+        ("a variable that is not set",     auth(json!({"client_id": "x", "client_secret_env": "ABSENT"})),
+         &["@.client_auth.client_secret_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
+        ("a variable that is empty",       auth(json!({"client_id": "x", "client_secret_env": "NOTHING"})),
+         &["@.client_auth.client_secret_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
+        ("a secret for a variable's name", auth(json!({"client_id": "x", "client_secret_env": "p@ss"})),
+         &["@.client_auth.client_secret_env: expected the name of an environment variable"]),
+        ("a secret with none",             auth(json!({"method": "none", "client_secret": "x"})),
+         &["@.client_auth.client_secret: not used by the method \"none\""]),
+        ("a secret with bearer",           auth(json!({"method": "bearer", "bearer_token": "x", "client_id": "x", "client_secret_env": "X"})),
+         &["@.client_auth.client_id: not used by the method \"bearer\"", "@.client_auth.client_secret_env: not used by the method \"bearer\""]),
+        ("a token with post",              auth(json!({"method": "client_secret_post", "client_id": "x", "client_secret": "x", "bearer_token": "x", "basic_encoding": "raw"})),
+         &["@.client_auth.basic_encoding: not used by the method \"client_secret_post\"", "@.client_auth.bearer_token: not used by the method \"client_secret_post\""]),
+        ("no token with bearer",           auth(json!({"method": "bearer"})),
+         &["@.client_auth: expected exactly one of \"bearer_token\" and \"bearer_token_env\", found none"]),
+        ("HTT-05 a token that is none",    auth(json!({"method": "bearer", "bearer_token": "a\r\nb"})),
+         &["@.client_auth.bearer_token: expected a Bearer token (RFC 6750 §2.1)"]),
+        ("a variable that holds no token", auth(json!({"method": "bearer", "bearer_token_env": "NOT_A_TOKEN"})),
+         &["@.client_auth.bearer_token_env: expected an environment variable that holds a Bearer token (RFC 6750 §2.1)"]),
+        ("a colon in a raw id",            auth(json!({"client_id": "a:b", "client_secret": "x", "basic_encoding": "raw"})),
+         &["@.client_auth.client_id: expected a client id without a colon, for it is sent raw (RFC 7617 §2)"]),
+
+        // Tokens
+        ("no place for tokens",            vec![("token.from_headers", json!([]))],
+         &["token: expected at least one place for tokens: from_headers, from_params, from_cookies or from_form"]),
+        ("a place twice",                  vec![("token", json!({"from_headers": [{"name": "authorization", "scheme": "Bearer"}, {"name": "x"}, {"name": "Authorization", "scheme": "bearer"}, {"name": "X", "scheme": "Y"}], "from_params": ["a", "a"], "from_cookies": ["c", "c"]}))],
+         &["token.from_headers[2]: the same as token.from_headers[0]", "token.from_headers[3]: the same as token.from_headers[1]",
+           "token.from_params[1]: the same as token.from_params[0]", "token.from_cookies[1]: the same as token.from_cookies[0]"]),
+        ("a header that cannot hold one",  vec![("token.from_headers", json!([{"name": "Cookie"}, {"name": "host"}, {"name": "te"}, {"name": "a b"}, {"scheme": "x"}]))],
+         &["token.from_headers[0].name: reserved: use token.from_cookies", "token.from_headers[1].name: reserved: it has another meaning in every request",
+           "token.from_headers[2].name: reserved: it belongs to the connection", "token.from_headers[3].name: expected a header name",
+           "token.from_headers[4].name: required, but missing"]),
+        ("DPoP",                           vec![("token.from_headers", json!([{"name": "authorization", "scheme": "DPoP"}]))],
+         &["token.from_headers[0].scheme: \"DPoP\" is not supported by this version"]),
+        ("a header that upstream sets",    vec![("token.from_headers", json!([{"name": "x_user"}, {"name": "x-agw-token"}])), ("upstream", json!({"forward_payload_header": "x-user", "claims_prefix": "x-agw-"}))],
+         &["token.from_headers[0].name: reserved: upstream sets this field", "token.from_headers[1].name: reserved: upstream sets this field"]),
+
+        // Demands
+        ("OAU-07 scopes that are none",    vec![("requires.scopes", json!(["a\"b", "a\\b", "a b", "é", ""]))],
+         &["requires.scopes[0]: expected one scope: printable ASCII without spaces, quotes and backslashes",
+           "requires.scopes[1]: expected one scope: printable ASCII without spaces, quotes and backslashes",
+           "requires.scopes[2]: expected one scope: printable ASCII without spaces, quotes and backslashes",
+           "requires.scopes[3]: expected one scope: printable ASCII without spaces, quotes and backslashes",
+           "requires.scopes[4]: expected one scope: printable ASCII without spaces, quotes and backslashes"]),
+        ("no scopes in an object",         vec![("requires.scopes", json!({}))],
+         &["requires.scopes: expected at least one of \"all\" and \"any\", found none"]),
+        ("a scope twice",                  vec![("requires.scopes", json!(["a", "b", "a"]))],
+         &["requires.scopes[2]: the same as requires.scopes[0]"]),
+        ("an unknown client list",         vec![("requires.clients", json!({"list": "partner"})), ("client_lists", json!({"partners": {"clients": []}}))],
+         &["requires.clients.list: no client list has this name; did you mean \"partners\"?"]),
+        ("no client list at all",          vec![("requires.clients", json!({"list": "partners"}))],
+         &["requires.clients.list: no client list has this name"]),
+        ("a client twice",                 vec![("client_lists", json!({"p": {"clients": [{"id": "a"}, {"id": "a"}, {"name": "x"}]}}))],
+         &["client_lists.p.clients[1].id: the same as client_lists.p.clients[0].id", "client_lists.p.clients[2].id: required, but missing"]),
+        ("two tests for a claim",          claim(json!({"name": "a", "equals": 1, "contains": 1})),
+         &["requires.claims[0]: expected exactly one of \"any_of\", \"contains\" and \"equals\", found 2"]),
+        ("no test for a claim",            claim(json!({"name": "a"})),
+         &["requires.claims[0]: expected exactly one of \"any_of\", \"contains\" and \"equals\", found none"]),
+        ("a misspelt test",                claim(json!({"name": "a", "equal": 1})),
+         &["requires.claims[0].equal: unknown key; did you mean \"equals\"?"]),
+        ("an object as a claim's value",   claim(json!({"name": "a", "any_of": [{}, null]})),
+         &["requires.claims[0].any_of[0]: expected text, a number or a boolean, found an object", "requires.claims[0].any_of[1]: expected text, a number or a boolean, found null"]),
+        ("a claim without a name",         claim(json!({"name": "a..b", "equals": 1})),
+         &["requires.claims[0].name: expected the name of a claim, with dots between nested ones"]),
+        ("an acr with a quote",            vec![("requires.acr_values", json!(["a\"b"]))],
+         &["requires.acr_values[0]: expected one authentication context: printable ASCII without spaces, quotes and backslashes"]),
+        ("STP-03 a negative age",          vec![("requires.max_age", json!(-1))],
+         &["requires.max_age: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number"]),
+        ("an age with milliseconds",       vec![("requires.max_age", json!("1s500ms"))],
+         &["requires.max_age: expected whole seconds"]),
+
+        // Rules
+        ("a rule for everything",          rule(json!({"match": {}})),
+         &["rules[0].match: expected at least one of \"path\", \"prefix\", \"path_template\", \"safe_regex\", \"methods\", \"hosts\" and \"headers\", found none"]),
+        ("a rule without match",           rule(json!({"access": "deny"})),
+         &["rules[0].match: required, but missing"]),
+        ("two paths",                      rule(json!({"match": {"path": "/a", "prefix": "b"}})),
+         &["rules[0].match: expected at most one of \"path\", \"prefix\", \"path_template\" and \"safe_regex\", found 2",
+           "rules[0].match.prefix: expected a path that starts with \"/\""]),
+        ("a path that no request has",     rule(json!({"match": {"path_template": "orders/{id}"}})),
+         &["rules[0].match.path_template: expected a path that starts with \"/\""]),
+        ("a bad regular expression",       rule(json!({"match": {"safe_regex": "("}})),
+         &["rules[0].match.safe_regex: expected a regular expression (without look-around and back-references)"]),
+        ("a host with a port",             rule(json!({"match": {"hosts": ["api.example.com:443", "https://x"]}})),
+         &["rules[0].match.hosts[0]: expected a host name without a port, as api.example.com or *.example.com",
+           "rules[0].match.hosts[1]: expected a host name without a port, as api.example.com or *.example.com"]),
+        ("PTH-07 a method in lower case",  rule(json!({"match": {"methods": ["get", "GET", "GET"]}})),
+         &["rules[0].match.methods[0]: expected a method in upper case, as GET", "rules[0].match.methods[2]: the same as rules[0].match.methods[1]"]),
+        ("host as a header",               rule(json!({"match": {"headers": [{"name": "Host", "exact": "x"}]}})),
+         &["rules[0].match.headers[0].name: reserved: use match.hosts"]),
+        ("demands where nobody looks",     rule(json!({"match": {"path": "/a"}, "access": "anonymous", "requires": {"scopes": ["a"]}, "from_params": ["t"]})),
+         &["rules[0].requires: contradicts rules[0].access: tokens are not looked at", "rules[0].from_params: contradicts rules[0].access: tokens are not looked at"]),
+        ("demands where nobody passes",    rule(json!({"match": {"path": "/a"}, "access": "deny", "requires": {}})),
+         &["rules[0].requires: contradicts rules[0].access: nobody passes"]),
+        ("two rules of one name",          vec![("rules", json!([{"name": "a", "match": {"path": "/a"}}, {"name": "a", "match": {"path": "/b"}}]))],
+         &["rules[1].name: the same as rules[0].name"]),
+
+        // Upstream. HDR-08
+        ("HDR-08 a field of Envoy's",      vec![("upstream.claim_to_headers", json!([{"header_name": "x-envoy-original-path", "claim_name": "a"}, {"header_name": "X-Forwarded-For", "claim_name": "a"}, {"header_name": "x-request-id", "claim_name": "a"}, {"header_name": ":path", "claim_name": "a"}, {"header_name": "host", "claim_name": "a"}, {"header_name": "Transfer-Encoding", "claim_name": "a"}, {"header_name": "authorization", "claim_name": "a"}]))],
+         &["upstream.claim_to_headers[0].header_name: reserved: Envoy gives this field its meaning", "upstream.claim_to_headers[1].header_name: reserved: Envoy gives this field its meaning",
+           "upstream.claim_to_headers[2].header_name: reserved: Envoy gives this field its meaning", "upstream.claim_to_headers[3].header_name: expected a header name",
+           "upstream.claim_to_headers[4].header_name: reserved: HTTP gives this field its meaning", "upstream.claim_to_headers[5].header_name: reserved: it belongs to the connection",
+           "upstream.claim_to_headers[6].header_name: reserved: HTTP gives this field its meaning"]),
+        ("a field twice",                  vec![("upstream", json!({"claim_to_headers": [{"header_name": "x-user", "claim_name": "a"}, {"header_name": "X_User", "claim_name": "b"}], "forward_payload_header": "x-user"}))],
+         &["upstream.claim_to_headers[1].header_name: the same as upstream.claim_to_headers[0].header_name", "upstream.forward_payload_header: the same as upstream.claim_to_headers[0].header_name"]),
+        ("a field under the prefix",       vec![("upstream", json!({"claim_to_headers": [{"header_name": "X-Agw-Sub", "claim_name": "a"}], "claims_prefix": "x-agw-"}))],
+         &["upstream.claim_to_headers[0].header_name: contradicts upstream.claims_prefix: a claim might get the same name"]),
+        ("a prefix without its end",       vec![("upstream.claims_prefix", json!("x-agw"))],
+         &["upstream.claims_prefix: expected the start of a header name that ends in \"-\""]),
+        ("HDR-08 a prefix of Envoy's",     vec![("upstream.claims_prefix", json!("x-envoy-auth-"))],
+         &["upstream.claims_prefix: reserved: other fields start with this; choose a longer prefix, as x-token-"]),
+        ("a prefix that takes everything", vec![("upstream.claims_prefix", json!("x-"))],
+         &["upstream.claims_prefix: reserved: other fields start with this; choose a longer prefix, as x-token-"]),
+
+        // Responses
+        ("HTT-05 a line break in the realm", vec![("responses.realm", json!("a\r\nb"))],
+         &["responses.realm: expected printable ASCII characters"]),
+        ("BRR-29 a relative error_uri",    vec![("responses.error_uri", json!("/x"))],
+         &["responses.error_uri: expected an absolute URI"]),
+        ("COR-06 any origin",              vec![("responses.cors_origins", json!(["*", "https://app.example.com/", "null", "HTTPS://app.example.com", "app.example.com"]))],
+         &["responses.cors_origins[0]: expected an origin, as https://app.example.com (\"*\" is not allowed)",
+           "responses.cors_origins[1]: expected an origin, as https://app.example.com (\"*\" is not allowed)",
+           "responses.cors_origins[2]: expected an origin, as https://app.example.com (\"*\" is not allowed)",
+           "responses.cors_origins[3]: expected an origin, as https://app.example.com (\"*\" is not allowed)",
+           "responses.cors_origins[4]: expected an origin, as https://app.example.com (\"*\" is not allowed)"]),
+        ("an unknown verdict",             vec![("responses.overrides", json!({"no_tokens": {"status": 400}, "allowed": {"status": 400}}))],
+         &["responses.overrides.allowed: unknown key; known: \"no_token\", \"invalid_request\", \"invalid_token\", \"invalid_binding\", \"insufficient_authentication\", \"insufficient_scope\", \"forbidden\", \"unavailable\" and \"bad_answer\"",
+           "responses.overrides.no_tokens: unknown key; did you mean \"no_token\"?"]),
+        ("a refusal that succeeds",        vec![("responses.overrides", json!({"no_token": {"status": 200}}))],
+         &["responses.overrides.no_token.status: expected 400 to 599, got 200"]),
+        ("a media type without a body",    vec![("responses.overrides", json!({"no_token": {"status": 400, "content_type": "text/plain"}}))],
+         &["responses.overrides.no_token.content_type: needs body as well"]),
+        ("HTT-05 a media type of two lines", vec![("responses.overrides", json!({"no_token": {"body": "x", "content_type": "text/plain\r\nx: y"}}))],
+         &["responses.overrides.no_token.content_type: expected a media type, as text/html; charset=utf-8"]),
+        ("problems for Anypoint's clients", vec![("responses", json!({"profile": "anypoint", "format": "problem"}))],
+         &["responses.format: contradicts responses.profile: its clients expect bodies of their own"]),
+        ("a Retry-After of less",          vec![("responses.retry_after", json!("1500ms"))],
+         &["responses.retry_after: expected whole seconds"]),
+    ];
+    for (name, changes, want) in cases {
+        let want: Vec<_> = want.iter().map(|line| of("", line)).collect();
+        assert_eq!(faults(&with(&changes)), want, "{name}");
+    }
+}
+
+#[test]
+fn what_must_be_there() {
+    #[rustfmt::skip]
+    let cases: &[(&[&str], &str)] = &[
+        (&["providers"],                                     "providers: required, but missing"),
+        (&["providers", "okta", "introspection"],            "providers.okta.introspection: required, but missing"),
+        (&["providers", "okta", "introspection", "uri"],     "providers.okta.introspection.uri: required, but missing"),
+        (&["providers", "okta", "introspection", "cluster"], "providers.okta.introspection.cluster: required, but missing"),
+        // INT-05
+        (&["providers", "okta", "introspection", "client_auth"], "providers.okta.introspection.client_auth: required, but missing"),
+        (&["providers", "okta", "introspection", "client_auth", "client_id"], "providers.okta.introspection.client_auth.client_id: required, but missing"),
+    ];
+    for (path, want) in cases {
+        assert_eq!(faults(&without(path)), [*want]);
+    }
+    assert!(parse(&without(&["requires"])).unwrap().requires.scopes.all.is_empty());
+}
+
+#[test]
+fn all_faults_come_at_once_in_the_order_of_the_reference() {
+    let document = json!({
+        "mode": "on",
+        "zebra": 1,
+        "aardvark": 1,
+        "rules": [{"match": {"path": "/"}}, {"match": {"hosts": []}, "acces": "deny", "requires": {"providers": ["x"]}}],
+        "providers": {
+            "b": {"introspection": {"timeout": 1, "client_auth": {"method": "none"}}},
+            "a": {"audiences": "x", "introspection": {"cluster": "", "uri": "x", "client_athu": {"client_id": 1}}},
+        },
+    });
+    assert_eq!(
+        faults(&document),
+        [
+            "providers.a.audiences: expected a list, found text",
+            "providers.a.introspection.uri: expected an absolute http or https URI",
+            "providers.a.introspection.cluster: expected the name of an Envoy cluster",
+            "providers.a.introspection.client_athu: unknown key; did you mean \"client_auth\"?",
+            "providers.b.introspection.uri: required, but missing",
+            "providers.b.introspection.cluster: required, but missing",
+            "providers.b.introspection.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number",
+            "rules[1].match.hosts: expected at least one entry",
+            "rules[1].requires.providers[0]: no provider has this name; known: \"a\" and \"b\"",
+            "rules[1].acces: unknown key; did you mean \"access\"?",
+            "mode: expected \"enforce\" or \"shadow\"",
+            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"responses\", \"cors_preflight\" and \"mode\"",
+        ]
+    );
+}
+
+#[test]
+fn no_fault_shows_a_value() {
+    // The secret, as text and within every other type, at every known place and at unknown ones.
+    const SECRET: &str = "hunter2-hunter2";
+    fn places(kind: &Kind, path: &str, into: &mut Vec<String>) {
+        into.push(path.to_owned());
+        let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        if let Some(object) = kind.object() {
+            for key in object.keys {
+                places(&key.kind, &join(key.name), into);
+            }
+        }
+        match kind {
+            Kind::Map { of, .. } => places(of, &join("okta"), into),
+            Kind::List { of, .. } | Kind::Either { list: Kind::List { of, .. }, .. } => {
+                places(of, &join("0"), into);
+            }
+            _ => {}
+        }
+    }
+    let mut all = vec!["unknown".to_owned(), "providers.okta.unknown".to_owned()];
+    places(&CONFIGURATION, "", &mut all);
+    assert!(all.len() > 100, "{}", all.len());
+    let odd =
+        ["", " ", "\r\n", "\u{0}", "é", "https://x@y/", "https://h/?client_secret=", "/{x}/{x", "(", "\""];
+    let mut values = vec![
+        json!(SECRET),
+        json!([SECRET]),
+        json!([[SECRET]]),
+        json!({"x": SECRET}),
+        json!({"okta": {"x": SECRET}}),
+    ];
+    values.extend(odd.iter().map(|odd| json!(format!("{odd}{SECRET}{odd}"))));
+    for place in all {
+        for value in &values {
+            for message in faults(&with(&[(place.as_str(), value.clone())])) {
+                assert!(!message.contains("hunter2"), "{place}: {message}");
+            }
+        }
+    }
+    // Nor do texts that cannot be read at all.
+    for text in [
+        format!("{{\"client_secret\": \"{SECRET}\""),
+        format!("client_secret: {SECRET}"),
+        format!("\"{SECRET}\""),
+        format!("{{\"{SECRET}\":1,\"{SECRET}\":2}}"),
+    ] {
+        for message in messages(Policy::parse(text.as_bytes(), &env)) {
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+    // Nor does a good policy, when it is printed.
+    let document = with(&[("@.client_auth", json!({"client_id": "x", "client_secret": SECRET}))]);
+    let shown = format!("{:?}", parse(&document).unwrap());
+    assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVy"), "{shown}");
+}
+
+#[test]
+fn what_is_no_configuration_at_all() {
+    // PWX-17
+    #[rustfmt::skip]
+    let cases: &[(&str, &[u8], &str)] = &[
+        ("nothing",              b"",                "the configuration is empty; it needs an authorization server in providers, at least"),
+        ("white space",          b" \n\t",           "the configuration is empty; it needs an authorization server in providers, at least"),
+        ("an empty object",      b"{}",              "the configuration is empty; it needs an authorization server in providers, at least"),
+        ("YAML",                 b"providers:\n  a: 1\n", "expected a JSON object or a serialized google.protobuf.Struct"),
+        ("a list",               b"[1]",             "expected a JSON object or a serialized google.protobuf.Struct"),
+        ("JSON cut off",         b"{\"providers\":", "ends too early at line 1 column 13"),
+        ("JSON after a newline", b"\n{\"a\":,}",     "not valid JSON at line 2 column 6"),
+        ("a key twice",          b"{\"mode\":\"shadow\",\"mode\":\"enforce\"}", "duplicate member name at line 1 column 34"),
+        ("a Struct cut off",     b"\n\x09\n\x04mode\x12", "not a google.protobuf.Struct: truncated at byte 1"),
+        ("noise",                b"\x80\x81\x82",    "not a google.protobuf.Struct: truncated at byte 3"),
+    ];
+    for (name, bytes, want) in cases {
+        assert_eq!(messages(Policy::parse(bytes, &env)), [format!("configuration: {want}")], "{name}");
+    }
+}
+
+#[test]
+fn a_struct_is_read_like_json() {
+    // Whatever the length of the first entry, which is the second byte: 0x7b is `{`.
+    for length in 0..300 {
+        let mut document = everything();
+        document["responses"]["realm"] = json!("r".repeat(length + 1));
+        let from_struct = Policy::parse(&structure(document.as_object().unwrap()), &env).unwrap();
+        assert_eq!(format!("{from_struct:?}"), format!("{:?}", parse(&document).unwrap()), "{length}");
+        let alone = json!({"mode": "m".repeat(length)});
+        assert_eq!(
+            messages(Policy::parse(&structure(alone.as_object().unwrap()), &env)),
+            faults(&alone),
+            "{length}"
+        );
+    }
+    let mistaken = with(&[("@.timeout", json!(300)), ("mod", json!(null)), ("rules", json!([[1.5]]))]);
+    assert_eq!(messages(Policy::parse(&structure(mistaken.as_object().unwrap()), &env)), faults(&mistaken));
+}
+
+/// A serialized `google.protobuf.Struct`.
+fn structure(members: &Map<String, Value>) -> Vec<u8> {
+    members
+        .iter()
+        .flat_map(|(name, value)| {
+            let entry = [delimited(1, name.as_bytes()), delimited(2, &encoded(value))].concat();
+            delimited(1, &entry)
+        })
+        .collect()
+}
+
+fn encoded(value: &Value) -> Vec<u8> {
+    match value {
+        Value::Null => vec![8, 0],
+        Value::Number(number) => [&[2 << 3 | 1], &number.as_f64().unwrap().to_le_bytes()[..]].concat(),
+        Value::String(text) => delimited(3, text.as_bytes()),
+        Value::Bool(bit) => vec![4 << 3, u8::from(*bit)],
+        Value::Object(members) => delimited(5, &structure(members)),
+        Value::Array(items) => {
+            let items: Vec<u8> = items.iter().flat_map(|item| delimited(1, &encoded(item))).collect();
+            delimited(6, &items)
+        }
+    }
+}
+
+fn delimited(field: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![field << 3 | 2];
+    let mut length = content.len();
+    while length > 127 {
+        bytes.push(u8::try_from(length & 127).unwrap() | 128);
+        length >>= 7;
+    }
+    bytes.push(u8::try_from(length).unwrap());
+    bytes.extend(content);
+    bytes
+}
+
+#[test]
+fn the_tables_are_sound() {
+    fn visit(kind: &Kind, path: &str, seen: &mut Vec<String>) {
+        if let Some(object) = kind.object() {
+            assert!(path.len() < 200, "{path}: the tables go round in circles");
+            for key in object.keys {
+                let path = format!("{path}.{}", key.name);
+                assert!(key.doc.ends_with(['.', '*']), "{path}: a sentence ends with a full stop");
+                assert_eq!(
+                    object.key(key.name).map(|(_, found)| found.doc),
+                    Some(key.doc),
+                    "{path} is there twice"
+                );
+                if let Absent::Default(text) = key.absent {
+                    seen.push(format!("{path} = {text}"));
+                }
+                visit(&key.kind, &path, seen);
+            }
+            for name in object.choices.iter().flat_map(|choice| choice.keys) {
+                assert!(object.key(name).is_some(), "{path}: {name}");
+            }
+        }
+        if let Some(entries) = kind.entries() {
+            visit(entries, path, seen);
+        }
+    }
+    let mut defaults = Vec::new();
+    visit(&CONFIGURATION, "", &mut defaults);
+    assert!(defaults.len() > 30);
+    let refused: Vec<_> =
+        Verdict::ALL.into_iter().filter(|verdict| !verdict.passes()).map(Verdict::name).collect();
+    assert_eq!(refused, REFUSALS);
+}
+
+/// Compares a generated file with what is there.
+fn assert_fresh(file: &str, want: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("TOLLGATE_BLESS").is_some() {
+        std::fs::write(&path, want).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == want, "{file} is stale; refresh it with TOLLGATE_BLESS=1 cargo test --test config");
+}
+
+#[test]
+fn the_reference_is_fresh() {
+    assert_fresh("docs/configuration.md", &reference::markdown());
+}
+
+#[test]
+fn the_json_schema_is_fresh() {
+    let schema = serde_json::to_string_pretty(&reference::json_schema()).unwrap();
+    assert_fresh("docs/config.schema.json", &format!("{schema}\n"));
+}
+
+/// Documents that come close to configurations: known keys, odd values.
+fn documents() -> impl Strategy<Value = Value> {
+    fn names(kind: &Kind, into: &mut Vec<&'static str>) {
+        if let Some(object) = kind.object() {
+            for key in object.keys {
+                into.push(key.name);
+                names(&key.kind, into);
+            }
+        }
+        if let Some(entries) = kind.entries() {
+            names(entries, into);
+        }
+    }
+    let mut known = vec!["okta", "x"];
+    names(&CONFIGURATION, &mut known);
+    let words = prop::sample::select(vec![
+        "",
+        "okta",
+        "2s",
+        "https://a.example/",
+        "none",
+        "bearer",
+        "anypoint",
+        "/a/{b}",
+        "*",
+        "x-",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        words.prop_map(Value::from),
+        ".*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(7, 64, 8, move |inner| {
+        let key = prop_oneof![4 => prop::sample::select(known.clone()).prop_map(str::to_owned), 1 => ".*"];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(Policy::parse(&bytes, &env).is_err());
+    }
+
+    #[test]
+    fn a_damaged_struct_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let mut bytes = structure(everything().as_object().unwrap());
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if cut {
+            bytes.truncate(at);
+        }
+        let _ = Policy::parse(&bytes, &env);
+    }
+
+    #[test]
+    fn arbitrary_documents_never_panic(document in documents()) {
+        prop_assert!(parse(&document).is_err());
+    }
+
+    #[test]
+    fn arbitrary_parts_never_panic(part in documents(), place in prop::sample::select(vec![
+        "providers.okta", "@", "@.client_auth", "@.uri", "@.headers", "token", "requires", "rules", "rules.0", "rules.0.match",
+        "client_lists", "upstream", "responses", "provider_order", "requires.claims", "requires.scopes",
+    ])) {
+        let document = with(&[(place, part)]);
+        let from_json = parse(&document).map(|policy| format!("{policy:?}"));
+        let from_struct = Policy::parse(&structure(document.as_object().unwrap()), &env).map(|policy| format!("{policy:?}"));
+        prop_assert_eq!(from_json.is_ok(), from_struct.is_ok());
+    }
+}

@@ -1,0 +1,198 @@
+//! A scripted authorization server: it does what the test says, polite or not.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::message::{Message, Side};
+
+/// What the server does with a call.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// Sends a reply.
+    Reply {
+        /// Its status.
+        status: u16,
+        /// Its header lines, besides `content-length`.
+        headers: Vec<(String, String)>,
+        /// Its body.
+        body: Vec<u8>,
+    },
+    /// Sends these bytes and closes.
+    Raw(Vec<u8>),
+    /// Sends these bytes and says no more, for as long as the connection is open.
+    Hang(Vec<u8>),
+    /// Sends one byte every interval.
+    Drip(Vec<u8>, Duration),
+    /// Sends these bytes and then zeros without end, for a bounded time.
+    Endless(Vec<u8>),
+    /// Waits, then does the other thing.
+    After(Duration, Box<Behaviour>),
+}
+
+impl Behaviour {
+    /// A 200 with JSON.
+    pub fn json(body: &str) -> Self {
+        Self::reply(200, "application/json", body)
+    }
+
+    /// A reply with a media type.
+    pub fn reply(status: u16, media_type: &str, body: &str) -> Self {
+        let headers = vec![("content-type".to_owned(), media_type.to_owned())];
+        Self::Reply { status, headers, body: body.as_bytes().to_vec() }
+    }
+
+    /// An active token of `client`, with these scopes.
+    pub fn active(scope: &str) -> Self {
+        Self::json(&format!(r#"{{"active":true,"client_id":"app","sub":"alice","scope":"{scope}"}}"#))
+    }
+
+    /// The connection is closed without a word.
+    pub fn close() -> Self {
+        Self::Raw(Vec::new())
+    }
+}
+
+/// The server.
+#[derive(Clone, Debug)]
+pub struct AuthorizationServer {
+    port: u16,
+    script: Arc<Mutex<Script>>,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    queue: VecDeque<Behaviour>,
+    by_token: HashMap<String, VecDeque<Behaviour>>,
+    calls: Vec<Message>,
+}
+
+impl AuthorizationServer {
+    /// Starts it; it knows no token.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let server = Self { port, script: Arc::default() };
+        let script = Arc::clone(&server.script);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let script = Arc::clone(&script);
+                thread::spawn(move || serve(stream, &script));
+            }
+        });
+        server
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the next calls get, whatever they ask; before anything that was said of tokens.
+    pub fn next(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
+        self.lock().queue = behaviours.into_iter().collect();
+    }
+
+    /// What calls about a token get, in turn; the last one again and again.
+    pub fn on(&self, token: &str, behaviours: impl IntoIterator<Item = Behaviour>) {
+        self.lock().by_token.insert(token.to_owned(), behaviours.into_iter().collect());
+    }
+
+    /// Every call since the last time this was asked.
+    pub fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.lock().calls)
+    }
+
+    /// How many calls there were about a token.
+    pub fn calls_about(&self, token: &str) -> usize {
+        self.lock().calls.iter().filter(|call| token_of(call) == token).count()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Script> {
+        self.script.lock().expect("no one panicked")
+    }
+}
+
+impl Script {
+    fn behaviour(&mut self, call: &Message) -> Behaviour {
+        if let Some(next) = self.queue.pop_front() {
+            return next;
+        }
+        match self.by_token.get_mut(&token_of(call)) {
+            Some(behaviours) if behaviours.len() > 1 => behaviours.pop_front(),
+            Some(behaviours) => behaviours.front().cloned(),
+            None => None,
+        }
+        .unwrap_or_else(|| Behaviour::json(r#"{"active":false}"#))
+    }
+}
+
+fn serve(mut stream: TcpStream, script: &Mutex<Script>) {
+    while let Ok(Some(call)) = Message::read(&mut stream, Side::Request) {
+        let behaviour = {
+            let mut script = script.lock().expect("no one panicked");
+            let behaviour = script.behaviour(&call);
+            script.calls.push(call);
+            behaviour
+        };
+        if !act(&mut stream, behaviour) {
+            return;
+        }
+    }
+}
+
+/// `true`: the connection stays open.
+fn act(stream: &mut TcpStream, behaviour: Behaviour) -> bool {
+    match behaviour {
+        Behaviour::Reply { status, headers, body } => {
+            let mut head = format!("HTTP/1.1 {status} X\r\n");
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            if !matches!(status, 204 | 304) {
+                head.push_str(&format!("content-length: {}\r\n", body.len()));
+            }
+            let body = if matches!(status, 204 | 304) { Vec::new() } else { body };
+            stream.write_all(&[head.as_bytes(), b"\r\n", &body].concat()).is_ok()
+        }
+        Behaviour::Raw(bytes) => {
+            let _ = stream.write_all(&bytes);
+            false
+        }
+        Behaviour::Hang(bytes) => {
+            let _ = stream.write_all(&bytes);
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(20)));
+            let _ = stream.read(&mut [0]);
+            false
+        }
+        Behaviour::Drip(bytes, interval) => {
+            for byte in bytes {
+                if stream.write_all(&[byte]).is_err() {
+                    break;
+                }
+                thread::sleep(interval);
+            }
+            false
+        }
+        Behaviour::Endless(bytes) => {
+            let until = Instant::now() + Duration::from_secs(5);
+            let _ = stream.write_all(&bytes);
+            while Instant::now() < until && stream.write_all(&[b' '; 16 * 1024]).is_ok() {}
+            false
+        }
+        Behaviour::After(pause, then) => {
+            thread::sleep(pause);
+            act(stream, *then)
+        }
+    }
+}
+
+/// The `token` of an introspection call; test tokens need no decoding but `%XX`.
+fn token_of(call: &Message) -> String {
+    let body = call.text();
+    let token = body.split('&').find_map(|pair| pair.strip_prefix("token=")).unwrap_or_default();
+    token.to_owned()
+}

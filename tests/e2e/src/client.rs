@@ -1,0 +1,120 @@
+//! A client that sends exactly the bytes it is told to.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use tollgate_cases::latin1;
+
+use crate::message::{Message, Side};
+
+/// A request to be sent over HTTP/1.1.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: String,
+    target: String,
+    host: String,
+    lines: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// A request without a body, to `api.example.com`.
+    pub fn new(method: &str, target: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            host: "api.example.com".to_owned(),
+            lines: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// `GET /orders`.
+    pub fn get(target: &str) -> Self {
+        Self::new("GET", target)
+    }
+
+    /// Sets the host.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// Adds a header line; characters up to U+00FF are one byte each.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.header_bytes(name, &latin1(value))
+    }
+
+    /// Adds a header line of bytes.
+    #[must_use]
+    pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.lines.extend([&latin1(name)[..], b": ", value, b"\r\n"].concat());
+        self
+    }
+
+    /// Adds `Authorization: Bearer TOKEN`.
+    #[must_use]
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    /// Sets the body, with its length.
+    #[must_use]
+    pub fn body(mut self, body: &[u8]) -> Self {
+        self.body = body.to_vec();
+        let length = body.len().to_string();
+        self.header("Content-Length", &length)
+    }
+
+    /// The whole request as it is sent.
+    pub fn bytes(&self) -> Vec<u8> {
+        let head = format!(
+            "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.method, self.target, self.host
+        );
+        [&latin1(&head)[..], &self.lines, b"\r\n", &self.body].concat()
+    }
+
+    /// Sends it and reads the response.
+    pub fn send(&self, port: u16) -> Message {
+        self.try_send(port).unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.target))
+    }
+
+    /// Sends it and reads the response, if there is one.
+    pub fn try_send(&self, port: u16) -> io::Result<Message> {
+        let side = if self.method == "HEAD" { Side::HeadResponse } else { Side::Response };
+        exchange(port, &self.bytes(), side)
+    }
+
+    /// Sends it and leaves at once, or after a while.
+    pub fn send_and_leave(&self, port: u16, after: Duration) {
+        let mut stream = connect(port).expect("a connection");
+        stream.write_all(&self.bytes()).expect("a request is sent");
+        std::thread::sleep(after);
+    }
+}
+
+/// Sends these bytes and reads one response.
+pub fn exchange(port: u16, bytes: &[u8], side: Side) -> io::Result<Message> {
+    let mut stream = connect(port)?;
+    // Envoy may answer and close before it has read everything.
+    let sent = stream.write_all(bytes);
+    match Message::read(&mut stream, side)? {
+        Some(message) => Ok(message),
+        None => Err(sent.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
+    }
+}
+
+/// A connection on which nothing waits for longer than a bounded time.
+pub fn connect(port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);

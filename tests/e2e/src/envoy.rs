@@ -1,0 +1,356 @@
+//! A real Envoy with the built filter.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::Request;
+use crate::{dead_port, root, scratch};
+
+/// What an Envoy is to be started with.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The listeners, by name.
+    pub listeners: Vec<(String, Plugin)>,
+    /// The port behind each cluster, by name.
+    pub clusters: Vec<(String, u16)>,
+    /// Worker threads.
+    pub workers: u32,
+    /// The filter's log level.
+    pub log_level: &'static str,
+    /// The environment of the VM.
+    pub env: Vec<(String, String)>,
+}
+
+/// One listener's filter.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// Tollgate's configuration.
+    pub configuration: Value,
+    /// Whether it is handed over as a `Struct` instead of JSON in a `StringValue`.
+    pub as_struct: bool,
+    /// `allow_on_headers_stop_iteration`.
+    pub stop_iteration: bool,
+    /// Whether the connection manager normalises paths.
+    pub normalize_path: bool,
+}
+
+impl Plugin {
+    /// A filter with this configuration.
+    pub fn new(configuration: Value) -> Self {
+        Self { configuration, as_struct: false, stop_iteration: false, normalize_path: false }
+    }
+}
+
+/// A running Envoy; it ends with this value.
+#[derive(Debug)]
+pub struct Envoy {
+    child: Child,
+    directory: PathBuf,
+    admin: u16,
+}
+
+impl Stage {
+    /// One worker, quiet.
+    pub fn new() -> Self {
+        Self { listeners: Vec::new(), clusters: Vec::new(), workers: 1, log_level: "debug", env: Vec::new() }
+    }
+
+    /// Adds a listener.
+    #[must_use]
+    pub fn listener(mut self, name: &str, plugin: Plugin) -> Self {
+        self.listeners.push((name.to_owned(), plugin));
+        self
+    }
+
+    /// Adds a cluster.
+    #[must_use]
+    pub fn cluster(mut self, name: &str, port: u16) -> Self {
+        self.clusters.push((name.to_owned(), port));
+        self
+    }
+
+    /// Starts Envoy and waits until it serves. Panics with its last log lines if it does not.
+    pub fn start(&self) -> Envoy {
+        self.try_start().unwrap_or_else(|log| panic!("Envoy does not start:\n{log}"))
+    }
+
+    /// Starts Envoy; its log if it refuses.
+    pub fn try_start(&self) -> Result<Envoy, String> {
+        let directory = scratch();
+        self.write_listeners(&directory.join("lds.json"));
+        let bootstrap = self.bootstrap(&directory);
+        let path = directory.join("envoy.json");
+        fs::write(&path, bootstrap.to_string()).expect("the bootstrap is written");
+        let log = File::create(directory.join("log")).expect("a log file");
+        let child = Command::new(binary())
+            .args(["--use-dynamic-base-id", "--log-level", "warning", "--concurrency"])
+            .arg(self.workers.to_string())
+            .args(["--component-log-level", &format!("wasm:{},config:warning", self.log_level)])
+            .arg("--admin-address-path")
+            .arg(directory.join("admin"))
+            .arg("-c")
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("Envoy can be run");
+        let mut envoy = Envoy { child, directory, admin: 0 };
+        if envoy.becomes_ready() { Ok(envoy) } else { Err(last_lines(&envoy.log())) }
+    }
+
+    /// Writes the listeners' file anew, in place, as an operator's tool would: by renaming.
+    pub fn write_listeners(&self, path: &PathBuf) {
+        let listeners: Vec<Value> =
+            self.listeners.iter().map(|(name, plugin)| self.listener_json(name, plugin)).collect();
+        let file = json!({"version_info": nonce(), "resources": listeners});
+        let new = path.with_extension("new");
+        fs::write(&new, file.to_string()).expect("the listeners are written");
+        fs::rename(&new, path).expect("the listeners are renamed");
+    }
+
+    fn bootstrap(&self, directory: &PathBuf) -> Value {
+        let clusters: Vec<Value> =
+            self.clusters.iter().map(|(name, port)| cluster_json(name, *port)).collect();
+        json!({
+            "node": {"id": "test", "cluster": "test"},
+            "admin": {"address": address(0)},
+            "static_resources": {"clusters": clusters},
+            "dynamic_resources": {"lds_config": {
+                "path_config_source": {"path": directory.join("lds.json"), "watched_directory": {"path": directory}},
+                "resource_api_version": "V3",
+            }},
+            "layered_runtime": {"layers": [{"name": "static", "static_layer": {
+                "envoy.reloadable_features.http_reject_path_with_fragment": false,
+            }}]},
+        })
+    }
+
+    fn listener_json(&self, name: &str, plugin: &Plugin) -> Value {
+        let configuration = if plugin.as_struct {
+            json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": plugin.configuration})
+        } else {
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": plugin.configuration.to_string()})
+        };
+        let env: serde_json::Map<String, Value> =
+            self.env.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+        json!({
+            "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+            "name": name,
+            "address": address(0),
+            "filter_chains": [{"filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                    "stat_prefix": name,
+                    "codec_type": "AUTO",
+                    "normalize_path": plugin.normalize_path,
+                    "upgrade_configs": [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}],
+                    "http_protocol_options": {"enable_trailers": true},
+                    "max_request_headers_kb": 96,
+                    "common_http_protocol_options": {"max_headers_count": 1000},
+                    "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+                        {"match": {"connect_matcher": {}}, "route": {"cluster": "upstream"}},
+                        {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "30s"}},
+                    ]}]},
+                    "access_log": [{"name": "envoy.access_loggers.stderr", "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
+                        "log_format": {"text_format_source": {"inline_string":
+                            "access %RESPONSE_CODE% %FILTER_STATE(wasm.tollgate.verdict:PLAIN)% %FILTER_STATE(wasm.tollgate.reason:PLAIN)%\n"}},
+                    }}],
+                    "http_filters": [
+                        {"name": "tollgate", "typed_config": {
+                            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                            "config": {
+                                "name": "tollgate",
+                                "root_id": "tollgate",
+                                "failure_policy": "FAIL_RELOAD",
+                                "allow_on_headers_stop_iteration": plugin.stop_iteration,
+                                "configuration": configuration,
+                                "vm_config": {
+                                    "vm_id": "tollgate",
+                                    "runtime": "envoy.wasm.runtime.v8",
+                                    "code": {"local": {"filename": module()}},
+                                    "environment_variables": {"key_values": env},
+                                },
+                            },
+                        }},
+                        {"name": "envoy.filters.http.router", "typed_config": {
+                            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                        }},
+                    ],
+                },
+            }]}],
+        })
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Envoy {
+    /// The port of a listener.
+    pub fn port(&self, listener: &str) -> u16 {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = self.listeners().into_iter().find(|(name, _)| name == listener);
+            match found {
+                Some((_, port)) => return port,
+                None if Instant::now() > until => {
+                    panic!("no listener {listener}:\n{}", last_lines(&self.log()))
+                }
+                None => thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// A counter's value; 0 if there is none.
+    pub fn counter(&self, name: &str) -> u64 {
+        let stats = self.admin(&format!("/stats?filter=^{name}$&format=json"));
+        let stats: Value = serde_json::from_str(&stats).unwrap_or_default();
+        stats["stats"][0]["value"].as_u64().unwrap_or(0)
+    }
+
+    /// Everything that Envoy has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.directory.join("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Waits until the log holds a text.
+    pub fn wait_for_log(&self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < until, "{text:?} is not in the log:\n{}", last_lines(&self.log()));
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Replaces the listeners of the running Envoy.
+    pub fn update(&self, stage: &Stage) {
+        stage.write_listeners(&self.directory.join("lds.json"));
+    }
+
+    /// Panics if the VM has trapped, or if one of these words is in the log.
+    pub fn assert_clean_log(&self, secrets: &[&str]) {
+        let log = self.log();
+        for sign in ["Function: proxy", "wasm trap", "panicked at", "Uncaught RuntimeError", "VM failure"] {
+            assert!(!log.contains(sign), "the VM has trapped:\n{}", last_lines(&log));
+        }
+        for secret in secrets {
+            let line = log.lines().find(|line| line.contains(secret));
+            assert!(line.is_none(), "{secret:?} is in the log: {line:?}");
+        }
+    }
+
+    fn becomes_ready(&mut self) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if self.child.try_wait().is_ok_and(|status| status.is_some()) {
+                return false;
+            }
+            if self.admin == 0 {
+                let address = fs::read_to_string(self.directory.join("admin")).unwrap_or_default();
+                self.admin =
+                    address.rsplit(':').next().and_then(|port| port.trim().parse().ok()).unwrap_or(0);
+            } else if Request::get("/ready").try_send(self.admin).is_ok_and(|ready| ready.status() == 200) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(30));
+        }
+        false
+    }
+
+    fn listeners(&self) -> Vec<(String, u16)> {
+        let listeners: Value =
+            serde_json::from_str(&self.admin("/listeners?format=json")).unwrap_or_default();
+        let all = listeners["listener_statuses"].as_array().cloned().unwrap_or_default();
+        let port = |status: &Value| {
+            let port = status["local_address"]["socket_address"]["port_value"].as_u64()?;
+            Some((status["name"].as_str()?.to_owned(), u16::try_from(port).ok()?))
+        };
+        all.iter().filter_map(port).collect()
+    }
+
+    fn admin(&self, path: &str) -> String {
+        Request::get(path).try_send(self.admin).map(|response| response.text()).unwrap_or_default()
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !thread::panicking() {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+fn cluster_json(name: &str, port: u16) -> Value {
+    let port = if port == 0 { dead_port() } else { port };
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]},
+    })
+}
+
+fn address(port: u16) -> Value {
+    json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
+}
+
+fn nonce() -> String {
+    format!("{:?}", Instant::now())
+}
+
+/// `ENVOY`, or the one that `make tools` fetches.
+fn binary() -> PathBuf {
+    let path = std::env::var_os("ENVOY").map_or_else(|| root().join("target/tools/envoy"), PathBuf::from);
+    assert!(
+        path.is_file(),
+        "there is no Envoy at {}: run \"make tools\" first, or set ENVOY",
+        path.display()
+    );
+    path
+}
+
+/// `TOLLGATE_WASM`, or the one that `make build` makes.
+fn module() -> PathBuf {
+    let default = || root().join("target/wasm32-wasip1/release/tollgate_filter.wasm");
+    let path = std::env::var_os("TOLLGATE_WASM").map_or_else(default, PathBuf::from);
+    assert!(path.is_file(), "there is no module at {}: run \"make build\" first", path.display());
+    path
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(40)).copied().collect::<Vec<_>>().join("\n")
+}
+
+/// How long Envoy may take for anything, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Envoy {
+    /// The directory of its files.
+    pub fn directory(&self) -> &PathBuf {
+        &self.directory
+    }
+}
+
+/// What `io` says when a peer closes early.
+pub fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}

@@ -1,0 +1,67 @@
+//! An API that records what reaches it and answers 200.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::message::{Message, Side};
+
+/// The API.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    port: u16,
+    seen: Arc<Mutex<Vec<Message>>>,
+}
+
+impl Upstream {
+    /// Starts it.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let upstream = Self { port, seen: Arc::default() };
+        let seen = Arc::clone(&upstream.seen);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let seen = Arc::clone(&seen);
+                thread::spawn(move || serve(stream, &seen));
+            }
+        });
+        upstream
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Everything it has seen since the last call.
+    pub fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut *self.seen.lock().expect("no one panicked"))
+    }
+
+    /// The requests that carried this header line.
+    pub fn seen_with(&self, name: &str, value: &str) -> Vec<Message> {
+        let seen = self.seen.lock().expect("no one panicked");
+        seen.iter().filter(|request| request.all(name).iter().any(|v| v == value)).cloned().collect()
+    }
+}
+
+/// A path may ask for the response's `Cache-Control`: `/…cache-control=VALUE`.
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Message>>) {
+    while let Ok(Some(request)) = Message::read(&mut stream, Side::Request) {
+        let asked = request.first("x-answer-cache-control").map(crate::message::latin1_text);
+        let challenge = request.first("x-answer-www-authenticate").map(crate::message::latin1_text);
+        let status = if challenge.is_some() { "401 Unauthorized" } else { "200 OK" };
+        let mut head = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n");
+        for (name, value) in [("cache-control", asked), ("www-authenticate", challenge)] {
+            if let Some(value) = value {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+        }
+        seen.lock().expect("no one panicked").push(request);
+        if stream.write_all(format!("{head}\r\nok").as_bytes()).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Ring 4: the shared vectors, by the module in a real Envoy.
+
+#![expect(clippy::arithmetic_side_effects, reason = "a test may count")]
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tollgate_cases::{Case, Reply, Ring, load_all};
+use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
+use tollgate_e2e::client::Request;
+use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
+use tollgate_e2e::message::{Message, latin1_text};
+use tollgate_e2e::upstream::Upstream;
+
+struct World {
+    envoy: Envoy,
+    upstream: Upstream,
+    servers: BTreeMap<&'static str, AuthorizationServer>,
+}
+
+#[test]
+fn every_vector_holds_in_a_real_envoy() {
+    let files = load_all();
+    let cases: Vec<_> = files
+        .iter()
+        .flat_map(|file| file.cases.iter().map(move |case| (file.name.as_str(), case)))
+        .filter(|(_, case)| case.runs_in(Ring::Envoy))
+        .collect();
+    let mut listeners: Vec<String> = cases.iter().map(|(_, case)| case.config_json()).collect();
+    listeners.sort();
+    listeners.dedup();
+
+    let upstream = Upstream::start();
+    let servers =
+        BTreeMap::from([("as", AuthorizationServer::start()), ("as2", AuthorizationServer::start())]);
+    let mut stage = Stage::new().cluster("upstream", upstream.port()).cluster("dead", 0);
+    for (name, server) in &servers {
+        stage = stage.cluster(name, server.port());
+    }
+    for (at, configuration) in listeners.iter().enumerate() {
+        let mut plugin = Plugin::new(serde_json::from_str(configuration).expect("a configuration"));
+        plugin.stop_iteration = true;
+        stage = stage.listener(&at.to_string(), plugin);
+    }
+    for (name, value) in cases.iter().flat_map(|(_, case)| &case.env) {
+        if !stage.env.iter().any(|(known, _)| known == name) {
+            stage.env.push((name.clone(), value.clone()));
+        }
+    }
+    let world = World { envoy: stage.start(), upstream, servers };
+
+    let mut faults = Vec::new();
+    for (file, case) in &cases {
+        let listener = listeners.iter().position(|configuration| *configuration == case.config_json());
+        let port = world.envoy.port(&listener.expect("its listener").to_string());
+        if let Err(fault) = world.run(case, port) {
+            faults.push(format!("{file}: {}: {fault}", case.name));
+        }
+    }
+    world.envoy.assert_clean_log(&[]);
+    assert!(faults.is_empty(), "{} of {} vectors fail:\n{}", faults.len(), cases.len(), faults.join("\n"));
+}
+
+impl World {
+    fn run(&self, case: &Case, port: u16) -> Result<(), String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs();
+        for (name, server) in &self.servers {
+            let mine = case
+                .exchanges
+                .iter()
+                .filter(|exchange| exchange.call.cluster.as_deref().unwrap_or(first_cluster(case)) == *name);
+            server.next(mine.map(|exchange| behaviour(&exchange.reply, now)));
+            server.take();
+        }
+        self.upstream.take();
+        let before: BTreeMap<_, _> =
+            VERDICTS.iter().map(|verdict| (*verdict, self.count(case, verdict))).collect();
+
+        let mut request =
+            Request::new(&case.request.method, &case.request.path).host(&case.request.authority);
+        for (name, value) in &case.request.headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = &case.request.body {
+            request = request.body(body.as_bytes());
+        }
+        if case.request.headers.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case("content-type") && value.starts_with("application/grpc")
+        }) {
+            return Ok(()); // gRPC is HTTP/2's; see verdicts.rs
+        }
+        let response = request.try_send(port).map_err(|error| error.to_string())?;
+        self.check_calls(case)?;
+        let ended = VERDICTS.iter().find(|verdict| before.get(*verdict) != Some(&self.count(case, verdict)));
+        if ended != Some(&case.expect.verdict.as_str()) {
+            return Err(format!(
+                "verdict: want {}, got {ended:?} (status {})",
+                case.expect.verdict,
+                response.status()
+            ));
+        }
+        self.check_response(case, &response)
+    }
+
+    fn count(&self, case: &Case, verdict: &str) -> u64 {
+        let kind = if case.expect.passes { "shadow" } else { "verdict" };
+        self.envoy.counter(&format!("wasmcustom.tollgate.{kind}.{verdict}"))
+    }
+
+    fn check_calls(&self, case: &Case) -> Result<(), String> {
+        for (name, server) in &self.servers {
+            let calls = server.take();
+            let wanted: Vec<_> = case
+                .exchanges
+                .iter()
+                .filter(|exchange| exchange.call.cluster.as_deref().unwrap_or(first_cluster(case)) == *name)
+                .collect();
+            if calls.len() != wanted.len() {
+                return Err(format!("{name}: want {} calls, got {}", wanted.len(), calls.len()));
+            }
+            for (call, exchange) in calls.iter().zip(wanted) {
+                check_call(call, &exchange.call)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_response(&self, case: &Case, response: &Message) -> Result<(), String> {
+        let seen = self.upstream.take();
+        if case.passes() != (seen.len() == 1) || seen.len() > 1 {
+            return Err(format!(
+                "the upstream saw {} requests; the response is {}",
+                seen.len(),
+                response.status()
+            ));
+        }
+        let head: Vec<_> = response.headers.iter().map(|(n, v)| (n.clone(), latin1_text(v))).collect();
+        if !case.passes() {
+            if case.expect.status.is_some_and(|want| want != response.status()) {
+                return Err(format!("status: want {:?}, got {}", case.expect.status, response.status()));
+            }
+            if case.request.method != "HEAD"
+                && case.expect.body.as_ref().is_some_and(|want| *want != response.text())
+            {
+                return Err(format!("body: want {:?}, got {:?}", case.expect.body, response.text()));
+            }
+            if case.request.method == "HEAD" && !response.body.is_empty() {
+                return Err("a response to HEAD has a body".to_owned());
+            }
+        }
+        check_lines(&head, &case.expect.headers, &case.expect.absent)?;
+        let Some(seen) = seen.first() else { return Ok(()) };
+        let want = &case.expect.upstream;
+        if want.path.as_ref().is_some_and(|want| *want != seen.target()) {
+            return Err(format!("upstream path: want {:?}, got {:?}", want.path, seen.target()));
+        }
+        if want.body.as_ref().is_some_and(|want| *want != seen.text()) {
+            return Err(format!("upstream body: want {:?}, got {:?}", want.body, seen.text()));
+        }
+        let head: Vec<_> = seen.headers.iter().map(|(n, v)| (n.clone(), latin1_text(v))).collect();
+        check_lines(&head, &want.headers, &want.absent)
+    }
+}
+
+/// Where a case's calls go unless it says otherwise.
+fn first_cluster(case: &Case) -> &str {
+    let providers = case.config.as_ref().and_then(|config| config["providers"].as_object());
+    let first = providers.and_then(|providers| providers.values().next());
+    first.and_then(|provider| provider["introspection"]["cluster"].as_str()).unwrap_or("as")
+}
+
+fn behaviour(reply: &Reply, now: u64) -> Behaviour {
+    match reply {
+        Reply::Nothing(_) => Behaviour::close(),
+        Reply::Response(reply) => Behaviour::Reply {
+            status: reply.status,
+            headers: reply.headers.clone(),
+            body: reply.body_at(now).into_bytes(),
+        },
+    }
+}
+
+fn check_call(call: &Message, want: &tollgate_cases::Call) -> Result<(), String> {
+    let wanted = [
+        ("method", &want.method, call.method().to_owned()),
+        ("path", &want.path, call.target().to_owned()),
+        ("authority", &want.authority, call.all("host").join(", ")),
+        ("body", &want.body, call.text()),
+    ];
+    for (name, want, got) in wanted {
+        if want.as_ref().is_some_and(|want| *want != got) {
+            return Err(format!("the call's {name}: want {want:?}, got {got:?}"));
+        }
+    }
+    let head: Vec<_> = call.headers.iter().map(|(n, v)| (n.clone(), latin1_text(v))).collect();
+    check_lines(&head, &want.headers, &want.absent).map_err(|fault| format!("the call's {fault}"))
+}
+
+/// As many lines of each listed name as are listed, with those values; none of the absent ones.
+fn check_lines(
+    head: &[(String, String)],
+    want: &[(String, String)],
+    absent: &[String],
+) -> Result<(), String> {
+    for (name, _) in want {
+        let of = |lines: &[(String, String)]| -> Vec<String> {
+            lines.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone()).collect()
+        };
+        // Envoy may join lines of one name on the way to an HTTP/1 peer.
+        if of(head) != of(want) && of(head).join(",") != of(want).join(",") {
+            return Err(format!("{name}: want {:?}, got {:?}", of(want), of(head)));
+        }
+    }
+    match absent.iter().find(|name| head.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))) {
+        Some(name) => Err(format!("{name} is there")),
+        None => Ok(()),
+    }
+}
+
+const VERDICTS: [&str; 11] = [
+    "allowed",
+    "anonymous",
+    "no_token",
+    "invalid_request",
+    "invalid_token",
+    "invalid_binding",
+    "insufficient_authentication",
+    "insufficient_scope",
+    "forbidden",
+    "unavailable",
+    "bad_answer",
+];

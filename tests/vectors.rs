@@ -1,0 +1,178 @@
+//! Ring 1: the shared vectors, by the engine alone.
+
+use tollgate_cases::{Case, Reply, Ring, load_all};
+use tollgate_filter::decision::{Decision, Verdict};
+use tollgate_filter::enforcer::{Enforcer, Fields, Outcome, Step};
+use tollgate_filter::policy::Policy;
+use tollgate_filter::provider::call::IntrospectionCall;
+use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::time::UnixTime;
+
+const NOW: u64 = 1_800_000_000;
+
+#[test]
+fn every_vector_holds_for_the_engine() {
+    let mut faults = Vec::new();
+    let mut count = 0;
+    for file in load_all() {
+        for case in file.cases.iter().filter(|case| case.runs_in(Ring::Core)) {
+            count += 1;
+            if let Err(fault) = run(case) {
+                faults.push(format!("{}: {}: {fault}", file.name, case.name));
+            }
+        }
+    }
+    assert!(count > 0, "no vectors");
+    assert!(faults.is_empty(), "{} of {count} vectors fail:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn every_verdict_has_a_vector() {
+    let files = load_all();
+    for verdict in Verdict::ALL {
+        let shown =
+            files.iter().flat_map(|file| &file.cases).any(|case| case.expect.verdict == verdict.name());
+        assert!(shown, "{} has none", verdict.name());
+    }
+}
+
+fn run(case: &Case) -> Result<(), String> {
+    let policy = Policy::parse(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
+    let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
+    let enforcer = Enforcer::new(policy);
+    let sent = case.request.fields();
+    let mut now = UnixTime::from_secs(NOW);
+    let mut step = enforcer.begin(sent.clone(), now);
+    let mut exchanges = case.exchanges.iter();
+    let outcome = loop {
+        step = match step {
+            Step::Done(outcome) => break outcome,
+            Step::ReadForm(form) => {
+                form.body(&enforcer, case.request.body.as_deref().unwrap_or_default().as_bytes(), now)
+            }
+            Step::Introspect(call, pending) => {
+                let exchange =
+                    exchanges.next().ok_or_else(|| format!("an unexpected call to {}", call.cluster))?;
+                check_call(&call, &exchange.call)?;
+                now = now.plus(call.after);
+                match &exchange.reply {
+                    Reply::Nothing(_) => pending.resume(&enforcer, CallOutcome::Failed, now),
+                    Reply::Response(reply) => {
+                        let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
+                        head.extend(
+                            reply
+                                .headers
+                                .iter()
+                                .map(|(n, v)| (n.clone().into_bytes(), v.clone().into_bytes())),
+                        );
+                        let body = reply.body_at(NOW).into_bytes();
+                        let body = body.get(..call.read_up_to).unwrap_or(&body);
+                        pending.resume(&enforcer, CallOutcome::Response { head: &head, body }, now)
+                    }
+                }
+            }
+        };
+    };
+    if exchanges.next().is_some() {
+        return Err("a call that should have been made was not".to_owned());
+    }
+    check_outcome(case, &enforcer, &outcome, sent)
+}
+
+fn check_call(call: &IntrospectionCall, want: &tollgate_cases::Call) -> Result<(), String> {
+    let field = |name: &str| {
+        let mut values = call.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.expose().to_owned());
+        values.next().filter(|_| values.next().is_none())
+    };
+    let wanted = [
+        ("cluster", &want.cluster, Some(call.cluster.clone())),
+        (":method", &want.method, field(":method")),
+        (":path", &want.path, field(":path")),
+        (":authority", &want.authority, field(":authority")),
+        ("the call's body", &want.body, Some(call.body.expose().to_owned())),
+    ];
+    for (name, want, got) in wanted {
+        if want.is_some() && *want != got {
+            return Err(format!("{name}: want {want:?}, got {got:?}"));
+        }
+    }
+    for (name, value) in &want.headers {
+        if field(name).as_ref() != Some(value) {
+            return Err(format!("the call's {name}: want {value:?}, got {:?}", field(name)));
+        }
+    }
+    match want.absent.iter().find(|name| call.headers.iter().any(|(n, _)| n == *name)) {
+        Some(name) => Err(format!("the call carries {name}")),
+        None => Ok(()),
+    }
+}
+
+fn check_outcome(case: &Case, enforcer: &Enforcer, outcome: &Outcome, sent: Fields) -> Result<(), String> {
+    let got = outcome.decision.verdict().name();
+    if got != case.expect.verdict {
+        return Err(format!("verdict: want {}, got {got} ({:?})", case.expect.verdict, outcome.decision));
+    }
+    if let Some(answer) = outcome.answer(enforcer).filter(|_| !case.passes()) {
+        let status = answer.status;
+        if case.expect.status.is_some_and(|want| want != status) {
+            return Err(format!("status: want {:?}, got {status}", case.expect.status));
+        }
+        let mut head: Vec<(String, String)> =
+            answer.headers.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+        let mut body = answer.body;
+        if let Some(grpc_status) = answer.grpc_status {
+            head.push(("grpc-status".to_owned(), grpc_status.to_string()));
+            head.push(("grpc-message".to_owned(), std::mem::take(&mut body)));
+        }
+        check_lines(&head, &case.expect.headers, &case.expect.absent)?;
+        let bodiless = case.request.method == "HEAD";
+        if !bodiless && case.expect.body.as_ref().is_some_and(|want| *want != body) {
+            return Err(format!("body: want {:?}, got {body:?}", case.expect.body));
+        }
+    }
+    if case.passes() {
+        if case.expect.passes == matches!(outcome.decision, Decision::Allow(_)) {
+            return Err("`passes` is for refusals that are not carried out".to_owned());
+        }
+        check_upstream(case, outcome, sent)?;
+    }
+    Ok(())
+}
+
+fn check_upstream(case: &Case, outcome: &Outcome, mut head: Fields) -> Result<(), String> {
+    let grant = &outcome.grant;
+    head.retain(|(name, _)| !grant.remove.iter().any(|gone| gone.as_bytes() == name));
+    head.extend(grant.set.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())));
+    let text = |bytes: &[u8]| bytes.iter().map(|b| char::from(*b)).collect::<String>();
+    let head: Vec<_> = head.iter().map(|(n, v)| (text(n), text(v))).collect();
+    let want = &case.expect.upstream;
+    let path = grant.path.as_deref().map_or_else(|| case.request.path.clone(), text);
+    if want.path.as_ref().is_some_and(|want| *want != path) {
+        return Err(format!("upstream path: want {:?}, got {path:?}", want.path));
+    }
+    let body = grant.body.as_deref().map(text).or_else(|| case.request.body.clone());
+    if want.body.is_some() && want.body != body {
+        return Err(format!("upstream body: want {:?}, got {body:?}", want.body));
+    }
+    check_lines(&head, &want.headers, &want.absent)
+}
+
+/// As many lines of each listed name as are listed, with those values; none of the absent ones.
+fn check_lines(
+    head: &[(String, String)],
+    want: &[(String, String)],
+    absent: &[String],
+) -> Result<(), String> {
+    for (name, _) in want {
+        let of = |lines: &[(String, String)]| -> Vec<String> {
+            lines.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone()).collect()
+        };
+        if of(head) != of(want) {
+            return Err(format!("{name}: want {:?}, got {:?}", of(want), of(head)));
+        }
+    }
+    match absent.iter().find(|name| head.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))) {
+        Some(name) => Err(format!("{name} is there")),
+        None => Ok(()),
+    }
+}
