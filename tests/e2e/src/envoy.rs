@@ -259,10 +259,10 @@ impl Envoy {
         String::from_utf8_lossy(&fs::read(self.directory.join("log")).unwrap_or_default()).into_owned()
     }
 
-    /// Waits until the log holds a text.
-    pub fn wait_for_log(&self, text: &str) {
+    /// Waits until the log holds a text after its first `since` bytes.
+    pub fn wait_for_log(&self, since: usize, text: &str) {
         let until = Instant::now() + PATIENCE;
-        while !self.log().contains(text) {
+        while !self.log().get(since..).is_some_and(|log| log.contains(text)) {
             assert!(Instant::now() < until, "{text:?} is not in the log:\n{}", last_lines(&self.log()));
             thread::sleep(Duration::from_millis(50));
         }

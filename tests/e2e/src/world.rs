@@ -1,6 +1,7 @@
 //! Everything on the stage: an Envoy between a client, an upstream and two authorization servers.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -42,6 +43,27 @@ impl World {
     /// The port of a listener.
     pub fn port(&self, listener: &str) -> u16 {
         self.ports.get(listener).copied().unwrap_or_else(|| panic!("no listener {listener}"))
+    }
+}
+
+/// One world for all tests of a file, one test at a time. It ends with the process.
+#[derive(Debug, Default)]
+pub struct Shared(OnceLock<Mutex<World>>);
+
+impl Shared {
+    /// None yet.
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// The world, started by whoever asks first.
+    pub fn world(&self, stage: impl FnOnce() -> Stage) -> MutexGuard<'_, World> {
+        let world = self.0.get_or_init(|| Mutex::new(World::start(stage())));
+        let world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.upstream.take();
+        world.server.take();
+        world.second.take();
+        world
     }
 }
 

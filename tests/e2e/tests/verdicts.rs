@@ -3,6 +3,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test may count")]
 
 use std::collections::BTreeSet;
+use std::sync::MutexGuard;
 
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
@@ -10,7 +11,7 @@ use tollgate_e2e::client::Request;
 use tollgate_e2e::envoy::Stage;
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::Message;
-use tollgate_e2e::world::World;
+use tollgate_e2e::world::{Shared, World};
 
 #[test]
 fn every_row_of_the_verdict_table_is_what_a_client_gets() {
@@ -271,7 +272,12 @@ fn rows() -> Vec<(&'static str, Row)> {
     rows
 }
 
-fn world() -> World {
+fn world() -> MutexGuard<'static, World> {
+    static WORLD: Shared = Shared::new();
+    WORLD.world(stage)
+}
+
+fn stage() -> Stage {
     let rules = json!([
         {"name": "open", "match": {"path": "/open"}, "access": "anonymous"},
         {"name": "closed", "match": {"path": "/closed"}, "access": "deny"},
@@ -284,14 +290,13 @@ fn world() -> World {
         json!({"rules": rules.clone(), "responses": {"profile": profile, "format": format}})
     };
     let strict = json!({"providers": {"as": {"issuer": "https://as.example.com", "audiences": ["https://api.example.com"]}}});
-    let stage = Stage::new()
+    Stage::new()
         .policy("rfc6750", responses("rfc6750", "json"))
         .policy("anypoint", json!({"rules": rules.clone(), "responses": {"profile": "anypoint"}}))
         .policy("problem", responses("rfc6750", "problem"))
         .policy("none", responses("rfc6750", "none"))
         .policy("auto", responses("rfc6750", "auto"))
-        .policy("strict", strict);
-    World::start(stage)
+        .policy("strict", strict)
 }
 
 trait Script {
