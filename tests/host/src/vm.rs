@@ -1,0 +1,523 @@
+//! A VM with the module in it, and what can happen to it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wasmi::{Extern, Instance, Store};
+
+use crate::Fields;
+use crate::host::{Afterwards, Call, Crossings, Forwarded, Host, LogLine, Outcome, Reply, Response, Stream};
+use crate::imports::linker;
+use crate::module::compiled;
+
+/// One request of a [`Vm`].
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct StreamId(u32);
+
+/// A VM with the module in it.
+///
+/// A trap poisons it: the call that met it panics with the module's log, and so does every later one.
+#[derive(Debug)]
+pub struct Vm {
+    store: Store<Host>,
+    instance: Instance,
+    /// The root context that new requests belong to.
+    root: u32,
+    last_context: u32,
+    allow_stop_iteration: bool,
+    trap: Option<String>,
+}
+
+/// Where the clock stands at first: seconds since the epoch.
+pub(crate) const START: u64 = 1_800_000_000;
+
+const CONTINUE: u32 = 0;
+
+impl Default for Vm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Vm {
+    /// A VM without environment variables.
+    pub fn new() -> Self {
+        Self::with_env(&BTreeMap::new())
+    }
+
+    /// A VM with these environment variables.
+    pub fn with_env(env: &BTreeMap<String, String>) -> Self {
+        let (engine, module) = compiled();
+        let nanos = START * 1_000_000_000;
+        let host = Host { env: env.clone(), wall: nanos, monotonic: 1_000_000_000, ..Host::default() };
+        let mut store = Store::new(engine, host);
+        let instance = linker(module)
+            .instantiate_and_start(&mut store, module)
+            .unwrap_or_else(|cause| panic!("the module does not load: {cause}"));
+        let mut vm =
+            Self { store, instance, root: 0, last_context: 0, allow_stop_iteration: true, trap: None };
+        vm.enter("_initialize", 0, &[]);
+        vm
+    }
+
+    /// Envoy's `allow_on_headers_stop_iteration`: whether a body comes to a module that has paused
+    /// its request at the head. On at first.
+    pub fn allow_on_headers_stop_iteration(&mut self, allow: bool) {
+        self.allow_stop_iteration = allow;
+    }
+
+    /// Makes the host's randomness fail, or work again.
+    pub fn fail_random(&mut self, fail: bool) {
+        self.host().random_fails = fail;
+    }
+
+    /// Sets an attribute, as `["connection", "mtls"]`.
+    pub fn set_attribute(&mut self, path: &[&str], value: &[u8]) {
+        self.host().attributes.insert(path.join("\0").into_bytes(), value.to_vec());
+    }
+
+    /// Takes a cluster away: calls to it are refused at once.
+    pub fn forget_cluster(&mut self, cluster: &str) {
+        self.host().unknown_clusters.insert(cluster.to_owned());
+    }
+
+    /// Makes a cluster one to which no call can be begun.
+    pub fn refuse_cluster(&mut self, cluster: &str) {
+        self.host().refusing_clusters.insert(cluster.to_owned());
+    }
+
+    /// Gives the module a configuration, in a root context of its own. If it is accepted, new
+    /// requests are that one's; if not, they stay with the last that was, as in Envoy. With none
+    /// before, they go to the refused one.
+    pub fn configure(&mut self, configuration: &[u8]) -> bool {
+        self.last_context += 1;
+        let root = self.last_context;
+        self.host().roots.insert(root);
+        self.enter("proxy_on_context_create", root, &[root, 0]);
+        if self.root == 0 {
+            self.root = root;
+            assert_eq!(self.enter("proxy_on_vm_start", root, &[root, 0]), 1, "the VM does not start");
+        }
+        self.host().configuration = Some(configuration.to_vec());
+        let size = u32::try_from(configuration.len()).unwrap_or(u32::MAX);
+        let accepted = self.enter("proxy_on_configure", root, &[root, size]) != 0;
+        self.host().configuration = None;
+        if accepted {
+            self.root = root;
+        }
+        accepted
+    }
+
+    /// Sends a request without a body.
+    pub fn request(&mut self, head: &Fields) -> StreamId {
+        self.request_with(head, &[], None)
+    }
+
+    /// Sends a request with a body, in as many chunks as it is given in, and trailers.
+    pub fn request_with(&mut self, head: &Fields, body: &[&[u8]], trailers: Option<Fields>) -> StreamId {
+        self.last_context += 1;
+        let (id, root) = (self.last_context, self.root);
+        let lower = |fields: &Fields| -> Fields {
+            fields.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+        };
+        let request = lower(head);
+        let is = |name: &[u8], wanted: fn(&[u8]) -> bool| {
+            request.iter().any(|(known, value)| known == name && wanted(value))
+        };
+        let stream = Stream {
+            root,
+            open: true,
+            coming: body.iter().map(|chunk| chunk.to_vec()).collect(),
+            is_grpc: is(b"content-type", is_grpc),
+            is_head: is(b":method", |value| value == b"HEAD"),
+            trailers: trailers.as_ref().map(lower),
+            request,
+            ..Stream::default()
+        };
+        let count = u32::try_from(stream.request.len()).unwrap_or(u32::MAX);
+        let end = u32::from(stream.coming.is_empty() && stream.trailers.is_none());
+        self.host().streams.insert(id, stream);
+        self.enter("proxy_on_context_create", id, &[id, root]);
+        let paused = self.enter_for_action("proxy_on_request_headers", id, &[id, count, end]);
+        if let Some(stream) = self.stream(id) {
+            if paused {
+                stream.paused = true;
+            } else {
+                stream.open = false;
+                stream.forwarded = Some(Forwarded { head: stream.request.clone(), ..Forwarded::default() });
+            }
+        }
+        self.afterwards();
+        if paused && !self.allow_stop_iteration {
+            if let Some(stream) = self.stream(id).filter(|stream| stream.paused) {
+                stream.holds_all = true;
+            }
+        }
+        self.feed(id);
+        StreamId(id)
+    }
+
+    /// How far a request has come.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended by [`Self::close`].
+    pub fn outcome(&mut self, stream: StreamId) -> Outcome {
+        self.check();
+        let stream = self.stream(stream.0).expect("a request that has not been closed");
+        match (&stream.reply, &stream.forwarded) {
+            (Some(reply), _) => Outcome::Replied(reply.clone()),
+            (None, Some(forwarded)) if !stream.paused => Outcome::Forwarded(forwarded.clone()),
+            _ => Outcome::Paused,
+        }
+    }
+
+    /// The upstream's answer to a forwarded request goes past the module; returns what is left of
+    /// its head.
+    pub fn respond(&mut self, stream: StreamId, head: &Fields) -> Fields {
+        let id = stream.0;
+        let stream = self.stream(id).expect("a request that has not been closed");
+        assert!(stream.forwarded.is_some() && stream.reply.is_none(), "the upstream has not been asked");
+        stream.response = Some(head.clone());
+        let count = u32::try_from(head.len()).unwrap_or(u32::MAX);
+        let paused = self.enter_for_action("proxy_on_response_headers", id, &[id, count, 1]);
+        assert!(!paused, "the response is held back");
+        self.afterwards();
+        self.stream(id).and_then(|stream| stream.response.take()).unwrap_or_default()
+    }
+
+    /// The calls under way, oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        self.store.data().calls.values().cloned().collect()
+    }
+
+    /// Answers a call.
+    pub fn answer(&mut self, call: u32, response: &Response) {
+        assert!(self.host().calls.remove(&call).is_some(), "call {call} is not under way");
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (fields, size) = (number(response.head.len()), number(response.body.len()));
+        self.host().answer = Some(response.clone());
+        let root = self.root;
+        self.enter("proxy_on_http_call_response", root, &[root, call, fields, size, 0]);
+        self.host().answer = None;
+        self.afterwards();
+    }
+
+    /// Lets a call fail: a reset, a timeout.
+    pub fn fail(&mut self, call: u32) {
+        assert!(self.host().calls.remove(&call).is_some(), "call {call} is not under way");
+        let root = self.root;
+        self.enter("proxy_on_http_call_response", root, &[root, call, 0, 0, 0]);
+        self.afterwards();
+    }
+
+    /// Ends a request: it is done with, or its client has left.
+    pub fn close(&mut self, stream: StreamId) {
+        let id = stream.0;
+        assert!(self.stream(id).is_some(), "a request ends once");
+        if let Some(stream) = self.stream(id) {
+            stream.open = false;
+        }
+        self.enter("proxy_on_log", id, &[id]);
+        self.enter("proxy_on_done", id, &[id]);
+        self.enter("proxy_on_delete", id, &[id]);
+        self.host().streams.remove(&id);
+        self.afterwards();
+    }
+
+    /// Lets time pass; ticks come when they are due.
+    pub fn advance(&mut self, span: Duration) {
+        let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let until = self.host().monotonic + nanos;
+        loop {
+            let timers = &self.store.data().timers;
+            let next = timers.iter().min_by_key(|(_, timer)| timer.due).map(|(root, timer)| (*root, *timer));
+            let Some((root, timer)) = next.filter(|(_, timer)| timer.due <= until) else { break };
+            let host = self.host();
+            host.wall = host.wall.saturating_add(timer.due.saturating_sub(host.monotonic));
+            host.monotonic = host.monotonic.max(timer.due);
+            if let Some(timer) = host.timers.get_mut(&root) {
+                timer.due += timer.period;
+            }
+            self.enter("proxy_on_tick", root, &[root]);
+            self.afterwards();
+        }
+        let host = self.host();
+        host.wall = host.wall.saturating_add(until - host.monotonic);
+        host.monotonic = until;
+    }
+
+    /// Whether a tick will come.
+    pub fn is_ticking(&self) -> bool {
+        !self.store.data().timers.is_empty()
+    }
+
+    /// Calls the module's tick now, due or not.
+    pub fn tick(&mut self) {
+        let root = self.root;
+        self.enter("proxy_on_tick", root, &[root]);
+        self.afterwards();
+    }
+
+    /// The wall clock in seconds.
+    pub fn now(&self) -> u64 {
+        self.store.data().wall / 1_000_000_000
+    }
+
+    /// Sets the wall clock, in seconds; timers do not care.
+    pub fn set_clock(&mut self, seconds: u64) {
+        self.host().wall = seconds.saturating_mul(1_000_000_000);
+    }
+
+    /// What has been logged.
+    pub fn log(&self) -> &[LogLine] {
+        &self.store.data().log
+    }
+
+    /// Forgets what has been logged.
+    pub fn clear_log(&mut self) {
+        self.host().log.clear();
+    }
+
+    /// A metric's value; `None` if there is none of that name.
+    pub fn metric(&self, name: &str) -> Option<i64> {
+        self.store.data().values.get(name).copied()
+    }
+
+    /// All metrics.
+    pub fn metrics(&self) -> &BTreeMap<String, i64> {
+        &self.store.data().values
+    }
+
+    /// What the module has written down about a request, for access logs.
+    pub fn property(&mut self, stream: StreamId, name: &str) -> Option<String> {
+        let value = self.stream(stream.0)?.properties.get(name.as_bytes())?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// Everything that can be read later or elsewhere: log lines, properties, shared data, names of
+    /// metrics.
+    pub fn everything_told(&self) -> Vec<Vec<u8>> {
+        let host = self.store.data();
+        let log = host.log.iter().map(|line| line.text.clone().into_bytes());
+        let properties = host.streams.values().flat_map(|stream| &stream.properties);
+        let shared = host.shared.iter().map(|(key, (value, _))| (key, value));
+        let pairs = properties.chain(shared).flat_map(|(key, value)| [key.clone(), value.clone()]);
+        let metrics = host.values.keys().map(|name| name.clone().into_bytes());
+        log.chain(pairs).chain(metrics).collect()
+    }
+
+    /// How often the border was crossed since [`Self::reset_crossings`].
+    pub fn crossings(&self) -> &Crossings {
+        &self.store.data().crossings
+    }
+
+    /// Starts counting anew.
+    pub fn reset_crossings(&mut self) {
+        self.host().crossings = Crossings::default();
+    }
+
+    /// The size of the module's memory in bytes.
+    pub fn memory_size(&self) -> usize {
+        let memory = self.instance.get_export(&self.store, "memory").and_then(Extern::into_memory);
+        memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    fn host(&mut self) -> &mut Host {
+        self.store.data_mut()
+    }
+
+    fn stream(&mut self, id: u32) -> Option<&mut Stream> {
+        self.host().streams.get_mut(&id)
+    }
+
+    /// Calls into the module.
+    fn enter(&mut self, name: &str, context: u32, arguments: &[u32]) -> u32 {
+        self.check();
+        let host = self.host();
+        *host.crossings.entries.entry(name.to_owned()).or_default() += 1;
+        (host.current, host.effective, host.stop_iteration) = (context, 0, false);
+        let Some(function) = self.instance.get_func(&self.store, name) else { return 0 };
+        let arguments: Vec<_> = arguments.iter().map(|n| wasmi::Val::I32(n.cast_signed())).collect();
+        let mut results = vec![wasmi::Val::I32(0); function.ty(&self.store).results().len()];
+        if let Err(cause) = function.call(&mut self.store, &arguments, &mut results) {
+            self.trap = Some(format!("{name} trapped: {cause}"));
+        }
+        if self.store.data().exited {
+            self.trap = Some(format!("{name} left the VM"));
+        }
+        self.check();
+        results.first().and_then(wasmi::Val::i32).unwrap_or_default().cast_unsigned()
+    }
+
+    /// Calls into the module; `true` if the request is held back.
+    fn enter_for_action(&mut self, name: &str, context: u32, arguments: &[u32]) -> bool {
+        let action = self.enter(name, context, arguments);
+        action != CONTINUE || self.store.data().stop_iteration
+    }
+
+    fn check(&self) {
+        if let Some(trap) = &self.trap {
+            let lines: Vec<_> = self
+                .log()
+                .iter()
+                .rev()
+                .take(20)
+                .map(|line| format!("[{}] {}", line.level, line.text))
+                .collect();
+            panic!("{trap}\nthe log, newest first:\n{}", lines.join("\n"));
+        }
+    }
+
+    /// Hands over what has come of the body, and the trailers, unless the request is held as a whole.
+    fn feed(&mut self, id: u32) {
+        loop {
+            let Some(stream) = self.stream(id).filter(|s| s.reply.is_none() && !s.holds_all) else { return };
+            if let Some(chunk) = stream.coming.pop_front() {
+                let held = stream.body.take().filter(|_| stream.holds_body);
+                let data = [held.unwrap_or_default(), chunk].concat();
+                let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
+                let end = u32::from(stream.coming.is_empty() && stream.trailers.is_none());
+                stream.body = Some(data);
+                let paused = self.enter_for_action("proxy_on_request_body", id, &[id, size, end]);
+                if let Some(stream) = self.stream(id) {
+                    stream.holds_body = paused;
+                    stream.paused |= paused;
+                    if !paused {
+                        stream.go_on();
+                    }
+                }
+            } else if stream.trailers.is_some() && !stream.trailers_seen {
+                (stream.trailers_open, stream.trailers_seen) = (true, true);
+                let count = stream.trailers.as_ref().map_or(0, Vec::len);
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                let paused = self.enter_for_action("proxy_on_request_trailers", id, &[id, count]);
+                if let Some(stream) = self.stream(id) {
+                    if paused {
+                        stream.paused = true;
+                    } else {
+                        stream.go_on();
+                    }
+                }
+            } else {
+                return;
+            }
+            self.afterwards();
+        }
+    }
+
+    /// Carries out what the module asked for during the callback that has just returned.
+    fn afterwards(&mut self) {
+        while let Some((id, action)) = self.host().afterwards.pop_front() {
+            match action {
+                Afterwards::Resume => {
+                    let Some(stream) = self.stream(id) else { continue };
+                    assert!(stream.reply.is_none(), "a request that has been answered is resumed");
+                    assert!(stream.paused, "a request that is not held back is resumed");
+                    stream.holds_all = false;
+                    stream.go_on();
+                    self.feed(id);
+                }
+                Afterwards::Reply { status, head, body, grpc_status } => {
+                    self.reply(id, status, head, body, grpc_status);
+                }
+                Afterwards::Reset => self.close(StreamId(id)),
+            }
+        }
+    }
+
+    /// Answers a request, as Envoy does: gRPC in trailers only, and past the module's own callbacks.
+    fn reply(&mut self, id: u32, status: u32, mut head: Fields, body: Vec<u8>, grpc_status: i32) {
+        let Some(stream) = self.stream(id) else { return };
+        assert!(stream.reply.is_none(), "a request is answered twice");
+        assert!(stream.forwarded.is_none(), "a request that went on is answered");
+        let set = |head: &mut Fields, name: &str, value: String| {
+            head.retain(|(known, _)| known != name.as_bytes());
+            head.push((name.as_bytes().to_vec(), value.into_bytes()));
+        };
+        let mut reply = Reply { status, head: Fields::new(), body: Vec::new(), grpc_status: None };
+        if stream.is_grpc {
+            let grpc_status = u32::try_from(grpc_status).unwrap_or_else(|_| grpc_status_for(status));
+            set(&mut head, "content-type", "application/grpc".to_owned());
+            set(&mut head, "grpc-status", grpc_status.to_string());
+            if !body.is_empty() {
+                set(&mut head, "grpc-message", percent_encoded(&body));
+            }
+            (reply.status, reply.grpc_status) = (200, Some(grpc_status));
+        } else if body.is_empty() {
+            head.retain(|(name, _)| name != b"content-type" && name != b"content-length");
+        } else {
+            set(&mut head, "content-length", body.len().to_string());
+            if !head.iter().any(|(name, _)| name == b"content-type") {
+                set(&mut head, "content-type", "text/plain".to_owned());
+            }
+            if !stream.is_head {
+                reply.body = body;
+            }
+        }
+        head.insert(0, (b":status".to_vec(), reply.status.to_string().into_bytes()));
+        let count = u32::try_from(head.len()).unwrap_or(u32::MAX);
+        let end = u32::from(reply.body.is_empty());
+        stream.response = Some(head);
+        stream.paused = false;
+        stream.coming.clear();
+        reply.head = Fields::new();
+        stream.reply = Some(reply);
+        let paused = self.enter_for_action("proxy_on_response_headers", id, &[id, count, end]);
+        assert!(!paused, "the module holds its own answer back");
+        if let Some(stream) = self.stream(id) {
+            let mut head = stream.response.take().unwrap_or_default();
+            head.retain(|(name, _)| name != b":status");
+            if let Some(reply) = &mut stream.reply {
+                reply.head = head;
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Sends on what has been held back.
+    fn go_on(&mut self) {
+        self.open = false;
+        self.trailers_open = false;
+        self.paused = false;
+        self.holds_body = false;
+        let forwarded = self.forwarded.get_or_insert_with(Forwarded::default);
+        if forwarded.head.is_empty() {
+            forwarded.head.clone_from(&self.request);
+        }
+        forwarded.body.extend(self.body.take().unwrap_or_default());
+        if self.trailers_seen {
+            forwarded.trailers = self.trailers.clone();
+        }
+    }
+}
+
+fn is_grpc(media_type: &[u8]) -> bool {
+    let rest = media_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+}
+
+/// What Envoy makes of an HTTP status for which the module names no gRPC status.
+fn grpc_status_for(status: u32) -> u32 {
+    match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
+    }
+}
+
+fn percent_encoded(text: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::new();
+    for byte in text {
+        match byte {
+            b' '..=b'~' if *byte != b'%' => encoded.push(char::from(*byte)),
+            _ => write!(encoded, "%{byte:02X}").expect("a string takes everything"),
+        }
+    }
+    encoded
+}
