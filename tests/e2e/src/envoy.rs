@@ -276,6 +276,11 @@ impl Envoy {
         }
     }
 
+    /// The ports of all listeners, by name.
+    pub fn ports(&self) -> BTreeMap<String, u16> {
+        self.listeners().into_iter().collect()
+    }
+
     /// Everything that Envoy has logged.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.directory.join("log")).unwrap_or_default()).into_owned()
