@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 TOOLS  := $(CURDIR)/target/tools
 MODULE := target/wasm32-wasip1/release/tollgate_filter.wasm
 # The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
-SIZE_BUDGET := 600000
+SIZE_BUDGET := 800000
 
 CARGO_DENY_VERSION := 0.20.2
 COMPOSE_VERSION    := 2.40.3
@@ -72,7 +72,7 @@ native: rust-targets ## ring 1: unit tests, vectors and documentation, native
 
 wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Node.js
 	$(call need,node,$(NODE))
-	$(step) "ring 2: wasm under Node.js" cargo test --quiet --locked --target wasm32-unknown-unknown --lib
+	$(step) "ring 2: wasm under Node.js" env CARGO_PROFILE_DEV_DEBUG=0 cargo test --locked --target wasm32-unknown-unknown --lib
 
 host: build ## ring 3: the built filter in an in-process host
 	$(step) "ring 3: in-process host" cargo test --quiet --locked --no-fail-fast -p tollgate-host

@@ -283,9 +283,12 @@ impl AwaitingForm {
         if body.len() > enforcer.policy.token.max_form_bytes {
             return enforcer.deny(request, Rejection::FormTooLarge);
         }
-        match (form::extract(body, &enforcer.policy.token), found) {
+        let places = &enforcer.policy.token;
+        let extra_params = enforcer.extra_params(&request);
+        let second = found.is_some() || token::has_second_method(request.head(), places, extra_params);
+        match (form::extract(body, places), found) {
             (Err(error), _) => enforcer.deny(request, error.into()),
-            (Ok(Some(_)), Some(_)) => enforcer.deny(request, Rejection::Several),
+            (Ok(Some(_)), _) if second => enforcer.deny(request, Rejection::Several),
             (Ok(in_form), in_head) => enforcer.ask(request, in_head.or(in_form), Some(body.to_vec()), now),
         }
     }

@@ -2,7 +2,10 @@
 //!
 //! A fenced block with the info string `yaml tollgate` is a whole configuration of Tollgate, and must load.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tollgate_filter::decision::Verdict;
@@ -60,9 +63,9 @@ fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
 
     let mut shown = format!("HTTP/1.1 {} Forbidden\n", answer.status);
     for (name, value) in &answer.headers {
-        shown.push_str(&format!("{name}: {value}\n"));
+        writeln!(shown, "{name}: {value}").unwrap();
     }
-    shown.push_str(&format!("\n{}\n", answer.body));
+    writeln!(shown, "\n{}", answer.body).unwrap();
     assert_eq!(readme.blocks("http").next().expect("a refusal").text, shown);
 }
 
@@ -144,9 +147,9 @@ fn pages() -> Vec<Page> {
             .map(str::to_owned)
             .into();
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name.ends_with(".md") {
-            names.push(format!("docs/{name}"));
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            names.push(format!("docs/{}", path.file_name().unwrap().to_str().unwrap()));
         }
     }
     names.iter().map(|name| page(name)).collect()

@@ -1,5 +1,7 @@
 //! Rules: which requests a demand is for.
 
+use std::net::Ipv6Addr;
+
 use crate::policy::requirement::Requirement;
 use crate::request::head::RequestHead;
 use crate::request::path::NormalPath;
@@ -92,13 +94,13 @@ pub struct HostPattern(String);
 impl PathPattern {
     /// `path`: the whole path, normalised as requests are.
     pub fn exact(text: &str) -> Result<Self, PatternError> {
-        normal(text).map(Self::Exact)
+        plain(text).map(Self::Exact)
     }
 
     /// `prefix`: whole segments, normalised as requests are. A trailing `/` matters: `/foo/` does not
     /// match `/foo`.
     pub fn prefix(text: &str) -> Result<Self, PatternError> {
-        normal(text).map(Self::Prefix)
+        plain(text).map(Self::Prefix)
     }
 
     /// `path_template`: `/orders/{id}`, `/files/{name=**}`.
@@ -108,7 +110,12 @@ impl PathPattern {
         };
         let mut segments = Vec::new();
         let mut names: Vec<&str> = Vec::new();
-        for part in absolute.split('/') {
+        let mut parts = absolute.split('/').peekable();
+        while let Some(part) = parts.next() {
+            if part.is_empty() && parts.peek().is_some() {
+                // Requests have no empty segments but the last.
+                continue;
+            }
             if segments.contains(&Segment::Rest) {
                 return Err(PatternError::new("expected {name=**} in the last segment only"));
             }
@@ -139,14 +146,15 @@ impl PathPattern {
         if text.len() > MAX_REGEX {
             return Err(PatternError(format!("expected at most {MAX_REGEX} bytes")));
         }
-        let compile = |pattern: &str| {
-            regex_lite::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|_| {
-                PatternError::new("expected a regular expression (without look-around and back-references)")
-            })
-        };
         // Once as it is, so that a stray parenthesis cannot close the group of the anchors.
-        compile(text)?;
-        compile(&format!("^(?:{text})$")).map(Self::Regex)
+        regex_lite::Regex::new(text).map_err(|_| {
+            PatternError::new("expected a regular expression (without look-around and back-references)")
+        })?;
+        regex_lite::RegexBuilder::new(&format!("^(?:{text})$"))
+            .size_limit(MAX_COMPILED_REGEX)
+            .build()
+            .map(Self::Regex)
+            .map_err(|_| PatternError::new("expected a smaller regular expression, without (?x) comments"))
     }
 
     /// Whether the path fits.
@@ -172,25 +180,20 @@ impl PatternError {
 impl HostPattern {
     /// `api.example.com` or `*.example.com`, in any case, without a port.
     pub fn parse(text: &str) -> Option<Self> {
-        let name = text.strip_prefix("*.").unwrap_or(text);
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-        let is_name = !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain);
-        let is_ipv6 = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|address| {
-            !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'))
-        });
-        (is_name || is_ipv6).then(|| Self(text.trim_end_matches('.').to_ascii_lowercase()))
+        match text.strip_prefix("*.") {
+            Some(end) => host_name(end).map(|end| Self(format!("*.{end}"))),
+            None => host(text).map(Self),
+        }
     }
 
     /// Whether the authority's host fits, whatever its case and port.
     pub fn matches(&self, authority: &[u8]) -> bool {
-        let Some(host) = std::str::from_utf8(authority).ok().filter(|text| text.is_ascii()) else {
-            return false;
+        let Ok(text) = std::str::from_utf8(authority) else { return false };
+        let host = match text.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => text,
         };
-        let host = match host.rsplit_once(':') {
-            Some((name, port)) if !port.ends_with(']') && port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let Some(host) = self::host(host) else { return false };
         match self.0.strip_prefix('*') {
             Some(end) => host.len() > end.len() && host.ends_with(end),
             None => host == self.0,
@@ -223,9 +226,46 @@ fn matches_template(segments: &[Segment], path: &str) -> bool {
     parts.next().is_none()
 }
 
+/// A host in the one spelling that is compared: no final dot, lower case, the shortest form of an
+/// IPv6 address, in brackets. `None`: nothing that can be compared.
+fn host(text: &str) -> Option<String> {
+    match text.strip_prefix('[') {
+        Some(rest) => {
+            let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
+            Some(format!("[{address}]"))
+        }
+        None => host_name(text),
+    }
+}
+
+fn host_name(text: &str) -> Option<String> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let is_name = name.split('.').all(|label| !label.is_empty() && label.bytes().all(plain));
+    is_name.then(|| name.to_ascii_lowercase())
+}
+
+/// A path without variables. Those of a template would be read letter by letter here, never match,
+/// and leave open what the rule is meant to close.
+fn plain(text: &str) -> Result<String, PatternError> {
+    let is_variable = |part: &str| matches!(part, "*" | "**") || part.starts_with('{') && part.ends_with('}');
+    if text.split('/').any(is_variable) {
+        return Err(PatternError::new(
+            "expected no variable segments: prefix matches all that follows, path_template has {name}",
+        ));
+    }
+    normal(text)
+}
+
+/// A path in the spelling that requests have after normalisation.
 fn normal(text: &str) -> Result<String, PatternError> {
     if !text.starts_with('/') {
         return Err(PatternError::new("expected a path that starts with \"/\""));
+    }
+    if text.contains(['?', '#']) {
+        return Err(PatternError::new(
+            "expected a path without \"?\" and \"#\", since only paths are matched",
+        ));
     }
     let path = NormalPath::parse(text.as_bytes());
     let path = path.map_err(|_| PatternError::new("expected a path that can be read in one way only"))?;
@@ -254,6 +294,10 @@ fn is_variable_name(name: &str) -> bool {
 
 /// The longest regular expression, in bytes.
 const MAX_REGEX: usize = 1024;
+
+/// The largest compiled one, in bytes. Matching takes the product of this and the path's length: ten
+/// times as much would let one expression hold up a worker for seconds.
+const MAX_COMPILED_REGEX: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
@@ -285,6 +329,41 @@ mod tests {
                 vec!["/foo", "/foob"],
             ),
             ("the root prefix", PathPattern::prefix("/"), vec!["/", "/a"], vec![]),
+            (
+                "PTH-03 an open path and no other",
+                PathPattern::prefix("/health"),
+                vec!["/health", "/%68ealth", "/x/../health"],
+                vec!["/healthz", "/HEALTH", "/health/../x"],
+            ),
+            (
+                "ATK-104 an open directory and no other",
+                PathPattern::prefix("/public/"),
+                vec!["/public/x", "//public/./x"],
+                vec![
+                    "/public/../admin",
+                    "/public/%2e%2e/admin",
+                    "//admin",
+                    "/./admin",
+                    "/Public/x",
+                    "/publicadmin",
+                ],
+            ),
+            (
+                "patterns are normalised as paths are",
+                PathPattern::exact("//a/./%7Eb/../%7e/%c3"),
+                vec!["/a/~/%C3", "/a/%7e/%c3"],
+                vec!["/a/~/%C3/"],
+            ),
+            ("an empty segment of a template", PathPattern::template("/a//{x}"), vec!["/a/1"], vec!["/a"]),
+            ("a slash at a template's end", PathPattern::template("/a/{x}/"), vec!["/a/1/"], vec!["/a/1"]),
+            ("the root template", PathPattern::template("/"), vec!["/"], vec!["/a"]),
+            ("a template of a rest", PathPattern::template("/{all=**}"), vec!["/", "/a/b"], vec![]),
+            (
+                "flags stay within the expression",
+                PathPattern::regex("(?i)/a|(?m)^/b$|(?s)/c."),
+                vec!["/A", "/b", "/cd"],
+                vec!["/ab", "/b/b", "/x/a", "/cde"],
+            ),
             (
                 "a template",
                 PathPattern::template("/orders/{id}"),
@@ -320,20 +399,58 @@ mod tests {
 
     #[test]
     fn patterns_that_are_refused() {
+        #[rustfmt::skip]
         let refused = [
-            PathPattern::exact("health"),
-            PathPattern::prefix("/a%2fb"),
-            PathPattern::template("/a/x{id}"),
-            PathPattern::template("/a/{id}/{id}"),
-            PathPattern::template("/a/{rest=**}/b"),
-            PathPattern::template("/a/{1}"),
-            PathPattern::template("/a/../b"),
-            PathPattern::regex("/a)|(/b"),
-            PathPattern::regex("/a("),
-            PathPattern::regex(&"x".repeat(2000)),
+            (PathPattern::exact("health"),             "starts with \"/\""),
+            (PathPattern::exact(""),                   "starts with \"/\""),
+            (PathPattern::exact("https://x/health"),   "starts with \"/\""),
+            (PathPattern::template("{id}"),            "starts with \"/\""),
+            (PathPattern::prefix("/a%2fb"),            "read in one way only"),
+            (PathPattern::prefix("/caf\u{e9}"),        "read in one way only"),
+            (PathPattern::template("/a/..;/{x}"),      "read in one way only"),
+            (PathPattern::exact("/a?b=c"),             "only paths are matched"),
+            (PathPattern::exact("/a#b"),               "only paths are matched"),
+            (PathPattern::prefix("/public/*"),         "prefix matches all that follows"),
+            (PathPattern::exact("/orders/{id}"),       "path_template has {name}"),
+            (PathPattern::template("/a/*"),            "no \"*\""),
+            (PathPattern::template("/a/x{id}"),        "a whole segment"),
+            (PathPattern::template("/a/{id}x"),        "a whole segment"),
+            (PathPattern::template("/a/{x}-{y}"),      "letters, digits and _"),
+            (PathPattern::template("/a/{1}"),          "letters, digits and _"),
+            (PathPattern::template("/a/{}"),           "letters, digits and _"),
+            (PathPattern::template("/a/{x=*}"),        "letters, digits and _"),
+            (PathPattern::template("/a/{id}/{id}"),    "got {id} twice"),
+            (PathPattern::template("/a/{id}/{id=**}"), "got {id} twice"),
+            (PathPattern::template("/a/{rest=**}/b"),  "in the last segment only"),
+            (PathPattern::template("/a/{rest=**}/"),   "in the last segment only"),
+            (PathPattern::template("/a/../b"),         "no dot segments"),
+            (PathPattern::regex("/a)|(/b"),            "a regular expression"),
+            (PathPattern::regex("/a)(?:/b"),           "a regular expression"),
+            (PathPattern::regex("/a("),                "a regular expression"),
+            (PathPattern::regex("/a\\"),               "a regular expression"),
+            (PathPattern::regex("(?=/a)"),             "look-around"),
+            (PathPattern::regex("(?x)/a # b"),         "(?x) comments"),
+            (PathPattern::regex("(?:.*){0,1000}x"),    "a smaller regular expression"),
+            (PathPattern::regex(&"x".repeat(2000)),    "at most 1024 bytes"),
         ];
-        for (at, pattern) in refused.iter().enumerate() {
-            assert!(pattern.is_err(), "{at}");
+        for (at, (pattern, want)) in refused.iter().enumerate() {
+            let error = pattern.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            assert!(error.starts_with("expected ") && error.contains(want), "{at}: {error:?}, not {want:?}");
+        }
+    }
+
+    #[test]
+    fn no_path_takes_a_pattern_long() {
+        // Each of these would take minutes if time grew with the square of the path's length.
+        let long = NormalPath::parse(format!("/{}", "a/".repeat(100_000)).as_bytes()).unwrap();
+        for (pattern, want) in [
+            (PathPattern::prefix("/a"), true),
+            (PathPattern::template("/a/{x}/{rest=**}"), true),
+            (PathPattern::template("/a/{x}"), false),
+            (PathPattern::regex("/(?:a|a/)*"), true),
+            (PathPattern::regex("(?:/a)*(?:/a)*b"), false),
+        ] {
+            assert_eq!(pattern.unwrap().matches(&long), want);
         }
     }
 
@@ -348,7 +465,20 @@ mod tests {
             ("*.example.com",   "a.b.example.com",     true),
             ("*.example.com",   "example.com",         false),
             ("*.example.com",   "evilexample.com",     false),
+            ("*.example.com",   ".example.com",        false),
+            ("*.example.com",   "A.Example.COM.:8443", true),
+            ("*.example.com",   "u@a.example.com",     false),
+            ("*.example.com",   "a.example.com:80:80", false),
+            ("EXAMPLE.com.",    "example.com:443",     true),
+            ("api.example.com", "api.example.com:",    true),
+            ("api.example.com", "api.example.com:x",   false),
+            ("api.example.com", "",                    false),
+            ("10.0.0.1",        "10.0.0.1:80",         true),
             ("[::1]",           "[::1]:8080",          true),
+            ("[::1]",           "[0:0:0::1]",          true),
+            ("[2001:DB8::A]",   "[2001:db8:0::a]:443", true),
+            ("[::1]",           "::1",                 false),
+            ("[::1]",           "[::1",                false),
             ("api.example.com", "api.ex\u{e4}mple.com", false),
         ];
         for (pattern, authority, want) in cases {
@@ -358,7 +488,13 @@ mod tests {
                 "{pattern} {authority}"
             );
         }
-        for bad in ["", "*.", "a b", "*", "a*", "http://x", "x:80"] {
+        for name in ["api.example.com", "*.example.com"] {
+            assert!(!HostPattern::parse(name).unwrap().matches(b"\xff.example.com"), "{name}");
+        }
+        for bad in [
+            "", "*.", "a b", "*", "a*", "*.*.a", "http://x", "x:80", ".", "a..b", ".a", "*..a", "[1]",
+            "*.[::1]",
+        ] {
             assert_eq!(HostPattern::parse(bad), None, "{bad}");
         }
     }
@@ -378,9 +514,98 @@ mod tests {
             matcher.matches(RequestHead::new(&fields), None)
         };
         assert!(fits("GET", &["gold"]));
-        assert!(!fits("get", &["gold"]));
+        for method in ["get", "TRACE", "PROPFIND", "GETT", "", &"G".repeat(100)] {
+            assert!(!fits(method, &["gold"]), "{method}");
+        }
         assert!(!fits("GET", &["silver"]));
         assert!(!fits("GET", &["gold", "gold"]));
         assert!(!fits("GET", &[]));
+    }
+
+    #[test]
+    fn a_request_without_a_path_fits_no_path() {
+        // HTT-16
+        let everything = Matcher { path: Some(PathPattern::prefix("/").unwrap()), ..Matcher::default() };
+        let head = RequestHead::new(&[]);
+        assert!(!everything.matches(head, None));
+        assert!(everything.matches(head, Some(&NormalPath::parse(b"/").unwrap())));
+        assert!(Matcher::default().matches(head, None));
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod laws {
+    use super::{HostPattern, PathPattern};
+    use crate::request::path::NormalPath;
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_pattern_or_refused(text in any::<String>(), authority in any::<Vec<u8>>()) {
+            let root = NormalPath::parse(b"/").unwrap();
+            let absolute = format!("/{text}");
+            for text in [&text, &absolute] {
+                for compile in [PathPattern::exact, PathPattern::prefix, PathPattern::template, PathPattern::regex] {
+                    match compile(text) {
+                        Ok(pattern) => { pattern.matches(&root); }
+                        Err(error) => prop_assert!(error.to_string().starts_with("expected ")),
+                    }
+                }
+                if let Some(host) = HostPattern::parse(text) {
+                    host.matches(&authority);
+                }
+            }
+        }
+
+        // Every kind of pattern agrees with the others on a plain path.
+        #[test]
+        fn a_path_fits_itself(path in "/[a-z%;.0-9]{0,6}(/[a-z~:]{0,4}){0,3}") {
+            if let Ok(normal) = NormalPath::parse(path.as_bytes()) {
+                let escaped = path.replace('.', r"\.");
+                prop_assert!(PathPattern::exact(&path).unwrap().matches(&normal));
+                prop_assert!(PathPattern::prefix(&path).unwrap().matches(&normal));
+                if normal.as_str() == path {
+                    prop_assert!(PathPattern::template(&path).unwrap().matches(&normal));
+                    prop_assert!(PathPattern::regex(&escaped).unwrap().matches(&normal));
+                }
+            }
+        }
+
+        // PTH-03
+        #[test]
+        fn a_prefix_means_whole_segments(prefix in "(/[ab]{1,2}){1,2}", path in "(/[ab]{1,2}){1,3}/?") {
+            let fits = PathPattern::prefix(&prefix).unwrap().matches(&NormalPath::parse(path.as_bytes()).unwrap());
+            let segments = |text: &str| text.split('/').map(ToOwned::to_owned).collect::<Vec<_>>();
+            prop_assert_eq!(fits, segments(&path).starts_with(&segments(&prefix)));
+        }
+
+        // Alternatives and flags stay between the anchors.
+        #[test]
+        fn a_regular_expression_fits_whole_paths(
+            pattern in r"(\(\?[imsx]\)|\^|/|a|b|\||\.|\*|\$|\(|\)|\?){0,8}", path in "/[ab]{0,3}(/[ab]{1,2})?"
+        ) {
+            let path = NormalPath::parse(path.as_bytes()).unwrap();
+            if let Ok(compiled) = PathPattern::regex(&pattern)
+                && compiled.matches(&path)
+            {
+                let anchored = regex_lite::Regex::new(&format!(r"\A(?:{pattern})\z")).unwrap();
+                prop_assert!(anchored.is_match(path.as_str()));
+            }
+        }
+
+        // PTH-06
+        #[test]
+        fn case_and_port_of_a_host_are_nothing(name in "[a-z]{1,5}(\\.[a-z0-9-]{1,4}){0,3}", port in any::<u16>()) {
+            let pattern = HostPattern::parse(&name).unwrap();
+            let authority = format!("{}:{port}", name.to_ascii_uppercase());
+            let prefixed = format!("x{name}");
+            prop_assert!(pattern.matches(authority.as_bytes()));
+            prop_assert!(!pattern.matches(prefixed.as_bytes()));
+            let below = HostPattern::parse(&format!("*.{name}")).unwrap();
+            prop_assert!(!below.matches(authority.as_bytes()));
+            prop_assert!(!below.matches(prefixed.as_bytes()));
+            let subdomain = format!("a.b.{authority}");
+            prop_assert!(below.matches(subdomain.as_bytes()));
+        }
     }
 }

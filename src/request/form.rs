@@ -5,7 +5,8 @@
 use crate::policy::TokenPlaces;
 use crate::request::token::{Found, Place, Sole, TokenError, b64token};
 
-/// Finds `access_token` in a whole form body. `Ok(None)`: there is none, or the body is not all ASCII.
+/// Finds `access_token` in a whole form body, its names and values decoded as an upstream decodes
+/// them. `Ok(None)`: there is none, or the body is not all ASCII.
 pub fn extract(body: &[u8], places: &TokenPlaces) -> Result<Option<Found>, TokenError> {
     if !body.is_ascii() {
         return Ok(None);
@@ -40,10 +41,8 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    #[test]
-    fn the_token_in_a_form() {
-        // BRR-07, ATK-38
-        let places = TokenPlaces {
+    pub(super) fn places() -> TokenPlaces {
+        TokenPlaces {
             headers: Vec::new(),
             params: Vec::new(),
             cookies: Vec::new(),
@@ -53,12 +52,28 @@ mod tests {
             forward: true,
             strict_multiple: false,
             require_tls: false,
-        };
+        }
+    }
+
+    #[test]
+    fn the_token_in_a_form() {
+        // BRR-07, ATK-38
+        let places = places();
         #[rustfmt::skip]
         let cases: Vec<(&str, &[u8], Result<Option<&str>, TokenError>)> = vec![
             ("among others",       b"a=1&access_token=tok&b=2",        Ok(Some("tok"))),
             ("an encoded name",    b"access%5Ftoken=tok",              Ok(Some("tok"))),
             ("an encoded value",   b"access_token=a%2Bb",              Ok(Some("a+b"))),
+            ("escaped once",       b"access_token=a%252B",             Err(MalformedParameter)),
+            ("not an escape",      b"access_token=a%zz",               Err(MalformedParameter)),
+            ("an escaped NUL",     b"access_token=a%00",               Err(MalformedParameter)),
+            ("beyond ASCII",       b"access_token=%c3%a9",             Err(MalformedParameter)),
+            ("a line end",         b"access_token=a\r\n",              Err(MalformedParameter)),
+            ("two spellings",      b"access%5ftoken=a&access_token=a", Err(Several)),
+            ("a name has a case",  b"Access_Token=tok",                Ok(None)),
+            ("a semicolon",        b"a=1;access_token=tok",            Ok(None)),
+            ("no value",           b"a=1&access_token",                Err(MalformedParameter)),
+            ("long enough",        b"access_token=%61bcde",            Ok(Some("abcde"))),
             ("a space",            b"access_token=a+b",                Err(MalformedParameter)),
             ("twice",              b"access_token=a&access_token=a",   Err(Several)),
             ("empty",              b"access_token=",                   Err(MalformedParameter)),
@@ -83,5 +98,64 @@ mod tests {
         assert_eq!(strip(b"a=%zz&access_token=x&b=+").as_deref(), Some(&b"a=%zz&b=+"[..]));
         assert_eq!(strip(b"access%5ftoken=x").as_deref(), Some(&b""[..]));
         assert_eq!(strip(b"a=b"), None);
+    }
+    #[test]
+    fn hostile_forms_take_no_longer_than_they_must() {
+        // Each of these would take minutes if time grew with the square of the length.
+        for part in ["a%62=c&", "&", "access_token=%zz&b&", "a", "%61", "="] {
+            let body = part.repeat(200_000);
+            assert!(!matches!(extract(body.as_bytes(), &places()), Ok(Some(_))), "{part}");
+            strip(body.as_bytes());
+        }
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod laws {
+    use super::tests::places;
+    use super::{extract, strip};
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::{collection, sample};
+
+    const PIECES: &[&str] =
+        &["access_token", "access%5Ftoken", "=", "&", "a", "+", "%2B", "%zz", "%", "\u{e9}"];
+
+    proptest! {
+        #[test]
+        fn no_body_is_too_strange(body in any::<Vec<u8>>()) {
+            let _ = (extract(&body, &places()), strip(&body));
+        }
+
+        // BRR-08
+        #[test]
+        fn stripping_leaves_nothing_to_find(pieces in collection::vec(sample::select(PIECES), 0..12)) {
+            let body = pieces.concat().into_bytes();
+            let left = strip(&body);
+            prop_assert_eq!(left.as_deref().and_then(strip), None);
+            prop_assert_eq!(extract(left.as_deref().unwrap_or(&body), &places()), Ok(None));
+            if matches!(extract(&body, &places()), Ok(Some(_)) | Err(_)) {
+                prop_assert!(left.is_some());
+            }
+        }
+
+        // BRR-08
+        #[test]
+        fn stripping_keeps_all_other_fields(
+            before in collection::vec("[a-z%=+.;]{0,5}", 0..4), after in collection::vec("[a-z%=+.;]{0,5}", 0..4)
+        ) {
+            let with = [&before[..], &["access_token=tok".to_owned()], &after[..]].concat().join("&");
+            let without = [before, after].concat().join("&").into_bytes();
+            prop_assert_eq!(strip(with.as_bytes()), Some(without));
+        }
+
+        #[test]
+        fn a_token_comes_out_as_it_went_in(token in "[A-Za-z0-9._~+/-]{1,4}=?") {
+            let body: String = form_urlencoded::Serializer::new(String::new())
+                .append_pair("a", "&access_token=x")
+                .append_pair("access_token", &token)
+                .finish();
+            let found = extract(body.as_bytes(), &places()).unwrap().unwrap();
+            prop_assert_eq!(found.token.expose(), token);
+        }
     }
 }

@@ -15,9 +15,9 @@ pub struct AmbiguousPath;
 impl NormalPath {
     /// Normalises the path part of a request target (the part before `?`).
     ///
-    /// Refused: what does not start with `/`; escaped slashes and backslashes, raw backslashes,
-    /// controls, `#` and bytes beyond ASCII, escaped or not where that hides something; escapes that
-    /// are none; dot segments with parameters (`..;x`).
+    /// Refused: what does not start with `/`; slashes and backslashes that are escaped; backslashes,
+    /// spaces, `?`, `#` and bytes beyond ASCII that are not; controls either way; escapes that are
+    /// none; dot segments with parameters (`..;x`), for some upstreams read them as dot segments.
     pub fn parse(path: &[u8]) -> Result<Self, AmbiguousPath> {
         let decoded = decode_unreserved(path)?;
         let absolute = decoded.strip_prefix('/').ok_or(AmbiguousPath)?;
@@ -28,7 +28,7 @@ impl NormalPath {
             match segment {
                 "" | "." => {}
                 ".." => drop(kept.pop()),
-                dots if dots.starts_with(".;") || dots.starts_with("..;") => return Err(AmbiguousPath),
+                dots if has_parameter_on_dots(dots) => return Err(AmbiguousPath),
                 other => kept.push(other),
             }
         }
@@ -57,6 +57,12 @@ pub fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+/// Whether this is a dot segment to those who cut parameters off first, before or after decoding.
+fn has_parameter_on_dots(segment: &str) -> bool {
+    let after_dots = segment.strip_prefix("..").or_else(|| segment.strip_prefix('.'));
+    after_dots.is_some_and(|rest| rest.starts_with(';') || rest.starts_with("%3B"))
+}
+
 /// Decodes escapes of unreserved characters, puts all others into upper case, and refuses what could
 /// be read in two ways.
 fn decode_unreserved(path: &[u8]) -> Result<String, AmbiguousPath> {
@@ -76,7 +82,7 @@ fn decode_unreserved(path: &[u8]) -> Result<String, AmbiguousPath> {
                     }
                 }
             }
-            b'\\' | b'#' | 0..=b' ' | 0x7f.. => return Err(AmbiguousPath),
+            b'\\' | b'#' | b'?' | 0..=b' ' | 0x7f.. => return Err(AmbiguousPath),
             plain => decoded.push(char::from(plain)),
         }
     }
@@ -113,6 +119,9 @@ mod tests {
             ("others stay, in upper case",        "/caf%c3%a9/%20",           Ok("/caf%C3%A9/%20")),
             ("case is kept",                      "/Public",                  Ok("/Public")),
             ("three dots are a name",             "/.../a",                   Ok("/.../a")),
+            ("decoded once, not twice",           "/%252e%252e/a",            Ok("/%252e%252e/a")),
+            ("dots of a name",                    "/..a/.b/c.",               Ok("/..a/.b/c.")),
+            ("PTH-03 no way around a name",       "/health/../x",             Ok("/x")),
             ("a parameter on a name",             "/a;v=1/b",                 Ok("/a;v=1/b")),
             ("PTH-02 escaped slash",              "/public%2f..%2fadmin",     Err(AmbiguousPath)),
             ("PTH-02 escaped backslash",          "/a%5Cb",                   Err(AmbiguousPath)),
@@ -120,10 +129,21 @@ mod tests {
             ("ATK-104 NUL",                       "/admin%00.png",            Err(AmbiguousPath)),
             ("ATK-104 dots with a parameter",     "/public/..;/admin",        Err(AmbiguousPath)),
             ("the same, escaped",                 "/public/%2e.;x=y/admin",   Err(AmbiguousPath)),
+            ("ATK-104 and with a single dot",     "/public/.;/admin",         Err(AmbiguousPath)),
+            ("ATK-104 an escaped parameter",      "/public/..%3bx/admin",     Err(AmbiguousPath)),
             ("PTH-05 a fragment",                 "/public#/../admin",        Err(AmbiguousPath)),
-            ("not an escape",                     "/a%zz",                    Err(AmbiguousPath)),
-            ("half an escape",                    "/a%4",                     Err(AmbiguousPath)),
+            ("PTH-02 not an escape",              "/a%zz",                    Err(AmbiguousPath)),
+            ("PTH-02 half an escape",             "/a%4",                     Err(AmbiguousPath)),
+            ("PTH-02 an escape's start",          "/a%",                      Err(AmbiguousPath)),
+            ("PTH-02 an escape of another kind",  "/a%u002f",                 Err(AmbiguousPath)),
+            ("an escape with a sign",             "/a%+1",                    Err(AmbiguousPath)),
+            ("an escaped line end",               "/a%0d%0aX:%20y",           Err(AmbiguousPath)),
+            ("an escaped delete",                 "/a%7F",                    Err(AmbiguousPath)),
+            ("a control",                         "/a\tb",                    Err(AmbiguousPath)),
+            ("NUL",                               "/a\0b",                    Err(AmbiguousPath)),
+            ("a space",                           "/a b",                     Err(AmbiguousPath)),
             ("beyond ASCII",                      "/caf\u{e9}",               Err(AmbiguousPath)),
+            ("a query is no part of a path",      "/a?b",                     Err(AmbiguousPath)),
             ("not absolute",                      "a",                        Err(AmbiguousPath)),
             ("PTH-09 a whole URI",                "http://h/r",               Err(AmbiguousPath)),
             ("empty",                             "",                         Err(AmbiguousPath)),
@@ -142,5 +162,104 @@ mod tests {
         assert_eq!(split_query(b"/a?b?c"), (&b"/a"[..], Some(&b"b?c"[..])));
         assert_eq!(split_query(b"/a?"), (&b"/a"[..], Some(&b""[..])));
         assert_eq!(split_query(b"/a"), (&b"/a"[..], None));
+    }
+    #[test]
+    fn long_paths_take_no_longer_than_they_must() {
+        // Seconds would become hours if time grew with the square of the length.
+        for part in ["/", "/a", "/..", "/./", "%2e", "%7e/", ".", ";", "/..;"] {
+            let path = format!("/{}", part.repeat(300_000));
+            assert_eq!(NormalPath::parse(path.as_bytes()).is_ok(), part != "/..;", "{part}");
+        }
+        assert_eq!(NormalPath::parse("/a/..".repeat(300_000).as_bytes()).unwrap().as_str(), "/");
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod laws {
+    use super::{NormalPath, split_query};
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+    use proptest::{collection, sample};
+
+    /// Paths out of the pieces that matter.
+    fn paths() -> impl Strategy<Value = String> {
+        const PIECES: &[&str] = &[
+            "/", ".", "..", ";", "a", "B", "~", "%2e", "%2E", "%61", "%7e", "%3b", "%3D", "%25", "%c3",
+            "%2f", "%5c", "%00", "%", "2", "e", "\\", "#", "?", "=", ":",
+        ];
+        collection::vec(sample::select(PIECES), 0..24).prop_map(|pieces| format!("/{}", pieces.concat()))
+    }
+
+    /// What an upstream makes of a path: escapes decoded, then dot segments removed.
+    fn as_read(path: &str) -> Vec<Vec<u8>> {
+        let mut decoded = Vec::new();
+        let mut bytes = path.bytes();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'%' => decoded.extend(super::escaped_byte(bytes.next(), bytes.next())),
+                _ => decoded.push(byte),
+            }
+        }
+        let mut kept = Vec::new();
+        for segment in decoded.split(|byte| *byte == b'/') {
+            match segment {
+                b"" | b"." => {}
+                b".." => drop(kept.pop()),
+                other => kept.push(other.to_vec()),
+            }
+        }
+        kept
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_normalised_or_refused(path in any::<Vec<u8>>()) {
+            let _ = NormalPath::parse(&path);
+            let _ = NormalPath::parse(&[b"/", path.as_slice()].concat());
+        }
+
+        #[test]
+        fn the_normal_form_is_its_own(path in paths()) {
+            if let Ok(normal) = NormalPath::parse(path.as_bytes()) {
+                prop_assert_eq!(NormalPath::parse(normal.as_str().as_bytes()), Ok(normal));
+            }
+        }
+
+        // PTH-01
+        #[test]
+        fn the_normal_form_has_nothing_left_to_normalise(path in paths()) {
+            if let Ok(normal) = NormalPath::parse(path.as_bytes()) {
+                let text = normal.as_str();
+                prop_assert!(text.starts_with('/'));
+                prop_assert!(!text.contains("//"));
+                prop_assert!(text.split('/').all(|segment| segment != "." && segment != ".."));
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_graphic()));
+                prop_assert!(text.len() <= path.len());
+            }
+        }
+
+        // PTH-01
+        #[test]
+        fn an_upstream_reads_both_spellings_alike(path in paths()) {
+            if let Ok(normal) = NormalPath::parse(path.as_bytes()) {
+                prop_assert_eq!(as_read(normal.as_str()), as_read(&path));
+            }
+        }
+
+        // PTH-02
+        #[test]
+        fn one_bad_piece_spoils_every_path(before in paths(), after in paths(), bad in sample::select(
+            &["%2f", "%2F", "%5c", "%00", "%0A", "%7f", "\\", "#", "?", " ", "%zz", "/..;", "/.;", "/%2e%2E;"][..]
+        )) {
+            let path = format!("{before}{bad}{after}");
+            prop_assert!(NormalPath::parse(path.as_bytes()).is_err());
+        }
+
+        #[test]
+        fn a_target_is_its_path_and_its_query(target in any::<Vec<u8>>()) {
+            let (path, query) = split_query(&target);
+            prop_assert!(!path.contains(&b'?'));
+            let joined = query.map_or(path.to_vec(), |query| [path, b"?", query].concat());
+            prop_assert_eq!(joined, target);
+        }
     }
 }

@@ -46,6 +46,11 @@ pub enum TokenError {
 
 /// Looks into every enabled place but the form body. `extra_params` are the rule's. `Ok(None)`: no
 /// token, or only credentials of a scheme that we do not speak.
+///
+/// Hosts join the lines of a field with commas, so a comma is refused wherever a token might be in
+/// one: in a field without a scheme too, although [RFC 6749 §A.12] would let a token have one.
+///
+/// [RFC 6749 §A.12]: https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12
 pub fn extract(
     head: RequestHead<'_>,
     places: &TokenPlaces,
@@ -57,26 +62,39 @@ pub fn extract(
             sole.put(token, Place::Header)?;
         }
     }
-    let mut params = places.params.iter().chain(extra_params);
+    let params = places.params.iter().chain(extra_params).map(String::as_str);
     for (name, value) in query_params(head) {
-        match param_names(name, &mut params.clone()) {
+        match relation(name, params.clone()) {
             Name::Ours => sole.put(in_param(value)?, Place::Query)?,
             Name::Disguised => return Err(TokenError::MalformedParameter),
             Name::Other => {}
         }
     }
     for name in &places.cookies {
-        for value in cookies(head).filter(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value) {
+        let cookies = crumbs(head).map(split_cookie);
+        for (_, value) in cookies.filter(|(n, _)| *n == name.as_bytes()) {
             let token = b64token(value).ok_or(TokenError::MalformedParameter)?;
             sole.put(token, Place::Cookie)?;
         }
     }
-    let elsewhere = || query_params(head).any(|(name, _)| name == ACCESS_TOKEN);
-    let strict = places.strict_multiple && !params.any(|name| name.as_bytes() == ACCESS_TOKEN);
-    if strict && sole.0.is_some() && elsewhere() {
+    if sole.0.is_some() && has_second_method(head, places, extra_params) {
         return Err(TokenError::Several);
     }
     sole.within(places.max_length)
+}
+
+/// Whether `access_token` in the query counts beside a token from elsewhere although the query is no
+/// place for tokens: only if `strict_multiple` is on. For a token from a form, which [`extract`]
+/// cannot know of.
+pub(crate) fn has_second_method(
+    head: RequestHead<'_>,
+    places: &TokenPlaces,
+    extra_params: &[String],
+) -> bool {
+    let own = |name: &[u8]| relation(name, std::iter::once(ACCESS_TOKEN)) != Name::Other;
+    places.strict_multiple
+        && !places.params.iter().chain(extra_params).any(|name| name == ACCESS_TOKEN)
+        && query_params(head).any(|(name, _)| own(name))
 }
 
 /// Whether the form body of this request has to be read: `from_form` is on, the method has a body,
@@ -124,9 +142,9 @@ pub fn strip(head: RequestHead<'_>, places: &TokenPlaces, extra_params: &[String
         }
     }
     strip_cookies(head, places, &mut stripped);
-    let params = places.params.iter().chain(extra_params);
+    let params = places.params.iter().chain(extra_params).map(String::as_str);
     let (path, query) = split_query(head.path());
-    let is_token = |pair: &[u8]| param_names(split_pair(pair).0, &mut params.clone()) != Name::Other;
+    let is_token = |pair: &[u8]| relation(split_pair(pair).0, params.clone()) != Name::Other;
     if let Some(query) = query
         && pairs(query).any(is_token)
     {
@@ -185,17 +203,19 @@ enum Name {
 }
 
 fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secret>, TokenError> {
-    let lines: Vec<&[u8]> =
-        head.all(&header.name).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&[u8]> = head.all(&header.name).map(trim_space).collect();
+    if lines.iter().all(|line| line.is_empty()) {
+        return Ok(None);
+    }
     match (&header.scheme, lines.as_slice()) {
-        (_, []) => Ok(None),
         (Some(scheme), [line]) => with_scheme(line, scheme),
         (Some(scheme), lines) => {
-            // `Authorization` is a singleton (RFC 9110 §11.6.2): ours beside any other is refused.
+            // `Authorization` is a singleton (RFC 9110 §11.6.2): ours beside any other, even an empty
+            // one, is refused.
             let ours = |line: &&[u8]| with_scheme(line, scheme) != Ok(None);
             if lines.iter().any(ours) { Err(TokenError::Several) } else { Ok(None) }
         }
-        // A comma may be two lines that the host has joined.
+        // A comma may be two lines that the host has joined, so no token can have one here.
         (None, [line]) if line.contains(&b',') => Err(TokenError::Several),
         (None, [line]) => {
             let text =
@@ -219,13 +239,14 @@ fn with_scheme(line: &[u8], scheme: &str) -> Result<Option<Secret>, TokenError> 
     if hidden { Err(TokenError::Several) } else { Ok(None) }
 }
 
-/// What follows `scheme` if the element starts with it as a whole word.
+/// What follows `scheme` if the element starts with it as a whole word. A control ends the word too:
+/// such credentials are malformed, not of another scheme.
 fn credentials<'a>(element: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
-    let element = element.trim_ascii();
+    let element = trim_space(element);
     let start = element.get(..scheme.len())?;
     let rest = element.get(scheme.len()..)?;
     (start.eq_ignore_ascii_case(scheme.as_bytes())
-        && matches!(rest.first(), None | Some(b' ' | b'\t' | b',')))
+        && matches!(rest.first(), None | Some(0..=b' ' | b',' | 0x7f)))
     .then_some(rest)
 }
 
@@ -247,7 +268,7 @@ fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-fn param_names<'a>(name: &[u8], ours: &mut impl Iterator<Item = &'a String>) -> Name {
+fn relation<'a>(name: &[u8], ours: impl Iterator<Item = &'a str>) -> Name {
     let decoded = name.contains(&b'%').then(|| percent_decoded(name).unwrap_or_default());
     for own in ours {
         if own.as_bytes() == name {
@@ -275,26 +296,40 @@ fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-fn cookies(head: RequestHead<'_>) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let crumbs = head.all("cookie").flat_map(|line| line.split(|byte| *byte == b';'));
-    crumbs.map(|crumb| split_pair(crumb.trim_ascii()))
+/// All cookies, as `name=value` and without the space around it.
+fn crumbs(head: RequestHead<'_>) -> impl Iterator<Item = &[u8]> {
+    head.all("cookie").flat_map(|line| line.split(|byte| *byte == b';')).map(trim_space)
+}
+
+/// The name, which upstreams read without space around it, and the value.
+fn split_cookie(crumb: &[u8]) -> (&[u8], &[u8]) {
+    let (name, value) = split_pair(crumb);
+    (trim_space(name), value)
 }
 
 fn strip_cookies(head: RequestHead<'_>, places: &TokenPlaces, stripped: &mut Stripped) {
-    let is_token = |name: &[u8]| places.cookies.iter().any(|own| own.as_bytes() == name);
-    if !cookies(head).any(|(name, _)| is_token(name)) {
+    let is_token = |crumb: &[u8]| places.cookies.iter().any(|own| own.as_bytes() == split_cookie(crumb).0);
+    if !crumbs(head).any(is_token) {
         return;
     }
     stripped.remove.push("cookie".to_owned());
-    let crumbs = head.all("cookie").flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
-    let kept: Vec<&[u8]> =
-        crumbs.filter(|crumb| !crumb.is_empty() && !is_token(split_pair(crumb).0)).collect();
+    let kept: Vec<&[u8]> = crumbs(head).filter(|crumb| !crumb.is_empty() && !is_token(crumb)).collect();
     if !kept.is_empty() {
         stripped.set.push(("cookie".to_owned(), kept.join(&b"; "[..])));
     }
 }
 
-const ACCESS_TOKEN: &[u8] = b"access_token";
+/// Without the whitespace that is no part of a field value ([RFC 9110 §5.6.3]): no other controls.
+///
+/// [RFC 9110 §5.6.3]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3
+fn trim_space(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+const ACCESS_TOKEN: &str = "access_token";
 
 #[cfg(test)]
 mod tests {
@@ -354,7 +389,16 @@ mod tests {
             ("ATK-13 padding alone",               vec![b"Bearer ===="],            Err(MalformedHeader)),
             ("BRR-05 the scheme alone",            vec![b"Bearer"],                 Err(MalformedHeader)),
             ("BRR-05 the scheme and spaces",       vec![b"Bearer  "],               Err(MalformedHeader)),
+            ("ATK-02 the scheme and a tab",        vec![b"Bearer\t"],               Err(MalformedHeader)),
+            ("ATK-05 angle brackets",              vec![b"Bearer <a>"],             Err(MalformedHeader)),
+            ("ATK-05 single quotes",               vec![b"Bearer 'a'"],             Err(MalformedHeader)),
+            ("a tab behind the space",             vec![b"Bearer \ttok"],           Err(MalformedHeader)),
+            ("ATK-13 padding within",              vec![b"Bearer a==b"],            Err(MalformedHeader)),
             ("BRR-06 the scheme is a whole word",  vec![b"Bearertok"],              Ok(None)),
+            ("BRR-06 its end is not enough",       vec![b"XBearer tok"],            Ok(None)),
+            ("ATK-12 an equals sign",              vec![b"Bearer=tok"],             Ok(None)),
+            ("ATK-12 a scheme like it",            vec![b"Token tok"],              Ok(None)),
+            ("DPoP is another scheme",             vec![b"DPoP tok"],               Ok(None)),
             ("ATK-12 a colon",                     vec![b"Bearer:tok"],             Ok(None)),
             ("ATK-12 bare",                        vec![b"tok"],                    Ok(None)),
             ("BRR-23 another scheme",              vec![b"Basic Zm9vOmJhcg=="],     Ok(None)),
@@ -367,10 +411,24 @@ mod tests {
             ("HTT-07 two equal lines",             vec![b"Bearer a", b"Bearer a"],  Err(Several)),
             ("ATK-10 two schemes",                 vec![b"Bearer a", b"DPoP a"],    Err(Several)),
             ("two lines, neither ours",            vec![b"Basic a", b"Digest b"],   Ok(None)),
+            ("two lines, both empty",              vec![b"", b" "],                 Ok(None)),
+            ("HTT-07 beside an empty line",        vec![b"", b"Bearer a"],          Err(Several)),
+            ("HTT-07 the same, joined",            vec![b",Bearer a"],              Err(Several)),
+            ("HTT-07 the scheme alone, twice",     vec![b"Bearer", b"Bearer"],      Err(Several)),
+            ("ATK-06 ours before another",         vec![b"Bearer a, Basic x"],      Err(MalformedHeader)),
+            ("ATK-06 joined without space",        vec![b"Bearer a,Bearer b"],      Err(MalformedHeader)),
+            ("ATK-10 two schemes, joined",         vec![b"DPoP a,Bearer a"],        Err(Several)),
+            ("three in one line",                  vec![b"Basic a, b=c, bearer x"], Err(Several)),
+            ("other schemes with commas",          vec![b"Digest a=b, bearer=c"],   Ok(None)),
             ("HTT-09 space around",                vec![b"  Bearer tok "],          good("tok")),
+            ("HTT-09 a tab around",                vec![b"\tBearer tok\t"],         good("tok")),
             ("HTT-10 bytes beyond ASCII",          vec![b"Bearer \xff"],            Err(MalformedHeader)),
             ("ATK-18 a look-alike",                vec!["Вearer tok".as_bytes()],   Ok(None)),
             ("ATK-15 a control",                   vec![b"Bearer a\x00b"],          Err(MalformedHeader)),
+            ("ATK-15 a line end at the end",       vec![b"Bearer a\r\n"],           Err(MalformedHeader)),
+            ("ATK-15 a line end for a space",      vec![b"Bearer\ntok"],            Err(MalformedHeader)),
+            ("ATK-15 NUL for a space",             vec![b"Bearer\x00tok"],          Err(MalformedHeader)),
+            ("HTT-10 beyond ASCII, other scheme",  vec![b"\xff\xfe"],               Ok(None)),
             ("ATK-14 just short enough",           vec![b"Bearer 12345678901234567890"], good("12345678901234567890")),
             ("ATK-14 one too long",                vec![b"Bearer 123456789012345678901"], Err(TooLong)),
         ];
@@ -396,19 +454,44 @@ mod tests {
             ("BRR-13 query and header",      vec![auth, (":path", b"/r?access_token=a")],          Err(Several)),
             ("BRR-14 twice in the query",    vec![(":path", b"/r?access_token=a&access_token=a")], Err(Several)),
             ("ATK-24 empty",                 vec![(":path", b"/r?access_token=")],                 Err(MalformedParameter)),
+            ("ATK-24 without a value",       vec![(":path", b"/r?access_token")],                  Err(MalformedParameter)),
+            ("ATK-23 one good, one bad",     vec![(":path", b"/r?access_token=a&access_token=b")], Err(Several)),
             ("ATK-27 a control",             vec![(":path", b"/r?access_token=a%00")],             Err(MalformedParameter)),
+            ("ATK-27 a line end",            vec![(":path", b"/r?access_token=a%0d%0aX:%20y")],    Err(MalformedParameter)),
+            ("ATK-27 a space behind",        vec![(":path", b"/r?access_token=a%20")],             Err(MalformedParameter)),
+            ("ATK-27 a space before",        vec![(":path", b"/r?access_token=%20a")],             Err(MalformedParameter)),
             ("ATK-28 another parameter",     vec![(":path", b"/r?access_token=x%26token%3Dy")],    Err(MalformedParameter)),
             ("ATK-29 half an escape",        vec![(":path", b"/r?access_token=%4")],               Err(MalformedParameter)),
-            ("ATK-30 a disguised name",      vec![(":path", b"/r?access%5Ftoken=a")],              Err(MalformedParameter)),
+            ("ATK-29 a percent sign",        vec![(":path", b"/r?access_token=%")],                Err(MalformedParameter)),
+            ("ATK-29 not an escape",         vec![(":path", b"/r?access_token=%zz")],              Err(MalformedParameter)),
+            ("ATK-29 another kind of escape", vec![(":path", b"/r?access_token=%u0041")],          Err(MalformedParameter)),
+            ("ATK-29 an overlong slash",     vec![(":path", b"/r?access_token=%c0%af")],           Err(MalformedParameter)),
+            ("ATK-30 decoded once",          vec![(":path", b"/r?access_token=%2567ood")],         Err(MalformedParameter)),
+            ("an escape of a plain letter",  vec![(":path", b"/r?access_token=%67ood")],           found("good", Place::Query)),
+            ("a name that is no escape",     vec![(":path", b"/r?access%zztoken=a")],              Ok(None)),
+            ("ATK-14 too long a parameter",  vec![(":path", b"/r?access_token=123456789012345678901")], Err(TooLong)),
+            ("ATK-34 equal tokens",          vec![auth, (":path", b"/r?access_token=a")],          Err(Several)),
+            ("a disguised name",      vec![(":path", b"/r?access%5Ftoken=a")],              Err(MalformedParameter)),
             ("OAU-10 any visible character", vec![("x-token", b"a:b|c")],                          found("a:b|c", Place::Header)),
             ("a space is none",              vec![("x-token", b"a b")],                            Err(MalformedHeader)),
             ("a comma may be two lines",     vec![("x-token", b"a,b")],                            Err(Several)),
             ("two lines",                    vec![("x-token", b"a"), ("x-token", b"b")],           Err(Several)),
+            ("two lines, one empty",         vec![("x-token", b""), ("x-token", b"b")],            Err(Several)),
+            ("OAU-10 space around",          vec![("x-token", b" a ")],                            found("a", Place::Header)),
+            ("an empty custom header",       vec![("x-token", b" ")],                              Ok(None)),
+            ("a line end behind it",         vec![("x-token", b"a\n")],                            Err(MalformedHeader)),
+            ("beyond ASCII",                 vec![("x-token", b"\xff")],                           Err(MalformedHeader)),
             ("two headers",                  vec![auth, ("x-token", b"b")],                        Err(Several)),
             ("a cookie",                     vec![("cookie", b"a=b; session=tok")],                found("tok", Place::Cookie)),
             ("BRR-32 cookie and header",     vec![auth, ("cookie", b"session=a")],                 Err(Several)),
             ("two cookies",                  vec![("cookie", b"session=a"), ("cookie", b"session=b")], Err(Several)),
             ("a quoted cookie",              vec![("cookie", b"session=\"a\"")],                   Err(MalformedParameter)),
+            ("twice in one line",            vec![("cookie", b"session=a; session=a")],            Err(Several)),
+            ("a cookie in two spellings",    vec![("cookie", b"session=a;session =b")],            Err(Several)),
+            ("an empty cookie",              vec![("cookie", b"session=")],                        Err(MalformedParameter)),
+            ("a cookie's name has a case",   vec![("cookie", b"Session=a; xsession=b")],           Ok(None)),
+            ("cookie and query",             vec![("cookie", b"session=a"), (":path", b"/r?access_token=a")], Err(Several)),
+            ("ATK-21 names alike",           vec![("x-authorization", b"Bearer a"), ("authorization-", b"Bearer a")], Ok(None)),
             ("HTT-14 for proxies",           vec![("proxy-authorization", b"Bearer a")],           Ok(None)),
         ];
         for (name, lines, want) in cases {
@@ -424,6 +507,20 @@ mod tests {
         let strict = TokenPlaces { strict_multiple: true, ..places() };
         assert_eq!(look(&lines, &strict), Err(Several));
         assert_eq!(look(&lines[1..], &strict), Ok(None));
+        let disguised = [lines[0], (":path", &b"/r?access%5ftoken=x"[..])];
+        assert_eq!(look(&disguised, &strict), Err(Several));
+        let other = [lines[0], (":path", &b"/r?token=x"[..])];
+        assert!(look(&other, &strict).is_ok_and(|found| found.is_some()));
+    }
+
+    #[test]
+    fn a_rule_may_add_parameters() {
+        let fields = vec![(b":path".to_vec(), b"/r?ticket=tok&t=1".to_vec())];
+        let head = RequestHead::new(&fields);
+        let extra = ["ticket".to_owned()];
+        assert_eq!(extract(head, &places(), &[]), Ok(None));
+        assert_eq!(extract(head, &places(), &extra).unwrap().unwrap().place, Place::Query);
+        assert_eq!(strip(head, &places(), &extra).path.as_deref(), Some(&b"/r?t=1"[..]));
     }
 
     #[test]
@@ -433,6 +530,13 @@ mod tests {
         let cases = [
             ("a form",        "POST", "application/x-www-form-urlencoded",                 true),
             ("in any case",   "PUT",  "Application/X-WWW-Form-Urlencoded; charset=UTF-8",  true),
+            ("ASCII",         "PATCH", "application/x-www-form-urlencoded;charset=\"us-ascii\"", true),
+            ("no word",       "post", "application/x-www-form-urlencoded",                 false),
+            ("DELETE",        "DELETE", "application/x-www-form-urlencoded",               false),
+            ("a longer name", "POST", "application/x-www-form-urlencoded2",                false),
+            ("two in one",    "POST", "application/x-www-form-urlencoded, text/plain",     false),
+            ("a boundary",    "POST", "application/x-www-form-urlencoded; boundary=x",     false),
+            ("nothing",       "POST", "",                                                  false),
             ("odd charset",   "POST", "application/x-www-form-urlencoded; charset=utf-16", false),
             ("no body",       "GET",  "application/x-www-form-urlencoded",                 false),
             ("multipart",     "POST", "multipart/form-data; boundary=x",                   false),
@@ -464,16 +568,201 @@ mod tests {
             ("in the middle",        vec![(":path", "/r?x=%2B&access_token=tok&y=%zz")], path("/r?x=%2B&y=%zz")),
             ("alone",                vec![(":path", "/r?access_token=tok")],             path("/r")),
             ("in another spelling",  vec![(":path", "/r?access%5ftoken=tok&b")],         path("/r?b")),
+            ("several times",        vec![(":path", "/r?access_token=a&b&access_token=%zz&access_token")], path("/r?b")),
+            ("BRR-18 first of two",  vec![(":path", "/r?a=%41&access_token=tok&b=2&c")], path("/r?a=%41&b=2&c")),
             ("none",                 vec![(":path", "/r?b=access_token")],               Stripped::default()),
             ("header",               vec![("authorization", "bearer a")],                remove("authorization")),
             ("hidden in a header",   vec![("authorization", "Basic a,Bearer b")],        remove("authorization")),
             ("another scheme stays", vec![("authorization", "Basic a")],                 Stripped::default()),
             ("custom header",        vec![("x-token", "a")],                             remove("x-token")),
-            ("a cookie among others", vec![("cookie", "a=b; session=x;c=d")],            cookie),
+            ("a cookie among others", vec![("cookie", "a=b; session=x;c=d")],            cookie.clone()),
+            ("cookies in two lines", vec![("cookie", "a=b; session =x"), ("cookie", "session=y;c=d; ;")], cookie),
             ("a cookie alone",       vec![("cookie", "session=x")],                      remove("cookie")),
         ];
         for (name, lines, want) in cases {
             assert_eq!(of(&lines), want, "{name}");
+        }
+    }
+    #[test]
+    fn hostile_heads_take_no_longer_than_they_must() {
+        // Each of these would take minutes if time grew with the square of the length.
+        let many = 200_000;
+        let commas = ",".repeat(many).into_bytes();
+        let schemes = "Basic x, ".repeat(many).into_bytes();
+        let spaces = format!("Bearer{}", " ".repeat(many)).into_bytes();
+        let padding = format!("Bearer {}x", "=".repeat(many)).into_bytes();
+        let params = format!("/r?{}", "a%62=c&".repeat(many)).into_bytes();
+        let crumbs = "a = b; ".repeat(many).into_bytes();
+        let tokens = format!("/r?{}", "access%5ftoken=a&b&".repeat(many)).into_bytes();
+        let sessions = "session=a;b; ".repeat(many).into_bytes();
+        let lines = vec![("authorization", &b"Basic x"[..]); many];
+        let heads = [
+            vec![("authorization", commas.as_slice())],
+            vec![("authorization", schemes.as_slice())],
+            vec![("authorization", spaces.as_slice())],
+            vec![("authorization", padding.as_slice())],
+            vec![(":path", params.as_slice()), ("cookie", crumbs.as_slice())],
+            vec![(":path", tokens.as_slice())],
+            vec![("cookie", sessions.as_slice())],
+            lines,
+        ];
+        for head in heads {
+            let fields: Vec<_> = head.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.to_vec())).collect();
+            let head = RequestHead::new(&fields);
+            assert!(!matches!(extract(head, &everywhere(), &[]), Ok(Some(_))));
+            strip(head, &everywhere(), &[]);
+        }
+    }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod laws {
+    use super::{Stripped, TokenError, b64token, extract, has_second_method, strip, wants_form};
+    use crate::policy::{TokenHeader, TokenPlaces};
+    use crate::request::head::RequestHead;
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+    use proptest::{collection, prop_oneof, sample};
+
+    type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn places() -> TokenPlaces {
+        let header = |name: &str, scheme: Option<&str>| TokenHeader {
+            name: name.to_owned(),
+            scheme: scheme.map(ToOwned::to_owned),
+        };
+        TokenPlaces {
+            headers: vec![
+                header("authorization", Some("Bearer")),
+                header("authorization", Some("Token")),
+                header("x-token", None),
+            ],
+            params: vec!["access_token".to_owned()],
+            cookies: vec!["session".to_owned()],
+            form: true,
+            max_form_bytes: 100,
+            max_length: 16,
+            forward: false,
+            strict_multiple: true,
+            require_tls: false,
+        }
+    }
+
+    fn joined(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+        collection::vec(sample::select(pieces), 0..8).prop_map(|pieces| pieces.concat().into_bytes())
+    }
+
+    /// A field line out of the pieces that matter, or of anything.
+    fn line() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+        let name = |name: &'static str| move |value| (name.as_bytes().to_vec(), value);
+        let credentials = || {
+            joined(&[
+                "Bearer", "bearer", "Token", "Basic", " ", ",", "\t", "tok", "a+/=", "=", "\0", "\r",
+                "\u{e9}",
+            ])
+        };
+        let names = &["authorization", "x-token", "cookie", ":path", "content-type", ":method"][..];
+        prop_oneof![
+            credentials().prop_map(name("authorization")),
+            credentials().prop_map(name("x-token")),
+            joined(&["session", "=", ";", " ", "a", "\"", "\t", ","]).prop_map(name("cookie")),
+            joined(&["access_token", "access%5Ftoken", "=", "&", "a", "%2B", "%zz", "?", "ticket", ";"])
+                .prop_map(|query| [b"/r?", query.as_slice()].concat())
+                .prop_map(name(":path")),
+            (sample::select(names), any::<Vec<u8>>()).prop_map(|(n, value)| (n.as_bytes().to_vec(), value)),
+            (any::<Vec<u8>>(), any::<Vec<u8>>()),
+        ]
+    }
+
+    fn heads() -> impl Strategy<Value = Fields> {
+        collection::vec(line(), 0..5)
+    }
+
+    fn apply(stripped: Stripped, mut fields: Fields) -> Fields {
+        fields.retain(|(name, _)| {
+            !stripped.remove.iter().any(|gone| name.eq_ignore_ascii_case(gone.as_bytes()))
+        });
+        fields.extend(stripped.set.into_iter().map(|(name, value)| (name.into_bytes(), value)));
+        if let Some(path) = stripped.path {
+            fields.retain(|(name, _)| name != b":path");
+            fields.push((b":path".to_vec(), path));
+        }
+        fields
+    }
+
+    proptest! {
+        #[test]
+        fn no_head_is_too_strange(fields in heads()) {
+            let head = RequestHead::new(&fields);
+            if let Ok(Some(found)) = extract(head, &places(), &["ticket".to_owned()]) {
+                prop_assert!(found.token.expose().bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
+                prop_assert!((1..=16).contains(&found.token.expose().len()));
+            }
+            wants_form(head, &places());
+            has_second_method(head, &places(), &[]);
+        }
+
+        // BRR-18
+        #[test]
+        fn stripping_leaves_nothing_to_find(fields in heads()) {
+            let extra = ["ticket".to_owned()];
+            let left = apply(strip(RequestHead::new(&fields), &places(), &extra), fields);
+            let head = RequestHead::new(&left);
+            prop_assert_eq!(extract(head, &places(), &extra), Ok(None));
+            prop_assert_eq!(strip(head, &places(), &extra), Stripped::default());
+        }
+
+        // BRR-18
+        #[test]
+        fn stripping_keeps_all_other_parameters(
+            before in collection::vec("[a-z%=+.;]{0,5}", 0..4), after in collection::vec("[a-z%=+.;]{0,5}", 0..4)
+        ) {
+            let target = |pairs: &[String]| match pairs {
+                [] => b"/r".to_vec(),
+                pairs => format!("/r?{}", pairs.join("&")).into_bytes(),
+            };
+            let with = [&before[..], &["access_token=tok".to_owned()], &after[..]].concat();
+            let fields = vec![(b":path".to_vec(), target(&with))];
+            let stripped = strip(RequestHead::new(&fields), &places(), &[]);
+            prop_assert_eq!(stripped.path, Some(target(&[before, after].concat())));
+        }
+
+        // BRR-01, BRR-12: a token is found as it was sent, wherever it was sent.
+        #[test]
+        fn a_token_comes_out_as_it_went_in(token in "[A-Za-z0-9._~+/-]{1,12}={0,4}", escape in any::<bool>()) {
+            let escaped: String = token.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let in_query = if escape { &escaped } else { &token };
+            for (name, value) in [
+                ("authorization", format!(" bEARER   {token} ")),
+                ("authorization", format!("Token {token}")),
+                ("x-token", format!("\t{token}")),
+                ("cookie", format!("a=b;  session={token} ;c")),
+                (":path", format!("/r?a=b&access_token={in_query}&c")),
+            ] {
+                let fields = vec![(name.as_bytes().to_vec(), value.clone().into_bytes())];
+                let found = extract(RequestHead::new(&fields), &places(), &[]).unwrap().unwrap();
+                prop_assert_eq!(found.token.expose(), &token, "{}: {}", name, value);
+            }
+        }
+
+        // BRR-13
+        #[test]
+        fn two_places_are_one_too_many(at in sample::subsequence(vec![0, 1, 2, 3], 2)) {
+            let all = [
+                (":path", "/r?access_token=a"), ("authorization", "Bearer a"), ("x-token", "a"), ("cookie", "session=a")
+            ];
+            let fields: Fields =
+                at.into_iter().map(|at| (all[at].0.as_bytes().to_vec(), all[at].1.as_bytes().to_vec())).collect();
+            prop_assert_eq!(extract(RequestHead::new(&fields), &places(), &[]), Err(TokenError::Several));
+        }
+
+        // BRR-04
+        #[test]
+        fn the_alphabet_is_that_of_the_grammar(bytes in any::<Vec<u8>>(), text in "[a=+,/ .]{0,6}") {
+            let grammar = regex_lite::Regex::new(r"\A[A-Za-z0-9._~+/-]+=*\z").unwrap();
+            for bytes in [bytes.as_slice(), text.as_bytes()] {
+                let fits = std::str::from_utf8(bytes).is_ok_and(|text| grammar.is_match(text));
+                prop_assert_eq!(b64token(bytes).is_some(), fits);
+            }
         }
     }
 }

@@ -17,6 +17,11 @@ export CARGO_TARGET_DIR="$CARGO_TARGET_DIR/tools-build" CARGO_PROFILE_DEV_DEBUG=
 install() {
     cargo install --quiet --force --debug --root "$tools" "$package" --version "$version" "$@"
 }
-# The dependencies that its authors tested, unless one of them cannot be had any more.
-install --locked "$@" || { echo "    not with its own Cargo.lock; once more without it"; install "$@"; }
+# With the dependencies that its authors tested, unless one of them cannot be had any more.
+mkdir -p "$CARGO_TARGET_DIR"
+log=$CARGO_TARGET_DIR/$package.log
+install --locked "$@" 2> "$log" || {
+    echo "    not with its own Cargo.lock ($(sed -n 's/^error: //p' "$log" | head -n 1)); now without"
+    install "$@"
+}
 printf '    done in %s s\n' "$(($(date +%s) - start))"

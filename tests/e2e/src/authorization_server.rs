@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 use crate::message::{Message, Side};
 
 /// What the server does with a call.
@@ -23,6 +25,8 @@ pub enum Behaviour {
     },
     /// Sends these bytes and closes.
     Raw(Vec<u8>),
+    /// Sends these bytes and resets the connection.
+    Reset(Vec<u8>),
     /// Sends these bytes and says no more, for as long as the connection is open.
     Hang(Vec<u8>),
     /// Sends one byte every interval.
@@ -160,6 +164,12 @@ fn act(stream: &mut TcpStream, behaviour: Behaviour) -> bool {
         }
         Behaviour::Raw(bytes) => {
             let _ = stream.write_all(&bytes);
+            false
+        }
+        Behaviour::Reset(bytes) => {
+            let _ = stream.write_all(&bytes);
+            thread::sleep(Duration::from_millis(20));
+            let _ = SockRef::from(&*stream).set_linger(Some(Duration::ZERO));
             false
         }
         Behaviour::Hang(bytes) => {

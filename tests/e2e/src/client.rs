@@ -35,6 +35,13 @@ impl Request {
         Self::new("GET", target)
     }
 
+    /// Sets the method.
+    #[must_use]
+    pub fn method(mut self, method: &str) -> Self {
+        method.clone_into(&mut self.method);
+        self
+    }
+
     /// Sets the host.
     #[must_use]
     pub fn host(mut self, host: &str) -> Self {
@@ -89,11 +96,12 @@ impl Request {
         exchange(port, &self.bytes(), side)
     }
 
-    /// Sends it and leaves at once, or after a while.
-    pub fn send_and_leave(&self, port: u16, after: Duration) {
+    /// Sends it and hands over the connection, on which the response has not been read: dropping it
+    /// is leaving.
+    pub fn send_and_wait(&self, port: u16) -> TcpStream {
         let mut stream = connect(port).expect("a connection");
         stream.write_all(&self.bytes()).expect("a request is sent");
-        std::thread::sleep(after);
+        stream
     }
 }
 

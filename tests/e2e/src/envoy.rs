@@ -1,7 +1,7 @@
 //! A real Envoy with the built filter.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -88,15 +88,18 @@ impl Stage {
         let path = directory.join("envoy.json");
         fs::write(&path, bootstrap.to_string()).expect("the bootstrap is written");
         let log = File::create(directory.join("log")).expect("a log file");
-        let child = Command::new(binary())
-            .args(["--use-dynamic-base-id", "--log-level", "warning", "--concurrency"])
+        let child = Command::new("sh")
+            .args(["-c", WATCH, "sh"])
+            .arg(binary())
+            .args(["--use-dynamic-base-id", "--log-level", "warning", "--file-flush-interval-msec", "20"])
+            .arg("--concurrency")
             .arg(self.workers.to_string())
             .args(["--component-log-level", &format!("wasm:{},config:warning", self.log_level)])
             .arg("--admin-address-path")
             .arg(directory.join("admin"))
             .arg("-c")
             .arg(&path)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -133,13 +136,6 @@ impl Stage {
     }
 
     fn listener_json(&self, name: &str, plugin: &Plugin) -> Value {
-        let configuration = if plugin.as_struct {
-            json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": plugin.configuration})
-        } else {
-            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": plugin.configuration.to_string()})
-        };
-        let env: serde_json::Map<String, Value> =
-            self.env.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
         json!({
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": name,
@@ -153,6 +149,7 @@ impl Stage {
                     "normalize_path": plugin.normalize_path,
                     "upgrade_configs": [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}],
                     "http_protocol_options": {"enable_trailers": true},
+                    "http2_protocol_options": {"allow_connect": true},
                     "max_request_headers_kb": 96,
                     "common_http_protocol_options": {"max_headers_count": 1000},
                     "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
@@ -162,25 +159,10 @@ impl Stage {
                     "access_log": [{"name": "envoy.access_loggers.stderr", "typed_config": {
                         "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
                         "log_format": {"text_format_source": {"inline_string":
-                            "access %RESPONSE_CODE% %FILTER_STATE(wasm.tollgate.verdict:PLAIN)% %FILTER_STATE(wasm.tollgate.reason:PLAIN)%\n"}},
+                            "access %REQ(X-CASE)% %RESPONSE_CODE% %FILTER_STATE(wasm.tollgate.verdict:PLAIN)% %FILTER_STATE(wasm.tollgate.reason:PLAIN)%\n"}},
                     }}],
                     "http_filters": [
-                        {"name": "tollgate", "typed_config": {
-                            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                            "config": {
-                                "name": "tollgate",
-                                "root_id": "tollgate",
-                                "failure_policy": "FAIL_RELOAD",
-                                "allow_on_headers_stop_iteration": plugin.stop_iteration,
-                                "configuration": configuration,
-                                "vm_config": {
-                                    "vm_id": "tollgate",
-                                    "runtime": "envoy.wasm.runtime.v8",
-                                    "code": {"local": {"filename": module()}},
-                                    "environment_variables": {"key_values": env},
-                                },
-                            },
-                        }},
+                        self.filter_json(plugin),
                         {"name": "envoy.filters.http.router", "typed_config": {
                             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
                         }},
@@ -188,6 +170,32 @@ impl Stage {
                 },
             }]}],
         })
+    }
+
+    fn filter_json(&self, plugin: &Plugin) -> Value {
+        let configuration = if plugin.as_struct {
+            json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": plugin.configuration})
+        } else {
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": plugin.configuration.to_string()})
+        };
+        let env: serde_json::Map<String, Value> =
+            self.env.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+        json!({"name": "tollgate", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": "tollgate",
+                "root_id": "tollgate",
+                "failure_policy": "FAIL_RELOAD",
+                "allow_on_headers_stop_iteration": plugin.stop_iteration,
+                "configuration": configuration,
+                "vm_config": {
+                    "vm_id": "tollgate",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": module()}},
+                    "environment_variables": {"key_values": env},
+                },
+            },
+        }})
     }
 }
 
@@ -220,15 +228,41 @@ impl Envoy {
         stats["stats"][0]["value"].as_u64().unwrap_or(0)
     }
 
+    /// The filter's counters of a kind (`verdict`, `shadow`, `introspection`), by their last word.
+    pub fn counters(&self, kind: &str) -> BTreeMap<String, u64> {
+        let stats: Value =
+            serde_json::from_str(&self.admin("/stats?filter=wasmcustom&format=json")).unwrap_or_default();
+        let prefix = format!("wasmcustom.tollgate.{kind}.");
+        let all = stats["stats"].as_array().cloned().unwrap_or_default();
+        let counter = |stat: &Value| {
+            Some((stat["name"].as_str()?.strip_prefix(&prefix)?.to_owned(), stat["value"].as_u64()?))
+        };
+        all.iter().filter_map(counter).collect()
+    }
+
+    /// What the access log says of the request with this `x-case`: its status, and the verdict and
+    /// reason of a refusal.
+    pub fn access_log_of(&self, case: &str) -> String {
+        let start = format!("access {case} ");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(line) = self.log().lines().find_map(|line| line.strip_prefix(&start)) {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < until, "{case} is not in the access log");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Everything that Envoy has logged.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.directory.join("log")).unwrap_or_default()).into_owned()
     }
 
-    /// Waits until the log holds a text.
-    pub fn wait_for_log(&self, text: &str) {
+    /// Waits until the log holds a text after its first `since` bytes.
+    pub fn wait_for_log(&self, since: usize, text: &str) {
         let until = Instant::now() + PATIENCE;
-        while !self.log().contains(text) {
+        while !self.log().get(since..).is_some_and(|log| log.contains(text)) {
             assert!(Instant::now() < until, "{text:?} is not in the log:\n{}", last_lines(&self.log()));
             thread::sleep(Duration::from_millis(50));
         }
@@ -287,7 +321,7 @@ impl Envoy {
 
 impl Drop for Envoy {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
         if !thread::panicking() {
             let _ = fs::remove_dir_all(&self.directory);
@@ -340,17 +374,7 @@ fn last_lines(log: &str) -> String {
 /// How long Envoy may take for anything, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-impl Envoy {
-    /// The directory of its files.
-    pub fn directory(&self) -> &PathBuf {
-        &self.directory
-    }
-}
-
-/// What `io` says when a peer closes early.
-pub fn is_closed(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-    )
-}
+/// Runs Envoy until it ends by itself or until our end of standard input closes: an Envoy does not
+/// outlive its test, however that ends.
+const WATCH: &str = r#"exec 3<&0; "$@" </dev/null & envoy=$!
+(cat <&3 >/dev/null; kill -9 $envoy 2>/dev/null) & wait $envoy"#;

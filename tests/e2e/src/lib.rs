@@ -14,8 +14,10 @@
 pub mod authorization_server;
 pub mod client;
 pub mod envoy;
+pub mod http2;
 pub mod message;
 pub mod upstream;
+pub mod world;
 
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -30,12 +30,13 @@ impl Message {
     /// Reads one message; `None` if the peer closed before a whole head.
     pub fn read(stream: &mut impl Read, side: Side) -> io::Result<Option<Self>> {
         let mut reader = Wire { stream, ahead: Vec::new() };
-        let Some(head) = reader.until(b"\r\n\r\n")? else { return Ok(None) };
-        let mut lines = split_lines(&head);
-        let mut message = Self {
-            first_line: String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned(),
-            headers: lines.filter_map(header).collect(),
-            ..Self::default()
+        let mut message = loop {
+            let Some(head) = reader.until(b"\r\n\r\n")? else { return Ok(None) };
+            let message = Self::of_head(&head);
+            // "100 Continue" is not the response yet.
+            if side == Side::Request || !matches!(message.status(), 100 | 102..=199) {
+                break message;
+            }
         };
         let status = message.status();
         let bodiless =
@@ -66,6 +67,15 @@ impl Message {
         Ok(Some(message))
     }
 
+    fn of_head(head: &[u8]) -> Self {
+        let mut lines = split_lines(head);
+        Self {
+            first_line: String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned(),
+            headers: lines.filter_map(header).collect(),
+            ..Self::default()
+        }
+    }
+
     /// The status of a response; 0 of anything else.
     pub fn status(&self) -> u16 {
         let mut words = self.first_line.split(' ');
@@ -92,6 +102,15 @@ impl Message {
     pub fn all(&self, name: &str) -> Vec<String> {
         let named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.map(|(_, value)| latin1_text(value)).collect()
+    }
+
+    /// Everything that the peer chose, as text: for finding what must not be there.
+    pub fn whole(&self) -> String {
+        let mut all = self.first_line.clone();
+        for (name, value) in self.headers.iter().chain(&self.trailers) {
+            all.push_str(&format!("\n{name}: {}", latin1_text(value)));
+        }
+        all + "\n\n" + &self.text()
     }
 
     /// The body as text.
