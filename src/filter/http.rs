@@ -54,13 +54,18 @@ impl Context for Http {
 }
 
 impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Some(worker) = &self.worker else {
             // No configuration has ever been accepted: nobody may pass.
             let _ = hostcalls::send_http_response(503, vec![("cache-control", "no-store")], None);
             return Action::Pause;
         };
-        action(worker.begin(&self.stream, host::fields(MapType::HttpRequestHeaders)))
+        let progress = worker.begin(&self.stream, host::fields(MapType::HttpRequestHeaders));
+        if end_of_stream && self.stream.awaits_form() {
+            // An empty form: the host has no body to hand over.
+            return action(worker.form(&self.stream, &[]));
+        }
+        action(progress)
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {

@@ -76,6 +76,17 @@ impl Request {
         self.header("Content-Length", &length)
     }
 
+    /// Sets the body, in chunks of that size.
+    #[must_use]
+    pub fn chunked(mut self, body: &[u8], size: usize) -> Self {
+        self.body = body
+            .chunks(size)
+            .flat_map(|chunk| [format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat())
+            .chain(*b"0\r\n\r\n")
+            .collect();
+        self.header("Transfer-Encoding", "chunked")
+    }
+
     /// The whole request as it is sent.
     pub fn bytes(&self) -> Vec<u8> {
         let head = format!(

@@ -25,6 +25,8 @@ pub struct Stage {
     pub log_level: &'static str,
     /// The environment of the VM.
     pub env: Vec<(String, String)>,
+    /// Whether the listeners are part of the bootstrap; otherwise they can be changed later.
+    pub fixed: bool,
 }
 
 /// One listener's filter.
@@ -58,7 +60,14 @@ pub struct Envoy {
 impl Stage {
     /// One worker, quiet.
     pub fn new() -> Self {
-        Self { listeners: Vec::new(), clusters: Vec::new(), workers: 1, log_level: "debug", env: Vec::new() }
+        Self {
+            listeners: Vec::new(),
+            clusters: Vec::new(),
+            workers: 1,
+            log_level: "debug",
+            env: Vec::new(),
+            fixed: false,
+        }
     }
 
     /// Adds a listener.
@@ -110,9 +119,7 @@ impl Stage {
 
     /// Writes the listeners' file anew, in place, as an operator's tool would: by renaming.
     pub fn write_listeners(&self, path: &PathBuf) {
-        let listeners: Vec<Value> =
-            self.listeners.iter().map(|(name, plugin)| self.listener_json(name, plugin)).collect();
-        let file = json!({"version_info": nonce(), "resources": listeners});
+        let file = json!({"version_info": nonce(), "resources": self.listeners_json()});
         let new = path.with_extension("new");
         fs::write(&new, file.to_string()).expect("the listeners are written");
         fs::rename(&new, path).expect("the listeners are renamed");
@@ -121,18 +128,33 @@ impl Stage {
     fn bootstrap(&self, directory: &PathBuf) -> Value {
         let clusters: Vec<Value> =
             self.clusters.iter().map(|(name, port)| cluster_json(name, *port)).collect();
+        let mut fixed = json!({"clusters": clusters});
+        let mut dynamic = json!({});
+        if self.fixed {
+            let untyped = |mut listener: Value| {
+                listener.as_object_mut().map(|members| members.remove("@type"));
+                listener
+            };
+            fixed["listeners"] = self.listeners_json().into_iter().map(untyped).collect();
+        } else {
+            dynamic["lds_config"] = json!({
+                "path_config_source": {"path": directory.join("lds.json"), "watched_directory": {"path": directory}},
+                "resource_api_version": "V3",
+            });
+        }
         json!({
             "node": {"id": "test", "cluster": "test"},
             "admin": {"address": address(0)},
-            "static_resources": {"clusters": clusters},
-            "dynamic_resources": {"lds_config": {
-                "path_config_source": {"path": directory.join("lds.json"), "watched_directory": {"path": directory}},
-                "resource_api_version": "V3",
-            }},
+            "static_resources": fixed,
+            "dynamic_resources": dynamic,
             "layered_runtime": {"layers": [{"name": "static", "static_layer": {
                 "envoy.reloadable_features.http_reject_path_with_fragment": false,
             }}]},
         })
+    }
+
+    fn listeners_json(&self) -> Vec<Value> {
+        self.listeners.iter().map(|(name, plugin)| self.listener_json(name, plugin)).collect()
     }
 
     fn listener_json(&self, name: &str, plugin: &Plugin) -> Value {
@@ -335,6 +357,10 @@ fn cluster_json(name: &str, port: u16) -> Value {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
+        }},
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]},
     })
 }

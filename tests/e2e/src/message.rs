@@ -1,9 +1,10 @@
 //! HTTP/1.1 messages as they are on the wire.
 
+use std::fmt;
 use std::io::{self, Read};
 
 /// A message: its first line, its header lines, its body.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Message {
     /// `GET / HTTP/1.1`, or `HTTP/1.1 200 OK`.
     pub first_line: String,
@@ -116,6 +117,12 @@ impl Message {
     /// The body as text.
     pub fn text(&self) -> String {
         latin1_text(&self.body)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.whole())
     }
 }
 

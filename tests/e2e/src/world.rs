@@ -75,8 +75,8 @@ impl Stage {
     }
 }
 
-/// A plain configuration with one provider, `as`, and these changes: objects are merged, everything
-/// else is replaced.
+/// A plain configuration with one provider, `as`, and these changes: objects are merged, `null`
+/// removes, everything else is replaced.
 pub fn policy(changes: Value) -> Value {
     let mut policy = json!({"providers": {"as": {"introspection": {
         "uri": "https://as.example.com/introspect",
@@ -93,6 +93,10 @@ fn merge(old: &mut Value, changes: Value) {
     match (old, changes) {
         (Value::Object(old), Value::Object(changes)) => {
             for (name, change) in changes {
+                if change.is_null() {
+                    old.remove(&name);
+                    continue;
+                }
                 merge(old.entry(name).or_insert(Value::Null), change);
             }
         }
