@@ -414,9 +414,8 @@ fn a_bad_configuration_is_refused_with_all_its_faults_and_the_old_one_keeps_serv
     let stage = |changes: Value| Stage::new().policy("it", changes);
     let mut world = World::start(stage(realm("old")));
     let clusters = world.stage.clusters.clone();
-    let challenge = |world: &World| {
-        Request::get("/any").send(world.envoy.port("it")).all("www-authenticate").concat()
-    };
+    let challenge =
+        |world: &World| Request::get("/any").send(world.envoy.port("it")).all("www-authenticate").concat();
     assert_eq!(challenge(&world), "Bearer realm=\"old\"");
     for (name, changes, faults) in bad_configurations() {
         let logged = world.envoy.log().len();

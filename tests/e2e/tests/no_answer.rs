@@ -229,7 +229,8 @@ fn answers(elsewhere: u16) -> Vec<(String, Behaviour, Want)> {
         format!(r#"{{"active":true,"x":"{filler}"}}"#)
     };
     // `{"active":true}` and a gzip wrapper around it, as stored bytes.
-    let gzip: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x0f\0\xf0\xff{\"active\":true}\xf4\xb0\x80\xb8\x0f\0\0\0";
+    let gzip: &[u8] =
+        b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x0f\0\xf0\xff{\"active\":true}\xf4\xb0\x80\xb8\x0f\0\0\0";
 
     #[rustfmt::skip]
     let mut all: Vec<(&str, Behaviour, Want)> = vec![
