@@ -243,11 +243,22 @@ impl Envoy {
         }
     }
 
-    /// A counter's value; 0 if there is none.
-    pub fn counter(&self, name: &str) -> u64 {
-        let stats = self.admin(&format!("/stats?filter=^{name}$&format=json"));
-        let stats: Value = serde_json::from_str(&stats).unwrap_or_default();
-        stats["stats"][0]["value"].as_u64().unwrap_or(0)
+    /// The ports of all listeners, once there are as many.
+    pub fn ports(&self, count: usize) -> BTreeMap<String, u16> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let ports: BTreeMap<_, _> = self.listeners().into_iter().collect();
+            if ports.len() >= count {
+                return ports;
+            }
+            assert!(
+                Instant::now() < until,
+                "{} of {count} listeners:\n{}",
+                ports.len(),
+                last_lines(&self.log())
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// The filter's counters of a kind (`verdict`, `shadow`, `introspection`), by their last word.
