@@ -8,6 +8,7 @@ pub mod reply;
 use std::time::Duration;
 
 use crate::provider::client_auth::ClientAuth;
+use crate::secret::Secret;
 
 /// One authorization server.
 #[derive(Clone, Debug)]
@@ -54,9 +55,9 @@ pub struct IntrospectionEndpoint {
     /// Sent as `token_type_hint`; `None`: not sent.
     pub token_type_hint: Option<String>,
     /// Further form fields, never one of ours.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: Vec<(String, Secret)>,
     /// Further header fields, names in lower case, never one of ours.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Secret)>,
     /// The longest reply that is read, in bytes.
     pub max_response_bytes: usize,
     /// Whether a reply of another media type than `application/json` is read all the same.

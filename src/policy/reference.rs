@@ -12,15 +12,12 @@ use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, 
 pub fn markdown() -> String {
     let mut reference = Reference { text: INTRODUCTION.to_owned(), ..Reference::default() };
     reference.section("", &CONFIGURATION);
-    let Reference { mut text, lowering, later, .. } = reference;
-    for (heading, entries) in [(LOWERING, lowering), (LATER, later)] {
-        text.push_str(heading);
-        for entry in entries {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "- {entry}");
-        }
+    reference.text.push_str(LATER);
+    for later in &reference.later {
+        // Writing to a String cannot fail.
+        let _ = writeln!(reference.text, "- {later}");
     }
-    text
+    reference.text
 }
 
 const INTRODUCTION: &str = r"<!-- Written from src/policy/keys.rs by `TOLLGATE_BLESS=1 cargo test --test config`. -->
@@ -37,10 +34,12 @@ whole, so Envoy keeps the last good one.
 - A *duration* is `250ms`, `2s`, `5m` or `1h30m`.
 - A *size* is a number of bytes.
 - Keys in **bold** must be there.
+- Keys that can lower security say so; all of that is off by default, and the [threat model](threat-model.md#every-switch-that-lowers-security)
+  tells what each costs.
 
 The smallest useful configuration:
 
-```yaml
+```yaml tollgate
 providers:
   okta:
     issuer: https://dev.example.com/oauth2/default
@@ -54,14 +53,7 @@ requires:
 
 ";
 
-const LOWERING: &str = "\
-## What lowers security
-
-All of this is off unless you say otherwise.
-
-";
-
-const LATER: &str = "
+const LATER: &str = "\
 ## Reserved keys and words
 
 Later versions know these; this one refuses them, saying so.
@@ -73,8 +65,6 @@ struct Reference {
     text: String,
     /// The objects that have a section, and the paths of those.
     sections: Vec<(*const Object, String)>,
-    /// What the docs say behind `Lowers security:`.
-    lowering: Vec<String>,
     later: Vec<String>,
 }
 
@@ -96,9 +86,6 @@ impl Reference {
                 && !later.is_empty()
             {
                 self.later.push(format!("`{}`: {}", inside(key), words(later, "and")));
-            }
-            if let Some((_, how)) = key.doc.split_once("Lowers security: ") {
-                self.lowering.push(format!("`{}`: {how}", inside(key)));
             }
             self.row(key, &inside(key));
         }

@@ -195,7 +195,8 @@ impl HostPattern {
         };
         let Some(host) = self::host(host) else { return false };
         match self.0.strip_prefix('*') {
-            Some(end) => host.len() > end.len() && host.ends_with(end),
+            // `.example.com`: what stands before it is not empty, for no host starts with a dot.
+            Some(end) => host.ends_with(end),
             None => host == self.0,
         }
     }

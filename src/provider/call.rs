@@ -63,7 +63,7 @@ fn head(endpoint: &IntrospectionEndpoint) -> Vec<(String, Secret)> {
     if let ClientAuth::Basic(value) | ClientAuth::Bearer(value) = &endpoint.client_auth {
         fields.push(("authorization".to_owned(), value.clone()));
     }
-    fields.extend(endpoint.headers.iter().map(|(name, value)| (name.clone(), Secret::new(value.as_str()))));
+    fields.extend(endpoint.headers.iter().cloned());
     fields
 }
 
@@ -85,6 +85,6 @@ fn form(endpoint: &IntrospectionEndpoint, token: &Secret) -> Secret {
         }
         ClientAuth::None { client_id: None } | ClientAuth::Basic(_) | ClientAuth::Bearer(_) => {}
     }
-    form.extend_pairs(&endpoint.parameters);
+    form.extend_pairs(endpoint.parameters.iter().map(|(name, value)| (name, value.expose())));
     Secret::new(form.finish())
 }

@@ -36,8 +36,11 @@ const ACCESS_TOKEN: &str = "access_token";
 #[cfg(test)]
 mod tests {
     use super::{extract, strip};
-    use crate::policy::TokenPlaces;
+    use crate::decision::{Decision, Rejection};
+    use crate::enforcer::{Enforcer, Step};
+    use crate::policy::{Policy, TokenPlaces};
     use crate::request::token::TokenError::{self, MalformedParameter, Several, TooLong};
+    use crate::time::UnixTime;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -99,6 +102,38 @@ mod tests {
         assert_eq!(strip(b"access%5ftoken=x").as_deref(), Some(&b""[..]));
         assert_eq!(strip(b"a=b"), None);
     }
+    #[test]
+    fn a_form_beside_a_query_that_is_no_place_for_tokens() {
+        // BRR-15
+        let cases = [
+            ("nothing in the query", "/r", false),
+            ("a token in the query", "/r?access_token=x", true),
+            ("another spelling", "/r?access%5Ftoken=x", true),
+        ];
+        for ((name, path, in_query), strict) in
+            cases.into_iter().flat_map(|case| [(case, false), (case, true)])
+        {
+            let config = format!(
+                r#"{{"providers": {{"as": {{"introspection": {{"uri": "https://as.example.com/introspect",
+                    "cluster": "as", "client_auth": {{"method": "none"}}}}}}}},
+                    "token": {{"from_form": true, "strict_multiple": {strict}}}}}"#
+            );
+            let enforcer = Enforcer::new(Policy::parse(config.as_bytes(), &|_| None).unwrap());
+            let fields =
+                [(":method", "POST"), (":path", path), ("content-type", "application/x-www-form-urlencoded")];
+            let fields = fields.map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).to_vec();
+            let now = UnixTime::from_millis(1_800_000_000_000);
+            let Step::ReadForm(waiting) = enforcer.begin(fields, now) else { panic!("{name}") };
+            match waiting.body(&enforcer, b"access_token=tok", now) {
+                Step::Done(outcome) => {
+                    assert!(strict && in_query, "{name}");
+                    assert!(matches!(outcome.decision, Decision::Deny(Rejection::Several)), "{name}");
+                }
+                step => assert!(matches!(step, Step::Introspect(..)) && !(strict && in_query), "{name}"),
+            }
+        }
+    }
+
     #[test]
     fn hostile_forms_take_no_longer_than_they_must() {
         // Each of these would take minutes if time grew with the square of the length.

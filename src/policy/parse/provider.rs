@@ -5,6 +5,7 @@ use crate::policy::parse::endpoint::{self, Endpoint};
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, client_auth};
 use crate::provider::{IntrospectionEndpoint, Provider};
+use crate::secret::Secret;
 
 /// All of them, sorted by name.
 pub(super) fn parse(providers: &Node<'_>, context: &mut Context<'_>) -> Vec<Provider> {
@@ -62,7 +63,7 @@ fn endpoint_of(introspection: &Node<'_>, context: &mut Context<'_>) -> Introspec
     }
 }
 
-fn parameters(parameters: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, String)> {
+fn parameters(parameters: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret)> {
     for (name, parameter) in parameters.members() {
         let why = match name {
             "token" => "Tollgate puts the client's token there",
@@ -74,10 +75,10 @@ fn parameters(parameters: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, 
         };
         context.faults.add(&parameter.place, Fault::Reserved { why });
     }
-    parameters.members().map(|(name, value)| (name.to_owned(), value.text().to_owned())).collect()
+    parameters.members().map(|(name, value)| (name.to_owned(), Secret::new(value.text()))).collect()
 }
 
-fn headers(headers: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, String)> {
+fn headers(headers: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret)> {
     for (name, header) in headers.members() {
         let why = match alike(name).as_str() {
             "authorization" => "use introspection.client_auth",
@@ -92,5 +93,5 @@ fn headers(headers: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, String
     }
     let names = headers.members().map(|(name, header)| (name.to_ascii_lowercase(), header));
     context.distinct(names);
-    headers.members().map(|(name, value)| (name.to_ascii_lowercase(), value.text().to_owned())).collect()
+    headers.members().map(|(name, value)| (name.to_ascii_lowercase(), Secret::new(value.text()))).collect()
 }
