@@ -315,6 +315,7 @@ fn odd_headers_and_a_great_many_of_them() {
     // The upgrade itself works, with a token.
     let upgraded = websocket(good()).try_send(world.port("everything")).expect("an answer");
     assert_eq!((upgraded.status(), world.upstream.take().len()), (101, 1), "{upgraded:?}");
+    world.server.take();
 
     let raw: [(&str, &[u8], Want); 3] = [
         ("HTT-16 CONNECT", b"CONNECT api.example.com:443 HTTP/1.1\r\nHost: api.example.com:443\r\n\r\n", NoToken),
