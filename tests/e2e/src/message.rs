@@ -41,7 +41,7 @@ impl Message {
         };
         let status = message.status();
         let bodiless =
-            side == Side::HeadResponse || (side == Side::Response && matches!(status, 100..=199 | 204 | 304));
+            side == Side::HeadResponse || (side == Side::Response && matches!(status, 101 | 204 | 304));
         if bodiless {
             return Ok(Some(message));
         }
