@@ -1,5 +1,6 @@
 //! An API that records what reaches it and answers 200.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -64,7 +65,7 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Message>>) {
         let mut head = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n");
         for (name, value) in [("cache-control", asked), ("www-authenticate", challenge)] {
             if let Some(value) = value {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                let _ = write!(head, "{name}: {value}\r\n");
             }
         }
         seen.lock().expect("no one panicked").push(request);

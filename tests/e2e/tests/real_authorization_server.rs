@@ -1,5 +1,13 @@
 //! Ring 4: with oidc-provider, a certified OpenID Provider, as `envoy/demo` runs it.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a server that does not do its part must stop the test"
+)]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -8,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::{Envoy, Stage};
+use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
 use tollgate_e2e::http2::Http2Request;
+use tollgate_e2e::message::Message;
 use tollgate_e2e::upstream::Upstream;
 use tollgate_e2e::{dead_port, root};
 
@@ -108,7 +117,7 @@ fn stage(port: u16, endpoint: &str) -> Stage {
         ("hr-app-only", hr_app, GATEWAY_SECRET),
         ("wrong-secret", read, "hush-wrong"),
     ] {
-        stage = stage.listener(name, tollgate_e2e::envoy::Plugin::new(policy(requires, secret)));
+        stage = stage.listener(name, Plugin::new(policy(requires, secret)));
     }
     stage.log_level = "trace";
     stage
@@ -183,7 +192,7 @@ impl Provider {
         serde_json::from_slice(&self.send(request).body).expect("JSON")
     }
 
-    fn send(&self, request: &Request) -> tollgate_e2e::message::Message {
+    fn send(&self, request: &Request) -> Message {
         request.clone().host(&format!("localhost:{}", self.port)).send(self.port)
     }
 }
