@@ -1,6 +1,7 @@
 //! A scripted authorization server: it does what the test says, polite or not.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -154,10 +155,10 @@ fn act(stream: &mut TcpStream, behaviour: Behaviour) -> bool {
         Behaviour::Reply { status, headers, body } => {
             let mut head = format!("HTTP/1.1 {status} X\r\n");
             for (name, value) in headers {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                let _ = write!(head, "{name}: {value}\r\n");
             }
             if !matches!(status, 204 | 304) {
-                head.push_str(&format!("content-length: {}\r\n", body.len()));
+                let _ = write!(head, "content-length: {}\r\n", body.len());
             }
             let body = if matches!(status, 204 | 304) { Vec::new() } else { body };
             stream.write_all(&[head.as_bytes(), b"\r\n", &body].concat()).is_ok()

@@ -1,6 +1,6 @@
 //! HTTP/1.1 messages as they are on the wire.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Read};
 
 /// A message: its first line, its header lines, its body.
@@ -41,19 +41,19 @@ impl Message {
         };
         let status = message.status();
         let bodiless =
-            side == Side::HeadResponse || (side == Side::Response && matches!(status, 100..=199 | 204 | 304));
+            side == Side::HeadResponse || (side == Side::Response && matches!(status, 101 | 204 | 304));
         if bodiless {
             return Ok(Some(message));
         }
         if message.first("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
             while let Some(line) = reader.until(b"\r\n")? {
-                let size = String::from_utf8_lossy(&line);
-                let size =
-                    usize::from_str_radix(size.trim().split(';').next().unwrap_or_default(), 16).unwrap_or(0);
-                if size == 0 {
+                let line = String::from_utf8_lossy(&line);
+                let length = line.trim().split(';').next().unwrap_or_default();
+                let length = usize::from_str_radix(length, 16).unwrap_or(0);
+                if length == 0 {
                     break;
                 }
-                message.body.extend(reader.exactly(size)?);
+                message.body.extend(reader.exactly(length)?);
                 reader.until(b"\r\n")?;
             }
             while let Some(line) = reader.until(b"\r\n")?.filter(|line| line.len() > 2) {
@@ -109,7 +109,7 @@ impl Message {
     pub fn whole(&self) -> String {
         let mut all = self.first_line.clone();
         for (name, value) in self.headers.iter().chain(&self.trailers) {
-            all.push_str(&format!("\n{name}: {}", latin1_text(value)));
+            let _ = write!(all, "\n{name}: {}", latin1_text(value));
         }
         all + "\n\n" + &self.text()
     }

@@ -1,5 +1,6 @@
 //! An API that records what reaches it and answers 200.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -47,16 +48,24 @@ impl Upstream {
     }
 }
 
-/// A path may ask for the response's `Cache-Control`: `/…cache-control=VALUE`.
+/// `x-answer-cache-control` and `x-answer-www-authenticate` ask for those lines in the response, the
+/// latter for a 401. An upgrade is accepted, and ended.
 fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Message>>) {
     while let Ok(Some(request)) = Message::read(&mut stream, Side::Request) {
         let asked = request.first("x-answer-cache-control").map(crate::message::latin1_text);
+        if request.first("upgrade").is_some() {
+            seen.lock().expect("no one panicked").push(request);
+            let _ = stream.write_all(
+                b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+            );
+            return;
+        }
         let challenge = request.first("x-answer-www-authenticate").map(crate::message::latin1_text);
         let status = if challenge.is_some() { "401 Unauthorized" } else { "200 OK" };
         let mut head = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n");
         for (name, value) in [("cache-control", asked), ("www-authenticate", challenge)] {
             if let Some(value) = value {
-                head.push_str(&format!("{name}: {value}\r\n"));
+                let _ = write!(head, "{name}: {value}\r\n");
             }
         }
         seen.lock().expect("no one panicked").push(request);

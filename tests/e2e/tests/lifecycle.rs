@@ -1,8 +1,6 @@
 //! Ring 4: configurations that come and go, clients that leave, bodies that arrive early or late, and
 //! what the upstream is told.
 
-#![expect(clippy::arithmetic_side_effects, reason = "a test may count")]
-
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;

@@ -1,7 +1,5 @@
 //! Ring 4: every row of the verdict table, in every form that an answer can have.
 
-#![expect(clippy::arithmetic_side_effects, reason = "a test may count")]
-
 use std::collections::BTreeSet;
 use std::sync::MutexGuard;
 

@@ -34,11 +34,31 @@ fn odd_bytes_in_any_field_end_no_vm() {
     // PWX-02, HTT-10
     let mut vm = everything_on();
     let names = [
-        ":method", ":path", ":authority", ":scheme", "authorization", "x-access-token", "cookie", "content-type",
-        "content-length", "origin", "accept", "access-control-request-method", "x-agw-sub", "x-kind", "x-any",
+        ":method",
+        ":path",
+        ":authority",
+        ":scheme",
+        "authorization",
+        "x-access-token",
+        "cookie",
+        "content-type",
+        "content-length",
+        "origin",
+        "accept",
+        "access-control-request-method",
+        "x-agw-sub",
+        "x-kind",
+        "x-any",
     ];
     for name in names {
-        for value in [ODD, b"", b"Bearer \xff", b"token=\xff", b"application/x-www-form-urlencoded; \xff", b"/a?access_token=\xff"] {
+        for value in [
+            ODD,
+            b"",
+            b"Bearer \xff",
+            b"token=\xff",
+            b"application/x-www-form-urlencoded; \xff",
+            b"/a?access_token=\xff",
+        ] {
             let mut head = head("POST", "/a", &[]);
             head.retain(|(known, _)| known != name.as_bytes());
             head.push((name.as_bytes().to_vec(), value.to_vec()));
@@ -74,7 +94,9 @@ fn an_odd_field_reaches_the_upstream_as_it_came() {
 fn odd_bytes_in_an_answer_are_a_bad_answer() {
     // PWX-02
     let mut vm = everything_on();
-    for (status, body) in [("200", ODD), ("200", b"{\"active\":true,\"sub\":\"\xff\"}"), ("\u{fffd}", b"{}"), ("", b"")] {
+    for (status, body) in
+        [("200", ODD), ("200", b"{\"active\":true,\"sub\":\"\xff\"}"), ("\u{fffd}", b"{}"), ("", b"")]
+    {
         for name in ["content-type", "content-encoding", "retry-after", "x-any"] {
             let mut response = Response::with_status(status, "");
             response.body = body.to_vec();
@@ -97,7 +119,9 @@ fn attributes_may_be_absent_or_odd() {
     for odd in [false, true] {
         let mut vm = everything_on();
         if odd {
-            for path in [["connection", "mtls"], ["request", "host"], ["source", "address"], ["request", "path"]] {
+            for path in
+                [["connection", "mtls"], ["request", "host"], ["source", "address"], ["request", "path"]]
+            {
                 vm.set_attribute(&path, ODD);
             }
         }
@@ -112,7 +136,8 @@ fn attributes_may_be_absent_or_odd() {
 fn all_lines_of_a_field_are_looked_at() {
     // PWX-01: the host's single-value getter would show the first alone.
     let mut vm = vm(&json!({}));
-    let stream = vm.request(&head("GET", "/", &[("authorization", "Bearer a"), ("authorization", "Bearer b")]));
+    let stream =
+        vm.request(&head("GET", "/", &[("authorization", "Bearer a"), ("authorization", "Bearer b")]));
     let Outcome::Replied(reply) = vm.outcome(stream) else { panic!("two tokens are one too many") };
     assert_eq!(reply.status, 400);
     assert_eq!(values(&reply.head, "www-authenticate").len(), 1);

@@ -15,7 +15,9 @@ fn with_retries(retries: u32) -> Vm {
 
 #[test]
 fn a_request_waits_for_its_answer_and_goes_on() {
-    let mut vm = vm(&json!({"upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]}}));
+    let mut vm = vm(
+        &json!({"upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]}}),
+    );
     let stream = vm.request(&with_token("good"));
     assert_eq!(vm.outcome(stream), Outcome::Paused);
     let calls = vm.calls();
@@ -234,7 +236,8 @@ fn a_body_that_comes_during_the_call_is_held_and_goes_on_whole() {
 fn forged_identity_in_trailers_is_removed() {
     // HDR-01
     let upstream = json!({"upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]}});
-    let trailers = || Some(vec![(b"X-Client-Id".to_vec(), b"admin".to_vec()), (b"x-sum".to_vec(), b"1".to_vec())]);
+    let trailers =
+        || Some(vec![(b"X-Client-Id".to_vec(), b"admin".to_vec()), (b"x-sum".to_vec(), b"1".to_vec())]);
     for allow in [true, false] {
         let mut vm = vm(&upstream);
         vm.allow_on_headers_stop_iteration(allow);
@@ -242,7 +245,11 @@ fn forged_identity_in_trailers_is_removed() {
         let call = vm.calls().remove(0);
         vm.answer(call.id, &Response::json(ACTIVE));
         let sent = forwarded(&mut vm, stream).trailers.unwrap();
-        assert_eq!((values(&sent, "x-client-id"), values(&sent, "x-sum").len()), (vec![], 1), "allow {allow}");
+        assert_eq!(
+            (values(&sent, "x-client-id"), values(&sent, "x-sum").len()),
+            (vec![], 1),
+            "allow {allow}"
+        );
     }
 }
 
@@ -251,7 +258,8 @@ fn a_token_in_the_query_makes_the_response_private() {
     // BRR-16
     let mut vm = vm(&json!({"token": {"from_params": ["access_token"]}}));
     let text = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
-    let sent = vec![text(":status", "200"), text("cache-control", "public"), text("cache-control", "max-age=60")];
+    let sent =
+        vec![text(":status", "200"), text("cache-control", "public"), text("cache-control", "max-age=60")];
     for (path, header, want) in [
         ("/orders?access_token=good", None, vec!["private, max-age=60"]),
         ("/orders", Some(("authorization", "Bearer good")), vec!["public", "max-age=60"]),
@@ -261,6 +269,29 @@ fn a_token_in_the_query_makes_the_response_private() {
         vm.answer(call.id, &Response::json(ACTIVE));
         forwarded(&mut vm, stream);
         assert_eq!(values(&vm.respond(stream, &sent), "cache-control"), want, "{path}");
+    }
+}
+
+#[test]
+fn in_shadow_mode_every_refusal_goes_on() {
+    let introspection = json!({"retries": 1});
+    let mut vm = vm(&json!({"mode": "shadow", "providers": {"main": {"introspection": introspection}}}));
+    let none = vm.request(&head("GET", "/", &[]));
+    let refused = vm.request(&with_token("bad"));
+    let call = vm.calls().remove(0);
+    vm.answer(call.id, &Response::json(INACTIVE));
+    let unknown = vm.request(&with_token("unknown"));
+    for _ in 0..2 {
+        let call = vm.calls().remove(0);
+        vm.fail(call.id);
+        vm.advance(Duration::from_secs(1));
+    }
+    vm.forget_cluster("as");
+    let unsent = vm.request(&with_token("unsent"));
+    vm.advance(Duration::from_secs(1));
+    for stream in [none, refused, unknown, unsent] {
+        forwarded(&mut vm, stream);
+        assert!(vm.property(stream, "tollgate.verdict").is_some());
     }
 }
 

@@ -22,7 +22,9 @@ fn a_bad_configuration_is_refused_with_every_fault() {
     }));
     assert!(!vm.configure(&bad));
     let errors = errors(&vm);
-    for place in ["providers.main.introspection.timeout", "providers.main.audience", "requires.scopes", "mode"] {
+    for place in
+        ["providers.main.introspection.timeout", "providers.main.audience", "requires.scopes", "mode"]
+    {
         assert!(errors.iter().any(|line| line.contains(place)), "{place} is not in {errors:#?}");
     }
 }
@@ -52,7 +54,8 @@ fn no_fault_shows_a_secret() {
         let mut vm = Vm::new();
         let mut auth = serde_json::Map::new();
         auth.insert(name.to_owned(), value);
-        let accepted = vm.configure(&config(&json!({"providers": {"main": {"introspection": {"client_auth": auth}}}})));
+        let accepted =
+            vm.configure(&config(&json!({"providers": {"main": {"introspection": {"client_auth": auth}}}})));
         assert!(!accepted, "{name}");
         assert!(!vm.log().iter().any(|line| line.text.contains("hush-hush")), "{name}: {:?}", vm.log());
     }
@@ -99,7 +102,8 @@ fn a_secret_may_come_from_the_vm_s_environment() {
     // OAU-15
     let auth = json!({"client_id": "gateway", "client_secret_env": "AS_SECRET"});
     let config = |auth: &Value| {
-        let introspection = json!({"uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": auth});
+        let introspection =
+            json!({"uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": auth});
         json!({"providers": {"main": {"introspection": introspection}}}).to_string().into_bytes()
     };
     let env = BTreeMap::from([("A".to_owned(), "b".to_owned()), ("AS_SECRET".to_owned(), "hush".to_owned())]);

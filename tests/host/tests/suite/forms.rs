@@ -78,11 +78,43 @@ fn a_form_that_never_comes_is_given_up_on() {
 }
 
 #[test]
+fn in_shadow_mode_no_form_holds_a_request_up() {
+    // The refusals are counted and not carried out, wherever they come from.
+    let mut config = form_config();
+    config["mode"] = json!("shadow");
+    let (small, large) = ([b'a'; 600], [b'a'; 1200]);
+    for chunks in [vec![&large[..]], vec![&small[..], &small[..]], vec![&small[..], &small[..], &small[..]]] {
+        let mut vm = vm(&config);
+        let stream = vm.request_with(&form(), &chunks, None);
+        assert_eq!(forwarded(&mut vm, stream).body, chunks.concat(), "{} chunks", chunks.len());
+        assert_eq!(vm.metric("tollgate.shadow.invalid_request"), Some(1));
+    }
+    let mut vm = vm(&config);
+    vm.allow_on_headers_stop_iteration(false);
+    let stream = vm.request_with(&form(), &[b"access_token=good"], None);
+    vm.advance(Duration::from_secs(20));
+    assert_eq!(forwarded(&mut vm, stream).body, b"access_token=good");
+    assert_eq!(vm.metric("tollgate.shadow.invalid_request"), Some(1));
+}
+
+#[test]
+fn an_empty_form_is_answered_at_once() {
+    let mut vm = vm(&form_config());
+    let stream = vm.request(&form());
+    assert_eq!(replied(&mut vm, stream).status, 401);
+    assert!(!vm.is_ticking() || vm.calls().is_empty());
+}
+
+#[test]
 fn other_bodies_are_not_held() {
     // BRR-09
     let mut vm = vm(&json!({"rules": [{"match": {"prefix": "/"}, "access": "anonymous"}]}));
     let chunks = vec![[7_u8; 65536].as_slice(); 160];
     let stream = vm.request_with(&head("POST", "/", &[]), &chunks, None);
     assert_eq!(forwarded(&mut vm, stream).body.len(), 160 * 65536);
-    assert_eq!(vm.crossings().host_calls.get("proxy_get_buffer_bytes"), Some(&1), "only the configuration is read");
+    assert_eq!(
+        vm.crossings().host_calls.get("proxy_get_buffer_bytes"),
+        Some(&1),
+        "only the configuration is read"
+    );
 }

@@ -1,0 +1,217 @@
+//! Ring 4: with oidc-provider, a certified OpenID Provider, as `envoy/demo` runs it.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a server that does not do its part must stop the test"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tollgate_e2e::client::Request;
+use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
+use tollgate_e2e::http2::Http2Request;
+use tollgate_e2e::message::Message;
+use tollgate_e2e::upstream::Upstream;
+use tollgate_e2e::{dead_port, root};
+
+#[test]
+fn tokens_live_and_die_as_the_authorization_server_says() {
+    let port = dead_port();
+    let server = Provider::start(port);
+    let endpoint = |name: &str| server.discovered(name);
+    let upstream = Upstream::start();
+    let envoy = stage(port, &endpoint("introspection_endpoint"))
+        .cluster("upstream", upstream.port())
+        .cluster("as", port)
+        .start();
+
+    // A token of the client credentials grant passes (RFC 6749 §4.4, RFC 7662 §2).
+    let writer = server.token("hr-app", "employees:read employees:write");
+    let reader = server.token("phone-book", "employees:read");
+    let asked = |token: &str, listener: &str| ask(&envoy, listener, token);
+    assert_eq!(asked(&writer, "read"), (200, None));
+    assert_eq!(asked(&writer, "write"), (200, None));
+    assert_eq!(asked(&reader, "read"), (200, None));
+    let seen = upstream.take();
+    let clients: Vec<String> = seen.iter().flat_map(|request| request.all("x-client-id")).collect();
+    assert_eq!(clients, ["hr-app", "hr-app", "phone-book"]);
+
+    // A token of too small a scope does not.
+    assert_eq!(asked(&reader, "write"), (403, Some("insufficient_scope")));
+
+    // Nor does one of another client, where a list is asked for.
+    assert_eq!(asked(&reader, "hr-app-only"), (403, Some("insufficient_scope")));
+    assert_eq!(asked(&writer, "hr-app-only"), (200, None));
+
+    // Nor one that never was.
+    assert_eq!(asked("hush-garbage", "read"), (401, Some("invalid_token")));
+    let junk = format!("{writer}x");
+    assert_eq!(asked(&junk, "read"), (401, Some("invalid_token")));
+
+    // gRPC, over HTTP/2.
+    let refused = Http2Request::grpc("/hr.Employees/List").bearer(&reader).send(envoy.port("write"));
+    assert_eq!(refused.all("grpc-status"), ["7"]);
+
+    // A revoked one is no good from the next request on (RFC 7009 §2); the others are as good as before.
+    server.revoke("hr-app", &writer);
+    assert_eq!(asked(&writer, "read"), (401, Some("invalid_token")));
+    assert_eq!(asked(&reader, "read"), (200, None));
+
+    // A gateway that the server does not know is our mistake, not the client's (INT-33).
+    assert_eq!(asked(&reader, "wrong-secret"), (502, None));
+
+    // Without the server nobody can say anything about any token, and no token is called bad.
+    drop(server);
+    assert_eq!(asked(&reader, "read"), (503, None));
+    assert_eq!(asked("hush-garbage", "read"), (503, None));
+
+    // It comes back, having forgotten everything.
+    let server = Provider::start(port);
+    assert_eq!(asked(&reader, "read"), (401, Some("invalid_token")));
+    let fresh = server.token("phone-book", "employees:read");
+    assert_eq!(asked(&fresh, "read"), (200, None));
+
+    envoy.assert_clean_log(&["hush", &writer, &reader, &fresh, GATEWAY_SECRET]);
+}
+
+/// The status, and the challenge's error.
+fn ask(envoy: &Envoy, listener: &str, token: &str) -> (u16, Option<&'static str>) {
+    let response = Request::get("/employees").bearer(token).send(envoy.port(listener));
+    let challenge = response.all("www-authenticate").concat();
+    let error = ["invalid_token", "insufficient_scope"];
+    let error = error.into_iter().find(|error| challenge.contains(&format!("error=\"{error}\"")));
+    assert!(!response.whole().contains(token), "the token is in {response:?}");
+    (response.status(), error)
+}
+
+fn stage(port: u16, endpoint: &str) -> Stage {
+    let policy = |requires: Value, secret: &str| {
+        json!({
+            "providers": {"demo": {
+                "issuer": issuer(port),
+                "introspection": {
+                    "uri": endpoint,
+                    "cluster": "as",
+                    "timeout": "10s",
+                    "client_auth": {"client_id": "gateway", "client_secret": secret},
+                },
+            }},
+            "requires": requires,
+            "upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]},
+        })
+    };
+    let read = json!({"scopes": ["employees:read"]});
+    let hr_app = json!({"clients": ["hr-app"]});
+    let mut stage = Stage::new();
+    for (name, requires, secret) in [
+        ("read", read.clone(), GATEWAY_SECRET),
+        ("write", json!({"scopes": ["employees:read", "employees:write"]}), GATEWAY_SECRET),
+        ("hr-app-only", hr_app, GATEWAY_SECRET),
+        ("wrong-secret", read, "hush-wrong"),
+    ] {
+        stage = stage.listener(name, Plugin::new(policy(requires, secret)));
+    }
+    stage.log_level = "trace";
+    stage
+}
+
+/// oidc-provider; it ends with this value.
+struct Provider {
+    child: Child,
+    port: u16,
+}
+
+impl Provider {
+    fn start(port: u16) -> Self {
+        let directory = root().join("envoy/demo/authorization-server");
+        assert!(
+            directory.join("node_modules").is_dir(),
+            "{} has no node_modules: run \"make tools\" first",
+            directory.display()
+        );
+        let mut child = Command::new("node")
+            .arg("server.mjs")
+            .current_dir(directory)
+            .env("PORT", port.to_string())
+            .env("ISSUER", issuer(port))
+            .env("GATEWAY_SECRET", GATEWAY_SECRET)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("node can be run");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let (says, hears) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(says.send(line))));
+        let server = Self { child, port };
+        let until = Instant::now() + PATIENCE;
+        while let Ok(line) = hears.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if line.contains("ready") {
+                return server;
+            }
+        }
+        panic!("the authorization server does not start");
+    }
+
+    /// An endpoint by its name in the metadata (OpenID Connect Discovery 1.0 §3).
+    fn discovered(&self, name: &str) -> String {
+        let metadata = self.json(&Request::get("/.well-known/openid-configuration"));
+        assert_eq!(metadata["issuer"], issuer(self.port), "{metadata}");
+        metadata[name].as_str().unwrap_or_else(|| panic!("no {name} in {metadata}")).to_owned()
+    }
+
+    fn token(&self, client: &str, scope: &str) -> String {
+        let scope = scope.replace(' ', "+");
+        let body = format!("grant_type=client_credentials&scope={scope}&{}", credentials(client));
+        let answer = self.json(&self.post("token_endpoint", &body));
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("no token in {answer}")).to_owned()
+    }
+
+    fn revoke(&self, client: &str, token: &str) {
+        let body = format!("token={token}&{}", credentials(client));
+        let answer = self.send(&self.post("revocation_endpoint", &body));
+        assert_eq!(answer.status(), 200, "{answer:?}");
+    }
+
+    fn post(&self, endpoint: &str, body: &str) -> Request {
+        let uri = self.discovered(endpoint);
+        let path = uri.strip_prefix(&issuer(self.port)).expect("an endpoint of this server");
+        let form = "application/x-www-form-urlencoded";
+        Request::new("POST", path).header("Content-Type", form).body(body.as_bytes())
+    }
+
+    fn json(&self, request: &Request) -> Value {
+        serde_json::from_slice(&self.send(request).body).expect("JSON")
+    }
+
+    fn send(&self, request: &Request) -> Message {
+        request.clone().host(&format!("localhost:{}", self.port)).send(self.port)
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn credentials(client: &str) -> String {
+    format!("client_id={client}&client_secret={client}-demo-secret")
+}
+
+fn issuer(port: u16) -> String {
+    format!("http://localhost:{port}")
+}
+
+/// The secret of the client that may introspect.
+const GATEWAY_SECRET: &str = "gateway-demo-secret";
+const PATIENCE: Duration = Duration::from_secs(60);
