@@ -264,7 +264,7 @@ fn every_key_arrives() {
     let post = ClientAuth::Post { client_id: "id".to_owned(), client_secret: Secret::new("hush") };
     assert_eq!(endpoint.client_auth, post);
     assert_eq!(endpoint.token_type_hint, None);
-    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let pair = |a: &str, b: &str| (a.to_owned(), Secret::new(b));
     assert_eq!(endpoint.parameters, [pair("empty", ""), pair("tenant", "t")]);
     assert_eq!(endpoint.headers, [pair("x-api-key", "k")]);
     assert_eq!(endpoint.max_response_bytes, 1024);

@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
@@ -57,10 +57,14 @@ pub(super) struct Worker {
     metrics: Metrics,
     flights: RefCell<HashMap<u32, Flight>>,
     retries: RefCell<Vec<Retry>>,
-    forms: RefCell<HashMap<u32, (UnixTime, Rc<Stream>)>>,
+    forms: RefCell<HashMap<u32, (Uptime, Rc<Stream>)>>,
     /// When the next tick comes, if one has been asked for.
-    next_tick: Cell<Option<UnixTime>>,
+    next_tick: Cell<Option<Uptime>>,
+    began: Instant,
 }
+
+/// A moment, as the time since the worker began: waiting goes by a clock that does not step.
+type Uptime = Duration;
 
 #[derive(Debug)]
 struct Flight {
@@ -71,7 +75,7 @@ struct Flight {
 
 #[derive(Debug)]
 struct Retry {
-    due: UnixTime,
+    due: Uptime,
     stream: Rc<Stream>,
     call: Box<IntrospectionCall>,
     pending: Box<Pending>,
@@ -112,6 +116,7 @@ impl Worker {
             retries: RefCell::default(),
             forms: RefCell::default(),
             next_tick: Cell::new(None),
+            began: Instant::now(),
         }
     }
 
@@ -169,24 +174,26 @@ impl Worker {
 
     /// Time has passed: sends the retries that are due and gives up on forms that never came.
     pub(super) fn tick(&self) {
-        let now = host::now();
-        let due: Vec<Retry> = self.retries.borrow_mut().extract_if(.., |retry| retry.due <= now).collect();
+        let up = self.uptime();
+        let due: Vec<Retry> = self.retries.borrow_mut().extract_if(.., |retry| retry.due <= up).collect();
         for Retry { stream, call, pending, .. } in due {
             if !stream.is_gone() {
-                self.retry(&stream, &call, pending, now);
+                self.retry(&stream, &call, pending, host::now());
             }
         }
-        let late: Vec<_> = self.forms.borrow_mut().extract_if(|_, (due, _)| *due <= now).collect();
+        let late: Vec<_> = self.forms.borrow_mut().extract_if(|_, (due, _)| *due <= up).collect();
         for (_, (_, stream)) in late {
-            if host::turn_to(stream.id) {
-                let _ = self.give_up_form(&stream, Rejection::FormMissing);
+            if host::turn_to(stream.id)
+                && self.give_up_form(&stream, Rejection::FormMissing) == Progress::Passed
+            {
+                host::resume();
             }
         }
         let retries = self.retries.borrow().iter().map(|retry| retry.due).min();
         let forms = self.forms.borrow().values().map(|(due, _)| *due).min();
         self.next_tick.set(None);
         match retries.into_iter().chain(forms).min() {
-            Some(due) => self.tick_at(due, now),
+            Some(due) => self.tick_at(due),
             None => host::tick_after(Duration::ZERO),
         }
     }
@@ -209,16 +216,16 @@ impl Worker {
                 Step::Done(outcome) => return self.settle(stream, &outcome, now),
                 Step::ReadForm(form) => {
                     stream.become_(State::AwaitsForm(Box::new(form)));
-                    let due = now.plus(FORM_PATIENCE);
+                    let due = self.uptime().saturating_add(FORM_PATIENCE);
                     self.forms.borrow_mut().insert(stream.id, (due, Rc::clone(stream)));
-                    self.tick_at(due, now);
+                    self.tick_at(due);
                     return Progress::Waiting;
                 }
                 Step::Introspect(call, pending) if call.after > Duration::ZERO => {
                     stream.become_(State::AwaitsRetry);
-                    let due = now.plus(call.after);
+                    let due = self.uptime().saturating_add(call.after);
                     self.retries.borrow_mut().push(Retry { due, stream: Rc::clone(stream), call, pending });
-                    self.tick_at(due, now);
+                    self.tick_at(due);
                     return Progress::Waiting;
                 }
                 Step::Introspect(call, pending) => match self.send(stream, &call, pending) {
@@ -285,11 +292,16 @@ impl Worker {
     }
 
     /// Asks for a tick at `due`, unless one comes sooner anyway.
-    fn tick_at(&self, due: UnixTime, now: UnixTime) {
-        if self.next_tick.get().is_none_or(|next| due < next || next < now) {
+    fn tick_at(&self, due: Uptime) {
+        let up = self.uptime();
+        if self.next_tick.get().is_none_or(|next| due < next || next < up) {
             self.next_tick.set(Some(due));
-            host::tick_after(now.until(due).max(Duration::from_millis(1)));
+            host::tick_after(due.saturating_sub(up).max(Duration::from_millis(1)));
         }
+    }
+
+    fn uptime(&self) -> Uptime {
+        self.began.elapsed()
     }
 }
 

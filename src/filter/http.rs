@@ -26,8 +26,7 @@ impl Http {
     fn form_progress(&self, worker: &Worker, size: usize, complete: bool) -> Action {
         let max = worker.max_form_bytes();
         if size > max {
-            worker.give_up_form(&self.stream, Rejection::FormTooLarge);
-            return Action::Pause;
+            return action(worker.give_up_form(&self.stream, Rejection::FormTooLarge));
         }
         if !complete {
             return Action::Pause;

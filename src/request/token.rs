@@ -228,18 +228,14 @@ fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secre
 
 /// The token of one line's credentials. `Ok(None)`: credentials of other schemes alone.
 fn with_scheme(line: &[u8], scheme: &str) -> Result<Option<Secret>, TokenError> {
-    // Lines that the host has joined: ours beside another one.
-    let behind =
-        line.split(|byte| *byte == b',').skip(1).any(|element| credentials(element, scheme).is_some());
-    if behind {
+    // Lines that the host has joined: ours behind another.
+    if line.split(|byte| *byte == b',').skip(1).any(|element| credentials(element, scheme).is_some()) {
         return Err(TokenError::Several);
     }
-    if let Some(rest) = credentials(line, scheme) {
-        let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
-        let token = rest.get(spaces..).filter(|_| spaces > 0).and_then(b64token);
-        return token.map(Some).ok_or(TokenError::MalformedHeader);
-    }
-    Ok(None)
+    let Some(rest) = credentials(line, scheme) else { return Ok(None) };
+    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+    let token = rest.get(spaces..).filter(|_| spaces > 0).and_then(b64token);
+    token.map(Some).ok_or(TokenError::MalformedHeader)
 }
 
 /// What follows `scheme` if the element starts with it as a whole word. A control ends the word too:

@@ -31,7 +31,7 @@ mod module;
 mod vm;
 
 pub use crate::host::{Call, Crossings, Forwarded, LogLine, Outcome, Reply, Response};
-pub use crate::module::{Import, imports};
+pub use crate::module::{Import, exports, imports};
 pub use crate::vm::{StreamId, Vm};
 
 /// Header field lines, or those of a head with its pseudo-fields first.

@@ -24,6 +24,12 @@ pub fn imports() -> Vec<Import> {
     module.imports().map(import).collect()
 }
 
+/// What the built module exports.
+pub fn exports() -> Vec<String> {
+    let (_, module) = compiled();
+    module.exports().map(|export| export.name().to_owned()).collect()
+}
+
 /// The built module: what `TOLLGATE_WASM` names, or what `make build` leaves.
 pub(crate) fn compiled() -> &'static (Engine, Module) {
     static COMPILED: OnceLock<(Engine, Module)> = OnceLock::new();

@@ -1,0 +1,65 @@
+//! Ring 3: the built module in the in-process host.
+
+mod bytes;
+mod calls;
+mod clock;
+mod configuration;
+mod forms;
+mod growth;
+mod hostile;
+mod structure;
+mod vectors;
+
+use serde_json::{Value, json};
+use tollgate_host::{Fields, Forwarded, Outcome, Reply, StreamId, Vm, head};
+
+/// The smallest configuration, and what is put over it.
+fn config(more: &Value) -> Vec<u8> {
+    let mut config = json!({
+        "providers": {"main": {"introspection": {
+            "uri": "https://as.example.com/introspect", "cluster": "as", "retries": 0,
+            "client_auth": {"client_id": "gateway", "client_secret": "a-client-secret"},
+        }}},
+    });
+    merge(&mut config, more);
+    config.to_string().into_bytes()
+}
+
+fn merge(onto: &mut Value, more: &Value) {
+    match (onto, more) {
+        (Value::Object(onto), Value::Object(more)) => {
+            for (name, value) in more {
+                merge(onto.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (onto, more) => *onto = more.clone(),
+    }
+}
+
+/// A VM with that configuration.
+fn vm(more: &Value) -> Vm {
+    let mut vm = Vm::new();
+    assert!(vm.configure(&config(more)), "{:?}", vm.log());
+    vm
+}
+
+/// A request with a token.
+fn with_token(token: &str) -> Fields {
+    head("GET", "/orders", &[("authorization", &format!("Bearer {token}"))])
+}
+
+const ACTIVE: &str = r#"{"active":true,"client_id":"app"}"#;
+
+fn forwarded(vm: &mut Vm, stream: StreamId) -> Forwarded {
+    match vm.outcome(stream) {
+        Outcome::Forwarded(forwarded) => forwarded,
+        other => panic!("it should have gone on: {other:?}\n{:?}", vm.log()),
+    }
+}
+
+fn replied(vm: &mut Vm, stream: StreamId) -> Reply {
+    match vm.outcome(stream) {
+        Outcome::Replied(reply) => reply,
+        other => panic!("it should have been answered: {other:?}\n{:?}", vm.log()),
+    }
+}

@@ -1,0 +1,65 @@
+//! Facts about the file itself.
+
+use tollgate_host::{exports, imports};
+
+#[test]
+fn the_module_imports_only_what_envoy_has() {
+    // PWX-19
+    for import in imports() {
+        let known: &[&str] = match import.module.as_str() {
+            "env" => &PROXY,
+            "wasi_snapshot_preview1" => &WASI,
+            _ => &[],
+        };
+        let name = import.name.as_str();
+        assert!(known.contains(&name), "{}.{name} is not among what Envoy has", import.module);
+        assert!(!name.contains("__wbindgen"), "{name} is for browsers");
+    }
+}
+
+#[test]
+fn the_module_speaks_the_abi() {
+    let exports = exports();
+    for name in ["memory", "proxy_abi_version_0_2_1", "_initialize", "proxy_on_memory_allocate"] {
+        assert!(exports.iter().any(|export| export == name), "{name} is not exported");
+    }
+}
+
+/// The proxy-wasm calls of Envoy's host, for ABI 0.2.1.
+#[rustfmt::skip]
+const PROXY: [&str; 39] = [
+    "proxy_log", "proxy_get_log_level", "proxy_get_current_time_nanoseconds", "proxy_set_tick_period_milliseconds",
+    "proxy_get_status", "proxy_set_property", "proxy_get_property", "proxy_send_local_response", "proxy_done",
+    "proxy_get_shared_data", "proxy_set_shared_data", "proxy_register_shared_queue", "proxy_resolve_shared_queue",
+    "proxy_dequeue_shared_queue", "proxy_enqueue_shared_queue",
+    "proxy_get_header_map_value", "proxy_add_header_map_value", "proxy_replace_header_map_value",
+    "proxy_remove_header_map_value", "proxy_get_header_map_pairs", "proxy_set_header_map_pairs",
+    "proxy_get_header_map_size", "proxy_get_buffer_status", "proxy_get_buffer_bytes", "proxy_set_buffer_bytes",
+    "proxy_http_call", "proxy_grpc_call", "proxy_grpc_stream", "proxy_grpc_close", "proxy_grpc_cancel", "proxy_grpc_send",
+    "proxy_define_metric", "proxy_increment_metric", "proxy_record_metric", "proxy_get_metric",
+    "proxy_set_effective_context", "proxy_call_foreign_function", "proxy_continue_stream", "proxy_close_stream",
+];
+
+/// The WASI calls that Envoy has implemented for years; younger Envoys have more.
+const WASI: [&str; 20] = [
+    "fd_write",
+    "fd_read",
+    "fd_seek",
+    "fd_close",
+    "fd_fdstat_get",
+    "fd_fdstat_set_flags",
+    "fd_filestat_get",
+    "fd_prestat_get",
+    "fd_prestat_dir_name",
+    "path_open",
+    "path_filestat_get",
+    "environ_get",
+    "environ_sizes_get",
+    "args_get",
+    "args_sizes_get",
+    "clock_time_get",
+    "random_get",
+    "sched_yield",
+    "poll_oneoff",
+    "proc_exit",
+];
