@@ -154,6 +154,7 @@ pub(crate) enum Afterwards {
 
 /// One request.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Stream {
     pub(crate) root: u32,
     pub(crate) request: Fields,

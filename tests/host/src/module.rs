@@ -45,11 +45,9 @@ pub(crate) fn compiled() -> &'static (Engine, Module) {
 }
 
 fn path() -> PathBuf {
-    match std::env::var_os("TOLLGATE_WASM") {
-        Some(path) => path.into(),
-        None => {
-            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-            root.join("target/wasm32-wasip1/release/tollgate_filter.wasm")
-        }
-    }
+    let built = || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        root.join("target/wasm32-wasip1/release/tollgate_filter.wasm")
+    };
+    std::env::var_os("TOLLGATE_WASM").map_or_else(built, PathBuf::from)
 }

@@ -117,10 +117,10 @@ impl Vm {
     pub fn request_with(&mut self, head: &Fields, body: &[&[u8]], trailers: Option<Fields>) -> StreamId {
         self.last_context += 1;
         let (id, root) = (self.last_context, self.root);
-        let lower = |fields: &Fields| -> Fields {
-            fields.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+        let lower = |fields: Fields| -> Fields {
+            fields.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect()
         };
-        let request = lower(head);
+        let request = lower(head.clone());
         let is = |name: &[u8], wanted: fn(&[u8]) -> bool| {
             request.iter().any(|(known, value)| known == name && wanted(value))
         };
@@ -130,7 +130,7 @@ impl Vm {
             coming: body.iter().map(|chunk| chunk.to_vec()).collect(),
             is_grpc: is(b"content-type", is_grpc),
             is_head: is(b":method", |value| value == b"HEAD"),
-            trailers: trailers.as_ref().map(lower),
+            trailers: trailers.map(lower),
             request,
             ..Stream::default()
         };
@@ -148,10 +148,9 @@ impl Vm {
             }
         }
         self.afterwards();
-        if paused && !self.allow_stop_iteration {
-            if let Some(stream) = self.stream(id).filter(|stream| stream.paused) {
-                stream.holds_all = true;
-            }
+        let holds_all = paused && !self.allow_stop_iteration;
+        if let Some(stream) = self.stream(id).filter(|stream| stream.paused) {
+            stream.holds_all = holds_all;
         }
         self.feed(id);
         StreamId(id)
@@ -488,7 +487,7 @@ impl Stream {
         }
         forwarded.body.extend(self.body.take().unwrap_or_default());
         if self.trailers_seen {
-            forwarded.trailers = self.trailers.clone();
+            forwarded.trailers.clone_from(&self.trailers);
         }
     }
 }

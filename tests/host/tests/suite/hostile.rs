@@ -326,5 +326,7 @@ impl Random {
 fn show(head: &Fields) -> String {
     let text =
         |bytes: &[u8]| bytes.iter().take(200).map(|b| b.escape_ascii().to_string()).collect::<String>();
-    head.iter().map(|(name, value)| format!("\n  {}: {}", text(name), text(value))).collect()
+    let lines: Vec<_> =
+        head.iter().map(|(name, value)| format!("  {}: {}", text(name), text(value))).collect();
+    lines.join("\n")
 }

@@ -1,5 +1,14 @@
 //! Ring 3: the built module in the in-process host.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::large_stack_arrays,
+    reason = "tests, and what helps them"
+)]
+
 mod bytes;
 mod calls;
 mod clock;

@@ -213,7 +213,7 @@ fn collect(value: &serde_json::Value, secrets: &mut Vec<String>) {
             for (name, value) in members {
                 match value.as_str() {
                     Some(text) if name == "client_secret" || name == "bearer_token" => {
-                        secrets.push(text.to_owned())
+                        secrets.push(text.to_owned());
                     }
                     _ => collect(value, secrets),
                 }
