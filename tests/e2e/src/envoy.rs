@@ -263,12 +263,19 @@ impl Envoy {
 
     /// The filter's counters of a kind (`verdict`, `shadow`, `introspection`), by their last word.
     pub fn counters(&self, kind: &str) -> BTreeMap<String, u64> {
+        let all = self.all_counters().into_iter();
+        all.filter_map(|(name, n)| Some((name.strip_prefix(kind)?.strip_prefix('.')?.to_owned(), n)))
+            .collect()
+    }
+
+    /// All of the filter's counters: `verdict.allowed` and so on.
+    pub fn all_counters(&self) -> BTreeMap<String, u64> {
         let stats: Value =
             serde_json::from_str(&self.admin("/stats?filter=wasmcustom&format=json")).unwrap_or_default();
-        let prefix = format!("wasmcustom.tollgate.{kind}.");
         let all = stats["stats"].as_array().cloned().unwrap_or_default();
         let counter = |stat: &Value| {
-            Some((stat["name"].as_str()?.strip_prefix(&prefix)?.to_owned(), stat["value"].as_u64()?))
+            let name = stat["name"].as_str()?.strip_prefix("wasmcustom.tollgate.")?;
+            Some((name.to_owned(), stat["value"].as_u64()?))
         };
         all.iter().filter_map(counter).collect()
     }
