@@ -28,7 +28,8 @@ fn the_table_and_the_tests_agree() {
             faults.push(format!("{id} is \"test\" in the table, and no test quotes it"));
         }
         if *shown == Shown::NotHere && quoted.contains_key(id) {
-            faults.push(format!("{id} is \"not here\" in the table, and {} quotes it", quoted[id].join(", ")));
+            faults
+                .push(format!("{id} is \"not here\" in the table, and {} quotes it", quoted[id].join(", ")));
         }
     }
     for (id, files) in &quoted {
