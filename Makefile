@@ -35,7 +35,7 @@ RUST   = Rust with rustup (https://rustup.rs)
 PYTHON = Python 3.9 or newer
 NODE   = Node.js 20 or newer, which comes with npm
 
-.PHONY: help build check lint native wasm host e2e demo demo-test compose-config size deny audit test clean \
+.PHONY: help build check lint fmt clippy rustdoc duplicates native wasm host e2e demo demo-test compose-config size deny audit test clean \
 	tools rust-targets test-runner cargo-deny envoy node-packages docker-compose
 
 help:
@@ -55,12 +55,20 @@ test: lint deny native wasm host e2e demo-test compose-config size ## everything
 
 check: lint native host ## the inner loop: lints, rings 1 and 3
 
-lint: rust-targets ## formatting, clippy for all three targets, rustdoc, no crate twice in the filter
+lint: fmt clippy rustdoc duplicates ## formatting, clippy for all three targets, rustdoc, no crate twice in the filter
+
+fmt: rust-targets
 	$(step) "rustfmt" cargo fmt --all --check
+
+clippy: rust-targets
 	$(step) "clippy, native" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 	$(step) "clippy, the filter (wasm32-wasip1)" cargo clippy --quiet --locked --target wasm32-wasip1 -- -D warnings
 	$(step) "clippy, ring 2 (wasm32-unknown-unknown)" cargo clippy --quiet --locked --target wasm32-unknown-unknown --lib --profile test -- -D warnings
+
+rustdoc: rust-targets
 	$(step) "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --lib
+
+duplicates: rust-targets
 	$(step) "no crate twice in the filter" tests/tools/duplicates.sh
 
 deny: cargo-deny ## licences, sources and bans of all dependencies (cargo-deny)

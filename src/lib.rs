@@ -1,7 +1,7 @@
 //! Tollgate: an access-token policy filter for Envoy and Istio.
 //!
 //! A sans-I/O engine: a request head goes in, a [`enforcer::Step`] comes out. Nothing in here but
-//! [`filter`] performs I/O or reads a clock, and `filter` exists on `wasm32-wasip1` only.
+//! `filter` performs I/O or reads a clock, and `filter` exists on `wasm32-wasip1` only.
 //!
 //! ```text
 //!  what was sent      whom we ask         what is demanded     what we answer

@@ -1,6 +1,6 @@
 //! From the bytes of the configuration to a [`Policy`].
 //!
-//! In three steps: [`read`] finds out what the bytes are, [`schema::check`] finds every fault of shape,
+//! In three steps: `read` finds out what the bytes are, [`schema::check`] finds every fault of shape,
 //! and the modules below find what only makes sense in context, and compile. The last step runs on
 //! documents of the wrong shape too, so that all faults are reported at once; what it makes of those is
 //! thrown away.

@@ -206,6 +206,11 @@ impl File {
         for case in &mut file.cases {
             let at = format!("{}: {}", file.name, case.name);
             assert!(!case.ids.is_empty(), "{at}: no ids");
+            for id in &case.ids {
+                assert!(is_checklist_id(id), "{at}: {id:?} is not an id such as BRR-01");
+            }
+            assert!(!case.only.is_empty(), "{at}: no ring runs it");
+            assert!(case.passes() || !case.expect.upstream.is_asked(), "{at}: a refusal has no upstream");
             assert!(!names.contains(&case.name), "{at}: the name is there twice");
             names.push(case.name.clone());
             case.config = case.config.take().or_else(|| file.config.clone());
@@ -298,6 +303,23 @@ impl Response {
     }
 }
 
+impl Upstream {
+    fn is_asked(&self) -> bool {
+        let lines = !self.headers.is_empty() || !self.absent.is_empty();
+        lines || self.path.is_some() || self.body.is_some()
+    }
+}
+
+/// Three letters, and two digits or three.
+fn is_checklist_id(id: &str) -> bool {
+    id.split_once('-').is_some_and(|(section, number)| {
+        section.len() == 3
+            && section.bytes().all(|b| b.is_ascii_uppercase())
+            && matches!(number.len(), 2 | 3)
+            && number.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
 /// Each character up to U+00FF as one byte; others as UTF-8.
 pub fn latin1(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -312,7 +334,7 @@ pub fn latin1(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Response, latin1};
+    use super::{Case, File, Response, is_checklist_id, latin1, load_all};
 
     #[test]
     fn moments_are_filled_in() {
@@ -324,5 +346,43 @@ mod tests {
     #[test]
     fn one_character_is_one_byte() {
         assert_eq!(latin1("a\u{ff}"), [b'a', 0xff]);
+    }
+
+    #[test]
+    fn every_file_can_be_read() {
+        for file in load_all() {
+            assert!(!file.about.is_empty() && !file.cases.is_empty(), "{}", file.name);
+        }
+    }
+
+    #[test]
+    fn nothing_misspelt_is_read_over() {
+        let good = r#"{"name":"n","ids":["BRR-01"],"request":{"path":"/"},"exchanges":[{"reply":"none"},{"reply":{"status":200}}],"expect":{"verdict":"allowed"}}"#;
+        serde_json::from_str::<Case>(good).unwrap();
+        for (right, wrong) in [
+            ("\"ids\"", "\"id\""),
+            ("\"path\"", "\"paht\""),
+            ("\"none\"", "\"nothing\""),
+            ("\"status\"", "\"stauts\""),
+            ("\"verdict\"", "\"verdikt\""),
+            ("\"exchanges\"", "\"exchange\""),
+        ] {
+            assert!(serde_json::from_str::<Case>(&good.replace(right, wrong)).is_err(), "{wrong}");
+        }
+        assert!(serde_json::from_str::<File>(r#"{"about":"a","cases":[],"cofnig":{}}"#).is_err());
+    }
+
+    #[test]
+    fn ids_have_a_shape() {
+        for (id, want) in [
+            ("BRR-01", true),
+            ("ATK-113", true),
+            ("brr-01", false),
+            ("BRR01", false),
+            ("BRR-1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_checklist_id(id), want, "{id}");
+        }
     }
 }

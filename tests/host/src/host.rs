@@ -163,6 +163,8 @@ pub(crate) struct Stream {
     pub(crate) paused: bool,
     /// The body's chunks that have not been handed over, and the trailers.
     pub(crate) coming: VecDeque<Vec<u8>>,
+    /// Whether the client has more to send.
+    pub(crate) more: bool,
     pub(crate) trailers: Option<Fields>,
     pub(crate) trailers_open: bool,
     /// Whether the trailers have been handed over.

@@ -115,6 +115,25 @@ impl Vm {
 
     /// Sends a request with a body, in as many chunks as it is given in, and trailers.
     pub fn request_with(&mut self, head: &Fields, body: &[&[u8]], trailers: Option<Fields>) -> StreamId {
+        self.begin(head, body, trailers, false)
+    }
+
+    /// Sends a request head whose body is to come, by [`Self::send_body`].
+    pub fn open(&mut self, head: &Fields) -> StreamId {
+        self.begin(head, &[], None, true)
+    }
+
+    /// Sends a piece of a body, the last one or not.
+    pub fn send_body(&mut self, stream: StreamId, chunk: &[u8], last: bool) {
+        let id = stream.0;
+        let stream = self.stream(id).expect("a request that has not been closed");
+        assert!(stream.more, "the body has ended");
+        stream.more = !last;
+        stream.coming.push_back(chunk.to_vec());
+        self.feed(id);
+    }
+
+    fn begin(&mut self, head: &Fields, body: &[&[u8]], trailers: Option<Fields>, more: bool) -> StreamId {
         self.last_context += 1;
         let (id, root) = (self.last_context, self.root);
         let lower = |fields: Fields| -> Fields {
@@ -128,6 +147,7 @@ impl Vm {
             root,
             open: true,
             coming: body.iter().map(|chunk| chunk.to_vec()).collect(),
+            more,
             is_grpc: is(b"content-type", is_grpc),
             is_head: is(b":method", |value| value == b"HEAD"),
             trailers: trailers.map(lower),
@@ -135,7 +155,7 @@ impl Vm {
             ..Stream::default()
         };
         let count = u32::try_from(stream.request.len()).unwrap_or(u32::MAX);
-        let end = u32::from(stream.coming.is_empty() && stream.trailers.is_none());
+        let end = u32::from(stream.ends());
         self.host().streams.insert(id, stream);
         self.enter("proxy_on_context_create", id, &[id, root]);
         let paused = self.enter_for_action("proxy_on_request_headers", id, &[id, count, end]);
@@ -143,8 +163,7 @@ impl Vm {
             if paused {
                 stream.paused = true;
             } else {
-                stream.open = false;
-                stream.forwarded = Some(Forwarded { head: stream.request.clone(), ..Forwarded::default() });
+                stream.go_on();
             }
         }
         self.afterwards();
@@ -376,7 +395,7 @@ impl Vm {
                 let held = stream.body.take().filter(|_| stream.holds_body);
                 let data = [held.unwrap_or_default(), chunk].concat();
                 let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
-                let end = u32::from(stream.coming.is_empty() && stream.trailers.is_none());
+                let end = u32::from(stream.ends());
                 stream.body = Some(data);
                 let paused = self.enter_for_action("proxy_on_request_body", id, &[id, size, end]);
                 if let Some(stream) = self.stream(id) {
@@ -386,7 +405,7 @@ impl Vm {
                         stream.go_on();
                     }
                 }
-            } else if stream.trailers.is_some() && !stream.trailers_seen {
+            } else if stream.trailers.is_some() && !stream.trailers_seen && !stream.more {
                 (stream.trailers_open, stream.trailers_seen) = (true, true);
                 let count = stream.trailers.as_ref().map_or(0, Vec::len);
                 let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -475,6 +494,11 @@ impl Vm {
 }
 
 impl Stream {
+    /// Whether what has been handed over is all.
+    fn ends(&self) -> bool {
+        self.coming.is_empty() && self.trailers.is_none() && !self.more
+    }
+
     /// Sends on what has been held back.
     fn go_on(&mut self) {
         self.open = false;

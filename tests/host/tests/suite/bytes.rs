@@ -114,6 +114,20 @@ fn odd_bytes_in_an_answer_are_a_bad_answer() {
 }
 
 #[test]
+fn a_trap_is_the_end_of_the_vm_and_of_the_test() {
+    // What this host would say. The SDK takes field names for text; no HTTP codec lets such a name by.
+    let tried = std::panic::catch_unwind(|| {
+        let mut vm = vm(&json!({}));
+        vm.request(&vec![(b"\xff".to_vec(), b"x".to_vec())]);
+    });
+    let cause = tried.unwrap_err().downcast::<String>().unwrap();
+    assert!(
+        cause.starts_with("proxy_on_request_headers trapped") && cause.contains("[5] panicked"),
+        "{cause}"
+    );
+}
+
+#[test]
 fn attributes_may_be_absent_or_odd() {
     // PWX-25
     for odd in [false, true] {

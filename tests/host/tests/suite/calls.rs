@@ -233,6 +233,57 @@ fn a_body_that_comes_during_the_call_is_held_and_goes_on_whole() {
 }
 
 #[test]
+fn an_answer_may_come_in_the_middle_of_the_body() {
+    // PWX-11
+    for allow in [true, false] {
+        for before in 0..4_usize {
+            let mut vm = vm(&json!({}));
+            vm.allow_on_headers_stop_iteration(allow);
+            let stream = vm.open(&head("POST", "/orders", &[("authorization", "Bearer good")]));
+            for n in 0..4_u8 {
+                if usize::from(n) == before {
+                    let call = vm.calls().remove(0);
+                    vm.answer(call.id, &Response::json(ACTIVE));
+                }
+                vm.send_body(stream, &[n], n == 3);
+                let went_on = usize::from(n) >= before;
+                assert_eq!(
+                    matches!(vm.outcome(stream), Outcome::Forwarded(_)),
+                    went_on,
+                    "{allow} {before} {n}"
+                );
+            }
+            assert_eq!(forwarded(&mut vm, stream).body, [0, 1, 2, 3], "{allow} {before}");
+        }
+    }
+}
+
+#[test]
+fn a_client_s_fault_is_no_matter_for_the_log() {
+    // Whoever sends nonsense must not be able to fill it, nor whoever sends it while nobody answers.
+    let mut vm = vm(&json!({}));
+    for authorization in ["", "Bearer", "Bearer a b", "Basic x", "Bearer bad"] {
+        let stream = vm.request(&head("GET", "/", &[("authorization", authorization)]));
+        for call in vm.calls() {
+            vm.answer(call.id, &Response::json(INACTIVE));
+        }
+        replied(&mut vm, stream);
+    }
+    assert!(vm.log().iter().all(|line| line.level <= 1), "{:?}", vm.log());
+    vm.clear_log();
+    for _ in 0..200 {
+        let stream = vm.request(&with_token("good"));
+        for call in vm.calls() {
+            vm.fail(call.id);
+        }
+        assert_eq!(replied(&mut vm, stream).status, 503);
+        vm.advance(Duration::from_millis(10));
+    }
+    let loud = vm.log().iter().filter(|line| line.level >= 3).count();
+    assert!((1..=4).contains(&loud), "{loud} lines in two seconds");
+}
+
+#[test]
 fn forged_identity_in_trailers_is_removed() {
     // HDR-01
     let upstream = json!({"upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]}});
