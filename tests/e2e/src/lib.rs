@@ -23,15 +23,23 @@ pub mod world;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace is there")
 }
 
-/// A new directory below `target/`, for one Envoy.
+/// A new directory below `target/`, for one Envoy. What earlier runs have left there is removed after
+/// an hour.
 pub fn scratch() -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
+    for old in std::fs::read_dir(root().join("target/e2e")).into_iter().flatten().flatten() {
+        let age = old.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
+        if age.is_ok_and(|age| age.is_ok_and(|age| age > Duration::from_secs(3600))) {
+            let _ = std::fs::remove_dir_all(old.path());
+        }
+    }
     let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let path = root().join("target/e2e").join(name);
     std::fs::create_dir_all(&path).expect("a directory for logs");

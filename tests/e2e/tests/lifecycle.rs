@@ -509,7 +509,7 @@ fn stage() -> Stage {
     }));
     let mut stage = Stage::new()
         .policy("plain", json!({}))
-        .policy("retrying", json!({"providers": {"as": {"introspection": {"retries": 2, "timeout": "300ms"}}}}))
+        .policy("retrying", json!({"providers": {"as": {"introspection": {"retries": 2, "timeout": "1s"}}}}))
         .policy("query", json!({"token": {"from_params": ["access_token"]}}))
         .policy("strip", json!({"token": everywhere}))
         .policy("identity", json!({"upstream": upstream, "rules": rules, "cors_preflight": "pass"}))
