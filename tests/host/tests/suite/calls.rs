@@ -362,7 +362,7 @@ fn how_often_the_border_is_crossed() {
     };
     let good = cost(&mut vm, Some("Bearer good"));
     let none = cost(&mut vm, None);
-    assert!(good.total() <= 24, "{good:?}");
-    assert!(none.total() <= 24, "{none:?}");
+    assert!(good.total() <= 17, "{good:?}");
+    assert!(none.total() <= 13, "{none:?}");
     assert_eq!(good.host_calls.get("proxy_http_call"), Some(&1));
 }

@@ -1,6 +1,7 @@
 //! What the module does with its configuration.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_host::{Response, Vm, head};
@@ -95,6 +96,28 @@ fn a_new_configuration_is_for_new_requests_and_old_ones_end_well() {
     let call = vm.calls().remove(0);
     vm.answer(call.id, &Response::json(ACTIVE));
     forwarded(&mut vm, waiting);
+}
+
+#[test]
+fn an_old_configuration_s_request_is_retried_and_answered_under_the_old_one() {
+    let with = |realm: &str| {
+        let introspection = json!({"retries": 1});
+        config(
+            &json!({"responses": {"realm": realm}, "providers": {"main": {"introspection": introspection}}}),
+        )
+    };
+    let mut vm = Vm::new();
+    assert!(vm.configure(&with("old")));
+    let waiting = vm.request(&with_token("good"));
+    let call = vm.calls().remove(0);
+    vm.fail(call.id);
+    assert!(vm.configure(&with("new")));
+    vm.advance(Duration::from_secs(1));
+    let call = vm.calls().remove(0);
+    vm.answer(call.id, &Response::json(r#"{"active":false}"#));
+    let reply = replied(&mut vm, waiting);
+    let challenge = tollgate_host::values(&reply.head, "www-authenticate").concat();
+    assert!(challenge.starts_with(r#"Bearer realm="old", "#), "{challenge}");
 }
 
 #[test]
