@@ -5,7 +5,10 @@
 /// A path in normal form: absolute, no dot segments, no empty segments but the last, escapes of
 /// unreserved characters decoded and all others in upper case, no query.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NormalPath(String);
+pub struct NormalPath {
+    normal: String,
+    matched: Option<String>,
+}
 
 /// Why a path is refused: an upstream might read it otherwise than the rules do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -40,12 +43,22 @@ impl NormalPath {
         if ends_open || kept.is_empty() {
             normal.push('/');
         }
-        Ok(Self(normal))
+        let matched = normal.contains('%').then(|| decode_segment_characters(&normal));
+        Ok(Self { normal, matched })
     }
 
-    /// The path.
+    /// The path, as the upstream is to see it.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.normal
+    }
+
+    /// The path, as rules see it: escapes of all characters that may stand in a segment as they are
+    /// ([RFC 3986 §3.3]) are decoded too. `%3A` and `:` are not the same to the RFC, but they are to most
+    /// upstreams, and a rule on `/v1/jobs:purge` must not be passed by with `/v1/jobs%3Apurge`.
+    ///
+    /// [RFC 3986 §3.3]: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+    pub fn matched(&self) -> &str {
+        self.matched.as_deref().unwrap_or(&self.normal)
     }
 }
 
@@ -61,6 +74,26 @@ pub fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
 fn has_parameter_on_dots(segment: &str) -> bool {
     let after_dots = segment.strip_prefix("..").or_else(|| segment.strip_prefix('.'));
     after_dots.is_some_and(|rest| rest.starts_with(';') || rest.starts_with("%3B"))
+}
+
+/// Decodes escapes of the characters that a segment may hold besides the unreserved ones.
+fn decode_segment_characters(normal: &str) -> String {
+    let mut decoded = String::with_capacity(normal.len());
+    let mut parts = normal.split('%');
+    decoded.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let (escape, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        let mut digits = escape.bytes();
+        match escaped_byte(digits.next(), digits.next()) {
+            Some(byte) if b"!$&'()*+,;=:@".contains(&byte) => decoded.push(char::from(byte)),
+            _ => {
+                decoded.push('%');
+                decoded.push_str(escape);
+            }
+        }
+        decoded.push_str(rest);
+    }
+    decoded
 }
 
 /// Decodes escapes of unreserved characters, puts all others into upper case, and refuses what could
@@ -154,6 +187,22 @@ mod tests {
             if let Ok(normal) = got {
                 assert_eq!(NormalPath::parse(normal.as_str().as_bytes()), Ok(normal), "{name}, once more");
             }
+        }
+    }
+
+    #[test]
+    fn rules_see_through_needless_escapes() {
+        // PTH-01
+        let cases = [
+            ("/v1/jobs%3Apurge", "/v1/jobs%3Apurge", "/v1/jobs:purge"),
+            ("/a%2c%2Bb", "/a%2C%2Bb", "/a,+b"),
+            ("/caf%c3%a9/%20%25", "/caf%C3%A9/%20%25", "/caf%C3%A9/%20%25"),
+            ("/%253A", "/%253A", "/%253A"),
+            ("/plain", "/plain", "/plain"),
+        ];
+        for (path, normal, matched) in cases {
+            let parsed = NormalPath::parse(path.as_bytes()).unwrap();
+            assert_eq!((parsed.as_str(), parsed.matched()), (normal, matched), "{path}");
         }
     }
 
