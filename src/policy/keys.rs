@@ -440,7 +440,11 @@ static RULE: Object = Object {
 
 static MATCH: Object = Object {
     keys: &[
-        optional("path", Kind::Text(&text::PATH), "The whole path, without the query."),
+        optional(
+            "path",
+            Kind::Text(&text::PATH),
+            "The whole path, without the query. All paths are compared in one spelling: dot segments resolved, slashes merged, and every character that may stand in a segment as it is unescaped (`%3A` is `:`).",
+        ),
         optional(
             "prefix",
             Kind::Text(&text::PATH),
