@@ -1,6 +1,6 @@
 //! Ring 1: the shared vectors, by the engine alone.
 
-use tollgate_cases::{Case, Reply, Ring, load_all};
+use tollgate_cases::{Case, Reply, Ring, check_lines, load_all};
 use tollgate_filter::decision::{Decision, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome, Step};
 use tollgate_filter::policy::Policy;
@@ -155,24 +155,4 @@ fn check_upstream(case: &Case, outcome: &Outcome, mut head: Fields) -> Result<()
         return Err(format!("upstream body: want {:?}, got {body:?}", want.body));
     }
     check_lines(&head, &want.headers, &want.absent)
-}
-
-/// As many lines of each listed name as are listed, with those values; none of the absent ones.
-fn check_lines(
-    head: &[(String, String)],
-    want: &[(String, String)],
-    absent: &[String],
-) -> Result<(), String> {
-    for (name, _) in want {
-        let of = |lines: &[(String, String)]| -> Vec<String> {
-            lines.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone()).collect()
-        };
-        if of(head) != of(want) {
-            return Err(format!("{name}: want {:?}, got {:?}", of(want), of(head)));
-        }
-    }
-    match absent.iter().find(|name| head.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))) {
-        Some(name) => Err(format!("{name} is there")),
-        None => Ok(()),
-    }
 }

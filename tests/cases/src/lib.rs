@@ -332,6 +332,31 @@ pub fn latin1(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// Whether a head has as many lines of each listed name as are listed, with those values, and none
+/// of the absent ones. Lines that a proxy has joined with a comma count as the lines they were.
+///
+/// # Errors
+///
+/// What differs first.
+pub fn check_lines(
+    head: &[(String, String)],
+    want: &[(String, String)],
+    absent: &[String],
+) -> Result<(), String> {
+    for (name, _) in want {
+        let of = |lines: &[(String, String)]| -> Vec<String> {
+            lines.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone()).collect()
+        };
+        if of(head) != of(want) && of(head).join(",") != of(want).join(",") {
+            return Err(format!("{name}: want {:?}, got {:?}", of(want), of(head)));
+        }
+    }
+    match absent.iter().find(|name| head.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))) {
+        Some(name) => Err(format!("{name} is there")),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Case, File, Response, is_checklist_id, latin1, load_all};

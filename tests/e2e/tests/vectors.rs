@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tollgate_cases::{Case, Reply, Ring, load_all};
+use tollgate_cases::{Case, Reply, Ring, check_lines, load_all};
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::Request;
 use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
@@ -200,25 +200,4 @@ fn check_call(call: &Message, want: &tollgate_cases::Call) -> Result<(), String>
     }
     let head: Vec<_> = call.headers.iter().map(|(n, v)| (n.clone(), latin1_text(v))).collect();
     check_lines(&head, &want.headers, &want.absent).map_err(|fault| format!("the call's {fault}"))
-}
-
-/// As many lines of each listed name as are listed, with those values; none of the absent ones.
-fn check_lines(
-    head: &[(String, String)],
-    want: &[(String, String)],
-    absent: &[String],
-) -> Result<(), String> {
-    for (name, _) in want {
-        let of = |lines: &[(String, String)]| -> Vec<String> {
-            lines.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone()).collect()
-        };
-        // Envoy may join lines of one name on the way to an HTTP/1 peer.
-        if of(head) != of(want) && of(head).join(",") != of(want).join(",") {
-            return Err(format!("{name}: want {:?}, got {:?}", of(want), of(head)));
-        }
-    }
-    match absent.iter().find(|name| head.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))) {
-        Some(name) => Err(format!("{name} is there")),
-        None => Ok(()),
-    }
 }
