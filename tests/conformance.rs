@@ -2,7 +2,7 @@
 //! test, and an ID that is quoted is in the table.
 
 #![cfg(not(target_family = "wasm"))]
-#![expect(clippy::expect_used, clippy::panic, reason = "what cannot be read must stop the test")]
+#![expect(clippy::expect_used, reason = "what cannot be read must stop the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,19 +23,20 @@ enum Shown {
 
 #[test]
 fn the_table_and_the_tests_agree() {
-    let table = table();
-    let quoted = quoted();
-    let mut faults = Vec::new();
+    let (table, mut faults) = table();
+    let tests = quoted(tests_of);
     for (id, shown) in &table {
-        if *shown == Shown::ByTest && !quoted.contains_key(id) {
-            faults.push(format!("{id} is \"test\" in the table, and no test quotes it"));
-        }
-        if *shown == Shown::NotHere && quoted.contains_key(id) {
-            faults
-                .push(format!("{id} is \"not here\" in the table, and {} quotes it", quoted[id].join(", ")));
+        match (shown, tests.get(id)) {
+            (Shown::ByTest, None) => {
+                faults.push(format!("{id} is \"test\" in the table, and no test quotes it"));
+            }
+            (Shown::NotHere, Some(files)) => {
+                faults.push(format!("{id} is \"not here\" in the table, and {} quotes it", files.join(", ")));
+            }
+            (Shown::ByTest, Some(_)) | (Shown::NotHere, None) => {}
         }
     }
-    for (id, files) in &quoted {
+    for (id, files) in &quoted(|_, text| text) {
         if !table.contains_key(id) {
             faults.push(format!("{id} is quoted by {}, and has no row", files.join(", ")));
         }
@@ -45,7 +46,7 @@ fn the_table_and_the_tests_agree() {
 
 #[test]
 fn every_section_has_a_row() {
-    let table = table();
+    let (table, _) = table();
     let missing: Vec<_> =
         SECTIONS.iter().filter(|section| !table.keys().any(|id| id.starts_with(**section))).collect();
     assert!(missing.is_empty(), "docs/conformance.md has no row for {missing:?}");
@@ -67,31 +68,77 @@ fn ids_are_found_where_they_stand() {
     }
 }
 
-/// The rows: `| ID | what | where |`. A bare section stands for all of it and is never tested.
-fn table() -> BTreeMap<String, Shown> {
-    let text = fs::read_to_string(root().join("docs/conformance.md")).expect("docs/conformance.md");
-    let mut rows = BTreeMap::new();
-    for line in text.lines().filter(|line| line.starts_with("| ")) {
-        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [id, what, place] = cells[..] else { panic!("not three cells: {line}") };
-        if id == "ID" || id == "---" {
-            continue;
-        }
-        let is_section = SECTIONS.contains(&id);
-        assert!(is_section || ids(id).contains(id), "no ID: {line}");
-        assert!(!what.is_empty(), "says nothing: {line}");
-        let shown = match place.strip_prefix("not here:") {
-            Some(reason) if !reason.trim().is_empty() => Shown::NotHere,
-            None if place == "test" && !is_section => Shown::ByTest,
-            _ => panic!("neither \"test\" nor \"not here: reason\": {line}"),
-        };
-        assert_eq!(rows.insert(id.to_owned(), shown), None, "{id} has two rows");
+#[test]
+fn only_tests_show_anything() {
+    let source = "//! BRR-04\nfn f() {} // BRR-05\n#[cfg(test)]\nmod tests {\n    // BRR-06\n}\n";
+    let cases =
+        [("code", "src/a.rs", vec!["BRR-06"]), ("a test", "tests/a.rs", vec!["BRR-04", "BRR-05", "BRR-06"])];
+    for (name, file, want) in cases {
+        assert_eq!(ids(tests_of(file, source)).into_iter().collect::<Vec<_>>(), want, "{name}");
     }
-    rows
+    assert_eq!(tests_of("src/a.rs", "// BRR-04"), "", "code without tests");
 }
 
-/// Every ID that is quoted, and the files that quote it.
-fn quoted() -> BTreeMap<String, Vec<String>> {
+#[test]
+fn bad_rows_are_all_named() {
+    let text = "| ID | what | where |\n| --- | --- | --- |\n| BRR-01 | a | test |\n| BRR-01 | b | test |\n| BRR-2 | c | test |\n\
+                | BRR-03 |  | test |\n| BRR-04 | d | not here: |\n| BRR-05 | e |\n| JWT | f | test |\n| JWT | f | not here: g |\n";
+    let (rows, faults) = rows(text);
+    assert_eq!(rows.keys().collect::<Vec<_>>(), ["BRR-01", "JWT"]);
+    assert_eq!(faults.len(), 6, "{faults:#?}");
+}
+
+/// The rows of the page, and what is wrong with it.
+fn table() -> (BTreeMap<String, Shown>, Vec<String>) {
+    rows(&fs::read_to_string(root().join("docs/conformance.md")).expect("docs/conformance.md"))
+}
+
+/// The rows: `| ID | what | where |`. A bare section stands for all of it and is never tested.
+fn rows(text: &str) -> (BTreeMap<String, Shown>, Vec<String>) {
+    let (mut rows, mut faults) = (BTreeMap::new(), Vec::new());
+    for line in text.lines().filter(|line| line.starts_with("| ")) {
+        match row(line) {
+            Ok(None) => {}
+            Ok(Some((id, shown))) if !rows.contains_key(id) => drop(rows.insert(id.to_owned(), shown)),
+            Ok(Some((id, _))) => faults.push(format!("{id} has two rows")),
+            Err(fault) => faults.push(format!("{fault}: {line}")),
+        }
+    }
+    (rows, faults)
+}
+
+fn row(line: &str) -> Result<Option<(&str, Shown)>, &'static str> {
+    let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+    let [id, what, place] = cells[..] else { return Err("not three cells") };
+    if id == "ID" || id == "---" {
+        return Ok(None);
+    }
+    let is_section = SECTIONS.contains(&id);
+    if !is_section && !ids(id).contains(id) {
+        return Err("no ID");
+    }
+    if what.is_empty() {
+        return Err("says nothing");
+    }
+    match place.strip_prefix("not here:") {
+        Some(reason) if !reason.trim().is_empty() => Ok(Some((id, Shown::NotHere))),
+        None if place == "test" && !is_section => Ok(Some((id, Shown::ByTest))),
+        _ => Err("neither \"test\" nor \"not here: reason\""),
+    }
+}
+
+/// What of a file is tests: all that is below `tests/`, and the test module at the end of a source file.
+/// An ID in the documentation of code shows nothing.
+fn tests_of<'a>(file: &str, text: &'a str) -> &'a str {
+    if file.starts_with("src") {
+        text.split_once("\nmod tests {").map_or("", |(_, tests)| tests)
+    } else {
+        text
+    }
+}
+
+/// Every ID that is quoted in a part of a file, and the files that quote it.
+fn quoted(part: impl for<'a> Fn(&str, &'a str) -> &'a str) -> BTreeMap<String, Vec<String>> {
     let mut quoted: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for directory in ["src", "tests"] {
         for file in files_below(&root().join(directory)) {
@@ -100,7 +147,7 @@ fn quoted() -> BTreeMap<String, Vec<String>> {
             if name == file!() {
                 continue;
             }
-            for id in ids(&fs::read_to_string(&file).expect("text")) {
+            for id in ids(part(&name, &fs::read_to_string(&file).expect("text"))) {
                 quoted.entry(id).or_default().push(name.clone());
             }
         }
