@@ -176,10 +176,16 @@ impl Worker {
     pub(super) fn tick(&self) {
         let up = self.uptime();
         let due: Vec<Retry> = self.retries.borrow_mut().extract_if(.., |retry| retry.due <= up).collect();
-        for Retry { stream, call, pending, .. } in due {
-            if !stream.is_gone() {
-                self.retry(&stream, &call, pending, host::now());
-            }
+        // All calls first: the host gives a call to the effective context, which must still be the
+        // root's and not that of a request that ends here, or the call would end with it.
+        let mut unsent = Vec::new();
+        for Retry { stream, call, pending, .. } in due.into_iter().filter(|retry| !retry.stream.is_gone()) {
+            unsent.extend(self.send(&stream, &call, pending).err().map(|pending| (stream, pending)));
+        }
+        for (stream, pending) in unsent {
+            let now = host::now();
+            let step = |worker: &Self| pending.resume(&worker.enforcer, CallOutcome::NotDispatched, now);
+            self.proceed_elsewhere(&stream, step, now);
         }
         let late: Vec<_> = self.forms.borrow_mut().extract_if(|_, (due, _)| *due <= up).collect();
         for (_, (_, stream)) in late {
@@ -243,13 +249,6 @@ impl Worker {
         }
         if self.proceed(stream, step(self), now) == Progress::Passed {
             host::resume();
-        }
-    }
-
-    fn retry(&self, stream: &Rc<Stream>, call: &IntrospectionCall, pending: Box<Pending>, now: UnixTime) {
-        if let Err(pending) = self.send(stream, call, pending) {
-            let step = |worker: &Self| pending.resume(&worker.enforcer, CallOutcome::NotDispatched, now);
-            self.proceed_elsewhere(stream, step, now);
         }
     }
 
