@@ -3,6 +3,9 @@
 //! The table from rejection to verdict is here and nowhere else.
 
 use std::fmt;
+use std::rc::Rc;
+
+use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -103,6 +106,8 @@ pub struct Grant {
     pub remove: Vec<String>,
     /// Fields to add.
     pub set: Vec<(String, Vec<u8>)>,
+    /// Fields to add that tell of the token.
+    pub identity: Option<Rc<IdentityFields>>,
     /// The new `:path`.
     pub path: Option<Vec<u8>>,
     /// The new form body.
@@ -112,8 +117,18 @@ pub struct Grant {
     ///
     /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
     pub private_response: bool,
+}
+
+impl Grant {
+    /// All fields to add, in order.
+    pub fn additions(&self) -> impl Iterator<Item = &(String, Vec<u8>)> {
+        self.set.iter().chain(self.identity.iter().flat_map(|identity| &identity.set))
+    }
+
     /// How many claims were too long for a header field and are not forwarded.
-    pub dropped: u32,
+    pub fn dropped(&self) -> u32 {
+        self.identity.as_ref().map_or(0, |identity| identity.dropped)
+    }
 }
 
 /// Why a request is turned away, precisely. For the log, the metric and `explain`; the client learns
@@ -198,6 +213,10 @@ pub enum NoAnswer {
     Status(u16),
     /// 429.
     Throttled,
+    /// Not asked: it has not answered lately.
+    BackingOff,
+    /// Not asked: too many requests wait already.
+    Crowded,
 }
 
 /// What is wrong with an answer.
@@ -223,6 +242,8 @@ pub enum BadAnswer {
     Active,
     /// `exp` or `nbf` is no number.
     Timestamp,
+    /// One of these; another worker knows which.
+    Elsewhere,
 }
 
 impl Rejection {
@@ -307,6 +328,8 @@ impl fmt::Display for NoAnswer {
             Self::NotDispatched => f.write_str("the host refused the call; is the cluster configured?"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Throttled => f.write_str("status 429"),
+            Self::BackingOff => f.write_str("not asked, for it has not answered lately"),
+            Self::Crowded => f.write_str("not asked, for too many requests wait already"),
         }
     }
 }
@@ -324,6 +347,7 @@ impl fmt::Display for BadAnswer {
             Self::NotAnObject => f.write_str("not a JSON object"),
             Self::Active => f.write_str("`active` is missing or no boolean"),
             Self::Timestamp => f.write_str("`exp` or `nbf` is no number"),
+            Self::Elsewhere => f.write_str("another worker asked; see its log"),
         }
     }
 }

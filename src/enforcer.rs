@@ -1,20 +1,27 @@
 //! The policy engine: a request head goes in, a [`Step`] comes out.
 //!
-//! Nothing here performs I/O or reads a clock. A [`Step::Introspect`] says which call is wanted and
-//! hands back a [`Pending`]; whoever drives the engine makes the call and gives the outcome to
-//! [`Pending::resume`]. `Pending` is consumed by that, so an answer can be used once only.
+//! Nothing here performs I/O or reads a clock. A [`Step::Introspect`] says what has to be found out and
+//! hands back a [`Pending`]; whoever drives the engine sees to it, by a [`Flight`] of its own or one that
+//! others wait for too, and gives the answer to [`Pending::resume`]. `Pending` is consumed by that, so an
+//! answer can be used once only.
+//!
+//! [`Flight`]: crate::provider::flight::Flight
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::cache::entry::{Age, Entry};
+use crate::cache::key::{Namespace, TokenDigest, TokenKey};
+use crate::cache::local::Local;
 use crate::decision::{Decision, Grant, Rejection, Verdict};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
-use crate::provider::Provider;
-use crate::provider::call::IntrospectionCall;
-use crate::provider::choice;
-use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
+use crate::provider::flight::Question;
+use crate::provider::reply::{AccessToken, Introspection};
+use crate::provider::{Provider, choice};
 use crate::request::form;
 use crate::request::head::RequestHead;
 use crate::request::path::{NormalPath, split_query};
@@ -26,12 +33,20 @@ use crate::time::UnixTime;
 /// The field lines of a request head, as the host hands them over.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The engine: one per configuration.
+/// The engine: one per configuration and worker.
 #[derive(Debug)]
 pub struct Enforcer {
     policy: Policy,
     matches_paths: bool,
+    /// Keys the hashes by which this worker knows tokens.
+    seed: [u64; 2],
+    /// By provider.
+    namespaces: Vec<Namespace>,
+    cache: RefCell<Local>,
 }
+
+/// What has been found out about a token: an entry, kept or not, or why there is none.
+pub type Finding = Result<Rc<Entry>, Rejection>;
 
 /// What the driver must do next.
 #[derive(Debug)]
@@ -39,8 +54,8 @@ pub struct Enforcer {
 pub enum Step {
     /// The request is settled.
     Done(Box<Outcome>),
-    /// Ask the authorization server, then call [`Pending::resume`].
-    Introspect(Box<IntrospectionCall>, Box<Pending>),
+    /// Find out what the authorization server says, then call [`Pending::resume`].
+    Introspect(Box<Question>, Box<Pending>),
     /// Collect the request's body, then call [`AwaitingForm::body`].
     ReadForm(AwaitingForm),
 }
@@ -53,7 +68,25 @@ pub struct Outcome {
     /// What changes in its head if it goes on. For a refusal that is not carried out, too: forged
     /// identity fields never reach the upstream.
     pub grant: Grant,
+    /// Where what is known of the token came from.
+    pub source: Source,
+    /// Ask again about the token, in the background: its entry is in use and ends soon.
+    pub refresh: Option<Box<Question>>,
     request: Request,
+}
+
+/// Where what is known of a token came from.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Source {
+    /// Nothing had to be known.
+    #[default]
+    Nowhere,
+    /// From the authorization server, or another worker, just now.
+    Answer,
+    /// From memory.
+    Memory,
+    /// From memory that is stale, since the authorization server gave no verdict.
+    StaleMemory,
 }
 
 /// A request that waits for the authorization server.
@@ -62,7 +95,10 @@ pub struct Pending {
     request: Request,
     found: Found,
     body: Option<Vec<u8>>,
-    plan: Plan,
+    /// Providers to ask when this one does not know the token.
+    next_providers: VecDeque<ProviderId>,
+    /// What this provider has said before, if that may still serve.
+    stale: Option<Rc<Entry>>,
     /// The first provider that gave no verdict, while others are still to be asked.
     undecided: Option<Rejection>,
 }
@@ -84,23 +120,17 @@ struct Request {
     normal: Option<NormalPath>,
 }
 
-/// The calls that are still to be made.
-#[derive(Debug)]
-struct Plan {
-    provider: ProviderId,
-    /// Providers to ask when this one does not know the token.
-    next_providers: VecDeque<ProviderId>,
-    /// How many calls this provider has got.
-    calls: u32,
-    /// When this provider's first call was made.
-    started: UnixTime,
-}
-
 impl Enforcer {
-    /// An engine for this policy.
-    pub fn new(policy: Policy) -> Self {
-        let matches_paths = policy.rules.iter().any(|rule| rule.matcher.path.is_some());
-        Self { policy, matches_paths }
+    /// An engine for this policy. `seed` is random and known to nobody; `owner` says which plugin this
+    /// is, for no two share what they remember.
+    pub fn new(policy: Policy, seed: [u64; 2], owner: &[u8]) -> Self {
+        Self {
+            matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some()),
+            seed,
+            namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
+            cache: RefCell::new(Local::new(&policy.cache)),
+            policy,
+        }
     }
 
     /// The policy.
@@ -118,6 +148,54 @@ impl Enforcer {
             Ok(Access::Required | Access::Optional) => self.look_for_token(request, now),
             Err(rejection) => self.deny(request, rejection),
         }
+    }
+
+    /// Remembers what a provider has said about a token when it was asked at `asked`.
+    pub fn learn(&self, key: TokenKey, said: Introspection, asked: UnixTime) -> Rc<Entry> {
+        let mut cache = self.cache.borrow_mut();
+        let before = cache.get(key).map(Rc::as_ref);
+        let spread = key.spread() ^ asked.as_millis();
+        let entry = Rc::new(Entry::new(said, asked, &self.policy.cache, spread, before));
+        cache.put(key, &entry);
+        entry
+    }
+
+    /// Remembers what another worker has found out, if that is still good.
+    pub fn adopt(
+        &self,
+        key: TokenKey,
+        said: Introspection,
+        asked: UnixTime,
+        now: UnixTime,
+    ) -> Option<Rc<Entry>> {
+        let entry = Entry::new(said, asked, &self.policy.cache, key.spread() ^ asked.as_millis(), None);
+        (entry.age(now) == Age::Fresh).then(|| {
+            let entry = Rc::new(entry);
+            self.cache.borrow_mut().put(key, &entry);
+            entry
+        })
+    }
+
+    /// What is remembered of a token, of whatever age.
+    pub fn remembered(&self, key: TokenKey) -> Option<Rc<Entry>> {
+        self.cache.borrow_mut().get(key).cloned()
+    }
+
+    /// Forgets everything: nobody knows any more how old it is.
+    pub fn forget(&self) {
+        self.cache.borrow_mut().clear();
+    }
+
+    /// How a token is known to all workers; `None` if they share nothing.
+    pub fn digest(&self, question: &Question) -> Option<TokenDigest> {
+        let cache = &self.policy.cache;
+        let namespace = self.namespaces.get(question.key.provider.0)?;
+        (cache.shared && cache.max_entries > 0).then(|| namespace.digest(&question.token))
+    }
+
+    /// The provider of that number.
+    pub fn provider(&self, id: ProviderId) -> Option<&Provider> {
+        self.policy.providers.get(id.0)
     }
 
     /// Whether a request header or trailer of this name is ours alone to set.
@@ -170,13 +248,13 @@ impl Enforcer {
                 _ => self.deny(request, Rejection::NoToken),
             };
         };
-        let mut chosen: VecDeque<_> =
-            choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
-        let Some(provider) = chosen.pop_front() else {
-            return self.deny(request, Rejection::NoProvider);
-        };
-        let plan = Plan { provider, next_providers: chosen, calls: 0, started: now };
-        Pending { request, found, body, plan, undecided: None }.call(self, None, now)
+        let next_providers = choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
+        Pending { request, found, body, next_providers, stale: None, undecided: None }.ask_next(
+            self,
+            Rejection::NoProvider,
+            Source::Nowhere,
+            now,
+        )
     }
 
     /// The last word on an active token.
@@ -188,21 +266,16 @@ impl Enforcer {
 
     fn pass(&self, request: Request, body: Option<&[u8]>) -> Step {
         let grant = self.clean(&request, body);
-        Step::Done(Box::new(Outcome { decision: Decision::Allow(Verdict::Anonymous), grant, request }))
+        done(Decision::Allow(Verdict::Anonymous), grant, Source::Nowhere, None, request)
     }
 
     fn deny(&self, request: Request, rejection: Rejection) -> Step {
-        let grant = self.clean(&request, None);
-        Step::Done(Box::new(Outcome { decision: Decision::Deny(rejection), grant, request }))
+        self.deny_by(request, rejection, Source::Nowhere)
     }
 
-    fn allow(&self, request: Request, token: &AccessToken, place: Place, body: Option<&[u8]>) -> Step {
-        let mut grant = self.clean(&request, body);
-        let identity = self.policy.upstream.identity(&token.claims);
-        grant.set.extend(identity.set);
-        grant.dropped = identity.dropped;
-        grant.private_response = place == Place::Query;
-        Step::Done(Box::new(Outcome { decision: Decision::Allow(Verdict::Allowed), grant, request }))
+    fn deny_by(&self, request: Request, rejection: Rejection, source: Source) -> Step {
+        let grant = self.clean(&request, None);
+        done(Decision::Deny(rejection), grant, source, None, request)
     }
 
     /// What every request loses, however it ends: forged identity fields, ambiguous spellings of its
@@ -235,10 +308,6 @@ impl Enforcer {
         }
         grant.path = target;
         grant
-    }
-
-    fn provider(&self, id: ProviderId) -> Option<&Provider> {
-        self.policy.providers.get(id.0)
     }
 
     fn rule_of(&self, request: &Request) -> Option<&Rule> {
@@ -300,24 +369,19 @@ impl AwaitingForm {
 }
 
 impl Pending {
-    /// Goes on with the answer.
-    pub fn resume(mut self, enforcer: &Enforcer, outcome: CallOutcome<'_>, now: UnixTime) -> Step {
-        let Some(provider) = enforcer.provider(self.plan.provider) else {
-            return enforcer.deny(self.request, Rejection::NoProvider);
-        };
-        match Introspection::read(self.plan.provider, &provider.introspection, outcome) {
-            Ok(Introspection::Active(token)) => match enforcer.judge(&self.request, &token, now) {
-                Ok(()) => enforcer.allow(self.request, &token, self.found.place, self.body.as_deref()),
-                Err(rejection) => enforcer.deny(self.request, rejection),
+    /// Goes on with what has been found out.
+    pub fn resume(mut self, enforcer: &Enforcer, finding: &Finding, now: UnixTime) -> Step {
+        match finding {
+            Ok(entry) => self.take(enforcer, entry, Source::Answer, now),
+            Err(failure) => match self.stale.take() {
+                Some(stale) if stale.age(now) != Age::Over => {
+                    self.take(enforcer, &stale, Source::StaleMemory, now)
+                }
+                _ => {
+                    self.undecided.get_or_insert(failure.clone());
+                    self.ask_next(enforcer, failure.clone(), Source::Answer, now)
+                }
             },
-            Ok(Introspection::Inactive) => self.ask_next(enforcer, Rejection::Inactive, now),
-            Err(failure) if self.may_repeat(provider, &failure, now) => {
-                self.call(enforcer, Some(failure), now)
-            }
-            Err(failure) => {
-                self.undecided.get_or_insert(failure.clone());
-                self.ask_next(enforcer, failure, now)
-            }
         }
     }
 
@@ -326,62 +390,44 @@ impl Pending {
         &self.found.token
     }
 
-    /// Whether another call to the same provider may bring what this one did not: only where there
-    /// was no answer at all, and only within the time that the configuration grants.
-    fn may_repeat(&self, provider: &Provider, failure: &Rejection, now: UnixTime) -> bool {
-        use crate::decision::NoAnswer::Throttled;
-        let endpoint = &provider.introspection;
-        let repeatable = matches!(failure, Rejection::NoAnswer { cause, .. } if *cause != Throttled);
-        if !repeatable {
-            return false;
-        }
-        if self.plan.calls <= endpoint.retries {
-            let granted = endpoint.timeout.saturating_mul(endpoint.retries.saturating_add(1));
-            return now < self.plan.started.plus(granted);
-        }
-        self.cluster_of_next_call(provider).is_some()
-    }
-
-    /// Where the next call to this provider goes: to the first cluster for the first call and its
-    /// retries, then once to each fallback.
-    fn cluster_of_next_call<'a>(&self, provider: &'a Provider) -> Option<&'a String> {
-        let endpoint = &provider.introspection;
-        let fallback = self.plan.calls.saturating_sub(endpoint.retries);
-        endpoint.clusters.get(usize::try_from(fallback).unwrap_or(usize::MAX))
-    }
-
-    fn ask_next(mut self, enforcer: &Enforcer, ended: Rejection, now: UnixTime) -> Step {
-        match self.plan.next_providers.pop_front() {
-            Some(provider) => {
-                self.plan = Plan { provider, calls: 0, started: now, ..self.plan };
-                self.call(enforcer, Some(ended), now)
-            }
+    /// Turns to the next provider, or to the end. `ended` is how the one before has.
+    fn ask_next(mut self, enforcer: &Enforcer, ended: Rejection, source: Source, now: UnixTime) -> Step {
+        let Some(provider) = self.next_providers.pop_front() else {
             // Nobody knows the token; if somebody could not say, neither can we.
-            None => enforcer.deny(self.request, self.undecided.unwrap_or(ended)),
+            return enforcer.deny_by(self.request, self.undecided.unwrap_or(ended), source);
+        };
+        let key = TokenKey::new(enforcer.seed, provider, &self.found.token);
+        let remembered = enforcer.remembered(key).map(|entry| (entry.age(now), entry));
+        if let Some((Age::Fresh, entry)) = &remembered {
+            return self.take(enforcer, entry, Source::Memory, now);
         }
+        self.stale = remembered.filter(|(age, _)| *age == Age::Stale).map(|(_, entry)| entry);
+        let question = Question { key, token: self.found.token.clone() };
+        Step::Introspect(Box::new(question), Box::new(self))
     }
 
-    /// The plan's next call.
-    fn call(mut self, enforcer: &Enforcer, previous: Option<Rejection>, now: UnixTime) -> Step {
-        let Some(provider) = enforcer.provider(self.plan.provider) else {
-            return enforcer.deny(self.request, Rejection::NoProvider);
+    /// The last word of one provider.
+    fn take(self, enforcer: &Enforcer, entry: &Rc<Entry>, source: Source, now: UnixTime) -> Step {
+        let token = match entry.said() {
+            Introspection::Active(token) => token,
+            Introspection::Inactive => return self.ask_next(enforcer, Rejection::Inactive, source, now),
         };
-        let endpoint = &provider.introspection;
-        let mut call = IntrospectionCall::new(self.plan.provider, provider, &self.found.token);
-        if let Some(cluster) = self.cluster_of_next_call(provider) {
-            call.cluster.clone_from(cluster);
-        }
-        let is_retry = self.plan.calls > 0 && self.plan.calls <= endpoint.retries;
-        if is_retry {
-            let granted = endpoint.timeout.saturating_mul(endpoint.retries.saturating_add(1));
-            let left = now.until(self.plan.started.plus(granted));
-            call.after = jitter(self.plan.calls, now).min(left.checked_div(4).unwrap_or_default());
-            call.timeout =
-                endpoint.timeout.min(left.saturating_sub(call.after)).max(Duration::from_millis(1));
-        }
-        call.previous = previous;
-        self.plan.calls = self.plan.calls.saturating_add(1);
-        Step::Introspect(Box::new(call), Box::new(self))
+        let refresh = (source == Source::Memory && entry.wants_refresh(now)).then(|| {
+            let key = TokenKey::new(enforcer.seed, token.provider, &self.found.token);
+            Box::new(Question { key, token: self.found.token.clone() })
+        });
+        let Self { request, found, body, .. } = self;
+        let judged = enforcer.judge(&request, token, now);
+        let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
+        let decision = match judged {
+            Ok(()) => {
+                grant.identity = Some(entry.identity(&enforcer.policy.upstream));
+                grant.private_response = found.place == Place::Query;
+                Decision::Allow(Verdict::Allowed)
+            }
+            Err(rejection) => Decision::Deny(rejection),
+        };
+        done(decision, grant, source, refresh, request)
     }
 }
 
@@ -449,6 +495,16 @@ impl Requirement {
     }
 }
 
+fn done(
+    decision: Decision,
+    grant: Grant,
+    source: Source,
+    refresh: Option<Box<Question>>,
+    request: Request,
+) -> Step {
+    Step::Done(Box::new(Outcome { decision, grant, source, refresh, request }))
+}
+
 impl From<TokenError> for Rejection {
     fn from(error: TokenError) -> Self {
         match error {
@@ -457,12 +513,4 @@ impl From<TokenError> for Rejection {
             TokenError::TooLong => Self::TokenTooLong,
         }
     }
-}
-
-/// A pause before a retry: 5 to 25 ms, doubled with each retry, so that many workers do not come
-/// back at one moment. Spread by the clock; nothing depends on it being unguessable.
-fn jitter(retry: u32, now: UnixTime) -> Duration {
-    let spread = now.as_millis().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let base = 5_u64.saturating_add(spread % 21);
-    Duration::from_millis(base.saturating_mul(1 << retry.saturating_sub(1).min(4)))
 }

@@ -4,15 +4,17 @@
 //! its decisions. It holds no `if` about OAuth.
 
 mod calls;
+mod flights;
 mod host;
 mod http;
 mod metrics;
 mod root;
+mod stream;
 
 use proxy_wasm::traits::RootContext;
 use proxy_wasm::types::LogLevel;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Debug);
-    proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> { Box::new(root::Root::default()) });
+    proxy_wasm::set_root_context(|id| -> Box<dyn RootContext> { Box::new(root::Root::new(id)) });
 }}

@@ -16,12 +16,14 @@
 //! | [`enforcer`] | the engine: [`enforcer::Enforcer`], [`enforcer::Step`], [`enforcer::Pending`] |
 //! | [`decision`] | the verdicts, and every reason for which a request is turned away |
 //! | [`request`] | the request head, its path, the places a token may be in (RFC 6750 §2) |
+//! | [`cache`] | what providers have said, kept for a while: per worker, and across workers |
 //! | [`provider`] | which authorization server is asked, how, and what its reply says (RFC 7662) |
 //! | [`policy`] | the configuration: as written, as checked, as compiled |
 //! | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
 //! | [`upstream`] | what the upstream is told: identity header fields, and nobody else's |
 //! | [`json`], [`secret`], [`time`] | strict JSON, values that must not be shown, the only notion of time |
 
+pub mod cache;
 pub mod decision;
 pub mod enforcer;
 #[cfg(target_os = "wasi")]

@@ -3,6 +3,8 @@
 pub mod call;
 pub mod choice;
 pub mod client_auth;
+pub mod flight;
+pub mod health;
 pub mod reply;
 
 use std::time::Duration;
@@ -66,4 +68,6 @@ pub struct IntrospectionEndpoint {
     pub ignore_token_type: bool,
     /// Whether a reply without `iss` is refused when an issuer is configured.
     pub require_iss: bool,
+    /// The longest pause after a series of calls without an answer; zero: no pause.
+    pub back_off: Duration,
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct UnixTime(u64);
 
 impl UnixTime {
+    /// The end of time.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// A moment given in milliseconds.
     pub fn from_millis(millis: u64) -> Self {
         Self(millis)
@@ -33,8 +36,19 @@ impl UnixTime {
         Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// This moment less `span`; stops at the epoch.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// How long it is from this moment until `later`; zero if that is past.
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))
     }
+}
+
+/// `n` parts of `of` of a span; nothing of no parts.
+pub(crate) fn part(span: Duration, n: u32, of: u32) -> Duration {
+    span.saturating_mul(n).checked_div(of).unwrap_or_default()
 }

@@ -130,6 +130,14 @@ fn the_smallest_configuration_and_its_defaults() {
     assert!(policy.upstream.claim_to_headers.is_empty() && policy.upstream.claims_prefix.is_none());
     assert_eq!((policy.responses.profile, policy.responses.format), (Profile::Rfc6750, Format::Json));
     assert_eq!(policy.responses.retry_after, Duration::from_secs(5));
+    let cache = &policy.cache;
+    assert_eq!((cache.max_entries, cache.negative_max_entries, cache.ttl_jitter), (10_000, 2000, 10));
+    // INT-25: a reply without `exp` is not remembered
+    let times =
+        [cache.ttl, cache.ttl_without_exp, cache.negative_ttl, cache.refresh_ahead, cache.stale_if_error];
+    assert_eq!(times.map(|time| time.as_secs()), [300, 0, 10, 10, 0]);
+    assert!(cache.shared);
+    assert_eq!(endpoint.back_off, Duration::from_secs(1));
     assert!(policy.responses.realm.is_none() && policy.responses.overrides.is_empty());
     // COR-02
     assert_eq!((policy.cors_preflight, policy.mode), (CorsPreflight::Enforce, Mode::Enforce));
@@ -164,6 +172,7 @@ fn everything() -> Value {
                     "lenient_content_type": true,
                     "ignore_token_type": true,
                     "require_iss": true,
+                    "back_off": "3s",
                 },
             },
             "a": {"introspection": {
@@ -227,6 +236,17 @@ fn everything() -> Value {
             "claims_prefix": "X-Agw-",
             "forward_payload_header": "X-Token-Claims",
         },
+        "cache": {
+            "max_entries": 7,
+            "ttl": "1m",
+            "ttl_without_exp": "20s",
+            "ttl_jitter": 0,
+            "negative_ttl": "1s",
+            "negative_max_entries": 3,
+            "shared": false,
+            "refresh_ahead": "5s",
+            "stale_if_error": "10m",
+        },
         "responses": {
             "profile": "anypoint",
             "realm": "say \"orders\" \\o/",
@@ -269,6 +289,13 @@ fn every_key_arrives() {
     assert_eq!(endpoint.headers, [pair("x-api-key", "k")]);
     assert_eq!(endpoint.max_response_bytes, 1024);
     assert!(endpoint.lenient_content_type && endpoint.ignore_token_type && endpoint.require_iss);
+    assert_eq!(endpoint.back_off, Duration::from_secs(3));
+    let cache = &policy.cache;
+    assert_eq!((cache.max_entries, cache.negative_max_entries, cache.ttl_jitter), (7, 3, 0));
+    let times =
+        [cache.ttl, cache.ttl_without_exp, cache.negative_ttl, cache.refresh_ahead, cache.stale_if_error];
+    assert_eq!(times.map(|time| time.as_secs()), [60, 20, 1, 5, 600]);
+    assert!(!cache.shared);
     assert_eq!((a.introspection.scheme.as_str(), a.introspection.path.as_str()), ("http", "/"));
     // INT-06
     assert_eq!(a.introspection.client_auth, ClientAuth::Bearer(Secret::new("Bearer from-the-environment")));
@@ -432,12 +459,12 @@ fn every_mistake_has_its_message() {
         ("PWX-18 a misspelt key",          vec![("providers.okta.audience", json!(["a"]))],
          &["providers.okta.audience: unknown key; did you mean \"audiences\"?"]),
         ("an unknown key",                 vec![("colour", json!("red"))],
-         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
          &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\" and \"bearer_token_env\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
-         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a bare number for a duration",   vec![("@.timeout", json!(2))],
          &["@.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number"]),
         ("an odd duration",                vec![("@.timeout", json!("2 s"))],
@@ -474,9 +501,9 @@ fn every_mistake_has_its_message() {
          &["responses.profile: expected \"rfc6750\" or \"anypoint\"; did you mean \"rfc6750\"?"]),
         ("a word in upper case",           vec![("@.client_auth.method", json!("NONE"))],
          &["@.client_auth.method: expected \"client_secret_basic\", \"client_secret_post\", \"bearer\" or \"none\"; did you mean \"none\"?"]),
-        ("a later key",                    vec![("cache", json!({"ttl": "5m"})), ("on_expiry", json!("close")), ("providers.okta.jwks", json!({})), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
+        ("a later key",                    vec![("dpop", json!({})), ("on_expiry", json!("close")), ("providers.okta.jwks", json!({})), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
          &["providers.okta.introspection.jwks: is not supported by this version", "providers.okta.jwks: is not supported by this version",
-           "upstream.filter_state: is not supported by this version", "cache: is not supported by this version", "on_expiry: is not supported by this version"]),
+           "upstream.filter_state: is not supported by this version", "dpop: is not supported by this version", "on_expiry: is not supported by this version"]),
         ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("providers.okta.preset", json!("keycloak")), ("@.dialect", json!("tokeninfo")), ("@.client_auth.method", json!("private_key_jwt")), ("requires.sender_constraint", json!("dpop"))],
          &["providers.okta.preset: \"keycloak\" is not supported by this version", "providers.okta.validate: \"jwt\" is not supported by this version",
            "@.client_auth.method: \"private_key_jwt\" is not supported by this version", "@.dialect: \"tokeninfo\" is not supported by this version",
@@ -503,6 +530,10 @@ fn every_mistake_has_its_message() {
          &["providers.okta.issuer: expected an absolute http or https URI without a fragment"]),
         ("INT-20 iss without an issuer",   vec![("providers.b", json!({"introspection": {"uri": "https://b.example", "cluster": "b", "client_auth": {"method": "none"}, "require_iss": true}}))],
          &["providers.b.introspection.require_iss: needs issuer as well"]),
+        ("a cache out of bounds",          vec![("cache", json!({"max_entries": 2_000_000, "ttl": "25h", "ttl_jitter": 51, "negative_ttl": "2h", "shared": "yes", "size": 3}))],
+         &["cache.max_entries: expected 0 to 1000000, got 2000000", "cache.ttl: expected 0s to 24h, got 25h", "cache.ttl_jitter: expected 0 to 50, got 51",
+           "cache.negative_ttl: expected 0s to 1h, got 2h", "cache.shared: expected true or false, found text",
+           "cache.size: unknown key; known: \"max_entries\", \"ttl\", \"ttl_without_exp\", \"ttl_jitter\", \"negative_ttl\", \"negative_max_entries\", \"shared\", \"refresh_ahead\" and \"stale_if_error\""]),
         ("the same token prefix",          vec![("providers.okta.token_prefix", json!("x_")), ("providers.a", json!({"token_prefix": "x_", "introspection": {"uri": "https://b.example", "cluster": "b", "client_auth": {"method": "none"}}}))],
          &["providers.okta.token_prefix: the same as providers.a.token_prefix"]),
         ("an empty token prefix",          vec![("providers.okta.token_prefix", json!(""))],
@@ -725,8 +756,8 @@ fn all_faults_come_at_once_in_the_order_of_the_reference() {
             "rules[1].requires.providers[0]: no provider has this name; known: \"a\" and \"b\"",
             "rules[1].acces: unknown key; did you mean \"access\"?",
             "mode: expected \"enforce\" or \"shadow\"",
-            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"responses\", \"cors_preflight\" and \"mode\"",
-            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\"",
         ]
     );
 }

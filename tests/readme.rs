@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tollgate_filter::decision::Verdict;
 use tollgate_filter::enforcer::{Enforcer, Step};
 use tollgate_filter::policy::Policy;
+use tollgate_filter::provider::flight::{Flight, Landing};
 use tollgate_filter::provider::reply::CallOutcome;
 use tollgate_filter::time::UnixTime;
 
@@ -43,7 +44,7 @@ fn every_yaml_block_is_yaml() {
 fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
     let readme = page("README.md");
     let with_rules = readme.blocks("yaml tollgate").nth(1).expect("the configuration with rules");
-    let enforcer = Enforcer::new(load(&with_rules.text).unwrap());
+    let enforcer = Enforcer::new(load(&with_rules.text).unwrap(), [1, 2], b"");
     let request = [
         (":method", "GET"),
         (":scheme", "https"),
@@ -52,13 +53,19 @@ fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
         ("authorization", "Bearer good"),
     ];
     let now = UnixTime::from_secs(1_800_000_000);
-    let Step::Introspect(_, pending) = enforcer.begin(fields(&request), now) else { panic!("no call") };
+    let Step::Introspect(question, pending) = enforcer.begin(fields(&request), now) else {
+        panic!("no call")
+    };
+    let provider = enforcer.provider(question.key.provider).unwrap();
+    let (mut flight, _) = Flight::take_off(provider, *question, now);
     let head = fields(&[(":status", "200"), ("content-type", "application/json")]);
     let body = br#"{"active":true,"scope":"profile","aud":"https://api.example.com"}"#;
-    let Step::Done(outcome) = pending.resume(&enforcer, CallOutcome::Response { head: &head, body }, now)
+    let Landing::Settled(Ok(said)) = flight.land(provider, CallOutcome::Response { head: &head, body }, now)
     else {
-        panic!("another call")
+        panic!("no answer")
     };
+    let finding = Ok(enforcer.learn(flight.question().key, said, now));
+    let Step::Done(outcome) = pending.resume(&enforcer, &finding, now) else { panic!("another call") };
     let answer = outcome.answer(&enforcer).expect("a refusal");
 
     let mut shown = format!("HTTP/1.1 {} Forbidden\n", answer.status);

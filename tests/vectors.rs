@@ -4,7 +4,9 @@ use tollgate_cases::{Case, Reply, Ring, check_lines, load_all};
 use tollgate_filter::decision::{Decision, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome, Step};
 use tollgate_filter::policy::Policy;
+use tollgate_filter::provider::Provider;
 use tollgate_filter::provider::call::IntrospectionCall;
+use tollgate_filter::provider::flight::{Flight, Landing};
 use tollgate_filter::provider::reply::CallOutcome;
 use tollgate_filter::time::UnixTime;
 
@@ -39,7 +41,7 @@ fn every_verdict_has_a_vector() {
 fn run(case: &Case) -> Result<(), String> {
     let policy = Policy::parse(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
-    let enforcer = Enforcer::new(policy);
+    let enforcer = Enforcer::new(policy, [1, 2], b"");
     let sent = case.request.fields();
     let mut now = UnixTime::from_secs(NOW);
     let mut step = enforcer.begin(sent.clone(), now);
@@ -50,26 +52,22 @@ fn run(case: &Case) -> Result<(), String> {
             Step::ReadForm(form) => {
                 form.body(&enforcer, case.request.body.as_deref().unwrap_or_default().as_bytes(), now)
             }
-            Step::Introspect(call, pending) => {
-                let exchange =
-                    exchanges.next().ok_or_else(|| format!("an unexpected call to {}", call.cluster))?;
-                check_call(&call, &exchange.call)?;
-                now = now.plus(call.after);
-                match &exchange.reply {
-                    Reply::Nothing(_) => pending.resume(&enforcer, CallOutcome::Failed, now),
-                    Reply::Response(reply) => {
-                        let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
-                        head.extend(
-                            reply
-                                .headers
-                                .iter()
-                                .map(|(n, v)| (n.clone().into_bytes(), v.clone().into_bytes())),
-                        );
-                        let body = reply.body_at(NOW).into_bytes();
-                        let body = body.get(..call.read_up_to).unwrap_or(&body);
-                        pending.resume(&enforcer, CallOutcome::Response { head: &head, body }, now)
+            Step::Introspect(question, pending) => {
+                let provider = enforcer.provider(question.key.provider).ok_or("no such provider")?;
+                let (mut flight, mut call) = Flight::take_off(provider, *question, now);
+                let said = loop {
+                    let exchange =
+                        exchanges.next().ok_or_else(|| format!("an unexpected call to {}", call.cluster))?;
+                    check_call(&call, &exchange.call)?;
+                    now = now.plus(call.after);
+                    match land(&mut flight, provider, &call, &exchange.reply, now) {
+                        Landing::Again(next) => call = *next,
+                        Landing::Settled(said) => break said,
                     }
-                }
+                };
+                let key = flight.question().key;
+                let finding = said.map(|said| enforcer.learn(key, said, flight.asked()));
+                pending.resume(&enforcer, &finding, now)
             }
         };
     };
@@ -77,6 +75,22 @@ fn run(case: &Case) -> Result<(), String> {
         return Err("a call that should have been made was not".to_owned());
     }
     check_outcome(case, &enforcer, &outcome, sent)
+}
+
+fn land(
+    flight: &mut Flight,
+    provider: &Provider,
+    call: &IntrospectionCall,
+    reply: &Reply,
+    now: UnixTime,
+) -> Landing {
+    let Reply::Response(reply) = reply else { return flight.land(provider, CallOutcome::Failed, now) };
+    let field = |(name, value): (&String, &String)| (name.clone().into_bytes(), value.clone().into_bytes());
+    let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
+    head.extend(reply.headers.iter().map(|(name, value)| field((name, value))));
+    let body = reply.body_at(NOW).into_bytes();
+    let body = body.get(..call.read_up_to).unwrap_or(&body);
+    flight.land(provider, CallOutcome::Response { head: &head, body }, now)
 }
 
 fn check_call(call: &IntrospectionCall, want: &tollgate_cases::Call) -> Result<(), String> {
@@ -142,7 +156,7 @@ fn check_outcome(case: &Case, enforcer: &Enforcer, outcome: &Outcome, sent: Fiel
 fn check_upstream(case: &Case, outcome: &Outcome, mut head: Fields) -> Result<(), String> {
     let grant = &outcome.grant;
     head.retain(|(name, _)| !grant.remove.iter().any(|gone| gone.as_bytes() == name));
-    head.extend(grant.set.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())));
+    head.extend(grant.additions().map(|(name, value)| (name.clone().into_bytes(), value.clone())));
     let text = |bytes: &[u8]| bytes.iter().map(|b| char::from(*b)).collect::<String>();
     let head: Vec<_> = head.iter().map(|(n, v)| (text(n), text(v))).collect();
     let want = &case.expect.upstream;

@@ -1,11 +1,13 @@
 //! The host's calls, in bytes and without panics: what the SDK would panic at is asked for only
 //! where the host must have it.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
+use crate::cache::shared::Store;
 use crate::decision::Grant;
 use crate::enforcer::Fields;
 use crate::provider::call::IntrospectionCall;
@@ -16,6 +18,43 @@ use crate::time::UnixTime;
 pub(super) fn now() -> UnixTime {
     let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
     UnixTime::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// The host's clock that does not step: the time since some moment, the same for all workers.
+pub(super) fn steady() -> Duration {
+    thread_local! { static BEGAN: std::time::Instant = std::time::Instant::now(); }
+    BEGAN.with(std::time::Instant::elapsed)
+}
+
+/// Random numbers that are nobody else's.
+pub(super) fn seed() -> [u64; 2] {
+    let random = RandomState::new();
+    [random.hash_one(0_u8), random.hash_one(1_u8)]
+}
+
+/// Which plugin of the host's configuration this is.
+pub(super) fn plugin() -> Vec<u8> {
+    let property = |name| hostcalls::get_property(vec![name]).ok().flatten().unwrap_or_default();
+    let name = property("plugin_name");
+    let mut plugin = name.len().to_le_bytes().to_vec();
+    plugin.extend(name);
+    plugin.extend(property("plugin_root_id"));
+    plugin
+}
+
+/// The data that all workers of the process share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SharedData;
+
+impl Store for SharedData {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        let (bytes, after) = hostcalls::get_shared_data(key).ok()?;
+        Some((bytes?, after.unwrap_or_default()))
+    }
+
+    fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
+        hostcalls::set_shared_data(key, Some(value), after).is_ok()
+    }
 }
 
 /// All header fields of a map.
@@ -29,8 +68,16 @@ pub(super) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
     hostcalls::get_buffer(buffer, 0, max).ok().flatten().unwrap_or_default()
 }
 
-/// Sends a call; `None` if the host would not.
-pub(super) fn dispatch(call: &IntrospectionCall) -> Option<u32> {
+/// Sends a call in the name of the root context, and turns back to another one; `None` if the host would
+/// not.
+pub(super) fn dispatch(root: u32, back_to: u32, call: &IntrospectionCall) -> Option<u32> {
+    turn_to(root);
+    let id = send(call);
+    turn_to(back_to);
+    id
+}
+
+fn send(call: &IntrospectionCall) -> Option<u32> {
     let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     let body = call.body.expose().as_bytes();
     hostcalls::dispatch_http_call(&call.cluster, headers, Some(body), Vec::new(), call.timeout).ok()
@@ -41,7 +88,7 @@ pub(super) fn apply(grant: &Grant) {
     for name in &grant.remove {
         let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
     }
-    for (name, value) in &grant.set {
+    for (name, value) in grant.additions() {
         let _ = hostcalls::add_map_value_bytes(MapType::HttpRequestHeaders, name, value);
     }
     if let Some(path) = &grant.path {

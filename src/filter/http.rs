@@ -7,8 +7,9 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
 use crate::decision::Rejection;
-use crate::filter::calls::{Progress, Stream, Worker};
+use crate::filter::calls::Worker;
 use crate::filter::host;
+use crate::filter::stream::{Progress, Stream};
 use crate::response::cache_control;
 
 /// One request.
@@ -33,14 +34,6 @@ impl Http {
         }
         let body = host::buffer(BufferType::HttpRequestBody, max);
         action(worker.form(&self.stream, &body))
-    }
-}
-
-impl Drop for Http {
-    fn drop(&mut self) {
-        if let Some(worker) = &self.worker {
-            worker.forget(&self.stream);
-        }
     }
 }
 

@@ -7,6 +7,8 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
 use crate::decision::{Decision, Rejection, Verdict};
+use crate::enforcer::{Outcome, Source};
+use crate::provider::reply::Introspection;
 use crate::time::UnixTime;
 
 /// A counter of the host.
@@ -23,6 +25,27 @@ impl Counter {
     }
 }
 
+/// A counter of what is too frequent to tell the host each time.
+#[derive(Debug)]
+struct Tally(Counter, Cell<u32>);
+
+impl Tally {
+    fn new(counter: Counter) -> Self {
+        Self(counter, Cell::new(0))
+    }
+
+    fn add(&self) {
+        self.1.set(self.1.get().saturating_add(1));
+    }
+
+    fn flush(&self) {
+        let n = self.1.take();
+        if n > 0 {
+            self.0.add(n);
+        }
+    }
+}
+
 /// All counters of the filter, and a brake on its louder log lines.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -33,6 +56,14 @@ pub(super) struct Metrics {
     no_answer: Counter,
     bad_answer: Counter,
     inactive: Counter,
+    coalesced: Counter,
+    backed_off: Counter,
+    hits: Tally,
+    negative_hits: Tally,
+    stale_hits: Counter,
+    shared_hits: Counter,
+    misses: Counter,
+    refreshes: Counter,
     claim_dropped: Counter,
     last_loud: Cell<u64>,
     suppressed: Cell<u32>,
@@ -46,6 +77,7 @@ impl Metrics {
             Verdict::ALL.into_iter().map(counter).collect()
         };
         let introspection = |name| Counter::define(&format!("tollgate.introspection.{name}"));
+        let cache = |name| Counter::define(&format!("tollgate.cache.{name}"));
         Self {
             verdicts: by_verdict("verdict"),
             shadow: by_verdict("shadow"),
@@ -54,6 +86,14 @@ impl Metrics {
             no_answer: introspection("no_answer"),
             bad_answer: introspection("bad_answer"),
             inactive: introspection("inactive"),
+            coalesced: introspection("coalesced"),
+            backed_off: introspection("backed_off"),
+            hits: Tally::new(cache("hits")),
+            negative_hits: Tally::new(cache("negative_hits")),
+            stale_hits: cache("stale_hits"),
+            shared_hits: cache("shared_hits"),
+            misses: cache("misses"),
+            refreshes: cache("refreshes"),
             claim_dropped: Counter::define("tollgate.upstream.claim_dropped"),
             last_loud: Cell::new(0),
             suppressed: Cell::new(0),
@@ -64,25 +104,68 @@ impl Metrics {
     pub(super) fn call(&self, previous: Option<&Rejection>) {
         self.calls.add(1);
         if let Some(previous) = previous {
-            if *previous != Rejection::Inactive {
-                self.retries.add(1);
-            }
-            self.answer(previous);
+            self.retries.add(1);
+            self.failure(previous);
         }
     }
 
+    /// A provider has spoken, or will not.
+    pub(super) fn answer(&self, said: &Result<Introspection, Rejection>) {
+        match said {
+            Ok(Introspection::Active(_)) => {}
+            Ok(Introspection::Inactive) => self.inactive.add(1),
+            Err(failure) => self.failure(failure),
+        }
+    }
+
+    /// A request needs an answer that is not in this worker's memory.
+    pub(super) fn missed(&self) {
+        self.misses.add(1);
+    }
+
+    /// Another worker had the answer.
+    pub(super) fn shared_hit(&self) {
+        self.shared_hits.add(1);
+    }
+
+    /// A request waits for a call that is under way already.
+    pub(super) fn coalesced(&self) {
+        self.coalesced.add(1);
+    }
+
+    /// A request is not asked for, since the provider has not answered lately.
+    pub(super) fn backed_off(&self) {
+        self.backed_off.add(1);
+    }
+
+    /// A token in use is asked about again.
+    pub(super) fn refreshed(&self) {
+        self.refreshes.add(1);
+    }
+
+    /// Hands over what has been counted and not told yet.
+    pub(super) fn flush(&self) {
+        self.hits.flush();
+        self.negative_hits.flush();
+    }
+
     /// A request is settled; `carried_out` is whether its refusal is.
-    pub(super) fn settled(&self, decision: &Decision, carried_out: bool, dropped: u32) {
-        let verdict = decision.verdict();
+    pub(super) fn settled(&self, outcome: &Outcome, carried_out: bool) {
+        let verdict = outcome.decision.verdict();
         let counters = if verdict.passes() || carried_out { &self.verdicts } else { &self.shadow };
         if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == verdict) {
             counter.add(1);
         }
-        if dropped > 0 {
-            self.claim_dropped.add(dropped);
+        if outcome.grant.dropped() > 0 {
+            self.claim_dropped.add(outcome.grant.dropped());
         }
-        if let Decision::Deny(rejection) = decision {
-            self.answer(rejection);
+        match outcome.source {
+            Source::Memory if outcome.decision == Decision::Deny(Rejection::Inactive) => {
+                self.negative_hits.add();
+            }
+            Source::Memory => self.hits.add(),
+            Source::StaleMemory => self.stale_hits.add(1),
+            Source::Nowhere | Source::Answer => {}
         }
     }
 
@@ -105,9 +188,8 @@ impl Metrics {
         log::log!(level, "tollgate: {}: {rejection} (rule {rule}){more}", rejection.verdict().name());
     }
 
-    fn answer(&self, rejection: &Rejection) {
-        match rejection {
-            Rejection::Inactive => self.inactive.add(1),
+    fn failure(&self, failure: &Rejection) {
+        match failure {
             Rejection::NoAnswer { .. } => self.no_answer.add(1),
             Rejection::BadAnswer { .. } => self.bad_answer.add(1),
             _ => {}

@@ -11,9 +11,15 @@ use crate::filter::http::Http;
 use crate::policy::Policy;
 
 /// One per configuration and worker.
-#[derive(Default)]
 pub(super) struct Root {
+    id: u32,
     worker: Option<Rc<Worker>>,
+}
+
+impl Root {
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, worker: None }
+    }
 }
 
 impl Context for Root {
@@ -30,7 +36,7 @@ impl RootContext for Root {
         let configuration = host::buffer(BufferType::PluginConfiguration, usize::MAX);
         match Policy::parse(&configuration, &|name| std::env::var(name).ok()) {
             Ok(policy) => {
-                self.worker = Some(Rc::new(Worker::new(policy)));
+                self.worker = Some(Rc::new(Worker::new(self.id, policy)));
                 true
             }
             Err(faults) => {

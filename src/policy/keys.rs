@@ -58,7 +58,12 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "{}",
             "What the upstream is told about the token. Every field named here is removed from the client's request first, on every path.",
         ),
-        later("cache", "Answers of authorization servers, kept for a while."),
+        default(
+            "cache",
+            Kind::Object(&CACHE),
+            "{}",
+            "Answers of authorization servers, kept for a while. An entry is what the server said, never a verdict: scopes, clients, claims, times and rules are looked at for every request.",
+        ),
         later("revocation", "Pushed revocations."),
         later("dpop", "Proof of possession (RFC 9449)."),
         later("mtls", "Certificate-bound tokens (RFC 8705)."),
@@ -230,6 +235,72 @@ static INTROSPECTION: Object = Object {
             "Leaves `token_type` alone, for authorization servers that fill it with something else. **Lowers security.** An active token of another kind is taken for an access token.",
         ),
         default("require_iss", Kind::Bool, "false", "Refuses replies without `iss`; needs `issuer`."),
+        default(
+            "back_off",
+            duration(0, 60_000),
+            "1s",
+            "The longest pause after a series of calls without an answer. Three in a row begin with 50 ms, each further one doubles it; until it is over nobody is asked, and then one call at first. `0s`: no pause.",
+        ),
+    ],
+    choices: &[],
+};
+
+static CACHE: Object = Object {
+    keys: &[
+        default(
+            "max_entries",
+            Kind::Integer { min: 0, max: 1_000_000 },
+            "10000",
+            "How many active tokens each worker remembers; `0` turns the cache off altogether.",
+        ),
+        default(
+            "ttl",
+            duration(0, 86_400_000),
+            "5m",
+            "How long an active token is remembered, from the moment of the call; never past its `exp`. So long may a token still pass that has been revoked.",
+        ),
+        default(
+            "ttl_without_exp",
+            duration(0, 86_400_000),
+            "0s",
+            "The same for replies without `exp`; `0s`: they are not remembered.",
+        ),
+        default(
+            "ttl_jitter",
+            Kind::Integer { min: 0, max: 50 },
+            "10",
+            "By how many per cent, at most, an entry ends sooner, so that not all end at once. Never later.",
+        ),
+        default(
+            "negative_ttl",
+            duration(0, 3_600_000),
+            "10s",
+            "How long a token that is not active is remembered; `0s`: it is not.",
+        ),
+        default(
+            "negative_max_entries",
+            Kind::Integer { min: 0, max: 1_000_000 },
+            "2000",
+            "How many of those each worker remembers, in a place of their own: garbage cannot push good tokens out. `0`: none.",
+        ),
+        default(
+            "shared",
+            Kind::Bool,
+            "true",
+            "Whether workers tell each other what they have heard, through Envoy's shared data: one call for a token and proxy instead of one for each worker.",
+        ),
+        default(
+            "refresh_ahead",
+            duration(0, 3_600_000),
+            "10s",
+            "A token in use is asked about again this long before its entry ends, in the background; at most half of the entry's life. `0s`: never.",
+        ),
+        default(
+            "stale_if_error",
+            duration(0, 86_400_000),
+            "0s",
+            "How long beyond its end an entry may serve while the authorization server gives no verdict; never past `exp`. **Lowers security.** A token that was revoked meanwhile passes for that much longer.",
+        ),
     ],
     choices: &[],
 };

@@ -5,6 +5,7 @@
 //! documents of the wrong shape too, so that all faults are reported at once; what it makes of those is
 //! thrown away.
 
+mod cache;
 mod client_auth;
 mod endpoint;
 mod node;
@@ -102,6 +103,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         rules: rules::parse(root, &mut context),
         providers: provider::parse(&providers, &mut context),
         upstream,
+        cache: cache::parse(&root.key("cache")),
         responses,
         cors_preflight: match root.key("cors_preflight").text() {
             "pass" => CorsPreflight::Pass,

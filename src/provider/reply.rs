@@ -82,14 +82,19 @@ impl Introspection {
             Some(Value::Bool(false)) => return Ok(Self::Inactive),
             _ => return bad(BadAnswer::Active),
         }
-        let (Ok(exp), Ok(nbf)) = (timestamp(&claims, "exp"), timestamp(&claims, "nbf")) else {
-            return bad(BadAnswer::Timestamp);
-        };
-        Ok(Self::Active(AccessToken { provider: id, claims, exp, nbf }))
+        AccessToken::new(id, claims).map(Self::Active)
     }
 }
 
 impl AccessToken {
+    /// A token of these claims; an error if a time in them is none.
+    pub fn new(provider: ProviderId, claims: Map<String, Value>) -> Result<Self, Rejection> {
+        let (Ok(exp), Ok(nbf)) = (timestamp(&claims, "exp"), timestamp(&claims, "nbf")) else {
+            return Err(Rejection::BadAnswer { cause: BadAnswer::Timestamp });
+        };
+        Ok(Self { provider, claims, exp, nbf })
+    }
+
     /// What holds for every token of this provider: issuer, times, kind, audience
     /// ([RFC 7662 §4] as defence in depth). Scopes, clients and claims are the requirement's.
     ///
@@ -318,6 +323,7 @@ mod tests {
                 lenient_content_type: false,
                 ignore_token_type: false,
                 require_iss: false,
+                back_off: Duration::ZERO,
             },
         }
     }

@@ -118,7 +118,7 @@ mod tests {
                     "cluster": "as", "client_auth": {{"method": "none"}}}}}}}},
                     "token": {{"from_form": true, "strict_multiple": {strict}}}}}"#
             );
-            let enforcer = Enforcer::new(Policy::parse(config.as_bytes(), &|_| None).unwrap());
+            let enforcer = Enforcer::new(Policy::parse(config.as_bytes(), &|_| None).unwrap(), [1, 2], b"");
             let fields =
                 [(":method", "POST"), (":path", path), ("content-type", "application/x-www-form-urlencoded")];
             let fields = fields.map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).to_vec();

@@ -60,6 +60,7 @@ fn endpoint_of(introspection: &Node<'_>, context: &mut Context<'_>) -> Introspec
         lenient_content_type: introspection.key("lenient_content_type").bool(),
         ignore_token_type: introspection.key("ignore_token_type").bool(),
         require_iss: introspection.key("require_iss").bool(),
+        back_off: introspection.key("back_off").duration(),
     }
 }
 

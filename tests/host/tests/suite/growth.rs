@@ -12,10 +12,11 @@ fn memory_stays_over_many_requests() {
     let mut vm = vm(&json!({
         "providers": {"main": {"introspection": {"retries": 1}}},
         "upstream": {"claims_prefix": "x-agw-"},
+        "cache": {"max_entries": 500, "negative_max_entries": 100, "ttl_without_exp": "5m"},
     }));
-    run(&mut vm, 2_000);
+    run(&mut vm, 3_000);
     let settled = vm.memory_size();
-    run(&mut vm, 18_000);
+    run(&mut vm, 17_000);
     assert_eq!(vm.memory_size(), settled, "memory grows");
 }
 

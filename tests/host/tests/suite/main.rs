@@ -22,13 +22,14 @@ mod vectors;
 use serde_json::{Value, json};
 use tollgate_host::{Fields, Forwarded, Outcome, Reply, StreamId, Vm, head};
 
-/// The smallest configuration, and what is put over it.
+/// The smallest configuration without a cache, and what is put over it.
 fn config(more: &Value) -> Vec<u8> {
     let mut config = json!({
         "providers": {"main": {"introspection": {
             "uri": "https://as.example.com/introspect", "cluster": "as", "retries": 0,
             "client_auth": {"client_id": "gateway", "client_secret": "a-client-secret"},
         }}},
+        "cache": {"max_entries": 0},
     });
     merge(&mut config, more);
     config.to_string().into_bytes()

@@ -1,0 +1,496 @@
+//! The level that all workers of a proxy share, in the host's shared data.
+//!
+//! The host keeps what is put there for ever, counts nothing and evicts nothing, so the keys are the
+//! numbers of slots, a fixed number of them, and which token a slot holds is written inside. A token
+//! has two slots for its answer, of which the emptier or older is overwritten. Garbage has a table of
+//! its own.
+//!
+//! A third table coordinates: who asks about a token puts a mark there, and whoever else needs the
+//! answer waits for it instead of asking too. All of this is help, not truth: a mark that is lost
+//! costs a second call, an answer that is lost another one.
+
+use std::time::Duration;
+
+use crate::cache::entry::Entry;
+use crate::cache::key::TokenDigest;
+use crate::decision::{BadAnswer, NoAnswer, Rejection};
+use crate::json;
+use crate::policy::{Cache, ProviderId};
+use crate::provider::reply::{AccessToken, Introspection};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// The host's shared data. What is read comes with a number that a write can be made to depend on.
+pub trait Store {
+    /// What lies under a key.
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
+    /// Writes if nobody else has since `after` was read; `None`: if there was nothing to read.
+    fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool;
+}
+
+/// A moment by both clocks: the one that says what time it is and may be set, and the one that says
+/// how much time has passed, the same for all workers of a process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Moment {
+    /// The time of day.
+    pub wall: UnixTime,
+    /// Time since some moment.
+    pub steady: Duration,
+}
+
+/// The shared level as one policy uses it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared {
+    active: Table,
+    inactive: Table,
+}
+
+/// What the workers together know of a token.
+#[derive(Debug)]
+pub enum Recalled {
+    /// An answer, and when it was asked for by this worker's wall clock.
+    Answer(Introspection, UnixTime),
+    /// Nothing.
+    Nothing,
+}
+
+/// What became of the wish to ask.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Claim {
+    /// Go on: everybody knows that you do.
+    Ours,
+    /// Somebody else is asking.
+    Theirs,
+    /// Somebody else has asked in vain a moment ago.
+    Failed(Rejection),
+}
+
+/// The longest answer that is shared, in bytes; longer ones stay with the worker that got them.
+pub const MAX_SHARED: usize = 16_384;
+
+const MARKS: Table = Table { name: "tollgate.1.mark", slots: 4096 };
+const HEAD: usize = 1 + 32 + 8 + 8;
+
+impl Shared {
+    /// The tables that such a cache needs.
+    pub fn new(cache: &Cache) -> Self {
+        let table = |name, max: usize| Table { name, slots: max.next_power_of_two() as u64 };
+        Self {
+            active: table("tollgate.1.active", cache.max_entries),
+            inactive: table("tollgate.1.inactive", cache.negative_max_entries),
+        }
+    }
+
+    /// What the workers know of a token that any of them has asked about after `after`.
+    pub fn recall(
+        self,
+        store: &impl Store,
+        digest: &TokenDigest,
+        provider: ProviderId,
+        now: Moment,
+        after: Option<UnixTime>,
+    ) -> Recalled {
+        let keys = [self.active.key(digest.word(0)), self.active.key(digest.word(1))];
+        for key in keys.into_iter().chain([self.inactive.key(digest.word(0))]) {
+            let Some((bytes, _)) = store.get(&key) else { continue };
+            let Some(record) = Record::read(&bytes).filter(|record| record.digest == *digest.as_bytes())
+            else {
+                continue;
+            };
+            let Some(asked) = record.asked(now) else { continue };
+            if let Some(said) = record.said(provider)
+                && after.is_none_or(|after| asked > after)
+            {
+                return Recalled::Answer(said, asked);
+            }
+        }
+        Recalled::Nothing
+    }
+
+    /// Tells the other workers. `steady` is when the call was made. A reply that is too long stays here,
+    /// and so does one that repeats the token itself: that lies nowhere in the clear.
+    pub fn remember(
+        self,
+        store: &impl Store,
+        digest: &TokenDigest,
+        token: &Secret,
+        entry: &Entry,
+        steady: Duration,
+    ) {
+        let (kind, body) = match entry.said() {
+            Introspection::Inactive => (Kind::Inactive, String::new()),
+            Introspection::Active(token) => {
+                (Kind::Active, serde_json::to_string(&token.claims).unwrap_or_default())
+            }
+        };
+        if body.len() > MAX_SHARED || body.contains(token.expose()) {
+            return;
+        }
+        let asked = Moment { wall: entry.asked(), steady };
+        let value = Record { kind, digest: *digest.as_bytes(), asked, body: body.as_bytes() }.write();
+        let mut older = None;
+        for key in [self.active.key(digest.word(0)), self.active.key(digest.word(1))] {
+            let found = store.get(&key);
+            let after = found.as_ref().map(|(_, after)| *after);
+            let record = found.as_ref().and_then(|(bytes, _)| Record::read(bytes));
+            let is_same = record.as_ref().is_some_and(|record| record.digest == *digest.as_bytes());
+            if is_same && kind == Kind::Inactive {
+                // It was active once; nobody may find that any more.
+                store.set(&key, &[], after);
+            }
+            let age = record.map_or(Duration::ZERO, |record| record.asked.steady);
+            let better =
+                older.as_ref().is_none_or(|(_, _, oldest, same)| !same && (is_same || age < *oldest));
+            if better {
+                older = Some((key, after, age, is_same));
+            }
+        }
+        let inactive = self.inactive.key(digest.word(0));
+        if kind == Kind::Inactive {
+            let after = store.get(&inactive).map(|(_, after)| after);
+            store.set(&inactive, &value, after);
+        } else if let Some((key, after, ..)) = older {
+            store.set(&key, &value, after);
+            if let Some((bytes, after)) = store.get(&inactive)
+                && Record::read(&bytes).is_some_and(|record| record.digest == *digest.as_bytes())
+            {
+                store.set(&inactive, &[], Some(after));
+            }
+        }
+    }
+
+    /// Announces a call, unless somebody else has announced one less than `patience` ago. `since` is
+    /// when whoever wants to know began to: a failure before that is not theirs.
+    pub fn claim(
+        self,
+        store: &impl Store,
+        digest: &TokenDigest,
+        now: Moment,
+        patience: Duration,
+        since: Duration,
+    ) -> Claim {
+        let key = MARKS.key(digest.word(0));
+        let found = store.get(&key);
+        let mark = found.as_ref().and_then(|(bytes, _)| Record::read(bytes));
+        if let Some(mark) = mark.filter(|mark| mark.digest == *digest.as_bytes()) {
+            match mark.kind {
+                Kind::Asking if now.steady.saturating_sub(mark.asked.steady) < patience => {
+                    return Claim::Theirs;
+                }
+                Kind::Failed if mark.asked.steady >= since => return Claim::Failed(mark.failure()),
+                _ => {}
+            }
+        }
+        let mark = Record { kind: Kind::Asking, digest: *digest.as_bytes(), asked: now, body: &[] };
+        // Whoever writes first asks; the other one sees the mark when it looks again.
+        let ours = store.set(&key, &mark.write(), found.map(|(_, after)| after));
+        if ours { Claim::Ours } else { Claim::Theirs }
+    }
+
+    /// Takes the announcement back: the answer is there, or `failure` is what came instead.
+    pub fn release(self, store: &impl Store, digest: &TokenDigest, now: Moment, failure: Option<&Rejection>) {
+        let key = MARKS.key(digest.word(0));
+        let Some((bytes, after)) = store.get(&key) else { return };
+        if Record::read(&bytes).is_some_and(|mark| mark.digest == *digest.as_bytes()) {
+            let is_bad_answer = matches!(failure, Some(Rejection::BadAnswer { .. }));
+            let body = &[u8::from(is_bad_answer)];
+            let mark = Record { kind: Kind::Failed, digest: *digest.as_bytes(), asked: now, body };
+            let value = if failure.is_some() { mark.write() } else { Vec::new() };
+            store.set(&key, &value, Some(after));
+        }
+    }
+}
+
+/// A fixed number of slots.
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    name: &'static str,
+    /// A power of two.
+    slots: u64,
+}
+
+impl Table {
+    fn key(self, hash: u64) -> String {
+        format!("{}.{:x}", self.name, hash & self.slots.saturating_sub(1))
+    }
+}
+
+/// What a slot holds: a kind, the digest, the moment of the call, and what belongs to the kind.
+struct Record<'a> {
+    kind: Kind,
+    digest: [u8; 32],
+    asked: Moment,
+    body: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Inactive = 0,
+    Active = 1,
+    Asking = 2,
+    Failed = 3,
+}
+
+impl<'a> Record<'a> {
+    /// `None` for an empty slot, and for whatever we did not write.
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (head, body) = bytes.split_at_checked(HEAD)?;
+        let (kind, head) = head.split_first()?;
+        let (digest, times) = head.split_first_chunk::<32>()?;
+        let (wall, steady) = times.split_first_chunk::<8>()?;
+        let kind = match kind {
+            0 => Kind::Inactive,
+            1 => Kind::Active,
+            2 => Kind::Asking,
+            3 => Kind::Failed,
+            _ => return None,
+        };
+        let asked = Moment {
+            wall: UnixTime::from_millis(u64::from_le_bytes(*wall)),
+            steady: Duration::from_micros(u64::from_le_bytes(steady.try_into().ok()?)),
+        };
+        Some(Self { kind, digest: *digest, asked, body })
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD.saturating_add(self.body.len()));
+        bytes.push(self.kind as u8);
+        bytes.extend(self.digest);
+        bytes.extend(self.asked.wall.as_millis().to_le_bytes());
+        bytes.extend(u64::try_from(self.asked.steady.as_micros()).unwrap_or(u64::MAX).to_le_bytes());
+        bytes.extend_from_slice(self.body);
+        bytes
+    }
+
+    /// When the call was made, by the wall clock as it stands now. The clock may have been set since:
+    /// the longer of both ages counts, and a call in the future was made nobody knows when.
+    fn asked(&self, now: Moment) -> Option<UnixTime> {
+        let passed = now.steady.checked_sub(self.asked.steady)?;
+        if self.asked.wall > now.wall {
+            return None;
+        }
+        Some(now.wall.minus(passed.max(self.asked.wall.until(now.wall))))
+    }
+
+    fn said(&self, provider: ProviderId) -> Option<Introspection> {
+        match self.kind {
+            Kind::Inactive => Some(Introspection::Inactive),
+            Kind::Active => match json::parse(self.body).ok()? {
+                json::Value::Object(claims) => {
+                    AccessToken::new(provider, claims).ok().map(Introspection::Active)
+                }
+                _ => None,
+            },
+            Kind::Asking | Kind::Failed => None,
+        }
+    }
+
+    fn failure(&self) -> Rejection {
+        match self.body {
+            [1] => Rejection::BadAnswer { cause: BadAnswer::Elsewhere },
+            _ => Rejection::NoAnswer { cause: NoAnswer::Failed, retry_after: None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Claim, Moment, Recalled, Shared, Store};
+    use crate::cache::entry::Entry;
+    use crate::cache::key::{Namespace, TokenDigest};
+    use crate::decision::{BadAnswer, NoAnswer, Rejection};
+    use crate::json;
+    use crate::policy::{Cache, Policy, ProviderId};
+    use crate::provider::reply::{AccessToken, Introspection};
+    use crate::secret::Secret;
+    use crate::time::UnixTime;
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// Shared data as Envoy has it.
+    #[derive(Default)]
+    struct Fake(RefCell<BTreeMap<String, (Vec<u8>, u32)>>);
+
+    impl Store for Fake {
+        fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+            self.0.borrow().get(key).cloned()
+        }
+
+        fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
+            let mut all = self.0.borrow_mut();
+            let number = all.get(key).map_or(0, |(_, number)| *number);
+            if after.is_some_and(|after| after != number) {
+                return false;
+            }
+            all.insert(key.to_owned(), (value.to_vec(), number + 1));
+            true
+        }
+    }
+
+    fn cache(max_entries: usize) -> Cache {
+        let (ttl, negative_ttl) = (Duration::from_secs(60), Duration::from_secs(10));
+        Cache { max_entries, negative_max_entries: 16, ttl, negative_ttl, ..Cache::default() }
+    }
+
+    fn digest(token: &str) -> TokenDigest {
+        let config = r#"{"providers": {"as": {"introspection": {"uri": "https://as.example.com/introspect",
+            "cluster": "as", "client_auth": {"method": "none"}}}}}"#;
+        let policy = Policy::parse(config.as_bytes(), &|_| None).unwrap();
+        Namespace::new(b"", &policy.providers[0]).digest(&Secret::new(token))
+    }
+
+    fn at(secs: u64) -> Moment {
+        Moment { wall: UnixTime::from_secs(1_000_000 + secs), steady: Duration::from_secs(500 + secs) }
+    }
+
+    fn active(claims: &str) -> Introspection {
+        let Ok(json::Value::Object(claims)) = json::parse(claims.as_bytes()) else { panic!("{claims}") };
+        Introspection::Active(AccessToken::new(ProviderId(0), claims).unwrap())
+    }
+
+    fn remember(store: &Fake, shared: Shared, token: &str, said: Introspection, asked: Moment) {
+        let entry = Entry::new(said, asked.wall, &cache(16), 0, None);
+        shared.remember(store, &digest(token), &Secret::new(token), &entry, asked.steady);
+    }
+
+    fn recall(store: &Fake, shared: Shared, token: &str, now: Moment) -> Option<(Introspection, u64)> {
+        match shared.recall(store, &digest(token), ProviderId(0), now, None) {
+            Recalled::Answer(said, asked) => Some((said, asked.as_secs() - 1_000_000)),
+            Recalled::Nothing => None,
+        }
+    }
+
+    const CLAIMS: &str = r#"{"active":true,"exp":2000000,"scope":"a b"}"#;
+
+    #[test]
+    fn what_one_worker_remembers_another_recalls() {
+        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        assert_eq!(recall(&store, shared, "one", at(0)), None);
+        remember(&store, shared, "one", active(CLAIMS), at(0));
+        remember(&store, shared, "two", Introspection::Inactive, at(1));
+        assert_eq!(recall(&store, shared, "one", at(5)), Some((active(CLAIMS), 0)));
+        assert_eq!(recall(&store, shared, "two", at(5)), Some((Introspection::Inactive, 1)));
+        // What was asked before what one has is no news.
+        let after = Some(at(0).wall);
+        let none = shared.recall(&store, &digest("one"), ProviderId(0), at(5), after);
+        assert!(matches!(none, Recalled::Nothing));
+    }
+
+    #[test]
+    fn a_token_that_was_revoked_is_not_recalled_as_active() {
+        // INT-26
+        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        for turn in 0..4 {
+            remember(&store, shared, "one", active(CLAIMS), at(turn * 2));
+            assert!(matches!(recall(&store, shared, "one", at(9)), Some((Introspection::Active(_), _))));
+            remember(&store, shared, "one", Introspection::Inactive, at(turn * 2 + 1));
+            assert!(matches!(recall(&store, shared, "one", at(9)), Some((Introspection::Inactive, _))));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_makes_nothing_younger() {
+        // PWX-15, ATK-113
+        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        remember(&store, shared, "one", active(CLAIMS), at(100));
+        let wall = |secs: u64| UnixTime::from_secs(1_000_000 + secs);
+        let steady = |secs: u64| Duration::from_secs(500 + secs);
+        #[rustfmt::skip]
+        let cases = [
+            ("nothing was set",             Moment { wall: wall(130), steady: steady(130) }, Some(100)),
+            ("set back a little",           Moment { wall: wall(110), steady: steady(130) }, Some(80)),
+            ("set back before the call",    Moment { wall: wall(90),  steady: steady(130) }, None),
+            ("set forward",                 Moment { wall: wall(190), steady: steady(130) }, Some(100)),
+            ("of another process",          Moment { wall: wall(130), steady: steady(10) },  None),
+        ];
+        for (name, now, want) in cases {
+            assert_eq!(recall(&store, shared, "one", now).map(|(_, asked)| asked), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_keys_is_fixed_and_garbage_pushes_nothing_out() {
+        // INT-31
+        let (store, shared) = (Fake::default(), Shared::new(&cache(64)));
+        remember(&store, shared, "good", active(CLAIMS), at(0));
+        for n in 0..2000 {
+            let token = format!("garbage-{n}");
+            shared.claim(&store, &digest(&token), at(1), Duration::from_secs(2), at(1).steady);
+            remember(&store, shared, &token, Introspection::Inactive, at(1));
+            shared.release(&store, &digest(&token), at(1), None);
+        }
+        assert!(recall(&store, shared, "good", at(5)).is_some());
+        for n in 0..2000 {
+            remember(&store, shared, &format!("token-{n}"), active(CLAIMS), at(2));
+        }
+        let keys: Vec<String> = store.0.borrow().keys().cloned().collect();
+        let slots = |name: &str| keys.iter().filter(|key| key.starts_with(name)).count();
+        assert!(slots("tollgate.1.active.") <= 64 && slots("tollgate.1.inactive.") <= 16);
+        assert!(slots("tollgate.1.mark.") <= 4096);
+        assert_eq!(slots("tollgate.1."), keys.len());
+    }
+
+    #[test]
+    fn nothing_that_lies_there_shows_a_token() {
+        // INT-28, OAU-22
+        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        remember(&store, shared, "a-token", active(CLAIMS), at(0));
+        remember(
+            &store,
+            shared,
+            "told",
+            active(r#"{"active":true,"exp":2000000,"access_token":"told"}"#),
+            at(0),
+        );
+        remember(&store, shared, "bad-token", Introspection::Inactive, at(0));
+        for (key, (value, _)) in store.0.borrow().iter() {
+            let text = format!("{key} {}", String::from_utf8_lossy(value));
+            assert!(
+                !text.contains("a-token") && !text.contains("told") && !text.contains("bad-token"),
+                "{text}"
+            );
+        }
+        assert!(recall(&store, shared, "a-token", at(1)).is_some());
+        assert!(recall(&store, shared, "told", at(1)).is_none());
+    }
+
+    #[test]
+    fn one_worker_asks_and_the_others_wait() {
+        // INT-32
+        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        let claim = |now: u64, since: u64| {
+            shared.claim(&store, &digest("one"), at(now), Duration::from_secs(4), at(since).steady)
+        };
+        assert_eq!(claim(0, 0), Claim::Ours);
+        assert_eq!(claim(1, 1), Claim::Theirs);
+        assert_eq!(claim(4, 1), Claim::Ours, "who has asked for too long is not waited for");
+        shared.release(&store, &digest("one"), at(5), None);
+        assert_eq!(claim(5, 5), Claim::Ours);
+        let failures = [
+            (Rejection::NoAnswer { cause: NoAnswer::Status(503), retry_after: Some(3) }, NoAnswer::Failed),
+            (Rejection::NoAnswer { cause: NoAnswer::NotDispatched, retry_after: None }, NoAnswer::Failed),
+        ];
+        for (failure, cause) in failures {
+            shared.release(&store, &digest("one"), at(6), Some(&failure));
+            assert_eq!(claim(6, 5), Claim::Failed(Rejection::NoAnswer { cause, retry_after: None }));
+            assert_eq!(claim(8, 7), Claim::Ours, "a failure is not remembered"); // INT-27
+        }
+        let bad = Rejection::BadAnswer { cause: BadAnswer::NotJson };
+        shared.release(&store, &digest("one"), at(9), Some(&bad));
+        assert_eq!(claim(9, 8), Claim::Failed(Rejection::BadAnswer { cause: BadAnswer::Elsewhere }));
+    }
+
+    #[test]
+    fn whatever_else_lies_there_is_nothing() {
+        let (store, shared) = (Fake::default(), Shared::new(&cache(1)));
+        for junk in [&b""[..], b"x", &[1; 48], &[9; 49], &[1; 60], &[0xff; 200]] {
+            for key in ["tollgate.1.active.0", "tollgate.1.inactive.0"] {
+                store.set(key, junk, None);
+            }
+            assert_eq!(recall(&store, shared, "one", at(0)), None);
+        }
+    }
+}

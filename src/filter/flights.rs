@@ -1,0 +1,445 @@
+//! Questions under way, and who waits for whom.
+//!
+//! For one token of one provider there is one flight at most, and everybody who wants to know waits on
+//! it, up to a bound. A flight that another worker makes is looked after from here: by and by, until
+//! its answer is in the shared data. A refresh is a flight on which nobody has to wait.
+//!
+//! All calls are made in the root's name. A client that leaves is noticed when its answer comes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::types::{BufferType, MapType};
+
+use crate::cache::key::{Hashed, TokenDigest, TokenKey};
+use crate::cache::shared::{Claim, Moment, Recalled};
+use crate::decision::{NoAnswer, Rejection};
+use crate::enforcer::{Fields, Finding, Pending};
+use crate::filter::calls::{Uptime, Worker};
+use crate::filter::host::{self, SharedData};
+use crate::filter::stream::Stream;
+use crate::provider::Provider;
+use crate::provider::call::IntrospectionCall;
+use crate::provider::flight::{Flight, Landing, Question};
+use crate::provider::health::Health;
+use crate::provider::reply::{CallOutcome, Introspection};
+use crate::time::{UnixTime, part};
+
+/// The flights of one worker.
+#[derive(Debug)]
+pub(super) struct Flights {
+    under_way: RefCell<HashMap<TokenKey, UnderWay, Hashed>>,
+    /// Which call belongs to which flight.
+    calls: RefCell<HashMap<u32, TokenKey>>,
+    /// To be asked about again, in the background.
+    refreshes: RefCell<Vec<Question>>,
+    /// By provider.
+    health: RefCell<Vec<Health>>,
+    /// How many requests wait.
+    waiting: Cell<usize>,
+}
+
+/// One question, and how its answer is got.
+#[derive(Debug)]
+struct UnderWay {
+    interest: Interest,
+    way: Way,
+}
+
+/// One question, and everybody who wants to know.
+#[derive(Debug)]
+struct Interest {
+    question: Question,
+    digest: Option<TokenDigest>,
+    waiters: Vec<Waiter>,
+    /// Whether it goes on even if nobody waits.
+    is_refresh: bool,
+}
+
+type Waiter = (Rc<Stream>, Box<Pending>);
+
+/// How an answer is got.
+#[derive(Debug)]
+enum Way {
+    /// By a call of our own that is under way.
+    Called { flight: Flight, steady: Uptime, read_up_to: usize },
+    /// By one that is to follow.
+    Calls { flight: Flight, due: Uptime, call: Box<IntrospectionCall> },
+    /// By another worker's.
+    Elsewhere { since: Uptime, look: Uptime },
+}
+
+/// How many requests may wait in one worker.
+const MAX_WAITING: usize = 8192;
+/// How long after a refresh that failed the next one is tried.
+const REFRESH_AGAIN: Duration = Duration::from_secs(1);
+/// The least and the most time between two looks for another worker's answer.
+const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+
+impl Flights {
+    pub(super) fn new(providers: usize) -> Self {
+        Self {
+            under_way: RefCell::default(),
+            calls: RefCell::default(),
+            refreshes: RefCell::default(),
+            health: RefCell::new(vec![Health::default(); providers]),
+            waiting: Cell::new(0),
+        }
+    }
+
+    /// Adds a request to those that wait for this answer. [`Worker::seek`] has said that it may.
+    pub(super) fn wait(&self, key: TokenKey, stream: &Rc<Stream>, pending: Box<Pending>) {
+        if let Some(flight) = self.under_way.borrow_mut().get_mut(&key) {
+            flight.interest.waiters.push((Rc::clone(stream), pending));
+            self.waiting.set(self.waiting.get().saturating_add(1));
+        }
+    }
+
+    /// When something is to be done next.
+    pub(super) fn due(&self) -> Option<Uptime> {
+        let flights = self.under_way.borrow();
+        flights.values().filter_map(UnderWay::due).min()
+    }
+
+    fn is_under_way(&self, key: TokenKey) -> bool {
+        self.under_way.borrow().contains_key(&key)
+    }
+
+    fn take(&self, key: TokenKey) -> Option<UnderWay> {
+        let flight = self.under_way.borrow_mut().remove(&key)?;
+        self.waiting.set(self.waiting.get().saturating_sub(flight.interest.waiters.len()));
+        Some(flight)
+    }
+
+    fn put(&self, interest: Interest, way: Way) {
+        self.waiting.set(self.waiting.get().saturating_add(interest.waiters.len()));
+        self.under_way.borrow_mut().insert(interest.question.key, UnderWay { interest, way });
+    }
+
+    fn health(&self, key: TokenKey, change: impl FnOnce(&mut Health)) {
+        if let Some(health) = self.health.borrow_mut().get_mut(key.provider.0) {
+            change(health);
+        }
+    }
+
+    fn admits(&self, key: TokenKey, now: UnixTime) -> bool {
+        self.health.borrow().get(key.provider.0).is_some_and(|health| health.admits(now))
+    }
+
+    /// Forgets those who wait no more because they have gone.
+    fn sweep(&self) {
+        let mut waiting = 0_usize;
+        for flight in self.under_way.borrow_mut().values_mut() {
+            flight.interest.drop_the_gone();
+            waiting = waiting.saturating_add(flight.interest.waiters.len());
+        }
+        self.waiting.set(waiting);
+    }
+}
+
+impl UnderWay {
+    fn due(&self) -> Option<Uptime> {
+        match &self.way {
+            Way::Called { .. } => None,
+            Way::Calls { due, .. } | Way::Elsewhere { look: due, .. } => Some(*due),
+        }
+    }
+}
+
+impl Interest {
+    fn drop_the_gone(&mut self) {
+        self.waiters.retain(|(stream, _)| host::turn_to(stream.id));
+    }
+
+    /// Whether somebody wants to know still.
+    fn is_alive(&mut self) -> bool {
+        self.drop_the_gone();
+        self.is_refresh || !self.waiters.is_empty()
+    }
+}
+
+impl Worker {
+    /// Finds out about a token: at once, from another worker or because there is no hope; or `None`, and
+    /// the request may wait for the flight that is under way then.
+    pub(super) fn seek(&self, question: &Question, stream: &Stream, now: UnixTime) -> Option<Finding> {
+        let key = question.key;
+        if self.is_crowded(stream) {
+            return Some(Err(not_asked(NoAnswer::Crowded)));
+        }
+        if self.flights.is_under_way(key) {
+            self.metrics.coalesced();
+            return None;
+        }
+        self.metrics.missed();
+        let moment = Moment { wall: now, steady: host::steady() };
+        let digest = self.enforcer.digest(question);
+        if let Some(finding) = digest.as_ref().and_then(|digest| self.look_up(key, digest, moment, None)) {
+            self.metrics.shared_hit();
+            return Some(finding);
+        }
+        let interest =
+            Interest { question: question.clone(), digest, waiters: Vec::new(), is_refresh: false };
+        self.ask(interest, moment, stream.id)
+    }
+
+    /// A token in use is to be asked about again, as soon as no request is at hand.
+    pub(super) fn refresh_soon(&self, question: &Question) {
+        if !self.flights.is_under_way(question.key) {
+            self.flights.refreshes.borrow_mut().push(question.clone());
+            self.tick_at(host::steady());
+        }
+    }
+
+    /// An answer has arrived, or its absence (`arrived` is false then). The callback is the root's.
+    pub(super) fn answered(&self, call: u32, arrived: bool) {
+        let key = self.flights.calls.borrow_mut().remove(&call);
+        let Some(UnderWay { mut interest, way }) = key.and_then(|key| self.flights.take(key)) else { return };
+        let Way::Called { mut flight, steady, read_up_to } = way else { return };
+        let Some(provider) = self.enforcer.provider(interest.question.key.provider) else { return };
+        let (mut head, mut body) = (Fields::new(), Vec::new());
+        if arrived {
+            head = host::fields(MapType::HttpCallResponseHeaders);
+            body = host::buffer(BufferType::HttpCallResponseBody, read_up_to);
+        }
+        let outcome =
+            if arrived { CallOutcome::Response { head: &head, body: &body } } else { CallOutcome::Failed };
+        let now = Moment { wall: host::now(), steady: host::steady() };
+        match flight.land(provider, outcome, now.wall) {
+            Landing::Settled(said) => {
+                let asked = Moment { wall: flight.asked(), steady };
+                let finding = self.conclude(&interest, asked, said, now);
+                self.wake(interest.waiters, &finding, now.wall);
+            }
+            Landing::Again(call) if interest.is_alive() => {
+                self.call(interest, flight, call, now, self.root);
+            }
+            Landing::Again(_) => self.abandon(&interest),
+        }
+    }
+
+    /// Time has passed: makes the calls that are due, looks for answers of other workers, and asks again
+    /// about tokens whose entries end soon. The callback is the root's.
+    pub(super) fn tick_flights(&self, now: Moment) {
+        let is_due = |flight: &UnderWay| flight.due().is_some_and(|due| due <= now.steady);
+        let due: Vec<TokenKey> = {
+            let flights = self.flights.under_way.borrow();
+            flights.iter().filter(|(_, flight)| is_due(flight)).map(|(key, _)| *key).collect()
+        };
+        for UnderWay { interest, way } in due.into_iter().filter_map(|key| self.flights.take(key)) {
+            match way {
+                Way::Calls { flight, call, .. } => {
+                    let call = Box::new(IntrospectionCall { after: Duration::ZERO, ..*call });
+                    self.call(interest, flight, call, now, self.root);
+                }
+                Way::Elsewhere { since, .. } => self.look_again(interest, since, now),
+                Way::Called { .. } => self.flights.put(interest, way),
+            }
+        }
+        for question in self.flights.refreshes.take() {
+            self.refresh(question, now);
+        }
+    }
+
+    /// Another call for a token that is in use.
+    fn refresh(&self, question: Question, now: Moment) {
+        let key = question.key;
+        let Some(entry) = self.enforcer.remembered(key) else { return };
+        if self.flights.is_under_way(key) {
+            return;
+        }
+        let digest = self.enforcer.digest(&question);
+        let newer = |digest| self.look_up(key, digest, now, Some(entry.asked()));
+        if digest.as_ref().and_then(newer).is_some() {
+            return;
+        }
+        if self.flights.admits(key, now.wall) {
+            self.metrics.refreshed();
+            let interest = Interest { question, digest, waiters: Vec::new(), is_refresh: true };
+            self.ask(interest, now, self.root);
+        } else {
+            entry.ask_again_after(now.wall.plus(REFRESH_AGAIN));
+        }
+    }
+
+    /// What other workers know.
+    fn look_up(
+        &self,
+        key: TokenKey,
+        digest: &TokenDigest,
+        now: Moment,
+        after: Option<UnixTime>,
+    ) -> Option<Finding> {
+        match self.shared.recall(&SharedData, digest, key.provider, now, after) {
+            Recalled::Answer(said, asked) => {
+                let entry = self.enforcer.adopt(key, said, asked, now.wall)?;
+                self.watch(now);
+                Some(Ok(entry))
+            }
+            Recalled::Nothing => None,
+        }
+    }
+
+    /// Asks, unless another worker does already or there is no hope. The answer is there at once, or
+    /// `None` and a flight is under way.
+    fn ask(&self, interest: Interest, now: Moment, back_to: u32) -> Option<Finding> {
+        let key = interest.question.key;
+        let provider = self.enforcer.provider(key.provider)?;
+        if !self.flights.admits(key, now.wall) {
+            self.metrics.backed_off();
+            return Some(Err(not_asked(NoAnswer::BackingOff)));
+        }
+        if let Some(digest) = &interest.digest
+            && self.shared.claim(&SharedData, digest, now, provider.patience(), now.steady) == Claim::Theirs
+        {
+            self.metrics.coalesced();
+            let look = now.steady.saturating_add(LOOK.0);
+            self.flights.put(interest, Way::Elsewhere { since: now.steady, look });
+            self.tick_at(look);
+            return None;
+        }
+        self.take_off(provider, interest, now, back_to)
+    }
+
+    fn take_off(
+        &self,
+        provider: &Provider,
+        interest: Interest,
+        now: Moment,
+        back_to: u32,
+    ) -> Option<Finding> {
+        self.flights.health(interest.question.key, Health::departed);
+        let (flight, call) = Flight::take_off(provider, interest.question.clone(), now.wall);
+        self.call(interest, flight, Box::new(call), now, back_to)
+    }
+
+    /// Makes the next call, or puts it off until it is due. If no call can be made, everybody is told, and
+    /// so is the caller.
+    fn call(
+        &self,
+        interest: Interest,
+        mut flight: Flight,
+        mut call: Box<IntrospectionCall>,
+        now: Moment,
+        back_to: u32,
+    ) -> Option<Finding> {
+        let provider = self.enforcer.provider(interest.question.key.provider)?;
+        loop {
+            if call.after > Duration::ZERO {
+                let due = now.steady.saturating_add(call.after);
+                self.flights.put(interest, Way::Calls { flight, due, call });
+                self.tick_at(due);
+                return None;
+            }
+            self.metrics.call(call.previous.as_ref());
+            if let Some(id) = host::dispatch(self.root, back_to, &call) {
+                self.flights.calls.borrow_mut().insert(id, interest.question.key);
+                let way = Way::Called { flight, steady: now.steady, read_up_to: call.read_up_to };
+                self.flights.put(interest, way);
+                return None;
+            }
+            match flight.land(provider, CallOutcome::NotDispatched, now.wall) {
+                Landing::Again(next) => call = next,
+                Landing::Settled(said) => {
+                    let finding = self.conclude(&interest, now, said, now);
+                    self.wake(interest.waiters, &finding, now.wall);
+                    return Some(finding);
+                }
+            }
+        }
+    }
+
+    /// Another worker asks: looks whether it has an answer, or has given up.
+    fn look_again(&self, mut interest: Interest, since: Uptime, now: Moment) {
+        let key = interest.question.key;
+        let (Some(provider), Some(digest)) = (self.enforcer.provider(key.provider), interest.digest) else {
+            return;
+        };
+        let before = interest.is_refresh.then(|| self.enforcer.remembered(key)).flatten();
+        if let Some(finding) = self.look_up(key, &digest, now, before.map(|entry| entry.asked())) {
+            self.metrics.shared_hit();
+            return self.wake(interest.waiters, &finding, now.wall);
+        }
+        let waited = now.steady.saturating_sub(since);
+        match self.shared.claim(&SharedData, &digest, now, provider.patience(), since) {
+            Claim::Theirs if waited < provider.patience() => {
+                let look = now.steady.saturating_add(part(waited, 1, 4).clamp(LOOK.0, LOOK.1));
+                self.flights.put(interest, Way::Elsewhere { since, look });
+                self.tick_at(look);
+            }
+            Claim::Failed(failure) => self.wake(interest.waiters, &Err(failure), now.wall),
+            Claim::Ours | Claim::Theirs => {
+                let hopeless = !self.flights.admits(key, now.wall);
+                if interest.is_alive() && !hopeless {
+                    self.take_off(provider, interest, now, self.root);
+                } else {
+                    self.shared.release(&SharedData, &digest, now, None);
+                    self.wake(interest.waiters, &Err(not_asked(NoAnswer::BackingOff)), now.wall);
+                }
+            }
+        }
+    }
+
+    /// The provider has spoken, or will not: remembers it here and for the other workers.
+    fn conclude(
+        &self,
+        interest: &Interest,
+        asked: Moment,
+        said: Result<Introspection, Rejection>,
+        now: Moment,
+    ) -> Finding {
+        let key = interest.question.key;
+        self.metrics.answer(&said);
+        let longest = self.enforcer.provider(key.provider).map(|provider| provider.introspection.back_off);
+        let failure = said.as_ref().err();
+        self.flights.health(key, |health| health.landed(failure, now.wall, longest.unwrap_or_default()));
+        let finding = said.map(|said| self.enforcer.learn(key, said, asked.wall));
+        let kept = finding.as_ref().ok().filter(|entry| entry.is_worth_keeping());
+        if let Some(digest) = &interest.digest {
+            if let Some(entry) = kept {
+                let token = &interest.question.token;
+                self.shared.remember(&SharedData, digest, token, entry, asked.steady);
+            }
+            self.shared.release(&SharedData, digest, now, finding.as_ref().err());
+        }
+        if kept.is_some() {
+            self.watch(now);
+        }
+        if finding.is_err()
+            && let Some(entry) = self.enforcer.remembered(key)
+        {
+            entry.ask_again_after(now.wall.plus(REFRESH_AGAIN));
+        }
+        finding
+    }
+
+    /// Gives a flight up on which nobody waits.
+    fn abandon(&self, interest: &Interest) {
+        self.flights.health(interest.question.key, Health::abandoned);
+        if let Some(digest) = &interest.digest {
+            let now = Moment { wall: host::now(), steady: host::steady() };
+            self.shared.release(&SharedData, digest, now, None);
+        }
+    }
+
+    /// Tells everybody who has waited.
+    fn wake(&self, waiters: Vec<Waiter>, finding: &Finding, now: UnixTime) {
+        for (stream, pending) in waiters {
+            self.proceed_elsewhere(&stream, |worker| pending.resume(&worker.enforcer, finding, now), now);
+        }
+    }
+
+    fn is_crowded(&self, stream: &Stream) -> bool {
+        if self.flights.waiting.get() < MAX_WAITING {
+            return false;
+        }
+        self.flights.sweep();
+        host::turn_to(stream.id);
+        self.flights.waiting.get() >= MAX_WAITING
+    }
+}
+
+fn not_asked(cause: NoAnswer) -> Rejection {
+    Rejection::NoAnswer { cause, retry_after: None }
+}

@@ -1,0 +1,135 @@
+//! One question to one provider, from the first call to its answer or to the end of patience: retries,
+//! then the fallback clusters.
+
+use std::time::Duration;
+
+use crate::cache::key::TokenKey;
+use crate::decision::{NoAnswer, Rejection};
+use crate::provider::Provider;
+use crate::provider::call::IntrospectionCall;
+use crate::provider::reply::{CallOutcome, Introspection};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// What a request wants to know: one token, of one provider.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The provider, and which token.
+    pub key: TokenKey,
+    /// The token itself.
+    pub token: Secret,
+}
+
+/// A question on its way.
+#[derive(Debug)]
+pub struct Flight {
+    question: Question,
+    /// How many calls have been made.
+    calls: u32,
+    /// When the first was made.
+    started: UnixTime,
+    /// When the latest was made.
+    asked: UnixTime,
+}
+
+/// How a call ended for the flight.
+#[derive(Debug)]
+pub enum Landing {
+    /// Another call is to be made.
+    Again(Box<IntrospectionCall>),
+    /// The provider has said something, or will not.
+    Settled(Result<Introspection, Rejection>),
+}
+
+impl Flight {
+    /// A flight and its first call.
+    pub fn take_off(provider: &Provider, question: Question, now: UnixTime) -> (Self, IntrospectionCall) {
+        let mut flight = Self { question, calls: 0, started: now, asked: now };
+        let call = flight.call(provider, None, now);
+        (flight, call)
+    }
+
+    /// What is asked.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// When the call was made that is under way or has just been answered.
+    pub fn asked(&self) -> UnixTime {
+        self.asked
+    }
+
+    /// Takes what has come of the latest call.
+    pub fn land(&mut self, provider: &Provider, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
+        match Introspection::read(self.question.key.provider, &provider.introspection, outcome) {
+            Err(failure) if self.may_repeat(provider, &failure, now) => {
+                Landing::Again(Box::new(self.call(provider, Some(failure), now)))
+            }
+            settled => Landing::Settled(settled),
+        }
+    }
+
+    /// Whether another call may bring what this one did not: only where there was no answer at all, and
+    /// only within the time that the configuration grants.
+    fn may_repeat(&self, provider: &Provider, failure: &Rejection, now: UnixTime) -> bool {
+        let endpoint = &provider.introspection;
+        let repeatable =
+            matches!(failure, Rejection::NoAnswer { cause, .. } if *cause != NoAnswer::Throttled);
+        if !repeatable {
+            return false;
+        }
+        if self.calls <= endpoint.retries {
+            return now < self.started.plus(granted(provider));
+        }
+        self.cluster_of_next_call(provider).is_some()
+    }
+
+    /// Where the next call goes: to the first cluster for the first call and its retries, then once to
+    /// each fallback.
+    fn cluster_of_next_call<'a>(&self, provider: &'a Provider) -> Option<&'a String> {
+        let endpoint = &provider.introspection;
+        let fallback = self.calls.saturating_sub(endpoint.retries);
+        endpoint.clusters.get(usize::try_from(fallback).unwrap_or(usize::MAX))
+    }
+
+    fn call(&mut self, provider: &Provider, previous: Option<Rejection>, now: UnixTime) -> IntrospectionCall {
+        let endpoint = &provider.introspection;
+        let mut call = IntrospectionCall::new(self.question.key.provider, provider, &self.question.token);
+        if let Some(cluster) = self.cluster_of_next_call(provider) {
+            call.cluster.clone_from(cluster);
+        }
+        let is_retry = self.calls > 0 && self.calls <= endpoint.retries;
+        if is_retry {
+            let left = now.until(self.started.plus(granted(provider)));
+            call.after = jitter(self.calls, now).min(left.checked_div(4).unwrap_or_default());
+            call.timeout =
+                endpoint.timeout.min(left.saturating_sub(call.after)).max(Duration::from_millis(1));
+        }
+        call.previous = previous;
+        self.asked = now.plus(call.after);
+        self.calls = self.calls.saturating_add(1);
+        call
+    }
+}
+
+impl Provider {
+    /// The longest that a question to it can take.
+    pub fn patience(&self) -> Duration {
+        let fallbacks = u32::try_from(self.introspection.clusters.len()).unwrap_or(u32::MAX);
+        granted(self).saturating_add(self.introspection.timeout.saturating_mul(fallbacks.saturating_sub(1)))
+    }
+}
+
+/// All the time that the first call and its retries have together.
+fn granted(provider: &Provider) -> Duration {
+    let endpoint = &provider.introspection;
+    endpoint.timeout.saturating_mul(endpoint.retries.saturating_add(1))
+}
+
+/// A pause before a retry: 5 to 25 ms, doubled with each retry, so that many workers do not come
+/// back at one moment. Spread by the clock; nothing depends on it being unguessable.
+fn jitter(retry: u32, now: UnixTime) -> Duration {
+    let spread = now.as_millis().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let base = 5_u64.saturating_add(spread % 21);
+    Duration::from_millis(base.saturating_mul(1 << retry.saturating_sub(1).min(4)))
+}
