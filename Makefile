@@ -9,6 +9,9 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR := $(CURDIR)/target
 TOOLS  := $(CURDIR)/target/tools
 MODULE := target/wasm32-wasip1/release/tollgate_filter.wasm
+# As the compiler leaves it: with the SDK's exports, and refusing every configuration.
+RAW := target/raw/wasm32-wasip1/release/tollgate_filter.wasm
+FINISH := tests/tools/finish
 # The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
 SIZE_BUDGET := 800000
 
@@ -35,7 +38,7 @@ RUST   = Rust with rustup (https://rustup.rs)
 PYTHON = Python 3.9 or newer
 NODE   = Node.js 20 or newer, which comes with npm
 
-.PHONY: help build check lint fmt clippy rustdoc duplicates native wasm host e2e demo demo-test compose-config size deny audit test clean \
+.PHONY: FORCE help build check lint fmt clippy rustdoc duplicates native wasm host e2e demo demo-test compose-config size deny audit test clean \
 	tools rust-targets test-runner cargo-deny envoy node-packages docker-compose
 
 help:
@@ -43,8 +46,19 @@ help:
 
 # --- the product ---
 
-build: rust-targets ## the filter: target/wasm32-wasip1/release/tollgate_filter.wasm
-	$(step) "build the filter" cargo build --quiet --release --locked --target wasm32-wasip1 --lib
+build: $(MODULE) ## the filter: target/wasm32-wasip1/release/tollgate_filter.wasm
+
+# Cargo knows whether there is anything to do; what it leaves as it was is not finished again.
+$(RAW): rust-targets FORCE
+	$(step) "compile the filter" cargo build --quiet --release --locked --target wasm32-wasip1 --lib --target-dir target/raw
+
+$(MODULE): $(RAW) $(FINISH)/finish.mjs $(FINISH)/package-lock.json
+	$(call need,node,$(NODE))
+	@tests/tools/node-packages.sh $(FINISH)
+	@mkdir -p $(@D)
+	$(step) "finish the filter" node $(FINISH)/finish.mjs $(RAW) $@
+
+FORCE:
 
 demo: build envoy node-packages ## Envoy, an authorization server and an API, guarded: try it
 	@python3 envoy/demo/run.py
@@ -101,7 +115,7 @@ audit: cargo-deny ## known vulnerabilities of the dependencies (needs github.com
 	$(step) "advisories" $(CARGO_DENY_RUN) --workspace check advisories
 
 clean: ## forget everything below target/, and the node packages
-	@rm -rf target $(addsuffix /node_modules,$(NODE_PACKAGES))
+	@rm -rf target $(addsuffix /node_modules,$(NODE_PACKAGES) $(FINISH))
 
 # --- what all that needs ---
 

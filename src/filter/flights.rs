@@ -227,8 +227,9 @@ impl Worker {
             let flights = self.flights.under_way.borrow();
             flights.iter().filter(|(_, flight)| is_due(flight)).map(|(key, _)| *key).collect()
         };
-        for UnderWay { interest, way } in due.into_iter().filter_map(|key| self.flights.take(key)) {
+        for UnderWay { mut interest, way } in due.into_iter().filter_map(|key| self.flights.take(key)) {
             match way {
+                Way::Calls { .. } if !interest.is_alive() => self.abandon(&interest),
                 Way::Calls { flight, call, .. } => {
                     let call = Box::new(IntrospectionCall { after: Duration::ZERO, ..*call });
                     self.call(interest, flight, call, now, self.root);

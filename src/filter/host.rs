@@ -10,6 +10,7 @@ use proxy_wasm::types::{BufferType, MapType};
 use crate::cache::shared::Store;
 use crate::decision::Grant;
 use crate::enforcer::Fields;
+use crate::filter::abi;
 use crate::provider::call::IntrospectionCall;
 use crate::response::answer::Answer;
 use crate::time::UnixTime;
@@ -20,11 +21,7 @@ pub(super) fn now() -> UnixTime {
     UnixTime::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
-/// The host's clock that does not step: the time since some moment, the same for all workers.
-pub(super) fn steady() -> Duration {
-    thread_local! { static BEGAN: std::time::Instant = std::time::Instant::now(); }
-    BEGAN.with(std::time::Instant::elapsed)
-}
+pub(super) use crate::filter::abi::steady;
 
 /// Random numbers that are nobody else's.
 pub(super) fn seed() -> [u64; 2] {
@@ -59,8 +56,26 @@ impl Store for SharedData {
 
 /// All header fields of a map.
 pub(super) fn fields(map: MapType) -> Fields {
-    let pairs = hostcalls::get_map_bytes(map).unwrap_or_default();
-    pairs.into_iter().map(|(name, value)| (name.into_bytes(), value)).collect()
+    let bytes = abi::header_map(map);
+    let number = |at: usize| -> Option<usize> {
+        let number = bytes.get(at..)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_le_bytes(*number)).ok()
+    };
+    let count = number(0).unwrap_or_default();
+    let mut at = count.saturating_mul(8).saturating_add(4);
+    let mut text = |length: usize| {
+        let end = at.saturating_add(length);
+        let text = bytes.get(at..end).unwrap_or_default().to_vec();
+        at = end.saturating_add(1);
+        text
+    };
+    let mut fields = Fields::new();
+    for n in 0..count {
+        let lengths = n.saturating_mul(8).saturating_add(4);
+        let (Some(name), Some(value)) = (number(lengths), number(lengths.saturating_add(4))) else { break };
+        fields.push((text(name), text(value)));
+    }
+    fields
 }
 
 /// Up to `max` bytes of a buffer.
@@ -72,15 +87,9 @@ pub(super) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
 /// not.
 pub(super) fn dispatch(root: u32, back_to: u32, call: &IntrospectionCall) -> Option<u32> {
     turn_to(root);
-    let id = send(call);
+    let id = abi::http_call(call);
     turn_to(back_to);
     id
-}
-
-fn send(call: &IntrospectionCall) -> Option<u32> {
-    let headers = call.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
-    let body = call.body.expose().as_bytes();
-    hostcalls::dispatch_http_call(&call.cluster, headers, Some(body), Vec::new(), call.timeout).ok()
 }
 
 /// Changes the request head of the effective context.

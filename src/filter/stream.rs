@@ -1,6 +1,6 @@
 //! One request, as the worker knows it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::enforcer::AwaitingForm;
 
@@ -20,6 +20,10 @@ pub(super) enum Progress {
 pub(super) struct Stream {
     pub(super) id: u32,
     state: RefCell<State>,
+    /// Whether all of the request has come.
+    ended: Cell<bool>,
+    /// Whether its response has come.
+    responded: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -33,7 +37,28 @@ pub(super) enum State {
 
 impl Stream {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, state: RefCell::new(State::New) }
+        Self { id, state: RefCell::new(State::New), ended: Cell::new(false), responded: Cell::new(false) }
+    }
+
+    /// All of the request has come.
+    pub(super) fn ends(&self) {
+        self.ended.set(true);
+    }
+
+    /// Its response has come.
+    pub(super) fn is_responded_to(&self) {
+        self.responded.set(true);
+    }
+
+    /// Whether nobody has to know of it any more. Of one that has been answered the host asks nothing.
+    pub(super) fn is_done_with(&self) -> bool {
+        match *self.state.borrow() {
+            State::Answered => true,
+            State::Passed { private_response } => {
+                self.ended.get() && (self.responded.get() || !private_response)
+            }
+            State::New | State::AwaitsForm(_) | State::AwaitsAnswer => false,
+        }
     }
 
     pub(super) fn awaits_form(&self) -> bool {

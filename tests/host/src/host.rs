@@ -12,6 +12,8 @@ use crate::abi::{Buffer, Map, Status};
 pub struct Call {
     /// Its number.
     pub id: u32,
+    /// The context that it belongs to: the call ends with it, and the answer comes to it.
+    pub owner: u32,
     /// Whom it goes to.
     pub cluster: String,
     /// Its head.

@@ -58,6 +58,8 @@ impl Guest<'_> {
             let allocate = self.0.get_export("proxy_on_memory_allocate").and_then(Extern::into_func)?;
             let allocate = allocate.typed::<u32, u32>(&self.0).ok()?;
             at = allocate.call(&mut self.0, u32::try_from(bytes.len()).ok()?).ok()?;
+            let entries = &mut self.0.data_mut().crossings.entries;
+            *entries.entry("proxy_on_memory_allocate".to_owned()).or_default() += 1;
             self.write(at, bytes)?;
         }
         self.write_u32(pointer_at, at as usize)?;
@@ -327,7 +329,8 @@ fn proxy(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
         host.last_call += 1;
         let id = host.last_call;
         let timeout = Duration::from_millis(u64::from(timeout));
-        host.calls.insert(id, Call { id, cluster, head, body, timeout });
+        let owner = host.context();
+        host.calls.insert(id, Call { id, owner, cluster, head, body, timeout });
         guest.write_u32(id_at, id as usize)?;
         Some(Status::Ok)
     });

@@ -211,21 +211,19 @@ impl Vm {
 
     /// Answers a call.
     pub fn answer(&mut self, call: u32, response: &Response) {
-        assert!(self.host().calls.remove(&call).is_some(), "call {call} is not under way");
+        let owner = self.end_call(call);
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (fields, size) = (number(response.head.len()), number(response.body.len()));
         self.host().answer = Some(response.clone());
-        let root = self.root;
-        self.enter("proxy_on_http_call_response", root, &[root, call, fields, size, 0]);
+        self.enter("proxy_on_http_call_response", owner, &[owner, call, fields, size, 0]);
         self.host().answer = None;
         self.afterwards();
     }
 
     /// Lets a call fail: a reset, a timeout.
     pub fn fail(&mut self, call: u32) {
-        assert!(self.host().calls.remove(&call).is_some(), "call {call} is not under way");
-        let root = self.root;
-        self.enter("proxy_on_http_call_response", root, &[root, call, 0, 0, 0]);
+        let owner = self.end_call(call);
+        self.enter("proxy_on_http_call_response", owner, &[owner, call, 0, 0, 0]);
         self.afterwards();
     }
 
@@ -240,7 +238,13 @@ impl Vm {
         self.enter("proxy_on_done", id, &[id]);
         self.enter("proxy_on_delete", id, &[id]);
         self.host().streams.remove(&id);
+        self.host().calls.retain(|_, call| call.owner != id);
         self.afterwards();
+    }
+
+    fn end_call(&mut self, call: u32) -> u32 {
+        let ended = self.host().calls.remove(&call);
+        ended.unwrap_or_else(|| panic!("call {call} is not under way")).owner
     }
 
     /// Lets time pass; ticks come when they are due.
@@ -313,16 +317,20 @@ impl Vm {
         Some(String::from_utf8_lossy(value).into_owned())
     }
 
-    /// Everything that can be read later or elsewhere: log lines, properties, shared data, names of
-    /// metrics.
-    pub fn everything_told(&self) -> Vec<Vec<u8>> {
+    /// Everything that others can see: log lines, properties and the names of metrics.
+    pub fn everything_shown(&self) -> Vec<Vec<u8>> {
         let host = self.store.data();
         let log = host.log.iter().map(|line| line.text.clone().into_bytes());
         let properties = host.streams.values().flat_map(|stream| &stream.properties);
-        let shared = host.shared.iter().map(|(key, (value, _))| (key, value));
-        let pairs = properties.chain(shared).flat_map(|(key, value)| [key.clone(), value.clone()]);
+        let properties = properties.flat_map(|(key, value)| [key.clone(), value.clone()]);
         let metrics = host.values.keys().map(|name| name.clone().into_bytes());
-        log.chain(pairs).chain(metrics).collect()
+        log.chain(properties).chain(metrics).collect()
+    }
+
+    /// All that lies in shared data, keys and values.
+    pub fn shared_data(&self) -> Vec<Vec<u8>> {
+        let shared = &self.store.data().shared;
+        shared.iter().flat_map(|(key, (value, _))| [key.clone(), value.clone()]).collect()
     }
 
     /// How often the border was crossed since [`Self::reset_crossings`].
@@ -353,9 +361,10 @@ impl Vm {
     fn enter(&mut self, name: &str, context: u32, arguments: &[u32]) -> u32 {
         self.check();
         let host = self.host();
-        *host.crossings.entries.entry(name.to_owned()).or_default() += 1;
         (host.current, host.effective, host.stop_iteration) = (context, 0, false);
+        // The host enters a module for the callbacks that it exports, and for no other.
         let Some(function) = self.instance.get_func(&self.store, name) else { return 0 };
+        *self.host().crossings.entries.entry(name.to_owned()).or_default() += 1;
         let arguments: Vec<_> = arguments.iter().map(|n| wasmi::Val::I32(n.cast_signed())).collect();
         let mut results = vec![wasmi::Val::I32(0); function.ty(&self.store).results().len()];
         if let Err(cause) = function.call(&mut self.store, &arguments, &mut results) {

@@ -345,24 +345,3 @@ fn in_shadow_mode_every_refusal_goes_on() {
         assert!(vm.property(stream, "tollgate.verdict").is_some());
     }
 }
-
-#[test]
-fn how_often_the_border_is_crossed() {
-    // No budget yet: what a request costs beyond its decision. Raise these knowingly.
-    let mut vm = vm(&json!({}));
-    let cost = |vm: &mut Vm, token: Option<&str>| {
-        vm.reset_crossings();
-        let fields: Vec<_> = token.map(|token| ("authorization", token)).into_iter().collect();
-        let stream = vm.request(&head("GET", "/orders", &fields));
-        if let Some(call) = vm.calls().pop() {
-            vm.answer(call.id, &Response::json(ACTIVE));
-        }
-        vm.close(stream);
-        vm.crossings().clone()
-    };
-    let good = cost(&mut vm, Some("Bearer good"));
-    let none = cost(&mut vm, None);
-    assert!(good.total() <= 17, "{good:?}");
-    assert!(none.total() <= 13, "{none:?}");
-    assert_eq!(good.host_calls.get("proxy_http_call"), Some(&1));
-}

@@ -10,7 +10,7 @@ use crate::{ACTIVE, vm};
 #[test]
 fn memory_stays_over_many_requests() {
     let mut vm = vm(&json!({
-        "providers": {"main": {"introspection": {"retries": 1}}},
+        "providers": {"main": {"introspection": {"retries": 1, "back_off": "0s"}}},
         "upstream": {"claims_prefix": "x-agw-"},
         "cache": {"max_entries": 500, "negative_max_entries": 100, "ttl_without_exp": "5m"},
     }));

@@ -9,6 +9,7 @@
     reason = "tests, and what helps them"
 )]
 
+mod budget;
 mod bytes;
 mod calls;
 mod clock;

@@ -18,11 +18,25 @@ fn the_module_imports_only_what_envoy_has() {
 }
 
 #[test]
-fn the_module_speaks_the_abi() {
-    let exports = exports();
-    for name in ["memory", "proxy_abi_version_0_2_1", "_initialize", "proxy_on_memory_allocate"] {
-        assert!(exports.iter().any(|export| export == name), "{name} is not exported");
-    }
+fn the_module_exports_what_is_needed_and_nothing_that_costs_an_entry_besides() {
+    let mut exports = exports();
+    exports.sort();
+    let wanted = [
+        "_initialize",
+        "memory",
+        "proxy_abi_version_0_2_1",
+        "proxy_on_configure",
+        "proxy_on_context_create",
+        "proxy_on_http_call_response",
+        "proxy_on_memory_allocate",
+        "proxy_on_request_body",
+        "proxy_on_request_headers",
+        "proxy_on_request_trailers",
+        "proxy_on_response_headers",
+        "proxy_on_tick",
+        "proxy_on_vm_start",
+    ];
+    assert_eq!(exports, wanted);
 }
 
 /// The proxy-wasm calls of Envoy's host, for ABI 0.2.1.

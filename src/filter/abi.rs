@@ -1,0 +1,173 @@
+//! The border itself: the callbacks that the host enters, and the few host calls that the SDK would
+//! spoil. The only file with `unsafe` in it.
+//!
+//! The SDK exports every callback there is and keeps contexts of its own; the host enters the VM for each
+//! export that it finds, whether it is of use or not. The functions here are exported under names of
+//! their own, and `make build` gives them the names that the host looks for, in place of the SDK's
+//! ([proxy-wasm ABI 0.2.1]). A module that has not been through that step refuses every configuration.
+//!
+//! There is no `proxy_on_delete`, nor `proxy_on_done` or `proxy_on_log`: [`crate::filter::contexts`] says
+//! how it goes without.
+//!
+//! [proxy-wasm ABI 0.2.1]: https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1
+#![allow(unsafe_code, reason = "exports have no mangled names, and host calls take addresses")]
+
+use std::ptr::{null_mut, slice_from_raw_parts_mut};
+use std::time::Duration;
+
+use proxy_wasm::types::MapType;
+
+use crate::filter::contexts;
+use crate::provider::call::IntrospectionCall;
+
+/// What a callback tells the host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub(super) enum Action {
+    Continue = 0,
+    Pause = 1,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_context_create(context: u32, parent: u32) {
+    contexts::created(context, parent);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_vm_start(_root: u32, _size: usize) -> u32 {
+    1
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_configure(root: u32, _size: usize) -> u32 {
+    u32::from(contexts::configure(root))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_tick(root: u32) {
+    contexts::tick(root);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_http_call_response(
+    root: u32,
+    call: u32,
+    headers: usize,
+    _body: usize,
+    _trailers: usize,
+) {
+    contexts::answered(root, call, headers > 0);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_request_headers(stream: u32, _headers: usize, end_of_stream: u32) -> Action {
+    contexts::request_headers(stream, end_of_stream != 0)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_request_body(stream: u32, size: usize, end_of_stream: u32) -> Action {
+    contexts::request_body(stream, size, end_of_stream != 0)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_request_trailers(stream: u32, _trailers: usize) -> Action {
+    contexts::request_trailers(stream)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_response_headers(stream: u32, _headers: usize, _end_of_stream: u32) -> Action {
+    contexts::response_headers(stream);
+    Action::Continue
+}
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_millis: u32,
+        call: *mut u32,
+    ) -> u32;
+
+    fn proxy_get_header_map_pairs(map: u32, bytes: *mut *mut u8, size: *mut usize) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, nanos: *mut u64) -> u32;
+}
+
+const OK: u32 = 0;
+const MONOTONIC: u32 = 1;
+/// No fields.
+const EMPTY_MAP: [u8; 4] = [0; 4];
+
+/// Sends a call for the effective context; `None` if the host would not. The SDK's own would remember
+/// each of them for ever, since its dispatcher never sees the answers.
+pub(super) fn http_call(call: &IntrospectionCall) -> Option<u32> {
+    let fields = call.headers.iter().map(|(name, value)| (name.as_bytes(), value.expose().as_bytes()));
+    let headers = serialize(fields);
+    let body = call.body.expose().as_bytes();
+    let timeout = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut id = 0;
+    // SAFETY: the host reads as many bytes of each part as it is told there are, and writes one number.
+    let status = unsafe {
+        proxy_http_call(
+            call.cluster.as_ptr(),
+            call.cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            EMPTY_MAP.as_ptr(),
+            EMPTY_MAP.len(),
+            timeout,
+            &raw mut id,
+        )
+    };
+    (status == OK).then_some(id)
+}
+
+/// All fields of a map as the host serializes them; nothing if there is no such map.
+pub(super) fn header_map(map: MapType) -> Vec<u8> {
+    let (mut bytes, mut size) = (null_mut(), 0);
+    // SAFETY: the host writes an address and a length.
+    let status = unsafe { proxy_get_header_map_pairs(map as u32, &raw mut bytes, &raw mut size) };
+    if status != OK || bytes.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: the host has had these bytes allocated by `proxy_on_memory_allocate`, which makes a boxed slice
+    // of just that length and gives it away, and has filled them.
+    unsafe { Box::from_raw(slice_from_raw_parts_mut(bytes, size)) }.into_vec()
+}
+
+/// The host's clock that does not step: the time since some moment, the same for all workers.
+pub(super) fn steady() -> Duration {
+    let mut nanos = 0;
+    // SAFETY: the host writes one number.
+    let status = unsafe { clock_time_get(MONOTONIC, 1, &raw mut nanos) };
+    if status == OK { Duration::from_nanos(nanos) } else { Duration::ZERO }
+}
+
+/// A map as the host reads it.
+fn serialize<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let mut bytes = number(fields.clone().count()).to_vec();
+    for (name, value) in fields.clone() {
+        bytes.extend(number(name.len()));
+        bytes.extend(number(value.len()));
+    }
+    for (name, value) in fields {
+        bytes.extend_from_slice(name);
+        bytes.push(0);
+        bytes.extend_from_slice(value);
+        bytes.push(0);
+    }
+    bytes
+}

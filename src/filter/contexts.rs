@@ -1,0 +1,245 @@
+//! The host's contexts: a root for each configuration, and a stream for each request.
+//!
+//! The host could tell when a context ends, by a callback for every request. It is not asked to: a
+//! request that passes at its head, with nothing to come, leaves nothing behind, and whatever a request
+//! that goes another way leaves is swept up now and then, by asking the host who is still there.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, MapType};
+
+use crate::decision::Rejection;
+use crate::filter::abi::Action;
+use crate::filter::calls::Worker;
+use crate::filter::host;
+use crate::filter::stream::{Progress, Stream};
+use crate::policy::Policy;
+use crate::response::cache_control;
+
+thread_local! {
+    static CONTEXTS: Contexts = Contexts::default();
+}
+
+/// All contexts of the VM.
+#[derive(Default)]
+struct Contexts {
+    roots: RefCell<HashMap<u32, Option<Rc<Worker>>>>,
+    /// Streams whose head has not come yet, and their roots.
+    announced: RefCell<Vec<(u32, u32)>>,
+    /// Streams that are not done with.
+    streams: RefCell<HashMap<u32, Request>>,
+    /// How many of those there are when the next sweep comes.
+    sweep_at: Cell<usize>,
+}
+
+/// A request that is not done with.
+#[derive(Clone)]
+struct Request {
+    stream: Rc<Stream>,
+    worker: Rc<Worker>,
+}
+
+/// How many streams may be announced: the head follows at once, so one is the usual number.
+const MAX_ANNOUNCED: usize = 1024;
+/// The least number of streams that is worth a sweep.
+const SWEEP: usize = 1024;
+
+/// A context has been created; that of a root has no parent.
+pub(super) fn created(context: u32, parent: u32) {
+    CONTEXTS.with(|contexts| {
+        if parent == 0 {
+            contexts.roots.borrow_mut().insert(context, None);
+            return;
+        }
+        let mut announced = contexts.announced.borrow_mut();
+        if announced.len() >= MAX_ANNOUNCED {
+            announced.remove(0);
+        }
+        announced.push((context, parent));
+    });
+}
+
+/// Takes a configuration. Refuses it with every one of its faults; the host then keeps the old one.
+pub(super) fn configure(root: u32) -> bool {
+    let configuration = host::buffer(BufferType::PluginConfiguration, usize::MAX);
+    match Policy::parse(&configuration, &|name| std::env::var(name).ok()) {
+        Ok(policy) => {
+            let worker = Rc::new(Worker::new(root, policy));
+            CONTEXTS.with(|contexts| {
+                contexts.roots.borrow_mut().insert(root, Some(worker));
+                contexts.sweep_roots(root);
+            });
+            true
+        }
+        Err(faults) => {
+            for fault in &faults {
+                log::error!("tollgate: configuration: {fault}");
+            }
+            log::error!("tollgate: configuration refused: {} fault(s)", faults.len());
+            false
+        }
+    }
+}
+
+/// Time has passed for a root.
+pub(super) fn tick(root: u32) {
+    CONTEXTS.with(|contexts| {
+        contexts.sweep_roots(root);
+        if let Some(worker) = contexts.worker(root) {
+            worker.tick();
+        }
+    });
+}
+
+/// An answer to a root's call has arrived, or its absence.
+pub(super) fn answered(root: u32, call: u32, arrived: bool) {
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
+        worker.answered(call, arrived);
+    }
+}
+
+/// A request's head has come.
+pub(super) fn request_headers(id: u32, end_of_stream: bool) -> Action {
+    CONTEXTS.with(|contexts| {
+        let Some(worker) = contexts.claim(id).and_then(|root| contexts.worker(root)) else {
+            // No configuration has ever been accepted: nobody may pass.
+            let _ = hostcalls::send_http_response(503, vec![("cache-control", "no-store")], None);
+            return Action::Pause;
+        };
+        let stream = Rc::new(Stream::new(id));
+        let mut progress = worker.begin(&stream, host::fields(MapType::HttpRequestHeaders));
+        if end_of_stream {
+            stream.ends();
+            if stream.awaits_form() {
+                // An empty form: the host has no body to hand over.
+                progress = worker.form(&stream, &[]);
+            }
+        }
+        if !stream.is_done_with() {
+            contexts.keep(Request { stream, worker });
+        }
+        action(progress)
+    })
+}
+
+/// A part of a request's body has come.
+pub(super) fn request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
+    with(id, |Request { stream, worker }| {
+        if end_of_stream {
+            stream.ends();
+        }
+        if stream.awaits_form() {
+            form_progress(worker, stream, size, end_of_stream)
+        } else if stream.is_passed() {
+            Action::Continue
+        } else {
+            Action::Pause
+        }
+    })
+}
+
+/// A request's trailers have come, and with them its end.
+pub(super) fn request_trailers(id: u32) -> Action {
+    with(id, |Request { stream, worker }| {
+        stream.ends();
+        for (name, _) in host::fields(MapType::HttpRequestTrailers) {
+            if worker.owns_field(&name)
+                && let Ok(name) = std::str::from_utf8(&name)
+            {
+                let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
+            }
+        }
+        if stream.awaits_form() {
+            let max = worker.max_form_bytes().saturating_add(1);
+            let body = host::buffer(BufferType::HttpRequestBody, max);
+            return action(worker.form(stream, &body));
+        }
+        if stream.is_passed() { Action::Continue } else { Action::Pause }
+    })
+}
+
+/// A response's head has come: a token in the query makes it private ([RFC 6750 §2.3]).
+///
+/// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
+pub(super) fn response_headers(id: u32) {
+    with(id, |Request { stream, .. }| {
+        if stream.wants_private_response() {
+            let head = host::fields(MapType::HttpResponseHeaders);
+            if let Some(value) = cache_control::made_private(&head) {
+                let map = MapType::HttpResponseHeaders;
+                let _ = hostcalls::remove_map_value(map, "cache-control");
+                let _ = hostcalls::add_map_value_bytes(map, "cache-control", value.as_bytes());
+            }
+        }
+        stream.is_responded_to();
+        Action::Continue
+    });
+}
+
+impl Contexts {
+    fn worker(&self, root: u32) -> Option<Rc<Worker>> {
+        self.roots.borrow().get(&root).cloned().flatten()
+    }
+
+    /// The root of a stream that has been announced.
+    fn claim(&self, id: u32) -> Option<u32> {
+        let mut announced = self.announced.borrow_mut();
+        let at = announced.iter().rposition(|(stream, _)| *stream == id)?;
+        Some(announced.remove(at).1)
+    }
+
+    fn keep(&self, request: Request) {
+        let id = request.stream.id;
+        let mut streams = self.streams.borrow_mut();
+        streams.insert(id, request);
+        if streams.len() >= self.sweep_at.get().max(SWEEP) {
+            streams.retain(|id, _| host::turn_to(*id));
+            host::turn_to(id);
+            self.sweep_at.set(streams.len().saturating_mul(2));
+        }
+    }
+
+    /// Forgets the roots that have gone, and what they remember with them.
+    fn sweep_roots(&self, own: u32) {
+        let mut roots = self.roots.borrow_mut();
+        if roots.len() > 1 {
+            roots.retain(|root, _| *root == own || host::turn_to(*root));
+            host::turn_to(own);
+        }
+    }
+}
+
+/// Goes on with a request that is not done with. One that is has been answered.
+fn with(id: u32, go_on: impl FnOnce(&Request) -> Action) -> Action {
+    CONTEXTS.with(|contexts| {
+        let Some(request) = contexts.streams.borrow().get(&id).cloned() else { return Action::Pause };
+        let action = go_on(&request);
+        if request.stream.is_done_with() {
+            contexts.streams.borrow_mut().remove(&id);
+        }
+        action
+    })
+}
+
+/// The form is complete, or has gone beyond its bound.
+fn form_progress(worker: &Worker, stream: &Rc<Stream>, size: usize, complete: bool) -> Action {
+    let max = worker.max_form_bytes();
+    if size > max {
+        return action(worker.give_up_form(stream, Rejection::FormTooLarge));
+    }
+    if !complete {
+        return Action::Pause;
+    }
+    let body = host::buffer(BufferType::HttpRequestBody, max);
+    action(worker.form(stream, &body))
+}
+
+fn action(progress: Progress) -> Action {
+    match progress {
+        Progress::Passed => Action::Continue,
+        Progress::Waiting | Progress::Answered => Action::Pause,
+    }
+}

@@ -1,0 +1,120 @@
+//! How often the border between host and module is crossed for one request: exact and repeatable, and
+//! most of what the filter costs. Whatever raises a number here says so in its diff.
+
+use serde_json::{Value, json};
+use tollgate_host::{Crossings, Outcome, Response, Vm, head};
+
+use crate::vm;
+
+#[test]
+fn a_remembered_token_costs_four_entries_and_five_host_calls() {
+    let mut vm = remembering(&json!({"upstream": {"claim_to_headers": [
+        {"header_name": "x-client-id", "claim_name": "client_id"},
+        {"header_name": "x-user", "claim_name": "sub"},
+    ]}}));
+    first(&mut vm);
+    let hit = cost(&mut vm, &[("authorization", "Bearer good")]);
+    assert_eq!(
+        entries(&hit),
+        [
+            ("proxy_on_context_create", 1),
+            ("proxy_on_memory_allocate", 1),
+            ("proxy_on_request_headers", 1),
+            ("proxy_on_response_headers", 1),
+        ]
+    );
+    assert_eq!(
+        host_calls(&hit),
+        [
+            ("proxy_add_header_map_value", 2),
+            ("proxy_get_current_time_nanoseconds", 1),
+            ("proxy_get_header_map_pairs", 1),
+            ("proxy_increment_metric", 1),
+        ]
+    );
+}
+
+#[test]
+fn each_further_header_costs_one_host_call_and_rules_cost_none() {
+    let field = |name: &str| json!({"header_name": format!("x-{name}"), "claim_name": name});
+    for n in 0..=4 {
+        let names = ["client_id", "sub", "tenant", "scope"].iter().take(n);
+        let rules: Vec<_> =
+            (0..50).map(|n| json!({"match": {"path_template": format!("/a{n}/{{id}}")}})).collect();
+        let mut vm = remembering(&json!({
+            "upstream": {"claim_to_headers": names.map(|name| field(name)).collect::<Vec<_>>()},
+            "rules": rules,
+        }));
+        first(&mut vm);
+        let hit = cost(&mut vm, &[("authorization", "Bearer good")]);
+        assert_eq!(hit.host_calls.values().sum::<u64>(), 3 + n as u64, "{n} headers: {hit:?}");
+        assert_eq!(hit.entries.values().sum::<u64>(), 4, "{n} headers: {hit:?}");
+    }
+}
+
+#[test]
+fn what_everything_else_costs() {
+    let mut vm = remembering(&json!({}));
+    let mut numbers = |fields: &[(&str, &str)], reply: &str| {
+        let cost = cost_with(&mut vm, fields, reply);
+        (cost.entries.values().sum::<u64>(), cost.host_calls.values().sum::<u64>())
+    };
+    let good = [("authorization", "Bearer good")];
+    let bad = [("authorization", "Bearer bad")];
+    let got = [
+        ("no token", numbers(&[], "")),
+        // Of these, ten host calls look for another worker's answer and mark, and leave ours.
+        ("a miss", numbers(&good, ACTIVE)),
+        ("a hit", numbers(&good, ACTIVE)),
+        ("a token that is not active", numbers(&bad, r#"{"active":false}"#)),
+        ("the same again", numbers(&bad, "")),
+    ];
+    let want = [
+        ("no token", (4, 7)),
+        ("a miss", (8, 28)),
+        ("a hit", (4, 3)),
+        ("a token that is not active", (8, 30)),
+        ("the same again", (4, 7)),
+    ];
+    assert_eq!(got, want);
+}
+
+const ACTIVE: &str =
+    r#"{"active":true,"exp":2000000000,"client_id":"app","sub":"ann","tenant":"blue","scope":"a b"}"#;
+
+/// A VM with a cache.
+fn remembering(more: &Value) -> Vm {
+    let mut config = json!({"cache": {"max_entries": 100}});
+    crate::merge(&mut config, more);
+    vm(&config)
+}
+
+/// The request that asks.
+fn first(vm: &mut Vm) {
+    cost(vm, &[("authorization", "Bearer good")]);
+}
+
+fn cost(vm: &mut Vm, fields: &[(&str, &str)]) -> Crossings {
+    cost_with(vm, fields, ACTIVE)
+}
+
+fn cost_with(vm: &mut Vm, fields: &[(&str, &str)], reply: &str) -> Crossings {
+    vm.reset_crossings();
+    let stream = vm.request(&head("GET", "/orders", fields));
+    for call in vm.calls() {
+        vm.answer(call.id, &Response::json(reply));
+    }
+    if let Outcome::Forwarded(_) = vm.outcome(stream) {
+        vm.respond(stream, &vec![(b":status".to_vec(), b"200".to_vec())]);
+    }
+    vm.close(stream);
+    vm.crossings().clone()
+}
+
+fn entries(crossings: &Crossings) -> Vec<(&str, u64)> {
+    crossings.entries.iter().map(|(name, n)| (name.as_str(), *n)).collect()
+}
+
+fn host_calls(crossings: &Crossings) -> Vec<(&str, u64)> {
+    crossings.host_calls.iter().map(|(name, n)| (*name, *n)).collect()
+}
