@@ -75,16 +75,17 @@ impl Stage {
     }
 }
 
-/// A plain configuration with one provider, `as`, and these changes: objects are merged, `null`
-/// removes, everything else is replaced.
+/// A plain configuration with one provider, `as`, no cache, no pauses, and these changes: objects are
+/// merged, `null` removes, everything else is replaced.
 pub fn policy(changes: Value) -> Value {
     let mut policy = json!({"providers": {"as": {"introspection": {
         "uri": "https://as.example.com/introspect",
         "cluster": "as",
         "timeout": "10s",
         "retries": 0,
+        "back_off": "0s",
         "client_auth": {"client_id": "gateway", "client_secret": CLIENT_SECRET},
-    }}}});
+    }}}, "cache": {"max_entries": 0}});
     merge(&mut policy, changes);
     policy
 }

@@ -60,8 +60,10 @@ fn tokens_live_and_die_as_the_authorization_server_says() {
     let refused = Http2Request::grpc("/hr.Employees/List").bearer(&reader).send(envoy.port("write"));
     assert_eq!(refused.all("grpc-status"), ["7"]);
 
-    // A revoked one is no good from the next request on (RFC 7009 §2); the others are as good as before.
+    // A revoked one (RFC 7009 §2) is no good once `ttl` has passed, and not a moment longer (INT-26); the
+    // others are as good as before.
     server.revoke("hr-app", &writer);
+    thread::sleep(TTL);
     assert_eq!(asked(&writer, "read"), (401, Some("invalid_token")));
     assert_eq!(asked(&reader, "read"), (200, None));
 
@@ -70,6 +72,7 @@ fn tokens_live_and_die_as_the_authorization_server_says() {
 
     // Without the server nobody can say anything about any token, and no token is called bad.
     drop(server);
+    thread::sleep(TTL);
     assert_eq!(asked(&reader, "read"), (503, None));
     assert_eq!(asked("hush-garbage", "read"), (503, None));
 
@@ -81,6 +84,9 @@ fn tokens_live_and_die_as_the_authorization_server_says() {
 
     envoy.assert_clean_log(&["hush", &writer, &reader, &fresh, GATEWAY_SECRET]);
 }
+
+/// How long the filter remembers anything in this test.
+const TTL: Duration = Duration::from_secs(1);
 
 /// The status, and the challenge's error.
 fn ask(envoy: &Envoy, listener: &str, token: &str) -> (u16, Option<&'static str>) {
@@ -105,6 +111,7 @@ fn stage(port: u16, endpoint: &str) -> Stage {
                 },
             }},
             "requires": requires,
+            "cache": {"ttl": "1s", "negative_ttl": "1s"},
             "upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]},
         })
     };
