@@ -23,7 +23,7 @@ use crate::provider::flight::Question;
 use crate::provider::reply::{AccessToken, Introspection};
 use crate::provider::{Provider, choice};
 use crate::request::form;
-use crate::request::head::RequestHead;
+use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
 use crate::request::token::{self, Found, Place, TokenError};
 use crate::response::answer::Answer;
@@ -113,7 +113,7 @@ pub struct AwaitingForm {
 /// What is known of a request from its head.
 #[derive(Clone, Debug)]
 struct Request {
-    fields: Fields,
+    head: Head,
     /// Which of the rules it matches.
     rule: Option<usize>,
     /// The path as the rules see it, if that is not what was sent.
@@ -139,8 +139,8 @@ impl Enforcer {
     }
 
     /// Takes a request head.
-    pub fn begin(&self, fields: Fields, now: UnixTime) -> Step {
-        let mut request = Request { fields, rule: None, normal: None };
+    pub fn begin(&self, head: impl Into<Head>, now: UnixTime) -> Step {
+        let mut request = Request { head: head.into(), rule: None, normal: None };
         match self.route(&mut request) {
             Ok(Access::Deny) => self.deny(request, Rejection::Denied),
             Ok(_) if self.passes_preflight(request.head()) => self.pass(request, None),
@@ -433,7 +433,7 @@ impl Pending {
 
 impl Request {
     fn head(&self) -> RequestHead<'_> {
-        RequestHead::new(&self.fields)
+        self.head.view()
     }
 }
 

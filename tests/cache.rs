@@ -1,5 +1,15 @@
 //! What the engine remembers, and what it does with it: by the engine alone, with a clock of its own.
 
+#![cfg(not(target_family = "wasm"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests, too, may fail loudly"
+)]
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

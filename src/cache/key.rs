@@ -170,6 +170,7 @@ impl Parts {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use super::{Namespace, TokenKey};
     use crate::policy::{Policy, ProviderId};

@@ -138,7 +138,7 @@ mod tests {
 
     fn cache(max_entries: usize, negative_max_entries: usize) -> Cache {
         let (ttl, negative_ttl) = (Duration::from_secs(60), Duration::from_secs(10));
-        Cache { max_entries, negative_max_entries, ttl, negative_ttl, ..Cache::default() }
+        Cache { max_entries, ttl, negative_ttl, negative_max_entries, ..Cache::default() }
     }
 
     fn key(n: u64) -> TokenKey {

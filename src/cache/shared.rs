@@ -294,6 +294,7 @@ impl<'a> Record<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use super::{Claim, Moment, Recalled, Shared, Store};
     use crate::cache::entry::Entry;
@@ -332,7 +333,7 @@ mod tests {
 
     fn cache(max_entries: usize) -> Cache {
         let (ttl, negative_ttl) = (Duration::from_secs(60), Duration::from_secs(10));
-        Cache { max_entries, negative_max_entries: 16, ttl, negative_ttl, ..Cache::default() }
+        Cache { max_entries, ttl, negative_ttl, negative_max_entries: 16, ..Cache::default() }
     }
 
     fn digest(token: &str) -> TokenDigest {

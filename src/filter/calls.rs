@@ -13,12 +13,13 @@ use proxy_wasm::types::BufferType;
 
 use crate::cache::shared::{Moment, Shared};
 use crate::decision::{Decision, Rejection};
-use crate::enforcer::{AwaitingForm, Enforcer, Fields, Outcome, Step};
+use crate::enforcer::{AwaitingForm, Enforcer, Outcome, Step};
 use crate::filter::flights::Flights;
 use crate::filter::host;
 use crate::filter::metrics::Metrics;
 use crate::filter::stream::{Progress, State, Stream};
 use crate::policy::{Mode, Policy};
+use crate::request::head::Packed;
 use crate::time::UnixTime;
 
 /// Everything that the requests of one configuration and worker share.
@@ -73,9 +74,9 @@ impl Worker {
 
     /// Takes a request's head. The host's effective context is the request's, here as in
     /// [`Self::form`].
-    pub(super) fn begin(&self, stream: &Rc<Stream>, fields: Fields) -> Progress {
+    pub(super) fn begin(&self, stream: &Rc<Stream>, head: Packed) -> Progress {
         let now = host::now();
-        self.proceed(stream, self.enforcer.begin(fields, now), now)
+        self.proceed(stream, self.enforcer.begin(head, now), now)
     }
 
     /// Takes a request's whole form body.

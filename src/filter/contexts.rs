@@ -145,9 +145,9 @@ pub(super) fn request_body(id: u32, size: usize, end_of_stream: bool) -> Action 
 pub(super) fn request_trailers(id: u32) -> Action {
     with(id, |Request { stream, worker }| {
         stream.ends();
-        for (name, _) in host::fields(MapType::HttpRequestTrailers) {
-            if worker.owns_field(&name)
-                && let Ok(name) = std::str::from_utf8(&name)
+        for (name, _) in host::fields(MapType::HttpRequestTrailers).iter() {
+            if worker.owns_field(name)
+                && let Ok(name) = std::str::from_utf8(name)
             {
                 let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
             }
@@ -167,7 +167,7 @@ pub(super) fn request_trailers(id: u32) -> Action {
 pub(super) fn response_headers(id: u32) {
     with(id, |Request { stream, .. }| {
         if stream.wants_private_response() {
-            let head = host::fields(MapType::HttpResponseHeaders);
+            let head = host::lines(MapType::HttpResponseHeaders);
             if let Some(value) = cache_control::made_private(&head) {
                 let map = MapType::HttpResponseHeaders;
                 let _ = hostcalls::remove_map_value(map, "cache-control");

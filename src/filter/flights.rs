@@ -200,7 +200,7 @@ impl Worker {
         let Some(provider) = self.enforcer.provider(interest.question.key.provider) else { return };
         let (mut head, mut body) = (Fields::new(), Vec::new());
         if arrived {
-            head = host::fields(MapType::HttpCallResponseHeaders);
+            head = host::lines(MapType::HttpCallResponseHeaders);
             body = host::buffer(BufferType::HttpCallResponseBody, read_up_to);
         }
         let outcome =

@@ -12,6 +12,7 @@ use crate::decision::Grant;
 use crate::enforcer::Fields;
 use crate::filter::abi;
 use crate::provider::call::IntrospectionCall;
+use crate::request::head::Packed;
 use crate::response::answer::Answer;
 use crate::time::UnixTime;
 
@@ -55,27 +56,13 @@ impl Store for SharedData {
 }
 
 /// All header fields of a map.
-pub(super) fn fields(map: MapType) -> Fields {
-    let bytes = abi::header_map(map);
-    let number = |at: usize| -> Option<usize> {
-        let number = bytes.get(at..)?.first_chunk::<4>()?;
-        usize::try_from(u32::from_le_bytes(*number)).ok()
-    };
-    let count = number(0).unwrap_or_default();
-    let mut at = count.saturating_mul(8).saturating_add(4);
-    let mut text = |length: usize| {
-        let end = at.saturating_add(length);
-        let text = bytes.get(at..end).unwrap_or_default().to_vec();
-        at = end.saturating_add(1);
-        text
-    };
-    let mut fields = Fields::new();
-    for n in 0..count {
-        let lengths = n.saturating_mul(8).saturating_add(4);
-        let (Some(name), Some(value)) = (number(lengths), number(lengths.saturating_add(4))) else { break };
-        fields.push((text(name), text(value)));
-    }
-    fields
+pub(super) fn fields(map: MapType) -> Packed {
+    Packed::new(abi::header_map(map))
+}
+
+/// All header fields of a map, line by line.
+pub(super) fn lines(map: MapType) -> Fields {
+    fields(map).iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
 }
 
 /// Up to `max` bytes of a buffer.

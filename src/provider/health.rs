@@ -90,6 +90,7 @@ fn is_trouble(failure: &Rejection) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use super::Health;
     use crate::decision::{BadAnswer, NoAnswer, Rejection};

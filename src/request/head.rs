@@ -1,23 +1,114 @@
 //! The request head as the host hands it over: bytes, nothing decoded.
 
+/// A request head that somebody owns.
+#[derive(Clone, Debug)]
+pub enum Head {
+    /// Line by line.
+    Lines(Vec<(Vec<u8>, Vec<u8>)>),
+    /// In one piece.
+    Packed(Packed),
+}
+
+/// Field lines in one piece, as proxy-wasm hosts hand them over: a number of lines, the lengths of each
+/// name and value, then the names and values themselves, each with a zero byte behind it; numbers have
+/// four bytes, the least significant first.
+#[derive(Clone, Debug, Default)]
+pub struct Packed {
+    bytes: Vec<u8>,
+    /// Where each name and each value begins and ends.
+    lines: Vec<[usize; 4]>,
+}
+
 /// A request head: every field line in order, pseudo-fields (`:method`, `:path`, `:authority`,
 /// `:scheme`) among them, names in lower case ([RFC 9113 §8.2]). Values are raw bytes.
 ///
 /// [RFC 9113 §8.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2
 #[derive(Clone, Copy, Debug)]
-pub struct RequestHead<'a> {
-    fields: &'a [(Vec<u8>, Vec<u8>)],
+pub struct RequestHead<'a>(View<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum View<'a> {
+    Lines(&'a [(Vec<u8>, Vec<u8>)]),
+    Packed(&'a Packed),
+}
+
+impl Head {
+    /// What there is to look at.
+    pub fn view(&self) -> RequestHead<'_> {
+        RequestHead(match self {
+            Self::Lines(lines) => View::Lines(lines),
+            Self::Packed(packed) => View::Packed(packed),
+        })
+    }
+}
+
+impl From<Vec<(Vec<u8>, Vec<u8>)>> for Head {
+    fn from(lines: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
+        Self::Lines(lines)
+    }
+}
+
+impl From<Packed> for Head {
+    fn from(packed: Packed) -> Self {
+        Self::Packed(packed)
+    }
+}
+
+impl Packed {
+    /// Finds the lines; those that are not there in full are none.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let number = |at: usize| {
+            let number = bytes.get(at..)?.first_chunk::<4>()?;
+            usize::try_from(u32::from_le_bytes(*number)).ok()
+        };
+        let count = number(0).unwrap_or_default().min(bytes.len());
+        let mut lines = Vec::with_capacity(count);
+        let mut lengths = 4_usize;
+        let mut start = count.saturating_mul(8).saturating_add(4);
+        for _ in 0..count {
+            let (Some(name), Some(value)) = (number(lengths), number(lengths.saturating_add(4))) else {
+                break;
+            };
+            let name_end = start.saturating_add(name);
+            let value_start = name_end.saturating_add(1);
+            let value_end = value_start.saturating_add(value);
+            if value_end > bytes.len() {
+                break;
+            }
+            lines.push([start, name_end, value_start, value_end]);
+            lengths = lengths.saturating_add(8);
+            start = value_end.saturating_add(1);
+        }
+        Self { bytes, lines }
+    }
+
+    /// All lines.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines.iter().map(|line| self.line(line))
+    }
+
+    fn line(&self, [name, name_end, value, value_end]: &[usize; 4]) -> (&[u8], &[u8]) {
+        let part = |start: &usize, end: &usize| self.bytes.get(*start..*end).unwrap_or_default();
+        (part(name, name_end), part(value, value_end))
+    }
 }
 
 impl<'a> RequestHead<'a> {
-    /// Wraps the list of the host.
-    pub fn new(fields: &'a [(Vec<u8>, Vec<u8>)]) -> Self {
-        Self { fields }
+    /// A head in lines.
+    pub fn new(lines: &'a [(Vec<u8>, Vec<u8>)]) -> Self {
+        Self(View::Lines(lines))
     }
 
     /// All lines.
     pub fn fields(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
+        let count = match self.0 {
+            View::Lines(lines) => lines.len(),
+            View::Packed(packed) => packed.lines.len(),
+        };
+        (0..count).filter_map(move |n| match self.0 {
+            View::Lines(lines) => lines.get(n).map(|(name, value)| (name.as_slice(), value.as_slice())),
+            View::Packed(packed) => packed.lines.get(n).map(|line| packed.line(line)),
+        })
     }
 
     /// All values of the field `name`, which must be in lower case.
@@ -67,7 +158,7 @@ impl<'a> RequestHead<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::RequestHead;
+    use super::{Packed, RequestHead};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -103,6 +194,33 @@ mod tests {
         ];
         for (name, lines, want) in cases {
             assert_eq!(RequestHead::new(&fields(&lines)).is_cors_preflight(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_packed_head_is_read_as_far_as_it_goes() {
+        let lines = fields(&[(":path", "/"), ("a", ""), ("", "b"), ("x", "\u{ff}\0")]);
+        let mut bytes = 4_u32.to_le_bytes().to_vec();
+        for (name, value) in &lines {
+            for part in [name, value] {
+                bytes.extend(u32::try_from(part.len()).unwrap().to_le_bytes());
+            }
+        }
+        for (name, value) in &lines {
+            bytes.extend([name.as_slice(), b"\0", value.as_slice(), b"\0"].concat());
+        }
+        let read = |bytes: &[u8]| -> Vec<(Vec<u8>, Vec<u8>)> {
+            Packed::new(bytes.to_vec()).iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect()
+        };
+        assert_eq!(read(&bytes), lines);
+        for cut in 0..bytes.len() {
+            let part = read(&bytes[..cut]);
+            assert_eq!(part, lines[..part.len()], "{cut}");
+        }
+        for hostile in
+            [[0xff; 64].as_slice(), &[0xff, 0xff, 0xff, 0x7f], &[9, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1]]
+        {
+            assert!(read(hostile).is_empty());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use socket2::SockRef;
 
@@ -55,6 +55,21 @@ impl Behaviour {
         Self::json(&format!(r#"{{"active":true,"client_id":"app","sub":"alice","scope":"{scope}"}}"#))
     }
 
+    /// An active token that ends `seconds` from now.
+    pub fn active_for(seconds: u64, scope: &str) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let exp = now.saturating_add(seconds);
+        Self::json(&format!(
+            r#"{{"active":true,"client_id":"app","sub":"alice","scope":"{scope}","exp":{exp}}}"#
+        ))
+    }
+
+    /// The same, after a while.
+    #[must_use]
+    pub fn after(self, pause: Duration) -> Self {
+        Self::After(pause, Box::new(self))
+    }
+
     /// The connection is closed without a word.
     pub fn close() -> Self {
         Self::Raw(Vec::new())
@@ -70,9 +85,13 @@ pub struct AuthorizationServer {
 
 #[derive(Debug, Default)]
 struct Script {
+    always: Option<Behaviour>,
     queue: VecDeque<Behaviour>,
     by_token: HashMap<String, VecDeque<Behaviour>>,
+    by_prefix: Vec<(String, Behaviour)>,
     calls: Vec<Message>,
+    under_way: usize,
+    most_under_way: usize,
 }
 
 impl AuthorizationServer {
@@ -106,6 +125,23 @@ impl AuthorizationServer {
         self.lock().by_token.insert(token.to_owned(), behaviours.into_iter().collect());
     }
 
+    /// What calls about all tokens that begin like this get, if nothing is said of them one by one.
+    pub fn on_all(&self, prefix: &str, behaviour: Behaviour) {
+        self.lock().by_prefix.push((prefix.to_owned(), behaviour));
+    }
+
+    /// What every call gets from now on, whatever has been said; `None`: no longer.
+    pub fn always(&self, behaviour: Option<Behaviour>) {
+        self.lock().always = behaviour;
+    }
+
+    /// How many calls were under way at once, at most, since the last time this was asked.
+    pub fn most_under_way(&self) -> usize {
+        let mut script = self.lock();
+        let now = script.under_way;
+        std::mem::replace(&mut script.most_under_way, now)
+    }
+
     /// Every call since the last time this was asked.
     pub fn take(&self) -> Vec<Message> {
         std::mem::take(&mut self.lock().calls)
@@ -123,13 +159,20 @@ impl AuthorizationServer {
 
 impl Script {
     fn behaviour(&mut self, call: &Message) -> Behaviour {
+        if let Some(always) = &self.always {
+            return always.clone();
+        }
         if let Some(next) = self.queue.pop_front() {
             return next;
         }
-        match self.by_token.get_mut(&token_of(call)) {
+        let token = token_of(call);
+        match self.by_token.get_mut(&token) {
             Some(behaviours) if behaviours.len() > 1 => behaviours.pop_front(),
             Some(behaviours) => behaviours.front().cloned(),
-            None => None,
+            None => {
+                let found = self.by_prefix.iter().find(|(prefix, _)| token.starts_with(prefix));
+                found.map(|(_, behaviour)| behaviour.clone())
+            }
         }
         .unwrap_or_else(|| Behaviour::json(r#"{"active":false}"#))
     }
@@ -141,9 +184,13 @@ fn serve(mut stream: TcpStream, script: &Mutex<Script>) {
             let mut script = script.lock().expect("no one panicked");
             let behaviour = script.behaviour(&call);
             script.calls.push(call);
+            script.under_way += 1;
+            script.most_under_way = script.most_under_way.max(script.under_way);
             behaviour
         };
-        if !act(&mut stream, behaviour) {
+        let stays_open = act(&mut stream, behaviour);
+        script.lock().expect("no one panicked").under_way -= 1;
+        if !stays_open {
             return;
         }
     }

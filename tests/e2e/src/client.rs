@@ -116,6 +116,31 @@ impl Request {
     }
 }
 
+/// A client that keeps its connection.
+#[derive(Debug)]
+pub struct Regular(TcpStream);
+
+impl Regular {
+    /// Connects.
+    pub fn new(port: u16) -> Self {
+        Self(connect(port).expect("a connection"))
+    }
+
+    /// `GET` with a token.
+    pub fn get(&mut self, target: &str, token: &str) -> Message {
+        let head = format!(
+            "GET {target} HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        self.0.write_all(head.as_bytes()).expect("a request is sent");
+        Message::read(&mut self.0, Side::Response).expect("a response").expect("a response")
+    }
+}
+
+/// Reads the response to a request that has been sent.
+pub fn response_on(mut stream: TcpStream) -> Message {
+    Message::read(&mut stream, Side::Response).expect("a response").expect("a response")
+}
+
 /// Sends these bytes and reads one response.
 pub fn exchange(port: u16, bytes: &[u8], side: Side) -> io::Result<Message> {
     let mut stream = connect(port)?;
