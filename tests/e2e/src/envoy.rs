@@ -27,6 +27,8 @@ pub struct Stage {
     pub env: Vec<(String, String)>,
     /// Whether the listeners are part of the bootstrap; otherwise they can be changed later.
     pub fixed: bool,
+    /// How many requests at once a cluster lets through, by its name, where that is not Envoy's default.
+    pub narrow: BTreeMap<String, u32>,
 }
 
 /// One listener's filter.
@@ -67,6 +69,7 @@ impl Stage {
             log_level: "debug",
             env: Vec::new(),
             fixed: false,
+            narrow: BTreeMap::new(),
         }
     }
 
@@ -126,8 +129,9 @@ impl Stage {
     }
 
     fn bootstrap(&self, directory: &PathBuf) -> Value {
+        let at_most = |name: &str| self.narrow.get(name).copied();
         let clusters: Vec<Value> =
-            self.clusters.iter().map(|(name, port)| cluster_json(name, *port)).collect();
+            self.clusters.iter().map(|(name, port)| cluster_json(name, *port, at_most(name))).collect();
         let mut fixed = json!({"clusters": clusters});
         let mut dynamic = json!({});
         if self.fixed {
@@ -382,9 +386,9 @@ impl Drop for Envoy {
     }
 }
 
-fn cluster_json(name: &str, port: u16) -> Value {
+fn cluster_json(name: &str, port: u16, at_most: Option<u32>) -> Value {
     let port = if port == 0 { dead_port() } else { port };
-    json!({
+    let mut cluster = json!({
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
@@ -393,7 +397,12 @@ fn cluster_json(name: &str, port: u16) -> Value {
             "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
         }},
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]},
-    })
+    });
+    if let Some(n) = at_most {
+        let threshold = json!({"max_connections": n, "max_pending_requests": n, "max_requests": n});
+        cluster["circuit_breakers"] = json!({"thresholds": [threshold]});
+    }
+    cluster
 }
 
 fn address(port: u16) -> Value {

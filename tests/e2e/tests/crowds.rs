@@ -1,0 +1,86 @@
+//! Ring 4: more at once than anybody lets through, and what is remembered of it afterwards.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    reason = "a test may count and ask the clock, and what is not there stops it"
+)]
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tollgate_e2e::authorization_server::Behaviour;
+use tollgate_e2e::client::{Regular, Request, connect, response_on};
+use tollgate_e2e::envoy::{Plugin, Stage};
+use tollgate_e2e::world::{World, policy};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_crowd_of_new_tokens_before_a_cluster_that_lets_few_through_is_answered() {
+    // INT-35, PWX-06: Envoy refuses the surplus within the callback that makes the call, and what is to be
+    // repeated falls due together.
+    for workers in [1, 4] {
+        let world = narrow(workers, json!({}), json!({"retries": 2}));
+        world.server.on_all("new-", Behaviour::active_for(3600, "").after(SECOND / 4));
+        let statuses = crowd(world.port("as"), "new-", 2000);
+        assert!(statuses.keys().all(|status| matches!(status, 403 | 503)), "{statuses:?}, {workers} workers");
+        assert!(statuses.get(&403).is_some_and(|n| *n >= 16), "{statuses:?}, {workers} workers");
+        world.envoy.assert_clean_log(&["new-"]);
+    }
+}
+
+#[test]
+fn tokens_that_are_all_to_be_asked_about_again_at_once_wait_for_nothing() {
+    // Entries of one age, all used in one moment: all calls are made in one tick, and nearly all of them
+    // are refused.
+    let cache = json!({"ttl": "12s", "ttl_jitter": 0, "refresh_ahead": "6s"});
+    let world = narrow(1, cache, json!({}));
+    world.server.on_all("used-", Behaviour::active_for(3600, ""));
+    let begun = Instant::now();
+    let mut client = Regular::new(world.port("as"));
+    for n in 0..800 {
+        assert_eq!(client.get("/lacking", &format!("used-{n}")).status(), 403);
+    }
+    assert!(begun.elapsed() < SECOND * 5, "the first entry ends before the last one is in its window");
+    world.server.always(Some(Behaviour::active_for(3600, "").after(SECOND)));
+    thread::sleep(SECOND * 6);
+    assert_eq!(crowd(world.port("as"), "used-", 800), BTreeMap::from([(403, 800)]));
+    assert_eq!(client.get("/lacking", "used-0").status(), 403);
+    let refreshes = world.envoy.counters("cache")["refreshes"];
+    assert!(refreshes > 400, "{refreshes}");
+    world.envoy.assert_clean_log(&["used-"]);
+}
+
+/// That many requests in one moment, with distinct tokens: how often they got which status. All are
+/// refused in the end, for what their tokens lack, so that the upstream need not stand the crowd.
+fn crowd(port: u16, prefix: &str, count: usize) -> BTreeMap<u16, u32> {
+    let mut streams: Vec<TcpStream> = (0..count).filter_map(|_| connect(port).ok()).collect();
+    assert_eq!(streams.len(), count);
+    for (n, stream) in streams.iter_mut().enumerate() {
+        let request = Request::get("/lacking").bearer(&format!("{prefix}{n}"));
+        assert!(stream.write_all(&request.bytes()).is_ok());
+    }
+    let mut statuses = BTreeMap::new();
+    for stream in streams {
+        *statuses.entry(response_on(stream).status()).or_default() += 1;
+    }
+    statuses
+}
+
+/// A world with one listener, `as`, that remembers, and whose cluster lets sixteen calls through at once.
+fn narrow(workers: u32, cache: Value, introspection: Value) -> World {
+    let narrow = BTreeMap::from([("as".to_owned(), 16)]);
+    let mut policy = policy(json!({
+        "cache": null,
+        "providers": {"as": {"introspection": introspection}},
+        "requires": {"scopes": ["none-has-it"]},
+    }));
+    policy["cache"] = cache;
+    World::start(Stage { workers, narrow, ..Stage::new() }.listener("as", Plugin::new(policy)))
+}
