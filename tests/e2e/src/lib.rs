@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     clippy::missing_panics_doc,
     reason = "a stage that cannot be set must stop the test"
 )]

@@ -2,6 +2,7 @@
 //! module has said.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Fields;
@@ -107,6 +108,35 @@ impl Crossings {
     }
 }
 
+/// What all VMs of a process share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedData(Arc<Mutex<Slots>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    /// By key: the value, and the number of the write that left it there.
+    pub(crate) values: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    last_cas: u32,
+}
+
+impl SharedData {
+    pub(crate) fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    /// Writes, unless somebody else has since the write `cas`; 0: in any case.
+    pub(crate) fn set(&mut self, key: Vec<u8>, value: Vec<u8>, cas: u32) -> Status {
+        if self.values.get(&key).is_some_and(|(_, known)| cas != 0 && cas != *known) {
+            return Status::CasMismatch;
+        }
+        self.last_cas += 1;
+        self.values.insert(key, (value, self.last_cas));
+        Status::Ok
+    }
+}
+
 /// The whole state.
 #[derive(Debug, Default)]
 pub(crate) struct Host {
@@ -125,8 +155,7 @@ pub(crate) struct Host {
     pub(crate) last_call: u32,
     pub(crate) answer: Option<Response>,
     pub(crate) log: Vec<LogLine>,
-    pub(crate) shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
-    pub(crate) last_cas: u32,
+    pub(crate) shared: SharedData,
     pub(crate) metrics: Vec<(String, u32)>,
     pub(crate) values: BTreeMap<String, i64>,
     pub(crate) timers: BTreeMap<u32, Timer>,

@@ -228,9 +228,8 @@ fn proxy(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
                                             length_at: u32,
                                             cas_at: u32| {
         let key = guest.read(key, key_len)?;
-        let Some((value, cas)) = guest.host().shared.get(&key).cloned() else {
-            return Some(Status::NotFound);
-        };
+        let found = guest.host().shared.slots().values.get(&key).cloned();
+        let Some((value, cas)) = found else { return Some(Status::NotFound) };
         guest.give(&value, at, length_at)?;
         guest.write(cas_at, &cas.to_le_bytes())?;
         Some(Status::Ok)
@@ -242,14 +241,8 @@ fn proxy(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
                                             length: u32,
                                             cas: u32| {
         let (key, value) = (guest.read(key, key_len)?, guest.read(at, length)?);
-        let host = guest.host();
-        if host.shared.get(&key).is_some_and(|(_, known)| cas != 0 && cas != *known) {
-            return Some(Status::CasMismatch);
-        }
-        host.last_cas += 1;
-        let cas = host.last_cas;
-        host.shared.insert(key, (value, cas));
-        Some(Status::Ok)
+        let written = guest.host().shared.slots().set(key, value, cas);
+        Some(written)
     });
     call!(linker, "proxy_continue_stream", |guest, kind: u32| {
         let host = guest.host();

@@ -47,9 +47,21 @@ impl Vm {
 
     /// A VM with these environment variables.
     pub fn with_env(env: &BTreeMap<String, String>) -> Self {
+        let wall = START * 1_000_000_000;
+        Self::start(Host { env: env.clone(), wall, monotonic: 1_000_000_000, ..Host::default() })
+    }
+
+    /// The VM of another worker of the same process: what is shared is the same, and so are the clocks at
+    /// first. From then on each has to be told of time by itself.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let Host { env, wall, monotonic, shared, attributes, .. } = self.store.data();
+        let (env, shared, attributes) = (env.clone(), shared.clone(), attributes.clone());
+        Self::start(Host { env, wall: *wall, monotonic: *monotonic, shared, attributes, ..Host::default() })
+    }
+
+    fn start(host: Host) -> Self {
         let (engine, module) = compiled();
-        let nanos = START * 1_000_000_000;
-        let host = Host { env: env.clone(), wall: nanos, monotonic: 1_000_000_000, ..Host::default() };
         let mut store = Store::new(engine, host);
         let instance = linker(module)
             .instantiate_and_start(&mut store, module)
@@ -329,8 +341,8 @@ impl Vm {
 
     /// All that lies in shared data, keys and values.
     pub fn shared_data(&self) -> Vec<Vec<u8>> {
-        let shared = &self.store.data().shared;
-        shared.iter().flat_map(|(key, (value, _))| [key.clone(), value.clone()]).collect()
+        let slots = self.store.data().shared.slots();
+        slots.values.iter().flat_map(|(key, (value, _))| [key.clone(), value.clone()]).collect()
     }
 
     /// How often the border was crossed since [`Self::reset_crossings`].

@@ -11,6 +11,7 @@
 
 mod budget;
 mod bytes;
+mod cache;
 mod calls;
 mod clock;
 mod configuration;
