@@ -41,6 +41,8 @@ pub(super) struct Flights {
     waiting: Cell<usize>,
     /// Requests that have waited, and what for.
     ready: RefCell<VecDeque<(Waiter, Rc<Finding>)>>,
+    /// How many requests have found too many before them.
+    turned_away: Cell<usize>,
 }
 
 /// One question, and how its answer is got.
@@ -75,6 +77,8 @@ enum Way {
 
 /// How many requests may wait in one worker.
 const MAX_WAITING: usize = 8192;
+/// How many requests are turned away for each look for those who have gone.
+const LOOK_AROUND: usize = 256;
 /// How many requests are ended in one callback. The host answers them when the callback has returned, and
 /// enters the VM for each answer's head within the one before: some hundreds exhaust V8's stack.
 pub(super) const AT_ONCE: usize = 32;
@@ -92,6 +96,7 @@ impl Flights {
             health: RefCell::new(vec![Health::default(); providers]),
             waiting: Cell::new(0),
             ready: RefCell::default(),
+            turned_away: Cell::new(0),
         }
     }
 
@@ -455,12 +460,29 @@ impl Worker {
         }
     }
 
+    /// Takes over from the worker that this root had before: its calls come to nothing now, and whoever
+    /// waits for one has to be told.
+    pub(super) fn inherit(&self, before: &Self) {
+        let flights: Vec<TokenKey> = before.flights.under_way.borrow().keys().copied().collect();
+        for flight in flights.into_iter().filter_map(|key| before.flights.take(key)) {
+            self.wake(flight.interest.waiters, Err(not_asked(NoAnswer::Failed)));
+        }
+        self.flights.ready.borrow_mut().append(&mut before.flights.ready.borrow_mut());
+        self.tick_at(host::steady());
+    }
+
+    /// Whether too many wait already. Those who have gone are not counted, but looking for them takes time,
+    /// so it is not done for everybody who is turned away.
     fn is_crowded(&self, stream: &Stream) -> bool {
         if self.flights.waiting.get() < MAX_WAITING {
             return false;
         }
-        self.flights.sweep();
-        host::turn_to(stream.id);
+        let turned_away = self.flights.turned_away.get();
+        self.flights.turned_away.set(turned_away.wrapping_add(1));
+        if turned_away.is_multiple_of(LOOK_AROUND) {
+            self.flights.sweep();
+            host::turn_to(stream.id);
+        }
         self.flights.waiting.get() >= MAX_WAITING
     }
 }
