@@ -48,9 +48,10 @@ impl Health {
             self.failures = 0;
             self.pauses = 0;
             self.pause = None;
+            // One more for each answer: from one round to the next twice as many.
             self.allowance = self
                 .allowance
-                .map(|allowed| allowed.saturating_mul(2))
+                .map(|allowed| allowed.saturating_add(1))
                 .filter(|allowed| *allowed < RECOVERED);
             return;
         }
