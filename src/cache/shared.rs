@@ -65,6 +65,17 @@ pub enum Claim {
     Failed(Rejection),
 }
 
+/// How a question that was announced has ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Ending<'a> {
+    /// Its answer lies here, or nobody wants to know any more.
+    Over,
+    /// It has an answer, and that stays with whoever asked: others do well to ask for themselves.
+    NotShared,
+    /// It has none.
+    Failed(&'a Rejection),
+}
+
 /// The longest answer that is shared, in bytes; longer ones stay with the worker that got them.
 pub const MAX_SHARED: usize = 16_384;
 
@@ -107,7 +118,7 @@ impl Shared {
     }
 
     /// Tells the other workers. `steady` is when the call was made. A reply that is too long stays here,
-    /// and so does one that repeats the token itself: that lies nowhere in the clear.
+    /// and so does one that repeats the token itself: that lies nowhere in the clear. `false`: it stays.
     pub fn remember(
         self,
         store: &impl Store,
@@ -115,7 +126,7 @@ impl Shared {
         token: &Secret,
         entry: &Entry,
         steady: Duration,
-    ) {
+    ) -> bool {
         let (kind, body) = match entry.said() {
             Introspection::Inactive => (Kind::Inactive, String::new()),
             Introspection::Active(token) => {
@@ -123,7 +134,7 @@ impl Shared {
             }
         };
         if body.len() > MAX_SHARED || body.contains(token.expose()) {
-            return;
+            return false;
         }
         let asked = Moment { wall: entry.asked(), steady };
         let value = Record { kind, digest: *digest.as_bytes(), asked, body: body.as_bytes() }.write();
@@ -147,9 +158,7 @@ impl Shared {
             (!is_same, since, key, found.as_ref().map(|(_, after)| *after))
         });
         // Its own place, or an empty one, or the older one.
-        if let Some((.., key, after)) = places.into_iter().min() {
-            store.set(&key, &value, after);
-        }
+        places.into_iter().min().is_some_and(|(.., key, after)| store.set(&key, &value, after))
     }
 
     /// Announces a call, unless somebody else has announced one less than `patience` ago. `since` is
@@ -171,6 +180,8 @@ impl Shared {
                     return Claim::Theirs;
                 }
                 Kind::Failed if mark.asked.steady >= since => return Claim::Failed(mark.failure()),
+                // Whoever waited for one another would do so in line, each time anew.
+                Kind::NotShared => return Claim::Ours,
                 _ => {}
             }
         }
@@ -180,15 +191,18 @@ impl Shared {
         if ours { Claim::Ours } else { Claim::Theirs }
     }
 
-    /// Takes the announcement back: the answer is there, or `failure` is what came instead.
-    pub fn release(self, store: &impl Store, digest: &TokenDigest, now: Moment, failure: Option<&Rejection>) {
+    /// Takes the announcement back.
+    pub fn release(self, store: &impl Store, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
         let [key, _] = MARKS.keys(digest);
         let Some((bytes, after)) = store.get(&key) else { return };
         if Record::read(&bytes).is_some_and(|mark| mark.digest == *digest.as_bytes()) {
-            let is_bad_answer = matches!(failure, Some(Rejection::BadAnswer { .. }));
-            let body = &[u8::from(is_bad_answer)];
-            let mark = Record { kind: Kind::Failed, digest: *digest.as_bytes(), asked: now, body };
-            let value = if failure.is_some() { mark.write() } else { Vec::new() };
+            let mark = |kind, body| Record { kind, digest: *digest.as_bytes(), asked: now, body }.write();
+            let value = match ending {
+                Ending::Over => Vec::new(),
+                Ending::NotShared => mark(Kind::NotShared, &[]),
+                Ending::Failed(Rejection::BadAnswer { .. }) => mark(Kind::Failed, &[1]),
+                Ending::Failed(_) => mark(Kind::Failed, &[0]),
+            };
             store.set(&key, &value, Some(after));
         }
     }
@@ -223,6 +237,7 @@ enum Kind {
     Active = 1,
     Asking = 2,
     Failed = 3,
+    NotShared = 4,
 }
 
 impl<'a> Record<'a> {
@@ -237,6 +252,7 @@ impl<'a> Record<'a> {
             1 => Kind::Active,
             2 => Kind::Asking,
             3 => Kind::Failed,
+            4 => Kind::NotShared,
             _ => return None,
         };
         let asked = Moment {
@@ -275,7 +291,7 @@ impl<'a> Record<'a> {
                 }
                 _ => None,
             },
-            Kind::Asking | Kind::Failed => None,
+            Kind::Asking | Kind::Failed | Kind::NotShared => None,
         }
     }
 
@@ -290,7 +306,7 @@ impl<'a> Record<'a> {
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
-    use super::{Claim, Moment, Recalled, Shared, Store};
+    use super::{Claim, Ending, Moment, Recalled, Shared, Store};
     use crate::cache::entry::Entry;
     use crate::cache::key::{Namespace, TokenDigest};
     use crate::decision::{BadAnswer, NoAnswer, Rejection};
@@ -415,7 +431,7 @@ mod tests {
             let token = format!("garbage-{n}");
             shared.claim(&store, &digest(&token), at(1), Duration::from_secs(2), at(1).steady);
             remember(&store, shared, &token, Introspection::Inactive, at(1));
-            shared.release(&store, &digest(&token), at(1), None);
+            shared.release(&store, &digest(&token), at(1), Ending::Over);
         }
         assert!(recall(&store, shared, "good", at(5)).is_some());
         for n in 0..2000 {
@@ -462,20 +478,27 @@ mod tests {
         assert_eq!(claim(0, 0), Claim::Ours);
         assert_eq!(claim(1, 1), Claim::Theirs);
         assert_eq!(claim(4, 1), Claim::Ours, "who has asked for too long is not waited for");
-        shared.release(&store, &digest("one"), at(5), None);
+        shared.release(&store, &digest("one"), at(5), Ending::Over);
         assert_eq!(claim(5, 5), Claim::Ours);
         let failures = [
             (Rejection::NoAnswer { cause: NoAnswer::Status(503), retry_after: Some(3) }, NoAnswer::Failed),
             (Rejection::NoAnswer { cause: NoAnswer::NotDispatched, retry_after: None }, NoAnswer::Failed),
         ];
         for (failure, cause) in failures {
-            shared.release(&store, &digest("one"), at(6), Some(&failure));
+            shared.release(&store, &digest("one"), at(6), Ending::Failed(&failure));
             assert_eq!(claim(6, 5), Claim::Failed(Rejection::NoAnswer { cause, retry_after: None }));
             assert_eq!(claim(8, 7), Claim::Ours, "a failure is not remembered"); // INT-27
         }
         let bad = Rejection::BadAnswer { cause: BadAnswer::NotJson };
-        shared.release(&store, &digest("one"), at(9), Some(&bad));
+        shared.release(&store, &digest("one"), at(9), Ending::Failed(&bad));
         assert_eq!(claim(9, 8), Claim::Failed(Rejection::BadAnswer { cause: BadAnswer::Elsewhere }));
+        assert_eq!(claim(9, 9), Claim::Failed(Rejection::BadAnswer { cause: BadAnswer::Elsewhere }));
+        assert_eq!(claim(10, 10), Claim::Ours);
+        // An answer that nobody else can use: everybody asks, from now on.
+        shared.release(&store, &digest("one"), at(11), Ending::NotShared);
+        assert_eq!((claim(11, 10), claim(11, 10), claim(99, 99)), (Claim::Ours, Claim::Ours, Claim::Ours));
+        shared.release(&store, &digest("one"), at(99), Ending::Over);
+        assert_eq!((claim(99, 99), claim(99, 99)), (Claim::Ours, Claim::Theirs));
     }
 
     #[test]

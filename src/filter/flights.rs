@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use proxy_wasm::types::{BufferType, MapType};
 
+use crate::cache::entry::Entry;
 use crate::cache::key::{Hashed, TokenDigest, TokenKey};
-use crate::cache::shared::{Claim, Moment, Recalled};
+use crate::cache::shared::{Claim, Ending, Moment, Recalled};
 use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::{Fields, Finding, Pending};
 use crate::filter::calls::{Uptime, Worker};
@@ -392,7 +393,7 @@ impl Worker {
                 if interest.is_alive() && !hopeless {
                     self.take_off(provider, interest, now, self.root);
                 } else {
-                    self.shared.release(&SharedData, &digest, now, None);
+                    self.shared.release(&SharedData, &digest, now, Ending::Over);
                     self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff)));
                 }
             }
@@ -415,11 +416,16 @@ impl Worker {
         let finding = said.map(|said| self.enforcer.learn(key, said, asked.wall));
         let kept = finding.as_ref().ok().filter(|entry| entry.is_worth_keeping());
         if let Some(digest) = &interest.digest {
-            if let Some(entry) = kept {
+            let tell = |entry: &Rc<Entry>| {
                 let token = &interest.question.token;
-                self.shared.remember(&SharedData, digest, token, entry, asked.steady);
-            }
-            self.shared.release(&SharedData, digest, now, finding.as_ref().err());
+                self.shared.remember(&SharedData, digest, token, entry, asked.steady)
+            };
+            let ending = match &finding {
+                Err(failure) => Ending::Failed(failure),
+                Ok(_) if kept.is_some_and(tell) => Ending::Over,
+                Ok(_) => Ending::NotShared,
+            };
+            self.shared.release(&SharedData, digest, now, ending);
         }
         if kept.is_some() {
             self.watch(now);
@@ -437,7 +443,7 @@ impl Worker {
         self.flights.health(interest.question.key, Health::abandoned);
         if let Some(digest) = &interest.digest {
             let now = Moment { wall: host::now(), steady: host::steady() };
-            self.shared.release(&SharedData, digest, now, None);
+            self.shared.release(&SharedData, digest, now, Ending::Over);
         }
     }
 
