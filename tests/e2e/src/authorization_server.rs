@@ -34,6 +34,8 @@ pub enum Behaviour {
     Drip(Vec<u8>, Duration),
     /// Sends these bytes and then zeros without end, for a bounded time.
     Endless(Vec<u8>),
+    /// Says of a token that it is active with these scopes, and ends so many seconds from then on.
+    ActiveFor(u64, String),
     /// Waits, then does the other thing.
     After(Duration, Box<Behaviour>),
 }
@@ -55,13 +57,9 @@ impl Behaviour {
         Self::json(&format!(r#"{{"active":true,"client_id":"app","sub":"alice","scope":"{scope}"}}"#))
     }
 
-    /// An active token that ends `seconds` from now.
+    /// An active token that ends `seconds` after each call.
     pub fn active_for(seconds: u64, scope: &str) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let exp = now.saturating_add(seconds);
-        Self::json(&format!(
-            r#"{{"active":true,"client_id":"app","sub":"alice","scope":"{scope}","exp":{exp}}}"#
-        ))
+        Self::ActiveFor(seconds, scope.to_owned())
     }
 
     /// The same, after a while.
@@ -240,6 +238,16 @@ fn act(stream: &mut TcpStream, behaviour: Behaviour) -> bool {
             let _ = stream.write_all(&bytes);
             while Instant::now() < until && stream.write_all(&[b' '; 16 * 1024]).is_ok() {}
             false
+        }
+        Behaviour::ActiveFor(seconds, scope) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let exp = now.saturating_add(seconds);
+            act(
+                stream,
+                Behaviour::json(&format!(
+                    r#"{{"active":true,"client_id":"app","sub":"alice","scope":"{scope}","exp":{exp}}}"#
+                )),
+            )
         }
         Behaviour::After(pause, then) => {
             thread::sleep(pause);

@@ -2,9 +2,8 @@
 
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
     clippy::indexing_slicing,
-    reason = "a test may count and ask the clock, and what is not there stops it"
+    reason = "a test may count, and what is not there stops it"
 )]
 
 use std::collections::BTreeMap;
@@ -26,7 +25,7 @@ fn a_crowd_of_new_tokens_before_a_cluster_that_lets_few_through_is_answered() {
     // INT-35, PWX-06: Envoy refuses the surplus within the callback that makes the call, and what is to be
     // repeated falls due together.
     for workers in [1, 4] {
-        let world = narrow(workers, json!({}), json!({"retries": 2}));
+        let world = narrow(workers, &json!({}), &json!({"retries": 2}));
         world.server.on_all("new-", Behaviour::active_for(3600, "").after(SECOND / 4));
         let statuses = crowd(world.port("as"), "new-", 2000);
         assert!(statuses.keys().all(|status| matches!(status, 403 | 503)), "{statuses:?}, {workers} workers");
@@ -40,7 +39,7 @@ fn tokens_that_are_all_to_be_asked_about_again_at_once_wait_for_nothing() {
     // Entries of one age, all used in one moment: all calls are made in one tick, and nearly all of them
     // are refused.
     let cache = json!({"ttl": "12s", "ttl_jitter": 0, "refresh_ahead": "6s"});
-    let world = narrow(1, cache, json!({}));
+    let world = narrow(1, &cache, &json!({}));
     world.server.on_all("used-", Behaviour::active_for(3600, ""));
     let begun = Instant::now();
     let mut client = Regular::new(world.port("as"));
@@ -74,13 +73,13 @@ fn crowd(port: u16, prefix: &str, count: usize) -> BTreeMap<u16, u32> {
 }
 
 /// A world with one listener, `as`, that remembers, and whose cluster lets sixteen calls through at once.
-fn narrow(workers: u32, cache: Value, introspection: Value) -> World {
+fn narrow(workers: u32, cache: &Value, introspection: &Value) -> World {
     let narrow = BTreeMap::from([("as".to_owned(), 16)]);
     let mut policy = policy(json!({
         "cache": null,
         "providers": {"as": {"introspection": introspection}},
         "requires": {"scopes": ["none-has-it"]},
     }));
-    policy["cache"] = cache;
+    policy["cache"] = cache.clone();
     World::start(Stage { workers, narrow, ..Stage::new() }.listener("as", Plugin::new(policy)))
 }
