@@ -38,6 +38,8 @@ pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 pub struct Enforcer {
     policy: Policy,
     matches_paths: bool,
+    /// The lengths that names of identity fields have.
+    own_lengths: u128,
     /// Keys the hashes by which this worker knows tokens.
     seed: [u64; 2],
     /// By provider.
@@ -125,6 +127,7 @@ impl Enforcer {
     /// is, for no two share what they remember.
     pub fn new(policy: Policy, seed: [u64; 2], owner: &[u8]) -> Self {
         Self {
+            own_lengths: policy.upstream.lengths(),
             matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some()),
             seed,
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
@@ -205,8 +208,9 @@ impl Enforcer {
 
     /// Finds the rule, on the path in its normal form.
     fn route(&self, request: &mut Request) -> Result<Access, Rejection> {
-        let (sent, _) = split_query(request.head().path());
-        if request.head().path().contains(&b'#') {
+        let whole = request.head().path();
+        let (sent, _) = split_query(whole);
+        if whole.contains(&b'#') {
             return Err(Rejection::AmbiguousPath);
         }
         let mut path = None;
@@ -282,7 +286,8 @@ impl Enforcer {
     /// path, and the token if the upstream is not to see it.
     fn clean(&self, request: &Request, body: Option<&[u8]>) -> Grant {
         let head = request.head();
-        let mut grant = Grant { remove: self.policy.upstream.forged(head), ..Grant::default() };
+        let mut grant =
+            Grant { remove: self.policy.upstream.forged(head, self.own_lengths), ..Grant::default() };
         let mut target = None;
         if !self.policy.token.forward {
             let stripped = token::strip(head, &self.policy.token, self.extra_params(request));
@@ -440,7 +445,7 @@ impl Request {
 impl Requirement {
     /// Whether a token that is good in itself will do.
     fn judge(&self, token: &AccessToken, provider: &Provider, now: UnixTime) -> Result<(), Rejection> {
-        if self.sender_constraint == SenderConstraint::IfBound && token.is_bound() {
+        if self.sender_constraint == SenderConstraint::IfBound && token.is_bound {
             return Err(Rejection::Unproven);
         }
         if !self.audiences.is_empty() && !token.has_audience(&self.audiences) {
@@ -455,7 +460,7 @@ impl Requirement {
         if let Some(unmet) = self.claims.iter().find(|claim| !claim.is_met_by(&token.claims)) {
             return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
         }
-        if self.scopes.is_met_by(&token.scopes(provider)) {
+        if self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(provider)) {
             Ok(())
         } else {
             Err(Rejection::ScopeMissing { needed: self.scopes.challenge() })
@@ -471,9 +476,9 @@ impl Requirement {
         skew: Duration,
         now: UnixTime,
     ) -> Result<(), Rejection> {
-        let acr = token.present("acr").and_then(|acr| acr.as_str());
+        let acr = || token.present("acr").and_then(|acr| acr.as_str());
         let weak = !self.acr_values.is_empty()
-            && !acr.is_some_and(|acr| self.acr_values.iter().any(|wanted| wanted == acr));
+            && !acr().is_some_and(|acr| self.acr_values.iter().any(|wanted| wanted == acr));
         let old = self.max_age.is_some_and(|max_age| {
             let age = token.present("auth_time").and_then(serde_json::Value::as_f64).map(|at| {
                 #[expect(

@@ -129,7 +129,6 @@ fn shortened(span: Duration, per_cent: u32, spread: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::{Age, Entry};
-    use crate::json::Map;
     use crate::policy::{Cache, ProviderId};
     use crate::provider::reply::{AccessToken, Introspection};
     use crate::time::UnixTime;
@@ -151,7 +150,8 @@ mod tests {
     }
 
     fn active(exp: Option<i64>) -> Introspection {
-        Introspection::Active(AccessToken { provider: ProviderId(0), claims: Map::new(), exp, nbf: None })
+        let claims = exp.map(|exp| ("exp".to_owned(), exp.into())).into_iter().collect();
+        Introspection::Active(AccessToken::new(ProviderId(0), claims).unwrap())
     }
 
     fn at(secs: u64) -> UnixTime {

@@ -29,10 +29,10 @@ pub struct TokenDigest([u8; 32]);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Namespace([u8; 32]);
 
-/// The hasher of maps whose keys are hashes already.
+/// The hasher of maps whose keys are hashes already, or numbers that nobody outside chooses.
 pub type Hashed = BuildHasherDefault<Taken>;
 
-/// Takes a hash as it is.
+/// Takes a hash as it is, and spreads a number.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Taken(u64);
 
@@ -65,6 +65,11 @@ impl Hasher for Taken {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // A number is no hash yet: numbers in a row must not share their upper bits.
+        self.0 ^= u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     fn write_u64(&mut self, hash: u64) {

@@ -126,7 +126,6 @@ mod tests {
     use super::Local;
     use crate::cache::entry::Entry;
     use crate::cache::key::TokenKey;
-    use crate::json::Map;
     use crate::policy::{Cache, ProviderId};
     use crate::provider::reply::{AccessToken, Introspection};
     use crate::secret::Secret;
@@ -147,8 +146,8 @@ mod tests {
 
     fn entry(is_active: bool) -> Rc<Entry> {
         let said = if is_active {
-            let exp = Some(5000);
-            Introspection::Active(AccessToken { provider: ProviderId(0), claims: Map::new(), exp, nbf: None })
+            let claims = [("exp".to_owned(), 5000.into())].into_iter().collect();
+            Introspection::Active(AccessToken::new(ProviderId(0), claims).unwrap())
         } else {
             Introspection::Inactive
         };

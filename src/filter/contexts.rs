@@ -11,6 +11,7 @@ use std::rc::Rc;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
+use crate::cache::key::Hashed;
 use crate::decision::Rejection;
 use crate::filter::abi::Action;
 use crate::filter::calls::Worker;
@@ -26,11 +27,11 @@ thread_local! {
 /// All contexts of the VM.
 #[derive(Default)]
 struct Contexts {
-    roots: RefCell<HashMap<u32, Option<Rc<Worker>>>>,
+    roots: RefCell<HashMap<u32, Option<Rc<Worker>>, Hashed>>,
     /// Streams whose head has not come yet, and their roots.
     announced: RefCell<Vec<(u32, u32)>>,
     /// Streams that are not done with.
-    streams: RefCell<HashMap<u32, Request>>,
+    streams: RefCell<HashMap<u32, Request, Hashed>>,
     /// How many of those there are when the next sweep comes.
     sweep_at: Cell<usize>,
 }

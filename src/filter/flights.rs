@@ -33,7 +33,7 @@ use crate::time::{UnixTime, part};
 pub(super) struct Flights {
     under_way: RefCell<HashMap<TokenKey, UnderWay, Hashed>>,
     /// Which call belongs to which flight.
-    calls: RefCell<HashMap<u32, TokenKey>>,
+    calls: RefCell<HashMap<u32, TokenKey, Hashed>>,
     /// To be asked about again, in the background.
     refreshes: RefCell<Vec<Question>>,
     /// By provider.

@@ -29,6 +29,11 @@ pub struct ScopePolicy {
 }
 
 impl ScopePolicy {
+    /// Whether nothing is demanded.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.any.is_empty()
+    }
+
     /// Whether `granted` covers what is demanded.
     pub fn is_met_by(&self, granted: &[&str]) -> bool {
         let has = |scope: &ScopeToken| granted.contains(&scope.as_str());

@@ -14,6 +14,9 @@ use crate::secret::Secret;
 /// longest that fits); the unverified `iss` of a JWT-shaped token; the only provider there is;
 /// `provider_order`.
 pub fn choose(policy: &Policy, requirement: &Requirement, token: &Secret) -> Vec<ProviderId> {
+    if let ([_], []) = (policy.providers.as_slice(), requirement.providers.as_slice()) {
+        return vec![ProviderId(0)];
+    }
     let allowed: Vec<ProviderId> = if requirement.providers.is_empty() {
         (0..policy.providers.len()).map(ProviderId).collect()
     } else {

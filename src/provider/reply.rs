@@ -46,6 +46,23 @@ pub struct AccessToken {
     pub exp: Option<i64>,
     /// `nbf` in whole seconds.
     pub nbf: Option<i64>,
+    /// Whether the token is bound to a key or a certificate ([RFC 7800 §3.1], [RFC 9449 §6.2]).
+    /// A `cnf` of whatever type says so; `null` counts as absent.
+    ///
+    /// [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
+    /// [RFC 9449 §6.2]: https://www.rfc-editor.org/rfc/rfc9449#section-6.2
+    pub is_bound: bool,
+    /// What the claims say of the token's kind.
+    kind: Kind,
+}
+
+/// What a reply says about the kind of a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Kind {
+    /// Something else than an access token, by any of the names that servers have for them.
+    other: bool,
+    /// A `token_type` that nobody here understands.
+    unknown: bool,
 }
 
 impl Introspection {
@@ -92,7 +109,11 @@ impl AccessToken {
         let (Ok(exp), Ok(nbf)) = (timestamp(&claims, "exp"), timestamp(&claims, "nbf")) else {
             return Err(Rejection::BadAnswer { cause: BadAnswer::Timestamp });
         };
-        Ok(Self { provider, claims, exp, nbf })
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let is_dpop = text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"));
+        let is_bound = is_dpop || claims.get("cnf").is_some_and(|cnf| !cnf.is_null());
+        let kind = Kind::of(&claims);
+        Ok(Self { provider, claims, exp, nbf, is_bound, kind })
     }
 
     /// What holds for every token of this provider: issuer, times, kind, audience
@@ -136,16 +157,6 @@ impl AccessToken {
         self.first_of(&provider.client_id_claim)?.as_str()
     }
 
-    /// Whether the token is bound to a key or a certificate ([RFC 7800 §3.1], [RFC 9449 §6.2]).
-    /// A `cnf` of whatever type says so; `null` counts as absent.
-    ///
-    /// [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
-    /// [RFC 9449 §6.2]: https://www.rfc-editor.org/rfc/rfc9449#section-6.2
-    pub fn is_bound(&self) -> bool {
-        let dpop = self.text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"));
-        dpop || self.present("cnf").is_some()
-    }
-
     /// A member that is there and not `null`.
     pub fn present(&self, name: &str) -> Option<&Value> {
         self.claims.get(name).filter(|value| !value.is_null())
@@ -153,10 +164,6 @@ impl AccessToken {
 
     fn first_of(&self, names: &[String]) -> Option<&Value> {
         names.iter().find_map(|name| self.present(name))
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.claims.get(name)?.as_str()
     }
 
     fn check_issuer(&self, provider: &Provider) -> Result<(), Rejection> {
@@ -180,23 +187,31 @@ impl AccessToken {
         Ok(())
     }
 
-    /// Refuses what is no access token: refresh and ID tokens by any of the names that servers have
-    /// for them, and token types that nobody here understands ([RFC 6749 §7.1]).
+    /// Refuses what is no access token: refresh and ID tokens, and token types that nobody here
+    /// understands ([RFC 6749 §7.1]).
     ///
     /// [RFC 6749 §7.1]: https://www.rfc-editor.org/rfc/rfc6749#section-7.1
     fn check_kind(&self, ignore_token_type: bool) -> Result<(), Rejection> {
-        let is = |name: &str, words: &[&str]| match self.present(name) {
+        let refused = self.kind.other || (self.kind.unknown && !ignore_token_type);
+        if refused { Err(Rejection::NotAnAccessToken) } else { Ok(()) }
+    }
+}
+
+impl Kind {
+    fn of(claims: &Map<String, Value>) -> Self {
+        let is = |name: &str, words: &[&str]| match claims.get(name).filter(|value| !value.is_null()) {
             None => None,
             Some(value) => {
                 let text = value.as_str().unwrap_or_default();
                 Some(words.iter().any(|word| text.eq_ignore_ascii_case(word)))
             }
         };
-        let refused = is("token_use", &["access_token", "access"]) == Some(false)
-            || is("typ", &["refresh", "offline", "id"]) == Some(true)
-            || is("token_type", &["refresh_token", "id_token"]) == Some(true)
-            || (!ignore_token_type && is("token_type", &["bearer", "access_token", "dpop"]) == Some(false));
-        if refused { Err(Rejection::NotAnAccessToken) } else { Ok(()) }
+        Self {
+            other: is("token_use", &["access_token", "access"]) == Some(false)
+                || is("typ", &["refresh", "offline", "id"]) == Some(true)
+                || is("token_type", &["refresh_token", "id_token"]) == Some(true),
+            unknown: is("token_type", &["bearer", "access_token", "dpop"]) == Some(false),
+        }
     }
 }
 

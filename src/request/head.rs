@@ -101,14 +101,12 @@ impl<'a> RequestHead<'a> {
 
     /// All lines.
     pub fn fields(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let count = match self.0 {
-            View::Lines(lines) => lines.len(),
-            View::Packed(packed) => packed.lines.len(),
+        let (lines, packed) = match self.0 {
+            View::Lines(lines) => (lines, None),
+            View::Packed(packed) => (Default::default(), Some(packed)),
         };
-        (0..count).filter_map(move |n| match self.0 {
-            View::Lines(lines) => lines.get(n).map(|(name, value)| (name.as_slice(), value.as_slice())),
-            View::Packed(packed) => packed.lines.get(n).map(|line| packed.line(line)),
-        })
+        let lines = lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        lines.chain(packed.into_iter().flat_map(Packed::iter))
     }
 
     /// All values of the field `name`, which must be in lower case.

@@ -63,11 +63,13 @@ pub fn extract(
         }
     }
     let params = places.params.iter().chain(extra_params).map(String::as_str);
-    for (name, value) in query_params(head) {
-        match relation(name, params.clone()) {
-            Name::Ours => sole.put(in_param(value)?, Place::Query)?,
-            Name::Disguised => return Err(TokenError::MalformedParameter),
-            Name::Other => {}
+    if params.clone().next().is_some() {
+        for (name, value) in query_params(head) {
+            match relation(name, params.clone()) {
+                Name::Ours => sole.put(in_param(value)?, Place::Query)?,
+                Name::Disguised => return Err(TokenError::MalformedParameter),
+                Name::Other => {}
+            }
         }
     }
     for name in &places.cookies {
@@ -203,26 +205,30 @@ enum Name {
 }
 
 fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secret>, TokenError> {
-    let lines: Vec<&[u8]> = head.all(&header.name).map(trim_space).collect();
-    if lines.iter().all(|line| line.is_empty()) {
-        return Ok(None);
-    }
-    match (&header.scheme, lines.as_slice()) {
-        (Some(scheme), [line]) => with_scheme(line, scheme),
-        (Some(scheme), lines) => {
+    let mut lines = head.all(&header.name).map(trim_space);
+    let only = match (lines.next(), lines.next()) {
+        (None, _) => return Ok(None),
+        (Some(line), None) => Some(line).filter(|line| !line.is_empty()),
+        (Some(_), Some(_)) => None,
+    };
+    match (&header.scheme, only) {
+        (Some(scheme), Some(line)) => with_scheme(line, scheme),
+        (_, None) if head.all(&header.name).map(trim_space).all(<[u8]>::is_empty) => Ok(None),
+        (Some(scheme), None) => {
             // `Authorization` is a singleton (RFC 9110 §11.6.2): ours beside any other, even an empty
             // one, is refused.
-            let ours = |line: &&[u8]| with_scheme(line, scheme) != Ok(None);
-            if lines.iter().any(ours) { Err(TokenError::Several) } else { Ok(None) }
+            let ours = |line: &[u8]| with_scheme(line, scheme) != Ok(None);
+            let several = head.all(&header.name).map(trim_space).any(ours);
+            if several { Err(TokenError::Several) } else { Ok(None) }
         }
         // A comma may be two lines that the host has joined, so no token can have one here.
-        (None, [line]) if line.contains(&b',') => Err(TokenError::Several),
-        (None, [line]) => {
+        (None, Some(line)) if line.contains(&b',') => Err(TokenError::Several),
+        (None, Some(line)) => {
             let text =
                 std::str::from_utf8(line).ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
             text.map(|text| Some(Secret::new(text))).ok_or(TokenError::MalformedHeader)
         }
-        (None, _) => Err(TokenError::Several),
+        (None, None) => Err(TokenError::Several),
     }
 }
 
