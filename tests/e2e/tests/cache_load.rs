@@ -75,6 +75,30 @@ fn floods_grow_no_memory_and_push_no_good_token_out() {
     }
 }
 
+/// As many as there is patience for: `cargo test -p tollgate-e2e --test cache_load -- --ignored --nocapture`.
+#[test]
+#[ignore = "it takes minutes"]
+fn half_a_million_tokens_leave_memory_as_it_was() {
+    // INT-31: with the bounds as they are by default
+    let world = remembering(4, json!({"requires": {"scopes": ["none-has-it"]}}));
+    world.server.on_all("good-", Behaviour::active_for(7200, &"scope ".repeat(50)));
+    let mut settled = 0;
+    for round in 0..10 {
+        let numbers = round * 25_000..(round + 1) * 25_000;
+        flood(world.port("as"), "good-", numbers.clone(), 403);
+        flood(world.port("as"), "bad-", numbers.clone(), 401);
+        world.server.take();
+        let memory = world.envoy.memory();
+        eprintln!("{} tokens: {} MiB", 2 * numbers.end, memory >> 20);
+        if round == 4 {
+            settled = memory;
+        }
+    }
+    let grown = world.envoy.memory().saturating_sub(settled);
+    assert!(grown < 8 << 20, "{grown} bytes more after 250000 further tokens");
+    world.envoy.assert_clean_log(&["good-", "bad-"]);
+}
+
 #[test]
 fn the_same_garbage_again_asks_nobody() {
     let world = remembering(4, json!({"cache": {"negative_ttl": "1h"}}));
