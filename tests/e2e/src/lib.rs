@@ -9,6 +9,7 @@
     clippy::panic,
     clippy::arithmetic_side_effects,
     clippy::missing_panics_doc,
+    clippy::disallowed_methods,
     reason = "a stage that cannot be set must stop the test"
 )]
 

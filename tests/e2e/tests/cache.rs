@@ -1,11 +1,5 @@
 //! Ring 4: what is remembered, for how long, and by whom.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
-    reason = "a test may count and ask the clock"
-)]
-
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -1,12 +1,5 @@
 //! Ring 4: a remembering filter under load: many requests at once, floods, outages.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    reason = "a test may count and ask the clock, and must stop when its world is not as it should be"
-)]
-
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
