@@ -119,7 +119,7 @@ bench-docs: BENCH_ARGS = docs
 bench-docs: bench ## the same, and docs/performance.* written anew from it
 
 micro: rust-targets ## what a decision costs, without a proxy (criterion)
-	@cargo bench --quiet --locked -p tollgate-bench
+	@cargo bench --quiet --locked --profile bench-load -p tollgate-bench --bench decide
 
 audit: cargo-deny ## known vulnerabilities of the dependencies (needs github.com)
 	$(step) "advisories" $(CARGO_DENY_RUN) --workspace check advisories

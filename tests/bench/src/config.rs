@@ -54,17 +54,21 @@ pub fn bootstrap(listeners: &[Listener], ports: Ports) -> Value {
 
 /// A filter in WebAssembly. All of one `vm` share a VM.
 pub fn wasm(name: &str, vm: &str, module: &Path, configuration: &str) -> Value {
-    filter(name, "wasm.v3.Wasm", &json!({"config": {
-        "name": name,
-        "root_id": name,
-        "failure_policy": "FAIL_CLOSED",
-        "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration},
-        "vm_config": {
-            "vm_id": vm,
-            "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": module}},
-        },
-    }}))
+    filter(
+        name,
+        "wasm.v3.Wasm",
+        &json!({"config": {
+            "name": name,
+            "root_id": name,
+            "failure_policy": "FAIL_CLOSED",
+            "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration},
+            "vm_config": {
+                "vm_id": vm,
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": module}},
+            },
+        }}),
+    )
 }
 
 /// Tollgate's configuration: one provider, whatever the defaults are, and these keys besides.
@@ -125,10 +129,14 @@ pub fn jwt_authn(name: &str, remembers: bool) -> Value {
     if remembers {
         provider["jwt_cache_config"] = json!({"jwt_cache_size": 100});
     }
-    filter(name, "jwt_authn.v3.JwtAuthentication", &json!({
-        "providers": {"as": provider},
-        "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "as"}}],
-    }))
+    filter(
+        name,
+        "jwt_authn.v3.JwtAuthentication",
+        &json!({
+            "providers": {"as": provider},
+            "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "as"}}],
+        }),
+    )
 }
 
 /// The token that [`jwt_authn`] accepts: good until 2100, signed with a key that nobody has kept.
@@ -139,10 +147,25 @@ pub fn jwt() -> String {
 
 /// Envoy's own filter that asks a service about every request, over gRPC.
 pub fn ext_authz(name: &str) -> Value {
-    filter(name, "ext_authz.v3.ExtAuthz", &json!({
-        "transport_api_version": "V3",
-        "grpc_service": {"envoy_grpc": {"cluster_name": "authz"}, "timeout": "2s"},
-    }))
+    filter(
+        name,
+        "ext_authz.v3.ExtAuthz",
+        &json!({
+            "transport_api_version": "V3",
+            "grpc_service": {"envoy_grpc": {"cluster_name": "authz"}, "timeout": "2s"},
+        }),
+    )
+}
+
+/// Envoy's own filter that removes what the others have told the upstream.
+pub fn removes_identity(name: &str) -> Value {
+    filter(
+        name,
+        "header_mutation.v3.HeaderMutation",
+        &json!({
+            "mutations": {"request_mutations": [{"remove": "x-client-id"}, {"remove": "x-user"}]},
+        }),
+    )
 }
 
 fn filter(name: &str, kind: &str, config: &Value) -> Value {
@@ -158,7 +181,9 @@ fn listener(listener: &Listener) -> Value {
     filters.push(filter("router", "router.v3.Router", &json!({})));
     let action = match listener.route {
         Route::Api => json!({"cluster": "api", "timeout": "10s"}),
-        Route::Direct(status) => json!({"status": status, "body": {"inline_string": "{\"error\":\"invalid_token\"}"}}),
+        Route::Direct(status) => {
+            json!({"status": status, "body": {"inline_string": "{\"error\":\"invalid_token\"}"}})
+        }
     };
     let kind = if listener.route == Route::Api { "route" } else { "direct_response" };
     json!({

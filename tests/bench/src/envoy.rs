@@ -55,8 +55,7 @@ impl Envoy {
             .stderr(log)
             .spawn()
             .expect("Envoy can be run");
-        let mut envoy =
-            Self { child, directory, admin: 0, process: Process(0), ready_after: Duration::ZERO };
+        let mut envoy = Self { child, directory, admin: 0, process: Process(0), ready_after: Duration::ZERO };
         envoy.wait_until_ready();
         envoy.ready_after = started.elapsed();
         let pid = fs::read_to_string(envoy.directory.join("pid")).unwrap_or_default();
@@ -170,9 +169,9 @@ pub fn can_pin() -> bool {
     })
 }
 
-/// A file's bytes, if it can be read.
+/// How long a file is.
 pub fn size_of(path: &Path) -> u64 {
-    fs::metadata(path).map(|metadata| metadata.len()).unwrap_or(0)
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Ends this process as soon as its standard input does: it does not outlive the one that started it.
@@ -187,7 +186,11 @@ pub fn end_with_input() {
 /// `ENVOY`, or the one that `make tools` fetches.
 fn binary() -> PathBuf {
     let path = std::env::var_os("ENVOY").map_or_else(|| root().join("target/tools/envoy"), PathBuf::from);
-    assert!(path.is_file(), "there is no Envoy at {}: run \"make tools\" first, or set ENVOY", path.display());
+    assert!(
+        path.is_file(),
+        "there is no Envoy at {}: run \"make tools\" first, or set ENVOY",
+        path.display()
+    );
     path
 }
 

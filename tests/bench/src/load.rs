@@ -1,7 +1,7 @@
 //! A handful of clients that keep their connections and ask again as soon as they are answered.
 
-use std::net::TcpStream;
 use std::io::Write;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,6 +40,8 @@ pub struct Clients {
 pub struct Window {
     /// How many requests were answered.
     pub requests: u64,
+    /// How many with those before it.
+    pub all_requests: u64,
     /// How long it was, in seconds.
     pub seconds: f64,
     /// For how long Envoy was on its core, and whatever else was watched, in nanoseconds.
@@ -107,6 +109,7 @@ impl Clients {
             let spent = cpu_before.iter().zip(&cpu_after).map(|(before, after)| after - before).collect();
             Window {
                 requests: last - first,
+                all_requests: count.load(Ordering::Relaxed),
                 seconds: (end - start).as_secs_f64(),
                 cpu: spent,
                 latencies,

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::config::{Listener, Ports, Route, bootstrap};
 use crate::envoy::{Envoy, Process};
 use crate::load::{Clients, Token, Window};
+use crate::servers::Server;
 use crate::stats::{Spread, quantile};
 
 /// One thing that is measured.
@@ -41,6 +42,8 @@ pub struct Row {
     pub added: Spread,
     /// The CPU time of whatever is asked besides, for one request, in microseconds.
     pub helper: Spread,
+    /// How often the authorization server is asked, for one request.
+    pub calls: f64,
     /// Requests per second.
     pub rate: Spread,
     /// Milliseconds within which half of the requests were answered.
@@ -63,7 +66,14 @@ pub struct Pace {
 }
 
 /// Measures them all. `helper` is a process whose CPU time is told beside.
-pub fn measure(name: &str, variants: &[Variant], ports: Ports, helper: Option<Process>, pace: Pace) -> Vec<Row> {
+pub fn measure(
+    name: &str,
+    variants: &[Variant],
+    ports: Ports,
+    server: &Server,
+    helper: Option<Process>,
+    pace: Pace,
+) -> Vec<Row> {
     let listeners: Vec<Listener> = variants
         .iter()
         .map(|variant| Listener {
@@ -87,16 +97,20 @@ pub fn measure(name: &str, variants: &[Variant], ports: Ports, helper: Option<Pr
     }
     let watched: Vec<Process> = std::iter::once(envoy.process).chain(helper).collect();
     let mut seen: Vec<Vec<Window>> = vec![Vec::new(); variants.len()];
+    let mut calls = vec![0; variants.len()];
     let mut order: Vec<usize> = (0..variants.len()).collect();
     let mut random = Random::new();
     for round in 1..=pace.rounds {
         crate::progress(&format!("{name}: round {round} of {}", pace.rounds));
         random.shuffle(&mut order);
         for &index in &order {
+            server.take();
             seen[index].push(clients[index].window(pace.before, pace.during, &watched));
+            calls[index] += server.take();
         }
     }
-    let cpu: Vec<Vec<f64>> = seen.iter().map(|windows| windows.iter().map(|w| per_request(w, 0)).collect()).collect();
+    let cpu: Vec<Vec<f64>> =
+        seen.iter().map(|windows| windows.iter().map(|w| per_request(w, 0)).collect()).collect();
     let row = |(index, variant): (usize, &Variant)| {
         let base = variants.iter().position(|other| other.id == variant.base).unwrap_or(index);
         let pairs = || cpu[index].iter().zip(&cpu[base]);
@@ -108,6 +122,7 @@ pub fn measure(name: &str, variants: &[Variant], ports: Ports, helper: Option<Pr
             ratio: Spread::of(pairs().map(|(own, base)| own / base)),
             added: Spread::of(pairs().map(|(own, base)| own - base)),
             helper: Spread::of(windows.iter().map(|window| per_request(window, 1))),
+            calls: calls[index] as f64 / windows.iter().map(|window| window.all_requests as f64).sum::<f64>(),
             rate: Spread::of(windows.iter().map(|window| window.requests as f64 / window.seconds)),
             p50: Spread::of(windows.iter().map(|window| latency(window, 0.5))),
             p99: Spread::of(windows.iter().map(|window| latency(window, 0.99))),

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::config::{Route, ext_authz, fifty_rules, jwt, jwt_authn, lua, tollgate, two_claims, wasm};
+use crate::config::{
+    Route, ext_authz, fifty_rules, jwt, jwt_authn, lua, removes_identity, tollgate, two_claims, wasm,
+};
 use crate::load::{Token, token};
 use crate::modules::Modules;
 use crate::series::Variant;
@@ -24,16 +26,19 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
         status: 200,
         base: "bare",
     };
-    let ours = |id, title, more: Value| {
-        one(id, title, vec![wasm(id, id, &modules.tollgate, &tollgate(&more))])
-    };
+    let ours =
+        |id, title, more: Value| one(id, title, vec![wasm(id, id, &modules.tollgate, &tollgate(&more))]);
     let refusal = |id, title, token| Variant { token, status: 401, ..ours(id, title, json!({})) };
     let with_jwt = |variant| Variant { token: Token::Same(jwt()), base: "bare_jwt", ..variant };
     let direct = |variant| Variant { route: Route::Direct(401), status: 401, ..variant };
     let mut variants = vec![
         one("bare", "the router alone", vec![]),
         with_jwt(one("bare_jwt", "the router alone, a JWT of 650 bytes in the request", vec![])),
-        one("noop", "WebAssembly: a filter that does nothing (SDK)", vec![wasm("noop", "noop", &modules.noop, "")]),
+        one(
+            "noop",
+            "WebAssembly: a filter that does nothing (SDK)",
+            vec![wasm("noop", "noop", &modules.noop, "")],
+        ),
         one(
             "minimum_hit_sdk",
             "WebAssembly: the least hit, all of the SDK's callbacks",
@@ -44,23 +49,41 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
             "WebAssembly: the least hit",
             vec![wasm("minimum_hit", "minimum_hit", &modules.hit, &known_token())],
         ),
-        one(
-            "minimum_call",
-            "WebAssembly: the least call for every request",
-            vec![wasm("minimum_call", "minimum_call", &modules.call, "")],
-        ),
+        Variant {
+            token: Token::New,
+            ..one(
+                "minimum_call",
+                "WebAssembly: the least call for every request",
+                vec![wasm("minimum_call", "minimum_call", &modules.call, "")],
+            )
+        },
         ours("tollgate_hit", "**Tollgate**, a hit", json!({})),
-        ours("tollgate_hit_claims", "**Tollgate**, a hit, two claims forwarded", json!({"upstream": two_claims()})),
-        ours("tollgate_hit_rules", "**Tollgate**, a hit, the last of 50 rules", json!({"rules": fifty_rules()})),
+        ours(
+            "tollgate_hit_claims",
+            "**Tollgate**, a hit, two claims forwarded",
+            json!({"upstream": two_claims()}),
+        ),
+        ours(
+            "tollgate_hit_rules",
+            "**Tollgate**, a hit, the last of 50 rules",
+            json!({"rules": fifty_rules()}),
+        ),
         with_jwt(ours(
             "tollgate_hit_jwt",
             "**Tollgate**, a hit, two claims, the token a JWT",
             json!({"upstream": two_claims()}),
         )),
         Variant { token: Token::New, ..ours("tollgate_miss", "**Tollgate**, every token new", json!({})) },
-        ours("tollgate_uncached", "**Tollgate**, no cache", json!({"cache": {"max_entries": 0}})),
+        Variant {
+            token: Token::New,
+            ..ours("tollgate_uncached", "**Tollgate**, no cache", json!({"cache": {"max_entries": 0}}))
+        },
         refusal("tollgate_no_token", "**Tollgate** refuses: no token", Token::None),
-        refusal("tollgate_known_bad", "**Tollgate** refuses: a token known to be bad", Token::Same(token("bad", 1))),
+        refusal(
+            "tollgate_known_bad",
+            "**Tollgate** refuses: a token known to be bad",
+            Token::Same(token("bad", 1)),
+        ),
         direct(one("direct", "Envoy's `direct_response` 401, no filter", vec![])),
         direct(ours("direct_hit", "Envoy's `direct_response` 401 behind a hit", json!({}))),
         one("lua_cached", "Lua: a table of tokens, two claims", vec![lua("lua_cached", true)]),
@@ -79,21 +102,32 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
     variants
 }
 
+/// Those whose memory differs.
+pub fn heavy(requests: &[Variant]) -> Vec<Variant> {
+    let ids =
+        ["bare", "noop", "minimum_hit", "tollgate_hit_claims", "lua_cached", "jwt_authn_cached", "ext_authz"];
+    requests.iter().filter(|variant| ids.contains(&variant.id)).cloned().collect()
+}
+
 /// How many copies there are in [`stack`]'s chains.
 pub const COPIES: usize = 10;
 
-/// Ten copies of a filter in one chain before a `direct_response`: what one copy adds, out of the noise.
+/// Ten copies of a filter in one chain before a `direct_response`: what one copy adds, out of the noise. Behind each copy, and in
+/// the chain that has none, what it has told the upstream is removed, so that every copy finds what the first has found.
 pub fn stack(modules: &Modules) -> Vec<Variant> {
     let chain = |id, title, filter: &dyn Fn(&str) -> Value| Variant {
         id,
         title,
-        filters: (0..COPIES).map(|copy| filter(&format!("{id}-{copy}"))).collect(),
+        filters: (0..COPIES)
+            .flat_map(|copy| [filter(&format!("{id}-{copy}")), removes_identity(&format!("clean-{copy}"))])
+            .collect(),
         route: Route::Direct(200),
         token: Token::Same(known_token()),
         status: 200,
         base: "bare",
     };
-    let bare = Variant { filters: vec![], ..chain("bare", "no filter", &|_| Value::Null) };
+    let mut bare = chain("bare", "no filter", &|_| Value::Null);
+    bare.filters.retain(|filter| !filter.is_null());
     let ours = tollgate(&json!({}));
     let ours_with_claims = tollgate(&json!({"upstream": two_claims()}));
     vec![
@@ -108,7 +142,9 @@ pub fn stack(modules: &Modules) -> Vec<Variant> {
             wasm(name, "minimum_hit", &modules.hit, &known_token())
         }),
         chain("lua_cached", "Lua: a table of tokens, two claims", &|name| lua(name, true)),
-        chain("tollgate_hit", "**Tollgate**, a hit", &|name| wasm(name, "tollgate", &modules.tollgate, &ours)),
+        chain("tollgate_hit", "**Tollgate**, a hit", &|name| {
+            wasm(name, "tollgate", &modules.tollgate, &ours)
+        }),
         chain("tollgate_hit_claims", "**Tollgate**, a hit, two claims forwarded", &|name| {
             wasm(name, "tollgate_claims", &modules.tollgate, &ours_with_claims)
         }),
