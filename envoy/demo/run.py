@@ -105,6 +105,10 @@ def what_was_seen(received):
     return "the API received " + (", ".join(identity) or "no identity")
 
 
+# How long the demo's Envoy remembers anything: `cache` in envoy.yaml.
+TTL = 1
+
+
 def tell(stack):
     """The demo's requests. Returns the story, whose `faults` should be empty."""
     story = Story(stack)
@@ -130,6 +134,7 @@ def tell(stack):
     expect("garbage for a token", "GET /employees", 401, token="garbage", challenge=f'{bearer}, error="invalid_token"')
     expect("no Bearer credentials", "GET /employees", 400, headers={"authorization": "Bearer"}, challenge=f'{bearer}, error="invalid_request"')
     stack.revoke("hr-app", writer)
+    time.sleep(TTL)
     expect("the token of before, now revoked", "POST /employees", 401, token=writer, challenge=f'{bearer}, error="invalid_token"')
 
     story.chapter("A client that claims to be x-client-id: admin")
@@ -138,8 +143,11 @@ def tell(stack):
     expect("where no token is needed", "GET /health", 200, headers=spoofed, seen={"x-client-id": None})
 
     story.chapter("The authorization server is stopped")
+    unseen = stack.token("phone-book")
     stack.stop("authorization-server")
-    stopped = expect("a good token, which nobody can confirm", "GET /employees", 503, token=reader, challenge="", saying="temporarily_unavailable")
+    time.sleep(TTL)
+    expect("a good token, which is remembered", "GET /employees", 200, token=reader, seen=mine)
+    stopped = expect("a good token, which nobody can confirm", "GET /employees", 503, token=unseen, challenge="", saying="temporarily_unavailable")
     if not stopped.header("retry-after"):
         story.faults.append("GET /employees, authorization server stopped: Retry-After is missing")
     expect("no token, and none is needed", "GET /health", 200)

@@ -2,7 +2,7 @@
 //!
 //! The host keeps what is put there for ever, counts nothing and evicts nothing, so the keys are the
 //! numbers of slots, a fixed number of them, and which token a slot holds is written inside. A token
-//! has two slots for its answer, of which the emptier or older is overwritten. Garbage has a table of
+//! has two slots for its answer, of which the empty or older one is overwritten. Garbage has a table of
 //! its own.
 //!
 //! A third table coordinates: who asks about a token puts a mark there, and whoever else needs the
@@ -90,8 +90,7 @@ impl Shared {
         now: Moment,
         after: Option<UnixTime>,
     ) -> Recalled {
-        let keys = [self.active.key(digest.word(0)), self.active.key(digest.word(1))];
-        for key in keys.into_iter().chain([self.inactive.key(digest.word(0))]) {
+        for key in self.active.keys(digest).into_iter().chain(self.inactive.keys(digest)) {
             let Some((bytes, _)) = store.get(&key) else { continue };
             let Some(record) = Record::read(&bytes).filter(|record| record.digest == *digest.as_bytes())
             else {
@@ -128,34 +127,28 @@ impl Shared {
         }
         let asked = Moment { wall: entry.asked(), steady };
         let value = Record { kind, digest: *digest.as_bytes(), asked, body: body.as_bytes() }.write();
-        let mut older = None;
-        for key in [self.active.key(digest.word(0)), self.active.key(digest.word(1))] {
-            let found = store.get(&key);
-            let after = found.as_ref().map(|(_, after)| *after);
-            let record = found.as_ref().and_then(|(bytes, _)| Record::read(bytes));
-            let is_same = record.as_ref().is_some_and(|record| record.digest == *digest.as_bytes());
-            if is_same && kind == Kind::Inactive {
-                // It was active once; nobody may find that any more.
-                store.set(&key, &[], after);
-            }
-            let age = record.map_or(Duration::ZERO, |record| record.asked.steady);
-            let better =
-                older.as_ref().is_none_or(|(_, _, oldest, same)| !same && (is_same || age < *oldest));
-            if better {
-                older = Some((key, after, age, is_same));
-            }
-        }
-        let inactive = self.inactive.key(digest.word(0));
-        if kind == Kind::Inactive {
-            let after = store.get(&inactive).map(|(_, after)| after);
-            store.set(&inactive, &value, after);
-        } else if let Some((key, after, ..)) = older {
-            store.set(&key, &value, after);
-            if let Some((bytes, after)) = store.get(&inactive)
+        let (own, other) = match kind {
+            Kind::Inactive => (self.inactive, self.active),
+            _ => (self.active, self.inactive),
+        };
+        // What was said before counts no more.
+        for key in other.keys(digest) {
+            if let Some((bytes, after)) = store.get(&key)
                 && Record::read(&bytes).is_some_and(|record| record.digest == *digest.as_bytes())
             {
-                store.set(&inactive, &[], Some(after));
+                store.set(&key, &[], Some(after));
             }
+        }
+        let places = own.keys(digest).map(|key| {
+            let found = store.get(&key);
+            let record = found.as_ref().and_then(|(bytes, _)| Record::read(bytes));
+            let is_same = record.as_ref().is_some_and(|record| record.digest == *digest.as_bytes());
+            let since = record.map(|record| record.asked.steady);
+            (!is_same, since, key, found.as_ref().map(|(_, after)| *after))
+        });
+        // Its own place, or an empty one, or the older one.
+        if let Some((.., key, after)) = places.into_iter().min() {
+            store.set(&key, &value, after);
         }
     }
 
@@ -169,7 +162,7 @@ impl Shared {
         patience: Duration,
         since: Duration,
     ) -> Claim {
-        let key = MARKS.key(digest.word(0));
+        let [key, _] = MARKS.keys(digest);
         let found = store.get(&key);
         let mark = found.as_ref().and_then(|(bytes, _)| Record::read(bytes));
         if let Some(mark) = mark.filter(|mark| mark.digest == *digest.as_bytes()) {
@@ -189,7 +182,7 @@ impl Shared {
 
     /// Takes the announcement back: the answer is there, or `failure` is what came instead.
     pub fn release(self, store: &impl Store, digest: &TokenDigest, now: Moment, failure: Option<&Rejection>) {
-        let key = MARKS.key(digest.word(0));
+        let [key, _] = MARKS.keys(digest);
         let Some((bytes, after)) = store.get(&key) else { return };
         if Record::read(&bytes).is_some_and(|mark| mark.digest == *digest.as_bytes()) {
             let is_bad_answer = matches!(failure, Some(Rejection::BadAnswer { .. }));
@@ -210,8 +203,9 @@ struct Table {
 }
 
 impl Table {
-    fn key(self, hash: u64) -> String {
-        format!("{}.{:x}", self.name, hash & self.slots.saturating_sub(1))
+    /// The two slots that a token may be in.
+    fn keys(self, digest: &TokenDigest) -> [String; 2] {
+        [0, 1].map(|n| format!("{}.{:x}", self.name, digest.word(n) & self.slots.saturating_sub(1)))
     }
 }
 

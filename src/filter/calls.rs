@@ -14,7 +14,7 @@ use proxy_wasm::types::BufferType;
 use crate::cache::shared::{Moment, Shared};
 use crate::decision::{Decision, Rejection};
 use crate::enforcer::{AwaitingForm, Enforcer, Outcome, Step};
-use crate::filter::flights::Flights;
+use crate::filter::flights::{AT_ONCE, Flights};
 use crate::filter::host;
 use crate::filter::metrics::Metrics;
 use crate::filter::stream::{Progress, State, Stream};
@@ -107,8 +107,13 @@ impl Worker {
         self.watch_clock(now);
         self.metrics.flush();
         self.tick_flights(now);
-        let late: Vec<_> = self.forms.borrow_mut().extract_if(|_, (due, _)| *due <= now.steady).collect();
-        for (_, (_, stream)) in late {
+        let late: Vec<_> = {
+            let forms = self.forms.borrow();
+            let late = forms.values().filter(|(due, _)| *due <= now.steady);
+            late.take(AT_ONCE).map(|(_, stream)| Rc::clone(stream)).collect()
+        };
+        for stream in late {
+            self.forms.borrow_mut().remove(&stream.id);
             if host::turn_to(stream.id)
                 && self.give_up_form(&stream, Rejection::FormMissing) == Progress::Passed
             {

@@ -69,7 +69,10 @@ pub(super) fn configure(root: u32) -> bool {
         Ok(policy) => {
             let worker = Rc::new(Worker::new(root, policy));
             CONTEXTS.with(|contexts| {
-                contexts.roots.borrow_mut().insert(root, Some(worker));
+                let before = contexts.roots.borrow_mut().insert(root, Some(Rc::clone(&worker)));
+                if let Some(before) = before.flatten() {
+                    worker.inherit(&before);
+                }
                 contexts.sweep_roots(root);
             });
             true

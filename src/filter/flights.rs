@@ -7,7 +7,7 @@
 //! All calls are made in the root's name. A client that leaves is noticed when its answer comes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -39,6 +39,10 @@ pub(super) struct Flights {
     health: RefCell<Vec<Health>>,
     /// How many requests wait.
     waiting: Cell<usize>,
+    /// Requests that have waited, and what for.
+    ready: RefCell<VecDeque<(Waiter, Rc<Finding>)>>,
+    /// How many requests have found too many before them.
+    turned_away: Cell<usize>,
 }
 
 /// One question, and how its answer is got.
@@ -73,6 +77,11 @@ enum Way {
 
 /// How many requests may wait in one worker.
 const MAX_WAITING: usize = 8192;
+/// How many requests are turned away for each look for those who have gone.
+const LOOK_AROUND: usize = 256;
+/// How many requests are ended in one callback. The host answers them when the callback has returned, and
+/// enters the VM for each answer's head within the one before: some hundreds exhaust V8's stack.
+pub(super) const AT_ONCE: usize = 32;
 /// How long after a refresh that failed the next one is tried.
 const REFRESH_AGAIN: Duration = Duration::from_secs(1);
 /// The least and the most time between two looks for another worker's answer.
@@ -86,6 +95,8 @@ impl Flights {
             refreshes: RefCell::default(),
             health: RefCell::new(vec![Health::default(); providers]),
             waiting: Cell::new(0),
+            ready: RefCell::default(),
+            turned_away: Cell::new(0),
         }
     }
 
@@ -99,6 +110,9 @@ impl Flights {
 
     /// When something is to be done next.
     pub(super) fn due(&self) -> Option<Uptime> {
+        if !self.ready.borrow().is_empty() {
+            return Some(Uptime::ZERO);
+        }
         let flights = self.under_way.borrow();
         flights.values().filter_map(UnderWay::due).min()
     }
@@ -210,10 +224,12 @@ impl Worker {
             Landing::Settled(said) => {
                 let asked = Moment { wall: flight.asked(), steady };
                 let finding = self.conclude(&interest, asked, said, now);
-                self.wake(interest.waiters, &finding, now.wall);
+                self.wake(interest.waiters, finding);
+                self.tell_some(now);
             }
             Landing::Again(call) if interest.is_alive() => {
                 self.call(interest, flight, call, now, self.root);
+                self.tell_some(now);
             }
             Landing::Again(_) => self.abandon(&interest),
         }
@@ -241,6 +257,7 @@ impl Worker {
         for question in self.flights.refreshes.take() {
             self.refresh(question, now);
         }
+        self.tell_some(now);
     }
 
     /// Another call for a token that is in use.
@@ -344,7 +361,7 @@ impl Worker {
                 Landing::Again(next) => call = next,
                 Landing::Settled(said) => {
                     let finding = self.conclude(&interest, now, said, now);
-                    self.wake(interest.waiters, &finding, now.wall);
+                    self.wake(interest.waiters, finding.clone());
                     return Some(finding);
                 }
             }
@@ -360,7 +377,7 @@ impl Worker {
         let before = interest.is_refresh.then(|| self.enforcer.remembered(key)).flatten();
         if let Some(finding) = self.look_up(key, &digest, now, before.map(|entry| entry.asked())) {
             self.metrics.shared_hit();
-            return self.wake(interest.waiters, &finding, now.wall);
+            return self.wake(interest.waiters, finding);
         }
         let waited = now.steady.saturating_sub(since);
         match self.shared.claim(&SharedData, &digest, now, provider.patience(), since) {
@@ -369,14 +386,14 @@ impl Worker {
                 self.flights.put(interest, Way::Elsewhere { since, look });
                 self.tick_at(look);
             }
-            Claim::Failed(failure) => self.wake(interest.waiters, &Err(failure), now.wall),
+            Claim::Failed(failure) => self.wake(interest.waiters, Err(failure)),
             Claim::Ours | Claim::Theirs => {
                 let hopeless = !self.flights.admits(key, now.wall);
                 if interest.is_alive() && !hopeless {
                     self.take_off(provider, interest, now, self.root);
                 } else {
                     self.shared.release(&SharedData, &digest, now, None);
-                    self.wake(interest.waiters, &Err(not_asked(NoAnswer::BackingOff)), now.wall);
+                    self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff)));
                 }
             }
         }
@@ -424,19 +441,48 @@ impl Worker {
         }
     }
 
-    /// Tells everybody who has waited.
-    fn wake(&self, waiters: Vec<Waiter>, finding: &Finding, now: UnixTime) {
-        for (stream, pending) in waiters {
-            self.proceed_elsewhere(&stream, |worker| pending.resume(&worker.enforcer, finding, now), now);
+    /// Everybody who has waited is to be told.
+    fn wake(&self, waiters: Vec<Waiter>, finding: Finding) {
+        let finding = Rc::new(finding);
+        self.flights.ready.borrow_mut().extend(waiters.into_iter().map(|one| (one, Rc::clone(&finding))));
+    }
+
+    /// Tells some of those who are to be told; the others have to wait for the next tick.
+    fn tell_some(&self, now: Moment) {
+        for _ in 0..AT_ONCE {
+            let next = self.flights.ready.borrow_mut().pop_front();
+            let Some(((stream, pending), finding)) = next else { return };
+            let step = |worker: &Self| pending.resume(&worker.enforcer, &finding, now.wall);
+            self.proceed_elsewhere(&stream, step, now.wall);
+        }
+        if !self.flights.ready.borrow().is_empty() {
+            self.tick_at(now.steady);
         }
     }
 
+    /// Takes over from the worker that this root had before: its calls come to nothing now, and whoever
+    /// waits for one has to be told.
+    pub(super) fn inherit(&self, before: &Self) {
+        let flights: Vec<TokenKey> = before.flights.under_way.borrow().keys().copied().collect();
+        for flight in flights.into_iter().filter_map(|key| before.flights.take(key)) {
+            self.wake(flight.interest.waiters, Err(not_asked(NoAnswer::Failed)));
+        }
+        self.flights.ready.borrow_mut().append(&mut before.flights.ready.borrow_mut());
+        self.tick_at(host::steady());
+    }
+
+    /// Whether too many wait already. Those who have gone are not counted, but looking for them takes time,
+    /// so it is not done for everybody who is turned away.
     fn is_crowded(&self, stream: &Stream) -> bool {
         if self.flights.waiting.get() < MAX_WAITING {
             return false;
         }
-        self.flights.sweep();
-        host::turn_to(stream.id);
+        let turned_away = self.flights.turned_away.get();
+        self.flights.turned_away.set(turned_away.wrapping_add(1));
+        if turned_away.is_multiple_of(LOOK_AROUND) {
+            self.flights.sweep();
+            host::turn_to(stream.id);
+        }
         self.flights.waiting.get() >= MAX_WAITING
     }
 }

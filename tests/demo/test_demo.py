@@ -57,6 +57,7 @@ class TheDemo(unittest.TestCase):
             ("GET", "/employees", "garbage for a token", 401, "The access token is not valid."),
             ("POST", "/employees", "the token of before, now revoked", 401, "The access token is not valid."),
             ("GET", "/employees", "with its own token", 200, "x-client-id: phone-book"),
+            ("GET", "/employees", "a good token, which is remembered", 200, "x-client-id: phone-book"),
             ("GET", "/employees", "a good token, which nobody can confirm", 503, "try again later"),
             ("GET", "/employees", "it is back, and gave a new token", 200, "x-client-id: phone-book"),
             ("GET", "/employees", "no token", 400, "Access token was not provided."),

@@ -138,7 +138,8 @@ impl Regular {
 
 /// Reads the response to a request that has been sent.
 pub fn response_on(mut stream: TcpStream) -> Message {
-    Message::read(&mut stream, Side::Response).expect("a response").expect("a response")
+    let response = Message::read(&mut stream, Side::Response);
+    response.unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| panic!("closed without a response"))
 }
 
 /// Sends these bytes and reads one response.

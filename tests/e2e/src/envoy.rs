@@ -280,6 +280,19 @@ impl Envoy {
         all.iter().filter_map(counter).collect()
     }
 
+    /// How much memory Envoy has, in bytes.
+    pub fn memory(&self) -> u64 {
+        // The process that we started is the shell that watches over it.
+        let of = |pid: &str| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or_default()
+        };
+        let children = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        children.split_whitespace().map(of).max().unwrap_or_default().saturating_mul(1024)
+    }
+
     /// What the access log says of the request with this `x-case`: its status, and the verdict and
     /// reason of a refusal.
     pub fn access_log_of(&self, case: &str) -> String {

@@ -108,6 +108,17 @@ impl Vm {
         accepted
     }
 
+    /// Gives the current root context another configuration.
+    pub fn configure_again(&mut self, configuration: &[u8]) -> bool {
+        let root = self.root;
+        self.host().configuration = Some(configuration.to_vec());
+        let size = u32::try_from(configuration.len()).unwrap_or(u32::MAX);
+        let accepted = self.enter("proxy_on_configure", root, &[root, size]) != 0;
+        self.host().configuration = None;
+        self.afterwards();
+        accepted
+    }
+
     /// Sends a request without a body.
     pub fn request(&mut self, head: &Fields) -> StreamId {
         self.request_with(head, &[], None)

@@ -19,6 +19,7 @@ mod growth;
 mod hostile;
 mod structure;
 mod vectors;
+mod waiting;
 
 use serde_json::{Value, json};
 use tollgate_host::{Fields, Forwarded, Outcome, Reply, StreamId, Vm, head};

@@ -1,0 +1,201 @@
+//! Ring 4: a remembering filter under load: many requests at once, floods, outages.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a test may count and ask the clock, and must stop when its world is not as it should be"
+)]
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tollgate_e2e::authorization_server::Behaviour;
+use tollgate_e2e::client::{Regular, Request, response_on};
+use tollgate_e2e::envoy::{Plugin, Stage};
+use tollgate_e2e::world::{World, policy};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_thousand_requests_with_one_new_token_are_one_call() {
+    // INT-32, ATK-112: and a thousand right answers, whoever leaves, and whatever comes of the call
+    let slow = |behaviour: Behaviour| behaviour.after(SECOND * 2);
+    let inactive = Behaviour::json(r#"{"active":false}"#);
+    #[rustfmt::skip]
+    let cases = [
+        ("good",   slow(Behaviour::active_for(3600, "")),  200),
+        ("bad",    slow(inactive),                         401),
+        ("failed", slow(Behaviour::close()),               503),
+        ("odd",    slow(Behaviour::json("{}")),            502),
+    ];
+    for workers in [1, 4] {
+        let world = remembering(workers, json!({}));
+        for (name, behaviour, status) in &cases {
+            let token = format!("hush-{name}");
+            world.server.on(&token, [behaviour.clone()]);
+            let request = Request::get("/load").bearer(&token);
+            let send = |_| request.send_and_wait(world.port("as"));
+            let leavers: Vec<TcpStream> = (0..10).map(send).collect();
+            let waiting: Vec<TcpStream> = (0..1000).map(send).collect();
+            drop(leavers);
+            for (n, stream) in waiting.into_iter().enumerate() {
+                assert_eq!(response_on(stream).status(), *status, "{name} {n}, {workers} workers");
+            }
+            assert_eq!(world.server.calls_about(&token), 1, "{name}, {workers} workers");
+        }
+        let coalesced = world.envoy.counters("introspection").remove("coalesced").unwrap_or_default();
+        assert!(coalesced >= 3900, "{coalesced}");
+        world.envoy.assert_clean_log(&["hush"]);
+    }
+}
+
+#[test]
+fn floods_grow_no_memory_and_push_no_good_token_out() {
+    // INT-31, INT-27: far more tokens than there is room for, bad ones and good ones
+    let bounds = json!({"cache": {"max_entries": 300, "negative_max_entries": 100, "ttl": "1h"}});
+    for workers in [1, 4] {
+        let world = remembering(workers, bounds.clone());
+        world.server.on("hush-kept", [Behaviour::active_for(7200, "")]);
+        world.server.on_all("good-", Behaviour::active_for(7200, &"scope ".repeat(50)));
+        let port = world.port("as");
+        // Every worker gets to know it.
+        for _ in 0..50 {
+            assert_eq!(Request::get("/load").bearer("hush-kept").send(port).status(), 200);
+        }
+        flood(port, "bad-", 0..8000, 401);
+        for _ in 0..50 {
+            assert_eq!(Request::get("/load").bearer("hush-kept").send(port).status(), 200);
+        }
+        assert_eq!(world.server.calls_about("hush-kept"), 1, "garbage has pushed it out, {workers} workers");
+
+        flood(port, "good-", 0..4000, 200);
+        let settled = world.envoy.memory();
+        flood(port, "good-", 4000..12_000, 200);
+        let grown = world.envoy.memory().saturating_sub(settled);
+        assert!(grown < 6 << 20, "{grown} bytes more after 8000 further tokens, {workers} workers");
+        world.envoy.assert_clean_log(&["hush", "good-"]);
+    }
+}
+
+#[test]
+fn the_same_garbage_again_asks_nobody() {
+    let world = remembering(4, json!({"cache": {"negative_ttl": "1h"}}));
+    for _ in 0..3 {
+        flood(world.port("as"), "bad-", 0..500, 401);
+    }
+    let calls = world.server.take().len();
+    // Those that meet in a slot of the shared data push each other out, so some are asked about twice.
+    assert!(calls <= 550, "{calls} calls about 500 tokens");
+}
+
+#[test]
+fn an_outage_is_survived_and_its_end_is_no_stampede() {
+    // INT-35, INT-36
+    let outage = SECOND * 4;
+    for workers in [1, 4] {
+        let world = remembering(
+            workers,
+            json!({"cache": {"ttl": "1s", "refresh_ahead": "500ms", "stale_if_error": "30s"}, "providers": {"as": {"introspection": {"back_off": "1s"}}}}),
+        );
+        world.server.on("hush-hot", [Behaviour::active_for(3600, "")]);
+        world.server.on("hush-short", [Behaviour::active_for(3, "")]);
+        world.server.on_all("cold-", Behaviour::active_for(3600, "").after(SECOND / 10));
+        let port = world.port("as");
+        for _ in 0..50 {
+            assert_eq!(Request::get("/load").bearer("hush-hot").send(port).status(), 200);
+            assert_eq!(Request::get("/load").bearer("hush-short").send(port).status(), 200);
+        }
+        world.server.take();
+        world.server.always(Some(Behaviour::close()));
+        let (down, colds, hots) = (AtomicBool::new(true), AtomicU32::new(0), AtomicU32::new(0));
+        thread::scope(|scope| {
+            for client in 0..8 {
+                let (down, colds, hots) = (&down, &colds, &hots);
+                scope.spawn(move || {
+                    let mut client_of = Regular::new(port);
+                    while down.load(Ordering::Relaxed) {
+                        assert_eq!(client_of.get("/load", "hush-hot").status(), 200, "a hot token");
+                        hots.fetch_add(1, Ordering::Relaxed);
+                        let n = colds.fetch_add(1, Ordering::Relaxed);
+                        let refused = client_of.get("/load", &format!("cold-{client}-{n}"));
+                        assert_eq!(refused.status(), 503, "a cold token");
+                        assert!(refused.first("retry-after").is_some(), "no Retry-After");
+                        thread::sleep(Duration::from_millis(2));
+                    }
+                });
+            }
+            thread::sleep(outage);
+            down.store(false, Ordering::Relaxed);
+        });
+        let (calls, colds) = (world.server.take().len(), colds.load(Ordering::Relaxed));
+        // Three failures, then a call for each pause: 50, 100, 200 … 1000 ms, in each worker.
+        let bound = usize::try_from(workers).unwrap_or(1) * 24;
+        assert!(calls <= bound && colds > 1000, "{calls} calls for {colds} tokens, {workers} workers");
+        assert!(hots.load(Ordering::Relaxed) > 1000);
+        assert!(world.envoy.counters("introspection")["backed_off"] > 1000);
+        // Never past `exp`, whatever is stale.
+        assert_ne!(Request::get("/load").bearer("hush-short").send(port).status(), 200);
+
+        // It comes back, and everybody wants to know at once.
+        world.server.most_under_way();
+        world.server.always(None);
+        let send = |n| Request::get("/load").bearer(&format!("cold-again-{n}")).send_and_wait(port);
+        let crowd: Vec<TcpStream> = (0..500).map(send).collect();
+        let answered: Vec<u16> = crowd.into_iter().map(|stream| response_on(stream).status()).collect();
+        assert!(answered.iter().all(|status| matches!(status, 200 | 503)), "{answered:?}");
+        let most = world.server.most_under_way();
+        assert!(most <= 100, "{most} calls at once, {workers} workers");
+        // Soon all is as it was.
+        let until = Instant::now() + SECOND * 20;
+        let mut n = 0;
+        while (0..20).any(|_| {
+            n += 1;
+            Request::get("/load").bearer(&format!("cold-after-{n}")).send(port).status() != 200
+        }) {
+            assert!(Instant::now() < until, "it does not recover");
+        }
+        world.envoy.assert_clean_log(&["hush", "cold-"]);
+    }
+}
+
+/// Requests with distinct tokens, by some clients at once.
+fn flood(port: u16, prefix: &str, numbers: std::ops::Range<u32>, status: u16) {
+    const CLIENTS: u32 = 8;
+    let next = AtomicU32::new(numbers.start);
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut client = Regular::new(port);
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= numbers.end {
+                        return;
+                    }
+                    assert_eq!(client.get("/load", &format!("{prefix}{n}")).status(), status, "{prefix}{n}");
+                }
+            });
+        }
+    });
+}
+
+/// A world with one listener, `as`, that remembers.
+fn remembering(workers: u32, more: Value) -> World {
+    let mut policy = policy(json!({"cache": null}));
+    merge(&mut policy, more);
+    World::start(Stage { workers, ..Stage::new() }.listener("as", Plugin::new(policy)))
+}
+
+fn merge(onto: &mut Value, more: Value) {
+    match (onto, more) {
+        (Value::Object(onto), Value::Object(more)) => {
+            for (name, value) in more {
+                merge(onto.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (onto, more) => *onto = more,
+    }
+}
