@@ -44,7 +44,7 @@ use crate::config::Ports;
 use crate::footprint::Extent;
 use crate::modules::Modules;
 use crate::report::Report;
-use crate::series::Pace;
+use crate::series::{Pace, Variant};
 use crate::servers::Server;
 use crate::variants::COPIES;
 
@@ -58,7 +58,12 @@ pub fn main() {
     }
     let quick = std::env::var_os("QUICK").is_some();
     envoy::step_aside();
-    let report = run(quick);
+    let wanted = |stage: &str| {
+        let stages = ["requests", "stack", "footprint"];
+        let named: Vec<_> = arguments.iter().filter(|argument| stages.contains(&argument.as_str())).collect();
+        named.is_empty() || named.iter().any(|name| *name == stage)
+    };
+    let report = run(quick, &wanted);
     let markdown = report.markdown();
     say(&format!("\n{markdown}"));
     let target = root().join("target/bench");
@@ -70,7 +75,8 @@ pub fn main() {
     }
 }
 
-fn run(quick: bool) -> Report {
+/// `wanted`: which parts are measured.
+fn run(quick: bool, wanted: &dyn Fn(&str) -> bool) -> Report {
     progress("build the modules");
     let modules = Modules::build();
     let (api, server) = (Server::api(), Server::authorization_server());
@@ -94,10 +100,14 @@ fn run(quick: bool) -> Report {
     } else {
         Extent { starts: 5, tokens: 10_000, requests: 60_000 }
     };
+    let heavy = variants::heavy(&requests);
+    let series = |stage, name: &str, variants: &[Variant], helper, pace| {
+        if wanted(stage) { series::measure(name, variants, ports, &server, helper, pace) } else { Vec::new() }
+    };
     Report {
-        requests: series::measure("requests", &requests, ports, &server, helper, paces.0),
-        stack: series::measure(&format!("{COPIES} copies"), &stack, ports, &server, None, paces.1),
-        footprint: footprint::measure(&modules, &variants::heavy(&requests), ports, &server, extent),
+        requests: series("requests", "requests", &requests, helper, paces.0),
+        stack: series("stack", &format!("{COPIES} copies"), &stack, None, paces.1),
+        footprint: wanted("footprint").then(|| footprint::measure(&modules, &heavy, ports, &server, extent)),
         paces,
         quick,
     }

@@ -16,6 +16,8 @@ pub struct Modules {
     pub sdk_hit: PathBuf,
     /// The same without the callbacks that it does not need.
     pub hit: PathBuf,
+    /// The same, but it reads all header fields.
+    pub hit_head: PathBuf,
     /// The least that a filter can do that asks about every token, likewise.
     pub call: PathBuf,
 }
@@ -44,6 +46,7 @@ impl Modules {
             noop: built("noop"),
             sdk_hit: built("minimum_hit"),
             hit: finished("minimum_hit", &[]),
+            hit_head: finished("minimum_hit_head", &[]),
             call: finished("minimum_call", &["on_http_call_response"]),
         }
     }

@@ -141,6 +141,9 @@ pub fn stack(modules: &Modules) -> Vec<Variant> {
         chain("minimum_hit", "WebAssembly: the least hit", &|name| {
             wasm(name, "minimum_hit", &modules.hit, &known_token())
         }),
+        chain("minimum_hit_head", "WebAssembly: the least hit, but all header fields are read", &|name| {
+            wasm(name, "minimum_hit_head", &modules.hit_head, &known_token())
+        }),
         chain("lua_cached", "Lua: a table of tokens, two claims", &|name| lua(name, true)),
         chain("tollgate_hit", "**Tollgate**, a hit", &|name| {
             wasm(name, "tollgate", &modules.tollgate, &ours)
