@@ -38,7 +38,7 @@ RUST   = Rust with rustup (https://rustup.rs)
 PYTHON = Python 3.9 or newer
 NODE   = Node.js 20 or newer, which comes with npm
 
-.PHONY: FORCE help build check lint fmt clippy rustdoc duplicates native wasm host e2e demo demo-test compose-config size deny audit test clean \
+.PHONY: FORCE help build check lint fmt clippy rustdoc duplicates native wasm host e2e demo demo-test compose-config size deny audit test bench bench-docs micro clean \
 	tools rust-targets test-runner cargo-deny envoy node-packages docker-compose
 
 help:
@@ -110,6 +110,16 @@ compose-config: docker-compose ## the demo's docker-compose.yaml, read by docker
 
 size: build ## the filter's size against its budget
 	$(step) "size" tests/tools/size.sh $(MODULE) $(SIZE_BUDGET)
+
+# `QUICK=1 make bench` takes two minutes instead of ten, and tells less.
+bench: build envoy ## what a request costs, next to what else one could use (ten minutes; QUICK=1: two)
+	@cargo run --quiet --locked --profile bench-load -p tollgate-bench --features peers -- $(BENCH_ARGS)
+
+bench-docs: BENCH_ARGS = docs
+bench-docs: bench ## the same, and docs/performance.* written anew from it
+
+micro: rust-targets ## what a decision costs, without a proxy (criterion)
+	@cargo bench --quiet --locked --profile bench-load -p tollgate-bench --bench decide
 
 audit: cargo-deny ## known vulnerabilities of the dependencies (needs github.com)
 	$(step) "advisories" $(CARGO_DENY_RUN) --workspace check advisories

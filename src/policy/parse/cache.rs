@@ -4,6 +4,7 @@ use crate::policy::Cache;
 use crate::policy::parse::node::Node;
 
 /// All of it.
+#[inline(never)]
 pub(super) fn parse(cache: &Node<'_>) -> Cache {
     Cache {
         max_entries: cache.key("max_entries").integer(),

@@ -9,6 +9,7 @@ use crate::provider::client_auth::{BasicEncoding, ClientAuth};
 use crate::secret::Secret;
 
 /// The credentials; without them if anything is wrong.
+#[inline(never)]
 pub(super) fn parse(auth: &Node<'_>, context: &mut Context<'_>) -> ClientAuth {
     let id = auth.key("client_id");
     let raw = auth.key("basic_encoding").text() == "raw";
@@ -60,12 +61,14 @@ pub(super) fn parse(auth: &Node<'_>, context: &mut Context<'_>) -> ClientAuth {
     }
 }
 
+#[inline(never)]
 fn required(node: &Node<'_>, context: &mut Context<'_>) {
     if !node.is_set() {
         context.faults.add(&node.place, Fault::Missing);
     }
 }
 
+#[inline(never)]
 fn unused(auth: &Node<'_>, method: &'_ str, keys: &[&'static str], context: &mut Context<'_>) {
     for key in keys.iter().map(|key| auth.key(key)).filter(Node::is_set) {
         context.faults.add(&key.place, Fault::Unused { method: method.to_owned() });
@@ -73,6 +76,7 @@ fn unused(auth: &Node<'_>, method: &'_ str, keys: &[&'static str], context: &mut
 }
 
 /// The secret, written here or in an environment variable; exactly one of the two.
+#[inline(never)]
 fn secret(auth: &Node<'_>, keys: [&'static str; 2], context: &mut Context<'_>) -> Option<String> {
     let [written, variable] = keys.map(|key| auth.key(key));
     match (written.is_set(), variable.is_set()) {

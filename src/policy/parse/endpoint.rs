@@ -17,6 +17,7 @@ pub(super) struct Endpoint {
 /// ([RFC 6749 §2.3.1], OAU-18).
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+#[inline(never)]
 pub(super) fn parse(text: &str) -> Result<Endpoint, Fault> {
     let expected = |what: &str| Fault::Expected { what: what.to_owned() };
     let url = http_url(text).ok_or_else(|| expected("an absolute http or https URI"))?;

@@ -1,6 +1,7 @@
 //! A part of the document, where it is, and what the tables say of it.
 
 use std::time::Duration;
+use std::vec::IntoIter;
 
 use serde_json::Value;
 
@@ -22,6 +23,7 @@ impl<'a> Node<'a> {
     }
 
     /// What is under a key of the tables.
+    #[inline(never)]
     pub(super) fn key(&self, name: &'static str) -> Self {
         let found = self.kind.object().and_then(|object| object.key(name));
         debug_assert!(found.is_some(), "{} has no key {name}", self.place);
@@ -31,20 +33,22 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a list.
-    pub(super) fn items(&self) -> impl Iterator<Item = Self> + use<'a> {
+    #[inline(never)]
+    pub(super) fn items(&self) -> IntoIter<Self> {
         let items = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let (kind, place) = (self.kind.entries().unwrap_or(&Kind::Later), self.place.clone());
         let node = move |(i, value)| Self { place: place.index(i), kind, value: Some(value) };
-        items.iter().enumerate().map(node)
+        items.iter().enumerate().map(node).collect::<Vec<_>>().into_iter()
     }
 
     /// The entries of a map, by name.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+    #[inline(never)]
+    pub(super) fn members(&self) -> IntoIter<(&'a str, Self)> {
         let (kind, place) = (self.kind.entries().unwrap_or(&Kind::Later), self.place.clone());
         let node = move |(name, value): (&'a String, _)| {
             (name.as_str(), Self { place: place.name(name), kind, value: Some(value) })
         };
-        self.value.and_then(Value::as_object).into_iter().flatten().map(node)
+        self.value.and_then(Value::as_object).into_iter().flatten().map(node).collect::<Vec<_>>().into_iter()
     }
 
     /// Whether there is anything, of whatever shape.
@@ -58,21 +62,25 @@ impl<'a> Node<'a> {
     }
 
     /// The value as it is.
+    #[inline(never)]
     pub(super) fn value(&self) -> Value {
         self.value.cloned().unwrap_or_default()
     }
 
     /// The text, or none.
+    #[inline(never)]
     pub(super) fn text(&self) -> &'a str {
         self.value.and_then(Value::as_str).unwrap_or_default()
     }
 
     /// The text if there is any.
+    #[inline(never)]
     pub(super) fn some_text(&self) -> Option<String> {
         self.value.and_then(Value::as_str).map(str::to_owned)
     }
 
     /// The texts of a list.
+    #[inline(never)]
     pub(super) fn texts(&self) -> Vec<String> {
         self.items().filter_map(|item| item.some_text()).collect()
     }
@@ -83,12 +91,14 @@ impl<'a> Node<'a> {
     }
 
     /// The number.
+    #[inline(never)]
     pub(super) fn integer(&self) -> usize {
         let number = self.value.and_then(schema::integer).unwrap_or_default();
         usize::try_from(number).unwrap_or(usize::MAX)
     }
 
     /// The duration.
+    #[inline(never)]
     pub(super) fn duration(&self) -> Duration {
         schema::duration(self.text()).unwrap_or_default()
     }

@@ -8,12 +8,14 @@ use crate::provider::{IntrospectionEndpoint, Provider};
 use crate::secret::Secret;
 
 /// All of them, sorted by name.
+#[inline(never)]
 pub(super) fn parse(providers: &Node<'_>, context: &mut Context<'_>) -> Vec<Provider> {
     let prefixes = providers.members().map(|(_, provider)| provider.key("token_prefix"));
     context.no_duplicates(prefixes, |prefix| prefix.text().to_owned());
     providers.members().map(|(name, provider)| one(name, &provider, context)).collect()
 }
 
+#[inline(never)]
 fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
     let introspection = provider.key("introspection");
     let require_iss = introspection.key("require_iss");
@@ -33,6 +35,7 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
     }
 }
 
+#[inline(never)]
 fn endpoint_of(introspection: &Node<'_>, context: &mut Context<'_>) -> IntrospectionEndpoint {
     let uri = introspection.key("uri");
     let endpoint = endpoint::parse(uri.text()).unwrap_or_else(|fault| {
@@ -64,6 +67,7 @@ fn endpoint_of(introspection: &Node<'_>, context: &mut Context<'_>) -> Introspec
     }
 }
 
+#[inline(never)]
 fn parameters(parameters: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret)> {
     for (name, parameter) in parameters.members() {
         let why = match name {
@@ -79,6 +83,7 @@ fn parameters(parameters: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, 
     parameters.members().map(|(name, value)| (name.to_owned(), Secret::new(value.text()))).collect()
 }
 
+#[inline(never)]
 fn headers(headers: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret)> {
     for (name, header) in headers.members() {
         let why = match alike(name).as_str() {
@@ -93,6 +98,6 @@ fn headers(headers: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret
         context.faults.add(&header.place, Fault::Reserved { why });
     }
     let names = headers.members().map(|(name, header)| (name.to_ascii_lowercase(), header));
-    context.distinct(names);
+    context.distinct(&mut names.into_iter());
     headers.members().map(|(name, value)| (name.to_ascii_lowercase(), Secret::new(value.text()))).collect()
 }

@@ -9,6 +9,7 @@ use crate::policy::parse::node::Node;
 use crate::response::{Format, Override, Profile, Responses};
 
 /// All of it.
+#[inline(never)]
 pub(super) fn parse(responses: &Node<'_>, context: &mut Context<'_>) -> Responses {
     let profile = match responses.key("profile").text() {
         "anypoint" => Profile::Anypoint,
@@ -38,12 +39,14 @@ pub(super) fn parse(responses: &Node<'_>, context: &mut Context<'_>) -> Response
 }
 
 /// Faults at a duration that is sent as a number of seconds.
+#[inline(never)]
 pub(super) fn whole_seconds(duration: &Node<'_>, context: &mut Context<'_>) {
     if duration.duration().subsec_millis() != 0 {
         context.faults.add(&duration.place, Fault::Expected { what: "whole seconds".to_owned() });
     }
 }
 
+#[inline(never)]
 fn overrides(overrides: &Node<'_>, context: &mut Context<'_>) -> BTreeMap<Verdict, Override> {
     let mut by_verdict = BTreeMap::new();
     for (name, one) in overrides.members() {

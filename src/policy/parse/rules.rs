@@ -12,6 +12,7 @@ use crate::policy::rule::{Access, HeaderMatch, HostPattern, Matcher, PathPattern
 use crate::policy::scope::{ScopePolicy, ScopeToken};
 
 /// The rules, in order.
+#[inline(never)]
 pub(super) fn parse(root: &Node<'_>, context: &mut Context<'_>) -> Vec<Rule> {
     let rules = root.key("rules");
     context.no_duplicates(rules.items().map(|rule| rule.key("name")), |name| name.text().to_owned());
@@ -19,6 +20,7 @@ pub(super) fn parse(root: &Node<'_>, context: &mut Context<'_>) -> Vec<Rule> {
     rules.items().map(|rule| one(&rule, &general, context)).collect()
 }
 
+#[inline(never)]
 fn one(rule: &Node<'_>, general_params: &[String], context: &mut Context<'_>) -> Rule {
     let (access, requires, params) = (rule.key("access"), rule.key("requires"), rule.key("from_params"));
     let kind = match access.text() {
@@ -50,6 +52,7 @@ fn one(rule: &Node<'_>, general_params: &[String], context: &mut Context<'_>) ->
     }
 }
 
+#[inline(never)]
 fn matcher(rule: &Node<'_>, context: &mut Context<'_>) -> Matcher {
     let mut path = None;
     let patterns: [(_, fn(&str) -> Result<PathPattern, PatternError>); 4] = [
@@ -92,6 +95,7 @@ fn matcher(rule: &Node<'_>, context: &mut Context<'_>) -> Matcher {
 }
 
 /// What a token must carry.
+#[inline(never)]
 pub(super) fn requirement(requires: &Node<'_>, context: &mut Context<'_>) -> Requirement {
     let (scopes, max_age) = (requires.key("scopes"), requires.key("max_age"));
     let (all, any) = if scopes.is_list() {
@@ -120,11 +124,13 @@ pub(super) fn requirement(requires: &Node<'_>, context: &mut Context<'_>) -> Req
     }
 }
 
+#[inline(never)]
 fn scopes(list: &Node<'_>, context: &mut Context<'_>) -> Vec<ScopeToken> {
     context.no_duplicates(list.items(), |scope| scope.text().to_owned());
     list.items().filter_map(|scope| ScopeToken::parse(scope.text())).collect()
 }
 
+#[inline(never)]
 fn claim(claim: &Node<'_>) -> Option<ClaimRequirement> {
     let (any_of, contains) = (claim.key("any_of"), claim.key("contains"));
     let test = if any_of.is_set() {
@@ -137,6 +143,7 @@ fn claim(claim: &Node<'_>) -> Option<ClaimRequirement> {
     Some(ClaimRequirement { claim: ClaimPath::parse(claim.key("name").text())?, test })
 }
 
+#[inline(never)]
 fn clients(clients: &Node<'_>, context: &mut Context<'_>) -> Option<ClientList> {
     if clients.is_list() {
         context.no_duplicates(clients.items(), |id| id.text().to_owned());
@@ -157,6 +164,7 @@ fn clients(clients: &Node<'_>, context: &mut Context<'_>) -> Option<ClientList> 
 }
 
 /// The lists, by name.
+#[inline(never)]
 pub(super) fn client_lists<'a>(lists: &Node<'a>, context: &mut Context<'_>) -> BTreeMap<&'a str, ClientList> {
     let mut by_name = BTreeMap::new();
     for (name, list) in lists.members() {

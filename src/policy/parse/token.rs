@@ -6,6 +6,7 @@ use crate::policy::parse::{Context, alike};
 use crate::policy::{TokenHeader, TokenPlaces, Upstream};
 
 /// The places. The profile `anypoint` has the query among them unless told otherwise.
+#[inline(never)]
 pub(super) fn parse(
     root: &Node<'_>,
     upstream: &Upstream,
@@ -35,6 +36,7 @@ pub(super) fn parse(
     places
 }
 
+#[inline(never)]
 fn headers(list: &Node<'_>, upstream: &Upstream, context: &mut Context<'_>) -> Vec<TokenHeader> {
     let mut headers: Vec<TokenHeader> = Vec::new();
     let mut places = Vec::new();
@@ -65,6 +67,7 @@ fn headers(list: &Node<'_>, upstream: &Upstream, context: &mut Context<'_>) -> V
     headers
 }
 
+#[inline(never)]
 fn reserved(name: &str) -> Option<&'static str> {
     match name {
         "cookie" => Some("use token.from_cookies"),
@@ -75,6 +78,7 @@ fn reserved(name: &str) -> Option<&'static str> {
 }
 
 /// A claim in `authorization` is refused already, and tokens belong there.
+#[inline(never)]
 fn taken_by(upstream: &Upstream, name: &str) -> bool {
     let same = |other: &String| alike(other) == alike(name);
     name != "authorization"

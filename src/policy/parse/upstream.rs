@@ -42,6 +42,7 @@ const MEANINGFUL: [&str; 12] = [
 const ENVOYS: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 
 /// The fields, each of them once.
+#[inline(never)]
 pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream {
     let claims = upstream.key("claim_to_headers");
     let payload = upstream.key("forward_payload_header");
@@ -68,15 +69,18 @@ pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream 
     }
 }
 
+#[inline(never)]
 fn claim_header(claim: &Node<'_>) -> Option<ClaimHeader> {
     let path = ClaimPath::parse(claim.key("claim_name").text())?;
     Some(ClaimHeader { header_name: lower(&claim.key("header_name"))?, claim: path })
 }
 
+#[inline(never)]
 fn lower(node: &Node<'_>) -> Option<String> {
     node.some_text().filter(|text| !text.is_empty()).map(|text| text.to_ascii_lowercase())
 }
 
+#[inline(never)]
 fn reserved(name: &str) -> Option<&'static str> {
     if ENVOYS.iter().any(|envoys| name.starts_with(envoys)) || name == "x-request-id" {
         return Some("Envoy gives this field its meaning");
@@ -87,6 +91,7 @@ fn reserved(name: &str) -> Option<&'static str> {
     MEANINGFUL.contains(&name).then_some("HTTP gives this field its meaning")
 }
 
+#[inline(never)]
 fn covers_reserved(prefix: &str) -> bool {
     let names = || HOP_BY_HOP.iter().chain(&MEANINGFUL).chain(&ENVOYS);
     !prefix.is_empty()

@@ -1,13 +1,14 @@
 //! Places in a document, and the faults at them.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::policy::error::{ConfigError, Fault};
 
 /// Where something is in the document. Orders as the reference does: known keys as they are listed
 /// there, then the unknown ones, names and list entries as they come.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Place(Vec<Segment>);
+pub struct Place(Rc<[Segment]>);
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Segment {
@@ -18,6 +19,7 @@ enum Segment {
 impl Place {
     /// The place of a key, which is the `rank`-th of its object.
     #[must_use]
+    #[inline(never)]
     pub fn key(&self, rank: usize, name: &str) -> Self {
         self.then(Segment::Key(rank, name.to_owned()))
     }
@@ -39,10 +41,11 @@ impl Place {
         inner.0.starts_with(&self.0)
     }
 
+    #[inline(never)]
     fn then(&self, segment: Segment) -> Self {
-        let mut segments = self.0.clone();
+        let mut segments = self.0.to_vec();
         segments.push(segment);
-        Self(segments)
+        Self(segments.into())
     }
 }
 
@@ -79,6 +82,7 @@ pub struct Faults(Vec<(Place, Fault)>);
 
 impl Faults {
     /// One more.
+    #[inline(never)]
     pub fn add(&mut self, at: &Place, fault: Fault) {
         self.0.push((at.clone(), fault));
     }

@@ -8,8 +8,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
     clippy::missing_panics_doc,
+    clippy::disallowed_methods,
     reason = "a stage that cannot be set must stop the test"
 )]
 

@@ -1,0 +1,5 @@
+//! `make bench`.
+
+fn main() {
+    tollgate_bench::main();
+}

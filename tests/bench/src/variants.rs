@@ -1,0 +1,155 @@
+//! What is compared with what.
+
+use serde_json::{Value, json};
+
+use crate::config::{
+    Route, ext_authz, fifty_rules, jwt, jwt_authn, lua, removes_identity, tollgate, two_claims, wasm,
+};
+use crate::load::{Token, token};
+use crate::modules::Modules;
+use crate::series::Variant;
+
+/// The token that everybody knows.
+pub fn known_token() -> String {
+    token("tok", 999_999_999_999)
+}
+
+/// One filter before a router that goes to the API: what a request costs. `peers`: whether there is a service for `ext_authz`.
+pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
+    let known = || Token::Same(known_token());
+    let one = |id, title, filters| Variant {
+        id,
+        title,
+        filters,
+        route: Route::Api,
+        token: known(),
+        status: 200,
+        base: "bare",
+    };
+    let ours =
+        |id, title, more: Value| one(id, title, vec![wasm(id, id, &modules.tollgate, &tollgate(&more))]);
+    let refusal = |id, title, token| Variant { token, status: 401, ..ours(id, title, json!({})) };
+    let with_jwt = |variant| Variant { token: Token::Same(jwt()), base: "bare_jwt", ..variant };
+    let direct = |variant| Variant { route: Route::Direct(401), status: 401, ..variant };
+    let mut variants = vec![
+        one("bare", "the router alone", vec![]),
+        with_jwt(one("bare_jwt", "the router alone, a JWT of 650 bytes in the request", vec![])),
+        one(
+            "noop",
+            "WebAssembly: a filter that does nothing (SDK)",
+            vec![wasm("noop", "noop", &modules.noop, "")],
+        ),
+        one(
+            "minimum_hit_sdk",
+            "WebAssembly: the least hit, all of the SDK's callbacks",
+            vec![wasm("minimum_hit_sdk", "minimum_hit_sdk", &modules.sdk_hit, &known_token())],
+        ),
+        one(
+            "minimum_hit",
+            "WebAssembly: the least hit",
+            vec![wasm("minimum_hit", "minimum_hit", &modules.hit, &known_token())],
+        ),
+        Variant {
+            token: Token::New,
+            ..one(
+                "minimum_call",
+                "WebAssembly: the least call for every request",
+                vec![wasm("minimum_call", "minimum_call", &modules.call, "")],
+            )
+        },
+        ours("tollgate_hit", "**Tollgate**, a hit", json!({})),
+        ours(
+            "tollgate_hit_claims",
+            "**Tollgate**, a hit, two claims forwarded",
+            json!({"upstream": two_claims()}),
+        ),
+        ours(
+            "tollgate_hit_rules",
+            "**Tollgate**, a hit, the last of 50 rules",
+            json!({"rules": fifty_rules()}),
+        ),
+        with_jwt(ours(
+            "tollgate_hit_jwt",
+            "**Tollgate**, a hit, two claims, the token a JWT",
+            json!({"upstream": two_claims()}),
+        )),
+        Variant { token: Token::New, ..ours("tollgate_miss", "**Tollgate**, every token new", json!({})) },
+        Variant {
+            token: Token::New,
+            ..ours("tollgate_uncached", "**Tollgate**, no cache", json!({"cache": {"max_entries": 0}}))
+        },
+        refusal("tollgate_no_token", "**Tollgate** refuses: no token", Token::None),
+        refusal(
+            "tollgate_known_bad",
+            "**Tollgate** refuses: a token known to be bad",
+            Token::Same(token("bad", 1)),
+        ),
+        direct(one("direct", "Envoy's `direct_response` 401, no filter", vec![])),
+        direct(ours("direct_hit", "Envoy's `direct_response` 401 behind a hit", json!({}))),
+        one("lua_cached", "Lua: a table of tokens, two claims", vec![lua("lua_cached", true)]),
+        one("lua_call", "Lua: a call for every request, two claims", vec![lua("lua_call", false)]),
+        with_jwt(one("jwt_authn", "`jwt_authn` RS256, two claims", vec![jwt_authn("jwt_authn", false)])),
+        with_jwt(one(
+            "jwt_authn_cached",
+            "`jwt_authn` RS256 with `jwt_cache_config`, two claims",
+            vec![jwt_authn("jwt_authn_cached", true)],
+        )),
+    ];
+    if peers {
+        let title = "`ext_authz` over gRPC, the service knows the token, two claims";
+        variants.push(one("ext_authz", title, vec![ext_authz("ext_authz")]));
+    }
+    variants
+}
+
+/// Those whose memory differs.
+pub fn heavy(requests: &[Variant]) -> Vec<Variant> {
+    let ids =
+        ["bare", "noop", "minimum_hit", "tollgate_hit_claims", "lua_cached", "jwt_authn_cached", "ext_authz"];
+    requests.iter().filter(|variant| ids.contains(&variant.id)).cloned().collect()
+}
+
+/// How many copies there are in [`stack`]'s chains.
+pub const COPIES: usize = 10;
+
+/// Ten copies of a filter in one chain before a `direct_response`: what one copy adds, out of the noise. Behind each copy, and in
+/// the chain that has none, what it has told the upstream is removed, so that every copy finds what the first has found.
+pub fn stack(modules: &Modules) -> Vec<Variant> {
+    let chain = |id, title, filter: &dyn Fn(&str) -> Value| Variant {
+        id,
+        title,
+        filters: (0..COPIES)
+            .flat_map(|copy| [filter(&format!("{id}-{copy}")), removes_identity(&format!("clean-{copy}"))])
+            .collect(),
+        route: Route::Direct(200),
+        token: Token::Same(known_token()),
+        status: 200,
+        base: "bare",
+    };
+    let mut bare = chain("bare", "no filter", &|_| Value::Null);
+    bare.filters.retain(|filter| !filter.is_null());
+    let ours = tollgate(&json!({}));
+    let ours_with_claims = tollgate(&json!({"upstream": two_claims()}));
+    vec![
+        bare,
+        chain("noop", "WebAssembly: a filter that does nothing (SDK)", &|name| {
+            wasm(name, "noop", &modules.noop, "")
+        }),
+        chain("minimum_hit_sdk", "WebAssembly: the least hit, all of the SDK's callbacks", &|name| {
+            wasm(name, "minimum_hit_sdk", &modules.sdk_hit, &known_token())
+        }),
+        chain("minimum_hit", "WebAssembly: the least hit", &|name| {
+            wasm(name, "minimum_hit", &modules.hit, &known_token())
+        }),
+        chain("minimum_hit_head", "WebAssembly: the least hit, but all header fields are read", &|name| {
+            wasm(name, "minimum_hit_head", &modules.hit_head, &known_token())
+        }),
+        chain("lua_cached", "Lua: a table of tokens, two claims", &|name| lua(name, true)),
+        chain("tollgate_hit", "**Tollgate**, a hit", &|name| {
+            wasm(name, "tollgate", &modules.tollgate, &ours)
+        }),
+        chain("tollgate_hit_claims", "**Tollgate**, a hit, two claims forwarded", &|name| {
+            wasm(name, "tollgate_claims", &modules.tollgate, &ours_with_claims)
+        }),
+    ]
+}
