@@ -147,8 +147,9 @@ fn claim(claim: &Node<'_>) -> Option<ClaimRequirement> {
 fn clients(clients: &Node<'_>, context: &mut Context<'_>) -> Option<ClientList> {
     if clients.is_list() {
         context.no_duplicates(clients.items(), |id| id.text().to_owned());
-        let members = clients.texts().into_iter().map(|id| (id, Client::default()));
-        return Some(ClientList { name: None, clients: members.collect() });
+        let mut list = ClientList::default();
+        list.clients.extend(clients.texts().into_iter().map(|id| (id, Client::default())));
+        return Some(list);
     }
     if !clients.is_set() {
         return None;
@@ -174,7 +175,8 @@ pub(super) fn client_lists<'a>(lists: &Node<'a>, context: &mut Context<'_>) -> B
             let known = Client { name: client.key("name").some_text(), tier: client.key("tier").some_text() };
             (client.key("id").text().to_owned(), known)
         };
-        let list = ClientList { name: Some(name.to_owned()), clients: clients.items().map(member).collect() };
+        let mut list = ClientList { name: Some(name.to_owned()), ..ClientList::default() };
+        list.clients.extend(clients.items().map(member));
         by_name.insert(name, list);
     }
     by_name
