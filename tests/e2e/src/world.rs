@@ -90,7 +90,8 @@ pub fn policy(changes: Value) -> Value {
     policy
 }
 
-fn merge(old: &mut Value, changes: Value) {
+/// Puts changes onto a document: objects are merged, `null` removes, everything else is replaced.
+pub fn merge(old: &mut Value, changes: Value) {
     match (old, changes) {
         (Value::Object(old), Value::Object(changes)) => {
             for (name, change) in changes {

@@ -8,7 +8,7 @@ use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request};
 use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::message::Message;
-use tollgate_e2e::world::{World, policy};
+use tollgate_e2e::world::{World, merge, policy};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -198,15 +198,4 @@ fn with_cache(name: &str, more: Value) -> Value {
         policy(json!({"cache": null, "providers": {"as": {"introspection": {"headers": {"x-name": name}}}}}));
     merge(&mut policy, more);
     policy
-}
-
-fn merge(onto: &mut Value, more: Value) {
-    match (onto, more) {
-        (Value::Object(onto), Value::Object(more)) => {
-            for (name, value) in more {
-                merge(onto.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (onto, more) => *onto = more,
-    }
 }

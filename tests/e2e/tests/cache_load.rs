@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request, connect, response_on};
 use tollgate_e2e::envoy::{Plugin, Stage};
-use tollgate_e2e::world::{World, policy};
+use tollgate_e2e::world::{World, merge, policy};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -213,15 +213,4 @@ fn remembering(workers: u32, more: Value) -> World {
     let mut policy = policy(json!({"cache": null}));
     merge(&mut policy, more);
     World::start(Stage { workers, ..Stage::new() }.listener("as", Plugin::new(policy)))
-}
-
-fn merge(onto: &mut Value, more: Value) {
-    match (onto, more) {
-        (Value::Object(onto), Value::Object(more)) => {
-            for (name, value) in more {
-                merge(onto.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (onto, more) => *onto = more,
-    }
 }
