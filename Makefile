@@ -75,7 +75,7 @@ fmt: rust-targets
 	$(step) "rustfmt" cargo fmt --all --check
 
 clippy: rust-targets
-	$(step) "clippy, native" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	$(step) "clippy, native" cargo clippy --quiet --locked --workspace --all-targets --features tollgate/cli -- -D warnings
 	$(step) "clippy, the filter (wasm32-wasip1)" cargo clippy --quiet --locked --target wasm32-wasip1 -- -D warnings
 	$(step) "clippy, ring 2 (wasm32-unknown-unknown)" cargo clippy --quiet --locked --target wasm32-unknown-unknown --lib --profile test -- -D warnings
 
@@ -90,7 +90,7 @@ deny: cargo-deny ## licences, sources and bans of all dependencies (cargo-deny)
 	$(step) "bans for the filter" $(CARGO_DENY_RUN) --target wasm32-wasip1 --exclude-dev check bans
 
 native: rust-targets ## ring 1: unit tests, vectors and documentation, native
-	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate -p tollgate-cases
+	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate -p tollgate-cases --features tollgate/cli
 
 wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Node.js
 	$(call need,node,$(NODE))

@@ -5,6 +5,7 @@ pub mod choice;
 pub mod client_auth;
 pub mod flight;
 pub mod health;
+pub mod preset;
 pub mod reply;
 
 use std::time::Duration;

@@ -1,0 +1,61 @@
+//! Why a command could not run.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::cli::output::printable;
+
+/// Why a command could not run; exit status 2.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A sentence that says what is wrong, and perhaps one that says what to do.
+    Told {
+        /// What is wrong; no full stop.
+        what: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// Nobody reads what we print.
+    Gone,
+}
+
+impl Failure {
+    /// What is wrong, in a sentence without a full stop. Text of peers is made [`printable`].
+    pub(crate) fn new(what: impl fmt::Display) -> Self {
+        Self::Told { what: printable(&what.to_string()), help: None }
+    }
+
+    /// The same, and what to do about it.
+    pub(crate) fn help(self, help: impl fmt::Display) -> Self {
+        match self {
+            Self::Told { what, .. } => Self::Told { what, help: Some(printable(&help.to_string())) },
+            Self::Gone => Self::Gone,
+        }
+    }
+
+    /// A file that cannot be read or written; `doing` as in "read".
+    pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self::new(format_args!("cannot {doing} {}: {}", path.display(), reason(error)))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told { what, help: None } => f.write_str(what),
+            Self::Told { what, help: Some(help) } => write!(f, "{what}\n  {help}"),
+            Self::Gone => f.write_str("nobody reads the output"),
+        }
+    }
+}
+
+/// An operating system's error in its own words, without the number.
+pub(crate) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,1 @@
+//! Our configuration inside other files.

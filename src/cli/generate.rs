@@ -1,0 +1,14 @@
+//! `tollgate generate`.
+
+use crate::cli::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+
+/// Write a whole configuration from one short file
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Not built yet.
+pub(crate) fn run(_args: Args, _out: &mut Output) -> Result<Exit, Failure> {
+    Err(Failure::new("not built yet"))
+}

@@ -1,0 +1,54 @@
+//! What holds for every command.
+
+use crate::support::tollgate;
+
+#[test]
+fn every_command_explains_itself() {
+    for command in [
+        "discover",
+        "client",
+        "generate",
+        "check",
+        "explain",
+        "doctor",
+        "import",
+        "schema",
+        "completions",
+        "man",
+    ] {
+        let help = tollgate([command, "--help"]);
+        assert_eq!((help.status, help.stderr.as_str()), (0, ""), "{command}");
+        assert!(help.stdout.contains("Usage: tollgate"), "{command}: {}", help.stdout);
+    }
+}
+
+#[test]
+fn a_misspelt_command_is_answered_with_the_right_one() {
+    let run = tollgate(["chekc"]);
+    assert_eq!(run.status, 2);
+    assert!(run.stderr.contains("'check'"), "{}", run.stderr);
+}
+
+#[test]
+fn completions_and_manual_pages_come_from_the_same_definitions() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = tollgate(["completions", shell]);
+        assert_eq!(script.status, 0);
+        assert!(script.stdout.contains("tollgate") && script.stdout.contains("discover"), "{shell}");
+    }
+    let page = tollgate(["man", "check"]);
+    assert!(page.stdout.contains(".TH") && page.stdout.contains("\\-\\-json"), "{}", page.stdout);
+    let unknown = tollgate(["man", "nothing"]);
+    assert_eq!(
+        (unknown.status, unknown.stderr.as_str()),
+        (2, "tollgate: tollgate has no command \"nothing\"\n")
+    );
+}
+
+#[test]
+fn the_schema_is_the_one_in_the_documentation() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    assert_eq!(tollgate(["schema"]).stdout, read("docs/config.schema.json"));
+    assert_eq!(tollgate(["schema", "--markdown"]).stdout, read("docs/configuration.md"));
+}

@@ -1,0 +1,14 @@
+//! The command `tollgate`, as it is typed: what it prints, and how it ends.
+//!
+//! Servers here are scripted and listen on 127.0.0.1; `tests/providers` has the real ones.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, too, may fail loudly"
+)]
+#![allow(clippy::panic, reason = "helpers of tests, too, may fail loudly")]
+
+mod basics;
+mod support;
