@@ -85,6 +85,9 @@ pub(crate) struct StoredClient {
     /// Where it is managed (RFC 7592).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) registration_client_uri: Option<String>,
+    /// Whether the operator has confirmed that URI although it is on another host (DCR-22).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) registration_client_uri_confirmed: bool,
     /// What opens that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) registration_access_token: Option<String>,
@@ -114,37 +117,47 @@ pub(crate) struct Member {
 }
 
 impl StoreArgs {
-    /// Opens it; a store that is not there is empty.
+    /// Opens it to change it; a store that is not there is empty.
     pub(crate) fn open(&self) -> Result<Store, Failure> {
-        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if self.environment.is_empty()
-            || self.environment.starts_with('.')
-            || !self.environment.chars().all(named)
-        {
+        let file = self.file()?;
+        let directory = file.parent().unwrap_or(Path::new("."));
+        private_directory(directory)
+            .map_err(|error| Failure::file("make the directory", directory, &error))?;
+        let lock = directory.join(format!(".{}.lock", self.environment));
+        let lock = locked(&lock).map_err(|error| Failure::file("lock", &lock, &error))?;
+        let content = content_of(&file)?;
+        Ok(Store { file, _lock: lock, content })
+    }
+
+    /// What it holds at this moment. Waits for nobody, and makes nothing: files are replaced whole.
+    pub(crate) fn peek(&self) -> Result<Content, Failure> {
+        content_of(&self.file()?)
+    }
+
+    /// The environment's name.
+    pub(crate) fn environment(&self) -> &str {
+        &self.environment
+    }
+
+    /// The other environments that the store has, by name.
+    pub(crate) fn other_environments(&self) -> Vec<String> {
+        let entries = self.directory().ok().and_then(|directory| fs::read_dir(directory).ok());
+        let names = entries.into_iter().flatten().flatten().filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_suffix(".json").filter(|name| !name.starts_with('.')).map(str::to_owned)
+        });
+        let mut names: Vec<_> = names.filter(|name| *name != self.environment).collect();
+        names.sort();
+        names
+    }
+
+    fn file(&self) -> Result<PathBuf, Failure> {
+        if !is_name(&self.environment) {
             return Err(Failure::new(
                 "an environment's name has letters, digits, \"-\", \"_\" and \".\" alone",
             ));
         }
-        let directory = self.directory()?;
-        private_directory(&directory)
-            .map_err(|error| Failure::file("make the directory", &directory, &error))?;
-        let file = directory.join(format!("{}.json", self.environment));
-        let lock = directory.join(format!(".{}.lock", self.environment));
-        let lock = locked(&lock).map_err(|error| Failure::file("lock", &lock, &error))?;
-        let content = match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                // serde's own text may quote a secret.
-                Failure::new(format_args!(
-                    "{} is not a store of this version (line {}, column {})",
-                    file.display(),
-                    error.line(),
-                    error.column()
-                ))
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Content::default(),
-            Err(error) => return Err(Failure::file("read", &file, &error)),
-        };
-        Ok(Store { file, _lock: lock, content })
+        Ok(self.directory()?.join(format!("{}.json", self.environment)))
     }
 
     fn directory(&self) -> Result<PathBuf, Failure> {
@@ -168,6 +181,12 @@ impl Store {
     }
 }
 
+/// Whether a name can be part of a path, of a file or of a URL.
+pub(crate) fn is_name(name: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(fine)
+}
+
 /// Writes a file that its owner alone may read, all of it or nothing.
 pub(crate) fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -176,6 +195,40 @@ pub(crate) fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
     new.write_all(content)?;
     new.as_file().sync_all()?;
     new.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn content_of(file: &Path) -> Result<Content, Failure> {
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::default()),
+        Err(error) => return Err(Failure::file("read", file, &error)),
+    };
+    make_private(file).map_err(|error| Failure::file("make private", file, &error))?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // serde's own text may quote a secret.
+        Failure::new(format_args!(
+            "{} is not a store of this version (line {}, column {})",
+            file.display(),
+            error.line(),
+            error.column()
+        ))
+        .help("Bring back a copy of it, or move it away and register the clients again.")
+    })
+}
+
+/// A store that was copied, say, may have lost its mode (DCR-12).
+#[cfg(unix)]
+fn make_private(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if fs::metadata(file)?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn make_private(_file: &Path) -> io::Result<()> {
     Ok(())
 }
 
