@@ -151,7 +151,8 @@ fn a_preset_fills_in_the_endpoint_and_what_is_written_wins() {
         format!("{}://{}{}", endpoint.scheme, endpoint.authority, endpoint.path)
     };
     let call = json!({"cluster": "c", "client_auth": {"method": "none"}});
-    let by_hand = json!({"uri": "https://own.example.com/i", "cluster": "c", "client_auth": {"method": "none"}});
+    let by_hand =
+        json!({"uri": "https://own.example.com/i", "cluster": "c", "client_auth": {"method": "none"}});
     #[rustfmt::skip]
     let cases = [
         ("below the issuer",   json!({"preset": "okta", "issuer": "https://a.okta.com/oauth2/default", "introspection": call}),

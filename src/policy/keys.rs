@@ -505,7 +505,7 @@ static RULE: Object = Object {
             "from_params",
             list_or_none(&PARAMETER),
             "[]",
-            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events). **Lowers security.** As in `token`.",
+            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events). **Lowers security.** URIs end up in logs and histories (RFC 6750 §5.3).",
         ),
     ],
     choices: &[],

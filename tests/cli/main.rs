@@ -11,4 +11,5 @@
 #![allow(clippy::panic, reason = "helpers of tests, too, may fail loudly")]
 
 mod basics;
+mod check;
 mod support;
