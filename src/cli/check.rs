@@ -18,7 +18,7 @@ use crate::cli::output::Output;
 
 /// Find the faults of configurations, wherever they stand
 ///
-/// Looks for Tollgate's configuration in plain, Envoy, Istio, Envoy Gateway and ConfigMap files, YAML or
+/// Looks for Tollgate's configuration in plain, Envoy, Istio, Envoy Gateway and `ConfigMap` files, YAML or
 /// JSON, and reports every fault with its line and column. Warns about what is legal and unwise.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -52,7 +52,7 @@ struct Checked {
 }
 
 /// Checks the files.
-pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let openapi = args.openapi.as_deref().map(openapi::read).transpose()?;
     let mut all = Vec::new();
     for file in &args.files {
@@ -105,7 +105,7 @@ fn inspect(found: &Found, openapi: Option<&Value>, findings: &mut Vec<Finding>) 
         let position = places.position(place, of_key);
         findings.push(Finding { position, is_fault, place: place.to_owned(), message });
     };
-    let parsed = Policy::from_value(&found.value, &environment);
+    let parsed = Policy::from_value(&found.value, &|name| Some(environment(name)));
     for error in
         parsed.as_ref().err().into_iter().flatten().filter(|error| !only_unset_here(error, &found.value))
     {
@@ -126,8 +126,8 @@ fn inspect(found: &Found, openapi: Option<&Value>, findings: &mut Vec<Finding>) 
 
 /// A check happens before the deployment, where the proxy's variables are seldom set: one that is not
 /// set here is taken to be there.
-fn environment(name: &str) -> Option<String> {
-    Some(std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| STAND_IN.to_owned()))
+fn environment(name: &str) -> String {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| STAND_IN.to_owned())
 }
 
 /// Long enough for every kind of secret.

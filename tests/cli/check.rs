@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Tollgate, tollgate};
+use crate::support::{Tollgate, indented, tollgate};
 
 /// Without a fault, and without a warning.
 const GOOD: &str = "\
@@ -19,10 +19,9 @@ requires: {scopes: [orders:read]}
 
 /// The configuration inside an Envoy file, moved to the right.
 fn envoy(plugin: &str, configuration: &str, clusters: &str) -> String {
-    let indented: String = configuration.lines().map(|line| format!("            {line}\n")).collect();
     format!(
         "static_resources:\n  listeners:\n  - name: l\n    filter_chains:\n    - filters:\n      - typed_config:\n          http_filters:\n          - typed_config:\n              config:\n                name: tollgate\n{plugin}                vm_config: {{runtime: envoy.wasm.runtime.v8, environment_variables: {{host_env_keys: [TG_SECRET]}}}}\n                configuration:\n                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  value:\n{}{clusters}",
-        indented.replace("            ", "                    ")
+        indented(configuration, 20)
     )
 }
 
@@ -32,8 +31,7 @@ const CLUSTERS: &str = "  clusters:\n  - name: login\n";
 #[test]
 fn a_good_configuration_has_no_faults_wherever_it_stands() {
     let tollgate = Tollgate::new();
-    let indent =
-        |by: usize| GOOD.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect::<String>();
+    let indent = |by: usize| indented(GOOD, by);
     let value: serde_json::Value = serde_saphyr::from_str(GOOD).unwrap();
     let istio = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: x}\nspec:\n  vmConfig: {env: [{name: TG_SECRET, valueFrom: HOST}]}\n  pluginConfig:\n";
     let text = format!(
@@ -57,10 +55,7 @@ fn a_good_configuration_has_no_faults_wherever_it_stands() {
         ),
         (
             "map.yaml",
-            format!(
-                "kind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  envoy.yaml: |\n{}",
-                text.lines().map(|line| format!("    {line}\n")).collect::<String>()
-            ),
+            format!("kind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  envoy.yaml: |\n{}", indented(&text, 4)),
             "envoy",
             (13, 15),
         ),
@@ -148,7 +143,7 @@ fn what_is_legal_and_unwise_is_a_warning() {
          "x.yaml:11:33: warning: failure_policy: FAIL_OPEN lets every request in"),
         ("no failure policy",     envoy("", GOOD, CLUSTERS),
          "warning: no failure_policy: FAIL_RELOAD fails closed as well, and comes back"),
-        ("Istio, fail-open",      format!("kind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n  failStrategy: FAIL_OPEN\n  vmConfig: {{env: [{{name: TG_SECRET}}]}}\n  pluginConfig:\n{}", GOOD.lines().map(|line| format!("    {line}\n")).collect::<String>()),
+        ("Istio, fail-open",      format!("kind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n  failStrategy: FAIL_OPEN\n  vmConfig: {{env: [{{name: TG_SECRET}}]}}\n  pluginConfig:\n{}", indented(GOOD, 4)),
          "x.yaml:4:17: warning: failStrategy: FAIL_OPEN lets every request in"),
     ];
     for (name, content, want) in cases {

@@ -12,4 +12,5 @@
 
 mod basics;
 mod check;
+mod explain;
 mod support;

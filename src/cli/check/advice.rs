@@ -54,7 +54,10 @@ fn lowered(kind: &Kind, value: &Value, at: &Place, advice: &mut Vec<(String, Str
 
 /// Whether a value says what holds without it.
 fn is_default(value: &Value, text: &str) -> bool {
-    value.as_str().map_or_else(|| value.to_string() == text, |value| value == text)
+    match value {
+        Value::String(value) => value == text,
+        _ => serde_json::from_str::<Value>(text).is_ok_and(|text| text == *value),
+    }
 }
 
 /// Whether a value switches nothing on.

@@ -34,7 +34,9 @@ impl Places {
                 items.iter().enumerate().for_each(|(i, item)| below(at.index(i), item.at, item));
             }
             Node::Map(members) => {
-                members.iter().for_each(|member| below(at.name(&member.key), member.at, &member.value));
+                for member in members {
+                    below(at.name(&member.key), member.at, &member.value);
+                }
             }
             Node::Plain(_) | Node::Text(_) => {}
         }
