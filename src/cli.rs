@@ -19,6 +19,7 @@ mod check;
 mod client;
 mod clock;
 mod completions;
+mod credentials;
 mod discover;
 mod discovery;
 mod doctor;
@@ -58,6 +59,7 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum Command {
     Discover(discover::Args),
     Client(client::Args),
@@ -85,10 +87,9 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = Output::new(cli.json, cli.quiet);
     match cli.command.run(&mut out).and_then(|exit| out.finish().map(|()| exit)) {
-        Ok(Exit::Good) => ExitCode::SUCCESS,
+        // If nobody reads us any more, whoever did has heard enough.
+        Ok(Exit::Good) | Err(Failure::Gone) => ExitCode::SUCCESS,
         Ok(Exit::Faults) => ExitCode::from(1),
-        // Whoever reads us has heard enough.
-        Err(Failure::Gone) => ExitCode::SUCCESS,
         Err(failure) => {
             out.failure(&failure);
             ExitCode::from(2)
@@ -102,12 +103,12 @@ impl Command {
             Self::Discover(args) => discover::run(args, out),
             Self::Client(args) => client::run(args, out),
             Self::Generate(args) => generate::run(args, out),
-            Self::Check(args) => check::run(args, out),
-            Self::Explain(args) => explain::run(args, out),
+            Self::Check(args) => check::run(&args, out),
+            Self::Explain(args) => explain::run(&args, out),
             Self::Doctor(args) => doctor::run(args, out),
             Self::Import(args) => import::run(args, out),
-            Self::Schema(args) => schema::run(args, out),
-            Self::Completions(args) => completions::run(args, out),
+            Self::Schema(args) => schema::run(&args, out),
+            Self::Completions(args) => completions::run(&args, out),
             Self::Man(args) => completions::man(&args, out),
         }
     }

@@ -143,12 +143,39 @@ fn the_smallest_configuration_and_its_defaults() {
     assert_eq!((policy.cors_preflight, policy.mode), (CorsPreflight::Enforce, Mode::Enforce));
 }
 
+#[test]
+fn a_preset_fills_in_the_endpoint_and_what_is_written_wins() {
+    let endpoint = |provider: Value| {
+        let policy = parse(&json!({"providers": {"p": provider}})).unwrap();
+        let endpoint = &policy.providers[0].introspection;
+        format!("{}://{}{}", endpoint.scheme, endpoint.authority, endpoint.path)
+    };
+    let call = json!({"cluster": "c", "client_auth": {"method": "none"}});
+    let by_hand =
+        json!({"uri": "https://own.example.com/i", "cluster": "c", "client_auth": {"method": "none"}});
+    #[rustfmt::skip]
+    let cases = [
+        ("below the issuer",   json!({"preset": "okta", "issuer": "https://a.okta.com/oauth2/default", "introspection": call}),
+         "https://a.okta.com/oauth2/default/v1/introspect"),
+        ("a slash at the end", json!({"preset": "keycloak", "issuer": "https://sso.example.com/realms/m/", "introspection": call}),
+         "https://sso.example.com/realms/m/protocol/openid-connect/token/introspect"),
+        ("below the base URL", json!({"preset": "ping_federate", "issuer": "https://sign-in.example.com", "base_url": "https://pf.example.com:9031", "introspection": call}),
+         "https://pf.example.com:9031/as/introspect.oauth2"),
+        ("by hand",            json!({"preset": "openam", "issuer": "https://am.example.com/openam/oauth2", "introspection": by_hand}),
+         "https://own.example.com/i"),
+    ];
+    for (name, provider, want) in cases {
+        assert_eq!(endpoint(provider), want, "{name}");
+    }
+}
+
 /// Every supported key, none with its default.
 fn everything() -> Value {
     json!({
         "providers": {
             "b": {
-                "preset": "generic",
+                "preset": "keycloak",
+                "base_url": "https://b.example.com/realms/b",
                 "issuer": "https://b.example.com",
                 "audiences": ["https://api.example.com", "api"],
                 "clock_skew": "1m",
@@ -504,8 +531,8 @@ fn every_mistake_has_its_message() {
         ("a later key",                    vec![("dpop", json!({})), ("on_expiry", json!("close")), ("providers.okta.jwks", json!({})), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
          &["providers.okta.introspection.jwks: is not supported by this version", "providers.okta.jwks: is not supported by this version",
            "upstream.filter_state: is not supported by this version", "dpop: is not supported by this version", "on_expiry: is not supported by this version"]),
-        ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("providers.okta.preset", json!("keycloak")), ("@.dialect", json!("tokeninfo")), ("@.client_auth.method", json!("private_key_jwt")), ("requires.sender_constraint", json!("dpop"))],
-         &["providers.okta.preset: \"keycloak\" is not supported by this version", "providers.okta.validate: \"jwt\" is not supported by this version",
+        ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("@.dialect", json!("tokeninfo")), ("@.client_auth.method", json!("private_key_jwt")), ("requires.sender_constraint", json!("dpop"))],
+         &["providers.okta.validate: \"jwt\" is not supported by this version",
            "@.client_auth.method: \"private_key_jwt\" is not supported by this version", "@.dialect: \"tokeninfo\" is not supported by this version",
            "requires.sender_constraint: \"dpop\" is not supported by this version"]),
         ("a fetched client list",          vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
@@ -516,6 +543,14 @@ fn every_mistake_has_its_message() {
         // Providers
         ("a relative endpoint",            vec![("@.uri", json!("/introspect"))],
          &["@.uri: expected an absolute http or https URI"]),
+        ("a preset with nothing below",    vec![("providers.okta", json!({"preset": "keycloak", "introspection": {"cluster": "c", "client_auth": {"method": "none"}}}))],
+         &["providers.okta.preset: needs issuer or base_url as well"]),
+        ("a base URL without a preset",    vec![("providers.okta.base_url", json!("https://am.example.com"))],
+         &["providers.okta.base_url: needs a preset as well"]),
+        ("a base URL with a query",        vec![("providers.okta", json!({"preset": "openam", "base_url": "https://am.example.com/openam?x", "introspection": {"cluster": "c", "client_auth": {"method": "none"}}}))],
+         &["providers.okta.base_url: expected a URI without a query"]),
+        ("a misspelt preset",              vec![("providers.okta", json!({"preset": "keycloack", "issuer": "https://sso.example.com/realms/m", "introspection": {"cluster": "c", "client_auth": {"method": "none"}}}))],
+         &["providers.okta.preset: expected \"generic\", \"okta\", \"openam\", \"forgerock\", \"salesforce\", \"ping_federate\" or \"keycloak\"; did you mean \"keycloak\"?"]),
         ("user information",               vec![("@.uri", json!("https://me:pw@as.example.com/"))],
          &["@.uri: expected a URI without user information; credentials go into client_auth"]),
         ("a fragment",                     vec![("@.uri", json!("https://as.example.com/#x"))],

@@ -1,14 +1,203 @@
-//! `tollgate check`.
+//! `tollgate check`: finds our configurations, and every fault in them, with file, line and column.
+
+mod advice;
+mod places;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tollgate_filter::policy::Policy;
+use tollgate_filter::policy::error::{ConfigError, Fault};
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::find::located::{Position, Unreadable};
+use crate::cli::find::{self, Found, Unfound};
+use crate::cli::import::openapi;
 use crate::cli::output::Output;
 
 /// Find the faults of configurations, wherever they stand
+///
+/// Looks for Tollgate's configuration in plain, Envoy, Istio, Envoy Gateway and `ConfigMap` files, YAML or
+/// JSON, and reports every fault with its line and column. Warns about what is legal and unwise.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The files; `-` is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Also compare the rules with what this OpenAPI document demands
+    #[arg(long, value_name = "FILE")]
+    openapi: Option<PathBuf>,
+    /// Take warnings for faults
+    #[arg(long)]
+    strict: bool,
+}
 
-/// Not built yet.
-pub(crate) fn run(_args: Args, _out: &mut Output) -> Result<Exit, Failure> {
-    Err(Failure::new("not built yet"))
+/// One thing to say about a configuration.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Finding {
+    position: Position,
+    is_fault: bool,
+    /// As `providers.okta.introspection.timeout`; empty for what is around the configuration.
+    place: String,
+    message: String,
+}
+
+/// What was found in a file.
+struct Checked {
+    file: PathBuf,
+    /// The kind of file, and where the configuration begins.
+    configurations: Vec<(&'static str, Position)>,
+    findings: Vec<Finding>,
+}
+
+/// Checks the files.
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let openapi = args.openapi.as_deref().map(openapi::read).transpose()?;
+    let mut all = Vec::new();
+    for file in &args.files {
+        all.push(check(file, openapi.as_ref())?);
+    }
+    let nothing = |checked: &Checked| checked.configurations.is_empty() && checked.findings.is_empty();
+    if all.iter().all(nothing) {
+        let files: Vec<_> = args.files.iter().map(PathBuf::as_path).collect();
+        return Err(find::nothing_found(&files));
+    }
+    let count = |fault: bool| {
+        let findings = all.iter().flat_map(|checked| &checked.findings);
+        findings.filter(|finding| finding.is_fault == fault).count()
+    };
+    let (faults, warnings) = (count(true), count(false));
+    if out.is_json() {
+        out.document(&document(&all, faults, warnings))?;
+    } else {
+        print(&all, faults, warnings, out)?;
+    }
+    Ok(if faults > 0 || (args.strict && warnings > 0) { Exit::Faults } else { Exit::Good })
+}
+
+fn check(file: &Path, openapi: Option<&Value>) -> Result<Checked, Failure> {
+    let found = match find::configurations(file) {
+        Ok(found) => found,
+        Err(Unfound::File(failure)) => return Err(failure),
+        Err(Unfound::Syntax(Unreadable { at, why })) => {
+            let finding = Finding { position: at, is_fault: true, place: String::new(), message: why };
+            return Ok(Checked {
+                file: file.to_owned(),
+                configurations: Vec::new(),
+                findings: vec![finding],
+            });
+        }
+    };
+    let mut findings = Vec::new();
+    for one in &found {
+        inspect(one, openapi, &mut findings);
+    }
+    findings.sort();
+    let configurations = found.iter().map(|found| (found.host.name(), found.located.at)).collect();
+    Ok(Checked { file: file.to_owned(), configurations, findings })
+}
+
+/// Everything that there is to say about one configuration.
+fn inspect(found: &Found, openapi: Option<&Value>, findings: &mut Vec<Finding>) {
+    let places = places::of(&found.located);
+    let mut say = |is_fault: bool, place: &str, of_key: bool, message: String| {
+        let position = places.position(place, of_key);
+        findings.push(Finding { position, is_fault, place: place.to_owned(), message });
+    };
+    let parsed = Policy::from_value(&found.value, &|name| Some(environment(name)));
+    for error in
+        parsed.as_ref().err().into_iter().flatten().filter(|error| !only_unset_here(error, &found.value))
+    {
+        say(true, &error.at, is_of_key(&error.fault), error.fault.to_string());
+    }
+    for (place, message) in advice::of(&found.value) {
+        say(false, &place, false, message);
+    }
+    if let (Some(openapi), Ok(_)) = (openapi, &parsed) {
+        for message in openapi::drift(&found.value, openapi) {
+            say(true, "rules", false, message);
+        }
+    }
+    for (position, is_fault, message) in advice::around(found) {
+        findings.push(Finding { position, is_fault, place: String::new(), message });
+    }
+}
+
+/// A check happens before the deployment, where the proxy's variables are seldom set: one that is not
+/// set here is taken to be there.
+fn environment(name: &str) -> String {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| STAND_IN.to_owned())
+}
+
+/// Long enough for every kind of secret.
+const STAND_IN: &str = "a-value-that-stands-in-for-the-one-that-the-proxy-has-in-its-environment";
+
+/// Whether the fault is that of our stand-in for a variable.
+fn only_unset_here(error: &ConfigError, value: &Value) -> bool {
+    let text = places::value(value, &error.at).and_then(Value::as_str);
+    matches!(error.fault, Fault::UnfitVariable { .. })
+        && text.is_some_and(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
+}
+
+/// Whether a fault is in the key rather than in what is under it.
+fn is_of_key(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::UnknownKey { .. }
+            | Fault::NotSupported { word: None }
+            | Fault::Unused { .. }
+            | Fault::Reserved { .. }
+    )
+}
+
+fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> Result<(), Failure> {
+    for Checked { file, configurations, findings } in all {
+        for Finding { position: Position { line, column }, is_fault, place, message } in findings {
+            let kind = if *is_fault { "" } else { "warning: " };
+            let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
+            out.line(format_args!("{}:{line}:{column}: {kind}{place}{message}", file.display()))?;
+        }
+        if configurations.is_empty() && findings.is_empty() {
+            out.line(format_args!("{}: nothing of Tollgate's", file.display()))?;
+        }
+    }
+    let configurations =
+        all.iter().map(|checked| checked.configurations.len()).fold(0, usize::saturating_add);
+    out.line(format_args!(
+        "{}, {} in {}",
+        counted(faults, "fault"),
+        counted(warnings, "warning"),
+        counted(configurations, "configuration")
+    ))
+}
+
+/// `no faults`, `1 fault`, `2 faults`.
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+fn document(all: &[Checked], faults: usize, warnings: usize) -> Value {
+    let finding = |Finding { position, is_fault, place, message }: &Finding| {
+        json!({
+            "line": position.line,
+            "column": position.column,
+            "severity": if *is_fault { "fault" } else { "warning" },
+            "at": place,
+            "message": message,
+        })
+    };
+    let configuration = |(kind, position): &(&str, Position)| json!({"kind": kind, "line": position.line, "column": position.column});
+    let files = all.iter().map(|checked| {
+        json!({
+            "file": checked.file.display().to_string(),
+            "configurations": checked.configurations.iter().map(configuration).collect::<Value>(),
+            "findings": checked.findings.iter().map(finding).collect::<Value>(),
+        })
+    });
+    json!({"files": files.collect::<Value>(), "faults": faults, "warnings": warnings})
 }

@@ -22,7 +22,7 @@ pub(crate) struct ManArgs {
 }
 
 /// Prints the completion script.
-pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "tollgate", &mut script);
     out.line(String::from_utf8_lossy(&script).trim_end())?;

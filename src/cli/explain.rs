@@ -1,14 +1,223 @@
-//! `tollgate explain`.
+//! `tollgate explain`: the filter's own engine, one request, every step of it.
 
-use crate::cli::Exit;
+mod checks;
+mod report;
+mod request;
+mod saved;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
+
+use serde_json::Value;
+use tollgate_filter::cache::entry::Entry;
+use tollgate_filter::decision::Decision;
+use tollgate_filter::enforcer::{Enforcer, Outcome, Step};
+use tollgate_filter::policy::Policy;
+use tollgate_filter::provider::flight::{Flight, Landing, Question};
+use tollgate_filter::provider::reply::{CallOutcome, Introspection};
+use tollgate_filter::secret::Secret;
+use tollgate_filter::time::UnixTime;
+
+use crate::cli::ask::ask;
+use crate::cli::credentials::Credentials;
+use crate::cli::explain::report::{Asked, Report};
+use crate::cli::explain::saved::Saved;
 use crate::cli::failure::Failure;
+use crate::cli::http::{Http, Network};
 use crate::cli::output::Output;
+use crate::cli::store::StoreArgs;
+use crate::cli::{Exit, clock, find};
 
 /// Decide one request as the filter would, and show each step
+///
+/// Asks the authorization server itself, or takes a saved reply (`--reply`), so that a case can be
+/// replayed offline. The last line is the verdict; the exit status is 0 if the request passes and 1 if it
+/// is refused.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The configuration: plain, or inside an Envoy, Istio or Envoy Gateway file; `-` is the standard input
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// Which configuration, if the file holds several; counted from 1
+    #[arg(long, value_name = "N")]
+    number: Option<usize>,
+    /// The request: `GET /orders/7`, or with a host, `GET https://api.example.com/orders/7`
+    #[arg(long, short, value_name = "REQUEST")]
+    request: String,
+    /// A header field of the request, as `name: value`; as often as needed
+    #[arg(long, short = 'H', value_name = "FIELD")]
+    header: Vec<String>,
+    /// The request's form body, for a token in a form
+    #[arg(long, value_name = "FILE")]
+    form: Option<PathBuf>,
+    /// The access token; it is put where the configuration looks first
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// The access token, from a file; `-` is the standard input
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// A saved introspection reply instead of the authorization server: its JSON, or all of it as
+    /// `curl --include` prints it; again for each further provider that is asked
+    #[arg(long, value_name = "FILE")]
+    reply: Vec<PathBuf>,
+    /// Decide as if it were this moment: seconds since the epoch, or a date as 2026-11-23T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = clock::parse)]
+    at: Option<UnixTime>,
+    #[command(flatten)]
+    credentials: Credentials,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    network: Network,
+}
 
-/// Not built yet.
-pub(crate) fn run(_args: Args, _out: &mut Output) -> Result<Exit, Failure> {
-    Err(Failure::new("not built yet"))
+/// Where answers come from.
+enum Source {
+    /// The authorization servers.
+    Live(Http),
+    /// Files, the next one last.
+    Saved(Vec<Saved>),
+}
+
+/// Explains one request.
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let mut source = if args.reply.is_empty() {
+        Source::Live(args.network.http(out)?)
+    } else {
+        let mut saved = args.reply.iter().map(|file| Saved::read(file)).collect::<Result<Vec<_>, _>>()?;
+        saved.reverse();
+        Source::Saved(saved)
+    };
+    let found = find::load_one(&args.config, args.number)?;
+    let mut configuration = found.value;
+    args.credentials.stand_in(&mut configuration, &args.store)?;
+    let policy = policy(&configuration, matches!(source, Source::Saved(_)), &args.config)?;
+    let now = args.at.unwrap_or_else(clock::now);
+
+    let token = token(args)?;
+    let head = request::head(&args.request, &args.header, token.as_ref(), &policy.token)?;
+    let form = args.form.as_deref().map(text).transpose()?;
+    let enforcer = Enforcer::new(policy, [0, 0], b"");
+    let mut report = Report::new(&configuration, head.clone());
+    let outcome = decide(&enforcer, head, form.as_deref(), now, &mut source, &mut report, out)?;
+    report.finish(&enforcer, &outcome, now, out)?;
+    Ok(if matches!(outcome.decision, Decision::Allow(_)) { Exit::Good } else { Exit::Faults })
+}
+
+/// Drives the engine as the filter does.
+fn decide(
+    enforcer: &Enforcer,
+    head: Vec<(Vec<u8>, Vec<u8>)>,
+    form: Option<&str>,
+    now: UnixTime,
+    source: &mut Source,
+    report: &mut Report<'_>,
+    out: &mut Output,
+) -> Result<Outcome, Failure> {
+    let mut step = enforcer.begin(head, now);
+    loop {
+        step = match step {
+            Step::Done(outcome) => return Ok(*outcome),
+            Step::ReadForm(awaiting) => awaiting.body(enforcer, form.unwrap_or_default().as_bytes(), now),
+            Step::Introspect(question, pending) => {
+                let key = question.key;
+                let said = find_out(enforcer, *question, now, source, report, out)?;
+                let finding = said.map(|said| {
+                    let entry: Rc<Entry> = enforcer.learn(key, said, now);
+                    entry
+                });
+                pending.resume(enforcer, &finding, now)
+            }
+        };
+    }
+}
+
+/// Asks one provider, as often as the filter would.
+fn find_out(
+    enforcer: &Enforcer,
+    question: Question,
+    now: UnixTime,
+    source: &mut Source,
+    report: &mut Report<'_>,
+    out: &mut Output,
+) -> Result<Result<Introspection, tollgate_filter::decision::Rejection>, Failure> {
+    let Some(provider) = enforcer.provider(question.key.provider) else {
+        return Err(Failure::new("a provider that is not configured was to be asked"));
+    };
+    let started = Instant::now();
+    let (mut flight, mut call) = Flight::take_off(provider, question, now);
+    loop {
+        let mut asked = Asked::new(provider);
+        let reply = match source {
+            Source::Live(http) => {
+                out.progress(format_args!("asking {} about the token", provider.name));
+                let reply = ask(http, &call);
+                asked.took = Some(started.elapsed());
+                reply.map(Saved::from).map_err(|failure| asked.failure = Some(failure.to_string()))
+            }
+            Source::Saved(saved) => Ok(saved.pop().ok_or_else(|| {
+                Failure::new(format_args!(
+                    "the provider {:?} is asked as well, and there is no reply of its",
+                    provider.name
+                ))
+                .help("Name one more file: --reply.")
+            })?),
+        };
+        let landing = match &reply {
+            Ok(reply) => {
+                asked.replied(reply);
+                flight.land(provider, CallOutcome::Response { head: &reply.head, body: &reply.body }, now)
+            }
+            Err(()) => flight.land(provider, CallOutcome::Failed, now),
+        };
+        report.asked.push(asked);
+        match landing {
+            Landing::Again(next) => call = *next,
+            Landing::Settled(said) => {
+                report.said(&said);
+                return Ok(said);
+            }
+        }
+    }
+}
+
+/// The compiled configuration. Offline, no credentials are needed, so a variable that is not set is
+/// nothing to stop for.
+fn policy(configuration: &Value, offline: bool, file: &Path) -> Result<Policy, Failure> {
+    let env = |name: &str| {
+        let set = std::env::var(name).ok().filter(|value| !value.is_empty());
+        set.or_else(|| offline.then(|| "offline".to_owned()))
+    };
+    Policy::from_value(configuration, &env).map_err(|faults| {
+        let first = faults.first().map(ToString::to_string).unwrap_or_default();
+        let more = match faults.len().saturating_sub(1) {
+            0 => String::new(),
+            1 => " (and 1 more fault)".to_owned(),
+            more => format!(" (and {more} more faults)"),
+        };
+        let unset =
+            faults.iter().any(|fault| matches!(fault.fault, tollgate_filter::policy::error::Fault::Unset));
+        let failure = Failure::new(format_args!(
+            "the configuration in {} does not load: {first}{more}",
+            file.display()
+        ));
+        if unset {
+            failure.help("Set the variable here as well, or replay a saved reply: --reply.")
+        } else {
+            failure
+                .help(format_args!("`tollgate check {}` shows every fault and where it is.", file.display()))
+        }
+    })
+}
+
+fn token(args: &Args) -> Result<Option<Secret>, Failure> {
+    if let Some(file) = &args.token_file {
+        return Ok(Some(Secret::new(text(file)?.trim_end_matches(['\r', '\n']))));
+    }
+    Ok(args.token.as_deref().map(Secret::new))
+}
+
+fn text(file: &Path) -> Result<String, Failure> {
+    find::text(file).map_err(|error| Failure::file("read", file, &error))
 }

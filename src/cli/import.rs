@@ -1,5 +1,7 @@
 //! `tollgate import`.
 
+pub(crate) mod openapi;
+
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;

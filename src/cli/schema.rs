@@ -15,7 +15,7 @@ pub(crate) struct Args {
 }
 
 /// Prints it.
-pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.markdown {
         out.line(reference::markdown().trim_end())?;
     } else {

@@ -90,12 +90,14 @@ static PROVIDER: Object = Object {
     keys: &[
         default(
             "preset",
-            Kind::Word {
-                known: &["generic"],
-                later: &["okta", "openam", "forgerock", "salesforce", "ping_federate", "keycloak"],
-            },
+            word(&["generic", "okta", "openam", "forgerock", "salesforce", "ping_federate", "keycloak"]),
             "generic",
-            "A product's paths and habits.",
+            "The product, which fills in `introspection.uri` where that is absent. `okta`: `https://HOST` or `https://HOST/oauth2/NAME`; `openam`: `https://HOST/openam/oauth2` and the realm's path; `forgerock`: PingAM and ForgeRock AM, `https://HOST/am/oauth2` and the realm's path; `salesforce`: `https://MYDOMAIN.my.salesforce.com`; `ping_federate`: `https://HOST:9031`; `keycloak`: `https://HOST/realms/REALM`.",
+        ),
+        optional(
+            "base_url",
+            Kind::Text(&text::ENDPOINT),
+            "What the preset's paths are found below. Absent: the `issuer`.",
         ),
         optional(
             "issuer",
@@ -153,10 +155,10 @@ static PROVIDER: Object = Object {
 
 static INTROSPECTION: Object = Object {
     keys: &[
-        required(
+        optional(
             "uri",
             Kind::Text(&text::ENDPOINT),
-            "The introspection endpoint. Authority and path of the call are taken from it; the scheme is informative, for TLS is the cluster's.",
+            "The introspection endpoint; must be there unless the `preset` knows it. Authority and path of the call are taken from it; the scheme is informative, for TLS is the cluster's.",
         ),
         required("cluster", CLUSTER, "The Envoy cluster that reaches it."),
         default(
@@ -503,7 +505,7 @@ static RULE: Object = Object {
             "from_params",
             list_or_none(&PARAMETER),
             "[]",
-            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events). **Lowers security.** As in `token`.",
+            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events). **Lowers security.** URIs end up in logs and histories (RFC 6750 §5.3).",
         ),
     ],
     choices: &[],

@@ -11,4 +11,6 @@
 #![allow(clippy::panic, reason = "helpers of tests, too, may fail loudly")]
 
 mod basics;
+mod check;
+mod explain;
 mod support;

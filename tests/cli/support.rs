@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fmt::{self, Write as _};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -12,62 +13,72 @@ use std::time::Duration;
 
 /// How a command ended, and what it printed.
 #[derive(Debug)]
-pub struct Run {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
     /// The standard output as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
+/// Text, every line of it further to the right.
+pub(crate) fn indented(text: &str, by: usize) -> String {
+    let indent = " ".repeat(by);
+    text.lines().fold(String::new(), |all, line| all + &indent + line + "\n")
+}
+
 /// Runs `tollgate` with these arguments.
-pub fn tollgate<const N: usize>(args: [&str; N]) -> Run {
+pub(crate) fn tollgate<const N: usize>(args: [&str; N]) -> Run {
     Tollgate::new().run(args)
 }
 
 /// Runs of `tollgate` that share a store, a working directory and environment variables.
 #[derive(Debug)]
-pub struct Tollgate {
-    pub directory: tempfile::TempDir,
+pub(crate) struct Tollgate {
+    pub(crate) directory: tempfile::TempDir,
     variables: BTreeMap<String, String>,
 }
 
 impl Tollgate {
     /// With a fresh, empty working directory, whose `store` is the store.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap(), variables: BTreeMap::new() }
     }
 
     /// With an environment variable.
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// A file in the working directory.
-    pub fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
         let path = self.directory.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
     /// What a file in the working directory holds.
-    pub fn read(&self, name: impl AsRef<Path>) -> String {
+    pub(crate) fn read(&self, name: impl AsRef<Path>) -> String {
         std::fs::read_to_string(self.directory.path().join(name)).unwrap()
     }
 
     /// Runs it.
-    pub fn run(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
+    pub(crate) fn run(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
         self.run_with_input(args, "")
     }
 
     /// Runs it with something on its standard input.
-    pub fn run_with_input(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>, input: &str) -> Run {
+    pub(crate) fn run_with_input(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        input: &str,
+    ) -> Run {
         let mut child = self.command().args(args).stdin(Stdio::piped()).spawn().unwrap();
         // A command that reads none of it is fine.
         drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
@@ -80,7 +91,7 @@ impl Tollgate {
     }
 
     /// The command, for those that want to do more with it.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.current_dir(self.directory.path()).env_clear().envs(&self.variables);
         command.env("TOLLGATE_STORE", self.directory.path().join("store"));
@@ -91,60 +102,60 @@ impl Tollgate {
 
 /// What a scripted server was asked.
 #[derive(Clone, Debug)]
-pub struct Received {
-    pub method: String,
+pub(crate) struct Received {
+    pub(crate) method: String,
     /// Path and query.
-    pub target: String,
+    pub(crate) target: String,
     /// Names in lower case.
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Received {
     /// A header field.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
     /// A field of the form in the body.
-    pub fn field(&self, name: &str) -> Option<String> {
-        let mut pairs = url::form_urlencoded::parse(self.body.as_bytes());
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let mut pairs = form_urlencoded::parse(self.body.as_bytes());
         pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
     }
 }
 
 /// What a scripted server answers.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// JSON.
-    pub fn json(status: u16, body: impl ToString) -> Self {
+    pub(crate) fn json(status: u16, body: impl fmt::Display) -> Self {
         Self::text(status, "application/json", body)
     }
 
     /// Anything.
-    pub fn text(status: u16, media_type: &str, body: impl ToString) -> Self {
+    pub(crate) fn text(status: u16, media_type: &str, body: impl fmt::Display) -> Self {
         let headers = vec![("content-type".to_owned(), media_type.to_owned())];
         Self { status, headers, body: body.to_string().into_bytes() }
     }
 
     /// Nothing but a status.
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }
     }
 
     /// With one more header field.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -152,15 +163,15 @@ impl Answer {
 
 /// A server on 127.0.0.1 that answers as it is told, one connection per request.
 #[derive(Debug)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     /// As in `http://127.0.0.1:40000`.
-    pub origin: String,
+    pub(crate) origin: String,
     received: Arc<Mutex<Vec<Received>>>,
 }
 
 impl Scripted {
     /// Starts one; it lives until the test ends. The script gets the server's own origin, too.
-    pub fn start(script: impl Fn(&str, &Received) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&str, &Received) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
@@ -175,7 +186,7 @@ impl Scripted {
     }
 
     /// Everything that it was asked so far.
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 }
@@ -196,7 +207,7 @@ fn serve(
         answer.body.len()
     );
     for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").ok()?;
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
     stream.write_all(&answer.body).ok()

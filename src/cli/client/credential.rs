@@ -1,10 +1,10 @@
 //! The credential of a registration endpoint (RFC 7591 §3.1): a bearer token, or what else the field uses.
 
-use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use clap::builder::{StringValueParser, TypedValueParser};
 use tollgate_filter::provider::preset::Preset;
 use tollgate_filter::secret::Secret;
 
@@ -18,14 +18,14 @@ pub(crate) struct CredentialArgs {
     /// The initial access token, sent as `Bearer TOKEN` (to Okta, as `SSWS TOKEN`)
     ///
     /// Other users of this machine can see what stands on a command line: a file, or the variable
-    /// TOLLGATE_INITIAL_ACCESS_TOKEN, keeps it from them.
-    #[arg(long, value_name = "TOKEN", value_parser = secret)]
+    /// `TOLLGATE_INITIAL_ACCESS_TOKEN`, keeps it from them.
+    #[arg(long, value_name = "TOKEN", value_parser = secret())]
     initial_access_token: Option<Secret>,
     /// The same, from a file; `-` for standard input
     #[arg(long, value_name = "FILE")]
     initial_access_token_file: Option<PathBuf>,
-    /// The whole `Authorization` field, as in `SSWS …`; or in the variable TOLLGATE_AUTHORIZATION
-    #[arg(long, value_name = "VALUE", value_parser = secret)]
+    /// The whole `Authorization` field, as in `SSWS …`; or in the variable `TOLLGATE_AUTHORIZATION`
+    #[arg(long, value_name = "VALUE", value_parser = secret())]
     authorization: Option<Secret>,
     /// The same, from a file; `-` for standard input
     #[arg(long, value_name = "FILE")]
@@ -109,8 +109,8 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
 }
 
 /// An argument that no message may show.
-fn secret(text: &str) -> Result<Secret, Infallible> {
-    Ok(Secret::new(text))
+fn secret() -> impl TypedValueParser<Value = Secret> {
+    StringValueParser::new().map(Secret::new)
 }
 
 fn starts_with(text: &str, lower: &str) -> bool {

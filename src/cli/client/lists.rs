@@ -264,7 +264,7 @@ fn document(lists: &[(&str, &[Member])]) -> Value {
 fn failure_with(failure: Failure, more: &str) -> Failure {
     match failure {
         Failure::Told { what, help } => {
-            let help = help.map(|help| format!("{help} {more}")).unwrap_or_else(|| more.to_owned());
+            let help = help.map_or_else(|| more.to_owned(), |help| format!("{help} {more}"));
             Failure::Told { what, help: Some(help) }
         }
         Failure::Gone => Failure::Gone,

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Print the client secret, this once
     #[arg(long)]
     print_secret: bool,
-    /// Trust the registration_client_uri although it is on another host
+    /// Trust the `registration_client_uri` although it is on another host
     #[arg(long)]
     trust_uri: bool,
     #[command(flatten)]
@@ -158,7 +158,7 @@ fn refused(chosen: &Chosen, reply: &Reply, ours: &[&Secret]) -> Failure {
         (403, _) => failure.help(
             "Its policy does not allow this client: ask whoever runs it which hosts, scopes and grant types it accepts.",
         ),
-        (_, "invalid_redirect_uri") => failure.help("Say where users come back to: --redirect-uri URI."),
+        (_, "invalid_redirect_uri") => failure.help("Look at --redirect-uri: where users come back to."),
         (_, "invalid_software_statement" | "unapproved_software_statement") => {
             failure.help("The software statement comes from whoever vouches for the client; ask there.")
         }

@@ -172,7 +172,8 @@ fn lines(
     for (member, value) in public(&client.metadata) {
         let nothing = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
         if member != "token_endpoint_auth_method" && !nothing {
-            rows.push([printable(&member), shown(&value)]);
+            let moment = value.as_u64().filter(|_| member.ends_with("_at"));
+            rows.push([printable(&member), moment.map_or_else(|| shown(&value), utc)]);
         }
     }
     for line in table(rows) {

@@ -82,7 +82,9 @@ pub(crate) fn complete(
     preset: Preset,
 ) -> Map<String, Value> {
     let mut body = client.metadata.clone();
-    body.retain(|name, value| !value.is_null() && !unset.contains(name));
+    body.retain(|name, value| {
+        !value.is_null() && !unset.contains(name) && !THE_SERVERS.contains(&name.as_str())
+    });
     // Either says what the other says.
     for (one, other) in [("jwks", "jwks_uri"), ("jwks_uri", "jwks")] {
         if asked.contains_key(one) && !asked.contains_key(other) {

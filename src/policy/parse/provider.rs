@@ -4,6 +4,8 @@ use crate::policy::error::Fault;
 use crate::policy::parse::endpoint::{self, Endpoint};
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, client_auth};
+use crate::policy::schema::Place;
+use crate::provider::preset::Preset;
 use crate::provider::{IntrospectionEndpoint, Provider};
 use crate::secret::Secret;
 
@@ -31,19 +33,14 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
         scope_claim: provider.key("scope_claim").texts(),
         client_id_claim: provider.key("client_id_claim").texts(),
         scope_array: provider.key("scope_array").text() == "accept",
-        introspection: endpoint_of(&introspection, context),
+        introspection: endpoint_of(provider, context),
     }
 }
 
 #[inline(never)]
-fn endpoint_of(introspection: &Node<'_>, context: &mut Context<'_>) -> IntrospectionEndpoint {
-    let uri = introspection.key("uri");
-    let endpoint = endpoint::parse(uri.text()).unwrap_or_else(|fault| {
-        if uri.is_set() {
-            context.faults.add(&uri.place, fault);
-        }
-        Endpoint::default()
-    });
+fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionEndpoint {
+    let introspection = provider.key("introspection");
+    let endpoint = address(provider, context);
     let fallback = introspection.key("fallback_clusters");
     let clusters = || std::iter::once(introspection.key("cluster")).chain(fallback.items());
     context.no_duplicates(clusters(), |cluster| cluster.text().to_owned());
@@ -65,6 +62,39 @@ fn endpoint_of(introspection: &Node<'_>, context: &mut Context<'_>) -> Introspec
         require_iss: introspection.key("require_iss").bool(),
         back_off: introspection.key("back_off").duration(),
     }
+}
+
+/// Where the endpoint is: as written, or where the preset has it below the base URL or the issuer.
+#[inline(never)]
+fn address(provider: &Node<'_>, context: &mut Context<'_>) -> Endpoint {
+    let (preset, introspection) = (provider.key("preset"), provider.key("introspection"));
+    // What has another shape has been reported already.
+    let (Some(known), true) = (Preset::named(preset.text()), introspection.is_set()) else {
+        return Endpoint::default();
+    };
+    let (base_url, uri) = (provider.key("base_url"), introspection.key("uri"));
+    let base = if base_url.is_set() { base_url } else { provider.key("issuer") };
+    if known == Preset::Generic && provider.key("base_url").is_set() {
+        context.faults.add(&base.place, Fault::Needs { other: "a preset" });
+    }
+    let place = if uri.is_set() { &uri.place } else { &base.place };
+    let endpoint = match known.endpoints(base.text()).introspection {
+        _ if uri.is_set() => endpoint::parse(uri.text()),
+        None => return missing(&uri.place, Fault::Missing, context),
+        Some(_) if !base.is_set() => {
+            return missing(&preset.place, Fault::Needs { other: "issuer or base_url" }, context);
+        }
+        Some(_) if base.text().contains('?') => {
+            Err(Fault::Expected { what: "a URI without a query".to_owned() })
+        }
+        Some(text) => endpoint::parse(&text),
+    };
+    endpoint.unwrap_or_else(|fault| missing(place, fault, context))
+}
+
+fn missing(place: &Place, fault: Fault, context: &mut Context<'_>) -> Endpoint {
+    context.faults.add(place, fault);
+    Endpoint::default()
 }
 
 #[inline(never)]

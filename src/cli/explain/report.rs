@@ -1,0 +1,318 @@
+//! What is printed: each step with its reason, and the verdict.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tollgate_filter::decision::{Decision, NoAnswer, Rejection};
+use tollgate_filter::enforcer::{Enforcer, Fields, Outcome};
+use tollgate_filter::policy::rule::Access;
+use tollgate_filter::provider::client_auth::ClientAuth;
+use tollgate_filter::provider::reply::{AccessToken, Introspection};
+use tollgate_filter::provider::{IntrospectionEndpoint, Provider};
+use tollgate_filter::request::head::Head;
+use tollgate_filter::request::token;
+use tollgate_filter::time::UnixTime;
+
+use crate::cli::explain::checks;
+use crate::cli::explain::saved::Saved;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Output, printable};
+
+/// Everything that happened to a request.
+pub(super) struct Report<'a> {
+    configuration: &'a Value,
+    head: Fields,
+    /// The calls that were made, or would have been.
+    pub(super) asked: Vec<Asked>,
+    /// The latest token that a provider called active.
+    token: Option<AccessToken>,
+}
+
+/// One call.
+pub(super) struct Asked {
+    provider: String,
+    call: String,
+    status: Option<String>,
+    answer: Option<Value>,
+    /// Why there was no reply.
+    pub(super) failure: Option<String>,
+    /// How long it took; absent for a saved reply.
+    pub(super) took: Option<Duration>,
+}
+
+/// One line of the report.
+struct Step {
+    name: &'static str,
+    /// Whether this is why the request is refused.
+    is_reason: bool,
+    text: String,
+    section: &'static str,
+}
+
+impl Asked {
+    /// A call to this provider.
+    pub(super) fn new(provider: &Provider) -> Self {
+        let IntrospectionEndpoint { scheme, authority, path, client_auth, .. } = &provider.introspection;
+        let call = format!("POST {scheme}://{authority}{path} {}", authenticated(client_auth));
+        Self { provider: provider.name.clone(), call, status: None, answer: None, failure: None, took: None }
+    }
+
+    /// What came back.
+    pub(super) fn replied(&mut self, reply: &Saved) {
+        let status = reply.head.iter().find(|(name, _)| name == b":status");
+        self.status = status.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        self.answer = serde_json::from_slice(&reply.body).ok();
+    }
+}
+
+fn authenticated(auth: &ClientAuth) -> &'static str {
+    match auth {
+        ClientAuth::Basic(_) => "with client_secret_basic",
+        ClientAuth::Post { .. } => "with client_secret_post",
+        ClientAuth::Bearer(_) => "with a Bearer token",
+        ClientAuth::None { .. } => "without credentials",
+    }
+}
+
+impl<'a> Report<'a> {
+    /// Nothing has happened yet.
+    pub(super) fn new(configuration: &'a Value, head: Fields) -> Self {
+        Self { configuration, head, asked: Vec::new(), token: None }
+    }
+
+    /// What a provider has said in the end.
+    pub(super) fn said(&mut self, said: &Result<Introspection, Rejection>) {
+        if let Ok(Introspection::Active(token)) = said {
+            self.token = Some(token.clone());
+        }
+    }
+
+    /// Prints it.
+    pub(super) fn finish(
+        &self,
+        enforcer: &Enforcer,
+        outcome: &Outcome,
+        now: UnixTime,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let mut steps = vec![self.request()];
+        steps.extend(read_as(outcome));
+        self.rule(enforcer, outcome, &mut steps);
+        self.place(enforcer, outcome, &mut steps);
+        self.calls(&mut steps);
+        self.checks(enforcer, outcome, now, &mut steps);
+        let rejection = match &outcome.decision {
+            Decision::Deny(rejection) => Some(rejection),
+            Decision::Allow(_) => None,
+        };
+        if let Some(rejection) = rejection.filter(|_| !steps.iter().any(|step| step.is_reason)) {
+            let text = rejection.to_string();
+            steps.push(Step { name: "refused", is_reason: true, text, section: section(rejection) });
+        }
+        let answer = outcome.answer(enforcer);
+        let verdict = outcome.decision.verdict().name();
+        if out.is_json() {
+            let steps = steps.iter().map(|step| {
+                json!({"step": step.name, "reason": step.is_reason, "text": step.text, "section": step.section})
+            });
+            return out.document(&json!({
+                "steps": steps.collect::<Value>(),
+                "answer": answer.map(|answer| json!({
+                    "status": answer.status,
+                    "grpc_status": answer.grpc_status,
+                    "headers": answer.headers.iter().map(|(name, value)| json!([name, value])).collect::<Value>(),
+                    "body": answer.body,
+                })),
+                "upstream": rejection.is_none().then(|| json!({
+                    "removed": outcome.grant.remove,
+                    "added": outcome.grant.additions().map(|(name, value)| json!([name, String::from_utf8_lossy(value)])).collect::<Value>(),
+                    "path": outcome.grant.path.as_deref().map(String::from_utf8_lossy),
+                })),
+                "reason": rejection.map(ToString::to_string),
+                "verdict": verdict,
+            }));
+        }
+        for Step { name, is_reason, text, section } in &steps {
+            let mark = if *is_reason { '✗' } else { '·' };
+            let section = if section.is_empty() { String::new() } else { format!("  ({section})") };
+            out.line(format_args!("{mark} {name:<14} {text}{section}"))?;
+        }
+        match &answer {
+            Some(answer) => {
+                let grpc = answer.grpc_status.map(|status| format!(", grpc-status {status}"));
+                out.line(format_args!("→ the client gets {}{}", answer.status, grpc.unwrap_or_default()))?;
+                for (name, value) in &answer.headers {
+                    out.line(format_args!("    {name}: {value}"))?;
+                }
+                if !answer.body.is_empty() {
+                    out.line(format_args!("    {}", printable(&answer.body)))?;
+                }
+            }
+            None => upstream(outcome, out)?,
+        }
+        out.line(format_args!("verdict: {verdict}"))
+    }
+
+    fn request(&self) -> Step {
+        let field = |name: &[u8]| {
+            let found = self.head.iter().find(|(known, _)| known == name);
+            found.map_or_else(String::new, |(_, value)| String::from_utf8_lossy(value).into_owned())
+        };
+        // The query may hold a token.
+        let path = field(b":path");
+        let (path, query) = path.split_once('?').map_or((path.as_str(), ""), |(path, _)| (path, "?…"));
+        let text =
+            format!("{} {}://{}{path}{query}", field(b":method"), field(b":scheme"), field(b":authority"));
+        Step { name: "request", is_reason: false, text: printable(&text), section: "" }
+    }
+
+    fn rule(&self, enforcer: &Enforcer, outcome: &Outcome, steps: &mut Vec<Step>) {
+        let mut push =
+            |text: String, is_reason, section| steps.push(Step { name: "rule", is_reason, text, section });
+        if matches!(outcome.decision, Decision::Deny(Rejection::AmbiguousPath)) {
+            push(Rejection::AmbiguousPath.to_string(), true, section(&Rejection::AmbiguousPath));
+            return;
+        }
+        let Some(rule) = outcome.rule(enforcer) else {
+            push("no rule matches; what holds for every request holds here".to_owned(), false, "");
+            return;
+        };
+        let index = enforcer.policy().rules.iter().position(|known| std::ptr::eq(known, rule));
+        let written = index.and_then(|index| self.configuration.pointer(&format!("/rules/{index}/match")));
+        let matched = written.map_or_else(String::new, |written| format!(" matches {written}"));
+        let denied = rule.access == Access::Deny;
+        let access = match rule.access {
+            Access::Required => "",
+            Access::Optional => ": a token is optional",
+            Access::Anonymous => ": anonymous, no token is looked at",
+            Access::Deny => ": it lets nobody pass",
+        };
+        push(format!("{}{matched}{access}", rule.name), denied, "");
+    }
+
+    /// Where the token was.
+    fn place(&self, enforcer: &Enforcer, outcome: &Outcome, steps: &mut Vec<Step>) {
+        let rule = outcome.rule(enforcer);
+        if rule.is_some_and(|rule| matches!(rule.access, Access::Anonymous | Access::Deny))
+            || matches!(outcome.decision, Decision::Deny(Rejection::AmbiguousPath | Rejection::TlsRequired))
+        {
+            return;
+        }
+        let extra = rule.map(|rule| rule.from_params.as_slice()).unwrap_or_default();
+        let head = Head::Lines(self.head.clone());
+        let (text, is_reason) = match token::extract(head.view(), &enforcer.policy().token, extra) {
+            Ok(Some(found)) => {
+                let place = match found.place {
+                    token::Place::Header => "a header field",
+                    token::Place::Query => "the query",
+                    token::Place::Cookie => "a cookie",
+                    token::Place::Form => "a form",
+                };
+                (format!("{} bytes, in {place}", found.token.expose().len()), false)
+            }
+            Ok(None) if !self.asked.is_empty() => ("in the form".to_owned(), false),
+            Ok(None) => ("none".to_owned(), matches!(outcome.decision, Decision::Deny(Rejection::NoToken))),
+            Err(_) => match &outcome.decision {
+                Decision::Deny(rejection) => (rejection.to_string(), true),
+                Decision::Allow(_) => return,
+            },
+        };
+        steps.push(Step { name: "token", is_reason, text, section: "RFC 6750 §2" });
+    }
+
+    fn calls(&self, steps: &mut Vec<Step>) {
+        for asked in &self.asked {
+            let took = asked.took.map(|took| format!(" in {} ms", took.as_millis()));
+            let came = match (&asked.status, &asked.failure) {
+                (Some(status), _) => format!("status {status}{}", took.unwrap_or_default()),
+                (None, Some(failure)) => format!("no answer: {failure}"),
+                (None, None) => "no answer".to_owned(),
+            };
+            let text = format!("{}: {}: {came}", asked.provider, asked.call);
+            steps.push(Step {
+                name: "introspection",
+                is_reason: false,
+                text: printable(&text),
+                section: "RFC 7662 §2.1",
+            });
+            let active = asked.answer.as_ref().and_then(|answer| answer.get("active"));
+            if let Some(active) = active {
+                let members = asked.answer.iter().filter_map(Value::as_object).flatten();
+                let names: Vec<_> = members.map(|(name, _)| name.as_str()).collect();
+                let text = printable(&format!("active: {active}; members: {}", names.join(", ")));
+                steps.push(Step { name: "reply", is_reason: false, text, section: "RFC 7662 §2.2" });
+            }
+        }
+    }
+
+    fn checks(&self, enforcer: &Enforcer, outcome: &Outcome, now: UnixTime, steps: &mut Vec<Step>) {
+        let Some(token) = &self.token else { return };
+        let Some(provider) = enforcer.provider(token.provider) else { return };
+        let policy = enforcer.policy();
+        let own = outcome.rule(enforcer).and_then(|rule| rule.requires.as_ref());
+        let rejection = match &outcome.decision {
+            Decision::Deny(rejection) => Some(rejection),
+            Decision::Allow(_) => None,
+        };
+        for check in checks::of(token, provider, own.unwrap_or(&policy.requires), rejection, now) {
+            let missed = check.is_missed;
+            steps.push(Step {
+                name: check.name,
+                is_reason: missed,
+                text: check.text,
+                section: check.section,
+            });
+            if missed {
+                return;
+            }
+        }
+    }
+}
+
+/// The path as rules and the upstream see it, where that is not what was sent.
+fn read_as(outcome: &Outcome) -> Option<Step> {
+    let path = String::from_utf8_lossy(outcome.grant.path.as_deref()?).into_owned();
+    let path = path.split('?').next().unwrap_or_default();
+    let text = printable(&format!("read as {path}, by rules and upstream alike"));
+    Some(Step { name: "path", is_reason: false, text, section: "RFC 3986 §6.2.2" })
+}
+
+/// What the upstream gets to see of it.
+fn upstream(outcome: &Outcome, out: &mut Output) -> Result<(), Failure> {
+    let grant = &outcome.grant;
+    out.line("→ the request goes on to the upstream")?;
+    for name in &grant.remove {
+        out.line(format_args!("    without {}", printable(name)))?;
+    }
+    for (name, value) in grant.additions() {
+        out.line(format_args!("    {name}: {}", printable(&String::from_utf8_lossy(value))))?;
+    }
+    Ok(())
+}
+
+/// Where it is written that such a request is refused so.
+fn section(rejection: &Rejection) -> &'static str {
+    match rejection {
+        Rejection::NoToken => "RFC 6750 §3",
+        Rejection::AmbiguousPath => "RFC 3986 §6.2",
+        Rejection::Malformed | Rejection::Several | Rejection::FormTooLarge | Rejection::FormMissing => {
+            "RFC 6750 §2, §3.1"
+        }
+        Rejection::TlsRequired => "RFC 6750 §5.3",
+        Rejection::TokenTooLong | Rejection::NoProvider | Rejection::ScopeMissing { .. } => "RFC 6750 §3.1",
+        Rejection::Inactive
+        | Rejection::Expired
+        | Rejection::NotYetValid
+        | Rejection::WrongIssuer
+        | Rejection::ClientNotListed
+        | Rejection::ClaimMismatch { .. } => "RFC 7662 §2.2",
+        Rejection::WrongAudience => "RFC 9700 §2.3",
+        Rejection::NotAnAccessToken => "RFC 6749 §7.1",
+        Rejection::Unproven => "RFC 9449 §7.1, RFC 8705 §3",
+        Rejection::WeakAuthentication { .. } => "RFC 9470 §3",
+        Rejection::Denied => "RFC 9110 §15.5.4",
+        Rejection::NoAnswer { cause: NoAnswer::Throttled, .. } => "RFC 6585 §4, RFC 9110 §15.6.4",
+        Rejection::NoAnswer { .. } => "RFC 9110 §15.6.4",
+        Rejection::BadAnswer { .. } => "RFC 7662 §2.3, RFC 9110 §15.6.3",
+    }
+}

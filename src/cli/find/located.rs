@@ -1,0 +1,284 @@
+//! YAML and JSON whose every part knows its line and column.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::Spanned;
+
+use crate::cli::output::printable;
+
+/// A place in a file; both count from 1.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Position {
+    /// The line.
+    pub(crate) line: u64,
+    /// The column, in characters.
+    pub(crate) column: u64,
+}
+
+/// A part of a document, and where it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    /// Where.
+    pub(crate) at: Position,
+    /// What.
+    pub(crate) node: Node,
+}
+
+/// What a part of a document is.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    /// `null`, a boolean or a number.
+    Plain(Value),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<Located>),
+    /// An object, in the order of the file.
+    Map(Vec<Member>),
+}
+
+/// One member of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// Where its key begins.
+    pub(crate) at: Position,
+    /// The key.
+    pub(crate) key: String,
+    /// What is under it.
+    pub(crate) value: Located,
+}
+
+/// Text that is no YAML, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Unreadable {
+    /// Where.
+    pub(crate) at: Position,
+    /// Why; shows nothing of the file but the names of keys.
+    pub(crate) why: String,
+}
+
+/// Every document in the text, empty ones left out.
+pub(crate) fn read(text: &str) -> Result<Vec<Located>, Unreadable> {
+    // A snippet of the file in the message might show a secret.
+    let options = serde_saphyr::options! { with_snippet: false };
+    let documents: Vec<Spanned<Node>> =
+        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| Unreadable {
+            at: error.location().map(position).unwrap_or_default(),
+            why: why(&error),
+        })?;
+    Ok(documents.into_iter().map(Located::from).collect())
+}
+
+/// The first line of the message, without the position that it repeats.
+fn why(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let first = match first.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest,
+        _ => first,
+    };
+    printable(first.split(" at line ").next().unwrap_or_default())
+}
+
+impl Located {
+    /// What is under a key.
+    pub(crate) fn key(&self, name: &str) -> Option<&Self> {
+        self.members().iter().find(|member| member.key == name).map(|member| &member.value)
+    }
+
+    /// What is under a path of keys.
+    pub(crate) fn path(&self, names: &[&str]) -> Option<&Self> {
+        names.iter().try_fold(self, |at, name| at.key(name))
+    }
+
+    /// The members of an object; none of anything else.
+    pub(crate) fn members(&self) -> &[Member] {
+        match &self.node {
+            Node::Map(members) => members,
+            _ => &[],
+        }
+    }
+
+    /// The entries of a list; none of anything else.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.node {
+            Node::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The text, if it is that.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.node {
+            Node::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value, without the positions.
+    pub(crate) fn value(&self) -> Value {
+        match &self.node {
+            Node::Plain(value) => value.clone(),
+            Node::Text(text) => text.as_str().into(),
+            Node::List(items) => items.iter().map(Self::value).collect(),
+            Node::Map(members) => {
+                let pair = |member: &Member| (member.key.clone(), member.value.value());
+                Value::Object(members.iter().map(pair).collect::<Map<_, _>>())
+            }
+        }
+    }
+
+    /// The same document further down in a file, and to the right.
+    pub(crate) fn shift(&mut self, lines: u64, columns: u64) {
+        let shift = |at: &mut Position| {
+            at.line = at.line.saturating_add(lines);
+            at.column = at.column.saturating_add(columns);
+        };
+        shift(&mut self.at);
+        match &mut self.node {
+            Node::List(items) => items.iter_mut().for_each(|item| item.shift(lines, columns)),
+            Node::Map(members) => members.iter_mut().for_each(|member| {
+                shift(&mut member.at);
+                member.value.shift(lines, columns);
+            }),
+            Node::Plain(_) | Node::Text(_) => {}
+        }
+    }
+
+    /// The same document, all of it at one place.
+    pub(crate) fn gather(&mut self, at: Position) {
+        self.at = at;
+        match &mut self.node {
+            Node::List(items) => items.iter_mut().for_each(|item| item.gather(at)),
+            Node::Map(members) => members.iter_mut().for_each(|member| {
+                member.at = at;
+                member.value.gather(at);
+            }),
+            Node::Plain(_) | Node::Text(_) => {}
+        }
+    }
+}
+
+impl From<Spanned<Node>> for Located {
+    fn from(spanned: Spanned<Node>) -> Self {
+        Self { at: position(spanned.referenced), node: spanned.value }
+    }
+}
+
+fn position(location: serde_saphyr::Location) -> Position {
+    Position { line: location.line(), column: location.column() }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyNode)
+    }
+}
+
+struct AnyNode;
+
+impl<'de> Visitor<'de> for AnyNode {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("YAML")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Plain(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Plain(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Plain(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Node::Plain(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Text(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Plain(Value::Null))
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Plain(Value::Null))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        Node::deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element::<Spanned<Node>>()? {
+            items.push(item.into());
+        }
+        Ok(Node::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node, A::Error> {
+        let mut members = Vec::new();
+        while let Some((key, value)) = object.next_entry::<Spanned<String>, Spanned<Node>>()? {
+            members.push(Member { at: position(key.referenced), key: key.value, value: value.into() });
+        }
+        Ok(Node::Map(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Located, Position, read};
+
+    fn at(document: &Located, path: &[&str]) -> (u64, u64) {
+        let Position { line, column } = document.path(path).unwrap().at;
+        (line, column)
+    }
+
+    #[test]
+    fn every_part_knows_where_it_is() {
+        let text = "# a comment\na:\n  b: [1, {c: x}]\n  \"d e\": |\n    text\n---\n- true\n- null\n";
+        let [first, second] = &read(text).unwrap()[..] else { panic!() };
+        assert_eq!(first.value(), serde_json::json!({"a": {"b": [1, {"c": "x"}], "d e": "text\n"}}));
+        assert_eq!(second.value(), serde_json::json!([true, null]));
+        assert_eq!(at(first, &["a", "b"]), (3, 6));
+        assert_eq!(
+            first.path(&["a", "b"]).unwrap().items()[1].key("c").unwrap().at,
+            Position { line: 3, column: 14 }
+        );
+        assert_eq!(first.key("a").unwrap().members()[0].at, Position { line: 3, column: 3 });
+        // A block begins with its content.
+        assert_eq!(at(first, &["a", "d e"]), (5, 5));
+        assert_eq!(second.items()[1].at.line, 8);
+    }
+
+    #[test]
+    fn json_is_read_as_well() {
+        let document = &read("{\"a\": {\"b\":\n [1.5, \"x\\u00e9\"]}}").unwrap()[0];
+        assert_eq!(document.value(), serde_json::json!({"a": {"b": [1.5, "x\u{e9}"]}}));
+        assert_eq!(at(document, &["a", "b"]), (2, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_without_showing_it() {
+        let cases =
+            [("a: [1\nb: 2\n", 2), ("a: 1\na: hunter2\n", 2), ("a: &x [*x]\n", 1), ("a: 'hunter2\n", 1)];
+        for (text, line) in cases {
+            let error = read(text).unwrap_err();
+            assert!(!error.why.contains("hunter2") && !error.why.is_empty(), "{text:?}: {}", error.why);
+            assert!(error.at.line >= line, "{text:?}: {error:?}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(read(&deep).is_err());
+    }
+}

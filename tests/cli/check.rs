@@ -1,0 +1,226 @@
+//! `tollgate check`.
+
+use serde_json::json;
+
+use crate::support::{Tollgate, indented, tollgate};
+
+/// Without a fault, and without a warning.
+const GOOD: &str = "\
+providers:
+  main:
+    issuer: https://login.example.com
+    audiences: [https://api.example.com]
+    introspection:
+      uri: https://login.example.com/introspect
+      cluster: login
+      client_auth: {client_id: gateway, client_secret_env: TG_SECRET}
+requires: {scopes: [orders:read]}
+";
+
+/// The configuration inside an Envoy file, moved to the right.
+fn envoy(plugin: &str, configuration: &str, clusters: &str) -> String {
+    format!(
+        "static_resources:\n  listeners:\n  - name: l\n    filter_chains:\n    - filters:\n      - typed_config:\n          http_filters:\n          - typed_config:\n              config:\n                name: tollgate\n{plugin}                vm_config: {{runtime: envoy.wasm.runtime.v8, environment_variables: {{host_env_keys: [TG_SECRET]}}}}\n                configuration:\n                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  value:\n{}{clusters}",
+        indented(configuration, 20)
+    )
+}
+
+const RELOAD: &str = "                failure_policy: FAIL_RELOAD\n";
+const CLUSTERS: &str = "  clusters:\n  - name: login\n";
+
+#[test]
+fn a_good_configuration_has_no_faults_wherever_it_stands() {
+    let tollgate = Tollgate::new();
+    let indent = |by: usize| indented(GOOD, by);
+    let value: serde_json::Value = serde_saphyr::from_str(GOOD).unwrap();
+    let istio = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: x}\nspec:\n  vmConfig: {env: [{name: TG_SECRET, valueFrom: HOST}]}\n  pluginConfig:\n";
+    let text = format!(
+        "http_filters:\n- typed_config:\n    config:\n      failure_policy: FAIL_RELOAD\n      vm_config: {{environment_variables: {{key_values: {{TG_SECRET: x}}}}}}\n      configuration:\n        \"@type\": type.googleapis.com/google.protobuf.StringValue\n        value: |\n{}",
+        indent(10)
+    );
+    let files = [
+        ("plain.yaml", GOOD.to_owned(), "plain", (1, 1)),
+        ("plain.json", value.to_string(), "plain", (1, 1)),
+        ("envoy.yaml", envoy(RELOAD, GOOD, CLUSTERS), "envoy", (16, 21)),
+        ("envoy-text.yaml", text.clone(), "envoy", (9, 11)),
+        ("istio.yaml", format!("{istio}{}", indent(4)), "istio", (7, 5)),
+        (
+            "gateway.yaml",
+            format!(
+                "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: EnvoyExtensionPolicy\nspec:\n  wasm:\n  - name: x\n    config:\n{}",
+                indent(6)
+            ),
+            "envoy_gateway",
+            (7, 7),
+        ),
+        (
+            "map.yaml",
+            format!("kind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  envoy.yaml: |\n{}", indented(&text, 4)),
+            "envoy",
+            (13, 15),
+        ),
+    ];
+    for (name, content, kind, (line, column)) in files {
+        tollgate.write(name, content);
+        let run = tollgate.run(["check", name, "--json"]);
+        let got = run.json();
+        assert_eq!(
+            (run.status, &got["faults"], &got["warnings"]),
+            (0, &json!(0), &json!(0)),
+            "{name}: {got:#}"
+        );
+        assert_eq!(
+            got["files"][0]["configurations"],
+            json!([{"kind": kind, "line": line, "column": column}]),
+            "{name}"
+        );
+    }
+    let run = tollgate.run(["check", "plain.yaml", "istio.yaml"]);
+    assert_eq!((run.status, run.stdout.as_str()), (0, "no faults, no warnings in 2 configurations\n"));
+}
+
+#[test]
+fn every_fault_has_its_line_and_column() {
+    let tollgate = Tollgate::new();
+    #[rustfmt::skip]
+    let cases = [
+        ("a misspelt key",       GOOD.replace("issuer", "isuer"),
+         "x.yaml:3:5: providers.main.isuer: unknown key; did you mean \"issuer\"?"),
+        ("a wrong value",        GOOD.replace("requires", "cache: {ttl: soon}\nrequires"),
+         "x.yaml:9:14: cache.ttl: expected a duration, as 250ms, 2s, 5m or 1h30m"),
+        ("a missing key",        GOOD.replace("      cluster: login\n", ""),
+         "x.yaml:5:5: providers.main.introspection.cluster: required, but missing"),
+        ("an unknown name",      GOOD.replace("{scopes", "{providers: [maim], scopes"),
+         "x.yaml:9:24: requires.providers[0]: no provider has this name; did you mean \"main\"?"),
+        ("a list's entry",       GOOD.replace("orders:read", "\"orders read\""),
+         "x.yaml:9:21: requires.scopes[0]: expected"),
+        ("a key twice",          format!("{GOOD}requires: {{}}\n"),
+         "x.yaml:10:1: duplicate mapping key: requires"),
+        ("no YAML at all",       "providers: [\n".to_owned(),
+         "x.yaml:1:12: unclosed bracket"),
+        ("deep in an Envoy file", envoy(RELOAD, &GOOD.replace("issuer", "isuer"), CLUSTERS),
+         "x.yaml:18:25: providers.main.isuer: unknown key"),
+        ("no such cluster",      envoy(RELOAD, GOOD, "  clusters:\n  - name: other\n"),
+         "x.yaml:22:36: no cluster \"login\" in static_resources.clusters"),
+        ("a variable that the VM does not get", envoy(RELOAD, GOOD, CLUSTERS).replace("[TG_SECRET]", "[OTHER]"),
+         "the VM does not get the variable TG_SECRET: vm_config.environment_variables.host_env_keys must list it"),
+        ("a form without its switch", envoy(RELOAD, &GOOD.replace("requires", "token: {from_form: true}\nrequires"), CLUSTERS),
+         "token.from_form needs allow_on_headers_stop_iteration: true here"),
+    ];
+    for (name, content, want) in cases {
+        tollgate.write("x.yaml", content);
+        let run = tollgate.run(["check", "x.yaml"]);
+        assert_eq!(run.status, 1, "{name}: {run:?}");
+        assert!(run.stdout.lines().any(|line| line.contains(want)), "{name}: {}", run.stdout);
+        assert!(!run.stdout.contains("no faults"), "{name}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_is_legal_and_unwise_is_a_warning() {
+    let tollgate = Tollgate::new();
+    #[rustfmt::skip]
+    let cases = [
+        ("a token in the query",  GOOD.replace("requires", "token: {from_params: [access_token]}\nrequires"),
+         "x.yaml:9:9: warning: token.from_params: lowers security: URIs end up in logs and histories (RFC 6750 §5.3)."),
+        ("a long TTL",            GOOD.replace("requires", "cache: {ttl: 1h}\nrequires"),
+         "x.yaml:9:14: warning: cache.ttl: longer than 15 minutes: a token that has been revoked passes for that long"),
+        ("no audience",           GOOD.replace("    audiences: [https://api.example.com]\n", ""),
+         "x.yaml:2:3: warning: providers.main: no audiences: a token that was issued for another API passes here as well (RFC 9700 §2.3)"),
+        ("no issuer",             GOOD.replace("    issuer: https://login.example.com\n", ""),
+         "x.yaml:2:3: warning: providers.main: no issuer:"),
+        ("a secret in plain text", GOOD.replace("client_secret_env: TG_SECRET", "client_secret: hunter2"),
+         "x.yaml:8:56: warning: providers.main.introspection.client_auth.client_secret: a secret in plain text;"),
+        ("plain http",            GOOD.replace("uri: https", "uri: http"),
+         "x.yaml:6:12: warning: providers.main.introspection.uri: plain http:"),
+        ("shadow",                format!("{GOOD}mode: shadow\n"),
+         "x.yaml:10:7: warning: mode: lowers security: Nothing is blocked."),
+        ("no demands",            GOOD.replace("requires: {scopes: [orders:read]}\n", ""),
+         "warning: requires: nothing is demanded: any valid token will do for every request"),
+        ("a rule out of reach",   format!("{GOOD}rules: [{{match: {{prefix: /}}}}, {{match: {{path: /x}}}}]\n"),
+         "x.yaml:10:31: warning: rules[1]: never reached: rules[0] matches everything"),
+        ("fail-open",             envoy("                failure_policy: FAIL_OPEN\n", GOOD, CLUSTERS),
+         "x.yaml:11:33: warning: failure_policy: FAIL_OPEN lets every request in"),
+        ("no failure policy",     envoy("", GOOD, CLUSTERS),
+         "warning: no failure_policy: FAIL_RELOAD fails closed as well, and comes back"),
+        ("Istio, fail-open",      format!("kind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n  failStrategy: FAIL_OPEN\n  vmConfig: {{env: [{{name: TG_SECRET}}]}}\n  pluginConfig:\n{}", indented(GOOD, 4)),
+         "x.yaml:4:17: warning: failStrategy: FAIL_OPEN lets every request in"),
+    ];
+    for (name, content, want) in cases {
+        tollgate.write("x.yaml", content);
+        let run = tollgate.run(["check", "x.yaml"]);
+        assert_eq!(run.status, 0, "{name}: {run:?}");
+        assert!(
+            run.stdout.lines().any(|line| line.starts_with(want) || line.contains(want)),
+            "{name}: {}",
+            run.stdout
+        );
+        assert!(!run.stdout.contains("hunter2"), "{name}");
+        let strict = tollgate.run(["check", "--strict", "x.yaml"]);
+        assert_eq!(strict.status, 1, "{name}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_set_here_is_looked_at() {
+    let bearer = GOOD.replace(
+        "{client_id: gateway, client_secret_env: TG_SECRET}",
+        "{method: bearer, bearer_token_env: TG_SECRET}",
+    );
+    let unset = Tollgate::new();
+    unset.write("x.yaml", &bearer);
+    assert_eq!(unset.run(["check", "x.yaml"]).status, 0);
+    let set = Tollgate::new().variable("TG_SECRET", "hunter2 hunter2");
+    set.write("x.yaml", &bearer);
+    let run = set.run(["check", "x.yaml"]);
+    assert_eq!(run.status, 1);
+    assert!(run.stdout.contains("x.yaml:8:55: providers.main.introspection.client_auth.bearer_token_env: expected an environment variable that holds") && !run.stdout.contains("hunter2"), "{}", run.stdout);
+}
+
+#[test]
+fn what_cannot_be_checked_is_said() {
+    let none = tollgate(["check", "nowhere.yaml"]);
+    assert_eq!(
+        (none.status, none.stderr.as_str()),
+        (2, "tollgate: cannot read nowhere.yaml: no such file or directory\n")
+    );
+    let directory = tollgate(["check", "."]);
+    assert_eq!(
+        (directory.status, directory.stderr.as_str()),
+        (2, "tollgate: cannot read .: it is a directory\n")
+    );
+    let other = Tollgate::new();
+    other.write("other.yaml", "kind: Deployment\nmetadata: {name: x}\n");
+    let run = other.run(["check", "other.yaml"]);
+    assert_eq!(run.status, 2);
+    assert!(
+        run.stderr.starts_with("tollgate: no configuration of Tollgate in other.yaml\n  It is looked for"),
+        "{}",
+        run.stderr
+    );
+    // Beside one that has a configuration, it is none of our business.
+    other.write("good.yaml", GOOD);
+    let both = other.run(["check", "other.yaml", "good.yaml"]);
+    assert_eq!(
+        (both.status, both.stdout.as_str()),
+        (0, "other.yaml: nothing of Tollgate's\nno faults, no warnings in 1 configuration\n")
+    );
+    let input = other.run_with_input(["check", "-"], GOOD);
+    assert_eq!((input.status, input.stdout.as_str()), (0, "no faults, no warnings in 1 configuration\n"));
+    let nothing = tollgate(["check"]);
+    assert!(nothing.status == 2 && nothing.stderr.contains("<FILE>"), "{nothing:?}");
+}
+
+#[test]
+fn the_examples_have_no_faults() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in [
+        "envoy/introspection.yaml",
+        "envoy/credential-injector.yaml",
+        "envoy/demo/envoy.yaml",
+        "envoy/istio/wasm-plugin.yaml",
+    ] {
+        let run = Tollgate::new().run(["check".as_ref(), root.join(file).as_os_str()]);
+        assert_eq!(run.status, 0, "{file}: {}", run.stdout);
+    }
+}

@@ -1,0 +1,293 @@
+//! `tollgate explain`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Scripted, Tollgate};
+
+const CONFIGURATION: &str = r#"
+providers:
+  main:
+    issuer: https://login.example.com
+    audiences: [https://api.example.com]
+    introspection:
+      uri: URI
+      cluster: login
+      retries: 0
+      client_auth: {client_id: gateway, client_secret_env: TG_SECRET}
+requires: {scopes: [orders:read]}
+rules:
+- {name: health, match: {path: /healthz}, access: anonymous}
+- {name: closed, match: {path: /admin}, access: deny}
+- name: write
+  match: {path_template: "/orders/{id}", methods: [PUT]}
+  requires:
+    scopes: {all: [orders:write], any: [a, b]}
+    clients: [app]
+    acr_values: [gold]
+    claims: [{name: tenant, any_of: [t1]}]
+upstream: {claim_to_headers: [{header_name: x-client, claim_name: client_id}]}
+"#;
+
+/// An active token that meets every demand, at [`NOW`].
+fn good() -> Value {
+    json!({
+        "active": true, "scope": "orders:read orders:write a", "client_id": "app", "aud": "https://api.example.com",
+        "iss": "https://login.example.com", "exp": 1_900_000_000, "token_type": "Bearer", "acr": "gold", "tenant": "t1",
+    })
+}
+
+const NOW: &str = "2030-03-17T17:46:30Z";
+
+fn offline() -> Tollgate {
+    let tollgate = Tollgate::new();
+    tollgate.write("c.yaml", CONFIGURATION.replace("URI", "https://login.example.com/introspect"));
+    tollgate.write("good.json", good().to_string());
+    tollgate
+}
+
+/// The good reply with one member another.
+fn but(name: &str, value: Value) -> Value {
+    let mut reply = good();
+    reply[name] = value;
+    reply
+}
+
+#[test]
+fn a_request_that_passes_is_explained_step_by_step() {
+    let run = offline().run([
+        "explain",
+        "-c",
+        "c.yaml",
+        "-r",
+        "GET https://api.example.com/orders/7",
+        "-H",
+        "X-Client: forged",
+        "--token",
+        "t0k3n",
+        "--reply",
+        "good.json",
+        "--at",
+        NOW,
+    ]);
+    let want = "\
+· request        GET https://api.example.com/orders/7
+· rule           no rule matches; what holds for every request holds here
+· token          5 bytes, in a header field  (RFC 6750 §2)
+· introspection  main: POST https://login.example.com/introspect with client_secret_basic: status 200  (RFC 7662 §2.1)
+· reply          active: true; members: acr, active, aud, client_id, exp, iss, scope, tenant, token_type  (RFC 7662 §2.2)
+· issuer         wanted https://login.example.com, found https://login.example.com  (RFC 7662 §2.2)
+· expiry         ends 2030-03-17T17:46:40Z, in 10s  (RFC 7662 §2.2)
+· token type     Bearer  (RFC 6749 §7.1)
+· audience       wanted https://api.example.com, found https://api.example.com  (RFC 9700 §2.3)
+· binding        not bound  (RFC 9449 §6, RFC 8705 §3)
+· scope          wanted orders:read, found orders:read orders:write a  (RFC 6750 §3.1)
+→ the request goes on to the upstream
+    without x-client
+    x-client: app
+verdict: allowed
+";
+    assert_eq!((run.status, run.stdout.as_str(), run.stderr.as_str()), (0, want, ""));
+}
+
+#[test]
+fn every_refusal_names_its_step_its_reason_and_its_section() {
+    let tollgate = offline();
+    #[rustfmt::skip]
+    let cases = [
+        ("inactive",          "GET /x",        json!({"active": false}),            "✗ refused        the authorization server says that the token is not active  (RFC 7662 §2.2)", "invalid_token"),
+        ("another issuer",    "GET /x",        but("iss", json!("https://x.example")), "✗ issuer         wanted https://login.example.com, found https://x.example", "invalid_token"),
+        ("expired",           "GET /x",        but("exp", json!(1_899_990_000)),    "✗ expiry         ends 2030-03-17T15:00:00Z, 2h 46m ago", "invalid_token"),
+        ("no access token",   "GET /x",        but("token_type", json!("mac")),     "✗ token type     mac  (RFC 6749 §7.1)", "invalid_token"),
+        ("another audience",  "GET /x",        but("aud", json!(["a", "b"])),       "✗ audience       wanted https://api.example.com, found [\"a\",\"b\"]", "invalid_token"),
+        ("bound",             "GET /x",        but("cnf", json!({"jkt": "x"})),     "✗ binding        bound to a key or a certificate", "invalid_binding"),
+        ("another client",    "PUT /orders/7", but("client_id", json!("other")),    "✗ client         wanted one of the rule's list, found other", "forbidden"),
+        ("weak",              "PUT /orders/7", but("acr", json!("bronze")),         "✗ authentication wanted acr gold, found bronze  (RFC 9470 §3)", "insufficient_authentication"),
+        ("another claim",     "PUT /orders/7", but("tenant", json!("t2")),          "✗ claim          wanted tenant to be one of [\"t1\"], found t2", "forbidden"),
+        ("too narrow",        "PUT /orders/7", but("scope", json!("orders:write")), "✗ scope          wanted orders:write, and a or b, found orders:write", "insufficient_scope"),
+        ("no boolean",        "GET /x",        but("active", json!("true")),        "✗ refused        the authorization server's answer cannot be used: `active` is missing or no boolean  (RFC 7662 §2.3", "bad_answer"),
+        ("nobody may",        "GET /admin",    good(),                              "✗ rule           closed matches {\"path\":\"/admin\"}: it lets nobody pass", "forbidden"),
+        ("two readings",      "GET /a/..;/b",  good(),                              "✗ rule           the path could be read in two ways  (RFC 3986 §6.2)", "invalid_request"),
+    ];
+    for (name, request, reply, want, verdict) in cases {
+        tollgate.write("reply.json", reply.to_string());
+        let run = tollgate.run([
+            "explain",
+            "-c",
+            "c.yaml",
+            "-r",
+            request,
+            "--token",
+            "t",
+            "--reply",
+            "reply.json",
+            "--at",
+            NOW,
+        ]);
+        assert_eq!(run.status, 1, "{name}: {run:?}");
+        let reasons: Vec<_> = run.stdout.lines().filter(|line| line.starts_with('✗')).collect();
+        assert!(reasons.len() == 1 && reasons[0].starts_with(want), "{name}: {reasons:#?}");
+        assert_eq!(run.stdout.lines().last(), Some(format!("verdict: {verdict}").as_str()), "{name}");
+        assert!(run.stdout.contains("→ the client gets "), "{name}");
+        let script = tollgate.run([
+            "explain",
+            "-c",
+            "c.yaml",
+            "-r",
+            request,
+            "--token",
+            "t",
+            "--reply",
+            "reply.json",
+            "--at",
+            NOW,
+            "--json",
+        ]);
+        assert_eq!((script.status, &script.json()["verdict"]), (1, &json!(verdict)), "{name}");
+    }
+}
+
+#[test]
+fn without_a_token_and_without_need_of_one() {
+    let tollgate = offline();
+    let none = tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /x", "--reply", "good.json"]);
+    assert!(
+        none.status == 1
+            && none.stdout.contains("✗ token          none  (RFC 6750 §2)")
+            && none.stdout.ends_with("verdict: no_token\n"),
+        "{none:?}"
+    );
+    let open = tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /healthz", "--reply", "good.json"]);
+    assert!(
+        open.status == 0
+            && open.stdout.contains("anonymous, no token is looked at")
+            && open.stdout.ends_with("verdict: anonymous\n"),
+        "{open:?}"
+    );
+    let twice = tollgate.run([
+        "explain",
+        "-c",
+        "c.yaml",
+        "-r",
+        "GET /x",
+        "--token",
+        "a",
+        "-H",
+        "authorization: Bearer b",
+        "--reply",
+        "good.json",
+    ]);
+    assert!(twice.status == 1 && twice.stdout.contains("✗ token"), "{twice:?}");
+}
+
+#[test]
+fn the_authorization_server_is_asked_as_the_filter_asks_it() {
+    let server = Scripted::start(|_, _| Answer::json(200, good()));
+    let tollgate = Tollgate::new().variable("TG_SECRET", "s3cr3t");
+    tollgate.write("c.yaml", CONFIGURATION.replace("URI", &format!("{}/introspect", server.origin)));
+    tollgate.write("token", "t0k3n\n");
+    let run =
+        tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /x", "--token-file", "token", "--allow-http"]);
+    assert_eq!((run.status, run.stderr.as_str()), (0, "… asking main about the token\n"), "{run:?}");
+    assert!(!format!("{run:?}").contains("s3cr3t") && !run.stdout.contains("t0k3n"), "{run:?}");
+    let [call] = &server.received()[..] else { panic!("one call") };
+    assert_eq!((call.method.as_str(), call.target.as_str()), ("POST", "/introspect"));
+    assert_eq!(call.header("authorization"), Some("Basic Z2F0ZXdheTpzM2NyM3Q="));
+    assert_eq!(call.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert_eq!(call.body, "token=t0k3n&token_type_hint=access_token");
+
+    // What is refused over the network is refused here.
+    let plain = tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /x", "--token", "t"]);
+    assert!(
+        plain.status == 1
+            && plain.stdout.contains("plain http")
+            && plain.stdout.ends_with("verdict: unavailable\n"),
+        "{plain:?}"
+    );
+}
+
+#[test]
+fn a_whole_reply_can_be_replayed() {
+    let tollgate = offline();
+    let cases = [
+        ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"active\":false}", "invalid_token"),
+        ("HTTP/2 401\ncontent-type: application/json\n\n{\"error\":\"invalid_client\"}", "bad_answer"),
+        ("HTTP/1.1 200 OK\ncontent-type: text/html\n\n{\"active\":true}", "bad_answer"),
+        ("HTTP/1.1 503 Unavailable\nretry-after: 7\n\n", "unavailable"),
+    ];
+    for (reply, verdict) in cases {
+        tollgate.write("reply", reply);
+        let run =
+            tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /x", "--token", "t", "--reply", "reply"]);
+        assert_eq!(run.stdout.lines().last(), Some(format!("verdict: {verdict}").as_str()), "{run:?}");
+    }
+}
+
+#[test]
+fn credentials_that_envoy_would_add_can_stand_in() {
+    let server = Scripted::start(|_, _| Answer::json(200, good()));
+    let tollgate = Tollgate::new();
+    let none = CONFIGURATION.replace("{client_id: gateway, client_secret_env: TG_SECRET}", "{method: none}");
+    tollgate.write("c.yaml", none.replace("URI", &format!("{}/introspect", server.origin)));
+    tollgate.write("secret", "s3cr3t\n");
+    let run = tollgate.run([
+        "explain",
+        "-c",
+        "c.yaml",
+        "-r",
+        "GET /x",
+        "--token",
+        "t",
+        "--allow-http",
+        "--client-id",
+        "gateway",
+        "--client-secret-file",
+        "secret",
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert_eq!(server.received()[0].header("authorization"), Some("Basic Z2F0ZXdheTpzM2NyM3Q="));
+    let unknown =
+        tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /x", "--token", "t", "--client", "nobody"]);
+    assert_eq!(
+        (unknown.status, unknown.stderr.as_str()),
+        (
+            2,
+            "tollgate: no client \"nobody\" in this environment of the store\n  `tollgate client list` shows those that there are.\n"
+        )
+    );
+}
+
+#[test]
+fn what_cannot_be_explained_is_said() {
+    let tollgate = offline().variable("TG_SECRET", "x");
+    tollgate.write(
+        "two.yaml",
+        format!("{CONFIGURATION}---{CONFIGURATION}").replace("URI", "https://login.example.com/i"),
+    );
+    tollgate.write("bad.yaml", CONFIGURATION.replace("issuer", "isuer"));
+    tollgate.write("broken", "HTTP/1.1\n\n");
+    #[rustfmt::skip]
+    let cases: [(&[&str], &str); 9] = [
+        (&["-c", "no.yaml", "-r", "GET /"],   "cannot read no.yaml: no such file or directory"),
+        (&["-c", "c.yaml", "-r", "/orders"],  "\"/orders\" is no request\n  A method and a path, or a URL"),
+        (&["-c", "c.yaml", "-r", "GET orders?access_token=hunter2"], "\"GET orders\" is no request"),
+        (&["-c", "c.yaml", "-r", "GET /", "-H", "nothing"], "a header field is written as \"name: value\""),
+        (&["-c", "c.yaml", "-r", "GET /", "--at", "noon"], "expected seconds since the epoch"),
+        (&["-c", "two.yaml", "-r", "GET /"],  "two.yaml holds 2 configurations: 1 (line 2), 2 (line"),
+        (&["-c", "two.yaml", "-r", "GET /", "--number", "3"], "two.yaml has no configuration number 3"),
+        (&["-c", "bad.yaml", "-r", "GET /"],  "the configuration in bad.yaml does not load: providers.main."),
+        (&["-c", "c.yaml", "-r", "GET /", "--token", "t", "--reply", "broken"], "broken starts like a reply, but has no status"),
+    ];
+    for (args, want) in cases {
+        let run = tollgate.run([&["explain"], args].concat());
+        assert!(
+            run.status == 2 && run.stderr.contains(want) && !run.stderr.contains("hunter2"),
+            "{args:?}: {run:?}"
+        );
+    }
+    let unset = offline().run(["explain", "-c", "c.yaml", "-r", "GET /", "--token", "t"]);
+    assert!(
+        unset.stderr.contains("client_secret_env: the environment variable is not set")
+            && unset.stderr.contains("Set the variable here as well"),
+        "{unset:?}"
+    );
+}
