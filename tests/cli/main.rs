@@ -12,5 +12,6 @@
 
 mod basics;
 mod check;
+mod client;
 mod explain;
 mod support;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use tollgate_filter::secret::Secret;
 use tollgate_filter::time::UnixTime;
 
+use crate::cli::clock::date;
 use crate::cli::failure::Failure;
 use crate::cli::http::Reply;
 use crate::cli::store::StoredClient;
@@ -166,11 +167,7 @@ pub(crate) fn unusable(what: &str, ours: &[&Secret]) -> Failure {
 
 /// A moment for people.
 pub(crate) fn utc(seconds: u64) -> String {
-    // Beyond this, the year has five digits.
-    let seconds = std::time::Duration::from_secs(seconds.min(253_402_300_799));
-    let at = std::time::UNIX_EPOCH.checked_add(seconds);
-    let text = at.map(|at| humantime::format_rfc3339_seconds(at).to_string()).unwrap_or_default();
-    format!("{} UTC", text.trim_end_matches('Z').replace('T', " "))
+    date(UnixTime::from_secs(seconds))
 }
 
 /// Servers that keep hashes show them when asked (Spring's `{bcrypt}…`); others show stars.

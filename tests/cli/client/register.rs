@@ -1,0 +1,537 @@
+//! `tollgate client register` (RFC 7591).
+
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use super::servers::{
+    always, asked, but, created, keycloak, oidc_provider, okta, openam, refusal, salesforce, spring,
+};
+use super::{client, register, says, store, stored};
+use crate::support::{Answer, Scripted, Tollgate};
+
+#[test]
+fn what_is_sent() {
+    let server = but(json!({}));
+    let tollgate = Tollgate::new();
+    let run = register(&tollgate, &server, &["--initial-access-token", "initial"]);
+    says("DCR-03 201 is success", &run, 0, &["registered gateway", "c-1"]);
+    let [got] = &asked(&server, "POST")[..] else { panic!("DCR-01: one request") };
+    assert_eq!(got.header("content-type"), Some("application/json"), "DCR-01");
+    assert_eq!(got.header("accept"), Some("application/json"), "DCR-01");
+    assert_eq!(got.header("authorization"), Some("Bearer initial"), "DCR-02");
+    assert_eq!(
+        got.json(),
+        json!({
+            "client_name": "gateway", "grant_types": ["client_credentials"], "response_types": [],
+            "redirect_uris": [], "token_endpoint_auth_method": "client_secret_basic",
+        }),
+        "DCR-09 nothing is left to defaults"
+    );
+}
+
+#[test]
+fn credentials_need_not_stand_on_the_command_line() {
+    let cases: [(&str, &[&str], &[(&str, &str)], &str, Option<&str>); 9] = [
+        ("DCR-02 a token", &["--initial-access-token", "t0ken"], &[], "", Some("Bearer t0ken")),
+        ("DCR-02 verbatim", &["--authorization", "SSWS x"], &[], "", Some("SSWS x")),
+        ("a file", &["--initial-access-token-file", "token"], &[], "", Some("Bearer from-file")),
+        ("standard input", &["--initial-access-token-file", "-"], &[], "piped\n", Some("Bearer piped")),
+        ("a whole field in a file", &["--authorization-file", "field"], &[], "", Some("SSWS from-file")),
+        ("the environment", &[], &[("TOLLGATE_INITIAL_ACCESS_TOKEN", "env")], "", Some("Bearer env")),
+        ("a whole field there", &[], &[("TOLLGATE_AUTHORIZATION", "SSWS env")], "", Some("SSWS env")),
+        (
+            "what is typed wins",
+            &["--initial-access-token", "typed"],
+            &[("TOLLGATE_AUTHORIZATION", "SSWS env")],
+            "",
+            Some("Bearer typed"),
+        ),
+        ("open to all", &[], &[], "", None),
+    ];
+    for (name, args, variables, input, want) in cases {
+        let server = but(json!({}));
+        let tollgate =
+            variables.iter().fold(Tollgate::new(), |tollgate, (name, value)| tollgate.variable(name, value));
+        tollgate.write("token", "from-file\n");
+        tollgate.write("field", "SSWS from-file\n");
+        let endpoint = format!("{}/reg", server.origin);
+        let all = ["client", "register", "gateway", "--allow-http", "--registration-endpoint", &endpoint];
+        let run = tollgate.run_with_input(all.iter().chain(args), input);
+        assert_eq!(run.status, 0, "{name}: {run:?}");
+        assert_eq!(server.received()[0].header("authorization"), want, "{name}");
+    }
+}
+
+#[test]
+fn answers_that_are_no_success() {
+    let html = Answer::text(201, "text/html", "<html>created</html>");
+    let redirect = Answer::status(307).header("location", "https://elsewhere.example/reg");
+    let long = "x".repeat(2000);
+    #[rustfmt::skip]
+    let cases: [(&str, Answer, &[&str]); 16] = [
+        ("DCR-03 202", Answer::json(202, json!({"client_id": "c"})), &["202", "Expected 201"]),
+        ("DCR-04, ATK-120 no client_id", Answer::json(201, json!({"client_secret": "s"})), &["it has no client_id", "Nothing was stored"]),
+        ("ATK-120 201 with HTML", html, &["expected application/json, found text/html"]),
+        ("ATK-120 201 with a list", Answer::json(201, json!([])), &["expected a JSON object"]),
+        ("ATK-120 201 with nothing", Answer::status(201), &["no media type"]),
+        ("DCR-05, ATK-120 a secret of yesterday", Answer::json(201, json!({"client_id": "c", "client_secret": "s3cr3t", "client_secret_expires_at": 1_000_000_000})),
+            &["has expired already, at 2001-09-09T01:46:40Z"]),
+        ("an id of another type", Answer::json(201, json!({"client_id": 7})), &["client_id is not a text"]),
+        ("an expiry of another type", Answer::json(201, json!({"client_id": "c", "client_secret_expires_at": "soon"})), &["not a number of seconds"]),
+        ("DCR-07 the server's words", refusal(400, "invalid_client_metadata", "no such scope"), &["400 invalid_client_metadata: no such scope", "Change what is asked for"]),
+        ("DCR-07 unknown members are ignored", Answer::json(400, json!({"error": "invalid_redirect_uri", "x": 1})), &["400 invalid_redirect_uri", "--redirect-uri"]),
+        ("DCR-07 control characters are stripped", refusal(400, "invalid_client_metadata", "a\u{1b}[31mb\nc"), &["a[31mb c"]),
+        ("DCR-07 long texts are cut", refusal(400, "invalid_client_metadata", &long), &["xxx…"]),
+        ("DCR-23 a redirect is not followed", redirect, &["307, a redirect to https://elsewhere.example/reg, which is not followed", "Nothing was sent there"]),
+        ("no endpoint", Answer::status(404), &["404", "--registration-endpoint URL names another"]),
+        ("unwell", Answer::text(503, "text/plain", "maintenance"), &["503", "Try again later"]),
+        ("too many", Answer::status(429), &["429", "Try again later"]),
+    ];
+    for (name, answer, sentences) in cases {
+        let (server, tollgate) = (always(answer), Tollgate::new());
+        let run = register(&tollgate, &server, &[]);
+        says(name, &run, 2, sentences);
+        assert_eq!(stored(&tollgate, "default")["clients"], json!({}), "{name}: nothing is stored");
+        assert_eq!(server.received().len(), 1, "{name}: nothing is sent twice");
+        assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains("s3cr3t"), "{name}: {run:?}");
+    }
+}
+
+#[test]
+fn what_a_server_says_back_never_holds_our_token() {
+    let echo = Scripted::start(|_, got| {
+        refusal(400, "invalid_token", &format!("got {}", got.header("authorization").unwrap()))
+    });
+    let run = register(&Tollgate::new(), &echo, &["--initial-access-token", "s3cret-token"]);
+    says("DCR-12", &run, 2, &["got Bearer ***"]);
+    assert!(!run.stderr.contains("s3cret-token"), "{run:?}");
+}
+
+#[test]
+fn answers_that_are_odd() {
+    #[rustfmt::skip]
+    let cases: [(&str, u16, Value, &[&str], i32, &[&str]); 14] = [
+        ("DCR-03 200", 200, json!({}), &[], 0, &["the server answers 200"]),
+        ("DCR-05 no expiry", 201, json!({"client_secret_expires_at": null}), &[], 0, &["warning: the answer does not say when the client secret expires"]),
+        ("DCR-05 an expiry, in UTC", 201, json!({"client_secret_expires_at": 1_893_456_000}), &[], 0, &["until 2030-01-01T00:00:00Z"]),
+        ("DCR-05 an expiry with a point", 201, json!({"client_secret_expires_at": 1_893_456_000.0}), &[], 0, &["until 2030-01-01T00:00:00Z"]),
+        ("DCR-05 never", 201, json!({}), &[], 0, &["it never expires"]),
+        ("DCR-06 another method", 201, json!({"token_endpoint_auth_method": "client_secret_basic"}), &["--auth-method", "client_secret_post"], 0,
+            &["warning: not registered as asked: token_endpoint_auth_method: asked for client_secret_post, got client_secret_basic"]),
+        ("DCR-06 --strict", 201, json!({"token_endpoint_auth_method": "client_secret_basic"}), &["--auth-method", "client_secret_post", "--strict"], 1, &["not registered as asked"]),
+        ("DCR-06 a scope less", 201, json!({"scope": "a"}), &["--scope", "b a"], 0, &["scope: asked for b a, got a"]),
+        ("DCR-06 scopes in another order", 201, json!({"scope": "a b"}), &["--scope", "b", "--scope", "a", "--strict"], 0, &[]),
+        ("DCR-06 not a word of it", 201, json!({"grant_types": null}), &[], 0, &["grant_types: asked for client_credentials, and the answer does not say"]),
+        ("DCR-09 the server insists", 201, json!({"grant_types": ["authorization_code"]}), &[], 0, &["grant_types: asked for client_credentials, got authorization_code"]),
+        ("DCR-11 a software statement comes back", 201, json!({}), &["--software-statement-file", "statement", "--strict"], 0, &[]),
+        ("DCR-11 another one comes back", 201, json!({"software_statement": "x.y.z"}), &["--software-statement-file", "statement"], 0, &["software_statement: the answer has another one"]),
+        ("no secret at all", 201, json!({"client_secret": null, "client_secret_expires_at": null}), &["--auth-method", "tls_client_auth"], 0, &["tls_client_auth"]),
+    ];
+    for (name, status, change, args, exit, sentences) in cases {
+        let server = Scripted::start(move |own, got| {
+            Answer::json(status, super::servers::merged(&created(own, &got.json()), &change))
+        });
+        let tollgate = Tollgate::new();
+        tollgate.write("statement", "aaa.bbb.ccc\n");
+        let run = register(&tollgate, &server, args);
+        says(name, &run, exit, sentences);
+        if sentences.is_empty() {
+            assert!(!run.stderr.contains("warning"), "{name}: {run:?}");
+        }
+        assert_eq!(
+            stored(&tollgate, "default")["clients"]["gateway"]["client_id"],
+            "c-1",
+            "{name}: it is stored"
+        );
+    }
+    let server = but(json!({}));
+    let tollgate = Tollgate::new();
+    tollgate.write("statement", "aaa.bbb.ccc\n");
+    register(&tollgate, &server, &["--software-statement-file", "statement"]);
+    assert_eq!(server.received()[0].json()["software_statement"], "aaa.bbb.ccc", "DCR-11 sent as it is");
+}
+
+#[test]
+fn what_contradicts_itself_is_not_sent() {
+    #[rustfmt::skip]
+    let cases: [(&str, &[&str], &[&str]); 19] = [
+        ("DCR-08 keys twice", &["--jwks-file", "keys.json", "--jwks-uri", "https://a.example/jwks"], &["jwks and jwks_uri exclude each other"]),
+        ("DCR-10 code without its grant", &["--response-type", "code"], &["\"code\" needs the grant type authorization_code", "Add --grant-type"]),
+        ("DCR-10 token without its grant", &["--response-type", "id_token token"], &["needs the grant type implicit"]),
+        ("DCR-10 a grant without its response type", &["--grant-type", "implicit", "--response-type", "code"], &["needs the grant type authorization_code"]),
+        ("a code needs somewhere to go", &["--grant-type", "authorization_code"], &["needs a redirect URI", "--redirect-uri"]),
+        ("keys for private_key_jwt", &["--auth-method", "private_key_jwt"], &["needs the client's public keys", "--jwks-file"]),
+        ("private keys stay here", &["--jwks-file", "private.json"], &["holds a private key"]),
+        ("a key set without keys", &["--jwks-file", "empty.json"], &["has no keys"]),
+        ("nobody without a secret", &["--auth-method", "none"], &["RFC 6749 §4.4", "--auth-method"]),
+        ("DCR-17 no secret of one's own", &["--metadata", "secret.json"], &["client_secret is the server's to give", "rotate-secret"]),
+        ("metadata of a wrong type", &["--metadata", "types.json"], &["grant_types is not a list of texts"]),
+        ("metadata that is a list", &["--metadata", "list.json"], &["list.json is not a JSON object"]),
+        ("metadata that is no JSON", &["--metadata", "bad.json"], &["bad.json is not JSON"]),
+        ("a file that is not there", &["--metadata", "nowhere.json"], &["cannot read nowhere.json: no such file or directory"]),
+        ("a token with its scheme", &["--initial-access-token", "Bearer abc"], &["begins with a scheme", "--authorization"]),
+        ("an empty token", &["--initial-access-token-file", "empty"], &["the credential of empty is empty"]),
+        ("two tokens", &["--initial-access-token", "abc", "--authorization", "SSWS abc"], &["cannot be used with"]),
+        ("a token of two lines", &["--initial-access-token-file", "lines"], &["a line break or another character"]),
+        ("an auth method that nobody knows", &["--auth-method", "secret_basic"], &["invalid value 'secret_basic'", "client_secret_basic"]),
+    ];
+    for (name, args, sentences) in cases {
+        let (server, tollgate) = (but(json!({})), Tollgate::new());
+        tollgate
+            .write("keys.json", json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "x"}]}).to_string());
+        tollgate.write("private.json", json!({"keys": [{"kty": "OKP", "x": "x", "d": "hush"}]}).to_string());
+        tollgate.write("empty.json", json!({"keys": []}).to_string());
+        tollgate.write("secret.json", json!({"client_secret": "hush"}).to_string());
+        tollgate.write("types.json", json!({"grant_types": "client_credentials"}).to_string());
+        tollgate.write("list.json", "[]");
+        tollgate.write("bad.json", "{");
+        tollgate.write("empty", "\n");
+        tollgate.write("lines", "a\nb");
+        let run = register(&tollgate, &server, args);
+        says(name, &run, 2, sentences);
+        assert!(server.received().is_empty(), "{name}");
+        assert!(!run.stderr.contains("hush"), "{name}: {run:?}");
+    }
+}
+
+#[test]
+fn what_a_first_time_user_may_mistype() {
+    let dead = "http://127.0.0.1:1";
+    #[rustfmt::skip]
+    let cases: [(&str, &[&str], &[&str]); 15] = [
+        ("no server", &[], &["it is not said where to register", "--issuer https://"]),
+        ("plain http", &["--registration-endpoint", "http://127.0.0.1:1/reg"], &["is plain http", "--allow-http"]),
+        ("plain http elsewhere", &["--registration-endpoint", "http://login.example.com/reg", "--allow-http"], &["anyone on the way can read", "Use https"]),
+        ("no URL", &["--registration-endpoint", "login.example.com"], &["is no URL", "https://"]),
+        ("no issuer", &["--issuer", "login"], &["is no URL"]),
+        ("nobody listens", &["--registration-endpoint", "http://127.0.0.1:1/reg", "--allow-http"], &["cannot talk to", "does the server run?"]),
+        ("nobody listens there", &["--issuer", dead, "--allow-http"], &["cannot talk to", "does the server run?"]),
+        ("a provider that is not remembered", &["--provider", "okta"], &["there is no provider \"okta\"", "It has no provider yet."]),
+        ("a preset that nobody knows", &["--preset", "otka"], &["invalid value 'otka'", "okta"]),
+        ("a preset alone", &["--preset", "okta"], &["a preset alone does not say where", "--issuer", "--base-url"]),
+        ("a base without a preset", &["--base-url", "https://am.example.com"], &["--preset"]),
+        ("a provider twice", &["--provider", "a", "--issuer", dead], &["cannot be used with"]),
+        ("a generic preset has no paths", &["--preset", "generic", "--base-url", "https://am.example.com"], &["names no registration endpoint", "--registration-endpoint URL"]),
+        ("an environment that is a path", &["--environment", "../etc"], &["an environment's name has letters"]),
+        ("no certificate", &["--ca-file", "none.pem"], &["cannot read none.pem"]),
+    ];
+    for (name, args, sentences) in cases {
+        let run = Tollgate::new().run(["client", "register", "gateway"].iter().chain(args));
+        says(name, &run, 2, sentences);
+    }
+    says(
+        "a name that is a path",
+        &client(&Tollgate::new(), "register ../x"),
+        2,
+        &["is no name for a client", "letters"],
+    );
+    says("no name", &client(&Tollgate::new(), "register"), 2, &["<NAME>", "Usage"]);
+    says(
+        "nothing",
+        &Tollgate::new().run(["client"]),
+        2,
+        &["Usage: tollgate client [OPTIONS] <COMMAND>", "register", "serve"],
+    );
+}
+
+#[test]
+fn a_name_is_taken_once() {
+    let (server, tollgate) = (but(json!({})), Tollgate::new());
+    says("first", &register(&tollgate, &server, &[]), 0, &[]);
+    says(
+        "second",
+        &register(&tollgate, &server, &[]),
+        2,
+        &["there is a client \"gateway\" already, c-1", "tollgate client delete gateway"],
+    );
+    assert_eq!(server.received().len(), 1);
+}
+
+#[test]
+fn secrets_are_kept_and_not_printed() {
+    let (server, tollgate) = (but(json!({})), Tollgate::new());
+    let run = register(&tollgate, &server, &["--initial-access-token", "initial-token"]);
+    says("DCR-12 stars", &run, 0, &["***"]);
+    for (name, args) in [
+        ("show", "show gateway"),
+        ("as JSON", "show gateway --json"),
+        ("list", "list"),
+        ("as JSON", "list --json"),
+    ] {
+        let run = client(&tollgate, args);
+        says(name, &run, 0, &["c-1"]);
+        for secret in ["first-secret", "first-token", "initial-token"] {
+            assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret), "DCR-12 {name}: {run:?}");
+        }
+    }
+    let kept = tollgate.read(store(&tollgate, "default"));
+    assert!(
+        kept.contains("first-secret") && kept.contains("first-token") && !kept.contains("initial-token"),
+        "{kept}"
+    );
+    says("DCR-12 when asked", &client(&tollgate, "show gateway --reveal-secret"), 0, &["first-secret"]);
+    assert_eq!(
+        client(&tollgate, "show gateway --reveal-secret --json").json()["client_secret"],
+        "first-secret"
+    );
+    let run = register(&Tollgate::new(), &server, &["--print-secret"]);
+    says("DCR-12 once, when asked", &run, 0, &["first-secret"]);
+    let run = register(&Tollgate::new(), &server, &["--json"]);
+    assert_eq!(
+        (run.json()["client_secret"].clone(), run.json()["client_id"].clone()),
+        (json!("***"), json!("c-1"))
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn files_with_secrets_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (server, tollgate) = (but(json!({})), Tollgate::new());
+    register(&tollgate, &server, &[]);
+    let file = store(&tollgate, "default");
+    assert_eq!(mode(&file), 0o600, "DCR-12");
+    assert_eq!(mode(file.parent().unwrap()), 0o700, "DCR-12");
+    tollgate.write("secret", "old");
+    says(
+        "a file for Envoy",
+        &client(&tollgate, "secret-file gateway --out secret"),
+        0,
+        &["wrote the secret of gateway"],
+    );
+    assert_eq!(tollgate.read("secret"), "first-secret");
+    assert_eq!(mode(&tollgate.directory.path().join("secret")), 0o600, "DCR-12 though it was there before");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    says("a copied store", &client(&tollgate, "list"), 0, &[]);
+    assert_eq!(mode(&file), 0o600, "DCR-12 it is made private again");
+    let leftovers = std::fs::read_dir(file.parent().unwrap()).unwrap().count();
+    assert_eq!(leftovers, 2, "the store and its lock, and nothing half-written");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_registers_nothing() {
+    let (server, tollgate) = (but(json!({})), Tollgate::new());
+    tollgate.write("store", "a file where a directory should be");
+    says("before anything is sent", &register(&tollgate, &server, &[]), 2, &["cannot make the directory"]);
+    assert!(server.received().is_empty());
+}
+
+#[test]
+fn a_broken_store_is_named_and_not_quoted() {
+    let tollgate = Tollgate::new();
+    tollgate.write("store/default.json", r#"{"clients": {"a": {"client_secret": "hush", "#);
+    let run = client(&tollgate, "list");
+    says(
+        "its place",
+        &run,
+        2,
+        &["default.json is not a store of this version (line 1, column", "Bring back a copy"],
+    );
+    assert!(!run.stderr.contains("hush"));
+}
+
+#[test]
+fn a_uri_on_another_host_is_not_trusted() {
+    let server = but(json!({"registration_client_uri": "https://elsewhere.example/reg/c-1"}));
+    let tollgate = Tollgate::new();
+    says(
+        "DCR-22",
+        &register(&tollgate, &server, &[]),
+        0,
+        &["https://elsewhere.example/reg/c-1 is not on", "--trust-uri"],
+    );
+    says(
+        "DCR-22 no token goes there",
+        &client(&tollgate, "show gateway --refresh --allow-http"),
+        2,
+        &["is not on", "confirm that once"],
+    );
+    let tollgate = Tollgate::new();
+    let run = register(&tollgate, &server, &["--trust-uri"]);
+    assert!(run.status == 0 && !run.stderr.contains("elsewhere"), "DCR-22 confirmed: {run:?}");
+    let plain = but(json!({"registration_client_uri": "http://login.example.com/reg/c-1"}));
+    let tollgate = Tollgate::new();
+    register(&tollgate, &plain, &["--trust-uri"]);
+    says(
+        "DCR-22 https all the same",
+        &client(&tollgate, "show gateway --refresh --allow-http"),
+        2,
+        &["is plain http", "Use https"],
+    );
+}
+
+#[test]
+fn an_issuer_is_asked_once_and_remembered() {
+    let (server, tollgate) = (oidc_provider(), Tollgate::new());
+    let issuer = server.origin.clone();
+    let args = ["client", "register", "gateway", "--allow-http", "--initial-access-token", "initial"];
+    let run = tollgate.run(args.iter().copied().chain(["--issuer", &issuer, "--provider-name", "lab"]));
+    says("oidc-provider", &run, 0, &["asking", "registered gateway at lab", "op-1"]);
+    let provider = stored(&tollgate, "default")["providers"]["lab"].clone();
+    assert_eq!((&provider["issuer"], &provider["preset"]), (&json!(issuer), &json!("generic")));
+    assert_eq!(provider["endpoints"]["introspection_endpoint"], format!("{issuer}/introspect"));
+    let asked = server.received().len();
+    let args = ["client", "register", "second", "--allow-http", "--initial-access-token", "initial"];
+    says("the only provider needs no name", &tollgate.run(args), 0, &["registered second at lab"]);
+    says(
+        "a name is enough",
+        &tollgate.run([
+            "client",
+            "register",
+            "third",
+            "--provider",
+            "lab",
+            "--allow-http",
+            "--initial-access-token",
+            "initial",
+        ]),
+        0,
+        &[],
+    );
+    assert_eq!(server.received().len(), asked + 2, "and nothing is discovered again");
+    says("a mistyped name", &client(&tollgate, "register x --provider lob"), 2, &["Did you mean \"lab\"?"]);
+    let other = oidc_provider();
+    let run = tollgate.run([
+        "client",
+        "register",
+        "x",
+        "--allow-http",
+        "--issuer",
+        &other.origin,
+        "--provider-name",
+        "lab",
+    ]);
+    says("one name, two servers", &run, 2, &["the provider \"lab\" is", "--provider-name NAME"]);
+    let run = tollgate.run([
+        "client",
+        "register",
+        "x",
+        "--allow-http",
+        "--issuer",
+        &other.origin,
+        "--initial-access-token",
+        "initial",
+    ]);
+    says("two servers", &run, 0, &["registered x at 127.0.0.1"]);
+    says(
+        "which of them?",
+        &client(&tollgate, "register y"),
+        2,
+        &["there are several providers", "--provider 127.0.0.1 | lab"],
+    );
+}
+
+#[test]
+fn products_have_customs() {
+    let run = |server: &Scripted, args: &[&str]| {
+        let tollgate = Tollgate::new();
+        let all = ["client", "register", "gateway", "--allow-http"].iter().chain(args);
+        (tollgate.run(all), asked(server, "POST").first().cloned(), tollgate)
+    };
+    let server = okta();
+    let issuer = format!("{}/oauth2/default", server.origin);
+    let (okta, sent, _) =
+        run(&server, &["--issuer", &issuer, "--preset", "okta", "--initial-access-token", "api-token"]);
+    says("Okta", &okta, 0, &["okta-1"]);
+    let sent = sent.unwrap();
+    assert_eq!(sent.header("authorization"), Some("SSWS api-token"), "DCR-02 Okta's own scheme");
+    assert_eq!(
+        (&sent.json()["application_type"], &sent.json()["response_types"]),
+        (&json!("service"), &json!(["token"]))
+    );
+
+    let server = openam();
+    let base = format!("{}/openam/oauth2", server.origin);
+    let args = [
+        "--preset",
+        "openam",
+        "--base-url",
+        &base,
+        "--initial-access-token",
+        "initial",
+        "--scope",
+        "read write",
+    ];
+    let (openam, sent, tollgate) = run(&server, &args);
+    says(
+        "OpenAM, without discovery",
+        &openam,
+        0,
+        &["am-1", "scope: asked for read write, got read write openid"],
+    );
+    let sent = sent.unwrap().json();
+    assert_eq!(
+        (&sent["scope"], &sent["scopes"]),
+        (&json!("read write"), &json!(["read", "write"])),
+        "under both names"
+    );
+    let endpoints = &stored(&tollgate, "default")["providers"]["127.0.0.1"]["endpoints"];
+    assert_eq!(endpoints["introspection_endpoint"], format!("{base}/introspect"), "what it does not publish");
+    let (openam, ..) = run(&server, &["--preset", "openam", "--base-url", &base]);
+    says(
+        "OpenAM without a token",
+        &openam,
+        2,
+        &["400 access_denied: Access Token not valid", "It wants an initial access token"],
+    );
+
+    let server = keycloak();
+    let issuer = format!("{}/realms/lab", server.origin);
+    let (keycloak, ..) = run(&server, &["--issuer", &issuer, "--initial-access-token", "initial"]);
+    says("Keycloak", &keycloak, 0, &["kc-1", "response_types: asked for none, got code none"]);
+    let (keycloak, ..) = run(&server, &["--issuer", &issuer]);
+    says(
+        "Keycloak without a token",
+        &keycloak,
+        2,
+        &["403 insufficient_scope: Policy 'Trusted Hosts' rejected", "It wants an initial access token"],
+    );
+    let (keycloak, ..) = run(&server, &["--issuer", &issuer, "--initial-access-token", "stale"]);
+    says("Keycloak with a stale token", &keycloak, 2, &["Failed decode token", "used up or expired"]);
+
+    let server = spring();
+    let endpoint = format!("{}/connect/register", server.origin);
+    let (spring, ..) =
+        run(&server, &["--registration-endpoint", &endpoint, "--initial-access-token", "once"]);
+    says("Spring", &spring, 0, &["sp-1"]);
+    let (spring, ..) =
+        run(&server, &["--registration-endpoint", &endpoint, "--initial-access-token", "once"]);
+    says("Spring, a second time", &spring, 2, &["401 invalid_token", "used up"]);
+    let (spring, ..) = run(&server, &["--registration-endpoint", &endpoint]);
+    says("Spring without a token", &spring, 2, &["401 Bearer", "It wants an initial access token"]);
+
+    let server = salesforce();
+    let (salesforce, ..) = run(
+        &server,
+        &["--issuer", &server.origin, "--preset", "salesforce", "--initial-access-token", "initial"],
+    );
+    says("Salesforce, register_endpoint", &salesforce, 0, &["3MVG9lab"]);
+}
+
+#[test]
+fn the_help_says_what_becomes_of_registration() {
+    let help = client(&Tollgate::new(), "register --help");
+    let text = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains(
+            "The Model Context Protocol deprecates dynamic registration in favour of Client ID Metadata"
+        ),
+        "DCR-24: {text}"
+    );
+}
+
+#[test]
+fn a_slow_server_is_waited_for_and_not_forever() {
+    let gate = std::sync::Arc::new(Mutex::new(()));
+    let held = gate.lock().unwrap();
+    let inner = std::sync::Arc::clone(&gate);
+    let server = Scripted::start(move |_, _| {
+        drop(inner.lock());
+        Answer::status(201)
+    });
+    let run = register(&Tollgate::new(), &server, &["--timeout", "1"]);
+    says("a timeout", &run, 2, &["has not answered within 1 s", "--timeout grants more"]);
+    drop(held);
+}

@@ -1,0 +1,112 @@
+//! TLS is checked, unless one loud switch says otherwise (DCR-23).
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+use rustls::pki_types::PrivateKeyDer;
+use serde_json::{Value, json};
+
+use super::says;
+use super::servers::created;
+use crate::support::{Run, Tollgate};
+
+/// A registration endpoint with a certificate of its own making, which is its own authority.
+struct Secured {
+    port: u16,
+    authority: String,
+}
+
+impl Secured {
+    fn start(name: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let config =
+            config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let (config, listener) = (Arc::new(config), TcpListener::bind("127.0.0.1:0").unwrap());
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                // Whoever does not trust us goes away.
+                drop(answer(&mut rustls::StreamOwned::new(connection, stream)));
+            }
+        });
+        Self { port, authority: made.cert.pem() }
+    }
+
+    fn register(&self, tollgate: &Tollgate, more: &[&str]) -> Run {
+        let endpoint = format!("https://localhost:{}/reg", self.port);
+        let args = ["client", "register", "gateway", "--registration-endpoint", &endpoint];
+        tollgate.run(args.iter().chain(more))
+    }
+}
+
+fn answer(stream: &mut (impl std::io::Read + std::io::Write)) -> std::io::Result<()> {
+    let mut reader = BufReader::new(&mut *stream);
+    let (mut length, mut line) = (0, String::new());
+    while reader.read_line(&mut line)? > 2 {
+        let field = line.to_ascii_lowercase();
+        if let Some(value) = field.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let asked: Value = serde_json::from_slice(&body).unwrap();
+    let body = created("https://localhost", &asked).to_string();
+    let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\nconnection: close";
+    write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+    stream.flush()
+}
+
+#[test]
+fn certificates_are_checked() {
+    let (server, tollgate) = (Secured::start("localhost"), Tollgate::new());
+    tollgate.write("ca.pem", &server.authority);
+    tollgate.write("empty.pem", "no certificate");
+    says(
+        "DCR-23 a stranger",
+        &server.register(&tollgate, &[]),
+        2,
+        &["cannot talk to https://localhost", "--ca-file"],
+    );
+    says(
+        "DCR-23 no authority",
+        &server.register(&tollgate, &["--ca-file", "empty.pem"]),
+        2,
+        &["holds no certificate in PEM"],
+    );
+    says(
+        "DCR-23 its authority is named",
+        &server.register(&tollgate, &["--ca-file", "ca.pem"]),
+        0,
+        &["registered gateway"],
+    );
+    let other = Secured::start("other.example");
+    let tollgate = Tollgate::new();
+    tollgate.write("ca.pem", &other.authority);
+    let run = other.register(&tollgate, &["--ca-file", "ca.pem"]);
+    says("DCR-23 another name", &run, 2, &["cannot talk to https://localhost"]);
+}
+
+#[test]
+fn one_loud_switch_turns_that_off() {
+    let (server, tollgate) = (Secured::start("other.example"), Tollgate::new());
+    let run = server.register(&tollgate, &["--insecure-skip-tls-verify", "--quiet"]);
+    says("though quiet is asked for", &run, 0, &["WARNING: certificates are NOT checked"]);
+    let tollgate = Tollgate::new();
+    let run = server.register(&tollgate, &["--insecure-skip-tls-verify", "--json"]);
+    assert_eq!(
+        (run.status, run.json()["client_id"].clone()),
+        (0, json!("c-1")),
+        "the warning is not in the document"
+    );
+    assert!(run.stderr.contains("WARNING"));
+}
