@@ -111,7 +111,7 @@ fn known<'a>(
     };
     let others = store.other_environments();
     if !others.is_empty() {
-        help.push_str(&format!(" Other environments (--environment): {}.", others.join(", ")));
+        help += &format!(" Other environments (--environment): {}.", others.join(", "));
     }
     help
 }

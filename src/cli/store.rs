@@ -221,7 +221,7 @@ fn content_of(file: &Path) -> Result<Content, Failure> {
 #[cfg(unix)]
 fn make_private(file: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    if fs::metadata(file)?.permissions().mode() & 0o077 == 0 {
+    if fs::metadata(file)?.permissions().mode().trailing_zeros() >= 6 {
         return Ok(());
     }
     fs::set_permissions(file, fs::Permissions::from_mode(0o600))

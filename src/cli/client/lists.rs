@@ -172,7 +172,7 @@ pub(crate) fn show(args: &ListsArgs, out: &mut Output) -> Result<Exit, Failure> 
             [name.to_owned(), printable(&member.id), text(&member.name), text(&member.tier)]
         }));
     }
-    for line in table(rows) {
+    for line in table(&rows) {
         out.line(line)?;
     }
     Ok(Exit::Good)

@@ -18,8 +18,8 @@ pub(crate) struct MetadataArgs {
     /// A name for people
     #[arg(long, value_name = "TEXT")]
     client_name: Option<String>,
-    /// How it gets tokens; more than once for several [default: client_credentials, or
-    /// authorization_code with a redirect URI]
+    /// How it gets tokens; more than once for several [default: `client_credentials`, or
+    /// `authorization_code` with a redirect URI]
     #[arg(long, value_name = "TYPE")]
     grant_type: Vec<String>,
     /// What the authorization endpoint gives it [default: what the grant types need]
@@ -31,7 +31,7 @@ pub(crate) struct MetadataArgs {
     /// The scopes it may ask for; more than once, or parted by spaces
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// How it authenticates [default: client_secret_basic]
+    /// How it authenticates [default: `client_secret_basic`]
     #[arg(long, value_name = "METHOD", value_parser = AUTH_METHODS)]
     auth_method: Option<String>,
     /// Its public keys, a JWK set, from a file

@@ -18,7 +18,7 @@ use super::provider::{Chosen, ProviderArgs, preset_of};
 
 /// Register a client (RFC 7591) and remember it
 ///
-/// Without more, it is a client for a gateway: it gets tokens by client_credentials and has no users.
+/// Without more, it is a client for a gateway: it gets tokens by `client_credentials` and has no users.
 /// The secret goes to the store, which its owner alone can read, and is not printed.
 ///
 /// The Model Context Protocol deprecates dynamic registration in favour of Client ID Metadata

@@ -104,7 +104,8 @@ pub(crate) fn list(args: &ListArgs, out: &mut Output) -> Result<Exit, Failure> {
         ]
     });
     let head = ["NAME", "CLIENT_ID", "PROVIDER", "AUTHENTICATES", "LISTS", "SECRET"].map(str::to_owned);
-    for line in table(std::iter::once(head).chain(rows).collect()) {
+    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    for line in table(&rows) {
         out.line(line)?;
     }
     Ok(Exit::Good)
@@ -130,7 +131,7 @@ pub(crate) fn secret_file(args: &SecretFileArgs, out: &mut Output) -> Result<Exi
 }
 
 /// Rows in columns; nothing behind the last word.
-pub(crate) fn table<const N: usize>(rows: Vec<[String; N]>) -> Vec<String> {
+pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
@@ -176,7 +177,7 @@ fn lines(
             rows.push([printable(&member), moment.map_or_else(|| shown(&value), utc)]);
         }
     }
-    for line in table(rows) {
+    for line in table(&rows) {
         out.line(line)?;
     }
     Ok(())

@@ -99,8 +99,8 @@ pub(super) fn oidc_provider() -> Scripted {
                                 return refusal(400, "invalid_request", &what);
                             }
                         }
-                        clients.insert(id.clone(), (asked.clone(), count + 1));
-                        Answer::json(200, view(&id, &asked, count + 1))
+                        clients.insert(id.clone(), (asked.clone(), count.saturating_add(1)));
+                        Answer::json(200, view(&id, &asked, count.saturating_add(1)))
                     }
                 }
             }
@@ -115,9 +115,9 @@ pub(super) fn keycloak() -> Scripted {
     Scripted::start(move |own, got| {
         let mut clients = clients.lock().unwrap();
         let base = "/realms/lab/clients-registrations/openid-connect";
-        let mut view = |metadata: &Value| {
+        let view = |metadata: &Value| {
             let mut count = count.lock().unwrap();
-            *count += 1;
+            *count = count.saturating_add(1);
             merged(
                 metadata,
                 &json!({
@@ -270,7 +270,7 @@ pub(super) fn okta() -> Scripted {
                     }
                     "POST" if target.ends_with("/lifecycle/newSecret") => {
                         let mut count = secrets.lock().unwrap();
-                        *count += 1;
+                        *count = count.saturating_add(1);
                         Answer::json(200, secret(&metadata, &format!("okta-secret-{count}")))
                     }
                     _ => {

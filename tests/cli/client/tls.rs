@@ -1,6 +1,6 @@
 //! TLS is checked, unless one loud switch says otherwise (DCR-23).
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
