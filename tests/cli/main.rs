@@ -14,3 +14,4 @@ mod basics;
 mod check;
 mod explain;
 mod support;
+mod vectors;
