@@ -18,7 +18,6 @@ mod ask;
 mod check;
 mod client;
 mod clock;
-mod completions;
 mod credentials;
 mod discover;
 mod discovery;
@@ -29,6 +28,7 @@ mod find;
 mod generate;
 mod http;
 mod import;
+mod manual;
 mod output;
 mod schema;
 mod store;
@@ -69,8 +69,8 @@ enum Command {
     Doctor(doctor::Args),
     Import(import::Args),
     Schema(schema::Args),
-    Completions(completions::Args),
-    Man(completions::ManArgs),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// How a command that could run has ended.
@@ -108,8 +108,8 @@ impl Command {
             Self::Doctor(args) => doctor::run(args, out),
             Self::Import(args) => import::run(args, out),
             Self::Schema(args) => schema::run(&args, out),
-            Self::Completions(args) => completions::run(&args, out),
-            Self::Man(args) => completions::man(&args, out),
+            Self::Completions(args) => manual::completions(&args, out),
+            Self::Man(args) => manual::man(&args, out),
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Provider {
     pub client_id_claim: Vec<String>,
     /// Whether an array of strings counts as a list of scopes.
     pub scope_array: bool,
+    /// What a token is good for whose reply names no scopes at all.
+    pub default_scopes: Vec<String>,
     /// Where and how it is asked.
     pub introspection: IntrospectionEndpoint,
 }

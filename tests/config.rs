@@ -184,6 +184,7 @@ fn everything() -> Value {
                 "scope_claim": ["permissions"],
                 "client_id_claim": ["sub"],
                 "scope_array": "accept",
+                "default_scopes": ["basic"],
                 "introspection": {
                     "uri": "https://B.example.com:443/introspect?tenant=1",
                     "cluster": "b",

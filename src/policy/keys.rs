@@ -148,6 +148,12 @@ static PROVIDER: Object = Object {
             "ignore",
             "What an array of strings is worth where RFC 7662 wants a space-separated string: `ignore` grants nothing, `accept` takes each string as a scope. **Lowers security.** A member of the wrong type grants something.",
         ),
+        default(
+            "default_scopes",
+            list_or_none(&SCOPE),
+            "[]",
+            "The scopes of a token whose reply has none of the members of `scope_claim`, for authorization servers that leave out a default scope (RFC 6749 §3.3; PingFederate). **Lowers security.** A reply that has lost its scopes grants these.",
+        ),
         later("userinfo", "Tokens checked at a UserInfo endpoint."),
     ],
     choices: &[],

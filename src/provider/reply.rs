@@ -141,13 +141,15 @@ impl AccessToken {
         }
     }
 
-    /// The scopes that the token carries, from the first of the provider's members that is there.
-    pub fn scopes(&self, provider: &Provider) -> Vec<&str> {
+    /// The scopes that the token carries, from the first of the provider's members that is there; the
+    /// provider's default if there is none.
+    pub fn scopes<'a>(&'a self, provider: &'a Provider) -> Vec<&'a str> {
         match self.first_of(&provider.scope_claim) {
             Some(Value::String(list)) => crate::policy::scope::split(list).collect(),
             Some(Value::Array(items)) if provider.scope_array => {
                 items.iter().filter_map(Value::as_str).collect()
             }
+            None => provider.default_scopes.iter().map(String::as_str).collect(),
             _ => Vec::new(),
         }
     }
@@ -323,6 +325,7 @@ mod tests {
             scope_claim: texts(&["scope", "scp"]),
             client_id_claim: texts(&["client_id", "azp"]),
             scope_array: false,
+            default_scopes: Vec::new(),
             introspection: IntrospectionEndpoint {
                 scheme: "https".to_owned(),
                 authority: "as.example".to_owned(),

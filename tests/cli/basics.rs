@@ -52,3 +52,14 @@ fn the_schema_is_the_one_in_the_documentation() {
     assert_eq!(tollgate(["schema"]).stdout, read("docs/config.schema.json"));
     assert_eq!(tollgate(["schema", "--markdown"]).stdout, read("docs/configuration.md"));
 }
+
+#[test]
+fn the_page_of_commands_is_what_the_command_says() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
+    let said = tollgate(["man", "--markdown"]).stdout;
+    if std::env::var_os("TOLLGATE_BLESS").is_some() {
+        std::fs::write(&page, &said).unwrap();
+    }
+    assert!(said.contains("## tollgate check\n") && said.contains("## tollgate explain\n"));
+    assert!(std::fs::read_to_string(&page).unwrap() == said, "run it again with TOLLGATE_BLESS=1");
+}

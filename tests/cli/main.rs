@@ -15,3 +15,4 @@ mod check;
 mod client;
 mod explain;
 mod support;
+mod vectors;

@@ -33,6 +33,7 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
         scope_claim: provider.key("scope_claim").texts(),
         client_id_claim: provider.key("client_id_claim").texts(),
         scope_array: provider.key("scope_array").text() == "accept",
+        default_scopes: provider.key("default_scopes").texts(),
         introspection: endpoint_of(provider, context),
     }
 }

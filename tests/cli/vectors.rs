@@ -1,0 +1,77 @@
+//! The shared vectors, by `tollgate explain`: what it says of a request is what the filter does.
+
+use tollgate_cases::{Case, Reply, Ring, load_all};
+
+use crate::support::Tollgate;
+
+#[test]
+fn explain_comes_to_the_same_verdict_as_the_filter() {
+    let (mut count, mut faults) = (0, Vec::new());
+    for file in load_all() {
+        for case in file.cases.iter().filter(|case| case.runs_in(Ring::Core) && can_be_typed(case)) {
+            count += 1;
+            let got = explain(case);
+            if got != case.expect.verdict {
+                faults.push(format!("{}: {}: {got:?}, not {}", file.name, case.name, case.expect.verdict));
+            }
+        }
+    }
+    assert!(count > 300, "only {count} vectors");
+    assert!(faults.is_empty(), "{} of {count} vectors fail:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Whether the request fits on a command line, and the replies into files.
+fn can_be_typed(case: &Case) -> bool {
+    let plain = |text: &str| text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) && text.trim() == text;
+    let request = &case.request;
+    request.path.starts_with('/')
+        && plain(&request.path)
+        && !request.path.contains(' ')
+        && ["http", "https"].contains(&request.scheme.as_str())
+        && !request.authority.is_empty()
+        && request
+            .headers
+            .iter()
+            .all(|(name, value)| plain(name) && plain(value) && name != "host" && !name.is_empty())
+        && case.exchanges.iter().all(|exchange| match &exchange.reply {
+            Reply::Nothing(_) => false,
+            Reply::Response(reply) => !reply.body.contains('\r'),
+        })
+}
+
+fn explain(case: &Case) -> String {
+    let mut tollgate = Tollgate::new();
+    for (name, value) in &case.env {
+        tollgate = tollgate.variable(name, value);
+    }
+    tollgate.write("config.json", case.config_json());
+    let request = format!(
+        "{} {}://{}{}",
+        case.request.method, case.request.scheme, case.request.authority, case.request.path
+    );
+    let mut args: Vec<String> =
+        ["explain", "-c", "config.json", "--at", "1800000000", "-r", &request].map(str::to_owned).into();
+    for (name, value) in &case.request.headers {
+        args.extend(["-H".to_owned(), format!("{name}: {value}")]);
+    }
+    if let Some(body) = &case.request.body {
+        tollgate.write("form", body);
+        args.extend(["--form".to_owned(), "form".to_owned()]);
+    }
+    tollgate.write("unused", "{}");
+    for (i, exchange) in case.exchanges.iter().enumerate() {
+        let Reply::Response(reply) = &exchange.reply else { continue };
+        let mut text = format!("HTTP/1.1 {}\n", reply.status);
+        for (name, value) in &reply.headers {
+            text += &format!("{name}: {value}\n");
+        }
+        tollgate.write(format!("reply{i}"), text + "\n" + &reply.body_at(1_800_000_000));
+        args.extend(["--reply".to_owned(), format!("reply{i}")]);
+    }
+    if case.exchanges.is_empty() {
+        args.extend(["--reply".to_owned(), "unused".to_owned()]);
+    }
+    let run = tollgate.run(args);
+    let verdict = run.stdout.lines().last().and_then(|line| line.strip_prefix("verdict: "));
+    verdict.map_or_else(|| format!("{run:?}"), str::to_owned)
+}
