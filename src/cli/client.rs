@@ -111,7 +111,7 @@ fn known<'a>(
     };
     let others = store.other_environments();
     if !others.is_empty() {
-        help += &format!(" Other environments (--environment): {}.", others.join(", "));
+        help.extend([" Other environments (--environment): ", &others.join(", "), "."]);
     }
     help
 }

@@ -46,9 +46,11 @@ impl Serving {
 
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: lists\r\nconnection: close\r\n{fields}\r\n")
-            .unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: lists\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
