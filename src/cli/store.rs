@@ -19,10 +19,16 @@ use crate::cli::failure::Failure;
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
     /// Where clients and providers are remembered [default: ~/.local/share/tollgate]
-    #[arg(long, value_name = "DIR", env = "TOLLGATE_STORE")]
+    #[arg(long, value_name = "DIR", env = "TOLLGATE_STORE", hide_env_values = true)]
     store: Option<PathBuf>,
     /// The environment, as in staging or production: each has its own providers, clients and lists
-    #[arg(long, value_name = "NAME", env = "TOLLGATE_ENVIRONMENT", default_value = "default")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "TOLLGATE_ENVIRONMENT",
+        hide_env_values = true,
+        default_value = "default"
+    )]
     environment: String,
 }
 

@@ -1,6 +1,7 @@
 //! `tollgate client register` (RFC 7591 §3).
 
 use serde_json::{Map, Value, json};
+use tollgate_filter::provider::preset::Preset;
 use tollgate_filter::secret::Secret;
 
 use crate::cli::Exit;
@@ -28,12 +29,6 @@ use super::provider::{Chosen, ProviderArgs, preset_of};
 pub(crate) struct Args {
     /// The name to remember it under
     name: String,
-    #[command(flatten)]
-    provider: ProviderArgs,
-    #[command(flatten)]
-    credential: CredentialArgs,
-    #[command(flatten)]
-    metadata: MetadataArgs,
     /// Exit with 1 if the server registers anything else than what was asked for
     #[arg(long)]
     strict: bool,
@@ -43,6 +38,12 @@ pub(crate) struct Args {
     /// Trust the `registration_client_uri` although it is on another host
     #[arg(long)]
     trust_uri: bool,
+    #[command(flatten)]
+    provider: ProviderArgs,
+    #[command(flatten)]
+    credential: CredentialArgs,
+    #[command(flatten)]
+    metadata: MetadataArgs,
     #[command(flatten)]
     network: Network,
     #[command(flatten)]
@@ -88,7 +89,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     match reply.status {
         201 => {}
         200 => out.warning("the server answers 200, where RFC 7591 §3.2.1 has 201"),
-        _ => return Err(refused(&chosen, &reply, &ours)),
+        _ => return Err(refused(&chosen, &asked, &reply, &ours)),
     }
     let answer = Answer::read(&reply, Some(now())).map_err(|what| {
         unusable(&what, &ours).help(format_args!(
@@ -144,7 +145,7 @@ fn tell(args: &Args, client: &StoredClient, warnings: &[String], out: &mut Outpu
 }
 
 /// What a refusal means, and what to do about it (DCR-03, DCR-07, DCR-23).
-fn refused(chosen: &Chosen, reply: &Reply, ours: &[&Secret]) -> Failure {
+fn refused(chosen: &Chosen, asked: &Map<String, Value>, reply: &Reply, ours: &[&Secret]) -> Failure {
     let host = chosen.registration.host_str().unwrap_or_default();
     let failure = Failure::new(format_args!("{host} refuses to register: {}", refusal(reply, ours)));
     let token = if ours.is_empty() {
@@ -152,7 +153,16 @@ fn refused(chosen: &Chosen, reply: &Reply, ours: &[&Secret]) -> Failure {
     } else {
         "The initial access token may be wrong, used up or expired, or may have the wrong scheme."
     };
+    let okta = host.contains("okta") && preset_of(&chosen.provider) != Preset::Okta;
+    // Some take no client without a place for users to come back to (DCR-09).
+    let insists = reply.status == 400
+        && refusal(reply, ours).contains("redirect_uri")
+        && asked.get("redirect_uris") == Some(&json!([]));
     match (reply.status, error_of(reply).as_str()) {
+        _ if insists => failure.help(
+            "This server insists on a redirect URI: --grant-type client_credentials --grant-type authorization_code --redirect-uri URI.",
+        ),
+        (401 | 403, _) if okta => failure.help("An API token of Okta needs Okta's scheme: --preset okta."),
         (401, _) | (_, "invalid_token" | "access_denied") => failure.help(token),
         (403, _) if ours.is_empty() => failure.help(token),
         (403, _) => failure.help(
@@ -173,7 +183,11 @@ fn refused(chosen: &Chosen, reply: &Reply, ours: &[&Secret]) -> Failure {
 }
 
 const EXAMPLES: &str = "Examples:
-  tollgate client register gateway --issuer https://login.example.com --initial-access-token-file token
-  tollgate client register gateway --issuer https://dev.okta.com/oauth2/default --preset okta --initial-access-token-file api-token
-  tollgate client register gateway --preset openam --base-url https://am.example.com/openam/oauth2 --scope orders:read
-  tollgate client register shop --provider login.example.com --redirect-uri https://shop.example.com/callback";
+  tollgate client register gateway --issuer https://login.example.com \\
+    --initial-access-token-file token
+  tollgate client register gateway --issuer https://dev.okta.com/oauth2/default --preset okta \\
+    --initial-access-token-file api-token
+  tollgate client register gateway --preset openam --base-url https://am.example.com/openam/oauth2 \\
+    --initial-access-token-file token --scope orders:read
+  tollgate client register shop --provider login.example.com \\
+    --redirect-uri https://shop.example.com/callback";

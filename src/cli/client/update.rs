@@ -18,14 +18,14 @@ use super::metadata::{MetadataArgs, THE_SERVERS, adapt, differences, verify};
 pub(crate) struct Args {
     /// The client
     name: String,
-    #[command(flatten)]
-    metadata: MetadataArgs,
     /// Take a member away, as in `logo_uri`; more than once for several
     #[arg(long, value_name = "MEMBER")]
     unset: Vec<String>,
     /// Exit with 1 if the server makes anything else of it
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    metadata: MetadataArgs,
     #[command(flatten)]
     manage: ManageArgs,
     #[command(flatten)]
