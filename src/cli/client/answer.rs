@@ -135,7 +135,9 @@ impl Answer {
 pub(crate) fn refusal(reply: &Reply, ours: &[&Secret]) -> String {
     let status = reply.status;
     if (300..400).contains(&status) {
-        let to = reply.header("location").unwrap_or("nowhere");
+        // What is behind the path may be a session's key.
+        let to =
+            reply.header("location").and_then(|to| to.split([';', '?', '#']).next()).unwrap_or("nowhere");
         return format!("{status}, a redirect to {to}, which is not followed");
     }
     let object = reply.object().unwrap_or_default();

@@ -155,9 +155,11 @@ fn refused(chosen: &Chosen, asked: &Map<String, Value>, reply: &Reply, ours: &[&
     };
     let okta = host.contains("okta") && preset_of(&chosen.provider) != Preset::Okta;
     // Some take no client without a place for users to come back to (DCR-09).
+    let said = refusal(reply, ours);
     let insists = reply.status == 400
-        && refusal(reply, ours).contains("redirect_uri")
-        && asked.get("redirect_uris") == Some(&json!([]));
+        && [("redirect_uri", "redirect_uris"), ("response_type", "response_types")]
+            .iter()
+            .any(|(word, member)| said.contains(word) && asked.get(*member) == Some(&json!([])));
     match (reply.status, error_of(reply).as_str()) {
         _ if insists => failure.help(
             "This server insists on a redirect URI: --grant-type client_credentials --grant-type authorization_code --redirect-uri URI.",

@@ -69,7 +69,7 @@ fn answers_that_are_no_success() {
     let redirect = Answer::status(307).header("location", "https://elsewhere.example/reg");
     let long = "x".repeat(2000);
     #[rustfmt::skip]
-    let cases: [(&str, Answer, &[&str]); 17] = [
+    let cases: [(&str, Answer, &[&str]); 18] = [
         ("DCR-03 202", Answer::json(202, json!({"client_id": "c"})), &["202", "Expected 201"]),
         ("DCR-04, ATK-120 no client_id", Answer::json(201, json!({"client_secret": "s"})), &["it has no client_id", "Nothing was stored"]),
         ("ATK-120 201 with HTML", html, &["expected application/json, found text/html"]),
@@ -82,6 +82,7 @@ fn answers_that_are_no_success() {
         ("DCR-07 the server's words", refusal(400, "invalid_client_metadata", "no such scope"), &["400 invalid_client_metadata: no such scope", "Change what is asked for"]),
         ("DCR-09 the server insists on a redirect URI", refusal(400, "invalid_request", "redirect_uris cannot be empty"),
             &["redirect_uris cannot be empty", "insists on a redirect URI: --grant-type client_credentials --grant-type authorization_code"]),
+        ("DCR-09 or on a response type", refusal(400, "invalid_request", "response_types cannot be empty"), &["insists on a redirect URI"]),
         ("DCR-07 unknown members are ignored", Answer::json(400, json!({"error": "invalid_client_metadata", "x": 1})), &["400 invalid_client_metadata", "--metadata FILE"]),
         ("DCR-07 control characters are stripped", refusal(400, "invalid_client_metadata", "a\u{1b}[31mb\nc"), &["a[31mb c"]),
         ("DCR-07 long texts are cut", refusal(400, "invalid_client_metadata", &long), &["xxx…"]),
