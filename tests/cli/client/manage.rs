@@ -335,7 +335,10 @@ fn what_a_server_does_not_offer_is_said_so() {
         "302",
         &client(&tollgate, "delete gateway --allow-http"),
         2,
-        &["does not offer to delete clients in this way (302, a redirect to", "/login"],
+        &[
+            "does not offer to delete clients in this way (302, a redirect to",
+            "/login, which is not followed)",
+        ],
     );
 }
 

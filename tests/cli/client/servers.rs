@@ -219,7 +219,7 @@ pub(super) fn spring() -> Scripted {
                 Answer::json(201, merged(&view("sp-secret"), &json!({"registration_access_token": "sp-rat"})))
             }
             ("GET", _) => Answer::json(200, view("{bcrypt}$2a$10$LKz9X8Pdbkcdp1q")),
-            _ => Answer::status(302).header("location", &format!("{own}/login")),
+            _ => Answer::status(302).header("location", &format!("{own}/login;jsessionid=0D4E7E7A")),
         }
     })
 }
