@@ -408,3 +408,51 @@ fn keycloaks_token_changes_with_every_read() {
     says("delete", &client(&tollgate, "delete gateway --allow-http"), 0, &[]);
     assert_eq!(asked(&server, "DELETE")[0].header("authorization"), Some("Bearer kc-rat-3"));
 }
+
+#[test]
+fn every_command_has_an_answer_for_scripts() {
+    let (tollgate, _server) = managed(|own, method| match method {
+        "DELETE" => Answer::status(204),
+        _ => view(own, &json!({})),
+    });
+    #[rustfmt::skip]
+    let cases = [
+        ("allow", "allow partners gateway --tier gold", json!({"list": "partners", "client": {"id": "c-1", "name": "gateway", "tier": "gold"}})),
+        ("lists", "lists partners", json!({"partners": {"clients": [{"id": "c-1", "name": "gateway", "tier": "gold"}]}})),
+        ("update", "update gateway --client-name gateway --allow-http", json!({"name": "gateway", "new_secret": false, "warnings": []})),
+        ("rotate-secret", "rotate-secret gateway --allow-http", json!({"name": "gateway", "new_secret": false, "client_secret_expires_at": 0})),
+        ("secret-file", "secret-file gateway --out secret", json!({"file": "secret"})),
+        ("delete --keep", "delete gateway --keep --allow-http", json!({"deleted_at_provider": true, "forgotten_here": false, "lists": []})),
+        ("delete", "delete gateway --allow-http", json!({"deleted_at_provider": true, "forgotten_here": true, "lists": ["partners"]})),
+        ("drop-list", "drop-list partners", json!({"dropped": "partners"})),
+        ("list", "list", json!([])),
+        ("a failure", "show gateway", json!({"error": "there is no client \"gateway\" in the environment \"default\"", "help": "It has no client yet."})),
+    ];
+    for (name, args, want) in cases {
+        let run = client(&tollgate, &format!("{args} --json"));
+        assert_eq!((run.json(), run.stderr.as_str()), (want, ""), "{name}");
+    }
+}
+
+#[test]
+fn a_secret_that_has_expired_is_shown_so() {
+    let tollgate = Tollgate::new();
+    let known = json!({
+        "provider": "login.example.com", "client_id": "c-1", "client_secret": "hush", "client_secret_expires_at": 1_000_000_000,
+        "token_endpoint_auth_method": "client_secret_basic", "metadata": {"initiate_secret": "hush", "logo_uri": null},
+    });
+    tollgate.write("store/default.json", json!({"clients": {"gateway": known}}).to_string());
+    says("DCR-05 in the list", &client(&tollgate, "list"), 0, &["EXPIRED 2001-09-09T01:46:40Z"]);
+    let run = client(&tollgate, "show gateway");
+    says("DCR-05 shown", &run, 0, &["EXPIRED 2001-09-09T01:46:40Z", "by the registration credential"]);
+    assert!(
+        !run.stdout.contains("hush") && !run.stdout.contains("logo_uri"),
+        "DCR-12 secrets by other names: {run:?}"
+    );
+    says(
+        "no provider to ask",
+        &client(&tollgate, "show gateway --refresh"),
+        2,
+        &["the store has lost the provider \"login.example.com\""],
+    );
+}
