@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::Value;
 use tollgate_filter::provider::preset::{Endpoints, Preset};
 use url::Url;
 
@@ -99,7 +100,14 @@ impl ProviderArgs {
         out.progress(format_args!("asking {issuer} what it offers"));
         let mut endpoints = by_preset;
         match discover(http, issuer) {
-            Ok(found) => endpoints.extend(named(&found.endpoints())),
+            Ok(found) => {
+                endpoints.extend(named(&found.endpoints()));
+                if found.endpoints().registration.is_none()
+                    && let Some(endpoint) = elsewhere(http, issuer)
+                {
+                    endpoints.insert(REGISTRATION.to_owned(), endpoint);
+                }
+            }
             // Whoever has named every path needs no document.
             Err(failure) if preset == Preset::Generic && self.registration_endpoint.is_none() => {
                 return Err(failure);
@@ -140,6 +148,16 @@ impl ProviderArgs {
             }
         }
     }
+}
+
+/// The registration endpoint of the issuer's OpenID Connect document: some servers name it there alone
+/// (Spring Authorization Server).
+fn elsewhere(http: &Http, issuer: &str) -> Option<String> {
+    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+    let reply = http.get(&Url::parse(&url).ok()?).ok().filter(|reply| reply.status == 200)?;
+    let metadata = reply.object().ok()?;
+    let text = |name: &str| metadata.get(name).and_then(Value::as_str);
+    text(REGISTRATION).filter(|_| text("issuer") == Some(issuer)).map(str::to_owned)
 }
 
 /// What is known of a provider is kept where the same one is met again.

@@ -496,8 +496,7 @@ fn products_have_customs() {
 
     let server = spring();
     let endpoint = format!("{}/connect/register", server.origin);
-    let (spring, ..) =
-        run(&server, &["--registration-endpoint", &endpoint, "--initial-access-token", "once"]);
+    let (spring, ..) = run(&server, &["--issuer", &server.origin, "--initial-access-token", "once"]);
     says("Spring", &spring, 0, &["sp-1"]);
     let (spring, ..) =
         run(&server, &["--registration-endpoint", &endpoint, "--initial-access-token", "once"]);
