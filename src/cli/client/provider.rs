@@ -98,11 +98,18 @@ impl ProviderArgs {
             return Ok(Some((address.clone(), provider)));
         };
         out.progress(format_args!("asking {issuer} what it offers"));
-        let mut endpoints = by_preset;
+        let (mut preset, mut endpoints) = (preset, by_preset);
         match discover(http, issuer) {
             Ok(found) => {
+                if let (None, Some(guess)) = (self.preset, guess(issuer)) {
+                    out.progress(format_args!(
+                        "taking it for what its address says: --preset {}",
+                        guess.name()
+                    ));
+                    (preset, endpoints) = (guess, named(&guess.endpoints(issuer)));
+                }
                 endpoints.extend(named(&found.endpoints()));
-                if found.endpoints().registration.is_none()
+                if !endpoints.contains_key(REGISTRATION)
                     && let Some(endpoint) = elsewhere(http, issuer)
                 {
                     endpoints.insert(REGISTRATION.to_owned(), endpoint);
@@ -147,6 +154,22 @@ impl ProviderArgs {
                     .help(format_args!("Name one: --provider {}.", names.join(" | "))))
             }
         }
+    }
+}
+
+/// The product that an issuer's address gives away.
+pub(crate) fn guess(issuer: &str) -> Option<Preset> {
+    let url = Url::parse(issuer).ok()?;
+    let host = url.host_str().unwrap_or_default();
+    let below = |domains: &[&str]| domains.iter().any(|domain| host.ends_with(domain));
+    let path = url.path();
+    match path {
+        _ if below(&[".okta.com", ".oktapreview.com", ".okta-emea.com"]) => Some(Preset::Okta),
+        _ if below(&[".salesforce.com"]) => Some(Preset::Salesforce),
+        _ if path.starts_with("/realms/") => Some(Preset::Keycloak),
+        _ if path.starts_with("/openam/oauth2") => Some(Preset::OpenAm),
+        _ if path.starts_with("/am/oauth2") => Some(Preset::ForgeRock),
+        _ => None,
     }
 }
 
@@ -221,3 +244,30 @@ fn presets() -> impl TypedValueParser<Value = Preset> {
 }
 
 const REGISTRATION: &str = "registration_endpoint";
+
+#[cfg(test)]
+mod tests {
+    use super::{Preset, guess};
+
+    #[test]
+    fn what_an_address_gives_away() {
+        let cases = [
+            ("Okta's own server", "https://dev-1.okta.com", Some(Preset::Okta)),
+            ("a custom one", "https://dev-1.oktapreview.com/oauth2/default", Some(Preset::Okta)),
+            ("no Okta", "https://okta.com.example.com", None),
+            ("Salesforce", "https://acme.my.salesforce.com", Some(Preset::Salesforce)),
+            ("Keycloak", "https://login.example.com/realms/shop", Some(Preset::Keycloak)),
+            ("OpenAM", "https://am.example.com/openam/oauth2/shop", Some(Preset::OpenAm)),
+            (
+                "ForgeRock",
+                "https://am.example.com/am/oauth2/realms/root/realms/alpha",
+                Some(Preset::ForgeRock),
+            ),
+            ("nothing", "https://login.example.com", None),
+            ("no URL", "login", None),
+        ];
+        for (name, issuer, want) in cases {
+            assert_eq!(guess(issuer), want, "{name}");
+        }
+    }
+}

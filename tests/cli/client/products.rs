@@ -62,8 +62,17 @@ fn products_have_customs() {
 
     let server = keycloak();
     let issuer = format!("{}/realms/lab", server.origin);
-    let (keycloak, ..) = run(&server, &["--issuer", &issuer, "--initial-access-token", "initial"]);
-    says("Keycloak", &keycloak, 0, &["kc-1", "response_types: asked for none, got code none"]);
+    let (keycloak, _, tollgate) = run(&server, &["--issuer", &issuer, "--initial-access-token", "initial"]);
+    says(
+        "Keycloak",
+        &keycloak,
+        0,
+        &["kc-1", "response_types: asked for none, got code none", "--preset keycloak"],
+    );
+    let provider = stored(&tollgate, "default")["providers"]["127.0.0.1"].clone();
+    assert_eq!(provider["preset"], "keycloak", "its address gives it away");
+    let introspection = format!("{issuer}/protocol/openid-connect/token/introspect");
+    assert_eq!(provider["endpoints"]["introspection_endpoint"], introspection, "what the document left out");
     let (keycloak, ..) = run(&server, &["--issuer", &issuer]);
     says(
         "Keycloak without a token",
