@@ -172,6 +172,11 @@ pub(crate) fn utc(seconds: u64) -> String {
     date(UnixTime::from_secs(seconds))
 }
 
+/// A secret that was asked for: all of it, however long, but nothing that steers a terminal.
+pub(crate) fn revealed(secret: &str) -> String {
+    secret.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// Servers that keep hashes show them when asked (Spring's `{bcrypt}…`); others show stars.
 fn is_hash(secret: &str) -> bool {
     let prefixed = secret.starts_with('{') && secret.contains('}');

@@ -62,7 +62,7 @@ impl ProviderArgs {
         let (name, mut provider) = match self.met(http, out)? {
             Some((address, provider)) => {
                 let name = self.provider_name.clone().map_or_else(|| host(&address), Ok)?;
-                (name.clone(), merged(content, &name, provider)?)
+                (name.clone(), merged(content, &name, &address, provider)?)
             }
             None => self.remembered(content, store)?,
         };
@@ -184,11 +184,22 @@ fn elsewhere(http: &Http, issuer: &str) -> Option<String> {
 }
 
 /// What is known of a provider is kept where the same one is met again.
-fn merged(content: &Content, name: &str, new: StoredProvider) -> Result<StoredProvider, Failure> {
+fn merged(
+    content: &Content,
+    name: &str,
+    address: &str,
+    new: StoredProvider,
+) -> Result<StoredProvider, Failure> {
     let Some(old) = content.providers.get(name) else { return Ok(new) };
-    if old.issuer.is_some() && new.issuer.is_some() && old.issuer != new.issuer {
-        let (old, new) = (old.issuer.as_deref().unwrap_or_default(), new.issuer.unwrap_or_default());
-        return Err(Failure::new(format_args!("the provider {name:?} is {old}, not {new}"))
+    let known = [&old.issuer, &old.base_url].into_iter().flatten().next();
+    let known = known.or_else(|| old.endpoints.get(REGISTRATION)).map_or("", String::as_str);
+    let origin = |address: &str| Url::parse(address).ok().map(|url| url.origin());
+    let same = match (&old.issuer, &new.issuer) {
+        (Some(old), Some(new)) => old == new,
+        _ => origin(known) == origin(address),
+    };
+    if !same {
+        return Err(Failure::new(format_args!("the provider {name:?} is {known}, not {address}"))
             .help("Give the other one a name of its own: --provider-name NAME."));
     }
     let generic = new.preset == Preset::Generic.name();

@@ -93,7 +93,8 @@ fn answers_that_are_no_success() {
         let (server, tollgate) = (always(answer), Tollgate::new());
         let run = register(&tollgate, &server, &[]);
         says(name, &run, 2, sentences);
-        assert_eq!(stored(&tollgate, "default")["clients"], json!({}), "{name}: nothing is stored");
+        let nothing = json!({"providers": {}, "clients": {}, "lists": {}});
+        assert_eq!(stored(&tollgate, "default"), nothing, "{name}: nothing is stored");
         assert_eq!(server.received().len(), 1, "{name}: nothing is sent twice");
         assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains("s3cr3t"), "{name}: {run:?}");
     }
@@ -322,6 +323,18 @@ fn an_issuer_is_asked_once_and_remembered() {
         "lab",
     ]);
     says("one name, two servers", &run, 2, &["the provider \"lab\" is", "--provider-name NAME"]);
+    let elsewhere = format!("{}/reg", other.origin);
+    let args = [
+        "client",
+        "register",
+        "x",
+        "--allow-http",
+        "--provider-name",
+        "lab",
+        "--registration-endpoint",
+        &elsewhere,
+    ];
+    says("nor by its endpoint", &tollgate.run(args), 2, &["the provider \"lab\" is", "--provider-name NAME"]);
     let run = tollgate.run([
         "client",
         "register",
