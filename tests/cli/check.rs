@@ -35,14 +35,14 @@ fn a_good_configuration_has_no_faults_wherever_it_stands() {
     let value: serde_json::Value = serde_saphyr::from_str(GOOD).unwrap();
     let istio = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: x}\nspec:\n  vmConfig: {env: [{name: TG_SECRET, valueFrom: HOST}]}\n  pluginConfig:\n";
     let text = format!(
-        "http_filters:\n- typed_config:\n    config:\n      failure_policy: FAIL_RELOAD\n      vm_config: {{environment_variables: {{key_values: {{TG_SECRET: x}}}}}}\n      configuration:\n        \"@type\": type.googleapis.com/google.protobuf.StringValue\n        value: |\n{}",
+        "normalize_path: true\nmerge_slashes: true\npath_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT\nhttp_filters:\n- typed_config:\n    config:\n      failure_policy: FAIL_RELOAD\n      vm_config: {{environment_variables: {{key_values: {{TG_SECRET: x}}}}}}\n      configuration:\n        \"@type\": type.googleapis.com/google.protobuf.StringValue\n        value: |\n{}",
         indent(10)
     );
     let files = [
         ("plain.yaml", GOOD.to_owned(), "plain", (1, 1)),
         ("plain.json", value.to_string(), "plain", (1, 1)),
         ("envoy.yaml", envoy(RELOAD, GOOD, CLUSTERS), "envoy", (19, 21)),
-        ("envoy-text.yaml", text.clone(), "envoy", (9, 11)),
+        ("envoy-text.yaml", text.clone(), "envoy", (12, 11)),
         ("istio.yaml", format!("{istio}{}", indent(4)), "istio", (7, 5)),
         (
             "gateway.yaml",
@@ -57,7 +57,7 @@ fn a_good_configuration_has_no_faults_wherever_it_stands() {
             "map.yaml",
             format!("kind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  envoy.yaml: |\n{}", indented(&text, 4)),
             "envoy",
-            (13, 15),
+            (16, 15),
         ),
     ];
     for (name, content, kind, (line, column)) in files {
@@ -101,7 +101,7 @@ fn every_fault_has_its_line_and_column() {
         ("deep in an Envoy file", envoy(RELOAD, &GOOD.replace("issuer", "isuer"), CLUSTERS),
          "x.yaml:21:25: providers.main.isuer: unknown key"),
         ("no such cluster",      envoy(RELOAD, GOOD, "  clusters:\n  - name: other\n"),
-         "x.yaml:25:32: no cluster \"login\" in static_resources.clusters"),
+         "x.yaml:25:36: no cluster \"login\" in static_resources.clusters"),
         ("OAU-21 https without TLS", envoy(RELOAD, GOOD, "  clusters:\n  - name: login\n"),
          "x.yaml:29:5: the endpoint is https, but the cluster \"login\" has no TLS: it needs a transport_socket"),
         ("INT-39 a certificate that nobody looks at", envoy(RELOAD, GOOD, "  clusters:\n  - name: login\n    transport_socket: {typed_config: {sni: x}}\n"),
