@@ -217,6 +217,8 @@ pub enum NoAnswer {
     BackingOff,
     /// Not asked: too many requests wait already.
     Crowded,
+    /// A client list has not arrived yet.
+    NoClientList,
 }
 
 /// What is wrong with an answer.
@@ -329,6 +331,7 @@ impl fmt::Display for NoAnswer {
             Self::Status(status) => write!(f, "status {status}"),
             Self::Throttled => f.write_str("status 429"),
             Self::BackingOff => f.write_str("not asked, for it has not answered lately"),
+            Self::NoClientList => f.write_str("the client list has not arrived yet"),
             Self::Crowded => f.write_str("not asked, for too many requests wait already"),
         }
     }

@@ -19,8 +19,9 @@ use crate::decision::{Decision, Grant, Rejection, Verdict};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
+use crate::provider::client_list::{ListCall, ListFault, ListId, LiveList, News};
 use crate::provider::flight::Question;
-use crate::provider::reply::{AccessToken, Introspection};
+use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
 use crate::provider::{Provider, choice};
 use crate::request::form;
 use crate::request::head::{Head, RequestHead};
@@ -45,6 +46,8 @@ pub struct Enforcer {
     /// By provider.
     namespaces: Vec<Namespace>,
     cache: RefCell<Local>,
+    /// The client lists that are fetched, as far as they have arrived.
+    lists: RefCell<Vec<LiveList>>,
 }
 
 /// What has been found out about a token: an entry, kept or not, or why there is none.
@@ -132,6 +135,7 @@ impl Enforcer {
             seed,
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
             cache: RefCell::new(Local::new(&policy.cache)),
+            lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
             policy,
         }
     }
@@ -139,6 +143,31 @@ impl Enforcer {
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The call that fetches a client list.
+    pub fn list_call(&self, id: ListId) -> Option<ListCall> {
+        Some(self.policy.lists.get(id.0)?.call(self.lists.borrow().get(id.0)?))
+    }
+
+    /// Takes what has come of that call. From now on every request is held to the new list, whether its
+    /// token is remembered or not.
+    pub fn take_list(&self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, ListFault> {
+        match (self.policy.lists.get(id.0), self.lists.borrow_mut().get_mut(id.0)) {
+            (Some(source), Some(list)) => list.take(source, outcome),
+            _ => Err(ListFault::NoAnswer),
+        }
+    }
+
+    /// Takes over the lists that another engine has fetched from the same places.
+    pub fn inherit_lists(&self, before: &Self) {
+        let known = before.lists.borrow();
+        for (source, list) in self.policy.lists.iter().zip(self.lists.borrow_mut().iter_mut()) {
+            let same = before.policy.lists.iter().position(|other| other == source);
+            if let Some(found) = same.and_then(|at| known.get(at)) {
+                list.clone_from(found);
+            }
+        }
     }
 
     /// Takes a request head.
@@ -265,7 +294,7 @@ impl Enforcer {
     fn judge(&self, request: &Request, token: &AccessToken, now: UnixTime) -> Result<(), Rejection> {
         let Some(provider) = self.provider(token.provider) else { return Err(Rejection::NoProvider) };
         token.check(provider, now)?;
-        self.requirement_of(request).judge(token, provider, now)
+        self.requirement_of(request).judge(token, provider, &self.lists.borrow(), now)
     }
 
     fn pass(&self, request: Request, body: Option<&[u8]>) -> Step {
@@ -444,17 +473,26 @@ impl Request {
 
 impl Requirement {
     /// Whether a token that is good in itself will do.
-    fn judge(&self, token: &AccessToken, provider: &Provider, now: UnixTime) -> Result<(), Rejection> {
+    fn judge(
+        &self,
+        token: &AccessToken,
+        provider: &Provider,
+        lists: &[LiveList],
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
         if self.sender_constraint == SenderConstraint::IfBound && token.is_bound {
             return Err(Rejection::Unproven);
         }
         if !self.audiences.is_empty() && !token.has_audience(&self.audiences) {
             return Err(Rejection::WrongAudience);
         }
-        if let Some(list) = &self.clients
-            && !token.client_id(provider).is_some_and(|client| list.allows(client))
-        {
-            return Err(Rejection::ClientNotListed);
+        if let Some(list) = &self.clients {
+            let client = token.client_id(provider);
+            match list.live {
+                Some(id) => lists.get(id.0).ok_or(Rejection::ClientNotListed)?.allows(client)?,
+                None if client.is_some_and(|client| list.allows(client)) => {}
+                None => return Err(Rejection::ClientNotListed),
+            }
         }
         self.judge_authentication(token, provider.clock_skew, now)?;
         if let Some(unmet) = self.claims.iter().find(|claim| !claim.is_met_by(&token.claims)) {

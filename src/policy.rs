@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::policy::requirement::Requirement;
 use crate::policy::rule::Rule;
 use crate::provider::Provider;
+use crate::provider::client_list::ListSource;
 use crate::response::Responses;
 
 /// A provider's place in [`Policy::providers`].
@@ -39,6 +40,8 @@ pub struct Policy {
     pub requires: Requirement,
     /// First match wins.
     pub rules: Vec<Rule>,
+    /// The client lists that are fetched, sorted by name.
+    pub lists: Vec<ListSource>,
     /// What the upstream is told.
     pub upstream: Upstream,
     /// What is remembered of the providers' answers, and for how long.

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod choice;
 pub mod client_auth;
+pub mod client_list;
 pub mod flight;
 pub mod health;
 pub mod preset;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::provider::client_list::ListId;
+
 /// A named or inline allow-list of client ids.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClientList {
@@ -9,6 +11,8 @@ pub struct ClientList {
     pub name: Option<String>,
     /// The clients, by id.
     pub clients: BTreeMap<String, Client>,
+    /// The list that is fetched instead; the clients here are none then.
+    pub live: Option<ListId>,
 }
 
 /// What is known of a client besides its id.

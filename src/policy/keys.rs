@@ -566,17 +566,48 @@ static HEADER_MATCH: Object = Object {
 
 static CLIENT_LIST: Object = Object {
     keys: &[
-        required(
+        optional(
             "clients",
             list_or_none(&Kind::Object(&CLIENT)),
             "The clients; an empty list lets nobody pass.",
         ),
-        later("uri", "A list that is fetched."),
-        later("cluster", "The Envoy cluster that reaches it."),
-        later("refresh", "How often it is fetched."),
+        optional(
+            "uri",
+            Kind::Text(&text::ENDPOINT),
+            "Where the list is fetched instead, in the background: `{\"clients\": [{\"id\": …, \"name\": …, \"tier\": …}]}` as `application/json`. The last good list is kept; before the first one has arrived, requests that need it are `unavailable`. `ETag` and 304 are understood.",
+        ),
+        optional("cluster", CLUSTER, "The Envoy cluster that reaches it; needed with `uri`."),
+        default("refresh", duration(1000, 86_400_000), "30s", "How often it is fetched, by each worker."),
+        default(
+            "timeout",
+            Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
+            "2s",
+            "How long one call may take.",
+        ),
+        optional("bearer_token", Kind::Secret, "Sent there as a Bearer token. Better: `bearer_token_env`."),
+        optional(
+            "bearer_token_env",
+            Kind::Text(&text::VARIABLE),
+            "The environment variable of the VM that holds that token.",
+        ),
+        default(
+            "max_response_bytes",
+            Kind::Integer { min: 1, max: 16_777_216 },
+            "1048576",
+            "The longest list that is read.",
+        ),
     ],
-    choices: &[],
+    choices: &[
+        Choice { quantity: Quantity::ExactlyOne, keys: &["clients", "uri"] },
+        Choice { quantity: Quantity::AtMostOne, keys: &["bearer_token", "bearer_token_env"] },
+    ],
 };
+
+/// A list as it is fetched.
+pub static FETCHED_LIST: Kind = Kind::Object(&Object {
+    keys: &[required("clients", list_or_none(&Kind::Object(&CLIENT)), "The clients.")],
+    choices: &[],
+});
 
 static CLIENT: Object = Object {
     keys: &[

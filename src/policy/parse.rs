@@ -10,6 +10,7 @@
 
 mod cache;
 mod client_auth;
+mod client_lists;
 mod endpoint;
 mod node;
 mod provider;
@@ -29,6 +30,7 @@ use crate::policy::keys::CONFIGURATION;
 use crate::policy::parse::node::Node;
 use crate::policy::schema::{self, Faults, Place, nearest};
 use crate::policy::{CorsPreflight, Mode, Policy, ProviderId, protobuf};
+use crate::provider::client_list::ListSource;
 use crate::response::Profile;
 
 impl Policy {
@@ -85,6 +87,8 @@ struct Context<'a> {
     /// The providers' names, in order.
     providers: Vec<&'a str>,
     client_lists: BTreeMap<&'a str, ClientList>,
+    /// Those of them that are fetched.
+    lists: Vec<ListSource>,
     faults: Faults,
 }
 
@@ -95,9 +99,10 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         env,
         providers: providers.members().map(|(name, _)| name).collect(),
         client_lists: BTreeMap::new(),
+        lists: Vec::new(),
         faults: Faults::default(),
     };
-    context.client_lists = rules::client_lists(&root.key("client_lists"), &mut context);
+    context.client_lists = client_lists::parse(&root.key("client_lists"), &mut context);
     let upstream = upstream::parse(&root.key("upstream"), &mut context);
     let responses = responses::parse(&root.key("responses"), &mut context);
     let policy = Policy {
@@ -106,6 +111,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         requires: rules::requirement(&root.key("requires"), &mut context),
         rules: rules::parse(root, &mut context),
         providers: provider::parse(&providers, &mut context),
+        lists: std::mem::take(&mut context.lists),
         upstream,
         cache: cache::parse(&root.key("cache")),
         responses,

@@ -219,28 +219,28 @@ impl Kind {
 
 /// A reply's head.
 #[derive(Clone, Copy)]
-struct ReplyHead<'a>(&'a [(Vec<u8>, Vec<u8>)]);
+pub(crate) struct ReplyHead<'a>(pub(crate) &'a [(Vec<u8>, Vec<u8>)]);
 
 impl<'a> ReplyHead<'a> {
     /// The only line of that name.
-    fn single(self, name: &str) -> Option<&'a [u8]> {
+    pub(crate) fn single(self, name: &str) -> Option<&'a [u8]> {
         let mut values = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
         let value = values.next()?;
         values.next().is_none().then_some(value.1.as_slice())
     }
 
     /// 0 if there is none that makes sense.
-    fn status(self) -> u16 {
+    pub(crate) fn status(self) -> u16 {
         self.single(":status").and_then(number).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
     }
 
-    fn is_json(self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         let value = self.single("content-type").unwrap_or_default();
         let media_type = value.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
         media_type.eq_ignore_ascii_case(b"application/json")
     }
 
-    fn is_coded(self) -> bool {
+    pub(crate) fn is_coded(self) -> bool {
         let named = |name: &[u8]| name.eq_ignore_ascii_case(b"content-encoding");
         let mut codings = self.0.iter().filter(|(name, _)| named(name));
         codings.any(|(_, value)| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))

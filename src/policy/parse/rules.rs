@@ -1,9 +1,8 @@
 //! `rules`, `requires` and `client_lists`: which requests, and what is demanded of them.
 
-use std::collections::BTreeMap;
-
 use crate::policy::claims::{ClaimPath, ClaimRequirement, ClaimTest};
-use crate::policy::clients::{Client, ClientList};
+use crate::policy::clients::Client;
+use crate::policy::clients::ClientList;
 use crate::policy::error::Fault;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, responses, unknown_name};
@@ -162,22 +161,4 @@ fn clients(clients: &Node<'_>, context: &mut Context<'_>) -> Option<ClientList> 
     }
     // Never `None` here, for that would let everybody pass.
     Some(list.unwrap_or_default())
-}
-
-/// The lists, by name.
-#[inline(never)]
-pub(super) fn client_lists<'a>(lists: &Node<'a>, context: &mut Context<'_>) -> BTreeMap<&'a str, ClientList> {
-    let mut by_name = BTreeMap::new();
-    for (name, list) in lists.members() {
-        let clients = list.key("clients");
-        context.no_duplicates(clients.items().map(|client| client.key("id")), |id| id.text().to_owned());
-        let member = |client: Node<'_>| {
-            let known = Client { name: client.key("name").some_text(), tier: client.key("tier").some_text() };
-            (client.key("id").text().to_owned(), known)
-        };
-        let mut list = ClientList { name: Some(name.to_owned()), ..ClientList::default() };
-        list.clients.extend(clients.items().map(member));
-        by_name.insert(name, list);
-    }
-    by_name
 }
