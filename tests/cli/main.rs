@@ -14,5 +14,6 @@ mod basics;
 mod check;
 mod client;
 mod explain;
+mod import;
 mod support;
 mod vectors;

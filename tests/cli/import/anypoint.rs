@@ -1,0 +1,1 @@
+//! What Anypoint had.
