@@ -87,8 +87,9 @@ impl Demand {
         match access {
             Access::Anonymous => Self::Anonymous,
             Access::Deny => Self::Deny,
-            Access::Optional if scopes.is_empty() => Self::Optional,
-            Access::Optional | Access::Required => {
+            // Whatever a token would have to carry, a request without one passes.
+            Access::Optional => Self::Optional,
+            Access::Required => {
                 let texts = |scopes: &[ScopeToken]| scopes.iter().map(|s| s.as_str().to_owned()).collect();
                 let mut scopes = Scopes { all: texts(&scopes.all), any: texts(&scopes.any) };
                 if scopes.any.iter().any(|scope| scopes.all.contains(scope)) {
