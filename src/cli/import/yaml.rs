@@ -117,9 +117,13 @@ fn scalar(text: &str) -> String {
     let is_word = text.bytes().all(plain)
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && !text.ends_with(':');
+    let unit = |b: u8| matches!(b, b'm' | b's' | b'h');
+    let is_duration = text.bytes().all(|b| b.is_ascii_digit() || unit(b))
+        && text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().last().is_some_and(unit);
     let lower = text.to_ascii_lowercase();
     let is_other = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&lower.as_str());
-    if is_word && !is_other { text.to_owned() } else { Value::from(text).to_string() }
+    if is_word && !is_other || is_duration { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 #[cfg(test)]
@@ -134,14 +138,14 @@ mod tests {
                 {"access": "deny", "match": {"prefix": "/"}, "name": "a \"quoted\" name, # and more"},
                 {"match": {"path_template": "/orders/{id}", "methods": ["GET", "HEAD"]}},
             ],
-            "providers": {"true": {"introspection": {"timeout": "10s", "cluster": "okta", "retries": 1}}},
+            "providers": {"true": {"introspection": {"timeout": "1m10s", "token_type_hint": "10", "cluster": "okta", "retries": 1}}},
             "token": {}, "cache": {"shared": false},
             "client_lists": {"none": {"clients": []}},
         });
         let text = super::configuration(&configuration);
         assert_eq!(serde_saphyr::from_str::<serde_json::Value>(&text).unwrap(), configuration, "{text}");
         let order = ["providers:", "token:", "requires:", "rules:", "client_lists:", "cache:"];
-        let places = order.map(|key| text.find(&format!("{key}")).unwrap());
+        let places = order.map(|key| text.find(key).unwrap());
         assert!(places.is_sorted(), "{text}");
         assert!(
             text.contains("  - match: {path_template: \"/orders/{id}\", methods: [GET, HEAD]}"),
