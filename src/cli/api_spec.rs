@@ -1,14 +1,475 @@
-//! `tollgate generate api-spec`.
+//! `tollgate generate api-spec`: what an API's own specification has to say of its access tokens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+use tollgate_filter::decision::{BadAnswer, NoAnswer, Rejection};
+use tollgate_filter::policy::Policy;
+use tollgate_filter::policy::rule::Access;
+use tollgate_filter::policy::scope::{ScopePolicy, ScopeToken};
+use tollgate_filter::provider::preset::{Endpoints, Preset};
+use tollgate_filter::request::head::RequestHead;
 
 use crate::cli::Exit;
+use crate::cli::discovery::discover;
 use crate::cli::failure::Failure;
-use crate::cli::output::Output;
+use crate::cli::find;
+use crate::cli::http::Network;
+use crate::cli::import::yaml;
+use crate::cli::output::{Output, printable};
 
 /// Print the security scheme for the API's own specification, as OpenAPI or RAML
+///
+/// Its consumers see then which token the API asks for, where it may be, which scopes it needs and what
+/// refusals look like. Endpoints come from the provider's preset, from its metadata with --discover, or from
+/// the switches.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The file with the configuration, plain or inside Envoy's or Istio's; `-` is the standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Which of the configurations in the file, counted from 1
+    #[arg(long, value_name = "N")]
+    number: Option<usize>,
+    /// Which provider clients get their tokens from, where there are several
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// The language of the specification
+    #[arg(long, value_enum, default_value_t = Format::Openapi)]
+    format: Format,
+    /// The name of the security scheme
+    #[arg(long, value_name = "NAME", default_value = "oauth2", value_parser = scheme_name)]
+    name: String,
+    /// Where clients get tokens
+    #[arg(long, value_name = "URI")]
+    token_uri: Option<String>,
+    /// Where users are sent to log in
+    #[arg(long, value_name = "URI")]
+    authorization_uri: Option<String>,
+    /// Ask the issuer for its metadata
+    #[arg(long)]
+    discover: bool,
+    #[command(flatten)]
+    network: Network,
+}
 
-/// Not built yet.
-pub(crate) fn run(_args: Args, _out: &mut Output) -> Result<Exit, Failure> {
-    Err(Failure::new("not built yet"))
+const EXAMPLES: &str = "\
+Examples:
+  tollgate generate api-spec tollgate.yaml --discover
+  tollgate generate api-spec envoy.yaml --format raml --token-uri https://login.example.com/token";
+
+/// A language for API specifications.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Format {
+    /// `OpenAPI` 3.1 (and 3.0)
+    Openapi,
+    /// RAML 1.0
+    Raml,
+}
+
+/// What there is to say.
+struct Spec<'a> {
+    name: &'a str,
+    policy: &'a Policy,
+    /// The rules as they are written.
+    rules: Vec<&'a Value>,
+    token_uri: Option<String>,
+    authorization_uri: Option<String>,
+}
+
+/// Prints it.
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
+    let found = find::load_one(&args.file, args.number)?;
+    let stand_in = |_: &str| Some("a-value-that-stands-in-for-a-secret".to_owned());
+    let policy = Policy::from_value(&found.value, &stand_in).map_err(|faults| {
+        let first = faults.first().map(ToString::to_string).unwrap_or_default();
+        Failure::new(format_args!("the configuration in {} has faults: {first}", args.file.display()))
+            .help(format_args!("See all of them: tollgate check {}", args.file.display()))
+    })?;
+    let provider = provider(&found.value, args.provider.as_deref())?;
+    let mut endpoints = preset_endpoints(provider);
+    if args.discover {
+        let issuer = provider.get("issuer").and_then(Value::as_str);
+        let issuer = issuer.ok_or_else(|| {
+            Failure::new("the provider has no issuer to ask for its metadata")
+                .help("Set its `issuer`, or say --token-uri and --authorization-uri.")
+        })?;
+        out.progress(format_args!("asking {issuer} for its metadata"));
+        let discovered = discover(&args.network.http(out)?, issuer)?.endpoints();
+        endpoints.token = discovered.token.or(endpoints.token);
+        endpoints.authorization = discovered.authorization.or(endpoints.authorization);
+    }
+    let spec = Spec {
+        name: &args.name,
+        policy: &policy,
+        rules: found.value.get("rules").and_then(Value::as_array).into_iter().flatten().collect(),
+        token_uri: uri("--token-uri", args.token_uri)?.or(endpoints.token),
+        authorization_uri: uri("--authorization-uri", args.authorization_uri)?.or(endpoints.authorization),
+    };
+    if spec.token_uri.is_none() {
+        out.warning(
+            "where clients get tokens is not known, so the scheme does not say; give --token-uri, or --discover to ask the issuer",
+        );
+    }
+    spec.print(args.format, out)?;
+    Ok(Exit::Good)
+}
+
+/// The provider that is meant, as it is written.
+fn provider<'a>(configuration: &'a Value, wanted: Option<&str>) -> Result<&'a Value, Failure> {
+    let providers = configuration.get("providers").and_then(Value::as_object);
+    let names: Vec<_> = providers.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    let (Some(name), true) =
+        (wanted.or_else(|| names.first().copied()), wanted.is_some() || names.len() == 1)
+    else {
+        return Err(Failure::new(format_args!("the configuration has {} providers", names.len())).help(
+            format_args!(
+                "Say which one clients get their tokens from: --provider NAME ({}).",
+                names.join(", ")
+            ),
+        ));
+    };
+    providers.and_then(|providers| providers.get(name)).ok_or_else(|| {
+        Failure::new(format_args!("the configuration has no provider {name:?}"))
+            .help(format_args!("It has {}.", names.join(", ")))
+    })
+}
+
+/// What the provider's preset knows.
+fn preset_endpoints(provider: &Value) -> Endpoints {
+    let text = |key: &str| provider.get(key).and_then(Value::as_str);
+    match (text("preset").and_then(Preset::named), text("base_url").or_else(|| text("issuer"))) {
+        (Some(preset), Some(base)) => preset.endpoints(base),
+        _ => Endpoints::default(),
+    }
+}
+
+fn uri(switch: &str, text: Option<String>) -> Result<Option<String>, Failure> {
+    if let Some(text) = &text
+        && !url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
+    {
+        return Err(Failure::new(format_args!("{switch} {text} is no https URI"))
+            .help(format_args!("Write it in full, as {switch} https://login.example.com/token.")));
+    }
+    Ok(text)
+}
+
+/// The names that both languages take.
+fn scheme_name(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if !text.is_empty() && text.bytes().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has letters, digits, \"_\", \"-\" and \".\"".to_owned())
+    }
+}
+
+impl Spec<'_> {
+    fn print(&self, format: Format, out: &mut Output) -> Result<(), Failure> {
+        let document = match format {
+            Format::Openapi => self.openapi(),
+            Format::Raml => self.raml(),
+        };
+        if out.is_json() {
+            return match format {
+                Format::Openapi => out.document(&document),
+                Format::Raml => out.document(&json!({"raml": yaml::document(&document)})),
+            };
+        }
+        let whole = match format {
+            Format::Openapi => "OpenAPI document",
+            Format::Raml => "RAML root",
+        };
+        out.line(format_args!("# For the API's {whole}: put these keys beside those that are there."))?;
+        for (place, secured) in self.exceptions(format) {
+            out.line(format_args!("# {}: {secured}", printable(&place)))?;
+        }
+        out.line(yaml::document(&document).trim_end())
+    }
+
+    /// The rules that demand something else than the rest, and how an operation says so.
+    fn exceptions(&self, format: Format) -> Vec<(String, String)> {
+        self.policy
+            .rules
+            .iter()
+            .zip(&self.rules)
+            .filter_map(|(rule, written)| {
+                let scopes = &rule.requires.as_ref().unwrap_or(&self.policy.requires).scopes;
+                let alternatives = match rule.access {
+                    Access::Deny => return None,
+                    Access::Anonymous => Vec::new(),
+                    Access::Optional => vec![None, Some(Vec::new())],
+                    Access::Required => alternatives(scopes).into_iter().map(Some).collect(),
+                };
+                let secured = self.secured(format, &alternatives);
+                let key = if format == Format::Openapi { "security" } else { "securedBy" };
+                Some((place(written), format!("{key}: {}", yaml::line(&secured))))
+            })
+            .collect()
+    }
+
+    /// `security` or `securedBy`; no alternative: nothing is demanded, `None`: one of them is nothing.
+    fn secured(&self, format: Format, alternatives: &[Option<Vec<&str>>]) -> Value {
+        let one = |scopes: &Option<Vec<&str>>| match (format, scopes) {
+            (Format::Openapi, None) => json!({}),
+            // Only schemes of OAuth have scopes in OpenAPI 3.0.
+            (Format::Openapi, Some(_)) if self.token_uri.is_none() => json!({self.name: []}),
+            (Format::Openapi, Some(scopes)) => json!({self.name: scopes}),
+            (Format::Raml, None) => Value::Null,
+            (Format::Raml, Some(scopes)) if scopes.is_empty() || self.token_uri.is_none() => json!(self.name),
+            (Format::Raml, Some(scopes)) => json!({self.name: {"scopes": scopes}}),
+        };
+        match (format, alternatives) {
+            (Format::Raml, []) => json!([null]),
+            _ => alternatives.iter().map(one).collect(),
+        }
+    }
+
+    fn security(&self, format: Format) -> Value {
+        let all: Vec<_> = alternatives(&self.policy.requires.scopes).into_iter().map(Some).collect();
+        self.secured(format, &all)
+    }
+
+    fn openapi(&self) -> Value {
+        let scopes: Map<String, Value> =
+            self.scopes().into_iter().map(|scope| (scope.to_owned(), "".into())).collect();
+        let mut scheme = match &self.token_uri {
+            None => json!({"type": "http", "scheme": "bearer"}),
+            Some(token) => {
+                let mut flows = Map::new();
+                flows.insert("clientCredentials".to_owned(), json!({"tokenUrl": token, "scopes": scopes}));
+                if let Some(authorization) = &self.authorization_uri {
+                    flows.insert(
+                        "authorizationCode".to_owned(),
+                        json!({"authorizationUrl": authorization, "tokenUrl": token, "scopes": scopes}),
+                    );
+                }
+                json!({"type": "oauth2", "flows": flows})
+            }
+        };
+        if let Value::Object(scheme) = &mut scheme {
+            scheme.insert("description".to_owned(), self.description().into());
+        }
+        let responses: Map<String, Value> = self
+            .refusals()
+            .into_iter()
+            .map(|(status, refusal)| {
+                let mut response = json!({"description": refusal.description()});
+                if let Value::Object(response) = &mut response {
+                    if refusal.challenge {
+                        response.insert(
+                            "headers".to_owned(),
+                            json!({"WWW-Authenticate": {"description": "RFC 6750, section 3", "schema": {"type": "string"}}}),
+                        );
+                    }
+                    response.extend(refusal.content("example").map(|content| ("content".to_owned(), content)));
+                }
+                (format!("{}-{status}", self.name), response)
+            })
+            .collect();
+        json!({
+            "components": {"securitySchemes": {self.name: scheme}, "responses": responses},
+            "security": self.security(Format::Openapi),
+        })
+    }
+
+    fn raml(&self) -> Value {
+        let mut described = Map::new();
+        let places = &self.policy.token;
+        let required = places.headers.len() == 1
+            && places.params.is_empty()
+            && places.cookies.is_empty()
+            && !places.form;
+        let headers: Map<String, Value> = places
+            .headers
+            .iter()
+            .map(|header| {
+                let what = match &header.scheme {
+                    Some(scheme) => format!("{scheme}, a space and the access token"),
+                    None => "The access token".to_owned(),
+                };
+                (
+                    field_name(&header.name),
+                    json!({"type": "string", "required": required, "description": what}),
+                )
+            })
+            .collect();
+        if !headers.is_empty() {
+            described.insert("headers".to_owned(), headers.into());
+        }
+        let params: Map<String, Value> = places
+            .params
+            .iter()
+            .map(|name| {
+                (
+                    name.clone(),
+                    json!({"type": "string", "required": false, "description": "The access token"}),
+                )
+            })
+            .collect();
+        if !params.is_empty() {
+            described.insert("queryParameters".to_owned(), params.into());
+        }
+        let responses: Map<String, Value> = self
+            .refusals()
+            .into_iter()
+            .map(|(status, refusal)| {
+                let mut response = json!({"description": refusal.description()});
+                if let Value::Object(response) = &mut response {
+                    if refusal.challenge {
+                        response
+                            .insert("headers".to_owned(), json!({"WWW-Authenticate": {"type": "string"}}));
+                    }
+                    response.extend(refusal.content("example").map(|content| ("body".to_owned(), content)));
+                }
+                (status.to_string(), response)
+            })
+            .collect();
+        described.insert("responses".to_owned(), responses.into());
+        let mut scheme =
+            json!({"description": self.description(), "describedBy": described, "type": "Pass Through"});
+        if let (Value::Object(scheme), Some(token)) = (&mut scheme, &self.token_uri) {
+            let mut settings = json!({
+                "accessTokenUri": token, "scopes": self.scopes(), "authorizationGrants": ["client_credentials"],
+            });
+            if let (Value::Object(settings), Some(authorization)) = (&mut settings, &self.authorization_uri) {
+                settings.insert("authorizationUri".to_owned(), authorization.as_str().into());
+                settings.insert(
+                    "authorizationGrants".to_owned(),
+                    json!(["authorization_code", "client_credentials"]),
+                );
+            }
+            scheme.insert("type".to_owned(), "OAuth 2.0".into());
+            scheme.insert("settings".to_owned(), settings);
+        }
+        json!({"securitySchemes": {self.name: scheme}, "securedBy": self.security(Format::Raml)})
+    }
+
+    /// All scopes that anything demands.
+    fn scopes(&self) -> BTreeSet<&str> {
+        let rules = self.policy.rules.iter().filter_map(|rule| rule.requires.as_ref());
+        let all = rules.chain(std::iter::once(&self.policy.requires));
+        all.flat_map(|requires| requires.scopes.all.iter().chain(&requires.scopes.any))
+            .map(ScopeToken::as_str)
+            .collect()
+    }
+
+    /// Where a token may be, in a sentence.
+    fn description(&self) -> String {
+        let places = &self.policy.token;
+        let mut named: Vec<String> = places
+            .headers
+            .iter()
+            .map(|header| match &header.scheme {
+                Some(scheme) => format!("the header field {} after \"{scheme}\"", field_name(&header.name)),
+                None => format!("the header field {}", field_name(&header.name)),
+            })
+            .collect();
+        named.extend(places.params.iter().map(|name| format!("the query parameter {name}")));
+        named.extend(places.cookies.iter().map(|name| format!("the cookie {name}")));
+        if places.form {
+            named.push("the form field access_token".to_owned());
+        }
+        format!("An OAuth 2.0 access token, in {}.", named.join(", or in "))
+    }
+
+    /// What refusals look like, by status.
+    fn refusals(&self) -> BTreeMap<u16, Refusal> {
+        let needed = || self.scopes().into_iter().next().unwrap_or("a-scope").to_owned();
+        let rejections = [
+            (Rejection::Malformed, "malformed credentials, or several"),
+            (Rejection::NoToken, "no access token"),
+            (Rejection::Inactive, "a token that is not valid"),
+            (Rejection::ScopeMissing { needed: needed() }, "a scope is missing"),
+            (Rejection::ClientNotListed, "the client, or the request, is not allowed"),
+            (
+                Rejection::NoAnswer { cause: NoAnswer::Failed, retry_after: None },
+                "the authorization server gives no verdict",
+            ),
+            (
+                Rejection::BadAnswer { cause: BadAnswer::NotJson },
+                "the authorization server's answer cannot be used",
+            ),
+        ];
+        let mut refusals: BTreeMap<u16, Refusal> = BTreeMap::new();
+        for (rejection, what) in rejections {
+            let answer = self.policy.responses.answer(&rejection, RequestHead::new(&[]));
+            let header =
+                |name: &str| answer.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+            let refusal = refusals.entry(answer.status).or_default();
+            refusal.what.push(what);
+            refusal.challenge |= header("www-authenticate").is_some();
+            if refusal.example.is_none()
+                && let Some(media_type) = header("content-type")
+            {
+                let body = serde_json::from_str(&answer.body).unwrap_or_else(|_| answer.body.clone().into());
+                refusal.example = Some((media_type.clone(), body));
+            }
+        }
+        refusals
+    }
+}
+
+/// Refusals of one status.
+#[derive(Default)]
+struct Refusal {
+    what: Vec<&'static str>,
+    challenge: bool,
+    /// Media type and body.
+    example: Option<(String, Value)>,
+}
+
+impl Refusal {
+    fn description(&self) -> String {
+        let mut text = self.what.join("; ");
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        text + "."
+    }
+
+    fn content(&self, key: &str) -> Option<Value> {
+        let (media_type, body) = self.example.as_ref()?;
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        Some(json!({media_type: {key: body}}))
+    }
+}
+
+/// Scopes as a list of alternatives, all of each.
+fn alternatives(scopes: &ScopePolicy) -> Vec<Vec<&str>> {
+    let all: Vec<&str> = scopes.all.iter().map(ScopeToken::as_str).collect();
+    if scopes.any.is_empty() {
+        return vec![all];
+    }
+    scopes
+        .any
+        .iter()
+        .map(|one| all.iter().copied().filter(|known| *known != one.as_str()).chain([one.as_str()]).collect())
+        .collect()
+}
+
+/// Which requests a rule is for, in words.
+fn place(rule: &Value) -> String {
+    let text = |key: &str| rule.pointer(&format!("/match/{key}")).and_then(Value::as_str);
+    let path = text("path").or_else(|| text("path_template")).map(str::to_owned);
+    let path = path.or_else(|| text("prefix").map(|prefix| format!("{}/**", prefix.trim_end_matches('/'))));
+    let path = path.or_else(|| text("safe_regex").map(|regex| format!("paths like {regex}")));
+    let methods = rule.pointer("/match/methods").and_then(Value::as_array);
+    let methods: Vec<_> = methods.into_iter().flatten().filter_map(Value::as_str).collect();
+    let path = path.unwrap_or_else(|| "all paths".to_owned());
+    if methods.is_empty() { path } else { format!("{} {path}", methods.join(", ")) }
+}
+
+/// A header field's name as people write it.
+fn field_name(name: &str) -> String {
+    let mut at_start = true;
+    name.chars()
+        .map(|c| {
+            let shown = if at_start { c.to_ascii_uppercase() } else { c };
+            at_start = c == '-';
+            shown
+        })
+        .collect()
 }

@@ -20,6 +20,11 @@ pub(crate) fn document(value: &Value) -> String {
     text
 }
 
+/// A value on one line.
+pub(crate) fn line(value: &Value) -> String {
+    flow(value, None)
+}
+
 /// The longest line that a collection is put on.
 const WIDTH: usize = 100;
 
