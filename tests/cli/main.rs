@@ -10,6 +10,7 @@
 )]
 #![allow(clippy::panic, reason = "helpers of tests, too, may fail loudly")]
 
+mod api_spec;
 mod basics;
 mod check;
 mod client;

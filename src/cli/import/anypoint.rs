@@ -18,7 +18,7 @@ use crate::cli::output::Output;
 
 /// Make a configuration of what Anypoint and Flex Gateway had
 ///
-/// Reads Flex Gateway's local-mode files (ApiInstance, PolicyBinding) and an organization's client provider
+/// Reads Flex Gateway's local-mode files (`ApiInstance`, `PolicyBinding`) and an organization's client provider
 /// as Anypoint's API returns it, together: the one says what is demanded, the other who is asked. Prints a
 /// configuration in the profile `anypoint`, and what did not carry over. Secrets are never printed; the
 /// configuration names environment variables for them. Exit status 1: something has to be filled in.
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// The files, YAML or JSON; `-` is the standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The ApiInstance, where the files hold several
+    /// The `ApiInstance`, where the files hold several
     #[arg(long, value_name = "NAME")]
     api: Option<String>,
     /// The Envoy cluster that reaches the authorization server; without it, the provider's name

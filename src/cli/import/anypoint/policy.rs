@@ -103,22 +103,6 @@ impl Policy {
                 "{name} was for some requests only (`rules`), and others passed without a token; here it is for all: put a rule with `access: anonymous` before the others for what is to stay open"
             ));
         }
-        const KNOWN: [&str; 14] = [
-            "introspectionurl",
-            "authorizationvalue",
-            "validatedtokenttl",
-            "authenticationtimeout",
-            "skipclientidvalidation",
-            "consumerby",
-            "exposeheaders",
-            "scopes",
-            "scopevalidationcriteria",
-            "maxcacheentries",
-            "maxcachesize",
-            "maxfederationexpirationtime",
-            "securetruststore",
-            "tokenurl",
-        ];
         for key in config.0.as_object().into_iter().flat_map(Map::keys) {
             if !KNOWN.contains(&normal(key).as_str()) {
                 remarks.add(format!("{name}: {key:?} is not known, and did not carry over"));
@@ -202,6 +186,24 @@ fn credentials(value: &str) -> Credentials {
         _ => Credentials::Unknown,
     }
 }
+
+/// The settings that are understood, in the spelling of [`normal`].
+const KNOWN: [&str; 14] = [
+    "introspectionurl",
+    "authorizationvalue",
+    "validatedtokenttl",
+    "authenticationtimeout",
+    "skipclientidvalidation",
+    "consumerby",
+    "exposeheaders",
+    "scopes",
+    "scopevalidationcriteria",
+    "maxcacheentries",
+    "maxcachesize",
+    "maxfederationexpirationtime",
+    "securetruststore",
+    "tokenurl",
+];
 
 /// `config` of a binding. The documentation of some versions has `snake_case` names.
 struct Config<'a>(&'a Value);

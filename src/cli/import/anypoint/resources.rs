@@ -35,7 +35,9 @@ impl Resources {
                     .help("Flex Gateway's files are YAML, a client provider is JSON.")
             })?;
             let before = resources.count();
-            documents.iter().for_each(|document| resources.add(&document.value()));
+            for document in &documents {
+                resources.add(&document.value());
+            }
             if resources.count() == before {
                 return Err(Failure::new(format_args!("nothing of Anypoint's in {}", file.display())).help(
                     "It is looked for as Flex Gateway's ApiInstance and PolicyBinding, and as a client provider with `urls` (authorize, token, introspect).",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tollgate_filter::policy::rule::Access;
 use tollgate_filter::policy::scope::{ScopePolicy, ScopeToken};
 
-/// What is demanded.
+/// What is demanded; in the order of `Ord`, the least first.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Demand {
     /// Nothing.
@@ -65,21 +65,18 @@ impl Demand {
 
     /// What meets both.
     pub(super) fn and(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Deny, _) | (_, Self::Deny) => Self::Deny,
-            (Self::Anonymous, demand) | (demand, Self::Anonymous) => demand.clone(),
-            (Self::Optional, demand) | (demand, Self::Optional) => demand.clone(),
-            (Self::Token(a), Self::Token(b)) => {
-                let any = match (a.any.is_empty(), b.any.is_empty()) {
-                    (_, true) => &a.any,
-                    (true, false) => &b.any,
-                    (false, false) if a.any == b.any => &a.any,
-                    (false, false) => return Self::Deny,
-                };
-                let all = a.all.union(&b.all).cloned().collect();
-                Self::Token(Scopes { all, any: any.clone() })
-            }
-        }
+        let (Self::Token(a), Self::Token(b)) = (self, other) else {
+            // They are in the order of what they demand.
+            return self.max(other).clone();
+        };
+        let any = match (a.any.is_empty(), b.any.is_empty()) {
+            (_, true) => &a.any,
+            (true, false) => &b.any,
+            (false, false) if a.any == b.any => &a.any,
+            (false, false) => return Self::Deny,
+        };
+        let all = a.all.union(&b.all).cloned().collect();
+        Self::Token(Scopes { all, any: any.clone() })
     }
 
     /// What a rule demands.

@@ -108,7 +108,9 @@ impl Reader<'_> {
             }
             Some(Value::Array(security)) => {
                 let (demand, said) = Demand::of(security, &self.checkers);
-                said.iter().for_each(|remark| remarks.add(remark, &name));
+                for remark in &said {
+                    remarks.add(remark, &name);
+                }
                 demand
             }
             Some(_) => return Err(Failure::new(format_args!("`security` of {name} is no list"))),

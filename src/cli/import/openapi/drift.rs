@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tollgate_filter::policy::Policy;
-use tollgate_filter::policy::rule::{Access, Rule};
+use tollgate_filter::policy::rule::{Access, Matcher, Rule};
 use tollgate_filter::request::head::RequestHead;
-use tollgate_filter::request::path::NormalPath;
+use tollgate_filter::request::path::{AmbiguousPath, NormalPath};
 
 use crate::cli::import::openapi::Remarks;
 use crate::cli::import::openapi::demand::Demand;
@@ -51,24 +51,18 @@ impl Comparison<'_> {
             let paths = if self.below_base { strict.paths.as_slice() } else { &bare };
             for path in paths {
                 let name = format!("{} {path}", strict.method);
-                let Some(rule) = self.deciding(&strict.method, &Path::sample(path)) else {
+                let Ok(rule) = self.deciding(&strict.method, &Path::sample(path)) else {
                     differences.push(format!("{name}: the path cannot be matched"));
                     continue;
                 };
-                let (who, enforced) = match rule {
-                    Some((number, rule)) => {
-                        used.insert(number);
-                        let requires = rule.requires.as_ref().unwrap_or(&self.policy.requires);
-                        (format!("the rule {}", rule.name), Demand::enforced(rule.access, &requires.scopes))
-                    }
-                    None => {
-                        let requires = &self.policy.requires;
-                        (
-                            "no rule is for it, and the rest".to_owned(),
-                            Demand::enforced(Access::Required, &requires.scopes),
-                        )
-                    }
-                };
+                let (mut who, mut access) = ("no rule is for it, and the rest".to_owned(), Access::Required);
+                let mut requires = &self.policy.requires;
+                if let Some((number, rule)) = rule {
+                    used.insert(number);
+                    (who, access) = (format!("the rule {}", rule.name), rule.access);
+                    requires = rule.requires.as_ref().unwrap_or(requires);
+                }
+                let enforced = Demand::enforced(access, &requires.scopes);
                 // No security given may mean none; and where only other schemes count, anything goes.
                 let open = strict.unsaid && enforced == Demand::Anonymous;
                 let others = strict.demand == Demand::Deny && lax.demand == Demand::Anonymous;
@@ -87,19 +81,15 @@ impl Comparison<'_> {
         differences
     }
 
-    /// The rule that decides a request, if any does; `None` if there is no such request.
-    fn deciding(&self, method: &str, path: &str) -> Option<Option<(usize, &Rule)>> {
-        let normal = NormalPath::parse(path.as_bytes()).ok()?;
-        let rules = self.policy.rules.iter().enumerate();
-        for (number, rule) in rules {
+    /// The rule that decides a request, if any does; `Err` if there is no such request.
+    fn deciding(&self, method: &str, path: &str) -> Result<Option<(usize, &Rule)>, AmbiguousPath> {
+        let normal = NormalPath::parse(path.as_bytes())?;
+        let fields = [(b":method".to_vec(), method.as_bytes().to_vec())];
+        let fits = |rule: &Rule| {
             // Rules for some hosts are compared as if the request were for one of these.
-            let mut matcher = rule.matcher.clone();
-            matcher.hosts.clear();
-            let fields = [(b":method".to_vec(), method.as_bytes().to_vec())];
-            if matcher.matches(RequestHead::new(&fields), Some(&normal)) {
-                return Some(Some((number, rule)));
-            }
-        }
-        Some(None)
+            let matcher = Matcher { hosts: Vec::new(), ..rule.matcher.clone() };
+            matcher.matches(RequestHead::new(&fields), Some(&normal))
+        };
+        Ok(self.policy.rules.iter().enumerate().find(|(_, rule)| fits(rule)))
     }
 }
