@@ -297,6 +297,13 @@ fn first_mistakes_are_explained() {
         assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{name}: {run:?}");
         assert!(wants.iter().all(|want| run.stderr.contains(want)), "{name}: {}", run.stderr);
     }
+    let tollgate = Tollgate::new();
+    tollgate.write("api.yaml", "# nothing but comment\n".repeat(1_600_000));
+    let run = tollgate.run(["import", "openapi", "api.yaml"]);
+    assert_eq!(
+        (run.status, run.stderr.as_str()),
+        (2, "tollgate: cannot read api.yaml: it is longer than 32 MiB\n")
+    );
     let run = Tollgate::new().run(["import", "openapi", "nothing.yaml", "--json"]);
     assert_eq!(
         (run.status, &run.json()["error"]),

@@ -218,3 +218,72 @@ impl fmt::Display for Scopes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::{Checker, Demand, Scopes};
+
+    fn passes(demand: &Demand, granted: Option<&BTreeSet<String>>) -> bool {
+        let met = |Scopes { all, any }: &Scopes, granted: &BTreeSet<String>| {
+            all.is_subset(granted) && (any.is_empty() || !any.is_disjoint(granted))
+        };
+        match (demand, granted) {
+            (Demand::Anonymous | Demand::Optional, _) => true,
+            (Demand::Token(scopes), Some(granted)) => met(scopes, granted),
+            (Demand::Token(_), None) | (Demand::Deny, _) => false,
+        }
+    }
+
+    /// Schemes and scopes of an alternative; `key` is an API key.
+    fn alternative() -> impl Strategy<Value = BTreeMap<&'static str, BTreeSet<String>>> {
+        let scopes = prop::collection::btree_set("[a-d]", 0..4);
+        prop::collection::btree_map(prop::sample::select(vec!["one", "two", "key"]), scopes, 0..3)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_passes_that_the_document_refuses(
+            document in prop::collection::vec(alternative(), 0..5),
+            granted in prop::option::of(prop::collection::btree_set("[a-d]", 0..5)),
+            key_is_elsewhere: bool,
+        ) {
+            let key = if key_is_elsewhere { Checker::Elsewhere } else { Checker::Nobody("an API key".to_owned()) };
+            let checkers = BTreeMap::from([
+                ("one".to_owned(), Checker::Tollgate),
+                ("two".to_owned(), Checker::Tollgate),
+                ("key".to_owned(), key),
+            ]);
+            let security: Vec<Value> = document.iter().map(|schemes| json!(schemes)).collect();
+            let (demand, remarks) = Demand::of(&security, &checkers);
+            let met = |schemes: &BTreeMap<&str, BTreeSet<String>>| schemes.iter().all(|(name, scopes)| match *name {
+                "key" => key_is_elsewhere,
+                _ => granted.as_ref().is_some_and(|granted| scopes.is_subset(granted)),
+            });
+            let wanted = document.is_empty() || document.iter().any(met);
+            let got = passes(&demand, granted.as_ref());
+            prop_assert!(wanted || !got, "{demand} lets pass");
+            prop_assert!(!remarks.is_empty() || wanted == got, "{demand} is stricter, and nothing says so");
+        }
+
+        #[test]
+        fn what_meets_two_demands_meets_each(
+            one in prop::collection::vec(alternative(), 0..4),
+            other in prop::collection::vec(alternative(), 0..4),
+            granted in prop::option::of(prop::collection::btree_set("[a-d]", 0..5)),
+        ) {
+            let checkers = BTreeMap::from(["one", "two", "key"].map(|name| (name.to_owned(), Checker::Tollgate)));
+            let demand = |schemes: &[BTreeMap<&str, BTreeSet<String>>]| {
+                Demand::of(&schemes.iter().map(|schemes| json!(schemes)).collect::<Vec<_>>(), &checkers).0
+            };
+            let (one, other) = (demand(&one), demand(&other));
+            if passes(&one.and(&other), granted.as_ref()) {
+                prop_assert!(passes(&one, granted.as_ref()) && passes(&other, granted.as_ref()));
+            }
+        }
+    }
+}
