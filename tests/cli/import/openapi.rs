@@ -259,6 +259,14 @@ fn swagger_2_is_read_as_well() {
     assert_eq!(verdict(&configuration, "GET /v1/a", Some("")), "insufficient_scope");
     assert_eq!(verdict(&configuration, "PUT /v1/a", Some("read")), "forbidden");
     assert!(remarks[0].contains("a user name and password"), "{remarks:?}");
+    let header = text
+        .to_string()
+        .replace(r#"{"type":"basic"}"#, r#"{"type":"apiKey","in":"header","name":"Authorization"}"#);
+    let (configuration, remarks) = rules(&header, &[]);
+    assert_eq!(verdict(&configuration, "PUT /v1/a", Some("read")), "forbidden");
+    assert!(remarks[0].contains("(--scheme b if that is the access token)"), "{remarks:?}");
+    let (configuration, _) = rules(&header, &["--scheme", "b", "--scheme", "o"]);
+    assert_eq!(verdict(&configuration, "PUT /v1/a", Some("")), "allowed");
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn checkers(document: &Value, options: &Options) -> Result<BTreeMap<String, Chec
         } else if options.schemes.contains(name) {
             Checker::Tollgate
         } else if options.schemes.is_empty() {
-            checker(scheme)
+            checker(name, scheme)
         } else {
             Checker::Nobody("not the scheme that was asked for".to_owned())
         };
@@ -165,10 +165,15 @@ fn checkers(document: &Value, options: &Options) -> Result<BTreeMap<String, Chec
 }
 
 /// Who checks a scheme unless the operator says otherwise.
-fn checker(scheme: &Value) -> Checker {
+fn checker(name: &str, scheme: &Value) -> Checker {
     let text = |name: &str| scheme.get(name).and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
     let what = match (text("type").as_str(), text("scheme").as_str()) {
         ("oauth2" | "openidconnect", _) | ("http", "bearer" | "dpop") => return Checker::Tollgate,
+        // As Swagger 2.0, which has no `bearer`, writes it.
+        ("apikey", _) if text("in") == "header" && text("name") == "authorization" => {
+            let what = format!("an API key in Authorization (--scheme {name} if that is the access token)");
+            return Checker::Nobody(what);
+        }
         ("apikey", _) => "an API key",
         ("http", "basic") | ("basic", _) => "a user name and password",
         ("mutualtls", _) => "a client certificate",
