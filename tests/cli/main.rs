@@ -14,6 +14,7 @@ mod api_spec;
 mod basics;
 mod check;
 mod client;
+mod discover;
 mod explain;
 mod import;
 mod support;
