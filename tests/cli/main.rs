@@ -10,11 +10,13 @@
 )]
 #![allow(clippy::panic, reason = "helpers of tests, too, may fail loudly")]
 
+mod api_spec;
 mod basics;
 mod check;
 mod client;
 mod discover;
 mod doctor;
 mod explain;
+mod import;
 mod support;
 mod vectors;
