@@ -1,7 +1,7 @@
 //! `tollgate check`: finds our configurations, and every fault in them, with file, line and column.
 
 mod advice;
-mod places;
+pub(crate) mod places;
 
 use std::path::{Path, PathBuf};
 
