@@ -68,7 +68,7 @@ pub(crate) fn files(
         &[
             ("source", &plan.source),
             ("uid", &own_id().to_string()),
-        ("volumes", &volumes),
+            ("volumes", &volumes),
             ("port", &listen),
             ("env_file", if has("secrets.env") { "env_file: [secrets.env]" } else { "" }),
         ],

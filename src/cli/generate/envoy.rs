@@ -57,9 +57,17 @@ pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<Fil
         .filter_map(|provider| Some((&provider.credential.variable, provider.credential.secret.as_ref()?)))
         .collect();
     if !known.is_empty() {
-        let text = known
-            .iter()
-            .fold(String::new(), |text, (name, secret)| text + name + "=" + secret.expose() + "\n");
+        let mut text = String::new();
+        for (name, secret) in known {
+            // Shells and Compose agree on what stands between single quotes, but not on how to write one.
+            if secret.expose().contains('\'') {
+                return Err(Failure::new(format_args!(
+                    "the secret for {name} has a single quote, which secrets.env cannot hold"
+                ))
+                .help("Put it into Envoy's environment yourself: client_secret_env: NAME."));
+            }
+            text.extend([name.as_str(), "='", secret.expose(), "'\n"]);
+        }
         files.push(File { path: "secrets.env".into(), content: Content::Secret(Secret::new(text)) });
     }
     if let Some(login) = &plan.login {
