@@ -1,6 +1,7 @@
 //! `tollgate check`: finds our configurations, and every fault in them, with file, line and column.
 
 mod advice;
+mod around;
 pub(crate) mod places;
 
 use std::path::{Path, PathBuf};
@@ -119,7 +120,7 @@ fn inspect(found: &Found, openapi: Option<&Value>, findings: &mut Vec<Finding>) 
             say(true, "rules", false, message);
         }
     }
-    for (position, is_fault, message) in advice::around(found) {
+    for (position, is_fault, message) in around::of(found) {
         findings.push(Finding { position, is_fault, place: String::new(), message });
     }
 }

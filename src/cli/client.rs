@@ -17,7 +17,7 @@ mod credential;
 mod lists;
 mod manage;
 mod metadata;
-mod provider;
+pub(crate) mod provider;
 mod register;
 mod remove;
 mod rotate;
@@ -38,7 +38,7 @@ use crate::cli::store::{Content, StoreArgs, StoredClient, StoredProvider};
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Box<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,7 +61,7 @@ enum Command {
 
 /// Does what was asked.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
-    match args.command {
+    match *args.command {
         Command::Register(args) => register::run(&args, out),
         Command::Show(args) => show::run(&args, out),
         Command::List(args) => show::list(&args, out),

@@ -12,7 +12,7 @@ pub(crate) mod located;
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -22,8 +22,6 @@ use crate::cli::find::located::{Located, Node, Position, Unreadable};
 /// One configuration, and all around it that matters to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    /// The file; `-` is the standard input.
-    pub(crate) file: PathBuf,
     /// What kind of file it is in.
     pub(crate) host: Host,
     /// The configuration, with positions.
@@ -34,7 +32,9 @@ pub(crate) struct Found {
     /// Gateway's entry; absent where the configuration stands alone.
     pub(crate) plugin: Option<Located>,
     /// The clusters that the same document defines, where it is a whole Envoy configuration.
-    pub(crate) clusters: Option<Vec<String>>,
+    pub(crate) clusters: Option<Vec<Located>>,
+    /// Envoy's connection manager whose filter it is.
+    pub(crate) manager: Option<Located>,
 }
 
 /// What loads the module.
@@ -126,7 +126,7 @@ pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
 pub(crate) fn configurations(file: &Path) -> Result<Vec<Found>, Unfound> {
     let text = text(file).map_err(|error| Unfound::File(Failure::file("read", file, &error)))?;
     let documents = located::read(&text).map_err(Unfound::Syntax)?;
-    let mut search = Search { file, text: &text, clusters: None, found: Vec::new(), faults: None };
+    let mut search = Search { text: &text, clusters: None, manager: None, found: Vec::new(), faults: None };
     for document in &documents {
         search.clusters = clusters(document);
         search.document(document);
@@ -152,9 +152,10 @@ pub(crate) fn text(file: &Path) -> io::Result<String> {
 }
 
 struct Search<'a> {
-    file: &'a Path,
     text: &'a str,
-    clusters: Option<Vec<String>>,
+    clusters: Option<Vec<Located>>,
+    /// The connection manager that is looked into.
+    manager: Option<Located>,
     found: Vec<Found>,
     /// The first embedded text that is ours and cannot be read.
     faults: Option<Unreadable>,
@@ -218,8 +219,13 @@ impl Search<'_> {
             self.plugin(Host::Envoy, part, part.key("configuration"), ours);
             return;
         }
+        let is_manager = part.key("http_filters").is_some();
+        let outer = is_manager.then(|| self.manager.replace(part.clone()));
         part.items().iter().for_each(|item| self.anywhere(item));
         part.members().iter().for_each(|member| self.anywhere(&member.value));
+        if let Some(outer) = outer {
+            self.manager = outer;
+        }
     }
 
     /// A Wasm plugin: ours by its names, or by what its configuration holds.
@@ -275,8 +281,11 @@ impl Search<'_> {
 
     fn push(&mut self, host: Host, located: Located, plugin: Option<Located>) {
         let value = located.value();
-        let clusters = self.clusters.clone().filter(|_| host == Host::Envoy);
-        self.found.push(Found { file: self.file.to_owned(), host, located, value, plugin, clusters });
+        let (clusters, manager) = match host {
+            Host::Envoy => (self.clusters.clone(), self.manager.clone()),
+            _ => (None, None),
+        };
+        self.found.push(Found { host, located, value, plugin, clusters, manager });
     }
 }
 
@@ -284,13 +293,12 @@ fn is_ours(name: Option<&str>) -> bool {
     name.is_some_and(|name| name.to_ascii_lowercase().contains("tollgate"))
 }
 
-/// The names of the clusters, if the document is a whole Envoy configuration that gets none from
+/// The clusters, if the document is a whole Envoy configuration that gets none from
 /// elsewhere.
-fn clusters(document: &Located) -> Option<Vec<String>> {
+fn clusters(document: &Located) -> Option<Vec<Located>> {
     let clusters = document.path(&["static_resources", "clusters"])?;
     if document.path(&["dynamic_resources", "cds_config"]).is_some() {
         return None;
     }
-    let name = |cluster: &Located| cluster.key("name").and_then(Located::text).map(str::to_owned);
-    Some(clusters.items().iter().filter_map(name).collect())
+    Some(clusters.items().to_vec())
 }

@@ -20,13 +20,13 @@ requires: {scopes: [orders:read]}
 /// The configuration inside an Envoy file, moved to the right.
 fn envoy(plugin: &str, configuration: &str, clusters: &str) -> String {
     format!(
-        "static_resources:\n  listeners:\n  - name: l\n    filter_chains:\n    - filters:\n      - typed_config:\n          http_filters:\n          - typed_config:\n              config:\n                name: tollgate\n{plugin}                vm_config: {{runtime: envoy.wasm.runtime.v8, environment_variables: {{host_env_keys: [TG_SECRET]}}}}\n                configuration:\n                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  value:\n{}{clusters}",
+        "static_resources:\n  listeners:\n  - name: l\n    filter_chains:\n    - filters:\n      - typed_config:\n          normalize_path: true\n          merge_slashes: true\n          path_with_escaped_slashes_action: REJECT_REQUEST\n          http_filters:\n          - typed_config:\n              config:\n                name: tollgate\n{plugin}                vm_config: {{runtime: envoy.wasm.runtime.v8, environment_variables: {{host_env_keys: [TG_SECRET]}}}}\n                configuration:\n                  \"@type\": type.googleapis.com/google.protobuf.Struct\n                  value:\n{}{clusters}",
         indented(configuration, 20)
     )
 }
 
 const RELOAD: &str = "                failure_policy: FAIL_RELOAD\n";
-const CLUSTERS: &str = "  clusters:\n  - name: login\n";
+const CLUSTERS: &str = "  clusters:\n  - name: login\n    transport_socket: {typed_config: {auto_host_sni: true, auto_sni_san_validation: true, common_tls_context: {validation_context: {trusted_ca: {}}}}}\n";
 
 #[test]
 fn a_good_configuration_has_no_faults_wherever_it_stands() {
@@ -35,14 +35,14 @@ fn a_good_configuration_has_no_faults_wherever_it_stands() {
     let value: serde_json::Value = serde_saphyr::from_str(GOOD).unwrap();
     let istio = "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: x}\nspec:\n  vmConfig: {env: [{name: TG_SECRET, valueFrom: HOST}]}\n  pluginConfig:\n";
     let text = format!(
-        "http_filters:\n- typed_config:\n    config:\n      failure_policy: FAIL_RELOAD\n      vm_config: {{environment_variables: {{key_values: {{TG_SECRET: x}}}}}}\n      configuration:\n        \"@type\": type.googleapis.com/google.protobuf.StringValue\n        value: |\n{}",
+        "normalize_path: true\nmerge_slashes: true\npath_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT\nhttp_filters:\n- typed_config:\n    config:\n      failure_policy: FAIL_RELOAD\n      vm_config: {{environment_variables: {{key_values: {{TG_SECRET: x}}}}}}\n      configuration:\n        \"@type\": type.googleapis.com/google.protobuf.StringValue\n        value: |\n{}",
         indent(10)
     );
     let files = [
         ("plain.yaml", GOOD.to_owned(), "plain", (1, 1)),
         ("plain.json", value.to_string(), "plain", (1, 1)),
-        ("envoy.yaml", envoy(RELOAD, GOOD, CLUSTERS), "envoy", (16, 21)),
-        ("envoy-text.yaml", text.clone(), "envoy", (9, 11)),
+        ("envoy.yaml", envoy(RELOAD, GOOD, CLUSTERS), "envoy", (19, 21)),
+        ("envoy-text.yaml", text.clone(), "envoy", (12, 11)),
         ("istio.yaml", format!("{istio}{}", indent(4)), "istio", (7, 5)),
         (
             "gateway.yaml",
@@ -57,7 +57,7 @@ fn a_good_configuration_has_no_faults_wherever_it_stands() {
             "map.yaml",
             format!("kind: ConfigMap\nmetadata: {{name: x}}\ndata:\n  envoy.yaml: |\n{}", indented(&text, 4)),
             "envoy",
-            (13, 15),
+            (16, 15),
         ),
     ];
     for (name, content, kind, (line, column)) in files {
@@ -99,9 +99,13 @@ fn every_fault_has_its_line_and_column() {
         ("no YAML at all",       "providers: [\n".to_owned(),
          "x.yaml:1:12: unclosed bracket"),
         ("deep in an Envoy file", envoy(RELOAD, &GOOD.replace("issuer", "isuer"), CLUSTERS),
-         "x.yaml:18:25: providers.main.isuer: unknown key"),
+         "x.yaml:21:25: providers.main.isuer: unknown key"),
         ("no such cluster",      envoy(RELOAD, GOOD, "  clusters:\n  - name: other\n"),
-         "x.yaml:22:36: no cluster \"login\" in static_resources.clusters"),
+         "x.yaml:25:36: no cluster \"login\" in static_resources.clusters"),
+        ("OAU-21 https without TLS", envoy(RELOAD, GOOD, "  clusters:\n  - name: login\n"),
+         "x.yaml:29:5: the endpoint is https, but the cluster \"login\" has no TLS: it needs a transport_socket"),
+        ("INT-39 a certificate that nobody looks at", envoy(RELOAD, GOOD, "  clusters:\n  - name: login\n    transport_socket: {typed_config: {sni: x}}\n"),
+         "x.yaml:29:5: the cluster \"login\" does not verify the authorization server's certificate"),
         ("a variable that the VM does not get", envoy(RELOAD, GOOD, CLUSTERS).replace("[TG_SECRET]", "[OTHER]"),
          "the VM does not get the variable TG_SECRET: vm_config.environment_variables.host_env_keys must list it"),
         ("a form without its switch", envoy(RELOAD, &GOOD.replace("requires", "token: {from_form: true}\nrequires"), CLUSTERS),
@@ -140,9 +144,15 @@ fn what_is_legal_and_unwise_is_a_warning() {
         ("a rule out of reach",   format!("{GOOD}rules: [{{match: {{prefix: /}}}}, {{match: {{path: /x}}}}]\n"),
          "x.yaml:10:31: warning: rules[1]: never reached: rules[0] matches everything"),
         ("fail-open",             envoy("                failure_policy: FAIL_OPEN\n", GOOD, CLUSTERS),
-         "x.yaml:11:33: warning: failure_policy: FAIL_OPEN lets every request in"),
+         "x.yaml:14:33: warning: failure_policy: FAIL_OPEN lets every request in"),
         ("no failure policy",     envoy("", GOOD, CLUSTERS),
          "warning: no failure_policy: FAIL_RELOAD fails closed as well, and comes back"),
+        ("INT-39 a certificate of anyone", envoy(RELOAD, GOOD, &CLUSTERS.replace("auto_sni_san_validation: true, ", "")),
+         "x.yaml:29:5: warning: the cluster \"login\" matches no name: any certificate of a trusted authority will do"),
+        ("no server name",        envoy(RELOAD, GOOD, &CLUSTERS.replace("auto_host_sni: true, ", "")),
+         "x.yaml:29:5: warning: the cluster \"login\" sends no server name"),
+        ("PTH-04 two readings of a path", envoy(RELOAD, GOOD, CLUSTERS).replace("          merge_slashes: true\n", ""),
+         "warning: other filters and routes may read a path otherwise than Tollgate does; the connection manager lacks merge_slashes: true"),
         ("Istio, fail-open",      format!("kind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n  failStrategy: FAIL_OPEN\n  vmConfig: {{env: [{{name: TG_SECRET}}]}}\n  pluginConfig:\n{}", indented(GOOD, 4)),
          "x.yaml:4:17: warning: failStrategy: FAIL_OPEN lets every request in"),
     ];

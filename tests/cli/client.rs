@@ -2,6 +2,8 @@
 
 mod lists;
 mod manage;
+mod mistakes;
+mod products;
 mod register;
 mod serve;
 mod servers;

@@ -13,6 +13,7 @@
 mod basics;
 mod check;
 mod client;
+mod discover;
 mod explain;
 mod generate;
 mod support;

@@ -63,7 +63,7 @@ fn explain(case: &Case) -> String {
         let Reply::Response(reply) = &exchange.reply else { continue };
         let mut text = format!("HTTP/1.1 {}\n", reply.status);
         for (name, value) in &reply.headers {
-            text += &format!("{name}: {value}\n");
+            text.extend([name, ": ", value, "\n"]);
         }
         tollgate.write(format!("reply{i}"), text + "\n" + &reply.body_at(1_800_000_000));
         args.extend(["--reply".to_owned(), format!("reply{i}")]);

@@ -1,13 +1,10 @@
-//! What is legal and unwise.
+//! What is legal and unwise in a configuration.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use tollgate_filter::policy::keys::CONFIGURATION;
 use tollgate_filter::policy::schema::{Absent, Kind, Place, duration};
-
-use crate::cli::find::located::{Located, Position};
-use crate::cli::find::{Found, Host};
 
 /// All advice about a configuration: places and sentences.
 pub(super) fn of(configuration: &Value) -> Vec<(String, String)> {
@@ -144,127 +141,4 @@ fn demands(configuration: &Value, advice: &mut Vec<(String, String)>) {
             format!("never reached: {} matches everything", at.index(first)),
         ));
     }
-}
-
-/// What is to be said of what loads the module: position, whether it is a fault, and a sentence.
-pub(super) fn around(found: &Found) -> Vec<(Position, bool, String)> {
-    let mut all = Vec::new();
-    let Some(plugin) = &found.plugin else { return all };
-    match found.host {
-        Host::Envoy => envoy(found, plugin, &mut all),
-        Host::Istio => istio(found, plugin, &mut all),
-        Host::EnvoyGateway => envoy_gateway(plugin, &mut all),
-        Host::Plain => {}
-    }
-    all
-}
-
-fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
-    let policy = plugin.key("failure_policy");
-    match policy.and_then(Located::text) {
-        Some("FAIL_RELOAD" | "FAIL_CLOSED") => {}
-        Some("FAIL_OPEN") => all.push((at(policy, plugin), false, "failure_policy: FAIL_OPEN lets every request in when the filter cannot run; FAIL_RELOAD fails closed, and comes back".to_owned())),
-        _ => all.push((plugin.at, false, "no failure_policy: FAIL_RELOAD fails closed as well, and comes back".to_owned())),
-    }
-    let open = plugin.key("fail_open").filter(|open| open.value() == Value::Bool(true));
-    if open.is_some() {
-        all.push((
-            at(open, plugin),
-            false,
-            "fail_open: true lets every request in when the filter cannot run".to_owned(),
-        ));
-    }
-    let given = plugin.path(&["vm_config", "environment_variables"]);
-    let keys = given.and_then(|given| given.key("host_env_keys")).map(Located::items).unwrap_or_default();
-    let pairs = given.and_then(|given| given.key("key_values")).map(Located::members).unwrap_or_default();
-    let is_given = |name: &str| {
-        keys.iter().any(|key| key.text() == Some(name)) || pairs.iter().any(|pair| pair.key == name)
-    };
-    for (position, name) in variables(&found.located) {
-        if !is_given(name) {
-            all.push((position, true, format!("the VM does not get the variable {name}: vm_config.environment_variables.host_env_keys must list it")));
-        }
-    }
-    let form = found.value.pointer("/token/from_form") == Some(&Value::Bool(true));
-    if form
-        && plugin.key("allow_on_headers_stop_iteration").is_none_or(|key| key.value() != Value::Bool(true))
-    {
-        all.push((plugin.at, true, "token.from_form needs allow_on_headers_stop_iteration: true here, or Envoy never hands the body over".to_owned()));
-    }
-    if let Some(clusters) = &found.clusters {
-        for cluster in named_clusters(&found.located) {
-            let name = cluster.text().unwrap_or_default();
-            if !clusters.iter().any(|known| known == name) {
-                all.push((cluster.at, true, format!("no cluster {name:?} in static_resources.clusters")));
-            }
-        }
-    }
-}
-
-fn istio(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
-    let strategy = plugin.key("failStrategy");
-    if strategy.and_then(Located::text) == Some("FAIL_OPEN") {
-        all.push((
-            at(strategy, plugin),
-            false,
-            "failStrategy: FAIL_OPEN lets every request in when the filter cannot run".to_owned(),
-        ));
-    }
-    let given = plugin.path(&["vmConfig", "env"]).map(Located::items).unwrap_or_default();
-    for (position, name) in variables(&found.located) {
-        if !given.iter().any(|variable| variable.key("name").and_then(Located::text) == Some(name)) {
-            all.push((
-                position,
-                true,
-                format!("the VM does not get the variable {name}: vmConfig.env must list it"),
-            ));
-        }
-    }
-    if plugin.key("phase").and_then(Located::text).is_some_and(|phase| phase != "AUTHN") {
-        all.push((
-            at(plugin.key("phase"), plugin),
-            false,
-            "phase: AUTHN puts the filter before those that rely on it".to_owned(),
-        ));
-    }
-}
-
-fn envoy_gateway(plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
-    let open = plugin.key("failOpen").filter(|open| open.value() == Value::Bool(true));
-    if open.is_some() {
-        all.push((
-            at(open, plugin),
-            false,
-            "failOpen: true lets every request in when the filter cannot run".to_owned(),
-        ));
-    }
-}
-
-fn at(part: Option<&Located>, otherwise: &Located) -> Position {
-    part.map_or(otherwise.at, |part| part.at)
-}
-
-/// The environment variables that the configuration names, and where.
-fn variables(part: &Located) -> Vec<(Position, &str)> {
-    let mut all: Vec<_> = part.items().iter().flat_map(variables).collect();
-    for member in part.members() {
-        match member.value.text() {
-            Some(name) if member.key.ends_with("_env") => all.push((member.value.at, name)),
-            _ => all.extend(variables(&member.value)),
-        }
-    }
-    all
-}
-
-/// The clusters that the configuration names.
-fn named_clusters(part: &Located) -> Vec<&Located> {
-    let mut all: Vec<_> = part.items().iter().flat_map(named_clusters).collect();
-    for member in part.members() {
-        match member.key.as_str() {
-            "cluster" => all.push(&member.value),
-            "fallback_clusters" => all.extend(member.value.items()),
-            _ => all.extend(named_clusters(&member.value)),
-        }
-    }
-    all
 }

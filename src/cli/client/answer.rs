@@ -135,7 +135,9 @@ impl Answer {
 pub(crate) fn refusal(reply: &Reply, ours: &[&Secret]) -> String {
     let status = reply.status;
     if (300..400).contains(&status) {
-        let to = reply.header("location").unwrap_or("nowhere");
+        // What is behind the path may be a session's key.
+        let to =
+            reply.header("location").and_then(|to| to.split([';', '?', '#']).next()).unwrap_or("nowhere");
         return format!("{status}, a redirect to {to}, which is not followed");
     }
     let object = reply.object().unwrap_or_default();
@@ -168,6 +170,11 @@ pub(crate) fn unusable(what: &str, ours: &[&Secret]) -> Failure {
 /// A moment for people.
 pub(crate) fn utc(seconds: u64) -> String {
     date(UnixTime::from_secs(seconds))
+}
+
+/// A secret that was asked for: all of it, however long, but nothing that steers a terminal.
+pub(crate) fn revealed(secret: &str) -> String {
+    secret.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// Servers that keep hashes show them when asked (Spring's `{bcrypt}…`); others show stars.

@@ -157,13 +157,11 @@ impl Management {
             }
             403 => Failure::new(format_args!("{host} does not let this client be managed so ({said})"))
                 .help("Nothing was changed here. Ask whoever runs the server, or use its own console."),
-            405 | 501 | 300..=399 => Failure::new(format_args!(
-                "{host} does not offer to {what} in this way ({said})"
-            ))
-            .help(format_args!(
-                "Nothing was changed here. Use the server's own console. {}",
-                if what.starts_with("delete") { gone.as_str() } else { "" }
-            )),
+            405 | 501 | 300..=399 => {
+                let then = if what.starts_with("delete") { format!(" {gone}") } else { String::new() };
+                Failure::new(format_args!("{host} does not offer to {what} in this way ({said})"))
+                    .help(format_args!("Nothing was changed here. Use the server's own console.{then}"))
+            }
             429 | 500..=599 => Failure::new(format_args!("{host} is unwell ({said})"))
                 .help("Nothing was changed here. Try again later."),
             _ => Failure::new(format_args!("{host} refuses ({said})")).help("Nothing was changed here."),

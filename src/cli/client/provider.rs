@@ -61,7 +61,7 @@ impl ProviderArgs {
         let (name, mut provider) = match self.met(http, out)? {
             Some((address, provider)) => {
                 let name = self.provider_name.clone().map_or_else(|| host(&address), Ok)?;
-                (name.clone(), merged(content, &name, provider)?)
+                (name.clone(), merged(content, &name, &address, provider)?)
             }
             None => self.remembered(content, store)?,
         };
@@ -97,9 +97,18 @@ impl ProviderArgs {
             return Ok(Some((address.clone(), provider)));
         };
         out.progress(format_args!("asking {issuer} what it offers"));
-        let mut endpoints = by_preset;
+        let (mut preset, mut endpoints) = (preset, by_preset);
         match discover(http, issuer) {
-            Ok(found) => endpoints.extend(named(&found.endpoints())),
+            Ok(found) => {
+                if let (None, Some(guess)) = (self.preset, guess(issuer)) {
+                    out.progress(format_args!(
+                        "taking it for what its address says: --preset {}",
+                        guess.name()
+                    ));
+                    (preset, endpoints) = (guess, named(&guess.endpoints(issuer)));
+                }
+                endpoints.extend(named(&found.endpoints()));
+            }
             // Whoever has named every path needs no document.
             Err(failure) if preset == Preset::Generic && self.registration_endpoint.is_none() => {
                 return Err(failure);
@@ -142,12 +151,39 @@ impl ProviderArgs {
     }
 }
 
+/// The product that an issuer's address gives away.
+pub(crate) fn guess(issuer: &str) -> Option<Preset> {
+    let url = Url::parse(issuer).ok()?;
+    let host = url.host_str().unwrap_or_default();
+    let below = |domains: &[&str]| domains.iter().any(|domain| host.ends_with(domain));
+    let path = url.path();
+    match path {
+        _ if below(&[".okta.com", ".oktapreview.com", ".okta-emea.com"]) => Some(Preset::Okta),
+        _ if below(&[".salesforce.com"]) => Some(Preset::Salesforce),
+        _ if path.starts_with("/realms/") => Some(Preset::Keycloak),
+        _ if path.starts_with("/openam/oauth2") => Some(Preset::OpenAm),
+        _ if path.starts_with("/am/oauth2") => Some(Preset::ForgeRock),
+        _ => None,
+    }
+}
+
 /// What is known of a provider is kept where the same one is met again.
-fn merged(content: &Content, name: &str, new: StoredProvider) -> Result<StoredProvider, Failure> {
+fn merged(
+    content: &Content,
+    name: &str,
+    address: &str,
+    new: StoredProvider,
+) -> Result<StoredProvider, Failure> {
     let Some(old) = content.providers.get(name) else { return Ok(new) };
-    if old.issuer.is_some() && new.issuer.is_some() && old.issuer != new.issuer {
-        let (old, new) = (old.issuer.as_deref().unwrap_or_default(), new.issuer.unwrap_or_default());
-        return Err(Failure::new(format_args!("the provider {name:?} is {old}, not {new}"))
+    let known = [&old.issuer, &old.base_url].into_iter().flatten().next();
+    let known = known.or_else(|| old.endpoints.get(REGISTRATION)).map_or("", String::as_str);
+    let origin = |address: &str| Url::parse(address).ok().map(|url| url.origin());
+    let same = match (&old.issuer, &new.issuer) {
+        (Some(old), Some(new)) => old == new,
+        _ => origin(known) == origin(address),
+    };
+    if !same {
+        return Err(Failure::new(format_args!("the provider {name:?} is {known}, not {address}"))
             .help("Give the other one a name of its own: --provider-name NAME."));
     }
     let generic = new.preset == Preset::Generic.name();
@@ -178,7 +214,7 @@ pub(crate) fn preset_of(provider: &StoredProvider) -> Preset {
 }
 
 /// The endpoints that are there, by their names in RFC 8414.
-fn named(endpoints: &Endpoints) -> BTreeMap<String, String> {
+pub(crate) fn named(endpoints: &Endpoints) -> BTreeMap<String, String> {
     let all = [
         ("introspection_endpoint", &endpoints.introspection),
         ("token_endpoint", &endpoints.token),
@@ -197,9 +233,36 @@ fn host(address: &str) -> Result<String, Failure> {
     Ok(url.host_str().unwrap_or("provider").to_owned())
 }
 
-fn presets() -> impl TypedValueParser<Value = Preset> {
+pub(crate) fn presets() -> impl TypedValueParser<Value = Preset> {
     PossibleValuesParser::new(Preset::ALL.map(|(name, _)| name))
         .map(|name| Preset::named(&name).unwrap_or_default())
 }
 
 const REGISTRATION: &str = "registration_endpoint";
+
+#[cfg(test)]
+mod tests {
+    use super::{Preset, guess};
+
+    #[test]
+    fn what_an_address_gives_away() {
+        let cases = [
+            ("Okta's own server", "https://dev-1.okta.com", Some(Preset::Okta)),
+            ("a custom one", "https://dev-1.oktapreview.com/oauth2/default", Some(Preset::Okta)),
+            ("no Okta", "https://okta.com.example.com", None),
+            ("Salesforce", "https://acme.my.salesforce.com", Some(Preset::Salesforce)),
+            ("Keycloak", "https://login.example.com/realms/shop", Some(Preset::Keycloak)),
+            ("OpenAM", "https://am.example.com/openam/oauth2/shop", Some(Preset::OpenAm)),
+            (
+                "ForgeRock",
+                "https://am.example.com/am/oauth2/realms/root/realms/alpha",
+                Some(Preset::ForgeRock),
+            ),
+            ("nothing", "https://login.example.com", None),
+            ("no URL", "login", None),
+        ];
+        for (name, issuer, want) in cases {
+            assert_eq!(guess(issuer), want, "{name}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::cli::http::{Network, Reply, Request};
 use crate::cli::output::{Output, printable};
 use crate::cli::store::{StoreArgs, StoredClient, is_name};
 
-use super::answer::{Answer, error_of, refusal, unusable, utc};
+use super::answer::{Answer, error_of, refusal, revealed, unusable, utc};
 use super::credential::CredentialArgs;
 use super::manage::stranger;
 use super::metadata::{MetadataArgs, complete, differences};
@@ -72,7 +72,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let credential = args.credential.authorization(preset)?;
     http.permits(&chosen.registration)?;
     // What cannot be written down must not be registered.
-    store.content.providers.insert(chosen.name.clone(), chosen.provider.clone());
     store.save()?;
 
     out.progress(format_args!("registering at {}", chosen.registration));
@@ -99,6 +98,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     })?;
     let (mut client, taken) = answer.into_client(&chosen.name, &asked);
     client.registration_client_uri_confirmed = args.trust_uri && client.registration_client_uri.is_some();
+    store.content.providers.insert(chosen.name.clone(), chosen.provider.clone());
     store.content.clients.insert(args.name.clone(), client.clone());
     store.save()?;
 
@@ -120,7 +120,7 @@ fn tell(args: &Args, client: &StoredClient, warnings: &[String], out: &mut Outpu
         out.warning(printable(warning));
     }
     let secret = client.client_secret.as_deref();
-    let secret = secret.map(|secret| if args.print_secret { printable(secret) } else { "***".to_owned() });
+    let secret = secret.map(|secret| if args.print_secret { secret } else { "***" });
     let expires = client.client_secret_expires_at;
     if out.is_json() {
         let mut document = Map::new();
@@ -139,7 +139,7 @@ fn tell(args: &Args, client: &StoredClient, warnings: &[String], out: &mut Outpu
     if let Some(secret) = secret {
         let until =
             if expires == 0 { "it never expires".to_owned() } else { format!("until {}", utc(expires)) };
-        out.line(format_args!("  client_secret  {secret} ({until})"))?;
+        out.line(format_args!("  client_secret  {} ({until})", revealed(secret)))?;
     }
     out.line(format_args!("  authenticates  {}", printable(&client.token_endpoint_auth_method)))
 }
@@ -155,9 +155,11 @@ fn refused(chosen: &Chosen, asked: &Map<String, Value>, reply: &Reply, ours: &[&
     };
     let okta = host.contains("okta") && preset_of(&chosen.provider) != Preset::Okta;
     // Some take no client without a place for users to come back to (DCR-09).
+    let said = refusal(reply, ours);
     let insists = reply.status == 400
-        && refusal(reply, ours).contains("redirect_uri")
-        && asked.get("redirect_uris") == Some(&json!([]));
+        && [("redirect_uri", "redirect_uris"), ("response_type", "response_types")]
+            .iter()
+            .any(|(word, member)| said.contains(word) && asked.get(*member) == Some(&json!([])));
     match (reply.status, error_of(reply).as_str()) {
         _ if insists => failure.help(
             "This server insists on a redirect URI: --grant-type client_credentials --grant-type authorization_code --redirect-uri URI.",

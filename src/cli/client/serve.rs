@@ -207,7 +207,8 @@ fn json_of(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     response
 }
 
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 256;
 const MAX_HEAD: usize = 16 << 10;
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Also how long a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_AGE: Duration = Duration::from_secs(600);

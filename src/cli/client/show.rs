@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Output, printable};
 use crate::cli::store::{Content, StoreArgs, StoredClient, write_private};
 
-use super::answer::{is_secret, utc};
+use super::answer::{is_secret, revealed, utc};
 use super::manage::{ManageArgs, Management};
 use super::metadata::shown;
 use super::{client, provider_of};
@@ -161,7 +161,7 @@ fn lines(
         ["client_id".to_owned(), printable(&client.client_id)],
     ];
     if let Some(secret) = secret {
-        rows.push(["client_secret".to_owned(), printable(secret)]);
+        rows.push(["client_secret".to_owned(), revealed(secret)]);
         rows.push(["client_secret_expires_at".to_owned(), expiry(client)]);
     }
     rows.push(["token_endpoint_auth_method".to_owned(), printable(&client.token_endpoint_auth_method)]);

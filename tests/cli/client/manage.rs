@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::servers::{asked, created, keycloak, merged, oidc_provider, okta, openam, refusal, spring};
+use super::servers::{asked, created, merged, oidc_provider, refusal};
 use super::{client, register, says, stored};
 use crate::support::{Answer, Scripted, Tollgate};
 
@@ -248,98 +248,6 @@ fn deleting_here_and_there_are_two_acts() {
 }
 
 #[test]
-fn okta_takes_the_registration_credential() {
-    let (server, tollgate) = (okta(), Tollgate::new().variable("TOLLGATE_INITIAL_ACCESS_TOKEN", "api-token"));
-    let issuer = format!("{}/oauth2/default", server.origin);
-    let args = ["client", "register", "gateway", "--allow-http", "--issuer", &issuer, "--preset", "okta"];
-    says("register", &tollgate.run(args), 0, &["okta-1"]);
-    let run = client(&tollgate, "show gateway --refresh --allow-http --reveal-secret");
-    says("read below the registration endpoint; the secret stays", &run, 0, &["okta-secret-1"]);
-    assert_eq!(asked(&server, "GET").last().unwrap().target, "/oauth2/v1/clients/okta-1");
-    says("update", &client(&tollgate, "update gateway --client-name Orders --allow-http"), 0, &[]);
-    let put = asked(&server, "PUT")[0].json();
-    assert!(
-        put.get("client_secret").is_none() && put.get("logo_uri").is_none(),
-        "no secret, no nulls: {put}"
-    );
-    assert_eq!(
-        (&put["application_type"], &put["client_name"]),
-        (&json!("service"), &json!("Orders")),
-        "all settings"
-    );
-    says("rotate-secret", &client(&tollgate, "rotate-secret gateway --allow-http"), 0, &["has a new secret"]);
-    assert_eq!(stored(&tollgate, "default")["clients"]["gateway"]["client_secret"], "okta-secret-2");
-    assert_eq!(
-        asked(&server, "POST").last().unwrap().target,
-        "/oauth2/v1/clients/okta-1/lifecycle/newSecret"
-    );
-    let args = ["client", "register", "twin", "--allow-http", "--provider", "127.0.0.1"];
-    says("a name twice", &tollgate.run(args), 2, &["client_name: An object with this field already exists"]);
-    let run = client(&tollgate, "delete gateway --allow-http --authorization-file nowhere");
-    says("a credential that is typed wins", &run, 2, &["cannot read nowhere"]);
-    let run = client(&tollgate, "delete gateway --allow-http --initial-access-token wrong");
-    says("a wrong one", &run, 2, &["refuses the credential (401 Invalid token provided)"]);
-    says("delete", &client(&tollgate, "delete gateway --allow-http"), 0, &["deleted gateway"]);
-}
-
-#[test]
-fn what_a_server_does_not_offer_is_said_so() {
-    let (server, tollgate) = (openam(), Tollgate::new());
-    let base = format!("{}/openam/oauth2", server.origin);
-    let args = [
-        "client",
-        "register",
-        "gateway",
-        "--allow-http",
-        "--preset",
-        "openam",
-        "--base-url",
-        &base,
-        "--initial-access-token",
-        "initial",
-    ];
-    says("OpenAM", &tollgate.run(args), 0, &[]);
-    says("reads", &client(&tollgate, "show gateway --refresh --allow-http"), 0, &["am-1"]);
-    let run = client(&tollgate, "update gateway --scope read --allow-http");
-    says("no updates", &run, 2, &["does not offer to change clients in this way (405", "own console"]);
-    assert_eq!(asked(&server, "PUT")[0].json()["scopes"], json!(["read"]), "OpenAM's own name");
-    says(
-        "no deletion",
-        &client(&tollgate, "delete gateway --allow-http"),
-        2,
-        &["does not offer to delete clients", "client forget gateway"],
-    );
-    says(
-        "no rotation",
-        &client(&tollgate, "rotate-secret gateway --allow-http"),
-        2,
-        &["does not offer to give new secrets"],
-    );
-
-    let (server, tollgate) = (spring(), Tollgate::new());
-    let endpoint = format!("{}/connect/register", server.origin);
-    let args = [
-        "client",
-        "register",
-        "gateway",
-        "--allow-http",
-        "--registration-endpoint",
-        &endpoint,
-        "--initial-access-token",
-        "once",
-    ];
-    says("Spring", &tollgate.run(args), 0, &[]);
-    let run = client(&tollgate, "show gateway --refresh --allow-http --reveal-secret");
-    says("the hash is no secret", &run, 0, &["sp-secret", "a hash in place of the client secret"]);
-    says(
-        "302",
-        &client(&tollgate, "delete gateway --allow-http"),
-        2,
-        &["does not offer to delete clients in this way (302, a redirect to", "/login"],
-    );
-}
-
-#[test]
 fn a_secret_is_rotated_where_the_server_gives_a_new_one() {
     let (tollgate, server) = managed(|own, method| {
         view(own, &if method == "PUT" { json!({"client_secret": "second-secret"}) } else { json!({}) })
@@ -381,27 +289,49 @@ fn a_secret_is_rotated_where_the_server_gives_a_new_one() {
 }
 
 #[test]
-fn keycloaks_token_changes_with_every_read() {
-    let (server, tollgate) = (keycloak(), Tollgate::new());
-    let issuer = format!("{}/realms/lab", server.origin);
-    let args = [
-        "client",
-        "register",
-        "gateway",
-        "--allow-http",
-        "--issuer",
-        &issuer,
-        "--initial-access-token",
-        "initial",
+fn every_command_has_an_answer_for_scripts() {
+    let (tollgate, _server) = managed(|own, method| match method {
+        "DELETE" => Answer::status(204),
+        _ => view(own, &json!({})),
+    });
+    #[rustfmt::skip]
+    let cases = [
+        ("allow", "allow partners gateway --tier gold", json!({"list": "partners", "client": {"id": "c-1", "name": "gateway", "tier": "gold"}})),
+        ("lists", "lists partners", json!({"partners": {"clients": [{"id": "c-1", "name": "gateway", "tier": "gold"}]}})),
+        ("update", "update gateway --client-name gateway --allow-http", json!({"name": "gateway", "new_secret": false, "warnings": []})),
+        ("rotate-secret", "rotate-secret gateway --allow-http", json!({"name": "gateway", "new_secret": false, "client_secret_expires_at": 0})),
+        ("secret-file", "secret-file gateway --out secret", json!({"file": "secret"})),
+        ("delete --keep", "delete gateway --keep --allow-http", json!({"deleted_at_provider": true, "forgotten_here": false, "lists": []})),
+        ("delete", "delete gateway --allow-http", json!({"deleted_at_provider": true, "forgotten_here": true, "lists": ["partners"]})),
+        ("drop-list", "drop-list partners", json!({"dropped": "partners"})),
+        ("list", "list", json!([])),
+        ("a failure", "show gateway", json!({"error": "there is no client \"gateway\" in the environment \"default\"", "help": "It has no client yet."})),
     ];
-    says("register", &tollgate.run(args), 0, &[]);
-    says("update", &client(&tollgate, "update gateway --client-name Orders --allow-http"), 0, &[]);
-    assert_eq!(asked(&server, "GET").last().unwrap().header("authorization"), Some("Bearer kc-rat-1"));
-    assert_eq!(
-        asked(&server, "PUT")[0].header("authorization"),
-        Some("Bearer kc-rat-2"),
-        "DCR-14 the token that the read gave"
+    for (name, args, want) in cases {
+        let run = client(&tollgate, &format!("{args} --json"));
+        assert_eq!((run.json(), run.stderr.as_str()), (want, ""), "{name}");
+    }
+}
+
+#[test]
+fn a_secret_that_has_expired_is_shown_so() {
+    let tollgate = Tollgate::new();
+    let known = json!({
+        "provider": "login.example.com", "client_id": "c-1", "client_secret": "hush", "client_secret_expires_at": 1_000_000_000,
+        "token_endpoint_auth_method": "client_secret_basic", "metadata": {"initiate_secret": "hush", "logo_uri": null},
+    });
+    tollgate.write("store/default.json", json!({"clients": {"gateway": known}}).to_string());
+    says("DCR-05 in the list", &client(&tollgate, "list"), 0, &["EXPIRED 2001-09-09T01:46:40Z"]);
+    let run = client(&tollgate, "show gateway");
+    says("DCR-05 shown", &run, 0, &["EXPIRED 2001-09-09T01:46:40Z", "by the registration credential"]);
+    assert!(
+        !run.stdout.contains("hush") && !run.stdout.contains("logo_uri"),
+        "DCR-12 secrets by other names: {run:?}"
     );
-    says("delete", &client(&tollgate, "delete gateway --allow-http"), 0, &[]);
-    assert_eq!(asked(&server, "DELETE")[0].header("authorization"), Some("Bearer kc-rat-3"));
+    says(
+        "no provider to ask",
+        &client(&tollgate, "show gateway --refresh"),
+        2,
+        &["the store has lost the provider \"login.example.com\""],
+    );
 }

@@ -4,9 +4,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use super::servers::{
-    always, asked, but, created, keycloak, oidc_provider, okta, openam, refusal, salesforce, spring,
-};
+use super::servers::{always, asked, but, created, oidc_provider, refusal};
 use super::{client, register, says, store, stored};
 use crate::support::{Answer, Scripted, Tollgate};
 
@@ -69,7 +67,7 @@ fn answers_that_are_no_success() {
     let redirect = Answer::status(307).header("location", "https://elsewhere.example/reg");
     let long = "x".repeat(2000);
     #[rustfmt::skip]
-    let cases: [(&str, Answer, &[&str]); 17] = [
+    let cases: [(&str, Answer, &[&str]); 18] = [
         ("DCR-03 202", Answer::json(202, json!({"client_id": "c"})), &["202", "Expected 201"]),
         ("DCR-04, ATK-120 no client_id", Answer::json(201, json!({"client_secret": "s"})), &["it has no client_id", "Nothing was stored"]),
         ("ATK-120 201 with HTML", html, &["expected application/json, found text/html"]),
@@ -82,6 +80,7 @@ fn answers_that_are_no_success() {
         ("DCR-07 the server's words", refusal(400, "invalid_client_metadata", "no such scope"), &["400 invalid_client_metadata: no such scope", "Change what is asked for"]),
         ("DCR-09 the server insists on a redirect URI", refusal(400, "invalid_request", "redirect_uris cannot be empty"),
             &["redirect_uris cannot be empty", "insists on a redirect URI: --grant-type client_credentials --grant-type authorization_code"]),
+        ("DCR-09 or on a response type", refusal(400, "invalid_request", "response_types cannot be empty"), &["insists on a redirect URI"]),
         ("DCR-07 unknown members are ignored", Answer::json(400, json!({"error": "invalid_client_metadata", "x": 1})), &["400 invalid_client_metadata", "--metadata FILE"]),
         ("DCR-07 control characters are stripped", refusal(400, "invalid_client_metadata", "a\u{1b}[31mb\nc"), &["a[31mb c"]),
         ("DCR-07 long texts are cut", refusal(400, "invalid_client_metadata", &long), &["xxx…"]),
@@ -94,7 +93,8 @@ fn answers_that_are_no_success() {
         let (server, tollgate) = (always(answer), Tollgate::new());
         let run = register(&tollgate, &server, &[]);
         says(name, &run, 2, sentences);
-        assert_eq!(stored(&tollgate, "default")["clients"], json!({}), "{name}: nothing is stored");
+        let nothing = json!({"providers": {}, "clients": {}, "lists": {}});
+        assert_eq!(stored(&tollgate, "default"), nothing, "{name}: nothing is stored");
         assert_eq!(server.received().len(), 1, "{name}: nothing is sent twice");
         assert!(!run.stderr.contains('\u{1b}') && !run.stderr.contains("s3cr3t"), "{name}: {run:?}");
     }
@@ -152,89 +152,6 @@ fn answers_that_are_odd() {
     tollgate.write("statement", "aaa.bbb.ccc\n");
     register(&tollgate, &server, &["--software-statement-file", "statement"]);
     assert_eq!(server.received()[0].json()["software_statement"], "aaa.bbb.ccc", "DCR-11 sent as it is");
-}
-
-#[test]
-fn what_contradicts_itself_is_not_sent() {
-    #[rustfmt::skip]
-    let cases: [(&str, &[&str], &[&str]); 19] = [
-        ("DCR-08 keys twice", &["--jwks-file", "keys.json", "--jwks-uri", "https://a.example/jwks"], &["jwks and jwks_uri exclude each other"]),
-        ("DCR-10 code without its grant", &["--response-type", "code"], &["\"code\" needs the grant type authorization_code", "Add --grant-type"]),
-        ("DCR-10 token without its grant", &["--response-type", "id_token token"], &["needs the grant type implicit"]),
-        ("DCR-10 a grant without its response type", &["--grant-type", "implicit", "--response-type", "code"], &["needs the grant type authorization_code"]),
-        ("a code needs somewhere to go", &["--grant-type", "authorization_code"], &["needs a redirect URI", "--redirect-uri"]),
-        ("keys for private_key_jwt", &["--auth-method", "private_key_jwt"], &["needs the client's public keys", "--jwks-file"]),
-        ("private keys stay here", &["--jwks-file", "private.json"], &["holds a private key"]),
-        ("a key set without keys", &["--jwks-file", "empty.json"], &["has no keys"]),
-        ("nobody without a secret", &["--auth-method", "none"], &["RFC 6749 §4.4", "--auth-method"]),
-        ("DCR-17 no secret of one's own", &["--metadata", "secret.json"], &["client_secret is the server's to give", "rotate-secret"]),
-        ("metadata of a wrong type", &["--metadata", "types.json"], &["grant_types is not a list of texts"]),
-        ("metadata that is a list", &["--metadata", "list.json"], &["list.json is not a JSON object"]),
-        ("metadata that is no JSON", &["--metadata", "bad.json"], &["bad.json is not JSON"]),
-        ("a file that is not there", &["--metadata", "nowhere.json"], &["cannot read nowhere.json: no such file or directory"]),
-        ("a token with its scheme", &["--initial-access-token", "Bearer abc"], &["begins with a scheme", "--authorization"]),
-        ("an empty token", &["--initial-access-token-file", "empty"], &["the credential of empty is empty"]),
-        ("two tokens", &["--initial-access-token", "abc", "--authorization", "SSWS abc"], &["cannot be used with"]),
-        ("a token of two lines", &["--initial-access-token-file", "lines"], &["a line break or another character"]),
-        ("an auth method that nobody knows", &["--auth-method", "secret_basic"], &["invalid value 'secret_basic'", "client_secret_basic"]),
-    ];
-    for (name, args, sentences) in cases {
-        let (server, tollgate) = (but(json!({})), Tollgate::new());
-        tollgate
-            .write("keys.json", json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "x"}]}).to_string());
-        tollgate.write("private.json", json!({"keys": [{"kty": "OKP", "x": "x", "d": "hush"}]}).to_string());
-        tollgate.write("empty.json", json!({"keys": []}).to_string());
-        tollgate.write("secret.json", json!({"client_secret": "hush"}).to_string());
-        tollgate.write("types.json", json!({"grant_types": "client_credentials"}).to_string());
-        tollgate.write("list.json", "[]");
-        tollgate.write("bad.json", "{");
-        tollgate.write("empty", "\n");
-        tollgate.write("lines", "a\nb");
-        let run = register(&tollgate, &server, args);
-        says(name, &run, 2, sentences);
-        assert!(server.received().is_empty(), "{name}");
-        assert!(!run.stderr.contains("hush"), "{name}: {run:?}");
-    }
-}
-
-#[test]
-fn what_a_first_time_user_may_mistype() {
-    let dead = "http://127.0.0.1:1";
-    #[rustfmt::skip]
-    let cases: [(&str, &[&str], &[&str]); 15] = [
-        ("no server", &[], &["it is not said where to register", "--issuer https://"]),
-        ("plain http", &["--registration-endpoint", "http://127.0.0.1:1/reg"], &["is plain http", "--allow-http"]),
-        ("plain http elsewhere", &["--registration-endpoint", "http://login.example.com/reg", "--allow-http"], &["anyone on the way can read", "Use https"]),
-        ("no URL", &["--registration-endpoint", "login.example.com"], &["is no URL", "https://"]),
-        ("no issuer", &["--issuer", "login"], &["is no URL"]),
-        ("nobody listens", &["--registration-endpoint", "http://127.0.0.1:1/reg", "--allow-http"], &["cannot talk to", "does the server run?"]),
-        ("nobody listens there", &["--issuer", dead, "--allow-http"], &["cannot talk to", "does the server run?"]),
-        ("a provider that is not remembered", &["--provider", "okta"], &["there is no provider \"okta\"", "It has no provider yet."]),
-        ("a preset that nobody knows", &["--preset", "otka"], &["invalid value 'otka'", "okta"]),
-        ("a preset alone", &["--preset", "okta"], &["a preset alone does not say where", "--issuer", "--base-url"]),
-        ("a base without a preset", &["--base-url", "https://am.example.com"], &["--preset"]),
-        ("a provider twice", &["--provider", "a", "--issuer", dead], &["cannot be used with"]),
-        ("a generic preset has no paths", &["--preset", "generic", "--base-url", "https://am.example.com"], &["names no registration endpoint", "--registration-endpoint URL"]),
-        ("an environment that is a path", &["--environment", "../etc"], &["an environment's name has letters"]),
-        ("no certificate", &["--ca-file", "none.pem"], &["cannot read none.pem"]),
-    ];
-    for (name, args, sentences) in cases {
-        let run = Tollgate::new().run(["client", "register", "gateway"].iter().chain(args));
-        says(name, &run, 2, sentences);
-    }
-    says(
-        "a name that is a path",
-        &client(&Tollgate::new(), "register ../x"),
-        2,
-        &["is no name for a client", "letters"],
-    );
-    says("no name", &client(&Tollgate::new(), "register"), 2, &["<NAME>", "Usage"]);
-    says(
-        "nothing",
-        &Tollgate::new().run(["client"]),
-        2,
-        &["Usage: tollgate client [OPTIONS] <COMMAND>", "register", "serve"],
-    );
 }
 
 #[test]
@@ -406,6 +323,18 @@ fn an_issuer_is_asked_once_and_remembered() {
         "lab",
     ]);
     says("one name, two servers", &run, 2, &["the provider \"lab\" is", "--provider-name NAME"]);
+    let elsewhere = format!("{}/reg", other.origin);
+    let args = [
+        "client",
+        "register",
+        "x",
+        "--allow-http",
+        "--provider-name",
+        "lab",
+        "--registration-endpoint",
+        &elsewhere,
+    ];
+    says("nor by its endpoint", &tollgate.run(args), 2, &["the provider \"lab\" is", "--provider-name NAME"]);
     let run = tollgate.run([
         "client",
         "register",
@@ -423,93 +352,6 @@ fn an_issuer_is_asked_once_and_remembered() {
         2,
         &["there are several providers", "--provider 127.0.0.1 | lab"],
     );
-}
-
-#[test]
-fn products_have_customs() {
-    let run = |server: &Scripted, args: &[&str]| {
-        let tollgate = Tollgate::new();
-        let all = ["client", "register", "gateway", "--allow-http"].iter().chain(args);
-        (tollgate.run(all), asked(server, "POST").first().cloned(), tollgate)
-    };
-    let server = okta();
-    let issuer = format!("{}/oauth2/default", server.origin);
-    let (okta, sent, _) =
-        run(&server, &["--issuer", &issuer, "--preset", "okta", "--initial-access-token", "api-token"]);
-    says("Okta", &okta, 0, &["okta-1"]);
-    let sent = sent.unwrap();
-    assert_eq!(sent.header("authorization"), Some("SSWS api-token"), "DCR-02 Okta's own scheme");
-    assert_eq!(
-        (&sent.json()["application_type"], &sent.json()["response_types"]),
-        (&json!("service"), &json!(["token"]))
-    );
-
-    let server = openam();
-    let base = format!("{}/openam/oauth2", server.origin);
-    let args = [
-        "--preset",
-        "openam",
-        "--base-url",
-        &base,
-        "--initial-access-token",
-        "initial",
-        "--scope",
-        "read write",
-    ];
-    let (openam, sent, tollgate) = run(&server, &args);
-    says(
-        "OpenAM, without discovery",
-        &openam,
-        0,
-        &["am-1", "scope: asked for read write, got read write openid"],
-    );
-    let sent = sent.unwrap().json();
-    assert_eq!(
-        (&sent["scope"], &sent["scopes"]),
-        (&json!("read write"), &json!(["read", "write"])),
-        "under both names"
-    );
-    let endpoints = &stored(&tollgate, "default")["providers"]["127.0.0.1"]["endpoints"];
-    assert_eq!(endpoints["introspection_endpoint"], format!("{base}/introspect"), "what it does not publish");
-    let (openam, ..) = run(&server, &["--preset", "openam", "--base-url", &base]);
-    says(
-        "OpenAM without a token",
-        &openam,
-        2,
-        &["400 access_denied: Access Token not valid", "It wants an initial access token"],
-    );
-
-    let server = keycloak();
-    let issuer = format!("{}/realms/lab", server.origin);
-    let (keycloak, ..) = run(&server, &["--issuer", &issuer, "--initial-access-token", "initial"]);
-    says("Keycloak", &keycloak, 0, &["kc-1", "response_types: asked for none, got code none"]);
-    let (keycloak, ..) = run(&server, &["--issuer", &issuer]);
-    says(
-        "Keycloak without a token",
-        &keycloak,
-        2,
-        &["403 insufficient_scope: Policy 'Trusted Hosts' rejected", "It wants an initial access token"],
-    );
-    let (keycloak, ..) = run(&server, &["--issuer", &issuer, "--initial-access-token", "stale"]);
-    says("Keycloak with a stale token", &keycloak, 2, &["Failed decode token", "used up or expired"]);
-
-    let server = spring();
-    let endpoint = format!("{}/connect/register", server.origin);
-    let (spring, ..) =
-        run(&server, &["--registration-endpoint", &endpoint, "--initial-access-token", "once"]);
-    says("Spring", &spring, 0, &["sp-1"]);
-    let (spring, ..) =
-        run(&server, &["--registration-endpoint", &endpoint, "--initial-access-token", "once"]);
-    says("Spring, a second time", &spring, 2, &["401 invalid_token", "used up"]);
-    let (spring, ..) = run(&server, &["--registration-endpoint", &endpoint]);
-    says("Spring without a token", &spring, 2, &["401 Bearer", "It wants an initial access token"]);
-
-    let server = salesforce();
-    let (salesforce, ..) = run(
-        &server,
-        &["--issuer", &server.origin, "--preset", "salesforce", "--initial-access-token", "initial"],
-    );
-    says("Salesforce, register_endpoint", &salesforce, 0, &["3MVG9lab"]);
 }
 
 #[test]

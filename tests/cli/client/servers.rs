@@ -195,7 +195,7 @@ pub(super) fn openam() -> Scripted {
     })
 }
 
-/// Spring Authorization Server 1.5: wants a redirect URI, an initial access token works once, reads show
+/// Spring Authorization Server 1.5: registers where its OpenID Connect document alone says, wants a redirect URI, an initial access token works once, reads show
 /// a hash, and what is not offered leads to the login page.
 pub(super) fn spring() -> Scripted {
     let used = Mutex::new(false);
@@ -209,6 +209,10 @@ pub(super) fn spring() -> Scripted {
             })
         };
         match (got.method.as_str(), got.target.as_str()) {
+            ("GET", "/.well-known/oauth-authorization-server") => Answer::json(200, json!({"issuer": own})),
+            ("GET", "/.well-known/openid-configuration") => {
+                discovery(own, "registration_endpoint", "/connect/register")
+            }
             ("POST", "/connect/register") => {
                 if got.header("authorization").is_none() {
                     return Answer::status(401).header("www-authenticate", "Bearer");
@@ -219,7 +223,7 @@ pub(super) fn spring() -> Scripted {
                 Answer::json(201, merged(&view("sp-secret"), &json!({"registration_access_token": "sp-rat"})))
             }
             ("GET", _) => Answer::json(200, view("{bcrypt}$2a$10$LKz9X8Pdbkcdp1q")),
-            _ => Answer::status(302).header("location", &format!("{own}/login")),
+            _ => Answer::status(302).header("location", &format!("{own}/login;jsessionid=0D4E7E7A")),
         }
     })
 }

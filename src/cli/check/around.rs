@@ -1,0 +1,202 @@
+//! What loads the module, and the way to the authorization server: faults, and what is unwise.
+
+use serde_json::Value;
+
+use crate::cli::find::located::{Located, Position};
+use crate::cli::find::{Found, Host};
+
+/// What is to be said of what loads the module: position, whether it is a fault, and a sentence.
+pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
+    let mut all = Vec::new();
+    let Some(plugin) = &found.plugin else { return all };
+    match found.host {
+        Host::Envoy => envoy(found, plugin, &mut all),
+        Host::Istio => istio(found, plugin, &mut all),
+        Host::EnvoyGateway => envoy_gateway(plugin, &mut all),
+        Host::Plain => {}
+    }
+    all
+}
+
+fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
+    let policy = plugin.key("failure_policy");
+    match policy.and_then(Located::text) {
+        Some("FAIL_RELOAD" | "FAIL_CLOSED") => {}
+        Some("FAIL_OPEN") => all.push((at(policy, plugin), false, "failure_policy: FAIL_OPEN lets every request in when the filter cannot run; FAIL_RELOAD fails closed, and comes back".to_owned())),
+        _ => all.push((plugin.at, false, "no failure_policy: FAIL_RELOAD fails closed as well, and comes back".to_owned())),
+    }
+    let open = plugin.key("fail_open").filter(|open| open.value() == Value::Bool(true));
+    if open.is_some() {
+        all.push((
+            at(open, plugin),
+            false,
+            "fail_open: true lets every request in when the filter cannot run".to_owned(),
+        ));
+    }
+    let given = plugin.path(&["vm_config", "environment_variables"]);
+    let keys = given.and_then(|given| given.key("host_env_keys")).map(Located::items).unwrap_or_default();
+    let pairs = given.and_then(|given| given.key("key_values")).map(Located::members).unwrap_or_default();
+    let is_given = |name: &str| {
+        keys.iter().any(|key| key.text() == Some(name)) || pairs.iter().any(|pair| pair.key == name)
+    };
+    for (position, name) in variables(&found.located) {
+        if !is_given(name) {
+            all.push((position, true, format!("the VM does not get the variable {name}: vm_config.environment_variables.host_env_keys must list it")));
+        }
+    }
+    let form = found.value.pointer("/token/from_form") == Some(&Value::Bool(true));
+    if form
+        && plugin.key("allow_on_headers_stop_iteration").is_none_or(|key| key.value() != Value::Bool(true))
+    {
+        all.push((plugin.at, true, "token.from_form needs allow_on_headers_stop_iteration: true here, or Envoy never hands the body over".to_owned()));
+    }
+    if let Some(clusters) = &found.clusters {
+        for cluster in named_clusters(&found.located) {
+            let name = cluster.text().unwrap_or_default();
+            if !clusters.iter().any(|known| is_named(known, name)) {
+                all.push((cluster.at, true, format!("no cluster {name:?} in static_resources.clusters")));
+            }
+        }
+        tls(&found.located, clusters, all);
+    }
+    if let Some(manager) = &found.manager {
+        paths(manager, all);
+    }
+}
+
+fn istio(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
+    let strategy = plugin.key("failStrategy");
+    if strategy.and_then(Located::text) == Some("FAIL_OPEN") {
+        all.push((
+            at(strategy, plugin),
+            false,
+            "failStrategy: FAIL_OPEN lets every request in when the filter cannot run".to_owned(),
+        ));
+    }
+    let given = plugin.path(&["vmConfig", "env"]).map(Located::items).unwrap_or_default();
+    for (position, name) in variables(&found.located) {
+        if !given.iter().any(|variable| variable.key("name").and_then(Located::text) == Some(name)) {
+            all.push((
+                position,
+                true,
+                format!("the VM does not get the variable {name}: vmConfig.env must list it"),
+            ));
+        }
+    }
+    if plugin.key("phase").and_then(Located::text).is_some_and(|phase| phase != "AUTHN") {
+        all.push((
+            at(plugin.key("phase"), plugin),
+            false,
+            "phase: AUTHN puts the filter before those that rely on it".to_owned(),
+        ));
+    }
+}
+
+fn envoy_gateway(plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
+    let open = plugin.key("failOpen").filter(|open| open.value() == Value::Bool(true));
+    if open.is_some() {
+        all.push((
+            at(open, plugin),
+            false,
+            "failOpen: true lets every request in when the filter cannot run".to_owned(),
+        ));
+    }
+}
+
+fn at(part: Option<&Located>, otherwise: &Located) -> Position {
+    part.map_or(otherwise.at, |part| part.at)
+}
+
+/// The environment variables that the configuration names, and where.
+fn variables(part: &Located) -> Vec<(Position, &str)> {
+    let mut all: Vec<_> = part.items().iter().flat_map(variables).collect();
+    for member in part.members() {
+        match member.value.text() {
+            Some(name) if member.key.ends_with("_env") => all.push((member.value.at, name)),
+            _ => all.extend(variables(&member.value)),
+        }
+    }
+    all
+}
+
+/// The clusters that the configuration names.
+fn named_clusters(part: &Located) -> Vec<&Located> {
+    let mut all: Vec<_> = part.items().iter().flat_map(named_clusters).collect();
+    for member in part.members() {
+        match member.key.as_str() {
+            "cluster" => all.push(&member.value),
+            "fallback_clusters" => all.extend(member.value.items()),
+            _ => all.extend(named_clusters(&member.value)),
+        }
+    }
+    all
+}
+
+fn is_named(cluster: &Located, name: &str) -> bool {
+    cluster.key("name").and_then(Located::text) == Some(name)
+}
+
+/// Whether what is written as https is https on the wire, and to whom (RFC 6749 §3.2, RFC 7662 §4).
+fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, String)>) {
+    part.items()
+        .iter()
+        .chain(part.members().iter().map(|member| &member.value))
+        .for_each(|below| tls(below, clusters, all));
+    let is_https = part.key("uri").and_then(Located::text).is_some_and(|uri| uri.starts_with("https:"));
+    let name = part.key("cluster").and_then(Located::text).unwrap_or_default();
+    let Some(cluster) = clusters.iter().find(|cluster| is_named(cluster, name)).filter(|_| is_https) else {
+        return;
+    };
+    let at = cluster.at;
+    let Some(context) = cluster.path(&["transport_socket", "typed_config"]) else {
+        if cluster.key("transport_socket_matches").is_none() {
+            all.push((
+                at,
+                true,
+                format!(
+                    "the endpoint is https, but the cluster {name:?} has no TLS: it needs a transport_socket"
+                ),
+            ));
+        }
+        return;
+    };
+    let common = context.key("common_tls_context");
+    let validation =
+        ["validation_context", "combined_validation_context", "validation_context_sds_secret_config"]
+            .iter()
+            .find_map(|key| common?.key(key));
+    let Some(validation) = validation else {
+        all.push((at, true, format!("the cluster {name:?} does not verify the authorization server's certificate: its TLS needs a validation_context with trusted_ca")));
+        return;
+    };
+    let is_true = |key: &str| context.key(key).is_some_and(|value| value.value() == Value::Bool(true));
+    let names = validation.key("match_typed_subject_alt_names").is_some()
+        || validation.key("default_validation_context").is_some();
+    if validation.key("sds_config").is_none() && !names && !is_true("auto_sni_san_validation") {
+        all.push((at, false, format!("the cluster {name:?} matches no name: any certificate of a trusted authority will do; match_typed_subject_alt_names, or auto_sni_san_validation: true")));
+    }
+    if context.key("sni").is_none() && !is_true("auto_host_sni") {
+        all.push((
+            at,
+            false,
+            format!("the cluster {name:?} sends no server name: sni, or auto_host_sni: true"),
+        ));
+    }
+}
+
+/// Whether all of Envoy reads paths alike (PTH-04 of docs/conformance.md).
+fn paths(manager: &Located, all: &mut Vec<(Position, bool, String)>) {
+    let is_true = |key: &str| manager.key(key).is_some_and(|value| value.value() == Value::Bool(true));
+    let slashes = manager.key("path_with_escaped_slashes_action").and_then(Located::text);
+    let safe = matches!(slashes, Some("REJECT_REQUEST" | "UNESCAPE_AND_REDIRECT"));
+    let wanted = [
+        ("normalize_path: true", is_true("normalize_path")),
+        ("merge_slashes: true", is_true("merge_slashes")),
+        ("path_with_escaped_slashes_action: REJECT_REQUEST", safe),
+    ];
+    let missing: Vec<_> = wanted.iter().filter(|(_, is_set)| !is_set).map(|(option, _)| *option).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        all.push((manager.at, false, format!("other filters and routes may read a path otherwise than Tollgate does; the connection manager lacks {missing}")));
+    }
+}
