@@ -403,7 +403,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let all: BTreeSet<&str> = own.iter().chain(content.lists.keys()).map(String::as_str).collect();
-        let what = unknown("client list", name, all.into_iter());
+        let what = unknown("client list", name, all.iter().copied());
         self.faults.push((format!("{place}.client_list"), what));
         Ok(())
     }
