@@ -109,6 +109,8 @@ pub(crate) struct Login {
     pub(crate) client_id: String,
     /// Its secret.
     pub(crate) secret: Secret,
+    /// Whether it authenticates by `client_secret_post`.
+    pub(crate) posts: bool,
     /// What is asked for.
     pub(crate) scopes: Vec<String>,
     /// Where users come back to.

@@ -220,7 +220,7 @@ providers:
     client_secret_file: secret
 apis:
   a: {{upstream: "http://127.0.0.1:{}", scopes: [a]}}
-login: {{client_id: web, client_secret_file: login}}
+login: {{client_id: web, client_secret_file: login, auth_method: client_secret_post}}
 "#,
             upstream.port()
         ),

@@ -442,9 +442,9 @@ impl Reader<'_> {
             self.faults.push((format!("providers.{name}"), what.to_owned()));
             return Ok(None);
         }
-        let (client_id, secret) = if let Some(client) = text(written, "client") {
+        let (client_id, secret, method) = if let Some(client) = text(written, "client") {
             let Some((found, _)) = self.stored("login.client", client)? else { return Ok(None) };
-            (found.client_id, found.client_secret.map(Secret::new))
+            (found.client_id, found.client_secret.map(Secret::new), found.token_endpoint_auth_method)
         } else {
             let Some(file) = text(written, "client_secret_file") else {
                 let what = "expected client_secret_file beside client_id";
@@ -452,7 +452,7 @@ impl Reader<'_> {
                 return Ok(None);
             };
             let id = text(written, "client_id").unwrap_or_default().to_owned();
-            (id, self.secret("login.client_secret_file", file)?)
+            (id, self.secret("login.client_secret_file", file)?, "client_secret_basic".to_owned())
         };
         let Some(secret) = secret else {
             self.faults
@@ -475,6 +475,7 @@ impl Reader<'_> {
             provider: at,
             client_id,
             secret,
+            posts: text(written, "auth_method").unwrap_or(&method) == "client_secret_post",
             scopes,
             callback: text(written, "callback_path").unwrap_or("/oauth2/callback").to_owned(),
             signout: text(written, "signout_path").unwrap_or("/oauth2/signout").to_owned(),
