@@ -57,9 +57,9 @@ enum Command {
 struct EnvoyArgs {
     #[command(flatten)]
     what: What,
-    /// Where Envoy will find the module [default: /etc/envoy/tollgate_filter.wasm]
-    #[arg(long, value_name = "PATH")]
-    module: Option<PathBuf>,
+    /// Where Envoy will find the module
+    #[arg(long, value_name = "PATH", default_value = "/etc/envoy/tollgate_filter.wasm")]
+    module: PathBuf,
     /// Where the written files will be when Envoy runs, if not in DIR
     #[arg(long, value_name = "PATH")]
     installed_at: Option<PathBuf>,
@@ -173,10 +173,7 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
         (None, Some(directory)) => absolute(directory)?,
         (None, None) => PathBuf::from("/etc/envoy"),
     };
-    let module = match &args.module {
-        Some(module) => absolute(module)?,
-        None => PathBuf::from("/etc/envoy/tollgate_filter.wasm"),
-    };
+    let module = absolute(&args.module)?;
     if args.installed_at.is_none() && args.what.directory().is_some() && !module.exists() {
         out.warning(format_args!(
             "there is no module at {}: --module PATH names another place",

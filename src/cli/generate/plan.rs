@@ -1,6 +1,7 @@
 //! What is to be generated, read from the short file or made from arguments, and the filter's
 //! configuration that follows from it.
 
+mod provider;
 mod read;
 mod rules;
 
