@@ -104,7 +104,7 @@ impl Command {
             Self::Generate(args) => generate::run(args, out),
             Self::Check(args) => check::run(&args, out),
             Self::Explain(args) => explain::run(&args, out),
-            Self::Doctor(args) => doctor::run(args, out),
+            Self::Doctor(args) => doctor::run(&args, out),
             Self::Import(args) => import::run(args, out),
             Self::Schema(args) => schema::run(&args, out),
             Self::Completions(args) => manual::completions(&args, out),

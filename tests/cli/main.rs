@@ -14,6 +14,7 @@ mod basics;
 mod check;
 mod client;
 mod discover;
+mod doctor;
 mod explain;
 mod generate;
 mod support;
