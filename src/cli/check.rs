@@ -2,7 +2,7 @@
 
 mod advice;
 mod around;
-mod places;
+pub(crate) mod places;
 
 pub(crate) use places::value as value_at;
 

@@ -17,6 +17,7 @@ mod client;
 mod discover;
 mod doctor;
 mod explain;
+mod generate;
 mod import;
 mod support;
 mod vectors;

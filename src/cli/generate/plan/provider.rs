@@ -1,0 +1,177 @@
+//! The authorization servers of a plan: their endpoints, and our credentials there.
+
+use serde_json::Value;
+use tollgate_filter::provider::client_auth::BasicEncoding;
+use tollgate_filter::provider::preset::{Endpoints, Preset};
+use tollgate_filter::secret::Secret;
+use url::Url;
+
+use super::read::{Reader, text};
+use super::{Credential, Provider, is_loopback};
+use crate::cli::clock::now;
+use crate::cli::discovery::discover;
+use crate::cli::failure::Failure;
+use crate::cli::store::StoredProvider;
+
+impl Reader<'_> {
+    /// A provider, looked up; nothing if it has faults.
+    pub(super) fn provider(
+        &mut self,
+        name: &str,
+        written: &Value,
+        logs_in: bool,
+    ) -> Result<Option<Provider>, Failure> {
+        let place = format!("providers.{name}");
+        let Some((credential, remembered)) = self.credential(name, &place, written)? else { return Ok(None) };
+        let own = |key: &str| text(written, key).map(str::to_owned);
+        let issuer = own("issuer").or_else(|| remembered.issuer.clone());
+        let preset = own("preset").unwrap_or_else(|| {
+            if remembered.preset.is_empty() { "generic".to_owned() } else { remembered.preset.clone() }
+        });
+        let base_url = own("base_url").or_else(|| remembered.base_url.clone());
+        let base = base_url.clone().or_else(|| issuer.clone());
+        let by_preset = base.map(|base| Preset::named(&preset).unwrap_or_default().endpoints(&base));
+        let by_preset = by_preset.unwrap_or_default();
+        let endpoint = |key: &str, known: Option<String>| {
+            own(key).or_else(|| remembered.endpoints.get(key).cloned()).or(known)
+        };
+        let mut introspection = endpoint("introspection_endpoint", by_preset.introspection);
+        let mut authorization = endpoint("authorization_endpoint", by_preset.authorization);
+        let mut token = endpoint("token_endpoint", by_preset.token);
+        let missing = introspection.is_none() || (logs_in && (authorization.is_none() || token.is_none()));
+        if let (true, Some(issuer)) = (missing, &issuer) {
+            let found = self.discovered(issuer)?;
+            introspection = introspection.or(found.introspection);
+            authorization = authorization.or(found.authorization);
+            token = token.or(found.token);
+        }
+        let Some(introspection) = introspection else {
+            let what = if issuer.is_some() {
+                "its metadata names no introspection endpoint; expected introspection_endpoint or a preset"
+            } else {
+                "expected issuer, introspection_endpoint, or base_url and preset"
+            };
+            self.faults.push((place, what.to_owned()));
+            return Ok(None);
+        };
+        let allowed = written.get("allow_http") == Some(&Value::Bool(true));
+        let introspection = self.endpoint(&place, "introspection_endpoint", &introspection, allowed);
+        let authorization = authorization.and_then(|url| Url::parse(&url).ok());
+        let token = match token {
+            Some(token) if logs_in => self.endpoint(&place, "token_endpoint", &token, allowed),
+            _ => None,
+        };
+        Ok(introspection.map(|introspection| Provider {
+            name: name.to_owned(),
+            preset,
+            issuer,
+            base_url,
+            audiences: written.get("audiences").cloned(),
+            introspection,
+            authorization,
+            token,
+            credential,
+            ca_file: own("ca_file").map(|file| self.source.directory.join(file)),
+        }))
+    }
+
+    /// An endpoint that is called with secrets.
+    fn endpoint(&mut self, place: &str, key: &str, url: &str, allow_http: bool) -> Option<Url> {
+        let Ok(url) = Url::parse(url) else {
+            self.faults.push((format!("{place}.{key}"), "expected an absolute http or https URI".to_owned()));
+            return None;
+        };
+        if url.scheme() == "http" && !is_loopback(&url) {
+            if !allow_http {
+                let what = format!(
+                    "{url} is plain HTTP: everyone on the way reads tokens and the gateway's secret; expected https, or allow_http: true"
+                );
+                self.faults.push((format!("{place}.{key}"), what));
+                return None;
+            }
+            self.out.alarm(format_args!("{place}: tokens and the gateway's secret go to {url} unencrypted"));
+        }
+        Some(url)
+    }
+
+    fn discovered(&mut self, issuer: &str) -> Result<Endpoints, Failure> {
+        self.out.progress(format_args!("asking {issuer} where its endpoints are"));
+        let http = self.network.http(self.out)?;
+        let found = discover(&http, issuer).map_err(|failure| {
+            let help = "Name the endpoint in the short file (introspection_endpoint: https://…), or the product (preset: …).";
+            Failure::new(failure.to_string().lines().next().unwrap_or_default()).help(help)
+        })?;
+        Ok(found.endpoints())
+    }
+
+    /// The gateway's credentials at a provider, and what is remembered of that provider.
+    fn credential(
+        &mut self,
+        name: &str,
+        place: &str,
+        written: &Value,
+    ) -> Result<Option<(Credential, StoredProvider)>, Failure> {
+        let encoding = match text(written, "basic_encoding") {
+            Some("raw") => BasicEncoding::Raw,
+            _ => BasicEncoding::Form,
+        };
+        let variable = text(written, "client_secret_env").map_or_else(|| variable(name), str::to_owned);
+        if let Some(client) = text(written, "client") {
+            let Some((found, provider)) = self.stored(&format!("{place}.client"), client)? else {
+                return Ok(None);
+            };
+            let method = text(written, "auth_method").unwrap_or(&found.token_endpoint_auth_method).to_owned();
+            if !["client_secret_basic", "client_secret_post"].contains(&method.as_str()) {
+                let what = format!(
+                    "the client {client} authenticates by {method}, which cannot be generated; expected client_secret_basic or client_secret_post"
+                );
+                self.faults.push((format!("{place}.client"), what));
+                return Ok(None);
+            }
+            let Some(secret) = &found.client_secret else {
+                self.faults.push((
+                    format!("{place}.client"),
+                    format!("the client {client} has no secret in the store"),
+                ));
+                return Ok(None);
+            };
+            let ends = found.client_secret_expires_at;
+            if ends != 0 && ends <= now().as_secs() {
+                self.out.warning(format_args!(
+                    "the secret of {client} has expired: tollgate client rotate-secret {client}"
+                ));
+            }
+            let secret = Some(Secret::new(secret));
+            return Ok(Some((
+                Credential { client_id: found.client_id, method, encoding, secret, variable },
+                provider,
+            )));
+        }
+        let secret = match text(written, "client_secret_file") {
+            Some(file) => self.secret(&format!("{place}.client_secret_file"), file)?,
+            None if written.get("client_secret_env").is_some() => None,
+            None => {
+                let what = "expected client_secret_file or client_secret_env beside client_id";
+                self.faults.push((place.to_owned(), what.to_owned()));
+                return Ok(None);
+            }
+        };
+        let credential = Credential {
+            client_id: text(written, "client_id").unwrap_or_default().to_owned(),
+            method: text(written, "auth_method").unwrap_or("client_secret_basic").to_owned(),
+            encoding,
+            secret,
+            variable,
+        };
+        Ok(Some((credential, StoredProvider::default())))
+    }
+}
+
+/// The variable for a provider's secret.
+fn variable(provider: &str) -> String {
+    let name: String = provider
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
+    format!("TOLLGATE_{name}_SECRET")
+}
