@@ -44,6 +44,8 @@ class Server:
     register = []
     # How the server removes a client: by RFC 7592, or by its operator alone.
     deletes = True
+    # Whether a deleted client's tokens end with it; where not, they last until they expire or are revoked.
+    ends_tokens = True
 
     def __init__(self):
         self.port = stack.free_ports(1)[0]
@@ -129,6 +131,7 @@ class OidcProvider(Server):
     """oidc-provider, from npm."""
 
     name = "oidc-provider"
+    ends_tokens = False
     initial = "initial-access-token-of-the-tests"
 
     def start(self):

@@ -13,6 +13,7 @@ import java.security.interfaces.RSAPublicKey;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.context.annotation.Bean;
+import org.springframework.core.annotation.Order;
 import org.springframework.security.config.Customizer;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.core.userdetails.UserDetailsService;
@@ -54,11 +55,21 @@ public class AuthorizationServer {
   }
 
   @Bean
+  @Order(1)
   SecurityFilterChain endpoints(HttpSecurity http) throws Exception {
     var server = OAuth2AuthorizationServerConfigurer.authorizationServer();
     return http.securityMatcher(server.getEndpointsMatcher())
         .with(server, it -> it.oidc(oidc -> oidc.clientRegistrationEndpoint(Customizer.withDefaults())))
         .authorizeHttpRequests(requests -> requests.anyRequest().authenticated())
+        .build();
+  }
+
+  /** What it does not offer leads to the login page, as in every such server with users. */
+  @Bean
+  @Order(2)
+  SecurityFilterChain pages(HttpSecurity http) throws Exception {
+    return http.authorizeHttpRequests(requests -> requests.anyRequest().authenticated())
+        .formLogin(Customizer.withDefaults())
         .build();
   }
 

@@ -1,0 +1,293 @@
+"""The command, an API, and an Envoy that guards it: what the journeys through the providers share."""
+
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+from servers import ROOT, Missing, call, stack
+
+SECRET = "GATEWAY_SECRET"
+
+
+class Command:
+    """The command `tollgate`, with a store of its own."""
+
+    def __init__(self):
+        self.program = os.environ.get("TOLLGATE") or str(ROOT / "target/debug/tollgate")
+        if not os.access(self.program, os.X_OK):
+            raise stack.DemoError(f"The command is missing ({self.program}): `make command` builds it, or set TOLLGATE to it.")
+        self.directory = Path(tempfile.mkdtemp(prefix="tollgate-journey-"))
+
+    def close(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def run(self, *arguments, given=None, status=0):
+        """Runs it with `--json`; returns what it prints. Another exit status than this is a failure of the test."""
+        environment = {**os.environ, "TOLLGATE_STORE": str(self.directory / "store")}
+        ran = subprocess.run(
+            [self.program, "--json", *map(str, arguments)], input=given or "", capture_output=True, text=True, env=environment, timeout=60
+        )
+        if ran.returncode != status:
+            raise AssertionError(f"tollgate {' '.join(map(str, arguments))}: exit {ran.returncode}, not {status}\n{ran.stdout}{ran.stderr}")
+        return json.loads(ran.stdout) if ran.stdout.strip().startswith(("{", "[")) else ran.stdout
+
+    def secret(self, name):
+        """A client's secret, as the command hands it to Envoy."""
+        file = self.directory / f"{name}.secret"
+        if not file.exists():
+            self.run("client", "secret-file", name, "--out", file)
+        return file.read_text()
+
+
+class Api:
+    """Something to guard: says what it was asked."""
+
+    def __enter__(self):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                body = json.dumps({"path": self.path, "client": self.headers.get("x-client-id")}).encode()
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Gateway:
+    """An Envoy with the filter, between a caller and the API."""
+
+    def __init__(self, provider, secret, authorization_server_port, api_port, requires=None):
+        self.provider, self.secret, self.requires = provider, secret, requires
+        self.authorization_server_port, self.api_port = authorization_server_port, api_port
+
+    def __enter__(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="tollgate-gateway-"))
+        self.port, self.admin = stack.free_ports(2)
+        self.file = self.directory / "envoy.json"
+        self.file.write_text(json.dumps(self.configuration()))
+        self.log = self.directory / "log"
+        self.process = None
+        try:
+            with self.log.open("wb") as log:
+                self.process = subprocess.Popen(
+                    [stack.find_envoy(), "-c", str(self.file), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
+                    env={**os.environ, SECRET: self.secret},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            self.wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.process:
+            stack.end(self.process)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def wait_until_ready(self, seconds=60):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if call("GET", f"http://127.0.0.1:{self.admin}/ready").status == 200:
+                    return
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise stack.DemoError("Envoy did not start." + stack.last_lines(self.log.read_text(errors="replace"), 20))
+            time.sleep(0.05)
+
+    def get(self, token=None, path="/orders"):
+        return call("GET", f"http://127.0.0.1:{self.port}{path}", {"authorization": f"Bearer {token}"} if token else {})
+
+    def filter_configuration(self):
+        return {
+            "providers": {"main": self.provider},
+            **({"requires": self.requires} if self.requires else {}),
+            # So short that the tests need not wait long to see a revocation.
+            "cache": {"ttl": "1s", "negative_ttl": "1s"},
+            "upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]},
+        }
+
+    def configuration(self):
+        def type_of(name, **members):
+            return {"@type": f"type.googleapis.com/{name}", **members}
+
+        filters = "envoy.extensions.filters"
+        wasm = {
+            "name": "tollgate",
+            "failure_policy": "FAIL_RELOAD",
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": str(stack.find_module())}},
+                "environment_variables": {"host_env_keys": [SECRET]},
+            },
+            "configuration": type_of("google.protobuf.Struct", value=self.filter_configuration()),
+        }
+        manager = type_of(
+            f"{filters}.network.http_connection_manager.v3.HttpConnectionManager",
+            stat_prefix="guarded",
+            http_filters=[
+                {"name": "tollgate", "typed_config": type_of(f"{filters}.http.wasm.v3.Wasm", config=wasm)},
+                {"name": "router", "typed_config": type_of(f"{filters}.http.router.v3.Router")},
+            ],
+            route_config={"virtual_hosts": [{"name": "api", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "api"}}]}]},
+        )
+        listener = {
+            "address": address(self.port),
+            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        }
+        return {
+            "admin": {"address": address(self.admin)},
+            "static_resources": {
+                "listeners": [listener],
+                "clusters": [cluster("authorization-server", self.authorization_server_port), cluster("api", self.api_port)],
+            },
+        }
+
+
+def address(port):
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+def cluster(name, port):
+    endpoint = {"endpoint": {"address": address(port)}}
+    return {"name": name, "type": "STATIC", "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}}
+
+
+def until(wanted, ask, seconds=15):
+    """The first answer with this status; the last answer, if none comes in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer.status == wanted or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.1)
+
+
+class Journey:
+    """From an issuer and a registration token to a guarded API, and back. Mixed into a test case that names its server."""
+
+    scope = "orders:read"
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            cls.server = cls.kind()
+            cls.enterClassContext(cls.server) if hasattr(cls, "enterClassContext") else enter(cls, cls.server)
+        except Missing as missing:
+            if os.environ.get("PROVIDERS") == "all":
+                raise
+            print(f"LEFT OUT: {cls.kind.name}. {missing}", flush=True)
+            raise unittest.SkipTest(str(missing)) from None
+
+    def setUp(self):
+        self.command = Command()
+        self.addCleanup(self.command.close)
+
+    def register(self, name, *more):
+        return self.command.run(
+            *["client", "register", name, "--allow-http", "--initial-access-token-file", "-", *self.server.register, *more],
+            given=self.server.initial_access_token(),
+        )
+
+    def provider(self, client_id, **more):
+        """The filter's provider, as it is written by hand."""
+        return {
+            "issuer": self.server.issuer,
+            "introspection": {
+                "uri": self.server.metadata()["introspection_endpoint"],
+                "cluster": "authorization-server",
+                "client_auth": {"client_id": client_id, "client_secret_env": SECRET},
+            },
+            **more,
+        }
+
+    def test_register_pass_revoke_delete(self):
+        self.register("gateway", "--issuer", self.server.issuer)
+        application = self.register("shop", *(["--scope", self.scope] if self.scope else []))
+        gateway_id = self.command.run("client", "show", "gateway")["client_id"]
+        application_id = application["client_id"]
+        self.server.let_ask(gateway_id)
+        secret = self.command.secret("shop")
+        requires = {"clients": [application_id], **({"scopes": [self.scope]} if self.scope else {})}
+        with Api() as api, Gateway(self.provider(gateway_id), self.command.secret("gateway"), self.server.port, api.port, requires) as gateway:
+            self.assertEqual(gateway.get().status, 401, "without a token")
+            self.assertEqual(gateway.get("no-token-of-ours").status, 401, "with a token that nobody gave")
+
+            token = self.new_token(application_id, secret)
+            passed = gateway.get(token)
+            self.assertEqual(passed.status, 200, f"with a good token: {passed.text}")
+            self.assertEqual(passed.json()["client"], application_id)
+
+            revoked = self.server.revoke(application_id, secret, token)
+            self.assertEqual(revoked.status, 200, revoked.text)
+            refused = until(401, lambda: gateway.get(token))
+            self.assertEqual(refused.status, 401, "after its revocation")
+            self.assertIn("invalid_token", refused.header("www-authenticate"))
+
+            token = self.new_token(application_id, secret)
+            self.assertEqual(gateway.get(token).status, 200, "with a new token")
+
+            self.delete("shop", application_id)
+            if self.server.deletes:
+                refused = self.server.token(application_id, secret, self.scope)
+                self.assertIn(refused.status, (400, 401), "a deleted client asks for a token")
+                self.assertIn(refused.json()["error"], ("invalid_client", "unauthorized_client"))
+                if self.server.ends_tokens:
+                    self.assertEqual(until(401, lambda: gateway.get(token)).status, 401, "a deleted client's token")
+                else:
+                    introspection = self.server.metadata()["introspection_endpoint"]
+                    said = self.server.post(introspection, gateway_id, self.command.secret("gateway"), {"token": token}).json()
+                    self.assertTrue(said["active"], "its page says that this server lets a deleted client's tokens live")
+
+                self.assertEqual(gateway.get("a-token-that-nobody-gave").status, 401)
+                self.delete("gateway", gateway_id)
+                asked = until(502, lambda: gateway.get("a-token-that-is-not-remembered"))
+                self.assertEqual(asked.status, 502, "the gateway's own client was deleted: no token can be judged, so none passes")
+
+    def delete(self, name, client_id):
+        """Deletes a client at its provider, and says so if that is not offered."""
+        if self.server.deletes:
+            self.command.run("client", "delete", name, "--allow-http")
+            self.command.run("client", "show", name, status=2)
+        else:
+            said = self.command.run("client", "delete", name, "--allow-http", status=2)
+            self.assertIn("does not offer", said["error"])
+            self.command.run("client", "forget", name)
+
+    def new_token(self, client_id, secret):
+        answer = self.server.token(client_id, secret, self.scope)
+        self.assertEqual(answer.status, 200, answer.text)
+        return answer.json()["access_token"]
+
+
+def enter(case, context):
+    """`enterClassContext`, before Python 3.11."""
+    context.__enter__()
+    case.addClassCleanup(context.__exit__, None, None, None)
