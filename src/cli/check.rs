@@ -2,7 +2,7 @@
 
 mod advice;
 mod around;
-mod places;
+pub(crate) mod places;
 
 use std::path::{Path, PathBuf};
 

@@ -1,14 +1,265 @@
-//! `tollgate generate`.
+//! `tollgate generate`: whole configurations, from one short file.
+//!
+//! | room | what it does |
+//! | --- | --- |
+//! | [`shape`] | the short file's keys |
+//! | [`plan`] | what the file means, what it only names, and the filter's configuration that follows |
+//! | [`envoy`], [`istio`], [`gateway`], [`compose`] | the outputs |
+//! | [`yaml`], [`files`] | how they are written |
+
+mod compose;
+mod envoy;
+mod files;
+mod gateway;
+mod istio;
+mod plan;
+mod shape;
+mod yaml;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::http::Network;
 use crate::cli::output::Output;
+use crate::cli::store::StoreArgs;
+
+use plan::{Faults, Plan, Source};
 
 /// Write a whole configuration from one short file
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-
-/// Not built yet.
-pub(crate) fn run(_args: Args, _out: &mut Output) -> Result<Exit, Failure> {
-    Err(Failure::new("not built yet"))
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
 }
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Envoy(Box<EnvoyArgs>),
+    Istio(Box<IstioArgs>),
+    EnvoyGateway(Box<GatewayArgs>),
+    Compose(Box<ComposeArgs>),
+    ApiSpec(crate::cli::api_spec::Args),
+}
+
+/// Envoy's whole configuration: listener, filter, routes, clusters, secrets
+///
+/// The gateway's credentials are added to the calls by Envoy itself, from a file that its owner alone can
+/// read; the module never sees them.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = ENVOY_EXAMPLES)]
+struct EnvoyArgs {
+    #[command(flatten)]
+    what: What,
+    /// Where Envoy will find the module [default: /etc/envoy/tollgate_filter.wasm]
+    #[arg(long, value_name = "PATH")]
+    module: Option<PathBuf>,
+    /// Where the written files will be when Envoy runs, if not in DIR
+    #[arg(long, value_name = "PATH")]
+    installed_at: Option<PathBuf>,
+    /// Envoy's file of root certificates
+    #[arg(long, value_name = "PATH", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    trusted_ca: PathBuf,
+}
+
+/// An Istio mesh's resources: `WasmPlugin`, `ServiceEntry`, `DestinationRule`, `Secret`
+#[derive(Debug, clap::Args)]
+struct IstioArgs {
+    #[command(flatten)]
+    what: What,
+    /// The module: oci://… or https://…
+    #[arg(long, value_name = "URL", default_value = "oci://registry.example.com/tollgate:0.1.0")]
+    module: String,
+    /// The SHA-256 of the module's file
+    #[arg(long, value_name = "HEX")]
+    module_sha256: Option<String>,
+}
+
+/// Envoy Gateway's resources: `EnvoyExtensionPolicy`, routes, backends, `Secret`
+#[derive(Debug, clap::Args)]
+struct GatewayArgs {
+    #[command(flatten)]
+    what: What,
+    /// The module: oci://… or https://…
+    #[arg(long, value_name = "URL", default_value = "oci://registry.example.com/tollgate:0.1.0")]
+    module: String,
+    /// The SHA-256 of the module's file
+    #[arg(long, value_name = "HEX")]
+    module_sha256: Option<String>,
+}
+
+/// A Docker Compose project with an Envoy in front of your services
+#[derive(Debug, clap::Args)]
+struct ComposeArgs {
+    #[command(flatten)]
+    what: What,
+    /// The module's file on this machine
+    #[arg(long, value_name = "PATH", default_value = "tollgate_filter.wasm")]
+    module: PathBuf,
+}
+
+/// What to generate, and where to.
+#[derive(Debug, clap::Args)]
+struct What {
+    /// The short file: providers and APIs; `-` is the standard input
+    #[arg(required_unless_present = "client", conflicts_with_all = ["client", "upstream", "scope", "host", "prefix", "listen"])]
+    file: Option<PathBuf>,
+    /// Without a file: the gateway's client, by its name in the store
+    #[arg(long, value_name = "NAME", requires = "upstream")]
+    client: Option<String>,
+    /// Without a file: where the API runs
+    #[arg(long, value_name = "URL", requires = "client")]
+    upstream: Option<Url>,
+    /// Without a file: a scope that a token must carry; may be repeated
+    #[arg(long, requires = "client")]
+    scope: Vec<String>,
+    /// Without a file: a host of the API [default: all]; may be repeated
+    #[arg(long, requires = "client")]
+    host: Vec<String>,
+    /// Without a file: the start of the API's paths [default: all]
+    #[arg(long, value_name = "PATH", requires = "client")]
+    prefix: Option<String>,
+    /// Without a file: where Envoy listens [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "client")]
+    listen: Option<SocketAddr>,
+    /// Write everything into this directory [default: print the main file; `-`: the same]
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Generates what was asked for.
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Envoy(args) => run_envoy(&args, out)?,
+        Command::Istio(args) => {
+            let (source, plan) = args.what.read(out)?;
+            let module = istio::Module { url: &args.module, sha256: args.module_sha256.as_deref() };
+            let files = settled(istio::files(&plan, &module), &source)?;
+            args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
+        }
+        Command::EnvoyGateway(args) => {
+            let (source, plan) = args.what.read(out)?;
+            let module = istio::Module { url: &args.module, sha256: args.module_sha256.as_deref() };
+            let files = settled(gateway::files(&plan, &module)?, &source)?;
+            args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
+        }
+        Command::Compose(args) => {
+            let (source, plan) = args.what.read(out)?;
+            let files = settled(compose::files(&plan, &args.module, out)?, &source)?;
+            args.what.write(&files, "Next: docker compose -f DIR/docker-compose.yaml up", out)?;
+        }
+        Command::ApiSpec(args) => return crate::cli::api_spec::run(args, out),
+    }
+    Ok(Exit::Good)
+}
+
+fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
+    let (source, plan) = args.what.read(out)?;
+    let directory = match (&args.installed_at, args.what.directory()) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(directory)) => absolute(directory)?,
+        (None, None) => PathBuf::from("/etc/envoy"),
+    };
+    let module = match &args.module {
+        Some(module) => absolute(module)?,
+        None => PathBuf::from("/etc/envoy/tollgate_filter.wasm"),
+    };
+    if args.installed_at.is_none() && args.what.directory().is_some() && !module.exists() {
+        out.warning(format_args!(
+            "there is no module at {}: --module PATH names another place",
+            module.display()
+        ));
+    }
+    let around = envoy::Surroundings {
+        target: "envoy",
+        directory,
+        module,
+        roots: args.trusted_ca.clone(),
+        listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        tls: match &plan.tls {
+            Some((certificate, key)) => Some((absolute(certificate)?, absolute(key)?)),
+            None => None,
+        },
+    };
+    let listen = plan.listen.unwrap_or(around.listen);
+    if plan.tls.is_none() && !listen.ip().is_loopback() {
+        out.warning(format_args!(
+            "{listen} is plain HTTP: unless something in front of Envoy speaks TLS, everyone on the way reads the clients' tokens; `tls: {{certificate: …, key: …}}` turns it on"
+        ));
+    }
+    let files = settled(envoy::files(&plan, &around)?, &source)?;
+    let environment = if files.iter().any(|file| file.path == Path::new("secrets.env")) {
+        out.warning("a client that authenticates by client_secret_post: Envoy cannot add its secret, so the module reads it from Envoy's environment (secrets.env)");
+        "set -a; . DIR/secrets.env; "
+    } else {
+        ""
+    };
+    args.what.write(&files, &format!("Next: {environment}envoy -c DIR/envoy.yaml"), out)
+}
+
+/// The files, or what is wrong with the plan.
+fn settled(files: Result<Vec<files::File>, Faults>, source: &Source) -> Result<Vec<files::File>, Failure> {
+    files.map_err(|faults| source.refusal(faults))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::file("find", path, &error))
+}
+
+impl What {
+    fn read(&self, out: &mut Output) -> Result<(Source, Plan), Failure> {
+        let source = match &self.file {
+            Some(file) => Source::file(file)?,
+            None => Source::arguments(self.short_file()),
+        };
+        let plan = source.plan(&self.store, &self.network, out)?;
+        Ok((source, plan))
+    }
+
+    /// The short file that the arguments stand for.
+    fn short_file(&self) -> Value {
+        let mut api = Map::new();
+        api.insert("upstream".to_owned(), json!(self.upstream.as_ref().map(Url::as_str)));
+        if !self.scope.is_empty() {
+            api.insert("scopes".to_owned(), json!(self.scope));
+        }
+        if !self.host.is_empty() {
+            api.insert("hosts".to_owned(), json!(self.host));
+        }
+        api.extend(self.prefix.iter().map(|prefix| ("prefix".to_owned(), json!(prefix))));
+        let mut whole = json!({"providers": {"main": {"client": self.client}}, "apis": {"api": api}});
+        if let Some(listen) = self.listen {
+            whole["listen"] = json!(listen.to_string());
+        }
+        whole
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|directory| *directory != Path::new("-"))
+    }
+
+    fn write(&self, files: &[files::File], next: &str, out: &mut Output) -> Result<(), Failure> {
+        let directory = self.directory();
+        let name = directory.map(|directory| directory.display().to_string()).unwrap_or_default();
+        files::write(files, directory, self.force, &next.replace("DIR", &name), out)
+    }
+}
+
+const ENVOY_EXAMPLES: &str = "Examples:
+  tollgate generate envoy --client gateway --upstream http://127.0.0.1:3000 --scope orders:read \\
+    --out gateway
+  tollgate generate envoy gateway.yaml --out gateway --force
+  tollgate generate envoy gateway.yaml --module /usr/lib/tollgate_filter.wasm > envoy.yaml";

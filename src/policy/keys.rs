@@ -488,7 +488,8 @@ static CLAIM: Object = Object {
     choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["any_of", "contains", "equals"] }],
 };
 
-static RULE: Object = Object {
+/// A rule.
+pub static RULE: Object = Object {
     keys: &[
         optional("name", Kind::Text(&text::LABEL), "Its name in logs. Absent: `rules[N]`, counted from 0."),
         required(
@@ -564,7 +565,8 @@ static HEADER_MATCH: Object = Object {
     choices: &[],
 };
 
-static CLIENT_LIST: Object = Object {
+/// A client list.
+pub static CLIENT_LIST: Object = Object {
     keys: &[
         required(
             "clients",

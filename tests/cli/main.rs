@@ -14,5 +14,6 @@ mod basics;
 mod check;
 mod client;
 mod explain;
+mod generate;
 mod support;
 mod vectors;

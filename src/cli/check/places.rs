@@ -8,7 +8,8 @@ use tollgate_filter::policy::schema::Place;
 use crate::cli::find::located::{Located, Node, Position};
 
 /// Where everything is.
-pub(super) struct Places {
+#[derive(Debug)]
+pub(crate) struct Places {
     whole: Position,
     /// By place: where the key is, and what to point at: text or a number itself, but the key of what
     /// has parts.
@@ -16,7 +17,7 @@ pub(super) struct Places {
 }
 
 /// Looks through the whole configuration.
-pub(super) fn of(configuration: &Located) -> Places {
+pub(crate) fn of(configuration: &Located) -> Places {
     let mut places = Places { whole: configuration.at, all: BTreeMap::new() };
     places.add(configuration, &Place::default());
     places
@@ -43,7 +44,7 @@ impl Places {
     }
 
     /// Where a place is: its key or its value, or what is nearest above it if it is not there.
-    pub(super) fn position(&self, place: &str, of_key: bool) -> Position {
+    pub(crate) fn position(&self, place: &str, of_key: bool) -> Position {
         let mut above = place;
         loop {
             if let Some((key, value)) = self.all.get(above) {

@@ -1,0 +1,178 @@
+//! `tollgate generate envoy-gateway`: Envoy Gateway's resources.
+
+use serde_json::{Value, json};
+use tollgate_filter::policy::keys::CONFIGURATION;
+use url::Url;
+
+use super::files::File;
+use super::istio::{Module, resource_name, secret, unreachable_in_a_cluster};
+use super::plan::{Api, Faults, Holder, Plan, Provider, endpoint};
+use super::yaml::{block, fill, scalar};
+use crate::cli::failure::Failure;
+
+/// `envoy-gateway.yaml` and the secrets; faults in the plan are the inner error.
+pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Result<Vec<File>, Faults>, Failure> {
+    match resources(plan, module) {
+        Err(faults) => Ok(Err(faults)),
+        Ok(text) => {
+            let mut files = vec![File::text("envoy-gateway.yaml", text)];
+            files.extend(secret(plan));
+            files.extend(authorities(plan)?);
+            Ok(Ok(files))
+        }
+    }
+}
+
+fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
+    unreachable_in_a_cluster(plan)?;
+    let everywhere = plan.apis.iter().filter(|api| api.hosts.is_empty()).count();
+    if everywhere != 0 && everywhere != plan.apis.len() {
+        // It does not take the final dot off a host: `api.example.com.` would be everybody's.
+        let what =
+            "some have hosts and some have none; Envoy Gateway needs all of them to have some, or none";
+        return Err(vec![("apis".to_owned(), what.to_owned())]);
+    }
+    let namespace = plan.kubernetes.namespace.as_str();
+    let mut policy = plan.configuration(Holder::Module, |provider| {
+        format!("httproute/{namespace}/{}/rule/0", resource_name("provider", &provider.name))
+    })?;
+    // The providers' routes are there for their clusters alone.
+    let hosts: Vec<_> = plan.providers.iter().map(hidden_host).collect();
+    if let Some(rules) = policy.get_mut("rules").and_then(Value::as_array_mut) {
+        rules.insert(0, json!({"name": "providers", "match": {"hosts": hosts}, "access": "deny"}));
+    }
+    let variables = plan.variables(Holder::Module);
+    let environment = variables.iter().fold(String::new(), |text, name| {
+        format!("{text}- name: {name}\n  valueFrom: {{secretKeyRef: {{name: tollgate, key: {name}}}}}\n")
+    });
+    let code = if let Some(image) = module.url.strip_prefix("oci://") {
+        let digest =
+            module.sha256.map(|sha256| format!(", sha256: {}", Value::from(sha256))).unwrap_or_default();
+        format!("type: Image\nimage: {{url: {}{digest}}}", scalar(image))
+    } else {
+        let digest =
+            module.sha256.map(|sha256| format!(", sha256: {}", Value::from(sha256))).unwrap_or_default();
+        format!("type: HTTP\nhttp: {{url: {}{digest}}}", scalar(module.url))
+    };
+    let mut text = fill(
+        include_str!("templates/envoy-gateway.yaml"),
+        &[
+            ("source", &plan.source),
+            ("namespace", &scalar(namespace)),
+            ("gateway", &scalar(&plan.kubernetes.gateway)),
+            ("port", &plan.listen.map_or(8080, |listen| listen.port()).to_string()),
+            ("environment", &environment),
+            ("variables", &variables.join(", ")),
+            ("code", &code),
+            ("policy", &block(Some(&CONFIGURATION), &policy)),
+        ],
+    );
+    for (i, (host, apis)) in plan.hosts().into_iter().enumerate() {
+        text.push_str(&route(plan, &format!("apis-{}", i.saturating_add(1)), &host, &apis));
+    }
+    for api in &plan.apis {
+        text.push_str(&backend(plan, &resource_name("api", &api.name), &api.upstream, api.ca_file.is_some()));
+    }
+    for provider in &plan.providers {
+        let name = resource_name("provider", &provider.name);
+        text.push_str(&fill(
+            include_str!("templates/envoy-gateway-provider.yaml"),
+            &[
+                ("name", &name),
+                ("namespace", &scalar(namespace)),
+                ("gateway", &scalar(&plan.kubernetes.gateway)),
+                ("host", &hidden_host(provider)),
+            ],
+        ));
+        text.push_str(&backend(plan, &name, &provider.introspection, provider.ca_file.is_some()));
+    }
+    Ok(text)
+}
+
+/// A host that nobody has (RFC 6761).
+fn hidden_host(provider: &Provider) -> String {
+    format!("{}.tollgate.invalid", resource_name("provider", &provider.name))
+}
+
+fn route(plan: &Plan, name: &str, host: &str, apis: &[&Api]) -> String {
+    let hostnames = if host == "*" { String::new() } else { format!("hostnames: [{}]", scalar(host)) };
+    let mut rules = String::new();
+    for api in apis {
+        let name = resource_name("api", &api.name);
+        let filters = match (api.rewrite_host, api.upstream.host_str()) {
+            (true, Some(own)) => {
+                format!("  filters:\n  - {{type: URLRewrite, urlRewrite: {{hostname: {}}}}}\n", scalar(own))
+            }
+            _ => String::new(),
+        };
+        rules.push_str(&format!(
+            "- matches:\n  - path: {{type: PathPrefix, value: {}}}\n{filters}  backendRefs:\n  - {{group: gateway.envoyproxy.io, kind: Backend, name: {name}}}\n",
+            scalar(&api.prefix)
+        ));
+    }
+    fill(
+        include_str!("templates/envoy-gateway-route.yaml"),
+        &[
+            ("name", name),
+            ("namespace", &scalar(&plan.kubernetes.namespace)),
+            ("gateway", &scalar(&plan.kubernetes.gateway)),
+            ("hostnames", &hostnames),
+            ("rules", &rules),
+        ],
+    )
+}
+
+fn backend(plan: &Plan, name: &str, url: &Url, own_authority: bool) -> String {
+    let (host, port) = endpoint(url);
+    let is_name = matches!(url.host(), Some(url::Host::Domain(_)));
+    let address = if is_name {
+        format!("fqdn: {{hostname: {}, port: {port}}}", scalar(&host))
+    } else {
+        format!("ip: {{address: {}, port: {port}}}", Value::from(host.as_str()))
+    };
+    let mut text = fill(
+        include_str!("templates/envoy-gateway-backend.yaml"),
+        &[("name", name), ("namespace", &scalar(&plan.kubernetes.namespace)), ("address", &address)],
+    );
+    if url.scheme() == "https" {
+        let authority = if own_authority {
+            format!("caCertificateRefs:\n- {{group: \"\", kind: ConfigMap, name: {name}-ca}}")
+        } else {
+            "wellKnownCACertificates: System".to_owned()
+        };
+        text.push_str(&fill(
+            include_str!("templates/envoy-gateway-tls.yaml"),
+            &[
+                ("name", name),
+                ("namespace", &scalar(&plan.kubernetes.namespace)),
+                ("host", &scalar(&host)),
+                ("authority", &authority),
+            ],
+        ));
+    }
+    text
+}
+
+/// The certificate authorities that the system does not know.
+fn authorities(plan: &Plan) -> Result<Vec<File>, Failure> {
+    let providers = plan
+        .providers
+        .iter()
+        .filter_map(|provider| Some((resource_name("provider", &provider.name), provider.ca_file.as_ref()?)));
+    let apis =
+        plan.apis.iter().filter_map(|api| Some((resource_name("api", &api.name), api.ca_file.as_ref()?)));
+    let mut files = Vec::new();
+    for (name, from) in providers.chain(apis) {
+        let pem = std::fs::read_to_string(from).map_err(|error| Failure::file("read", from, &error))?;
+        let text = fill(
+            include_str!("templates/config-map.yaml"),
+            &[
+                ("name", &format!("{name}-ca")),
+                ("namespace", &scalar(&plan.kubernetes.namespace)),
+                ("pem", &pem),
+            ],
+        );
+        files.push(File::text(&format!("{name}-ca.yaml"), text));
+    }
+    Ok(files)
+}

@@ -1,0 +1,138 @@
+//! `tollgate generate istio`: a plugin for a workload, and its way to the authorization servers.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tollgate_filter::policy::keys::CONFIGURATION;
+use tollgate_filter::secret::Secret;
+use url::{Host, Url};
+
+use super::files::{Content, File};
+use super::plan::{Faults, Holder, Plan, Provider, endpoint, is_loopback};
+use super::yaml::{block, fill, scalar};
+
+/// The module, as Kubernetes' resources name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Module<'a> {
+    /// `oci://…` or `https://…`.
+    pub(crate) url: &'a str,
+    /// The SHA-256 of its file.
+    pub(crate) sha256: Option<&'a str>,
+}
+
+/// `istio.yaml` and the secrets.
+pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Faults> {
+    unreachable_in_a_cluster(plan)?;
+    let policy = plan.configuration(Holder::Module, |provider| {
+        let (host, port) = endpoint(&provider.introspection);
+        format!("outbound|{port}||{host}")
+    })?;
+    let environment = plan
+        .variables(Holder::Module)
+        .iter()
+        .fold(String::new(), |text, name| text + "- {name: " + name + ", valueFrom: HOST}\n");
+    let namespace = scalar(&plan.kubernetes.namespace);
+    let digest = module.sha256.map(|sha256| format!("sha256: {}", Value::from(sha256))).unwrap_or_default();
+    let mut text = fill(
+        include_str!("templates/istio.yaml"),
+        &[
+            ("source", &plan.source),
+            ("namespace", &namespace),
+            ("labels", &block(None, &Value::Object(plan.kubernetes.selector.clone()))),
+            ("module", &scalar(module.url)),
+            ("sha256", &digest),
+            ("environment", &environment),
+            ("policy", &block(Some(&CONFIGURATION), &policy)),
+        ],
+    );
+    let mut ways: BTreeMap<(String, u16), &Provider> = BTreeMap::new();
+    for provider in &plan.providers {
+        ways.entry(endpoint(&provider.introspection)).or_insert(provider);
+    }
+    for ((host, port), provider) in ways {
+        text.push_str(&way(provider, &host, port, &namespace));
+    }
+    let mut files = vec![File::text("istio.yaml", text)];
+    files.extend(secret(plan));
+    Ok(files)
+}
+
+fn way(provider: &Provider, host: &str, port: u16, namespace: &str) -> String {
+    let name = resource_name("provider", &provider.name);
+    let gaps = [
+        ("name", scalar(&name)),
+        ("namespace", namespace.to_owned()),
+        ("host", scalar(host)),
+        ("port", port.to_string()),
+        (
+            "ca",
+            match &provider.ca_file {
+                Some(_) => format!(
+                    "# Put {}'s certificate authority there: the annotations sidecar.istio.io/userVolume and userVolumeMount.\ncaCertificates: /etc/tollgate/ca/{name}.pem",
+                    provider.name
+                ),
+                None => {
+                    "# No caCertificates: the proxy image's own root certificates are trusted.".to_owned()
+                }
+            },
+        ),
+    ];
+    let gaps: Vec<_> = gaps.iter().map(|(name, content)| (*name, content.as_str())).collect();
+    let template = if provider.introspection.scheme() == "https" {
+        include_str!("templates/istio-way.yaml")
+    } else {
+        include_str!("templates/istio-plain-way.yaml")
+    };
+    fill(template, &gaps)
+}
+
+/// The secrets that go into the proxies' environment, as far as they are known here.
+pub(crate) fn secret(plan: &Plan) -> Option<File> {
+    let known: Vec<_> = plan
+        .providers
+        .iter()
+        .filter_map(|provider| Some((&provider.credential.variable, provider.credential.secret.as_ref()?)))
+        .collect();
+    if known.is_empty() {
+        return None;
+    }
+    let mut data = String::new();
+    for (name, secret) in known {
+        data.extend(["  ", name, ": ", &Value::from(secret.expose()).to_string(), "\n"]);
+    }
+    let text = format!(
+        "# The gateway's secrets. Keep this file out of repositories.\napiVersion: v1\nkind: Secret\nmetadata:\n  name: tollgate\n  namespace: {}\ntype: Opaque\nstringData:\n{data}",
+        scalar(&plan.kubernetes.namespace)
+    );
+    Some(File { path: "secret.yaml".into(), content: Content::Secret(Secret::new(text)) })
+}
+
+/// Faults where an address means something else inside a cluster, and what there is no way for.
+pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
+    let mut faults = Faults::new();
+    let mut look = |place: String, url: &Url| {
+        if is_loopback(url) {
+            faults.push((
+                place,
+                format!("{url}: inside a cluster that is the proxy itself; expected the service's name"),
+            ));
+        } else if !matches!(url.host(), Some(Host::Domain(_))) {
+            faults
+                .push((place, format!("{url}: expected a host name, for its certificate is checked by it")));
+        }
+    };
+    for provider in &plan.providers {
+        look(format!("providers.{}", provider.name), &provider.introspection);
+    }
+    if plan.login.is_some() {
+        faults.push(("login".to_owned(), "can be generated for envoy and compose only".to_owned()));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// A name as Kubernetes wants it.
+pub(crate) fn resource_name(kind: &str, name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(plain).take(50).collect();
+    format!("{kind}-{}", name.trim_matches('-'))
+}

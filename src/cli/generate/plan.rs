@@ -1,0 +1,305 @@
+//! What is to be generated, read from the short file or made from arguments, and the filter's
+//! configuration that follows from it.
+
+mod read;
+mod rules;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+use tollgate_filter::policy::Policy;
+use tollgate_filter::provider::client_auth::{BasicEncoding, ClientAuth};
+use tollgate_filter::secret::Secret;
+use url::{Host, Url};
+
+use crate::cli::failure::Failure;
+
+pub(crate) use read::{Faults, Source};
+
+/// Everything that an output is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// What it was read from, for the first line of every file.
+    pub(crate) source: String,
+    /// Where Envoy listens.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where Envoy's own pages are.
+    pub(crate) admin: Option<SocketAddr>,
+    /// The certificate with which Envoy listens, and its key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// The authorization servers, by name.
+    pub(crate) providers: Vec<Provider>,
+    /// The APIs, in the order in which they are tried: the first that fits has the request.
+    pub(crate) apis: Vec<Api>,
+    /// The client lists.
+    pub(crate) lists: Map<String, Value>,
+    /// Browser login.
+    pub(crate) login: Option<Login>,
+    /// What is to be in the filter's configuration besides.
+    pub(crate) policy: Map<String, Value>,
+    /// Names in the cluster.
+    pub(crate) kubernetes: Kubernetes,
+    /// Where each rule of the filter's configuration comes from, for faults.
+    origins: Vec<String>,
+    rules: Vec<Value>,
+}
+
+/// An authorization server.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider {
+    /// Its name.
+    pub(crate) name: String,
+    preset: String,
+    issuer: Option<String>,
+    base_url: Option<String>,
+    audiences: Option<Value>,
+    /// Where it is asked about tokens.
+    pub(crate) introspection: Url,
+    /// Where users log in.
+    pub(crate) authorization: Option<Url>,
+    /// Where tokens come from.
+    pub(crate) token: Option<Url>,
+    /// Our credentials there.
+    pub(crate) credential: Credential,
+    /// Its certificate authority, if it is one of its own.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// How the gateway authenticates at an authorization server.
+#[derive(Clone, Debug)]
+pub(crate) struct Credential {
+    /// Its client id.
+    pub(crate) client_id: String,
+    /// `client_secret_basic` or `client_secret_post`.
+    pub(crate) method: String,
+    /// How Basic credentials are encoded.
+    pub(crate) encoding: BasicEncoding,
+    /// The secret; `None`: it will be in the variable.
+    pub(crate) secret: Option<Secret>,
+    /// The variable of Envoy's environment, where one is needed.
+    pub(crate) variable: String,
+}
+
+/// An API.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its hosts; none: all.
+    pub(crate) hosts: Vec<String>,
+    /// The start of its paths.
+    pub(crate) prefix: String,
+    /// Where it runs.
+    pub(crate) upstream: Url,
+    /// The upstream's certificate authority, if it is one of its own.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Whether it is called by its own host.
+    pub(crate) rewrite_host: bool,
+    /// What its tokens must carry.
+    pub(crate) scopes: Vec<String>,
+}
+
+/// Browser login.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    /// The provider's place in [`Plan::providers`].
+    pub(crate) provider: usize,
+    /// The client for logins.
+    pub(crate) client_id: String,
+    /// Its secret.
+    pub(crate) secret: Secret,
+    /// What is asked for.
+    pub(crate) scopes: Vec<String>,
+    /// Where users come back to.
+    pub(crate) callback: String,
+    /// Where users log out.
+    pub(crate) signout: String,
+}
+
+/// Names in the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Kubernetes {
+    /// The namespace.
+    pub(crate) namespace: String,
+    /// The guarded workload's labels.
+    pub(crate) selector: Map<String, Value>,
+    /// The Gateway's name.
+    pub(crate) gateway: String,
+}
+
+/// Who holds the gateway's secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Holder {
+    /// Envoy, which adds it to the calls; the variable where it cannot.
+    Envoy,
+    /// The module, from its environment.
+    Module,
+}
+
+impl Provider {
+    /// Whether Envoy adds the credentials.
+    pub(crate) fn injected(&self) -> Option<Secret> {
+        let Credential { client_id, method, encoding, secret, .. } = &self.credential;
+        let secret = secret.as_ref().filter(|_| method == "client_secret_basic")?;
+        match ClientAuth::basic(client_id, secret, *encoding) {
+            ClientAuth::Basic(header) => Some(header),
+            _ => None,
+        }
+    }
+
+    /// Whether the module reads the secret from its environment.
+    pub(crate) fn by_variable(&self, holder: Holder) -> bool {
+        holder == Holder::Module || self.injected().is_none()
+    }
+
+    fn configuration(&self, cluster: &str, holder: Holder) -> Value {
+        let Credential { client_id, method, encoding, variable, .. } = &self.credential;
+        let mut auth = json!({"method": "none"});
+        if self.by_variable(holder) {
+            auth = json!({"client_id": client_id, "client_secret_env": variable});
+            if method != "client_secret_basic" {
+                auth["method"] = json!(method);
+            } else if *encoding == BasicEncoding::Raw {
+                auth["basic_encoding"] = json!("raw");
+            }
+        }
+        let mut provider = json!({
+            "introspection": {"uri": self.introspection.as_str(), "cluster": cluster, "client_auth": auth},
+        });
+        let optional = [
+            ("preset", (self.preset != "generic").then(|| json!(self.preset))),
+            ("issuer", self.issuer.as_ref().map(|issuer| json!(issuer))),
+            ("base_url", self.base_url.as_ref().map(|base| json!(base))),
+            ("audiences", self.audiences.clone()),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                provider[key] = value;
+            }
+        }
+        provider
+    }
+}
+
+impl Api {
+    /// Whether it is for a host, which may be a pattern itself.
+    pub(crate) fn serves(&self, host: &str) -> bool {
+        let fits = |own: &String| own == host || own.strip_prefix('*').is_some_and(|end| host.ends_with(end));
+        self.hosts.is_empty() || self.hosts.iter().any(fits)
+    }
+}
+
+impl Plan {
+    /// The filter's configuration, checked as the filter will check it. `cluster` names a provider's
+    /// cluster.
+    pub(crate) fn configuration(
+        &self,
+        holder: Holder,
+        cluster: impl Fn(&Provider) -> String,
+    ) -> Result<Value, Faults> {
+        let providers: Map<_, _> = self
+            .providers
+            .iter()
+            .map(|provider| (provider.name.clone(), provider.configuration(&cluster(provider), holder)))
+            .collect();
+        let mut whole = json!({"providers": providers, "rules": self.rules});
+        if !self.lists.is_empty() {
+            whole["client_lists"] = Value::Object(self.lists.clone());
+        }
+        merge(&mut whole, &Value::Object(self.policy.clone()));
+        // What the variables will hold is no matter here.
+        Policy::from_value(&whole, &|_| Some("set".to_owned()))
+            .map_err(|errors| {
+                errors.into_iter().map(|error| (self.origin(&error.at), error.fault.to_string())).collect()
+            })
+            .map(|_| whole)
+    }
+
+    /// Where in the short file a place of the filter's configuration comes from.
+    fn origin(&self, place: &str) -> String {
+        let rule = place.strip_prefix("rules[").and_then(|rest| rest.split_once(']'));
+        if let Some((number, rest)) = rule {
+            let origin = number.parse::<usize>().ok().and_then(|number| self.origins.get(number));
+            return format!("{}{rest}", origin.map_or("apis", String::as_str));
+        }
+        let first = place.split(['.', '[']).next().unwrap_or_default();
+        let own = ["providers", "client_lists"].contains(&first);
+        if own && !self.policy.contains_key(first) { place.to_owned() } else { format!("policy.{place}") }
+    }
+
+    /// The variables of Envoy's environment that the module must see.
+    pub(crate) fn variables(&self, holder: Holder) -> Vec<&str> {
+        let by_variable = self.providers.iter().filter(|provider| provider.by_variable(holder));
+        let mut names: Vec<_> = by_variable.map(|provider| provider.credential.variable.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The hosts that are told apart, and the APIs of each in their order.
+    pub(crate) fn hosts(&self) -> Vec<(String, Vec<&Api>)> {
+        let mut hosts: Vec<&str> = self.apis.iter().flat_map(|api| &api.hosts).map(String::as_str).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        let of = |host: &str| {
+            let mut apis: Vec<&Api> = Vec::new();
+            for api in self.apis.iter().filter(|api| api.serves(host)) {
+                // A later one with the same paths gets none of this host's requests.
+                if !apis.iter().any(|before| before.prefix == api.prefix) {
+                    apis.push(api);
+                }
+            }
+            apis
+        };
+        let mut all: Vec<_> = hosts.iter().map(|host| ((*host).to_owned(), of(host))).collect();
+        let everywhere: Vec<_> = self.apis.iter().filter(|api| api.hosts.is_empty()).collect();
+        if !everywhere.is_empty() {
+            all.push(("*".to_owned(), everywhere));
+        }
+        all
+    }
+
+    /// Whether the filter is asked to read form bodies, for which the host must know.
+    pub(crate) fn reads_bodies(&self) -> bool {
+        self.policy.get("token").and_then(|token| token.get("from_form")) == Some(&Value::Bool(true))
+    }
+}
+
+/// Host and port of an address.
+pub(crate) fn endpoint(url: &Url) -> (String, u16) {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    (host, url.port_or_known_default().unwrap_or(443))
+}
+
+/// Whether an address is one of this machine's own.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Puts all of `more` into `whole`.
+fn merge(whole: &mut Value, more: &Value) {
+    match (whole, more) {
+        (Value::Object(whole), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(whole.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (whole, more) => *whole = more.clone(),
+    }
+}
+
+/// Several faults as one failure, each on a line of its own.
+pub(crate) fn several(mut lines: Vec<String>) -> Failure {
+    lines.dedup();
+    let what = lines.iter().map(|line| crate::cli::output::printable(line)).collect::<Vec<_>>().join("\n");
+    Failure::Told {
+        what,
+        help: Some("Nothing was written. The keys are explained in docs/generate.md.".to_owned()),
+    }
+}

@@ -1,0 +1,518 @@
+//! Reading the short file, and looking up what it only names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tollgate_filter::policy::schema::{self, Place, nearest};
+use tollgate_filter::provider::client_auth::BasicEncoding;
+use tollgate_filter::provider::preset::{Endpoints, Preset};
+use tollgate_filter::secret::Secret;
+use url::Url;
+
+use super::{Api, Credential, Kubernetes, Login, Plan, Provider, is_loopback, rules, several};
+use crate::cli::check::places;
+use crate::cli::clock::now;
+use crate::cli::discovery::discover;
+use crate::cli::failure::Failure;
+use crate::cli::find::{self, located};
+use crate::cli::generate::shape::SHORT_FILE;
+use crate::cli::http::Network;
+use crate::cli::output::Output;
+use crate::cli::store::{Content, StoreArgs, StoredClient, StoredProvider};
+
+/// Places in the short file, and what is wrong there.
+pub(crate) type Faults = Vec<(String, String)>;
+
+/// Where the plan is read from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    name: String,
+    directory: PathBuf,
+    value: Value,
+    places: Option<places::Places>,
+}
+
+impl Source {
+    /// The short file.
+    pub(crate) fn file(file: &Path) -> Result<Self, Failure> {
+        let text = find::text(file).map_err(|error| Failure::file("read", file, &error))?;
+        let documents = located::read(&text).map_err(|located::Unreadable { at, why }| {
+            Failure::new(format_args!("{}:{}:{}: {why}", file.display(), at.line, at.column))
+                .help("The short file is YAML or JSON; docs/generate.md has an example.")
+        })?;
+        let [document] = documents.as_slice() else {
+            let what = if documents.is_empty() { "is empty" } else { "holds several documents" };
+            return Err(Failure::new(format_args!("{} {what}", file.display())).help(
+                "Expected one document with `providers` and `apis`; docs/generate.md has an example.",
+            ));
+        };
+        let name =
+            if file == Path::new("-") { "the standard input".to_owned() } else { file.display().to_string() };
+        Ok(Self {
+            name,
+            directory: file.parent().map(Path::to_path_buf).unwrap_or_default(),
+            value: document.value(),
+            places: Some(places::of(document)),
+        })
+    }
+
+    /// What the arguments say, in the form of a short file.
+    pub(crate) fn arguments(value: Value) -> Self {
+        Self { name: "the arguments".to_owned(), directory: PathBuf::new(), value, places: None }
+    }
+
+    /// Everything that is wrong, with places in the file.
+    pub(crate) fn refusal(&self, faults: Faults) -> Failure {
+        let line = |(place, what): (String, String)| match &self.places {
+            Some(places) => {
+                let unknown = what.starts_with("unknown key");
+                let at = places.position(&place, unknown);
+                format!("{}:{}:{}: {place}: {what}", self.name, at.line, at.column)
+            }
+            None => format!("{place}: {what}"),
+        };
+        several(faults.into_iter().map(line).collect())
+    }
+
+    /// The plan, if nothing is wrong.
+    pub(crate) fn plan(
+        &self,
+        store: &StoreArgs,
+        network: &Network,
+        out: &mut Output,
+    ) -> Result<Plan, Failure> {
+        let mut whole = self.value.clone();
+        let policy = whole.as_object_mut().and_then(|members| members.remove("policy")).unwrap_or(json!({}));
+        let mut found = schema::Faults::default();
+        schema::check(&SHORT_FILE, &whole, &Place::default(), &mut found);
+        let mut faults: Faults =
+            found.into_errors().into_iter().map(|error| (error.at, error.fault.to_string())).collect();
+        let policy = match policy {
+            Value::Object(policy) => policy,
+            _ => {
+                faults.push(("policy".to_owned(), "expected an object".to_owned()));
+                Map::new()
+            }
+        };
+        for key in ["rules", "requires", "client_lists"] {
+            if policy.contains_key(key) {
+                let what = "follows from apis and client_lists, and is not written here".to_owned();
+                faults.push((format!("policy.{key}"), what));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(self.refusal(faults));
+        }
+        let mut reader = Reader { source: self, store, network, out, content: None, faults };
+        let plan = reader.plan(&whole, policy)?;
+        let faults = reader.faults;
+        if faults.is_empty() { Ok(plan) } else { Err(self.refusal(faults)) }
+    }
+}
+
+/// Looks up what the file names.
+struct Reader<'a> {
+    source: &'a Source,
+    store: &'a StoreArgs,
+    network: &'a Network,
+    out: &'a mut Output,
+    /// The store, once it has been looked into.
+    content: Option<Content>,
+    faults: Faults,
+}
+
+impl Reader<'_> {
+    fn plan(&mut self, whole: &Value, policy: Map<String, Value>) -> Result<Plan, Failure> {
+        let login = whole.get("login");
+        let mut providers = Vec::new();
+        for (name, written) in members(whole, "providers") {
+            let logs_in = login.is_some_and(|login| login.get("provider").is_none_or(|own| own == name));
+            providers.extend(self.provider(name, written, logs_in)?);
+        }
+        let names: Vec<String> = members(whole, "providers").map(|(name, _)| name.clone()).collect();
+        let mut apis: Vec<(Api, Value)> = members(whole, "apis")
+            .filter_map(|(name, written)| Some((self.api(name, written)?, written.clone())))
+            .collect();
+        rules::sort(&mut apis);
+        rules::no_two_alike(&apis, &mut self.faults);
+        let mut lists: Map<String, Value> =
+            whole.get("client_lists").and_then(Value::as_object).cloned().unwrap_or_default();
+        let (mut origins, mut all) = (Vec::new(), Vec::new());
+        for (api, written) in &apis {
+            let place = format!("apis.{}", api.name);
+            let provider = self.choice(&place, written, &names);
+            let several = (names.len() > 1).then_some(provider).flatten();
+            if let Some(list) = text(written, "client_list") {
+                self.list(list, &place, &mut lists)?;
+            }
+            let requires = rules::requirement(written, several);
+            for (origin, rule) in rules::of(api, written, &requires, &mut self.faults) {
+                origins.push(origin);
+                all.push(rule);
+            }
+            if api.scopes.is_empty() {
+                self.out.warning(format_args!("{place}: no scopes: every valid token passes"));
+            }
+        }
+        // Nobody else's requests pass, and nobody is asked about their tokens.
+        if !apis.iter().any(|(api, _)| api.prefix == "/" && api.hosts.is_empty()) {
+            origins.push("apis".to_owned());
+            all.push(json!({"name": "elsewhere", "match": {"prefix": "/"}, "access": "deny"}));
+        }
+        let apis: Vec<Api> = apis.into_iter().map(|(api, _)| api).collect();
+        let login = match login {
+            Some(written) => self.login(written, &names, &providers, &apis)?,
+            None => None,
+        };
+        let address = |key| text(whole, key).and_then(|text| text.parse().ok());
+        let file =
+            |key| whole.pointer(key).and_then(Value::as_str).map(|file| self.source.directory.join(file));
+        Ok(Plan {
+            source: self.source.name.clone(),
+            listen: address("listen"),
+            admin: address("admin"),
+            tls: file("/tls/certificate").zip(file("/tls/key")),
+            kubernetes: kubernetes(whole.get("kubernetes"), &apis),
+            providers,
+            apis,
+            lists,
+            login,
+            policy,
+            origins,
+            rules: all,
+        })
+    }
+
+    /// The name of the provider that something belongs to.
+    fn choice<'n>(&mut self, place: &str, written: &Value, names: &'n [String]) -> Option<&'n str> {
+        match (text(written, "provider"), names) {
+            (None, [only]) => Some(only),
+            (None, _) => {
+                let what = format!("there are several; expected one of {}", names.join(", "));
+                self.faults.push((format!("{place}.provider"), what));
+                None
+            }
+            (Some(name), _) => {
+                let known = names.iter().find(|known| *known == name);
+                if known.is_none() {
+                    let what = unknown("provider", name, names.iter().map(String::as_str));
+                    self.faults.push((format!("{place}.provider"), what));
+                }
+                known.map(String::as_str)
+            }
+        }
+    }
+
+    fn provider(&mut self, name: &str, written: &Value, logs_in: bool) -> Result<Option<Provider>, Failure> {
+        let place = format!("providers.{name}");
+        let Some((credential, remembered)) = self.credential(name, &place, written)? else { return Ok(None) };
+        let own = |key: &str| text(written, key).map(str::to_owned);
+        let issuer = own("issuer").or_else(|| remembered.issuer.clone());
+        let preset = own("preset").unwrap_or_else(|| {
+            if remembered.preset.is_empty() { "generic".to_owned() } else { remembered.preset.clone() }
+        });
+        let base_url = own("base_url").or_else(|| remembered.base_url.clone());
+        let base = base_url.clone().or_else(|| issuer.clone());
+        let by_preset = base.map(|base| Preset::named(&preset).unwrap_or_default().endpoints(&base));
+        let by_preset = by_preset.unwrap_or_default();
+        let endpoint = |key: &str, known: Option<String>| {
+            own(key).or_else(|| remembered.endpoints.get(key).cloned()).or(known)
+        };
+        let mut introspection = endpoint("introspection_endpoint", by_preset.introspection);
+        let mut authorization = endpoint("authorization_endpoint", by_preset.authorization);
+        let mut token = endpoint("token_endpoint", by_preset.token);
+        let missing = introspection.is_none() || (logs_in && (authorization.is_none() || token.is_none()));
+        if let (true, Some(issuer)) = (missing, &issuer) {
+            let found = self.discovered(issuer)?;
+            introspection = introspection.or(found.introspection);
+            authorization = authorization.or(found.authorization);
+            token = token.or(found.token);
+        }
+        let Some(introspection) = introspection else {
+            let what = if issuer.is_some() {
+                "its metadata names no introspection endpoint; expected introspection_endpoint or a preset"
+            } else {
+                "expected issuer, introspection_endpoint, or base_url and preset"
+            };
+            self.faults.push((place, what.to_owned()));
+            return Ok(None);
+        };
+        let allowed = written.get("allow_http") == Some(&Value::Bool(true));
+        let introspection = self.endpoint(&place, "introspection_endpoint", &introspection, allowed);
+        let authorization = authorization.and_then(|url| Url::parse(&url).ok());
+        let token = match token {
+            Some(token) if logs_in => self.endpoint(&place, "token_endpoint", &token, allowed),
+            _ => None,
+        };
+        Ok(introspection.map(|introspection| Provider {
+            name: name.to_owned(),
+            preset,
+            issuer,
+            base_url,
+            audiences: written.get("audiences").cloned(),
+            introspection,
+            authorization,
+            token,
+            credential,
+            ca_file: own("ca_file").map(|file| self.source.directory.join(file)),
+        }))
+    }
+
+    /// An endpoint that is called with secrets.
+    fn endpoint(&mut self, place: &str, key: &str, url: &str, allow_http: bool) -> Option<Url> {
+        let Ok(url) = Url::parse(url) else {
+            self.faults.push((format!("{place}.{key}"), "expected an absolute http or https URI".to_owned()));
+            return None;
+        };
+        if url.scheme() == "http" && !is_loopback(&url) {
+            if !allow_http {
+                let what = format!(
+                    "{url} is plain HTTP: everyone on the way reads tokens and the gateway's secret; expected https, or allow_http: true"
+                );
+                self.faults.push((format!("{place}.{key}"), what));
+                return None;
+            }
+            self.out.alarm(format_args!("{place}: tokens and the gateway's secret go to {url} unencrypted"));
+        }
+        Some(url)
+    }
+
+    fn discovered(&mut self, issuer: &str) -> Result<Endpoints, Failure> {
+        self.out.progress(format_args!("asking {issuer} where its endpoints are"));
+        let http = self.network.http(self.out)?;
+        let found = discover(&http, issuer).map_err(|failure| {
+            let help = "Name the endpoint in the short file (introspection_endpoint: https://…), or the product (preset: …).";
+            Failure::new(failure.to_string().lines().next().unwrap_or_default()).help(help)
+        })?;
+        Ok(found.endpoints())
+    }
+
+    /// The gateway's credentials at a provider, and what is remembered of that provider.
+    fn credential(
+        &mut self,
+        name: &str,
+        place: &str,
+        written: &Value,
+    ) -> Result<Option<(Credential, StoredProvider)>, Failure> {
+        let encoding = match text(written, "basic_encoding") {
+            Some("raw") => BasicEncoding::Raw,
+            _ => BasicEncoding::Form,
+        };
+        let variable = text(written, "client_secret_env").map_or_else(|| variable(name), str::to_owned);
+        if let Some(client) = text(written, "client") {
+            let Some((found, provider)) = self.stored(&format!("{place}.client"), client)? else {
+                return Ok(None);
+            };
+            let method = text(written, "auth_method").unwrap_or(&found.token_endpoint_auth_method).to_owned();
+            if !["client_secret_basic", "client_secret_post"].contains(&method.as_str()) {
+                let what = format!(
+                    "the client {client} authenticates by {method}, which cannot be generated; expected client_secret_basic or client_secret_post"
+                );
+                self.faults.push((format!("{place}.client"), what));
+                return Ok(None);
+            }
+            let Some(secret) = &found.client_secret else {
+                self.faults.push((
+                    format!("{place}.client"),
+                    format!("the client {client} has no secret in the store"),
+                ));
+                return Ok(None);
+            };
+            let ends = found.client_secret_expires_at;
+            if ends != 0 && ends <= now().as_secs() {
+                self.out.warning(format_args!(
+                    "the secret of {client} has expired: tollgate client rotate-secret {client}"
+                ));
+            }
+            let secret = Some(Secret::new(secret));
+            return Ok(Some((
+                Credential { client_id: found.client_id, method, encoding, secret, variable },
+                provider,
+            )));
+        }
+        let secret = match text(written, "client_secret_file") {
+            Some(file) => self.secret(&format!("{place}.client_secret_file"), file)?,
+            None if written.get("client_secret_env").is_some() => None,
+            None => {
+                let what = "expected client_secret_file or client_secret_env beside client_id";
+                self.faults.push((place.to_owned(), what.to_owned()));
+                return Ok(None);
+            }
+        };
+        let credential = Credential {
+            client_id: text(written, "client_id").unwrap_or_default().to_owned(),
+            method: text(written, "auth_method").unwrap_or("client_secret_basic").to_owned(),
+            encoding,
+            secret,
+            variable,
+        };
+        Ok(Some((credential, StoredProvider::default())))
+    }
+
+    /// A client of the store, and its provider.
+    fn stored(&mut self, place: &str, name: &str) -> Result<Option<(StoredClient, StoredProvider)>, Failure> {
+        let environment = self.store.environment().to_owned();
+        let content = self.content()?;
+        if let Some(client) = content.clients.get(name) {
+            let provider = content.providers.get(&client.provider).cloned().unwrap_or_default();
+            return Ok(Some((client.clone(), provider)));
+        }
+        let mut what = format!("there is no client {name:?} in the environment {environment:?} of the store");
+        match nearest(name, content.clients.keys().map(String::as_str)) {
+            Some(near) => what.push_str(&format!("; did you mean {near:?}?")),
+            None => what.push_str(&format!("; tollgate client register {name} makes one")),
+        }
+        let others = self.store.other_environments();
+        if !others.is_empty() {
+            what.push_str(&format!(" (other environments: {})", others.join(", ")));
+        }
+        self.faults.push((place.to_owned(), what));
+        Ok(None)
+    }
+
+    fn content(&mut self) -> Result<&Content, Failure> {
+        let content = match self.content.take() {
+            Some(content) => content,
+            None => self.store.peek()?,
+        };
+        Ok(self.content.insert(content))
+    }
+
+    fn secret(&mut self, place: &str, file: &str) -> Result<Option<Secret>, Failure> {
+        let file = self.source.directory.join(file);
+        let text = find::text(&file).map_err(|error| Failure::file("read", &file, &error))?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() || text.contains(['\r', '\n']) {
+            self.faults.push((place.to_owned(), "expected a file of one line, the secret".to_owned()));
+            return Ok(None);
+        }
+        Ok(Some(Secret::new(text)))
+    }
+
+    /// A client list that an API names: the file's own, or the store's.
+    fn list(&mut self, name: &str, place: &str, lists: &mut Map<String, Value>) -> Result<(), Failure> {
+        if lists.contains_key(name) {
+            return Ok(());
+        }
+        let own: Vec<String> = lists.keys().cloned().collect();
+        let content = self.content()?;
+        if let Some(members) = content.lists.get(name) {
+            lists.insert(name.to_owned(), json!({"clients": members}));
+            return Ok(());
+        }
+        let all: BTreeMap<&str, ()> =
+            own.iter().chain(content.lists.keys()).map(|name| (name.as_str(), ())).collect();
+        let what = unknown("client list", name, all.keys().copied());
+        self.faults.push((format!("{place}.client_list"), what));
+        Ok(())
+    }
+
+    fn api(&self, name: &str, written: &Value) -> Option<Api> {
+        let texts = |key: &str| -> Vec<String> {
+            let list = written.get(key).and_then(Value::as_array);
+            list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Some(Api {
+            name: name.to_owned(),
+            hosts: texts("hosts").iter().map(|host| host.to_ascii_lowercase()).collect(),
+            prefix: text(written, "prefix").unwrap_or("/").to_owned(),
+            // The shape was checked.
+            upstream: text(written, "upstream").and_then(|url| Url::parse(url).ok())?,
+            ca_file: text(written, "upstream_ca_file").map(|file| self.source.directory.join(file)),
+            rewrite_host: written.get("rewrite_host") == Some(&Value::Bool(true)),
+            scopes: texts("scopes"),
+        })
+    }
+
+    fn login(
+        &mut self,
+        written: &Value,
+        names: &[String],
+        providers: &[Provider],
+        apis: &[Api],
+    ) -> Result<Option<Login>, Failure> {
+        let Some(name) = self.choice("login", written, names).map(str::to_owned) else { return Ok(None) };
+        let Some((at, provider)) = providers.iter().enumerate().find(|(_, provider)| provider.name == name)
+        else {
+            return Ok(None);
+        };
+        if provider.authorization.is_none() || provider.token.is_none() {
+            let what = "its metadata names no authorization_endpoint or no token_endpoint; expected both";
+            self.faults.push((format!("providers.{name}"), what.to_owned()));
+            return Ok(None);
+        }
+        let (client_id, secret) = if let Some(client) = text(written, "client") {
+            let Some((found, _)) = self.stored("login.client", client)? else { return Ok(None) };
+            (found.client_id, found.client_secret.map(Secret::new))
+        } else {
+            let Some(file) = text(written, "client_secret_file") else {
+                let what = "expected client_secret_file beside client_id";
+                self.faults.push(("login".to_owned(), what.to_owned()));
+                return Ok(None);
+            };
+            let id = text(written, "client_id").unwrap_or_default().to_owned();
+            (id, self.secret("login.client_secret_file", file)?)
+        };
+        let Some(secret) = secret else {
+            self.faults
+                .push(("login".to_owned(), "its client has no secret; Envoy's login needs one".to_owned()));
+            return Ok(None);
+        };
+        let asked = written.get("scopes").and_then(Value::as_array);
+        let mut scopes: Vec<String> = match asked {
+            Some(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            None => apis.iter().flat_map(|api| api.scopes.clone()).collect(),
+        };
+        let mut seen = Vec::new();
+        scopes.retain(|scope| {
+            !seen.contains(scope) && {
+                seen.push(scope.clone());
+                true
+            }
+        });
+        Ok(Some(Login {
+            provider: at,
+            client_id,
+            secret,
+            scopes,
+            callback: text(written, "callback_path").unwrap_or("/oauth2/callback").to_owned(),
+            signout: text(written, "signout_path").unwrap_or("/oauth2/signout").to_owned(),
+        }))
+    }
+}
+
+fn kubernetes(written: Option<&Value>, apis: &[Api]) -> Kubernetes {
+    let own = |key: &str| written.and_then(|written| text(written, key));
+    let selector = written.and_then(|written| written.get("selector")).and_then(Value::as_object);
+    let first = apis.iter().map(|api| api.name.as_str()).min().unwrap_or_default();
+    Kubernetes {
+        namespace: own("namespace").unwrap_or("default").to_owned(),
+        selector: selector.cloned().unwrap_or_else(|| Map::from_iter([("app".to_owned(), json!(first))])),
+        gateway: own("gateway").unwrap_or("tollgate").to_owned(),
+    }
+}
+
+fn members<'v>(whole: &'v Value, key: &str) -> impl Iterator<Item = (&'v String, &'v Value)> {
+    whole.get(key).and_then(Value::as_object).into_iter().flatten()
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+    value.get(key).and_then(Value::as_str)
+}
+
+fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    match nearest(name, known.clone()) {
+        Some(near) => format!("no {what} has this name; did you mean {near:?}?"),
+        None => format!("no {what} has this name; known: {}", known.collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The variable for a provider's secret.
+fn variable(provider: &str) -> String {
+    let name: String = provider
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
+    format!("TOLLGATE_{name}_SECRET")
+}

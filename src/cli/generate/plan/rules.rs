@@ -1,0 +1,149 @@
+//! From APIs to the filter's rules: Envoy's routes and the filter must mean the same requests.
+
+use std::cmp::Reverse;
+
+use serde_json::{Map, Value, json};
+
+use super::Api;
+use super::read::Faults;
+
+/// The order in which APIs are tried: longer paths first, then those with hosts of their own.
+pub(super) fn sort(apis: &mut [(Api, Value)]) {
+    apis.sort_by_key(|(api, _)| {
+        let length = if api.prefix == "/" { 0 } else { api.prefix.len() };
+        let widest = api.hosts.iter().filter(|host| host.starts_with('*')).map(String::len).min();
+        let class = match (api.hosts.is_empty(), widest) {
+            (true, _) => 2_usize,
+            (false, Some(_)) => 1,
+            (false, None) => 0,
+        };
+        (Reverse(length), class, Reverse(widest), api.name.clone())
+    });
+}
+
+/// Faults where two APIs want the same requests.
+pub(super) fn no_two_alike(apis: &[(Api, Value)], faults: &mut Faults) {
+    for (i, (api, _)) in apis.iter().enumerate() {
+        let twin = apis.iter().take(i).map(|(other, _)| other).find(|other| {
+            let shared = api.hosts.iter().any(|host| other.hosts.contains(host));
+            other.prefix == api.prefix && (shared || (api.hosts.is_empty() && other.hosts.is_empty()))
+        });
+        if let Some(twin) = twin {
+            faults.push((
+                format!("apis.{}", api.name),
+                format!("the same host and prefix as apis.{}: which of them has the request?", twin.name),
+            ));
+        }
+    }
+}
+
+/// What a token must carry for an API, as written; `provider` if there are several.
+pub(super) fn requirement(api: &Value, provider: Option<&str>) -> Map<String, Value> {
+    let mut requires = Map::new();
+    if let Some(provider) = provider {
+        requires.insert("providers".to_owned(), json!([provider]));
+    }
+    for key in ["scopes", "audiences"] {
+        let value = api.get(key).filter(|value| value.as_array().is_some_and(|list| !list.is_empty()));
+        requires.extend(value.map(|value| (key.to_owned(), value.clone())));
+    }
+    if let Some(list) = api.get("client_list") {
+        requires.insert("clients".to_owned(), json!({"list": list}));
+    }
+    requires
+}
+
+/// The rules of an API: its own, and one for everything else of it. With each, where it comes from.
+pub(super) fn of(
+    api: &Api,
+    written: &Value,
+    requires: &Map<String, Value>,
+    faults: &mut Faults,
+) -> Vec<(String, Value)> {
+    let mut rules = Vec::new();
+    let own = written.get("rules").and_then(Value::as_array);
+    for (i, rule) in own.into_iter().flatten().enumerate() {
+        let place = format!("apis.{}.rules[{i}]", api.name);
+        let mut rule = rule.clone();
+        let Some(members) = rule.as_object_mut() else { continue };
+        members.entry("name").or_insert_with(|| json!(format!("{}[{i}]", api.name)));
+        if let Some(Value::Object(request)) = members.get_mut("match") {
+            within(api, request, &place, faults);
+        }
+        let looks_at_tokens =
+            !matches!(members.get("access").and_then(Value::as_str), Some("anonymous" | "deny"));
+        if looks_at_tokens {
+            let demanded = members.entry("requires").or_insert_with(|| Value::Object(requires.clone()));
+            // A rule asks for other scopes; the API, its clients and its provider are still the same.
+            if let Value::Object(demanded) = demanded {
+                for key in ["providers", "audiences", "clients"] {
+                    if let (false, Some(value)) = (demanded.contains_key(key), requires.get(key)) {
+                        demanded.insert(key.to_owned(), value.clone());
+                    }
+                }
+            }
+        }
+        rules.push((place, rule));
+    }
+    let mut request = json!({"prefix": api.prefix});
+    if !api.hosts.is_empty() {
+        request["hosts"] = json!(api.hosts);
+    }
+    let rest = json!({"name": api.name, "match": request, "requires": requires});
+    rules.push((format!("apis.{}", api.name), rest));
+    rules
+}
+
+/// A rule of an API is for requests of this API alone.
+fn within(api: &Api, request: &mut Map<String, Value>, place: &str, faults: &mut Faults) {
+    let below = |path: &str| {
+        api.prefix == "/"
+            || path.strip_prefix(&api.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let plain = |path: &str| {
+        !path.contains('%')
+            && !path.contains("//")
+            && !path.split('/').any(|part| part == "." || part == "..")
+    };
+    let mut has_path = false;
+    for key in ["path", "prefix", "path_template"] {
+        let Some(path) = request.get(key).and_then(Value::as_str) else { continue };
+        has_path = true;
+        let what = match (below(path), plain(path)) {
+            (true, true) => continue,
+            (false, _) => format!("expected a path below the API's prefix {}", api.prefix),
+            (true, false) => {
+                "expected a path in its plain form: no escapes, no empty and no dot segments".to_owned()
+            }
+        };
+        faults.push((format!("{place}.match.{key}"), what));
+    }
+    if request.contains_key("safe_regex") {
+        has_path = true;
+        if api.prefix != "/" {
+            faults.push((
+                format!("{place}.match.safe_regex"),
+                format!(
+                    "could reach beyond the API's prefix {}; expected path, prefix or path_template",
+                    api.prefix
+                ),
+            ));
+        }
+    }
+    if !has_path {
+        request.insert("prefix".to_owned(), json!(api.prefix));
+    }
+    match request.get("hosts").and_then(Value::as_array) {
+        None if api.hosts.is_empty() => {}
+        None => {
+            request.insert("hosts".to_owned(), json!(api.hosts));
+        }
+        Some(hosts) => {
+            let stranger = |host: &&str| !api.serves(&host.to_ascii_lowercase());
+            if let Some(stranger) = hosts.iter().filter_map(Value::as_str).find(stranger) {
+                faults
+                    .push((format!("{place}.match.hosts"), format!("{stranger} is none of the API's hosts")));
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The short file's keys: what each may hold, what holds without it, and what it is for.
+//!
+//! The same machinery as the filter's own configuration, so a misspelt key is reported the same way.
+
+use tollgate_filter::policy::keys::{CLIENT_LIST, RULE, text};
+use tollgate_filter::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, Text};
+use url::{Host, Url};
+
+/// The whole short file, but for `policy`, whose keys are the filter's.
+pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
+    keys: &[
+        optional(
+            "listen",
+            Kind::Text(&ADDRESS),
+            "Where Envoy listens. Absent: `127.0.0.1:8080`, and `0.0.0.0:8080` in a container.",
+        ),
+        optional("admin", Kind::Text(&ADDRESS), "Where Envoy's own pages are. Absent: `127.0.0.1:9901`."),
+        optional("tls", Kind::Object(&TLS), "The certificate with which Envoy listens. Absent: plain HTTP."),
+        required(
+            "providers",
+            Kind::Map { names: Names::Text("NAME", &text::NAME), of: &Kind::Object(&PROVIDER), empty: false },
+            "The authorization servers.",
+        ),
+        required(
+            "apis",
+            Kind::Map { names: Names::Text("NAME", &text::NAME), of: &Kind::Object(&API), empty: false },
+            "What is guarded.",
+        ),
+        optional(
+            "client_lists",
+            Kind::Map {
+                names: Names::Text("NAME", &text::NAME),
+                of: &Kind::Object(&CLIENT_LIST),
+                empty: true,
+            },
+            "Allow-lists of clients, as in the filter's configuration; others come from the store.",
+        ),
+        optional("login", Kind::Object(&LOGIN), "Browser login in front of the APIs (Envoy and Compose)."),
+        optional("kubernetes", Kind::Object(&KUBERNETES), "Names in the cluster (Istio and Envoy Gateway)."),
+    ],
+    choices: &[],
+});
+
+static TLS: Object = Object {
+    keys: &[
+        required("certificate", Kind::Text(&text::LINE), "The certificate chain (PEM), as a file."),
+        required("key", Kind::Text(&text::LINE), "Its private key (PEM), as a file."),
+    ],
+    choices: &[],
+};
+
+static PROVIDER: Object = Object {
+    keys: &[
+        optional("issuer", Kind::Text(&text::ISSUER), "Its issuer."),
+        optional(
+            "preset",
+            Kind::Word {
+                known: &["generic", "okta", "openam", "forgerock", "salesforce", "ping_federate", "keycloak"],
+                later: &[],
+            },
+            "The product, which knows the endpoints.",
+        ),
+        optional(
+            "base_url",
+            Kind::Text(&text::ENDPOINT),
+            "What the preset's endpoints are below, if not the issuer.",
+        ),
+        optional(
+            "introspection_endpoint",
+            Kind::Text(&text::ENDPOINT),
+            "Where tokens are asked about (RFC 7662).",
+        ),
+        optional("authorization_endpoint", Kind::Text(&text::ENDPOINT), "Where users log in; for `login`."),
+        optional("token_endpoint", Kind::Text(&text::ENDPOINT), "Where tokens come from; for `login`."),
+        optional(
+            "audiences",
+            Kind::List { of: &Kind::Text(&text::AUDIENCE), empty: false },
+            "A token must be for one of these.",
+        ),
+        optional("client", Kind::Text(&text::NAME), "The gateway's client there, by its name in the store."),
+        optional("client_id", Kind::Text(&text::CLIENT_ID), "The gateway's client id there."),
+        optional("client_secret_file", Kind::Text(&text::LINE), "The file that holds its secret."),
+        optional(
+            "client_secret_env",
+            Kind::Text(&text::VARIABLE),
+            "The variable of Envoy's environment that will hold its secret; the module sees it.",
+        ),
+        optional(
+            "auth_method",
+            Kind::Word { known: &["client_secret_basic", "client_secret_post"], later: &[] },
+            "How it authenticates.",
+        ),
+        optional(
+            "basic_encoding",
+            Kind::Word { known: &["form", "raw"], later: &[] },
+            "Whether id and secret are form-encoded first.",
+        ),
+        optional(
+            "ca_file",
+            Kind::Text(&text::LINE),
+            "Its certificate authority (PEM), if the system does not know it.",
+        ),
+        optional("allow_http", Kind::Bool, "Allow plain HTTP to a host that is not this machine."),
+    ],
+    choices: &[
+        Choice { quantity: Quantity::ExactlyOne, keys: &["client", "client_id"] },
+        Choice {
+            quantity: Quantity::AtMostOne,
+            keys: &["client", "client_secret_file", "client_secret_env"],
+        },
+    ],
+};
+
+static API: Object = Object {
+    keys: &[
+        optional("hosts", Kind::List { of: &Kind::Text(&HOST), empty: false }, "Its hosts. Absent: all."),
+        optional("prefix", Kind::Text(&PREFIX), "The start of its paths. Absent: all."),
+        required("upstream", Kind::Text(&UPSTREAM), "Where it runs."),
+        optional(
+            "upstream_ca_file",
+            Kind::Text(&text::LINE),
+            "Its certificate authority (PEM), if the system does not know it.",
+        ),
+        optional(
+            "rewrite_host",
+            Kind::Bool,
+            "Whether it is called by the host of `upstream` instead of the client's.",
+        ),
+        optional(
+            "provider",
+            Kind::Text(&text::NAME),
+            "Whose tokens it takes; needless if there is one provider.",
+        ),
+        optional(
+            "scopes",
+            Kind::List { of: &Kind::Text(&text::SCOPE), empty: true },
+            "What a token must carry, all of it.",
+        ),
+        optional(
+            "audiences",
+            Kind::List { of: &Kind::Text(&text::AUDIENCE), empty: false },
+            "A token must be for one of these.",
+        ),
+        optional("client_list", Kind::Text(&text::NAME), "The clients that may call it."),
+        optional(
+            "rules",
+            Kind::List { of: &Kind::Object(&RULE), empty: true },
+            "Other demands for some of its requests, as in the filter's configuration.",
+        ),
+    ],
+    choices: &[],
+};
+
+static LOGIN: Object = Object {
+    keys: &[
+        optional(
+            "provider",
+            Kind::Text(&text::NAME),
+            "Where users log in; needless if there is one provider.",
+        ),
+        optional("client", Kind::Text(&text::NAME), "The client for logins, by its name in the store."),
+        optional("client_id", Kind::Text(&text::CLIENT_ID), "Its client id."),
+        optional("client_secret_file", Kind::Text(&text::LINE), "The file that holds its secret."),
+        optional(
+            "scopes",
+            Kind::List { of: &Kind::Text(&text::SCOPE), empty: false },
+            "What is asked for. Absent: the scopes of all APIs.",
+        ),
+        optional(
+            "callback_path",
+            Kind::Text(&PREFIX),
+            "Where users come back to. Absent: `/oauth2/callback`.",
+        ),
+        optional("signout_path", Kind::Text(&PREFIX), "Where users log out. Absent: `/oauth2/signout`."),
+    ],
+    choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["client", "client_id"] }],
+};
+
+static KUBERNETES: Object = Object {
+    keys: &[
+        optional("namespace", Kind::Text(&LABEL), "The namespace. Absent: `default`."),
+        optional(
+            "selector",
+            Kind::Map {
+                names: Names::Text("LABEL", &text::LINE),
+                of: &Kind::Text(&text::LINE),
+                empty: false,
+            },
+            "Istio: the labels of the guarded workload. Absent: `app` and the first API's name.",
+        ),
+        optional("gateway", Kind::Text(&LABEL), "Envoy Gateway: the Gateway's name. Absent: `tollgate`."),
+    ],
+    choices: &[],
+};
+
+static ADDRESS: Text = Text {
+    what: "an IP address and a port, as 127.0.0.1:8080",
+    fits: |text| text.parse::<std::net::SocketAddr>().is_ok(),
+};
+
+static UPSTREAM: Text = Text {
+    what: "scheme, host and perhaps port, as http://orders:8080 (no path)",
+    fits: |text| {
+        Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.host().is_some()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+        })
+    },
+};
+
+/// Envoy and the filter must mean the same by a host; they do by names.
+static HOST: Text = Text {
+    what: "a host name without a port, as api.example.com or *.example.com",
+    fits: |text| {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        (text::HOST.fits)(text)
+            && matches!(Host::parse(name), Ok(Host::Domain(parsed)) if parsed == name.to_ascii_lowercase())
+            && !name.ends_with('.')
+    },
+};
+
+/// Envoy and the filter must mean the same by a path.
+static PREFIX: Text = Text {
+    what: "a path of plain segments, as /orders",
+    fits: |text| {
+        let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~');
+        let segment = |segment: &str| !segment.is_empty() && !matches!(segment, "." | "..");
+        text == "/"
+            || text
+                .strip_prefix('/')
+                .is_some_and(|rest| text.bytes().all(fine) && rest.split('/').all(segment))
+    },
+};
+
+static LABEL: Text = Text {
+    what: "a name of lower-case letters, digits and \"-\"",
+    fits: |text| {
+        let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=63).contains(&text.len())
+            && text.bytes().all(fine)
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+    },
+};
+
+const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, kind, absent: Absent::Fault, doc }
+}
+
+const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, kind, absent: Absent::Nothing, doc }
+}

@@ -1,0 +1,457 @@
+//! `tollgate generate`: what is written, for whom, and what a first-time user is told.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Scripted, Tollgate};
+
+#[test]
+fn a_client_of_the_store_and_an_upstream_are_enough() {
+    let at = with_client("client_secret_basic");
+    let run = at.run([
+        "generate",
+        "envoy",
+        "--client",
+        "gateway",
+        "--upstream",
+        "http://127.0.0.1:3000",
+        "--scope",
+        "orders:read",
+        "--out",
+        "out",
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(run.stdout.contains("wrote out/envoy.yaml\n"), "{run:?}");
+    assert!(run.stdout.contains("Next: envoy -c out/envoy.yaml"), "{run:?}");
+    let envoy = at.read("out/envoy.yaml");
+    let policy = policy_of(&envoy);
+    assert_eq!(
+        policy,
+        json!({
+            "providers": {"main": {
+                "issuer": "https://login.example.com",
+                "introspection": {
+                    "uri": "https://login.example.com/introspect",
+                    "cluster": "provider-main",
+                    "client_auth": {"method": "none"},
+                },
+            }},
+            "rules": [{"name": "api", "match": {"prefix": "/"}, "requires": {"scopes": ["orders:read"]}}],
+        })
+    );
+    // The secret is in one file, for its owner alone, and nowhere else.
+    let secret = at.read("out/secrets/main.yaml");
+    assert!(secret.contains("Basic Z3ctMTpodXNoLXNlY3JldA=="), "{secret}");
+    assert!(!envoy.contains("hush") && !envoy.contains("Z3ctMTpo"), "{envoy}");
+    assert!(!run.stdout.contains("hush") && !run.stderr.contains("hush"), "{run:?}");
+    assert_eq!(mode(&at, "out/secrets/main.yaml"), 0o600);
+    assert_eq!(mode(&at, "out/envoy.yaml"), 0o644);
+    // What every output must have.
+    for line in [
+        "failure_policy: FAIL_RELOAD",
+        "normalize_path: true",
+        "path_with_escaped_slashes_action: REJECT_REQUEST",
+        "headers_with_underscores_action: REJECT_REQUEST",
+        "allow_request_without_credential: false",
+        "sni: login.example.com",
+        "matcher: {exact: \"login.example.com\"}",
+        "verdict: \"%FILTER_STATE(wasm.tollgate.verdict:PLAIN)%\"",
+        "socket_address: {address: \"127.0.0.1\", port_value: 9901}",
+    ] {
+        assert!(envoy.contains(line), "{line} is not in\n{envoy}");
+    }
+    // And our own check finds nothing wrong.
+    assert_eq!(at.run(["check", "out/envoy.yaml"]).status, 0);
+}
+
+#[test]
+fn a_client_that_posts_its_secret_needs_the_environment_and_is_told_so() {
+    let at = with_client("client_secret_post");
+    let run = at.run([
+        "generate",
+        "envoy",
+        "--client",
+        "gateway",
+        "--upstream",
+        "http://127.0.0.1:3000",
+        "--out",
+        "out",
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(run.stderr.contains("client_secret_post: Envoy cannot add its secret"), "{run:?}");
+    assert!(run.stdout.contains("Next: set -a; . out/secrets.env; envoy -c out/envoy.yaml"), "{run:?}");
+    assert_eq!(at.read("out/secrets.env"), "TOLLGATE_MAIN_SECRET='hush-secret'\n");
+    assert_eq!(mode(&at, "out/secrets.env"), 0o600);
+    let envoy = at.read("out/envoy.yaml");
+    assert!(envoy.contains("environment_variables: {host_env_keys: [TOLLGATE_MAIN_SECRET]}"), "{envoy}");
+    assert!(!envoy.contains("hush"), "{envoy}");
+    let auth = json!({"method": "client_secret_post", "client_id": "gw-1", "client_secret_env": "TOLLGATE_MAIN_SECRET"});
+    assert_eq!(policy_of(&envoy)["providers"]["main"]["introspection"]["client_auth"], auth);
+}
+
+#[test]
+fn several_apis_become_routes_and_rules_of_one_order() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", SEVERAL);
+    let run = at.run(["generate", "envoy", "gateway.yaml"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let policy = policy_of(&run.stdout);
+    let names: Vec<_> = policy["rules"].as_array().unwrap().iter().map(|rule| rule["name"].clone()).collect();
+    assert_eq!(names, ["refunds", "orders", "admin", "rest", "elsewhere"]);
+    // A rule of an API keeps to its hosts and paths, and to what the API asks for beside scopes.
+    assert_eq!(
+        policy["rules"][0],
+        json!({
+            "name": "refunds",
+            "match": {"path_template": "/orders/{id}/refund", "hosts": ["api.example.com"]},
+            "requires": {"scopes": ["refunds"], "audiences": ["https://api.example.com"], "clients": {"list": "partners"}},
+        })
+    );
+    // What belongs to no API is refused, and nobody is asked.
+    assert_eq!(policy["rules"][4], json!({"name": "elsewhere", "match": {"prefix": "/"}, "access": "deny"}));
+    assert_eq!(policy["cache"], json!({"ttl": "30s"}));
+    assert_eq!(policy["providers"]["main"]["introspection"]["timeout"], json!("1s"));
+    // Envoy chooses among the same APIs in the same order for every host.
+    let envoy: Value = serde_saphyr::from_str(&run.stdout).unwrap();
+    let manager =
+        &envoy["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let hosts = manager["route_config"]["virtual_hosts"].as_array().unwrap();
+    let routes: Vec<(String, Vec<String>)> = hosts
+        .iter()
+        .map(|host| {
+            let cluster = |route: &Value| route["route"]["cluster"].as_str().unwrap().to_owned();
+            let routes = host["routes"].as_array().unwrap().iter().map(cluster).collect();
+            (host["domains"][0].as_str().unwrap().to_owned(), routes)
+        })
+        .collect();
+    let want = [
+        ("*.example.com", vec!["api-rest"]),
+        ("admin.example.com", vec!["api-admin"]),
+        ("api.example.com", vec!["api-orders", "api-rest"]),
+    ];
+    let want = want.map(|(host, routes)| (host.to_owned(), routes.into_iter().map(str::to_owned).collect()));
+    assert_eq!(routes, want);
+    assert!(run.stderr.contains("printed alone, but it needs secrets/main.yaml too"), "{run:?}");
+}
+
+#[test]
+fn istio_gets_a_plugin_and_a_way() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", SEVERAL);
+    let run = at.run(["generate", "istio", "gateway.yaml", "--out", "out", "--module-sha256", "00ff"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let resources = documents(&at.read("out/istio.yaml"));
+    let kinds: Vec<_> = resources.iter().map(|resource| resource["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["WasmPlugin", "ServiceEntry", "DestinationRule"]);
+    let spec = &resources[0]["spec"];
+    assert_eq!(spec["failStrategy"], "FAIL_RELOAD");
+    assert_eq!(spec["sha256"], "00ff");
+    let introspection = &spec["pluginConfig"]["providers"]["main"]["introspection"];
+    assert_eq!(introspection["cluster"], "outbound|443||login.example.com");
+    assert_eq!(
+        introspection["client_auth"],
+        json!({"client_id": "gateway", "client_secret_env": "TOLLGATE_MAIN_SECRET"})
+    );
+    assert_eq!(spec["vmConfig"]["env"], json!([{"name": "TOLLGATE_MAIN_SECRET", "valueFrom": "HOST"}]));
+    let tls = &resources[2]["spec"]["trafficPolicy"]["tls"];
+    assert_eq!(
+        *tls,
+        json!({"mode": "SIMPLE", "sni": "login.example.com", "subjectAltNames": ["login.example.com"]})
+    );
+    assert_eq!(
+        documents(&at.read("out/secret.yaml"))[0]["stringData"]["TOLLGATE_MAIN_SECRET"],
+        "hush-secret"
+    );
+    assert_eq!(mode(&at, "out/secret.yaml"), 0o600);
+    assert!(!at.read("out/istio.yaml").contains("hush"));
+    assert_eq!(at.run(["check", "out/istio.yaml"]).status, 0);
+}
+
+#[test]
+fn envoy_gateway_gets_routes_that_nobody_can_take_to_the_provider() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", SEVERAL);
+    let run = at.run(["generate", "envoy-gateway", "gateway.yaml", "--out", "out"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let resources = documents(&at.read("out/envoy-gateway.yaml"));
+    let named = |kind: &str, name: &str| {
+        let found = resources
+            .iter()
+            .find(|resource| resource["kind"] == kind && resource["metadata"]["name"] == name);
+        found.unwrap_or_else(|| panic!("no {kind} {name}")).clone()
+    };
+    let wasm = named("EnvoyExtensionPolicy", "tollgate")["spec"]["wasm"][0].clone();
+    assert_eq!(wasm["failOpen"], false);
+    let route = named("HTTPRoute", "provider-main");
+    assert_eq!(route["spec"]["hostnames"], json!(["provider-main.tollgate.invalid"]));
+    assert_eq!(
+        wasm["config"]["providers"]["main"]["introspection"]["cluster"],
+        "httproute/default/provider-main/rule/0"
+    );
+    let first = json!({"name": "providers", "match": {"hosts": ["provider-main.tollgate.invalid"]}, "access": "deny"});
+    assert_eq!(wasm["config"]["rules"][0], first);
+    let tls = named("BackendTLSPolicy", "provider-main");
+    assert_eq!(
+        tls["spec"]["validation"],
+        json!({"hostname": "login.example.com", "wellKnownCACertificates": "System"})
+    );
+    assert_eq!(at.run(["check", "out/envoy-gateway.yaml"]).status, 0);
+}
+
+#[test]
+fn compose_gets_a_service() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", SEVERAL);
+    let run = at.run(["generate", "compose", "gateway.yaml", "--out", "out", "--module", "filter.wasm"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let compose = documents(&at.read("out/docker-compose.yaml"));
+    let gateway = &compose[0]["services"]["gateway"];
+    assert_eq!(gateway["ports"], json!(["127.0.0.1:8080:8080"]));
+    let envoy = at.read("out/envoy.yaml");
+    assert!(envoy.contains("path: /etc/envoy/tollgate/secrets/main.yaml"), "{envoy}");
+    assert!(envoy.contains("local: {filename: /etc/envoy/tollgate/tollgate_filter.wasm}"), "{envoy}");
+    assert!(envoy.contains("address: \"0.0.0.0\", port_value: 8080"), "{envoy}");
+}
+
+#[test]
+fn browser_login_is_a_filter_of_envoys_own_before_ours() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write(
+        "gateway.yaml",
+        format!("{SEVERAL}\nlogin: {{client_id: web, client_secret_file: secret, scopes: [openid]}}\n"),
+    );
+    let run = at.run(["generate", "envoy", "gateway.yaml", "--out", "out"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let envoy: Value = serde_saphyr::from_str(&at.read("out/envoy.yaml")).unwrap();
+    let manager =
+        &envoy["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let filters = manager["http_filters"].as_array().unwrap();
+    let names: Vec<_> = filters.iter().map(|filter| filter["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["envoy.filters.http.oauth2", "tollgate", "envoy.filters.http.router"]);
+    let config = &filters[0]["typed_config"]["config"];
+    assert_eq!(config["forward_bearer_token"], true);
+    assert_eq!(config["token_endpoint"]["cluster"], "login-main");
+    assert_eq!(config["credentials"]["client_id"], "web");
+    let clusters = envoy["static_resources"]["clusters"].as_array().unwrap();
+    let login = clusters.iter().find(|cluster| cluster["name"] == "login-main").unwrap();
+    assert_eq!(
+        login["typed_extension_protocol_options"],
+        Value::Null,
+        "the gateway's credentials are not the login's"
+    );
+    assert_eq!(mode(&at, "out/secrets/login-hmac.yaml"), 0o600);
+    let first = at.read("out/secrets/login-hmac.yaml");
+    assert_eq!(at.run(["generate", "envoy", "gateway.yaml", "--out", "out", "--force"]).status, 0);
+    assert_ne!(first, at.read("out/secrets/login-hmac.yaml"));
+}
+
+#[test]
+fn what_is_there_is_not_overwritten() {
+    let at = with_client("client_secret_basic");
+    let args =
+        ["generate", "envoy", "--client", "gateway", "--upstream", "http://127.0.0.1:3000", "--out", "out"];
+    at.write("out/envoy.yaml", "mine\n");
+    let run = at.run(args);
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(
+        run.stderr.contains(
+            "out/envoy.yaml is there already\n  Nothing was written. To replace what is there: --force."
+        ),
+        "{run:?}"
+    );
+    assert_eq!(at.read("out/envoy.yaml"), "mine\n");
+    assert!(!at.directory.path().join("out/secrets").exists());
+    let forced = at.run(args.into_iter().chain(["--force", "--json"]));
+    assert_eq!(forced.status, 0, "{forced:?}");
+    let files = json!({"files": [
+        {"file": "out/envoy.yaml", "secret": false},
+        {"file": "out/secrets/main.yaml", "secret": true},
+    ]});
+    assert_eq!(forced.json(), files);
+}
+
+#[test]
+fn an_issuer_alone_is_asked_for_its_endpoints() {
+    let server = Scripted::start(|own, received| {
+        if received.target.ends_with("/.well-known/oauth-authorization-server") {
+            let metadata = json!({"issuer": own, "introspection_endpoint": format!("{own}/ask")});
+            return Answer::json(200, metadata);
+        }
+        Answer::status(404)
+    });
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    let file = format!(
+        "providers:\n  main: {{issuer: \"{}\", client_id: gateway, client_secret_file: secret}}\napis:\n  a: {{upstream: \"http://a:1\", scopes: [a]}}\n",
+        server.origin
+    );
+    at.write("gateway.yaml", file);
+    let run = at.run(["generate", "envoy", "gateway.yaml", "--allow-http"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let uri = format!("{}/ask", server.origin);
+    assert_eq!(policy_of(&run.stdout)["providers"]["main"]["introspection"]["uri"], json!(uri));
+}
+
+#[test]
+fn every_slip_is_told_with_its_place_and_what_to_write() {
+    #[rustfmt::skip]
+    let cases = [
+        ("a misspelt key",                    "upstream: \"http://a:1\"", "upstrem: \"http://a:1\"",
+         "gateway.yaml:4:7: apis.a.upstrem: unknown key; did you mean \"upstream\"?"),
+        ("a misspelt key of a rule",          "scopes: [a]", "rules: [{match: {prefx: /x}}]",
+         "apis.a.rules[0].match.prefx: unknown key; did you mean \"prefix\"?"),
+        ("an upstream with a path",           "http://a:1", "http://a:1/x",
+         "apis.a.upstream: expected scheme, host and perhaps port, as http://orders:8080 (no path)"),
+        ("an upstream without a scheme",      "http://a:1", "a:1",
+         "apis.a.upstream: expected scheme, host and perhaps port"),
+        ("no credentials",                    ", client_id: gateway, client_secret_file: secret", "",
+         "providers.main: expected exactly one of \"client\" and \"client_id\", found none"),
+        ("an id without a secret",            ", client_secret_file: secret", "",
+         "providers.main: expected client_secret_file or client_secret_env beside client_id"),
+        ("a client that is not there",        "client_id: gateway, client_secret_file: secret", "client: gateway",
+         "providers.main.client: there is no client \"gateway\" in the environment \"default\" of the store; tollgate client register gateway makes one"),
+        ("plain HTTP to elsewhere",           "https://login.example.com/ask", "http://login.example.com/ask",
+         "providers.main.introspection_endpoint: http://login.example.com/ask is plain HTTP"),
+        ("nothing known of the provider",     "introspection_endpoint: \"https://login.example.com/ask\"", "preset: generic",
+         "providers.main: expected issuer, introspection_endpoint, or base_url and preset"),
+        ("a list that nobody has",            "scopes: [a]", "client_list: partners",
+         "apis.a.client_list: no client list has this name"),
+        ("a provider that nobody has",        "scopes: [a]", "provider: mainn",
+         "apis.a.provider: no provider has this name; did you mean \"main\"?"),
+        ("a rule beyond its API",             "scopes: [a]", "prefix: /a, rules: [{match: {path: /b}}]",
+         "apis.a.rules[0].match.path: expected a path below the API's prefix /a"),
+        ("a rule that climbs out of its API", "scopes: [a]", "prefix: /a, rules: [{match: {path: /a/../b}}]",
+         "apis.a.rules[0].match.path: expected a path in its plain form"),
+        ("an expression beyond its API",      "scopes: [a]", "prefix: /a, rules: [{match: {safe_regex: \".*\"}}]",
+         "apis.a.rules[0].match.safe_regex: could reach beyond the API's prefix /a"),
+        ("a rule for somebody else's host",   "scopes: [a]", "hosts: [a.example.com], rules: [{match: {hosts: [b.example.com]}}]",
+         "apis.a.rules[0].match.hosts: b.example.com is none of the API's hosts"),
+        ("rules of the filter",               "\napis:", "\npolicy: {rules: []}\napis:",
+         "policy.rules: follows from apis and client_lists, and is not written here"),
+        ("a misspelt key of the filter",      "\napis:", "\npolicy: {cache: {tll: 30s}}\napis:",
+         "gateway.yaml:3:18: policy.cache.tll: unknown key; did you mean \"ttl\"?"),
+        ("a path that Envoy reads otherwise", "scopes: [a]", "prefix: /a%2fb",
+         "apis.a.prefix: expected a path of plain segments, as /orders"),
+        ("an address for a host",             "scopes: [a]", "hosts: [127.0.0.1]",
+         "apis.a.hosts[0]: expected a host name without a port"),
+        ("a secret of two lines",             "client_secret_file: secret", "client_secret_file: two",
+         "providers.main.client_secret_file: expected a file of one line, the secret"),
+        ("a secret that is not there",        "client_secret_file: secret", "client_secret_file: nowhere",
+         "cannot read nowhere: no such file or directory"),
+        ("no YAML at all",                    "providers:", "providers: [",
+         "gateway.yaml:"),
+        ("two APIs for the same requests",    "\napis:", "\napis:\n  b: {upstream: \"http://b:1\"}",
+         "apis.b: the same host and prefix as apis.a: which of them has the request?"),
+    ];
+    let good = "providers:\n  main: {introspection_endpoint: \"https://login.example.com/ask\", client_id: gateway, client_secret_file: secret}\napis:\n  a: {upstream: \"http://a:1\", scopes: [a]}\n";
+    for (name, from, to, want) in cases {
+        let at = Tollgate::new();
+        at.write("secret", "hush-secret\n");
+        at.write("two", "hush-one\nhush-two\n");
+        assert!(good.contains(from), "{name}");
+        at.write("gateway.yaml", good.replacen(from, to, 1));
+        let run = at.run(["generate", "envoy", "gateway.yaml", "--out", "out"]);
+        assert_eq!(run.status, 2, "{name}: {run:?}");
+        assert!(run.stderr.contains(want), "{name}: {run:?}");
+        assert!(!run.stderr.contains("hush"), "{name}: {run:?}");
+        assert!(!at.directory.path().join("out").exists(), "{name}: something was written");
+    }
+}
+
+#[test]
+fn what_only_one_target_can_do_is_said_so() {
+    #[rustfmt::skip]
+    let cases = [
+        ("a provider on this machine",  "istio",         "introspection_endpoint: \"http://127.0.0.1:1/ask\"", "",
+         "inside a cluster that is the proxy itself"),
+        ("a login in a mesh",           "istio",         "authorization_endpoint: \"https://l.example.com/a\", token_endpoint: \"https://l.example.com/t\", introspection_endpoint: \"https://l.example.com/ask\"", "login: {client_id: web, client_secret_file: secret}",
+         "login: can be generated for envoy and compose only"),
+        ("hosts for some APIs only",    "envoy-gateway", "introspection_endpoint: \"https://l.example.com/ask\"", "",
+         "apis: some have hosts and some have none"),
+        ("a login without endpoints",   "envoy",         "introspection_endpoint: \"https://l.example.com/ask\"", "login: {client_id: web, client_secret_file: secret}",
+         "providers.main: its metadata names no authorization_endpoint or no token_endpoint; expected both"),
+    ];
+    for (name, target, provider, more, want) in cases {
+        let at = Tollgate::new();
+        at.write("secret", "hush-secret\n");
+        at.write("gateway.yaml", format!(
+            "providers:\n  main: {{{provider}, client_id: gateway, client_secret_file: secret}}\napis:\n  a: {{upstream: \"http://a:1\"}}\n  b: {{upstream: \"http://b:1\", hosts: [b.example.com]}}\n{more}\n"
+        ));
+        let run = at.run(["generate", target, "gateway.yaml"]);
+        assert_eq!(run.status, 2, "{name}: {run:?}");
+        assert!(run.stderr.contains(want), "{name}: {run:?}");
+    }
+    let at = Tollgate::new();
+    for args in [vec!["generate", "envoy"], vec!["generate", "envoy", "--client", "gateway"]] {
+        assert_eq!(at.run(args).status, 2);
+    }
+}
+
+const SEVERAL: &str = r#"
+providers:
+  main:
+    issuer: https://login.example.com/realms/main
+    preset: keycloak
+    client_id: gateway
+    client_secret_file: secret
+apis:
+  orders:
+    hosts: [api.example.com]
+    prefix: /orders
+    upstream: http://orders:8080
+    scopes: [orders]
+    audiences: ["https://api.example.com"]
+    client_list: partners
+    rules:
+    - {name: refunds, match: {path_template: "/orders/{id}/refund"}, requires: {scopes: [refunds]}}
+  admin: {hosts: [admin.example.com], upstream: "http://admin:8080", scopes: [admin]}
+  rest: {hosts: ["*.example.com"], upstream: "https://rest.example.net", scopes: [rest], rewrite_host: true}
+client_lists:
+  partners: {clients: [{id: app, tier: gold}]}
+policy:
+  cache: {ttl: 30s}
+  providers: {main: {introspection: {timeout: 1s}}}
+"#;
+
+/// A store with the client `gateway`.
+fn with_client(method: &str) -> Tollgate {
+    let at = Tollgate::new();
+    let store = json!({
+        "providers": {"login": {
+            "issuer": "https://login.example.com",
+            "preset": "generic",
+            "endpoints": {"introspection_endpoint": "https://login.example.com/introspect"},
+        }},
+        "clients": {"gateway": {
+            "provider": "login",
+            "client_id": "gw-1",
+            "client_secret": "hush-secret",
+            "token_endpoint_auth_method": method,
+        }},
+    });
+    at.write("store/default.json", store.to_string());
+    at
+}
+
+/// The filter's configuration in Envoy's.
+fn policy_of(envoy: &str) -> Value {
+    let envoy: Value = serde_saphyr::from_str(envoy).unwrap();
+    let manager =
+        &envoy["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let filters = manager["http_filters"].as_array().unwrap();
+    let ours = filters.iter().find(|filter| filter["name"] == "tollgate").unwrap();
+    ours["typed_config"]["config"]["configuration"]["value"].clone()
+}
+
+fn documents(text: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).unwrap()
+}
+
+fn mode(at: &Tollgate, file: &str) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(at.directory.path().join(file)).unwrap().permissions().mode() & 0o777
+}
