@@ -1,8 +1,10 @@
-"""The command, an API, and an Envoy that guards it: what the journeys through the providers share."""
+"""The command, an API, an Envoy that guards it, and the journey that every provider is taken on."""
 
+import contextlib
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,8 +14,6 @@ import unittest
 from pathlib import Path
 
 from servers import ROOT, Missing, call, stack
-
-SECRET = "GATEWAY_SECRET"
 
 
 class Command:
@@ -54,9 +54,8 @@ class Api:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                body = json.dumps({"path": self.path, "client": self.headers.get("x-client-id")}).encode()
+                body = f"GET {self.path}".encode()
                 self.send_response(200)
-                self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -66,9 +65,8 @@ class Api:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def __exit__(self, *_):
         self.server.shutdown()
@@ -76,108 +74,57 @@ class Api:
 
 
 class Gateway:
-    """An Envoy with the filter, between a caller and the API."""
+    """An Envoy between a caller and the API, as `tollgate generate envoy` writes it for the client `gateway` of the store."""
 
-    def __init__(self, provider, secret, authorization_server_port, api_port, requires=None):
-        self.provider, self.secret, self.requires = provider, secret, requires
-        self.authorization_server_port, self.api_port = authorization_server_port, api_port
+    def __init__(self, command, upstream, scope=None):
+        self.directory = command.directory / "envoy"
+        self.port, self.admin = stack.free_ports(2)
+        self.process = None
+        command.run(
+            *["generate", "envoy", "--client", "gateway", "--upstream", upstream, *(["--scope", scope] if scope else [])],
+            *["--listen", f"127.0.0.1:{self.port}", "--module", stack.find_module(), "--out", self.directory, "--allow-http"],
+        )
+        # So short that the tests need not wait long to see a revocation; nothing else is changed.
+        file = self.directory / "envoy.yaml"
+        text, count = re.subn(r"(?m)^( +)(rules:)", r"\1cache: {ttl: 1s, negative_ttl: 1s}\n\1\2", file.read_text())
+        if count != 1:
+            raise AssertionError(f"{count} lists of rules in the generated configuration")
+        file.write_text(text)
 
     def __enter__(self):
-        self.directory = Path(tempfile.mkdtemp(prefix="tollgate-gateway-"))
-        self.port, self.admin = stack.free_ports(2)
-        self.file = self.directory / "envoy.json"
-        self.file.write_text(json.dumps(self.configuration()))
-        self.log = self.directory / "log"
-        self.process = None
+        log = self.directory / "log"
+        admin = f"admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {self.admin}}}}}}}"
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [stack.find_envoy(), "-c", str(self.directory / "envoy.yaml"), "--config-yaml", admin]
+                + ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         try:
-            with self.log.open("wb") as log:
-                self.process = subprocess.Popen(
-                    [stack.find_envoy(), "-c", str(self.file), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
-                    env={**os.environ, SECRET: self.secret},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            self.wait_until_ready()
+            self.wait_until_ready(log)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_):
-        if self.process:
-            stack.end(self.process)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        stack.end(self.process)
 
-    def wait_until_ready(self, seconds=60):
+    def wait_until_ready(self, log, seconds=60):
         deadline = time.monotonic() + seconds
         while True:
-            try:
+            with contextlib.suppress(OSError):
                 if call("GET", f"http://127.0.0.1:{self.admin}/ready").status == 200:
                     return
-            except OSError:
-                pass
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise stack.DemoError("Envoy did not start." + stack.last_lines(self.log.read_text(errors="replace"), 20))
+                raise stack.DemoError("Envoy did not start." + stack.last_lines(log.read_text(errors="replace"), 20))
             time.sleep(0.05)
 
     def get(self, token=None, path="/orders"):
         return call("GET", f"http://127.0.0.1:{self.port}{path}", {"authorization": f"Bearer {token}"} if token else {})
-
-    def filter_configuration(self):
-        return {
-            "providers": {"main": self.provider},
-            **({"requires": self.requires} if self.requires else {}),
-            # So short that the tests need not wait long to see a revocation.
-            "cache": {"ttl": "1s", "negative_ttl": "1s"},
-            "upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]},
-        }
-
-    def configuration(self):
-        def type_of(name, **members):
-            return {"@type": f"type.googleapis.com/{name}", **members}
-
-        filters = "envoy.extensions.filters"
-        wasm = {
-            "name": "tollgate",
-            "failure_policy": "FAIL_RELOAD",
-            "vm_config": {
-                "runtime": "envoy.wasm.runtime.v8",
-                "code": {"local": {"filename": str(stack.find_module())}},
-                "environment_variables": {"host_env_keys": [SECRET]},
-            },
-            "configuration": type_of("google.protobuf.Struct", value=self.filter_configuration()),
-        }
-        manager = type_of(
-            f"{filters}.network.http_connection_manager.v3.HttpConnectionManager",
-            stat_prefix="guarded",
-            http_filters=[
-                {"name": "tollgate", "typed_config": type_of(f"{filters}.http.wasm.v3.Wasm", config=wasm)},
-                {"name": "router", "typed_config": type_of(f"{filters}.http.router.v3.Router")},
-            ],
-            route_config={"virtual_hosts": [{"name": "api", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "api"}}]}]},
-        )
-        listener = {
-            "address": address(self.port),
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
-        }
-        return {
-            "admin": {"address": address(self.admin)},
-            "static_resources": {
-                "listeners": [listener],
-                "clusters": [cluster("authorization-server", self.authorization_server_port), cluster("api", self.api_port)],
-            },
-        }
-
-
-def address(port):
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def cluster(name, port):
-    endpoint = {"endpoint": {"address": address(port)}}
-    return {"name": name, "type": "STATIC", "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}}
 
 
 def until(wanted, ask, seconds=15):
@@ -216,18 +163,6 @@ class Journey:
             given=self.server.initial_access_token(),
         )
 
-    def provider(self, client_id, **more):
-        """The filter's provider, as it is written by hand."""
-        return {
-            "issuer": self.server.issuer,
-            "introspection": {
-                "uri": self.server.metadata()["introspection_endpoint"],
-                "cluster": "authorization-server",
-                "client_auth": {"client_id": client_id, "client_secret_env": SECRET},
-            },
-            **more,
-        }
-
     def test_register_pass_revoke_delete(self):
         self.register("gateway", "--issuer", self.server.issuer)
         application = self.register("shop", *(["--scope", self.scope] if self.scope else []))
@@ -235,15 +170,14 @@ class Journey:
         application_id = application["client_id"]
         self.server.let_ask(gateway_id)
         secret = self.command.secret("shop")
-        requires = {"clients": [application_id], **({"scopes": [self.scope]} if self.scope else {})}
-        with Api() as api, Gateway(self.provider(gateway_id), self.command.secret("gateway"), self.server.port, api.port, requires) as gateway:
+        with Api() as upstream, Gateway(self.command, upstream, self.scope) as gateway:
             self.assertEqual(gateway.get().status, 401, "without a token")
             self.assertEqual(gateway.get("no-token-of-ours").status, 401, "with a token that nobody gave")
 
             token = self.new_token(application_id, secret)
             passed = gateway.get(token)
             self.assertEqual(passed.status, 200, f"with a good token: {passed.text}")
-            self.assertEqual(passed.json()["client"], application_id)
+            self.assertEqual(passed.text, "GET /orders")
 
             revoked = self.server.revoke(application_id, secret, token)
             self.assertEqual(revoked.status, 200, revoked.text)
