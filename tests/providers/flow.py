@@ -76,7 +76,7 @@ class Api:
 class Gateway:
     """An Envoy between a caller and the API, as `tollgate generate envoy` writes it for the client `gateway` of the store."""
 
-    def __init__(self, command, upstream, scope=None):
+    def __init__(self, command, upstream, scope=None, more=""):
         self.directory = command.directory / "envoy"
         self.port, self.admin = stack.free_ports(2)
         self.process = None
@@ -84,9 +84,9 @@ class Gateway:
             *["generate", "envoy", "--client", "gateway", "--upstream", upstream, *(["--scope", scope] if scope else [])],
             *["--listen", f"127.0.0.1:{self.port}", "--module", stack.find_module(), "--out", self.directory, "--allow-http"],
         )
-        # So short that the tests need not wait long to see a revocation; nothing else is changed.
+        # So short that the tests need not wait long to see a revocation; what else is changed, the test says.
         file = self.directory / "envoy.yaml"
-        text, count = re.subn(r"(?m)^( +)(rules:)", r"\1cache: {ttl: 1s, negative_ttl: 1s}\n\1\2", file.read_text())
+        text, count = re.subn(r"(?m)^( +)(rules:)", rf"\1cache: {{ttl: 1s, negative_ttl: 1s}}\n\1{more}\n\1\2", file.read_text())
         if count != 1:
             raise AssertionError(f"{count} lists of rules in the generated configuration")
         file.write_text(text)
@@ -123,8 +123,9 @@ class Gateway:
                 raise stack.DemoError("Envoy did not start." + stack.last_lines(log.read_text(errors="replace"), 20))
             time.sleep(0.05)
 
-    def get(self, token=None, path="/orders"):
-        return call("GET", f"http://127.0.0.1:{self.port}{path}", {"authorization": f"Bearer {token}"} if token else {})
+    def get(self, token=None, path="/orders", header=("authorization", "Bearer ")):
+        name, scheme = header
+        return call("GET", f"http://127.0.0.1:{self.port}{path}", {name: scheme + token} if token else {})
 
 
 def until(wanted, ask, seconds=15):

@@ -132,6 +132,8 @@ class OpenAM(Server):
         )
         headers = {"iplanetdirectorypro": signed_in.json()["tokenId"], "accept-api-version": "protocol=1.0,resource=1.0"}
         headers["content-type"] = "application/json"
+        if method == "PUT":
+            headers["if-none-match"] = "*"  # a new one
         answer = call(method, f"{self.base}/openam/json{path}", headers, json.dumps(body), timeout=120)
         if answer.status >= 300:
             raise stack.DemoError(f"OpenAM: {method} {path}: {answer.status} {answer.text}")
