@@ -59,7 +59,6 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum Command {
     Discover(discover::Args),
     Client(client::Args),
@@ -100,12 +99,12 @@ pub(crate) fn main() -> ExitCode {
 impl Command {
     fn run(self, out: &mut Output) -> Result<Exit, Failure> {
         match self {
-            Self::Discover(args) => discover::run(args, out),
+            Self::Discover(args) => discover::run(&args, out),
             Self::Client(args) => client::run(args, out),
             Self::Generate(args) => generate::run(args, out),
             Self::Check(args) => check::run(&args, out),
             Self::Explain(args) => explain::run(&args, out),
-            Self::Doctor(args) => doctor::run(args, out),
+            Self::Doctor(args) => doctor::run(&args, out),
             Self::Import(args) => import::run(args, out),
             Self::Schema(args) => schema::run(&args, out),
             Self::Completions(args) => manual::completions(&args, out),

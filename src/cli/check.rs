@@ -4,6 +4,8 @@ mod advice;
 mod around;
 pub(crate) mod places;
 
+pub(crate) use places::value as value_at;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};

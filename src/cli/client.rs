@@ -17,7 +17,7 @@ mod credential;
 mod lists;
 mod manage;
 mod metadata;
-mod provider;
+pub(crate) mod provider;
 mod register;
 mod remove;
 mod rotate;

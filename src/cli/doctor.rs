@@ -1,14 +1,232 @@
-//! `tollgate doctor`.
+//! `tollgate doctor`: the filter's own calls, and what is wrong with the answers.
 
-use crate::cli::Exit;
+mod call;
+mod metadata;
+mod token;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tollgate_filter::policy::error::{ConfigError, Fault};
+use tollgate_filter::policy::{Policy, ProviderId};
+use tollgate_filter::provider::Provider;
+use tollgate_filter::secret::Secret;
+
+use crate::cli::credentials::Credentials;
 use crate::cli::failure::Failure;
-use crate::cli::output::Output;
+use crate::cli::http::{Http, Network};
+use crate::cli::output::{Output, printable};
+use crate::cli::store::StoreArgs;
+use crate::cli::{Exit, find};
 
 /// Make the calls that the filter would make, and say what is wrong
+///
+/// Asks each configured authorization server what it offers, and about a token that nobody has issued;
+/// with `--token-file`, about a token that should be good. Ends with 1 if anything is wrong.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// The configuration: plain, or inside an Envoy, Istio or Envoy Gateway file; `-` is the standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Which configuration, if the file holds several; counted from 1
+    #[arg(long, value_name = "N")]
+    number: Option<usize>,
+    /// Only this provider
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// An access token that should be good, from a file; `-` is the standard input
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    credentials: Credentials,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    network: Network,
+}
 
-/// Not built yet.
-pub(crate) fn run(_args: Args, _out: &mut Output) -> Result<Exit, Failure> {
-    Err(Failure::new("not built yet"))
+/// One thing that was seen.
+#[derive(Debug)]
+struct Finding {
+    grade: Grade,
+    /// What was seen.
+    saw: String,
+    /// What to do about it; empty for nothing.
+    advice: String,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Grade {
+    /// As it should be.
+    Good,
+    /// Worth knowing.
+    Note,
+    /// Requests will be refused for it.
+    Wrong,
+}
+
+/// Everything that was seen of a provider.
+struct Patient<'a> {
+    id: ProviderId,
+    provider: &'a Provider,
+    /// The provider as it is written.
+    written: &'a Value,
+    findings: Vec<Finding>,
+}
+
+/// Examines them.
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let http = args.network.http(out)?;
+    let mut configuration = find::load_one(&args.file, args.number)?.value;
+    args.credentials.stand_in(&mut configuration, &args.store)?;
+    let (policy, unset) = policy(&configuration, &args.file)?;
+    let token = args.token_file.as_deref().map(read).transpose()?;
+    if let Some(name) =
+        args.provider.as_ref().filter(|name| policy.providers.iter().all(|known| known.name != **name))
+    {
+        let names: Vec<_> = policy.providers.iter().map(|provider| provider.name.as_str()).collect();
+        return Err(Failure::new(format_args!("the configuration has no provider {name:?}"))
+            .help(format_args!("It has: {}.", names.join(", "))));
+    }
+    let mut patients = Vec::new();
+    for (i, provider) in policy.providers.iter().enumerate() {
+        if args.provider.as_ref().is_some_and(|name| *name != provider.name) {
+            continue;
+        }
+        let written = configuration.get("providers").and_then(|providers| providers.get(&provider.name));
+        let mut patient = Patient {
+            id: ProviderId(i),
+            provider,
+            written: written.unwrap_or(&Value::Null),
+            findings: Vec::new(),
+        };
+        patient.examine(&unset, token.as_ref(), &http, out);
+        patients.push(patient);
+    }
+    report(&patients, out)
+}
+
+impl Patient<'_> {
+    fn examine(&mut self, unset: &[ConfigError], token: Option<&Secret>, http: &Http, out: &mut Output) {
+        let known = metadata::look(self, http, out);
+        let own = format!("providers.{}.", self.provider.name);
+        let unset: Vec<_> = unset.iter().filter(|error| error.at.starts_with(&own)).collect();
+        if let Some(error) = unset.first() {
+            let variable =
+                crate::cli::check::value_at(self.written, error.at.strip_prefix(&own).unwrap_or_default());
+            let name = variable.and_then(Value::as_str).unwrap_or("for the credentials");
+            self.wrong(
+                format!("the variable {name} is not set here, so the server was not asked"),
+                "Set it to what the proxy has: the secret, and nothing around it.",
+            );
+            return;
+        }
+        let answers = call::ask_about_nothing(self, known.as_ref(), http, out);
+        if let (true, Some(token)) = (answers, token) {
+            token::ask_about(self, token, http, out);
+        }
+    }
+
+    fn good(&mut self, saw: impl Into<String>) {
+        self.add(Grade::Good, saw.into(), "");
+    }
+
+    fn note(&mut self, saw: impl Into<String>, advice: &str) {
+        self.add(Grade::Note, saw.into(), advice);
+    }
+
+    fn wrong(&mut self, saw: impl Into<String>, advice: &str) {
+        self.add(Grade::Wrong, saw.into(), advice);
+    }
+
+    fn add(&mut self, grade: Grade, saw: String, advice: &str) {
+        self.findings.push(Finding { grade, saw, advice: advice.to_owned() });
+    }
+
+    /// Text below the provider, as it is written.
+    fn text(&self, place: &str) -> &str {
+        self.written.pointer(place).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The introspection endpoint.
+    fn endpoint(&self) -> String {
+        let endpoint = &self.provider.introspection;
+        format!("{}://{}{}", endpoint.scheme, endpoint.authority, endpoint.path)
+    }
+}
+
+/// The compiled configuration, and the variables that are not set: those are findings, everything else
+/// is for `check`.
+fn policy(configuration: &Value, file: &Path) -> Result<(Policy, Vec<ConfigError>), Failure> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let faults = match Policy::from_value(configuration, &set) {
+        Ok(policy) => return Ok((policy, Vec::new())),
+        Err(faults) => faults,
+    };
+    let (unset, others): (Vec<_>, Vec<_>) =
+        faults.into_iter().partition(|fault| matches!(fault.fault, Fault::Unset));
+    let stand_in = |name: &str| set(name).or_else(|| Some("not-set".to_owned()));
+    match (others.first(), Policy::from_value(configuration, &stand_in)) {
+        (None, Ok(policy)) => Ok((policy, unset)),
+        (first, _) => {
+            let first = first.or(unset.first()).map(ToString::to_string).unwrap_or_default();
+            Err(Failure::new(format_args!("the configuration in {} does not load: {first}", file.display()))
+                .help(format_args!("`tollgate check {}` shows every fault and where it is.", file.display())))
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Secret, Failure> {
+    let text = find::text(file).map_err(|error| Failure::file("read", file, &error))?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+fn report(patients: &[Patient<'_>], out: &mut Output) -> Result<Exit, Failure> {
+    let all = patients.iter().flat_map(|patient| &patient.findings);
+    let wrong = all.filter(|finding| finding.grade == Grade::Wrong).count();
+    let exit = if wrong > 0 { Exit::Faults } else { Exit::Good };
+    if out.is_json() {
+        let finding = |finding: &Finding| json!({"grade": finding.grade.name(), "saw": finding.saw, "advice": finding.advice});
+        let patient = |patient: &Patient<'_>| {
+            let findings: Value = patient.findings.iter().map(finding).collect();
+            json!({"provider": patient.provider.name, "endpoint": patient.endpoint(), "findings": findings})
+        };
+        out.document(&json!({"providers": patients.iter().map(patient).collect::<Value>(), "wrong": wrong}))?;
+        return Ok(exit);
+    }
+    for patient in patients {
+        out.line(format_args!("{}: {}", patient.provider.name, patient.endpoint()))?;
+        for Finding { grade, saw, advice } in &patient.findings {
+            out.line(format_args!("  {} {}", grade.mark(), printable(saw)))?;
+            if !advice.is_empty() {
+                out.line(format_args!("      {}", printable(advice)))?;
+            }
+        }
+    }
+    out.line(match wrong {
+        0 => "nothing is wrong".to_owned(),
+        1 => "1 thing is wrong".to_owned(),
+        _ => format!("{wrong} things are wrong"),
+    })?;
+    Ok(exit)
+}
+
+impl Grade {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Note => "note",
+            Self::Wrong => "wrong",
+        }
+    }
+
+    fn mark(self) -> char {
+        match self {
+            Self::Good => '✓',
+            Self::Note => '·',
+            Self::Wrong => '✗',
+        }
+    }
 }

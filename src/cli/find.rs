@@ -12,7 +12,7 @@ pub(crate) mod located;
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -22,8 +22,6 @@ use crate::cli::find::located::{Located, Node, Position, Unreadable};
 /// One configuration, and all around it that matters to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    /// The file; `-` is the standard input.
-    pub(crate) file: PathBuf,
     /// What kind of file it is in.
     pub(crate) host: Host,
     /// The configuration, with positions.
@@ -128,8 +126,7 @@ pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
 pub(crate) fn configurations(file: &Path) -> Result<Vec<Found>, Unfound> {
     let text = text(file).map_err(|error| Unfound::File(Failure::file("read", file, &error)))?;
     let documents = located::read(&text).map_err(Unfound::Syntax)?;
-    let mut search =
-        Search { file, text: &text, clusters: None, manager: None, found: Vec::new(), faults: None };
+    let mut search = Search { text: &text, clusters: None, manager: None, found: Vec::new(), faults: None };
     for document in &documents {
         search.clusters = clusters(document);
         search.document(document);
@@ -155,7 +152,6 @@ pub(crate) fn text(file: &Path) -> io::Result<String> {
 }
 
 struct Search<'a> {
-    file: &'a Path,
     text: &'a str,
     clusters: Option<Vec<Located>>,
     /// The connection manager that is looked into.
@@ -289,15 +285,7 @@ impl Search<'_> {
             Host::Envoy => (self.clusters.clone(), self.manager.clone()),
             _ => (None, None),
         };
-        self.found.push(Found {
-            file: self.file.to_owned(),
-            host,
-            located,
-            value,
-            plugin,
-            clusters,
-            manager,
-        });
+        self.found.push(Found { host, located, value, plugin, clusters, manager });
     }
 }
 

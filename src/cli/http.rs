@@ -1,7 +1,7 @@
 //! The one HTTPS client: bounded in size and time, and never led elsewhere.
 //!
 //! A redirect is followed for GET alone, to the same origin alone, three times at most (DSC-16,
-//! DCR-23). TLS is checked; [`Network::insecure`] is the one switch that turns that off, loudly.
+//! DCR-23). TLS is checked; `--insecure-skip-tls-verify` is the one switch that turns that off, loudly.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::cli::output::{Output, printable};
 #[command(next_help_heading = "Network")]
 pub(crate) struct Network {
     /// Trust these certificate authorities (PEM) instead of the system's
-    #[arg(long, value_name = "FILE", env = "TOLLGATE_CA_FILE")]
+    #[arg(long, value_name = "FILE", env = "TOLLGATE_CA_FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
     /// DANGEROUS: talk to servers whose certificates do not check out; tokens and secrets may end up with anyone
     #[arg(long)]
@@ -38,7 +38,7 @@ pub(crate) struct Network {
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     agent: Agent,
-    allow_http: bool,
+    plain_to_ourselves: bool,
     /// For messages.
     timeout: Duration,
 }
@@ -107,12 +107,7 @@ impl Network {
             .allow_non_standard_methods(false)
             .build()
             .new_agent();
-        Ok(Http { agent, allow_http: self.allow_http, timeout })
-    }
-
-    /// Whether plain http to this machine is fine.
-    pub(crate) fn allows_http(&self) -> bool {
-        self.allow_http
+        Ok(Http { agent, plain_to_ourselves: self.allow_http, timeout })
     }
 }
 
@@ -181,7 +176,7 @@ impl Http {
                 "{url} is plain http, which anyone on the way can read and change"
             ))
             .help("Use https. Plain http is allowed to this machine alone, with --allow-http.")),
-            "http" if self.allow_http => Ok(()),
+            "http" if self.plain_to_ourselves => Ok(()),
             "http" => Err(Failure::new(format_args!("{url} is plain http"))
                 .help("To this machine that can be allowed: --allow-http.")),
             other => Err(Failure::new(format_args!("{url} has the scheme {other}; expected https"))),

@@ -13,6 +13,8 @@
 mod basics;
 mod check;
 mod client;
+mod discover;
+mod doctor;
 mod explain;
 mod generate;
 mod support;

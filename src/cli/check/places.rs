@@ -60,6 +60,6 @@ impl Places {
 }
 
 /// The value at a place of plain names.
-pub(super) fn value<'a>(configuration: &'a Value, place: &str) -> Option<&'a Value> {
+pub(crate) fn value<'a>(configuration: &'a Value, place: &str) -> Option<&'a Value> {
     place.split('.').try_fold(configuration, |at, name| at.get(name))
 }

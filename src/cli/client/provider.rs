@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde_json::Value;
 use tollgate_filter::provider::preset::{Endpoints, Preset};
 use url::Url;
 
@@ -109,11 +108,6 @@ impl ProviderArgs {
                     (preset, endpoints) = (guess, named(&guess.endpoints(issuer)));
                 }
                 endpoints.extend(named(&found.endpoints()));
-                if !endpoints.contains_key(REGISTRATION)
-                    && let Some(endpoint) = elsewhere(http, issuer)
-                {
-                    endpoints.insert(REGISTRATION.to_owned(), endpoint);
-                }
             }
             // Whoever has named every path needs no document.
             Err(failure) if preset == Preset::Generic && self.registration_endpoint.is_none() => {
@@ -173,16 +167,6 @@ pub(crate) fn guess(issuer: &str) -> Option<Preset> {
     }
 }
 
-/// The registration endpoint of the issuer's OpenID Connect document: some servers name it there alone
-/// (Spring Authorization Server).
-fn elsewhere(http: &Http, issuer: &str) -> Option<String> {
-    let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let reply = http.get(&Url::parse(&url).ok()?).ok().filter(|reply| reply.status == 200)?;
-    let metadata = reply.object().ok()?;
-    let text = |name: &str| metadata.get(name).and_then(Value::as_str);
-    text(REGISTRATION).filter(|_| text("issuer") == Some(issuer)).map(str::to_owned)
-}
-
 /// What is known of a provider is kept where the same one is met again.
 fn merged(
     content: &Content,
@@ -230,7 +214,7 @@ pub(crate) fn preset_of(provider: &StoredProvider) -> Preset {
 }
 
 /// The endpoints that are there, by their names in RFC 8414.
-fn named(endpoints: &Endpoints) -> BTreeMap<String, String> {
+pub(crate) fn named(endpoints: &Endpoints) -> BTreeMap<String, String> {
     let all = [
         ("introspection_endpoint", &endpoints.introspection),
         ("token_endpoint", &endpoints.token),
@@ -249,7 +233,7 @@ fn host(address: &str) -> Result<String, Failure> {
     Ok(url.host_str().unwrap_or("provider").to_owned())
 }
 
-fn presets() -> impl TypedValueParser<Value = Preset> {
+pub(crate) fn presets() -> impl TypedValueParser<Value = Preset> {
     PossibleValuesParser::new(Preset::ALL.map(|(name, _)| name))
         .map(|name| Preset::named(&name).unwrap_or_default())
 }

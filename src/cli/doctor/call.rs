@@ -1,0 +1,156 @@
+//! The introspection call about a token that nobody has issued: are we answered, and as whom?
+
+use std::time::Instant;
+
+use serde_json::Value;
+use tollgate_filter::cache::key::TokenKey;
+use tollgate_filter::provider::client_auth::ClientAuth;
+use tollgate_filter::provider::flight::{Flight, Question};
+use tollgate_filter::secret::Secret;
+
+use crate::cli::ask::ask;
+use crate::cli::clock;
+use crate::cli::discovery::Discovered;
+use crate::cli::doctor::Patient;
+use crate::cli::failure::Failure;
+use crate::cli::http::{Http, Reply};
+use crate::cli::output::Output;
+
+/// One call as the filter makes it.
+pub(super) fn introspect(patient: &Patient<'_>, token: &Secret, http: &Http) -> Result<Reply, Failure> {
+    let question = Question { key: TokenKey::new([0, 0], patient.id, token), token: token.clone() };
+    let (_, call) = Flight::take_off(patient.provider, question, clock::now());
+    ask(http, &call)
+}
+
+/// Asks; whether the answer is what it should be.
+pub(super) fn ask_about_nothing(
+    patient: &mut Patient<'_>,
+    known: Option<&Discovered>,
+    http: &Http,
+    out: &mut Output,
+) -> bool {
+    out.progress(format_args!("asking {} about a token that nobody has issued", patient.provider.name));
+    let started = Instant::now();
+    let reply = match introspect(patient, &Secret::new("tollgate-doctor-made-this-up"), http) {
+        Ok(reply) => reply,
+        Err(failure) => {
+            let text = failure.to_string();
+            let (saw, advice) = text.split_once('\n').unwrap_or((&text, ""));
+            patient.wrong(saw, advice.trim());
+            return false;
+        }
+    };
+    let took = started.elapsed().as_millis();
+    clock(patient, &reply);
+    if reply.status != 200 {
+        let (saw, advice) = refusal(patient, known, &reply);
+        patient.wrong(saw, &advice);
+        return false;
+    }
+    let reply = match reply.object() {
+        Ok(reply) => reply,
+        Err(what) => {
+            patient.wrong(
+                format!("status 200, but no introspection reply: {what}"),
+                "The address is probably that of a page, not of the introspection endpoint.",
+            );
+            return false;
+        }
+    };
+    match reply.get("active") {
+        Some(Value::Bool(false)) => {
+            patient.good(format!("it knows us, and says that a made-up token is not active ({took} ms)"));
+            true
+        }
+        Some(Value::Bool(true)) => {
+            patient.wrong(
+                "it calls a made-up token active",
+                "Whoever answers there lets anyone in. Do not use it.",
+            );
+            false
+        }
+        _ => {
+            patient.wrong(
+                "status 200, but the reply has no boolean \"active\"",
+                "Is it an introspection endpoint (RFC 7662), and not one for token information?",
+            );
+            false
+        }
+    }
+}
+
+/// Two clocks that are apart let tokens in too long, or refuse good ones.
+fn clock(patient: &mut Patient<'_>, reply: &Reply) {
+    let theirs = reply.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    let theirs = theirs.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
+    let Some(theirs) = theirs else { return };
+    let apart = clock::now().as_secs().abs_diff(theirs.as_secs());
+    if apart > 30 {
+        patient.wrong(
+            format!("its clock and ours are {apart} s apart"),
+            "Tokens end early or late by that much. Let both keep time (NTP); providers.*.clock_skew bridges small differences.",
+        );
+    }
+}
+
+/// What a status means, and what to do.
+fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> (String, String) {
+    let body = reply.object().ok();
+    let text = |name: &str| body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_str);
+    let error = text("error");
+    let status = reply.status;
+    let said = match (error, text("error_description")) {
+        (Some(error), Some(description)) => format!(" {error} ({description})"),
+        (Some(error), None) => format!(" {error}"),
+        _ => String::new(),
+    };
+    let saw = |what: &str| format!("status {status}{said}: {what}");
+    let is_none = matches!(patient.provider.introspection.client_auth, ClientAuth::None { .. });
+    match (status, error) {
+        (400 | 401 | 403, _) if is_none => (
+            saw("it wants credentials, and the configuration leaves those to Envoy"),
+            "If Envoy adds them (credential_injector, a certificate), let a client stand in here: --client NAME, or --client-id ID --client-secret-file FILE.".to_owned(),
+        ),
+        (401, _) | (400, Some("invalid_client" | "unauthorized_client")) => (saw("it refuses our own credentials"), credentials(patient, known)),
+        (403, _) => (
+            saw("it knows us, and does not let us ask about tokens"),
+            "Give the client the right to introspect: in Keycloak a confidential client, in PingAM the scope am-introspect-all-tokens.".to_owned(),
+        ),
+        (400, _) => (saw("it does not understand the call"), "Are introspection.parameters and token_type_hint what this product takes?".to_owned()),
+        (404 | 405, _) => {
+            let named = known.and_then(|known| known.endpoints().introspection).filter(|named| *named != patient.endpoint());
+            let advice = named.map_or_else(|| "Is the address that of the introspection endpoint? `tollgate discover` shows it.".to_owned(), |named| format!("Its document has it at {named}."));
+            (saw("there is no introspection endpoint"), advice)
+        }
+        (300..=399, _) => {
+            let to = reply.header("location").unwrap_or("nowhere");
+            (saw(&format!("it sends us to {to}")), "An introspection endpoint does not redirect. Is the address exact: https, host, slash at the end?".to_owned())
+        }
+        (429, _) => (saw("it throttles us"), "Raise the limit for the gateway, and let the cache hold answers for longer (cache.ttl).".to_owned()),
+        (500.., _) => (saw("it fails"), "The server's own log tells why; until then every token that is not remembered is refused with 503.".to_owned()),
+        _ => (saw("an introspection endpoint answers 200"), "Is the address that of the introspection endpoint?".to_owned()),
+    }
+}
+
+/// What may be wrong with our credentials.
+fn credentials(patient: &Patient<'_>, known: Option<&Discovered>) -> String {
+    let auth = "/introspection/client_auth";
+    let method = Some(patient.text(&format!("{auth}/method")))
+        .filter(|method| !method.is_empty())
+        .unwrap_or("client_secret_basic");
+    let id = patient.text(&format!("{auth}/client_id"));
+    let mut advice = format!("Is {id:?} a client there, and is its secret the right one and not expired?");
+    let offered = known.and_then(|known| {
+        known
+            .texts("introspection_endpoint_auth_methods_supported")
+            .or_else(|| known.texts("token_endpoint_auth_methods_supported"))
+    });
+    if let Some(offered) = offered.filter(|offered| !offered.contains(&method)) {
+        advice =
+            format!("It does not take {method}, but {}: client_auth.method. {advice}", offered.join(", "));
+    } else if method == "client_secret_basic" {
+        advice += " Some servers take a client's registered method alone (client_secret_post), or do not decode what RFC 6749 §2.3.1 encodes (basic_encoding: raw).";
+    }
+    advice
+}

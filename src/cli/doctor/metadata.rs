@@ -1,0 +1,53 @@
+//! What the server says of itself, against what is configured.
+
+use crate::cli::discovery::{Discovered, discover};
+use crate::cli::doctor::Patient;
+use crate::cli::http::Http;
+use crate::cli::output::Output;
+
+/// Compares the two; the document, if there is one.
+pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> Option<Discovered> {
+    let Some(issuer) = patient.provider.issuer.clone() else {
+        patient.note(
+            "no issuer is configured, so what the server says of itself was not looked up",
+            "With an issuer, replies of another server are refused.",
+        );
+        return None;
+    };
+    out.progress(format_args!("asking {} what it offers", patient.provider.name));
+    let found = match discover(http, &issuer) {
+        Ok(found) => found,
+        Err(failure) => {
+            let text = failure.to_string();
+            let (saw, advice) = text.split_once('\n').unwrap_or((&text, ""));
+            if saw.contains("another issuer") {
+                patient.wrong(saw, &format!("{} Tokens of this server carry the issuer that it says; all of them will be refused.", advice.trim()));
+            } else {
+                patient.note(saw, "The filter does not need it; the introspection endpoint is what counts.");
+            }
+            return None;
+        }
+    };
+    patient.good(format!("{} is the issuer's own document", found.url));
+    let configured = patient.endpoint();
+    match found.endpoints().introspection {
+        None => patient.note(
+            "the document names no introspection endpoint",
+            "Some products have one all the same (OpenAM).",
+        ),
+        Some(named)
+            if same(&named, &configured)
+                || found.introspection_by_certificate().is_some_and(|alias| same(alias, &configured)) => {}
+        Some(named) => patient.note(
+            format!("the document has the introspection endpoint at {named}"),
+            "Is the configured one meant?",
+        ),
+    }
+    Some(found)
+}
+
+/// Hosts are compared without their case; everything else as it is.
+fn same(a: &str, b: &str) -> bool {
+    let parse = |text| url::Url::parse(text).ok();
+    parse(a).is_some() && parse(a) == parse(b)
+}

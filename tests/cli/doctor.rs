@@ -1,0 +1,230 @@
+//! `tollgate doctor`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Received, Run, Scripted, Tollgate};
+
+/// A server with a document, and an introspection endpoint that answers as a test wants.
+fn server(answer: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Scripted {
+    Scripted::start(move |origin, request| match request.target.as_str() {
+        "/.well-known/oauth-authorization-server" => Answer::json(
+            200,
+            json!({
+                "issuer": origin, "token_endpoint": format!("{origin}/token"), "introspection_endpoint": format!("{origin}/introspect"),
+                "introspection_endpoint_auth_methods_supported": ["client_secret_basic"], "response_types_supported": ["code"],
+            }),
+        ),
+        "/introspect" => answer(request),
+        _ => Answer::status(404),
+    })
+}
+
+/// What a healthy endpoint says of a made-up token; `token` is good.
+fn healthy(good: Value) -> impl Fn(&Received) -> Answer {
+    move |request| {
+        let is_good = request.field("token").is_some_and(|token| token != "tollgate-doctor-made-this-up");
+        Answer::json(200, if is_good { good.clone() } else { json!({"active": false}) })
+    }
+}
+
+fn configuration(origin: &str) -> String {
+    format!(
+        "providers:\n  main:\n    issuer: {origin}\n    audiences: [api]\n    introspection:\n      uri: {origin}/introspect\n      cluster: c\n      client_auth: {{client_id: gateway, client_secret_env: TG_SECRET}}\n"
+    )
+}
+
+fn examine(configuration: &str, more: &[&str]) -> Run {
+    let tollgate = Tollgate::new().variable("TG_SECRET", "s3cr3t");
+    tollgate.write("c.yaml", configuration);
+    tollgate.write("token", "t0k3n");
+    let run = tollgate.run([&["doctor", "c.yaml", "--allow-http"], more].concat());
+    assert!(!format!("{run:?}").contains("s3cr3t") && !format!("{run:?}").contains("t0k3n"), "{run:?}");
+    run
+}
+
+#[test]
+fn a_healthy_provider_is_called_that() {
+    let server = server(healthy(json!({"active": true, "scope": "a b", "aud": "api"})));
+    let run = examine(&configuration(&server.origin), &["--token-file", "token"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(
+        run.stdout.contains("✓ it knows us, and says that a made-up token is not active")
+            && run.stdout.contains("its scopes: a b"),
+        "{run:?}"
+    );
+    assert!(
+        run.stdout.ends_with("nothing is wrong\n")
+            && !run.stdout.contains('✗')
+            && !run.stdout.contains("  · "),
+        "{run:?}"
+    );
+    let call = server.received().into_iter().find(|request| request.target == "/introspect").unwrap();
+    assert_eq!(call.header("authorization"), Some("Basic Z2F0ZXdheTpzM2NyM3Q="));
+}
+
+#[test]
+fn what_is_wrong_with_the_call_is_named() {
+    #[rustfmt::skip]
+    let cases: [(&str, fn(&Received) -> Answer, &str, &str); 14] = [
+        ("own credentials",     |_| Answer::json(401, r#"{"error":"invalid_client"}"#), "status 401 invalid_client: it refuses our own credentials", "Is \"gateway\" a client there, and is its secret the right one"),
+        ("the same with 400",   |_| Answer::json(400, r#"{"error":"invalid_client","error_description":"no"}"#), "status 400 invalid_client (no): it refuses our own credentials", "Is \"gateway\" a client"),
+        ("no right to ask",     |_| Answer::json(403, "{}"), "status 403: it knows us, and does not let us ask about tokens", "am-introspect-all-tokens"),
+        ("nothing there",       |_| Answer::text(404, "text/html", "<p>"), "status 404: there is no introspection endpoint", "Is the address that of the introspection endpoint?"),
+        ("another method",      |_| Answer::status(405), "status 405: there is no introspection endpoint", "`tollgate discover` shows it"),
+        ("a login page",        |_| Answer::status(302).header("location", "/login"), "status 302: it sends us to /login", "does not redirect"),
+        ("an odd call",         |_| Answer::json(400, r#"{"error":"invalid_request"}"#), "status 400 invalid_request: it does not understand the call", "token_type_hint"),
+        ("throttled",           |_| Answer::status(429), "status 429: it throttles us", "cache.ttl"),
+        ("a failing server",    |_| Answer::status(500), "status 500: it fails", "503"),
+        ("a page",              |_| Answer::text(200, "text/html", "<p>"), "no introspection reply: expected application/json, found text/html", "a page"),
+        ("no active",           |_| Answer::json(200, r#"{"active":"false"}"#), "the reply has no boolean \"active\"", "RFC 7662"),
+        ("everyone is let in",  |_| Answer::json(200, r#"{"active":true}"#), "it calls a made-up token active", "Do not use it."),
+        ("clocks apart",        |_| Answer::json(200, r#"{"active":false}"#).header("date", "Sun, 06 Nov 1994 08:49:37 GMT"), "its clock and ours are ", "NTP"),
+        ("odd text of a peer",  |_| Answer::json(401, "{\"error\":\"a\\u001b[31mb\"}"), "status 401 a[31mb: it refuses", ""),
+    ];
+    for (name, answer, saw, advice) in cases {
+        let run = examine(&configuration(&server(answer).origin), &[]);
+        assert!(
+            run.status == 1 && run.stdout.contains(saw) && run.stdout.contains(advice),
+            "{name}: {run:?}"
+        );
+        assert!(run.stdout.contains("1 thing is wrong"), "{name}: {run:?}");
+    }
+    let away = examine(
+        "providers: {main: {introspection: {uri: 'http://127.0.0.1:1/i', cluster: c, client_auth: {client_id: g, client_secret_env: TG_SECRET}}}}",
+        &[],
+    );
+    assert!(
+        away.status == 1
+            && away.stdout.contains("cannot talk to http://127.0.0.1:1/i")
+            && away.stdout.contains("no issuer is configured"),
+        "{away:?}"
+    );
+}
+
+#[test]
+fn a_method_that_is_not_offered_is_named() {
+    let server = server(|_| Answer::json(401, "{}"));
+    let post = configuration(&server.origin).replace("{client_id", "{method: client_secret_post, client_id");
+    let run = examine(&post, &[]);
+    assert!(
+        run.stdout
+            .contains("It does not take client_secret_post, but client_secret_basic: client_auth.method."),
+        "{run:?}"
+    );
+    let elsewhere = configuration(&server.origin).replace("/introspect", "/other");
+    let run = examine(&elsewhere, &[]);
+    assert!(
+        run.stdout.contains(&format!(
+            "· the document has the introspection endpoint at {}/introspect",
+            server.origin
+        )),
+        "{run:?}"
+    );
+    assert!(run.stdout.contains(&format!("Its document has it at {}/introspect.", server.origin)), "{run:?}");
+    let slash = configuration(&server.origin)
+        .replace(&format!("issuer: {}", server.origin), &format!("issuer: {}/", server.origin));
+    let run = examine(&slash, &[]);
+    assert!(
+        run.stdout.contains("✗")
+            && run.stdout.contains("is the document of another issuer")
+            && run.stdout.contains("write it as the server does"),
+        "{run:?}"
+    );
+}
+
+fn jwt(claims: &Value) -> String {
+    format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+#[test]
+fn a_token_that_is_called_inactive_has_its_causes() {
+    let server = server(healthy(json!({"active": false})));
+    #[rustfmt::skip]
+    let cases = [
+        ("ended",                  "generic",  jwt(&json!({"exp": 1_000_000_000, "aud": "gateway"})), "it ended at 2001-09-09T01:46:40Z"),
+        ("another host name",      "keycloak", jwt(&json!({"iss": "https://other.example", "aud": "gateway"})), "its issuer is \"https://other.example\", and the one that was asked"),
+        ("not in the audience",    "keycloak", jwt(&json!({"aud": ["account"]})), "the asking client \"gateway\" is not in its audience [\"account\"]"),
+        ("own tokens alone",       "openam",   "opaque".to_owned(), "OpenAM answers a client about its own tokens alone"),
+        ("a scope of PingAM's",    "forgerock", "opaque".to_owned(), "am-introspect-all-tokens"),
+        ("Salesforce",             "salesforce", "opaque".to_owned(), "one app of the organization may be allowed to ask about all"),
+        ("nothing is known",       "generic",  "opaque".to_owned(), "be of another environment"),
+    ];
+    for (name, preset, token, want) in cases {
+        let tollgate = Tollgate::new().variable("TG_SECRET", "s3cr3t");
+        tollgate.write(
+            "c.yaml",
+            configuration(&server.origin).replace("    issuer", &format!("    preset: {preset}\n    issuer")),
+        );
+        tollgate.write("token", token);
+        let run = tollgate.run(["doctor", "c.yaml", "--allow-http", "--token-file", "token"]);
+        assert!(
+            run.status == 1
+                && run.stdout.contains("the server says that the token is not active")
+                && run.stdout.contains(want),
+            "{name}: {run:?}"
+        );
+    }
+}
+
+#[test]
+fn a_token_that_the_filter_would_refuse_has_its_cause() {
+    #[rustfmt::skip]
+    let cases = [
+        ("another issuer",   json!({"active": true, "aud": "api", "iss": "https://x.example"}), 1, "its issuer is \"https://x.example\", not"),
+        ("another audience", json!({"active": true, "aud": "other"}), 1, "its audience is \"other\""),
+        ("expired",          json!({"active": true, "aud": "api", "exp": 1}), 1, "the token has expired"),
+        ("no scopes",        json!({"active": true, "aud": "api", "scope": ["a"]}), 0, "the reply grants no scopes (scope: [\"a\"])"),
+        ("bound",            json!({"active": true, "aud": "api", "scope": "a", "cnf": {}}), 0, "bound to a key or a certificate"),
+    ];
+    for (name, reply, status, want) in cases {
+        let run = examine(&configuration(&server(healthy(reply)).origin), &["--token-file", "token"]);
+        assert!(run.status == status && run.stdout.contains(want), "{name}: {run:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_examined_is_said() {
+    let server = server(healthy(json!({"active": false})));
+    let tollgate = Tollgate::new();
+    tollgate.write("c.yaml", configuration(&server.origin));
+    let unset = tollgate.run(["doctor", "c.yaml", "--allow-http"]);
+    assert!(
+        unset.status == 1 && unset.stdout.contains("✗ the variable TG_SECRET is not set here"),
+        "{unset:?}"
+    );
+    tollgate.write(
+        "none.yaml",
+        configuration(&server.origin)
+            .replace("{client_id: gateway, client_secret_env: TG_SECRET}", "{method: none}"),
+    );
+    let other = tollgate.run(["doctor", "none.yaml", "--allow-http", "--provider", "mian"]);
+    assert_eq!(
+        (other.status, other.stderr.as_str()),
+        (2, "tollgate: the configuration has no provider \"mian\"\n  It has: main.\n")
+    );
+    tollgate.write("bad.yaml", configuration(&server.origin).replace("cluster", "clutser"));
+    let bad = tollgate.run(["doctor", "bad.yaml"]);
+    assert!(
+        bad.status == 2
+            && bad.stderr.contains("does not load: providers.main.introspection.")
+            && bad.stderr.contains("`tollgate check bad.yaml` shows every fault"),
+        "{bad:?}"
+    );
+    let json = tollgate.run(["doctor", "none.yaml", "--allow-http", "--json"]);
+    assert_eq!((json.status, &json.json()["wrong"]), (0, &json!(0)), "{json:?}");
+    let strict = Scripted::start(|_, _| Answer::json(401, "{}"));
+    tollgate.write(
+        "strict.yaml",
+        configuration(&strict.origin)
+            .replace("{client_id: gateway, client_secret_env: TG_SECRET}", "{method: none}"),
+    );
+    let stand_in = tollgate.run(["doctor", "strict.yaml", "--allow-http"]);
+    assert!(
+        stand_in.status == 1
+            && stand_in.stdout.contains("it wants credentials, and the configuration leaves those to Envoy")
+            && stand_in.stdout.contains("--client NAME"),
+        "{stand_in:?}"
+    );
+}
