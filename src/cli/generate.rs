@@ -240,11 +240,11 @@ impl What {
             api.insert("hosts".to_owned(), json!(self.host));
         }
         api.extend(self.prefix.iter().map(|prefix| ("prefix".to_owned(), json!(prefix))));
-        let mut whole = json!({"providers": {"main": {"client": self.client}}, "apis": {"api": api}});
-        if let Some(listen) = self.listen {
-            whole["listen"] = json!(listen.to_string());
-        }
-        whole
+        let mut whole = Map::new();
+        whole.insert("providers".to_owned(), json!({"main": {"client": self.client}}));
+        whole.insert("apis".to_owned(), json!({"api": api}));
+        whole.extend(self.listen.map(|listen| ("listen".to_owned(), json!(listen.to_string()))));
+        Value::Object(whole)
     }
 
     fn directory(&self) -> Option<&Path> {

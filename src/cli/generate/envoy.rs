@@ -296,6 +296,7 @@ fn login_filter(plan: &Plan, login: &Login, around: &Surroundings) -> String {
             ),
             ("callback", &scalar(&login.callback)),
             ("signout", &scalar(&login.signout)),
+            ("auth_type", if login.posts { "URL_ENCODED_BODY" } else { "BASIC_AUTH" }),
             ("scopes", json!(login.scopes).to_string().replace("\",\"", "\", \"").as_str()),
         ],
     )

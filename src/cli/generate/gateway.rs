@@ -1,5 +1,7 @@
 //! `tollgate generate envoy-gateway`: Envoy Gateway's resources.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use tollgate_filter::policy::keys::CONFIGURATION;
 use url::Url;
@@ -105,10 +107,12 @@ fn route(plan: &Plan, name: &str, host: &str, apis: &[&Api]) -> String {
             }
             _ => String::new(),
         };
-        rules.push_str(&format!(
+        // Writing to a String cannot fail.
+        let _ = write!(
+            rules,
             "- matches:\n  - path: {{type: PathPrefix, value: {}}}\n{filters}  backendRefs:\n  - {{group: gateway.envoyproxy.io, kind: Backend, name: {name}}}\n",
             scalar(&api.prefix)
-        ));
+        );
     }
     fill(
         include_str!("templates/envoy-gateway-route.yaml"),

@@ -109,6 +109,8 @@ pub(crate) struct Login {
     pub(crate) client_id: String,
     /// Its secret.
     pub(crate) secret: Secret,
+    /// Whether it authenticates by `client_secret_post`.
+    pub(crate) posts: bool,
     /// What is asked for.
     pub(crate) scopes: Vec<String>,
     /// Where users come back to.
@@ -155,30 +157,28 @@ impl Provider {
 
     fn configuration(&self, cluster: &str, holder: Holder) -> Value {
         let Credential { client_id, method, encoding, variable, .. } = &self.credential;
-        let mut auth = json!({"method": "none"});
+        let mut auth = Map::new();
         if self.by_variable(holder) {
-            auth = json!({"client_id": client_id, "client_secret_env": variable});
+            auth.insert("client_id".to_owned(), json!(client_id));
+            auth.insert("client_secret_env".to_owned(), json!(variable));
             if method != "client_secret_basic" {
-                auth["method"] = json!(method);
+                auth.insert("method".to_owned(), json!(method));
             } else if *encoding == BasicEncoding::Raw {
-                auth["basic_encoding"] = json!("raw");
+                auth.insert("basic_encoding".to_owned(), json!("raw"));
             }
+        } else {
+            auth.insert("method".to_owned(), json!("none"));
         }
-        let mut provider = json!({
-            "introspection": {"uri": self.introspection.as_str(), "cluster": cluster, "client_auth": auth},
-        });
-        let optional = [
+        let introspection =
+            json!({"uri": self.introspection.as_str(), "cluster": cluster, "client_auth": auth});
+        let members = [
+            ("introspection", Some(introspection)),
             ("preset", (self.preset != "generic").then(|| json!(self.preset))),
             ("issuer", self.issuer.as_ref().map(|issuer| json!(issuer))),
             ("base_url", self.base_url.as_ref().map(|base| json!(base))),
             ("audiences", self.audiences.clone()),
         ];
-        for (key, value) in optional {
-            if let Some(value) = value {
-                provider[key] = value;
-            }
-        }
-        provider
+        members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
 }
 
@@ -203,9 +203,9 @@ impl Plan {
             .iter()
             .map(|provider| (provider.name.clone(), provider.configuration(&cluster(provider), holder)))
             .collect();
-        let mut whole = json!({"providers": providers, "rules": self.rules});
-        if !self.lists.is_empty() {
-            whole["client_lists"] = Value::Object(self.lists.clone());
+        let mut whole = json!({"providers": providers, "rules": self.rules, "client_lists": self.lists});
+        if let (true, Some(members)) = (self.lists.is_empty(), whole.as_object_mut()) {
+            members.remove("client_lists");
         }
         merge(&mut whole, &Value::Object(self.policy.clone()));
         // What the variables will hold is no matter here.

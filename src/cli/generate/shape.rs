@@ -162,6 +162,11 @@ static LOGIN: Object = Object {
         optional("client_id", Kind::Text(&text::CLIENT_ID), "Its client id."),
         optional("client_secret_file", Kind::Text(&text::LINE), "The file that holds its secret."),
         optional(
+            "auth_method",
+            Kind::Word { known: &["client_secret_basic", "client_secret_post"], later: &[] },
+            "How it authenticates.",
+        ),
+        optional(
             "scopes",
             Kind::List { of: &Kind::Text(&text::SCOPE), empty: false },
             "What is asked for. Absent: the scopes of all APIs.",

@@ -77,7 +77,7 @@ fn short(kind: Option<&Kind>, value: &Value, column: usize) -> Option<String> {
         _ => return Some(flow(kind, value)),
     };
     let deep = |value: &Value| match value {
-        Value::Object(members) => members.values().any(|value| value.is_object()),
+        Value::Object(members) => members.values().any(Value::is_object),
         Value::Array(items) => items.iter().any(|value| value.is_object() || value.is_array()),
         _ => false,
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -99,25 +99,7 @@ impl Stage {
         let bootstrap = self.bootstrap(&directory);
         let path = directory.join("envoy.json");
         fs::write(&path, bootstrap.to_string()).expect("the bootstrap is written");
-        let log = File::create(directory.join("log")).expect("a log file");
-        let child = Command::new("sh")
-            .args(["-c", WATCH, "sh"])
-            .arg(binary())
-            .args(["--use-dynamic-base-id", "--log-level", "warning", "--file-flush-interval-msec", "20"])
-            .arg("--concurrency")
-            .arg(self.workers.to_string())
-            .args(["--component-log-level", &format!("wasm:{},config:warning", self.log_level)])
-            .arg("--admin-address-path")
-            .arg(directory.join("admin"))
-            .arg("-c")
-            .arg(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("Envoy can be run");
-        let mut envoy = Envoy { child, directory, admin: 0 };
-        if envoy.becomes_ready() { Ok(envoy) } else { Err(last_lines(&envoy.log())) }
+        launch(directory, &path, self.workers, self.log_level, &[])
     }
 
     /// Writes the listeners' file anew, in place, as an operator's tool would: by renaming.
@@ -231,7 +213,55 @@ impl Default for Stage {
     }
 }
 
+/// Starts an Envoy with this configuration and waits until it serves; its log if it refuses.
+fn launch(
+    directory: PathBuf,
+    configuration: &Path,
+    workers: u32,
+    log_level: &str,
+    variables: &[(&str, &str)],
+) -> Result<Envoy, String> {
+    let log = File::create(directory.join("log")).expect("a log file");
+    let child = Command::new("sh")
+        .args(["-c", WATCH, "sh"])
+        .arg(binary())
+        .args(["--use-dynamic-base-id", "--log-level", "warning", "--file-flush-interval-msec", "20"])
+        .arg("--concurrency")
+        .arg(workers.to_string())
+        .args(["--component-log-level", &format!("wasm:{log_level},config:warning")])
+        .arg("--admin-address-path")
+        .arg(directory.join("admin"))
+        .arg("-c")
+        .arg(configuration)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("Envoy can be run");
+    let mut envoy = Envoy { child, directory, admin: 0 };
+    if envoy.becomes_ready() { Ok(envoy) } else { Err(last_lines(&envoy.log())) }
+}
+
 impl Envoy {
+    /// Starts one with a configuration that somebody else has written. Panics with its last log lines
+    /// if it does not start.
+    pub fn with_file(configuration: &Path, variables: &[(&str, &str)]) -> Self {
+        launch(scratch(), configuration, 1, "trace", variables)
+            .unwrap_or_else(|log| panic!("Envoy does not start:\n{log}"))
+    }
+
+    /// What Envoy says of a configuration (`--mode validate`); empty if it is fine.
+    pub fn faults_of(configuration: &Path, variables: &[(&str, &str)]) -> String {
+        let done = Command::new(binary())
+            .args(["--mode", "validate", "--log-level", "error", "--use-dynamic-base-id", "-c"])
+            .arg(configuration)
+            .envs(variables.iter().copied())
+            .output()
+            .expect("Envoy can be run");
+        if done.status.success() { String::new() } else { String::from_utf8_lossy(&done.stderr).into_owned() }
+    }
+
     /// The port of a listener.
     pub fn port(&self, listener: &str) -> u16 {
         let until = Instant::now() + PATIENCE;
@@ -425,7 +455,7 @@ fn binary() -> PathBuf {
 }
 
 /// `TOLLGATE_WASM`, or the one that `make build` makes.
-fn module() -> PathBuf {
+pub fn module() -> PathBuf {
     let default = || root().join("target/wasm32-wasip1/release/tollgate_filter.wasm");
     let path = std::env::var_os("TOLLGATE_WASM").map_or_else(default, PathBuf::from);
     assert!(path.is_file(), "there is no module at {}: run \"make build\" first", path.display());

@@ -1,6 +1,6 @@
 //! Reading the short file, and looking up what it only names.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -88,12 +88,11 @@ impl Source {
         schema::check(&SHORT_FILE, &whole, &Place::default(), &mut found);
         let mut faults: Faults =
             found.into_errors().into_iter().map(|error| (error.at, error.fault.to_string())).collect();
-        let policy = match policy {
-            Value::Object(policy) => policy,
-            _ => {
-                faults.push(("policy".to_owned(), "expected an object".to_owned()));
-                Map::new()
-            }
+        let policy = if let Value::Object(policy) = policy {
+            policy
+        } else {
+            faults.push(("policy".to_owned(), "expected an object".to_owned()));
+            Map::new()
         };
         for key in ["rules", "requires", "client_lists"] {
             if policy.contains_key(key) {
@@ -358,15 +357,17 @@ impl Reader<'_> {
             let provider = content.providers.get(&client.provider).cloned().unwrap_or_default();
             return Ok(Some((client.clone(), provider)));
         }
-        let mut what = format!("there is no client {name:?} in the environment {environment:?} of the store");
-        match nearest(name, content.clients.keys().map(String::as_str)) {
-            Some(near) => what.push_str(&format!("; did you mean {near:?}?")),
-            None => what.push_str(&format!("; tollgate client register {name} makes one")),
-        }
-        let others = self.store.other_environments();
-        if !others.is_empty() {
-            what.push_str(&format!(" (other environments: {})", others.join(", ")));
-        }
+        let hint = match nearest(name, content.clients.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("tollgate client register {name} makes one"),
+        };
+        let others = match self.store.other_environments() {
+            none if none.is_empty() => String::new(),
+            others => format!(" (other environments: {})", others.join(", ")),
+        };
+        let what = format!(
+            "there is no client {name:?} in the environment {environment:?} of the store; {hint}{others}"
+        );
         self.faults.push((place.to_owned(), what));
         Ok(None)
     }
@@ -401,9 +402,8 @@ impl Reader<'_> {
             lists.insert(name.to_owned(), json!({"clients": members}));
             return Ok(());
         }
-        let all: BTreeMap<&str, ()> =
-            own.iter().chain(content.lists.keys()).map(|name| (name.as_str(), ())).collect();
-        let what = unknown("client list", name, all.keys().copied());
+        let all: BTreeSet<&str> = own.iter().chain(content.lists.keys()).map(String::as_str).collect();
+        let what = unknown("client list", name, all.iter().copied());
         self.faults.push((format!("{place}.client_list"), what));
         Ok(())
     }
@@ -442,9 +442,9 @@ impl Reader<'_> {
             self.faults.push((format!("providers.{name}"), what.to_owned()));
             return Ok(None);
         }
-        let (client_id, secret) = if let Some(client) = text(written, "client") {
+        let (client_id, secret, method) = if let Some(client) = text(written, "client") {
             let Some((found, _)) = self.stored("login.client", client)? else { return Ok(None) };
-            (found.client_id, found.client_secret.map(Secret::new))
+            (found.client_id, found.client_secret.map(Secret::new), found.token_endpoint_auth_method)
         } else {
             let Some(file) = text(written, "client_secret_file") else {
                 let what = "expected client_secret_file beside client_id";
@@ -452,7 +452,7 @@ impl Reader<'_> {
                 return Ok(None);
             };
             let id = text(written, "client_id").unwrap_or_default().to_owned();
-            (id, self.secret("login.client_secret_file", file)?)
+            (id, self.secret("login.client_secret_file", file)?, "client_secret_basic".to_owned())
         };
         let Some(secret) = secret else {
             self.faults
@@ -475,6 +475,7 @@ impl Reader<'_> {
             provider: at,
             client_id,
             secret,
+            posts: text(written, "auth_method").unwrap_or(&method) == "client_secret_post",
             scopes,
             callback: text(written, "callback_path").unwrap_or("/oauth2/callback").to_owned(),
             signout: text(written, "signout_path").unwrap_or("/oauth2/signout").to_owned(),

@@ -85,9 +85,9 @@ pub(super) fn of(
         }
         rules.push((place, rule));
     }
-    let mut request = json!({"prefix": api.prefix});
+    let mut request = Map::from_iter([("prefix".to_owned(), json!(api.prefix))]);
     if !api.hosts.is_empty() {
-        request["hosts"] = json!(api.hosts);
+        request.insert("hosts".to_owned(), json!(api.hosts));
     }
     let rest = json!({"name": api.name, "match": request, "requires": requires});
     rules.push((format!("apis.{}", api.name), rest));

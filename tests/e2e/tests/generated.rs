@@ -1,0 +1,390 @@
+//! Ring 4: what `tollgate generate` writes, in a real Envoy.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a stage that cannot be set must stop the test"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
+use tollgate_e2e::client::Request;
+use tollgate_e2e::envoy::{Envoy, module};
+use tollgate_e2e::message::Message;
+use tollgate_e2e::upstream::Upstream;
+use tollgate_e2e::{root, scratch};
+
+#[test]
+fn three_commands_lead_to_a_guarded_api() {
+    let at = Operator::new();
+    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+    let origin = format!("http://127.0.0.1:{}", server.port());
+
+    // 1. From an issuer and a token that may register clients.
+    at.write("token", "hush-initial\n");
+    let metadata = format!(
+        r#"{{"issuer":"{origin}","registration_endpoint":"{origin}/register","introspection_endpoint":"{origin}/introspect"}}"#
+    );
+    let client = r#"{"client_id":"gw 1","client_secret":"hush-p:ss%","client_secret_expires_at":0,"token_endpoint_auth_method":"client_secret_basic"}"#;
+    let created = Behaviour::Reply {
+        status: 201,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: client.as_bytes().to_vec(),
+    };
+    server.next([Behaviour::json(&metadata), created]);
+    at.run(&[
+        "client",
+        "register",
+        "gateway",
+        "--issuer",
+        &origin,
+        "--initial-access-token-file",
+        "token",
+        "--allow-http",
+    ]);
+    server.take();
+
+    // 2. The whole configuration.
+    let api = format!("http://127.0.0.1:{}", upstream.port());
+    at.generate(&[
+        "--client",
+        "gateway",
+        "--upstream",
+        &api,
+        "--scope",
+        "orders:read",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    let written = at.read("out/envoy.yaml");
+    assert!(!written.contains("hush"), "{written}");
+
+    // 3. Envoy.
+    let envoy = at.envoy(&[]);
+    let port = envoy.port("apis");
+    server.on("good", [Behaviour::active_for(60, "orders:read")]);
+    server.on("small", [Behaviour::active_for(60, "orders:write")]);
+    assert_eq!(Request::get("/orders").bearer("good").send(port).status(), 200);
+    assert_eq!(Request::get("/orders").bearer("small").send(port).status(), 403);
+    assert_eq!(Request::get("/orders").bearer("hush-garbage").send(port).status(), 401);
+    assert_eq!(Request::get("/orders").send(port).status(), 401);
+    let underscore = Request::get("/orders").header("x_client_id", "admin").bearer("good");
+    assert_eq!(underscore.send(port).status(), 400);
+    assert_eq!(Request::get("/a%2fb").bearer("good").send(port).status(), 400);
+    assert_eq!(upstream.take().len(), 1);
+    // Envoy has added the credentials, form-encoded as RFC 6749 §2.3.1 has it.
+    let calls = server.take();
+    assert_eq!(calls.len(), 3);
+    for call in calls {
+        assert_eq!(call.all("authorization"), ["Basic Z3crMTpodXNoLXAlM0FzcyUyNQ=="]);
+    }
+    // The module logs at trace all that it sees, and the secret is not among it.
+    envoy.assert_clean_log(&["hush", "Z3crMTpo"]);
+}
+
+#[test]
+fn a_request_reaches_the_api_by_whose_rules_it_was_judged() {
+    let at = Operator::new();
+    let server = AuthorizationServer::start();
+    let names = ["orders", "admin", "wild", "rest"];
+    let upstreams = names.map(|_| Upstream::start());
+    let port_of = |i: usize| upstreams[i].port();
+    at.write("secret", "hush-secret\n");
+    at.write(
+        "gateway.yaml",
+        &format!(
+            r#"
+listen: 127.0.0.1:0
+providers:
+  main:
+    introspection_endpoint: http://127.0.0.1:{}/introspect
+    client_id: gateway
+    client_secret_file: secret
+apis:
+  orders: {{prefix: /orders, upstream: "http://127.0.0.1:{}", scopes: [orders]}}
+  admin: {{hosts: [admin.example.com], upstream: "http://127.0.0.1:{}", scopes: [admin]}}
+  wild: {{hosts: ["*.example.com"], prefix: /w, upstream: "http://127.0.0.1:{}", scopes: [wild]}}
+  rest: {{upstream: "http://127.0.0.1:{}", scopes: [rest]}}
+"#,
+            server.port(),
+            port_of(0),
+            port_of(1),
+            port_of(2),
+            port_of(3)
+        ),
+    );
+    at.generate(&["gateway.yaml"]);
+    let envoy = at.envoy(&[]);
+    let port = envoy.port("apis");
+    let hosts = [
+        "admin.example.com",
+        "ADMIN.example.com",
+        "admin.example.com.",
+        "admin.example.com:8080",
+        "admin.example.com.:80",
+        "a.example.com",
+        "a.example.com.",
+        "example.com",
+        "elsewhere",
+        "127.0.0.1",
+        ".example.com",
+        "x.admin.example.com",
+    ];
+    let paths = [
+        "/",
+        "/orders",
+        "/orders/7",
+        "/ordersx",
+        "/Orders",
+        "/%6Frders",
+        "/orders/../x",
+        "/x/../orders",
+        "//orders",
+        "/orders//x",
+        "/./orders",
+        "/orders/%2e%2e/x",
+        "/w",
+        "/w/x",
+        "/wx",
+        "/w;x",
+        "/orders;x",
+        "/orders?x=/w",
+        "/x/..%2forders",
+        "/orders#x",
+    ];
+    for name in names {
+        server.on(name, [Behaviour::active_for(600, name)]);
+    }
+    let mut passed = 0;
+    for host in hosts {
+        for path in paths {
+            for (i, name) in names.iter().enumerate() {
+                let answer = Request::get(path).host(host).bearer(name).send(port);
+                passed += usize::from(answer.status() == 200);
+                for (j, upstream) in upstreams.iter().enumerate() {
+                    assert!(
+                        upstream.take().is_empty() || i == j,
+                        "{path} at {host} with the token for {name} has reached {}",
+                        names[j]
+                    );
+                }
+            }
+        }
+    }
+    // Each request that is well-formed at all passes with the token of one API.
+    assert!(passed > hosts.len() * paths.len() / 2, "only {passed} have passed");
+    envoy.assert_clean_log(&["hush"]);
+}
+
+#[test]
+fn a_secret_that_envoy_cannot_add_comes_from_the_environment() {
+    let at = Operator::new();
+    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", &format!(
+        "listen: 127.0.0.1:0\nproviders:\n  main: {{introspection_endpoint: \"http://127.0.0.1:{}/i\", client_id: gateway, client_secret_file: secret, auth_method: client_secret_post}}\napis:\n  a: {{upstream: \"http://127.0.0.1:{}\", scopes: [a]}}\n",
+        server.port(), upstream.port()
+    ));
+    at.generate(&["gateway.yaml"]);
+    let variables = at.read("out/secrets.env");
+    let (name, value) = variables.trim().split_once('=').expect("a variable");
+    let envoy = at.envoy(&[(name, value.trim_matches('\''))]);
+    server.on("good", [Behaviour::active_for(60, "a")]);
+    assert_eq!(Request::get("/").bearer("good").send(envoy.port("apis")).status(), 200);
+    let call = server.take().remove(0);
+    assert!(call.text().contains("client_id=gateway&client_secret=hush-secret"), "{call:?}");
+}
+
+#[test]
+fn a_browser_logs_in_and_its_token_is_judged() {
+    let at = Operator::new();
+    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+    at.write("secret", "hush-secret\n");
+    at.write("login", "hush-login\n");
+    let origin = format!("http://127.0.0.1:{}", server.port());
+    at.write(
+        "gateway.yaml",
+        &format!(
+            r#"
+listen: 127.0.0.1:0
+providers:
+  main:
+    introspection_endpoint: {origin}/introspect
+    authorization_endpoint: {origin}/authorize
+    token_endpoint: {origin}/token
+    client_id: gateway
+    client_secret_file: secret
+apis:
+  a: {{upstream: "http://127.0.0.1:{}", scopes: [a]}}
+login: {{client_id: web, client_secret_file: login, auth_method: client_secret_post}}
+"#,
+            upstream.port()
+        ),
+    );
+    at.generate(&["gateway.yaml"]);
+    let envoy = at.envoy(&[]);
+    let port = envoy.port("apis");
+
+    // Without a token: to the authorization server, with PKCE (RFC 7636) and a state.
+    let sent = Request::get("/page?x=1").send(port);
+    assert_eq!(sent.status(), 302, "{sent:?}");
+    let location = sent.all("location").concat();
+    assert!(location.starts_with(&format!("{origin}/authorize?")), "{location}");
+    for part in
+        ["client_id=web", "response_type=code", "code_challenge=", "code_challenge_method=S256", "scope=a"]
+    {
+        assert!(location.contains(part), "{part} is not in {location}");
+    }
+    assert!(upstream.take().is_empty());
+    let state = parameter(&location, "state");
+    let cookies = cookies(&sent);
+
+    // Back with a code: it is redeemed with the verifier, by the login's client and not by the gateway's.
+    server.next([Behaviour::json(r#"{"access_token":"users-token","token_type":"Bearer","expires_in":60}"#)]);
+    let back = Request::get(&format!("/oauth2/callback?code=the-code&state={state}"))
+        .header("cookie", &cookies)
+        .send(port);
+    assert_eq!(back.status(), 302, "{back:?}");
+    assert!(back.all("location").concat().ends_with("/page?x=1"), "{back:?}");
+    let redeemed = server.take().remove(0);
+    assert!(redeemed.target().ends_with("/token"), "{redeemed:?}");
+    for part in ["code=the-code", "code_verifier=", "client_id=web", "client_secret=hush-login"] {
+        assert!(redeemed.text().contains(part), "{part} is not in {redeemed:?}");
+    }
+    assert_eq!(redeemed.all("authorization"), [""; 0]);
+    let session = self::cookies(&back);
+
+    // With the cookies, the token goes on, and is judged as any other.
+    server.on("users-token", [Behaviour::active_for(60, "a")]);
+    assert_eq!(Request::get("/page").header("cookie", &session).send(port).status(), 200);
+    assert_eq!(upstream.take()[0].all("authorization"), ["Bearer users-token"]);
+    assert!(server.take()[0].all("authorization").concat().starts_with("Basic "));
+    // Who brings a token of their own is not sent anywhere, and a script is not either.
+    assert_eq!(Request::get("/page").bearer("garbage").send(port).status(), 401);
+    assert_eq!(Request::get("/page").header("x-requested-with", "XMLHttpRequest").send(port).status(), 401);
+    // A forged cookie is no session.
+    let forged = Request::get("/page")
+        .header("cookie", "BearerToken=users-token; OauthHMAC=x; OauthExpires=9999999999")
+        .send(port);
+    assert_ne!(forged.status(), 200);
+    envoy.assert_clean_log(&["hush"]);
+}
+
+#[test]
+fn envoy_accepts_what_is_written_for_servers_elsewhere() {
+    let at = Operator::new();
+    at.write("secret", "hush-secret\n");
+    fs::copy(root().join("tests/demo/tls/ca.pem"), at.directory.join("ca.pem")).expect("a certificate");
+    fs::copy(root().join("tests/demo/tls/server.pem"), at.directory.join("server.pem"))
+        .expect("a certificate");
+    fs::copy(root().join("tests/demo/tls/server-key.pem"), at.directory.join("key.pem")).expect("a key");
+    at.write("gateway.yaml", r#"
+listen: 0.0.0.0:0
+tls: {certificate: server.pem, key: key.pem}
+providers:
+  one: {issuer: "https://login.example.com/realms/main", preset: keycloak, client_id: gateway, client_secret_file: secret, audiences: ["https://api.example.com"]}
+  two: {base_url: "https://am.example.com/openam/oauth2", preset: openam, client_id: gateway, client_secret_env: TWO, ca_file: ca.pem}
+  three: {introspection_endpoint: "https://[2001:db8::1]:8443/introspect", client_id: gateway, client_secret_file: secret, basic_encoding: raw}
+apis:
+  a: {hosts: [a.example.com], prefix: /a, upstream: "https://a.example.net", provider: one, scopes: [a], rewrite_host: true, upstream_ca_file: ca.pem}
+  b: {hosts: ["*.example.com"], upstream: "http://10.0.0.1:8080", provider: two, scopes: [b]}
+  c: {upstream: "http://c", provider: three, scopes: [c]}
+login: {provider: one, client_id: web, client_secret_file: secret}
+policy: {token: {from_form: true}, cache: {ttl: 30s}}
+"#);
+    at.generate(&["gateway.yaml"]);
+    assert_eq!(Envoy::faults_of(&at.directory.join("out/envoy.yaml"), &[("TWO", "x")]), "");
+    let written = at.read("out/envoy.yaml");
+    assert!(written.contains("allow_on_headers_stop_iteration: true"), "{written}");
+
+    // Compose's Envoy finds everything below one directory of the container's.
+    let module = module().display().to_string();
+    at.run(&["generate", "compose", "gateway.yaml", "--out", "compose", "--module", &module]);
+    let inside = at.read("compose/envoy.yaml").replace("/etc/envoy/tollgate/tollgate_filter.wasm", &module);
+    let inside = inside
+        .replace("/etc/envoy/tollgate/tls/certificate.pem", "server.pem")
+        .replace("/etc/envoy/tollgate/tls/key.pem", "key.pem");
+    let here = at.directory.display().to_string();
+    let inside = inside
+        .replace("/etc/envoy/tollgate", &format!("{here}/compose"))
+        .replace("filename: server.pem", &format!("filename: {here}/server.pem"))
+        .replace("filename: key.pem", &format!("filename: {here}/key.pem"));
+    at.write("compose/envoy.yaml", &inside);
+    assert_eq!(Envoy::faults_of(&at.directory.join("compose/envoy.yaml"), &[("TWO", "x")]), "");
+}
+
+/// An operator's machine: a directory and a store.
+struct Operator {
+    directory: PathBuf,
+}
+
+impl Operator {
+    fn new() -> Self {
+        Self { directory: scratch() }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.directory.join(name), text).expect("a file is written");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.join(name)).expect("a file is there")
+    }
+
+    /// Runs `tollgate`, which must succeed.
+    fn run(&self, args: &[&str]) {
+        let done = Command::new(tollgate())
+            .args(args)
+            .current_dir(&self.directory)
+            .env("TOLLGATE_STORE", self.directory.join("store"))
+            .output()
+            .expect("tollgate can be run");
+        let printed =
+            [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(done.status.success(), "{args:?}:\n{printed}");
+        assert!(!printed.contains("hush"), "{args:?} shows a secret:\n{printed}");
+    }
+
+    /// `tollgate generate envoy`, into `out`.
+    fn generate(&self, what: &[&str]) {
+        let module = module().display().to_string();
+        self.run(&[&["generate", "envoy"], what, &["--out", "out", "--module", &module]].concat());
+        let text = self.read("out/envoy.yaml");
+        // Tests run side by side: the port of the admin pages is the system's choice.
+        self.write("out/envoy.yaml", &text.replace("port_value: 9901", "port_value: 0"));
+    }
+
+    fn envoy(&self, variables: &[(&str, &str)]) -> Envoy {
+        Envoy::with_file(&self.directory.join("out/envoy.yaml"), variables)
+    }
+}
+
+/// `TOLLGATE`, or the one that `make command` makes.
+fn tollgate() -> PathBuf {
+    let default = || root().join("target/debug/tollgate");
+    let path = std::env::var_os("TOLLGATE").map_or_else(default, PathBuf::from);
+    assert!(
+        Path::new(&path).is_file(),
+        "there is no tollgate at {}: run \"make command\" first, or set TOLLGATE",
+        path.display()
+    );
+    path
+}
+
+/// The cookies that a response sets, as a browser sends them.
+fn cookies(response: &Message) -> String {
+    let set = response.all("set-cookie");
+    let pairs = set.iter().filter_map(|cookie| cookie.split(';').next());
+    pairs.filter(|pair| !pair.ends_with("=deleted")).collect::<Vec<_>>().join("; ")
+}
+
+/// A parameter of a URL, as it stands there.
+fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
+    let query = url.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap_or_else(|| panic!("no {name} in {url}"))
+}

@@ -1,0 +1,231 @@
+//! What `tollgate generate` writes for Kubernetes: by the published schemas of Istio, and as Envoy
+//! Gateway's own `egctl` translates it.
+//!
+//! `make test-kubernetes` fetches both and runs this.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a stage that cannot be set must stop the test"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tollgate_e2e::{root, scratch};
+
+#[test]
+#[ignore = "needs Istio's schemas: make test-kubernetes"]
+fn istio_knows_every_field_of_its_resources() {
+    let crds = documents(&read(&tool("ISTIO_CRDS", "istio-crds.yaml")));
+    let resources = generated("istio", "istio.yaml");
+    let kinds: Vec<_> = resources.iter().map(|resource| text(&resource["kind"])).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "WasmPlugin").count(), 1);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "ServiceEntry").count(), 2);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "DestinationRule").count(), 2);
+    for resource in &resources {
+        assert_eq!(faults(&crds, resource), "", "{resource:#}");
+    }
+    // And the schemas tell a fault.
+    let mut wrong = resources[0].clone();
+    wrong["spec"]["failStrategy"] = json!("FAIL_SOFTLY");
+    assert!(faults(&crds, &wrong).contains("failStrategy"), "{}", faults(&crds, &wrong));
+    let mut wrong = resources[0].clone();
+    wrong["spec"]["pluginConfg"] = json!({});
+    assert!(faults(&crds, &wrong).contains("pluginConfg"), "{}", faults(&crds, &wrong));
+}
+
+#[test]
+#[ignore = "needs egctl: make test-kubernetes"]
+fn envoy_gateway_translates_what_is_written_for_it() {
+    let egctl = tool("EGCTL", "egctl");
+    let directory = generate("envoy-gateway");
+    let whole = format!(
+        "{}\n---\n{}\n---\n{}",
+        read(&directory.join("out/secret.yaml")),
+        read(&directory.join("out/provider-two-ca.yaml")),
+        read(&directory.join("out/envoy-gateway.yaml"))
+    );
+    let file = directory.join("all.yaml");
+    fs::write(&file, whole).expect("a file is written");
+    let done = Command::new(egctl)
+        .args([
+            "experimental",
+            "translate",
+            "--from",
+            "gateway-api",
+            "--to",
+            "gateway-api,xds",
+            "--output",
+            "json",
+            "--file",
+        ])
+        .arg(&file)
+        .output()
+        .expect("egctl can be run");
+    let printed = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{printed}{}", String::from_utf8_lossy(&done.stderr));
+    let translated: Value =
+        serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
+
+    // Every resource is accepted, but for what needs the controller's own cache of modules.
+    let mut refused = Vec::new();
+    conditions(&translated, &mut |condition| {
+        let excused = text(&condition["message"]).contains("wasm cache is not initialized");
+        if condition["status"] != "True" && !excused {
+            refused.push(condition.to_string());
+        }
+    });
+    assert_eq!(refused, [""; 0]);
+
+    // The clusters that the module's configuration names are there, and check whom they speak to.
+    let policy = documents(&read(&file));
+    let policy =
+        policy.iter().find(|resource| resource["kind"] == "EnvoyExtensionPolicy").expect("the policy");
+    let providers = &policy["spec"]["wasm"][0]["config"]["providers"];
+    let mut clusters = Vec::new();
+    find(&translated, &mut |value| {
+        if value.get("loadAssignment").is_some() {
+            clusters.push(value.clone());
+        }
+    });
+    for (name, host) in [("one", "login.example.com"), ("two", "am.example.com")] {
+        let wanted = &providers[name]["introspection"]["cluster"];
+        let cluster = clusters
+            .iter()
+            .find(|cluster| cluster["name"] == *wanted)
+            .unwrap_or_else(|| panic!("no cluster {wanted}"));
+        let all = cluster.to_string();
+        assert!(all.contains(&format!("\"sni\":\"{host}\"")), "{all}");
+        assert!(all.contains("matchTypedSubjectAltNames"), "{all}");
+    }
+    let all = translated.to_string();
+    assert!(all.contains("\"pathWithEscapedSlashesAction\":\"REJECT_REQUEST\""), "{all}");
+    assert!(all.contains("\"headersWithUnderscoresAction\":\"REJECT_REQUEST\""), "{all}");
+}
+
+/// Generates into a directory's `out`.
+fn generate(target: &str) -> PathBuf {
+    let directory = scratch();
+    fs::write(directory.join("secret"), "hush-secret\n").expect("a file is written");
+    fs::copy(root().join("tests/demo/tls/ca.pem"), directory.join("ca.pem")).expect("a certificate");
+    fs::write(directory.join("gateway.yaml"), SHORT_FILE).expect("a file is written");
+    let command =
+        std::env::var_os("TOLLGATE").map_or_else(|| root().join("target/debug/tollgate"), PathBuf::from);
+    assert!(command.is_file(), "there is no tollgate at {}: run \"make command\" first", command.display());
+    let done = Command::new(command)
+        .args(["generate", target, "gateway.yaml", "--out", "out"])
+        .current_dir(&directory)
+        .env("TOLLGATE_STORE", directory.join("store"))
+        .output()
+        .expect("tollgate can be run");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    directory
+}
+
+fn generated(target: &str, file: &str) -> Vec<Value> {
+    documents(&read(&generate(target).join("out").join(file)))
+}
+
+/// What the published schema of a resource's kind says against it; nothing if all is well.
+fn faults(crds: &[Value], resource: &Value) -> String {
+    let kind = text(&resource["kind"]);
+    let (group, version) = text(&resource["apiVersion"]).split_once('/').expect("a group and a version");
+    let of_kind = |crd: &&Value| crd["spec"]["names"]["kind"] == kind && crd["spec"]["group"] == group;
+    let crd = crds.iter().find(of_kind).unwrap_or_else(|| panic!("no schema for {kind}"));
+    let versions = crd["spec"]["versions"].as_array().expect("versions");
+    let found = versions.iter().find(|known| known["name"] == version);
+    let mut schema =
+        found.unwrap_or_else(|| panic!("no {kind} of version {version}"))["schema"]["openAPIV3Schema"]
+            .clone();
+    for (member, kind) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
+        schema["properties"][member] = json!({"type": kind});
+    }
+    strict(&mut schema);
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("schema.json", schema).expect("a schema");
+    let index = compiler.compile("schema.json", &mut schemas).expect("the schema compiles");
+    schemas.validate(resource, index).err().map(|error| format!("{error:#}")).unwrap_or_default()
+}
+
+/// Kubernetes drops fields that a schema does not know; here they are faults.
+fn strict(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else { return };
+    let open = members.contains_key("additionalProperties")
+        || members.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
+    if members.contains_key("properties") && !open {
+        members.insert("additionalProperties".to_owned(), json!(false));
+    }
+    if let Some(Value::Object(properties)) = members.get_mut("properties") {
+        properties.values_mut().for_each(strict);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(below) = members.get_mut(key) {
+            strict(below);
+        }
+    }
+}
+
+fn conditions(value: &Value, see: &mut dyn FnMut(&Value)) {
+    find(value, &mut |object| {
+        for condition in object.get("conditions").and_then(Value::as_array).into_iter().flatten() {
+            see(condition);
+        }
+    });
+}
+
+/// Every object in a document.
+fn find(value: &Value, see: &mut dyn FnMut(&Value)) {
+    match value {
+        Value::Object(members) => {
+            see(value);
+            members.values().for_each(|member| find(member, see));
+        }
+        Value::Array(items) => items.iter().for_each(|item| find(item, see)),
+        _ => {}
+    }
+}
+
+fn tool(variable: &str, name: &str) -> PathBuf {
+    let default = || root().join("target/tools").join(name);
+    let path = std::env::var_os(variable).map_or_else(default, PathBuf::from);
+    assert!(path.is_file(), "there is no {}: run \"make test-kubernetes\"", path.display());
+    path
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn documents(text: &str) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("YAML");
+    documents.into_iter().filter(|document| !document.is_null()).collect()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+const SHORT_FILE: &str = r#"
+providers:
+  one: {issuer: "https://login.example.com/realms/main", preset: keycloak, client_id: gateway, client_secret_file: secret}
+  two: {base_url: "https://am.example.com/openam/oauth2", preset: openam, client_id: gateway, client_secret_file: secret, ca_file: ca.pem}
+apis:
+  orders:
+    hosts: [api.example.com]
+    prefix: /orders
+    upstream: http://orders.default.svc.cluster.local:8080
+    provider: one
+    scopes: [orders]
+    rules:
+    - {match: {path_template: "/orders/{id}", methods: [DELETE]}, requires: {scopes: ["orders:write"], claims: [{name: tenant, any_of: [1, "b"]}]}}
+  rest: {hosts: ["*.example.com"], upstream: "https://rest.example.net", provider: two, scopes: [rest], rewrite_host: true}
+policy:
+  cache: {ttl: 30s}
+  upstream: {claim_to_headers: [{header_name: x-client-id, claim_name: client_id}]}
+kubernetes: {namespace: shop, selector: {app: orders}, gateway: front}
+"#;
