@@ -164,18 +164,36 @@ class Journey:
             given=self.server.initial_access_token(),
         )
 
+    def discover(self):
+        found = self.command.run("discover", self.server.issuer, "--allow-http")
+        self.assertEqual(found["endpoints"]["introspection_endpoint"], self.server.metadata()["introspection_endpoint"])
+
+    def doctor(self, gateway, gateway_id, token):
+        """It finds nothing wrong, and then a wrong secret."""
+        file = gateway.directory / "envoy.yaml"
+        self.command.run("doctor", file, "--allow-http", "--client", "gateway", "--token-file", "-", given=token)
+        wrong = self.command.run("doctor", file, "--allow-http", "--client-id", gateway_id, "--client-secret-file", "-", given="wrong", status=1)
+        self.assertIn("401", json.dumps(wrong))
+        self.assertNotIn(token, json.dumps(wrong))
+
+    def before_it_may_ask(self, gateway, token):
+        """What the doctor says before the gateway may ask about the tokens of others, where that is a step of its own."""
+
     def test_register_pass_revoke_delete(self):
+        self.discover()
         self.register("gateway", "--issuer", self.server.issuer)
         application = self.register("shop", *(["--scope", self.scope] if self.scope else []))
         gateway_id = self.command.run("client", "show", "gateway")["client_id"]
         application_id = application["client_id"]
-        self.server.let_ask(gateway_id)
         secret = self.command.secret("shop")
         with Api() as upstream, Gateway(self.command, upstream, self.scope) as gateway:
             self.assertEqual(gateway.get().status, 401, "without a token")
             self.assertEqual(gateway.get("no-token-of-ours").status, 401, "with a token that nobody gave")
 
+            self.before_it_may_ask(gateway, self.new_token(application_id, secret))
+            self.server.let_ask(gateway_id)
             token = self.new_token(application_id, secret)
+            self.doctor(gateway, gateway_id, token)
             passed = gateway.get(token)
             self.assertEqual(passed.status, 200, f"with a good token: {passed.text}")
             self.assertEqual(passed.text, "GET /orders")
