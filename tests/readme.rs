@@ -151,10 +151,12 @@ fn pages() -> Vec<Page> {
         ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "envoy/README.md"]
             .map(str::to_owned)
             .into();
-    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "md") {
-            names.push(format!("docs/{}", path.file_name().unwrap().to_str().unwrap()));
+    for directory in ["docs", "docs/providers"] {
+        for entry in std::fs::read_dir(root().join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                names.push(format!("{directory}/{}", path.file_name().unwrap().to_str().unwrap()));
+            }
         }
     }
     names.iter().map(|name| page(name)).collect()

@@ -1,0 +1,246 @@
+"""The command, an API, an Envoy that guards it, and the journey that every provider is taken on."""
+
+import contextlib
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+from servers import ROOT, Missing, call, stack
+
+
+class Command:
+    """The command `tollgate`, with a store of its own."""
+
+    def __init__(self):
+        self.program = os.environ.get("TOLLGATE") or str(ROOT / "target/debug/tollgate")
+        if not os.access(self.program, os.X_OK):
+            raise stack.DemoError(f"The command is missing ({self.program}): `make command` builds it, or set TOLLGATE to it.")
+        self.directory = Path(tempfile.mkdtemp(prefix="tollgate-journey-"))
+
+    def close(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def run(self, *arguments, given=None, status=0):
+        """Runs it with `--json`; returns what it prints. Another exit status than this is a failure of the test."""
+        environment = {**os.environ, "TOLLGATE_STORE": str(self.directory / "store")}
+        ran = subprocess.run(
+            [self.program, "--json", *map(str, arguments)], input=given or "", capture_output=True, text=True, env=environment, timeout=60
+        )
+        if ran.returncode != status:
+            raise AssertionError(f"tollgate {' '.join(map(str, arguments))}: exit {ran.returncode}, not {status}\n{ran.stdout}{ran.stderr}")
+        return json.loads(ran.stdout) if ran.stdout.strip().startswith(("{", "[")) else ran.stdout
+
+    def secret(self, name):
+        """A client's secret, as the command hands it to Envoy."""
+        file = self.directory / f"{name}.secret"
+        if not file.exists():
+            self.run("client", "secret-file", name, "--out", file)
+        return file.read_text()
+
+
+class Api:
+    """Something to guard: says what it was asked."""
+
+    def __enter__(self):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                body = f"GET {self.path}".encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Gateway:
+    """An Envoy between a caller and the API, as `tollgate generate envoy` writes it for the client `gateway` of the store."""
+
+    def __init__(self, command, upstream, scope=None, more=""):
+        self.directory = command.directory / "envoy"
+        self.port, self.admin = stack.free_ports(2)
+        self.process = None
+        command.run(
+            *["generate", "envoy", "--client", "gateway", "--upstream", upstream, *(["--scope", scope] if scope else [])],
+            *["--listen", f"127.0.0.1:{self.port}", "--module", stack.find_module(), "--out", self.directory, "--allow-http"],
+        )
+        # So short that the tests need not wait long to see a revocation; what else is changed, the test says.
+        file = self.directory / "envoy.yaml"
+        text, count = re.subn(r"(?m)^( +)(rules:)", rf"\1cache: {{ttl: 1s, negative_ttl: 1s}}\n\1{more}\n\1\2", file.read_text())
+        if count != 1:
+            raise AssertionError(f"{count} lists of rules in the generated configuration")
+        file.write_text(text)
+
+    def __enter__(self):
+        log = self.directory / "log"
+        admin = f"admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {self.admin}}}}}}}"
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [stack.find_envoy(), "-c", str(self.directory / "envoy.yaml"), "--config-yaml", admin]
+                + ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            self.wait_until_ready(log)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        stack.end(self.process)
+
+    def wait_until_ready(self, log, seconds=60):
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(OSError):
+                if call("GET", f"http://127.0.0.1:{self.admin}/ready").status == 200:
+                    return
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise stack.DemoError("Envoy did not start." + stack.last_lines(log.read_text(errors="replace"), 20))
+            time.sleep(0.05)
+
+    def get(self, token=None, path="/orders", header=("authorization", "Bearer ")):
+        name, scheme = header
+        return call("GET", f"http://127.0.0.1:{self.port}{path}", {name: scheme + token} if token else {})
+
+
+def until(wanted, ask, seconds=15):
+    """The first answer with this status; the last answer, if none comes in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer.status == wanted or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.1)
+
+
+class Journey:
+    """From an issuer and a registration token to a guarded API, and back. Mixed into a test case that names its server."""
+
+    scope = "orders:read"
+
+    @classmethod
+    def setUpClass(cls):
+        try:
+            cls.server = cls.kind()
+            cls.enterClassContext(cls.server) if hasattr(cls, "enterClassContext") else enter(cls, cls.server)
+        except Missing as missing:
+            if os.environ.get("PROVIDERS") == "all":
+                raise
+            print(f"LEFT OUT: {cls.kind.name}. {missing}", flush=True)
+            raise unittest.SkipTest(str(missing)) from None
+
+    def setUp(self):
+        self.command = Command()
+        self.addCleanup(self.command.close)
+
+    def register(self, name, *more):
+        return self.command.run(
+            *["client", "register", name, "--allow-http", "--initial-access-token-file", "-", *self.server.register, *more],
+            given=self.server.initial_access_token(),
+        )
+
+    def discover(self):
+        found = self.command.run("discover", self.server.issuer, "--allow-http")
+        self.assertEqual(found["endpoints"]["introspection_endpoint"], self.server.metadata()["introspection_endpoint"])
+
+    def doctor(self, gateway, gateway_id, token):
+        """It finds nothing wrong, and then a wrong secret."""
+        file = gateway.directory / "envoy.yaml"
+        self.command.run("doctor", file, "--allow-http", "--client", "gateway", "--token-file", "-", given=token)
+        wrong = self.command.run("doctor", file, "--allow-http", "--client-id", gateway_id, "--client-secret-file", "-", given="wrong", status=1)
+        self.assertIn("401", json.dumps(wrong))
+        self.assertNotIn(token, json.dumps(wrong))
+
+    def before_it_may_ask(self, gateway, token):
+        """What the doctor says before the gateway may ask about the tokens of others, where that is a step of its own."""
+
+    def test_register_pass_revoke_delete(self):
+        self.discover()
+        self.register("gateway", "--issuer", self.server.issuer)
+        application = self.register("shop", *(["--scope", self.scope] if self.scope else []))
+        gateway_id = self.command.run("client", "show", "gateway")["client_id"]
+        application_id = application["client_id"]
+        secret = self.command.secret("shop")
+        with Api() as upstream, Gateway(self.command, upstream, self.scope) as gateway:
+            self.assertEqual(gateway.get().status, 401, "without a token")
+            self.assertEqual(gateway.get("no-token-of-ours").status, 401, "with a token that nobody gave")
+
+            self.before_it_may_ask(gateway, self.new_token(application_id, secret))
+            self.server.let_ask(gateway_id)
+            token = self.new_token(application_id, secret)
+            self.doctor(gateway, gateway_id, token)
+            passed = gateway.get(token)
+            self.assertEqual(passed.status, 200, f"with a good token: {passed.text}")
+            self.assertEqual(passed.text, "GET /orders")
+
+            revoked = self.server.revoke(application_id, secret, token)
+            self.assertEqual(revoked.status, 200, revoked.text)
+            refused = until(401, lambda: gateway.get(token))
+            self.assertEqual(refused.status, 401, "after its revocation")
+            self.assertIn("invalid_token", refused.header("www-authenticate"))
+
+            token = self.new_token(application_id, secret)
+            self.assertEqual(gateway.get(token).status, 200, "with a new token")
+
+            self.delete("shop", application_id)
+            if self.server.deletes:
+                refused = self.server.token(application_id, secret, self.scope)
+                self.assertIn(refused.status, (400, 401), "a deleted client asks for a token")
+                self.assertIn(refused.json()["error"], ("invalid_client", "unauthorized_client"))
+                if self.server.ends_tokens:
+                    self.assertEqual(until(401, lambda: gateway.get(token)).status, 401, "a deleted client's token")
+                else:
+                    introspection = self.server.metadata()["introspection_endpoint"]
+                    said = self.server.post(introspection, gateway_id, self.command.secret("gateway"), {"token": token}).json()
+                    self.assertTrue(said["active"], "its page says that this server lets a deleted client's tokens live")
+
+                self.assertEqual(gateway.get("a-token-that-nobody-gave").status, 401)
+                self.delete("gateway", gateway_id)
+                asked = until(502, lambda: gateway.get("a-token-that-is-not-remembered"))
+                self.assertEqual(asked.status, 502, "the gateway's own client was deleted: no token can be judged, so none passes")
+
+    def delete(self, name, client_id):
+        """Deletes a client at its provider, and says so if that is not offered."""
+        if self.server.deletes:
+            self.command.run("client", "delete", name, "--allow-http")
+            self.command.run("client", "show", name, status=2)
+        else:
+            said = self.command.run("client", "delete", name, "--allow-http", status=2)
+            self.assertIn("does not offer", said["error"])
+            self.command.run("client", "forget", name)
+
+    def new_token(self, client_id, secret):
+        answer = self.server.token(client_id, secret, self.scope)
+        self.assertEqual(answer.status, 200, answer.text)
+        return answer.json()["access_token"]
+
+
+def enter(case, context):
+    """`enterClassContext`, before Python 3.11."""
+    context.__enter__()
+    case.addClassCleanup(context.__exit__, None, None, None)

@@ -1,0 +1,8 @@
+import unittest
+
+import flow
+import servers
+
+
+class OidcProvider(flow.Journey, unittest.TestCase):
+    kind = servers.OidcProvider

@@ -1,0 +1,8 @@
+import unittest
+
+import flow
+import servers
+
+
+class Spring(flow.Journey, unittest.TestCase):
+    kind = servers.Spring
