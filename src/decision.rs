@@ -315,6 +315,7 @@ impl fmt::Display for Rejection {
             Self::ClientNotListed => f.write_str("the client is not on the list"),
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
             Self::Denied => f.write_str("the rule lets nobody pass"),
+            Self::NoAnswer { cause: NoAnswer::NoClientList, .. } => NoAnswer::NoClientList.fmt(f),
             Self::NoAnswer { cause, .. } => write!(f, "the authorization server gave no answer: {cause}"),
             Self::BadAnswer { cause } => {
                 write!(f, "the authorization server's answer cannot be used: {cause}")
@@ -331,7 +332,7 @@ impl fmt::Display for NoAnswer {
             Self::Status(status) => write!(f, "status {status}"),
             Self::Throttled => f.write_str("status 429"),
             Self::BackingOff => f.write_str("not asked, for it has not answered lately"),
-            Self::NoClientList => f.write_str("the client list has not arrived yet"),
+            Self::NoClientList => f.write_str("the client list that the rule demands has not arrived yet"),
             Self::Crowded => f.write_str("not asked, for too many requests wait already"),
         }
     }

@@ -159,15 +159,18 @@ impl Enforcer {
         }
     }
 
-    /// Takes over the lists that another engine has fetched from the same places.
-    pub fn inherit_lists(&self, before: &Self) {
-        let known = before.lists.borrow();
-        for (source, list) in self.policy.lists.iter().zip(self.lists.borrow_mut().iter_mut()) {
-            let same = before.policy.lists.iter().position(|other| other == source);
-            if let Some(found) = same.and_then(|at| known.get(at)) {
+    /// Takes over the lists that another engine has fetched from the same places; which ones those are.
+    pub fn inherit_lists(&self, before: &Self) -> Vec<ListId> {
+        let (known, mut lists) = (before.lists.borrow(), self.lists.borrow_mut());
+        let mut inherited = Vec::new();
+        for (at, (source, list)) in self.policy.lists.iter().zip(lists.iter_mut()).enumerate() {
+            let same = before.policy.lists.iter().position(|other| other.is_same_place(source));
+            if let Some(found) = same.and_then(|at| known.get(at)).filter(|list| list.has_arrived()) {
                 list.clone_from(found);
+                inherited.push(ListId(at));
             }
         }
+        inherited
     }
 
     /// Takes a request head.

@@ -8,6 +8,7 @@ mod calls;
 mod contexts;
 mod flights;
 mod host;
+mod lists;
 mod metrics;
 mod stream;
 

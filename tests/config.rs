@@ -258,6 +258,14 @@ fn everything() -> Value {
         "client_lists": {
             "partners": {"clients": [{"id": "one", "name": "One", "tier": "gold"}, {"id": "two"}]},
             "nobody": {"clients": []},
+            "live": {
+                "uri": "https://lists.example/lists/partners",
+                "cluster": "lists",
+                "refresh": "1m",
+                "timeout": "3s",
+                "bearer_token": "b64token==",
+                "max_response_bytes": 4096,
+            },
         },
         "upstream": {
             "claim_to_headers": [{"header_name": "X-Client-Id", "claim_name": "client_id"}],
@@ -449,6 +457,7 @@ fn everything_names_every_supported_key() {
     let mut everything = everything();
     everything["providers"]["a"]["introspection"]["client_auth"]["bearer_token"] = json!("x");
     everything["providers"]["a"]["introspection"]["client_auth"]["client_secret_env"] = json!("x");
+    everything["client_lists"]["live"]["bearer_token_env"] = json!("x");
     // The same object is at two places.
     everything["rules"][1]["requires"] = everything["requires"].clone();
     let mut missing = Vec::new();
@@ -536,8 +545,16 @@ fn every_mistake_has_its_message() {
          &["providers.okta.validate: \"jwt\" is not supported by this version",
            "@.client_auth.method: \"private_key_jwt\" is not supported by this version", "@.dialect: \"tokeninfo\" is not supported by this version",
            "requires.sender_constraint: \"dpop\" is not supported by this version"]),
-        ("a fetched client list",          vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
-         &["client_lists.live.uri: is not supported by this version"]),
+        ("a client list of both kinds",    vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
+         &["client_lists.live: expected exactly one of \"clients\" and \"uri\", found 2", "client_lists.live.cluster: required, but missing"]),
+        ("a client list of no kind",       vec![("client_lists.live", json!({"cluster": "lists", "bearer_token": "x"}))],
+         &["client_lists.live: expected exactly one of \"clients\" and \"uri\", found none", "client_lists.live.cluster: needs uri as well", "client_lists.live.bearer_token: needs uri as well"]),
+        ("a fetched list's place",         vec![("client_lists.live", json!({"uri": "lists.example/partners", "cluster": "lists", "refresh": "10ms", "timeout": "0s", "bearer_token": "a b", "max_response_bytes": 0}))],
+         &["client_lists.live.uri: expected an absolute http or https URI", "client_lists.live.refresh: expected 1s to 24h, got 10ms", "client_lists.live.timeout: expected 1ms to 1m, got 0s", "client_lists.live.bearer_token: expected a Bearer token (RFC 6750 §2.1)", "client_lists.live.max_response_bytes: expected 1 to 16777216, got 0"]),
+        ("a fetched list's credentials",   vec![("client_lists.live", json!({"uri": "https://x.example/l", "cluster": "lists", "bearer_token": "b", "bearer_token_env": "ABSENT"}))],
+         &["client_lists.live: expected at most one of \"bearer_token\" and \"bearer_token_env\", found 2"]),
+        ("a fetched list's variable",      vec![("client_lists.live", json!({"uri": "https://user:pw@x.example/l#f", "cluster": "lists", "bearer_token_env": "ABSENT"}))],
+         &["client_lists.live.uri: expected a URI without a fragment", "client_lists.live.bearer_token_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
         ("a provider's name",              vec![("providers.my okta", smallest()["providers"]["okta"].clone())],
          &["providers[\"my okta\"]: expected its name to be a name of up to 64 letters, digits, \"-\", \"_\" and \".\""]),
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use proxy_wasm::types::MapType;
 
 use crate::filter::contexts;
-use crate::provider::call::IntrospectionCall;
+use crate::secret::Secret;
 
 /// What a callback tells the host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,12 +108,21 @@ const MONOTONIC: u32 = 1;
 /// No fields.
 const EMPTY_MAP: [u8; 4] = [0; 4];
 
+/// A call as the host takes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outgoing<'a> {
+    pub(super) cluster: &'a str,
+    /// Pseudo-fields first.
+    pub(super) headers: &'a [(String, Secret)],
+    pub(super) body: &'a [u8],
+    pub(super) timeout: Duration,
+}
+
 /// Sends a call for the effective context; `None` if the host would not. The SDK's own would remember
 /// each of them for ever, since its dispatcher never sees the answers.
-pub(super) fn http_call(call: &IntrospectionCall) -> Option<u32> {
+pub(super) fn http_call(call: Outgoing<'_>) -> Option<u32> {
     let fields = call.headers.iter().map(|(name, value)| (name.as_bytes(), value.expose().as_bytes()));
     let headers = serialize(fields);
-    let body = call.body.expose().as_bytes();
     let timeout = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
     let mut id = 0;
     // SAFETY: the host reads as many bytes of each part as it is told there are, and writes one number.
@@ -123,8 +132,8 @@ pub(super) fn http_call(call: &IntrospectionCall) -> Option<u32> {
             call.cluster.len(),
             headers.as_ptr(),
             headers.len(),
-            body.as_ptr(),
-            body.len(),
+            call.body.as_ptr(),
+            call.body.len(),
             EMPTY_MAP.as_ptr(),
             EMPTY_MAP.len(),
             timeout,

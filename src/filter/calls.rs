@@ -16,6 +16,7 @@ use crate::decision::{Decision, Rejection};
 use crate::enforcer::{AwaitingForm, Enforcer, Outcome, Step};
 use crate::filter::flights::{AT_ONCE, Flights};
 use crate::filter::host;
+use crate::filter::lists::Lists;
 use crate::filter::metrics::Metrics;
 use crate::filter::stream::{Progress, State, Stream};
 use crate::policy::{Mode, Policy};
@@ -31,6 +32,7 @@ pub(super) struct Worker {
     pub(super) metrics: Metrics,
     pub(super) shared: Shared,
     pub(super) flights: Flights,
+    pub(super) lists: Lists,
     forms: RefCell<HashMap<u32, (Uptime, Rc<Stream>)>>,
     /// When the next tick comes, if one has been asked for.
     next_tick: Cell<Option<Uptime>>,
@@ -56,6 +58,7 @@ impl Worker {
             root,
             shared: Shared::new(&policy.cache),
             flights: Flights::new(policy.providers.len()),
+            lists: Lists::new(policy.lists.len()),
             enforcer: Enforcer::new(policy, host::seed(), &host::plugin()),
             metrics: Metrics::define(),
             forms: RefCell::default(),
@@ -106,6 +109,7 @@ impl Worker {
         self.next_tick.set(None);
         self.watch_clock(now);
         self.metrics.flush();
+        self.tick_lists(now);
         self.tick_flights(now);
         let late: Vec<_> = {
             let forms = self.forms.borrow();
@@ -122,7 +126,7 @@ impl Worker {
         }
         let forms = self.forms.borrow().values().map(|(due, _)| *due).min();
         let watch = self.watch.get().map(|_| now.steady.saturating_add(WATCH_EVERY));
-        match [self.flights.due(), forms, watch].into_iter().flatten().min() {
+        match [self.flights.due(), self.lists.due(), forms, watch].into_iter().flatten().min() {
             Some(due) => self.tick_at(due),
             // Asked for meanwhile, by a request that went on above.
             None if self.next_tick.get().is_some() => {}

@@ -72,8 +72,10 @@ pub(super) fn configure(root: u32) -> bool {
             CONTEXTS.with(|contexts| {
                 let before = contexts.roots.borrow_mut().insert(root, Some(Rc::clone(&worker)));
                 if let Some(before) = before.flatten() {
+                    worker.inherit_lists(&before);
                     worker.inherit(&before);
                 }
+                worker.begin_with_lists();
                 contexts.sweep_roots(root);
             });
             true
@@ -101,7 +103,9 @@ pub(super) fn tick(root: u32) {
 /// An answer to a root's call has arrived, or its absence.
 pub(super) fn answered(root: u32, call: u32, arrived: bool) {
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
-        worker.answered(call, arrived);
+        if !worker.list_answered(call, arrived) {
+            worker.answered(call, arrived);
+        }
     }
 }
 

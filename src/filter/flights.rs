@@ -352,7 +352,7 @@ impl Worker {
                 return None;
             }
             self.metrics.call(call.previous.as_ref());
-            if let Some(id) = host::dispatch(self.root, back_to, &call) {
+            if let Some(id) = host::dispatch(self.root, back_to, call.as_ref().into()) {
                 self.flights.calls.borrow_mut().insert(id, interest.question.key);
                 let way = Way::Called { flight, steady: now.steady, read_up_to: call.read_up_to };
                 self.flights.put(interest, way);

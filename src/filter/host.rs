@@ -10,8 +10,9 @@ use proxy_wasm::types::{BufferType, MapType};
 use crate::cache::shared::Store;
 use crate::decision::Grant;
 use crate::enforcer::Fields;
-use crate::filter::abi;
+use crate::filter::abi::{self, Outgoing};
 use crate::provider::call::IntrospectionCall;
+use crate::provider::client_list::ListCall;
 use crate::request::head::Packed;
 use crate::response::answer::Answer;
 use crate::time::UnixTime;
@@ -72,11 +73,24 @@ pub(super) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
 
 /// Sends a call in the name of the root context, and turns back to another one; `None` if the host would
 /// not.
-pub(super) fn dispatch(root: u32, back_to: u32, call: &IntrospectionCall) -> Option<u32> {
+pub(super) fn dispatch(root: u32, back_to: u32, call: Outgoing<'_>) -> Option<u32> {
     turn_to(root);
     let id = abi::http_call(call);
     turn_to(back_to);
     id
+}
+
+impl<'a> From<&'a IntrospectionCall> for Outgoing<'a> {
+    fn from(call: &'a IntrospectionCall) -> Self {
+        let body = call.body.expose().as_bytes();
+        Self { cluster: &call.cluster, headers: &call.headers, body, timeout: call.timeout }
+    }
+}
+
+impl<'a> From<&'a ListCall> for Outgoing<'a> {
+    fn from(call: &'a ListCall) -> Self {
+        Self { cluster: &call.cluster, headers: &call.headers, body: &[], timeout: call.timeout }
+    }
 }
 
 /// Changes the request head of the effective context.

@@ -8,6 +8,7 @@ use proxy_wasm::types::MetricType;
 
 use crate::decision::{Decision, Rejection, Verdict};
 use crate::enforcer::{Outcome, Source};
+use crate::provider::client_list::{ListFault, News};
 use crate::provider::reply::Introspection;
 use crate::time::UnixTime;
 
@@ -65,6 +66,9 @@ pub(super) struct Metrics {
     misses: Counter,
     refreshes: Counter,
     claim_dropped: Counter,
+    list_calls: Counter,
+    list_changes: Counter,
+    list_failures: Counter,
     last_loud: Cell<u64>,
     suppressed: Cell<u32>,
 }
@@ -78,6 +82,7 @@ impl Metrics {
         };
         let introspection = |name| Counter::define(&format!("tollgate.introspection.{name}"));
         let cache = |name| Counter::define(&format!("tollgate.cache.{name}"));
+        let list = |name| Counter::define(&format!("tollgate.client_lists.{name}"));
         Self {
             verdicts: by_verdict("verdict"),
             shadow: by_verdict("shadow"),
@@ -95,6 +100,9 @@ impl Metrics {
             misses: cache("misses"),
             refreshes: cache("refreshes"),
             claim_dropped: Counter::define("tollgate.upstream.claim_dropped"),
+            list_calls: list("calls"),
+            list_changes: list("changes"),
+            list_failures: list("failures"),
             last_loud: Cell::new(0),
             suppressed: Cell::new(0),
         }
@@ -115,6 +123,20 @@ impl Metrics {
             Ok(Introspection::Active(_)) => {}
             Ok(Introspection::Inactive) => self.inactive.add(1),
             Err(failure) => self.failure(failure),
+        }
+    }
+
+    /// A client list is asked for.
+    pub(super) fn list_call(&self) {
+        self.list_calls.add(1);
+    }
+
+    /// A client list has arrived, or has not.
+    pub(super) fn list_settled(&self, news: &Result<News, ListFault>) {
+        match news {
+            Ok(News::Changed(_)) => self.list_changes.add(1),
+            Ok(News::Unchanged) => {}
+            Err(_) => self.list_failures.add(1),
         }
     }
 

@@ -101,6 +101,14 @@ pub enum ListFault {
 }
 
 impl ListSource {
+    /// Whether another configuration fetches the same list from the same place.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let place = |source: &Self| {
+            (source.name.clone(), source.authority.clone(), source.path.clone(), source.cluster.clone())
+        };
+        place(self) == place(other)
+    }
+
     /// The call that fetches it.
     pub fn call(&self, known: &LiveList) -> ListCall {
         let fixed = [
@@ -146,6 +154,11 @@ impl LiveList {
         let number = list.clients.len();
         self.list = Some(Rc::new(list));
         Ok(News::Changed(number))
+    }
+
+    /// Whether there has been a list.
+    pub fn has_arrived(&self) -> bool {
+        self.list.is_some()
     }
 
     /// Whether the list lets this client in; `unavailable` before there is one.
@@ -232,7 +245,7 @@ mod tests {
             ("JSON of no kind",   "200", JSON, "[]",                        shape("configuration: expected an object, found a list")),
             ("no clients",        "200", JSON, "{}",                        shape("clients: required, but missing")),
             ("a client twice",    "200", JSON, r#"{"clients":[{"id":"a"},{"id":"a"}]}"#, shape("clients: the same client twice")),
-            ("an unknown key",    "200", JSON, r#"{"clients":[{"id":"a","tires":"x"}]}"#, shape("clients[0].tires: unknown key; did you mean \"tier\"?")),
+            ("an unknown key",    "200", JSON, r#"{"clients":[{"id":"a","tires":"x"}]}"#, shape("clients[0].tires: unknown key; known: \"id\", \"name\" and \"tier\"")),
         ];
         for (name, status, field, body, want) in cases {
             assert_eq!(take(&mut list, status, &[field], body), Err(want), "{name}");

@@ -18,6 +18,7 @@ mod configuration;
 mod forms;
 mod growth;
 mod hostile;
+mod lists;
 mod structure;
 mod vectors;
 mod waiting;
