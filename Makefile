@@ -12,11 +12,14 @@ MODULE := target/wasm32-wasip1/release/tollgate_filter.wasm
 # As the compiler leaves it: with the SDK's exports, and refusing every configuration.
 RAW := target/raw/wasm32-wasip1/release/tollgate_filter.wasm
 FINISH := tests/tools/finish
+COMMAND := $(CURDIR)/target/debug/tollgate
 # The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
 SIZE_BUDGET := 626000
 
 CARGO_DENY_VERSION := 0.20.2
 COMPOSE_VERSION    := 2.40.3
+EGCTL_VERSION      := 1.9.1
+ISTIO_API_VERSION  := 1.31.1
 # The runner must be of the very version that the tests are linked with.
 WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' Cargo.lock)
 
@@ -28,7 +31,7 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER := $(RUNNER)
 export PYTHONDONTWRITEBYTECODE := 1
 
 # The tests use what their package.json names, and nothing newer.
-NODE_PACKAGES := envoy/demo/authorization-server tests/demo
+NODE_PACKAGES := envoy/demo/authorization-server tests/demo tests/providers/oidc-provider
 
 CARGO_DENY_RUN = $(TOOLS)/bin/cargo-deny --locked --log-level warn
 
@@ -37,9 +40,11 @@ need = @command -v $(1) > /dev/null || { echo "$(1) is missing: install $(2)." >
 RUST   = Rust with rustup (https://rustup.rs)
 PYTHON = Python 3.9 or newer
 NODE   = Node.js 20 or newer, which comes with npm
+CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
+export CHROMIUM
 
-.PHONY: FORCE help build command check lint fmt clippy rustdoc duplicates native wasm host e2e demo demo-test compose-config size deny audit test bench bench-docs micro clean \
-	tools rust-targets test-runner cargo-deny envoy node-packages docker-compose
+.PHONY: FORCE help build command check lint fmt clippy rustdoc duplicates native wasm host e2e test-providers test-openam test-kubernetes test-browser demo demo-test compose-config size deny audit test bench bench-docs micro clean \
+	tools rust-targets test-runner cargo-deny envoy node-packages docker-compose egctl istio-crds
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +74,7 @@ demo: build envoy node-packages ## Envoy, an authorization server and an API, gu
 
 # --- believe us ---
 
-test: lint deny native wasm host e2e demo-test compose-config size ## everything: lints, then rings 1 to 4, the demo, the examples
+test: lint deny native wasm host e2e test-providers test-kubernetes test-browser demo-test compose-config size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
 
 check: lint native host ## the inner loop: lints, rings 1 and 3
 
@@ -104,7 +109,20 @@ host: build ## ring 3: the built filter in an in-process host
 	$(step) "ring 3: in-process host" cargo test --quiet --locked --no-fail-fast -p tollgate-host
 
 e2e: build command envoy node-packages ## ring 4: the built filter in a real Envoy (ENVOY=path for another one)
-	$(step) "ring 4: Envoy" env TOLLGATE=$(CURDIR)/target/debug/tollgate cargo test --quiet --locked --no-fail-fast -p tollgate-e2e
+	$(step) "ring 4: Envoy" env TOLLGATE=$(COMMAND) cargo test --quiet --locked --no-fail-fast -p tollgate-e2e
+
+test-providers: build command envoy node-packages ## from an issuer to a guarded API and back, with real authorization servers (PROVIDERS=all: or fail)
+	$(step) "authorization servers" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/providers
+
+test-openam: build command envoy ## the same with OpenAM: needs a JDK, Maven and 2 GB of memory
+	$(step) "OpenAM" env PROVIDERS=all TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/providers --pattern 'nightly_*.py'
+
+test-kubernetes: command egctl istio-crds ## what is generated for Kubernetes, by Istio's schemas and Envoy Gateway's egctl
+	$(step) "Kubernetes" env TOLLGATE=$(COMMAND) cargo test --quiet --locked -p tollgate-e2e --test kubernetes -- --ignored
+
+test-browser: build command envoy node-packages ## browser login, in headless Chromium (CHROMIUM=path for another one)
+	@if test -n "$(CHROMIUM)"; then tests/tools/step "browser login" env TOLLGATE=$(COMMAND) node tests/browser/login.mjs; \
+	else echo "LEFT OUT: browser login. Chromium is missing: install it, or name one: CHROMIUM=/path/to/chromium."; fi
 
 demo-test: build envoy node-packages docker-compose ## the demo and its requests, checked
 	$(step) "demo" python3 -m unittest discover --start-directory tests/demo --top-level-directory tests/demo
@@ -133,7 +151,7 @@ clean: ## forget everything below target/, and the node packages
 
 # --- what all that needs ---
 
-tools: rust-targets test-runner cargo-deny envoy node-packages docker-compose ## fetch what the tests need, once
+tools: rust-targets test-runner cargo-deny envoy node-packages docker-compose egctl istio-crds ## fetch what the tests need, once
 	@echo "everything is there"
 
 rust-targets:
@@ -159,3 +177,9 @@ node-packages:
 
 docker-compose:
 	@tests/tools/compose.sh $(COMPOSE_VERSION) $(TOOLS)
+
+egctl:
+	@tests/tools/egctl.sh $(EGCTL_VERSION) $(TOOLS)
+
+istio-crds:
+	@tests/tools/istio_crds.sh $(ISTIO_API_VERSION) $(TOOLS)

@@ -1,5 +1,5 @@
 // Browser login as `tollgate generate` sets it up: headless Chromium, Envoy's oauth2 filter, Tollgate behind it, and
-// oidc-provider. `make test-browser` runs it; it needs Chromium (CHROMIUM names another one).
+// oidc-provider. `make test-browser` runs it, with Chromium (CHROMIUM names another one).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -16,6 +16,10 @@ fi
 echo "==> fetch Istio's resource definitions $version"
 mkdir -p "$tools"
 module=$(go mod download -json "istio.io/api@v$version" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+if test -z "$module"; then
+    echo "the Go module istio.io/api@v$version cannot be fetched" >&2
+    exit 1
+fi
 {
     echo "# istio.io/api $version"
     cat "$module/kubernetes/customresourcedefinitions.gen.yaml"

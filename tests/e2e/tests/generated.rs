@@ -3,15 +3,14 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a stage that cannot be set must stop the test")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::Request;
 use tollgate_e2e::envoy::{Envoy, module};
 use tollgate_e2e::message::Message;
+use tollgate_e2e::operator::Operator;
 use tollgate_e2e::upstream::Upstream;
-use tollgate_e2e::{root, scratch};
+use tollgate_e2e::root;
 
 #[test]
 fn three_commands_lead_to_a_guarded_api() {
@@ -30,7 +29,8 @@ fn three_commands_lead_to_a_guarded_api() {
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: client.as_bytes().to_vec(),
     };
-    server.next([Behaviour::json(&metadata), created]);
+    // At both of the well-known places.
+    server.next([Behaviour::json(&metadata), Behaviour::json(&metadata), created]);
     at.run(&[
         "client",
         "register",
@@ -310,64 +310,6 @@ policy: {token: {from_form: true}, cache: {ttl: 30s}}
         .replace("filename: key.pem", &format!("filename: {here}/key.pem"));
     at.write("compose/envoy.yaml", &inside);
     assert_eq!(Envoy::faults_of(&at.directory.join("compose/envoy.yaml"), &[("TWO", "x")]), "");
-}
-
-/// An operator's machine: a directory and a store.
-struct Operator {
-    directory: PathBuf,
-}
-
-impl Operator {
-    fn new() -> Self {
-        Self { directory: scratch() }
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.directory.join(name), text).expect("a file is written");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.directory.join(name)).expect("a file is there")
-    }
-
-    /// Runs `tollgate`, which must succeed.
-    fn run(&self, args: &[&str]) {
-        let done = Command::new(tollgate())
-            .args(args)
-            .current_dir(&self.directory)
-            .env("TOLLGATE_STORE", self.directory.join("store"))
-            .output()
-            .expect("tollgate can be run");
-        let printed =
-            [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        assert!(done.status.success(), "{args:?}:\n{printed}");
-        assert!(!printed.contains("hush"), "{args:?} shows a secret:\n{printed}");
-    }
-
-    /// `tollgate generate envoy`, into `out`.
-    fn generate(&self, what: &[&str]) {
-        let module = module().display().to_string();
-        self.run(&[&["generate", "envoy"], what, &["--out", "out", "--module", &module]].concat());
-        let text = self.read("out/envoy.yaml");
-        // Tests run side by side: the port of the admin pages is the system's choice.
-        self.write("out/envoy.yaml", &text.replace("port_value: 9901", "port_value: 0"));
-    }
-
-    fn envoy(&self, variables: &[(&str, &str)]) -> Envoy {
-        Envoy::with_file(&self.directory.join("out/envoy.yaml"), variables)
-    }
-}
-
-/// `TOLLGATE`, or the one that `make command` makes.
-fn tollgate() -> PathBuf {
-    let default = || root().join("target/debug/tollgate");
-    let path = std::env::var_os("TOLLGATE").map_or_else(default, PathBuf::from);
-    assert!(
-        Path::new(&path).is_file(),
-        "there is no tollgate at {}: run \"make command\" first, or set TOLLGATE",
-        path.display()
-    );
-    path
 }
 
 /// The cookies that a response sets, as a browser sends them.

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tollgate_e2e::{root, scratch};
+use tollgate_e2e::operator::Operator;
+use tollgate_e2e::root;
 
 #[test]
 #[ignore = "needs Istio's schemas: make test-kubernetes"]
@@ -109,21 +110,12 @@ fn envoy_gateway_translates_what_is_written_for_it() {
 
 /// Generates into a directory's `out`.
 fn generate(target: &str) -> PathBuf {
-    let directory = scratch();
-    fs::write(directory.join("secret"), "hush-secret\n").expect("a file is written");
-    fs::copy(root().join("tests/demo/tls/ca.pem"), directory.join("ca.pem")).expect("a certificate");
-    fs::write(directory.join("gateway.yaml"), SHORT_FILE).expect("a file is written");
-    let command =
-        std::env::var_os("TOLLGATE").map_or_else(|| root().join("target/debug/tollgate"), PathBuf::from);
-    assert!(command.is_file(), "there is no tollgate at {}: run \"make command\" first", command.display());
-    let done = Command::new(command)
-        .args(["generate", target, "gateway.yaml", "--out", "out"])
-        .current_dir(&directory)
-        .env("TOLLGATE_STORE", directory.join("store"))
-        .output()
-        .expect("tollgate can be run");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    directory
+    let at = Operator::new();
+    at.write("secret", "hush-secret\n");
+    fs::copy(root().join("tests/demo/tls/ca.pem"), at.directory.join("ca.pem")).expect("a certificate");
+    at.write("gateway.yaml", SHORT_FILE);
+    at.run(&["generate", target, "gateway.yaml", "--out", "out"]);
+    at.directory
 }
 
 fn generated(target: &str, file: &str) -> Vec<Value> {

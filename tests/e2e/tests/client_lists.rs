@@ -1,0 +1,69 @@
+//! Ring 4: who may call changes while Envoy runs, with `tollgate client serve`.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tollgate_e2e::authorization_server::Behaviour;
+use tollgate_e2e::client::Request;
+use tollgate_e2e::dead_port;
+use tollgate_e2e::envoy::Stage;
+use tollgate_e2e::operator::Operator;
+use tollgate_e2e::world::World;
+
+/// The filter fetches every second, by each worker.
+const REFRESH: Duration = Duration::from_secs(1);
+
+#[test]
+fn who_may_call_changes_while_envoy_runs() {
+    let at = Operator::new();
+    at.write("token", "hush-list\n");
+    at.run(&["client", "allow", "partners", "app", "--id", "--tier", "gold"]);
+    let port = dead_port();
+    for workers in [1, 4] {
+        let stage =
+            Stage { workers, env: vec![("LISTS".to_owned(), "hush-list".to_owned())], ..Stage::new() };
+        let world = World::start(stage.cluster("lists", port).policy(
+            "api",
+            json!({
+                "client_lists": {"partners": {
+                    "uri": "http://lists.example/lists/partners", "cluster": "lists",
+                    "refresh": "1s", "timeout": "500ms", "bearer_token_env": "LISTS",
+                }},
+                "requires": {"clients": {"list": "partners"}},
+                "cache": {"max_entries": 1000, "ttl": "1h"},
+            }),
+        ));
+        let body = r#"{"active":true,"client_id":"app","exp":4000000000}"#;
+        world.server.always(Some(Behaviour::json(body)));
+        let status = || Request::get("/orders").bearer("hush-good").send(world.port("api")).status();
+        // All workers: connections go to whichever is free.
+        let becomes = |want: u16, why: &str| {
+            let since = Instant::now();
+            let mut in_a_row = 0;
+            while in_a_row < 20 * workers {
+                let found = status();
+                in_a_row = if found == want { in_a_row + 1 } else { 0 };
+                assert!(since.elapsed() < Duration::from_secs(20), "{why}: {found} instead of {want}");
+            }
+        };
+        becomes(503, "nobody serves the list yet");
+        let server = at.serve(&format!("127.0.0.1:{port}"), &["--bearer-token-file", "token"]);
+        becomes(200, "the client is on the list");
+        at.run(&["client", "deny", "partners", "app"]);
+        becomes(403, "the client has been struck off");
+        at.run(&["client", "allow", "partners", "app", "--id"]);
+        becomes(200, "and is on it again");
+        drop(server);
+        let since = Instant::now();
+        while since.elapsed() < REFRESH * 3 {
+            assert_eq!(status(), 200, "the last list is kept");
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(world.server.calls_about("hush-good") <= 1, "the token is remembered throughout");
+        let counters = world.envoy.counters("client_lists");
+        assert!(counters.get("changes") >= Some(&3), "{counters:?}");
+        assert!(counters.get("failures") >= Some(&1), "{counters:?}");
+        world.envoy.assert_clean_log(&["hush"]);
+    }
+}
