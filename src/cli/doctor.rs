@@ -73,6 +73,8 @@ struct Patient<'a> {
     provider: &'a Provider,
     /// The provider as it is written.
     written: &'a Value,
+    /// The authentication contexts that rules demand of its tokens.
+    contexts: Vec<String>,
     findings: Vec<Finding>,
 }
 
@@ -100,6 +102,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             id: ProviderId(i),
             provider,
             written: written.unwrap_or(&Value::Null),
+            contexts: contexts(&policy, ProviderId(i)),
             findings: Vec::new(),
         };
         patient.examine(&unset, token.as_ref(), &http, out);
@@ -155,6 +158,20 @@ impl Patient<'_> {
         let endpoint = &self.provider.introspection;
         format!("{}://{}{}", endpoint.scheme, endpoint.authority, endpoint.path)
     }
+}
+
+/// The authentication contexts that are demanded of a provider's tokens, each once.
+fn contexts(policy: &Policy, provider: ProviderId) -> Vec<String> {
+    let own = policy.rules.iter().filter_map(|rule| rule.requires.as_ref());
+    let mut contexts: Vec<String> = Vec::new();
+    for requirement in own.chain([&policy.requires]) {
+        if requirement.providers.is_empty() || requirement.providers.contains(&provider) {
+            contexts.extend(requirement.acr_values.iter().cloned());
+        }
+    }
+    contexts.sort();
+    contexts.dedup();
+    contexts
 }
 
 /// The compiled configuration, and the variables that are not set: those are findings, everything else

@@ -65,6 +65,29 @@ fn a_healthy_provider_is_called_that() {
 }
 
 #[test]
+fn a_context_that_the_server_does_not_list_is_noted() {
+    // STP-10
+    let server = Scripted::start(|origin, request| match request.target.as_str() {
+        "/.well-known/oauth-authorization-server" => Answer::json(
+            200,
+            json!({
+                "issuer": origin, "token_endpoint": format!("{origin}/token"), "introspection_endpoint": format!("{origin}/introspect"),
+                "response_types_supported": ["code"], "acr_values_supported": ["gold"],
+            }),
+        ),
+        _ => healthy(json!({}))(request),
+    });
+    let with = |acr: &str| {
+        let rules = "rules: [{match: {prefix: /}, requires: {acr_values: [gold]}}]\n";
+        format!("{}requires: {{acr_values: [{acr}]}}\n{rules}", configuration(&server.origin))
+    };
+    let run = examine(&with("gold, diamond"), &[]);
+    let want = "· the document does not list \"diamond\" among acr_values_supported";
+    assert!(run.status == 0 && run.stdout.contains(want), "{run:?}");
+    assert!(!examine(&with("gold"), &[]).stdout.contains("acr_values"));
+}
+
+#[test]
 fn what_is_wrong_with_the_call_is_named() {
     #[rustfmt::skip]
     let cases: [(&str, fn(&Received) -> Answer, &str, &str); 14] = [

@@ -38,14 +38,14 @@ fn a_client_of_the_store_and_an_upstream_are_enough() {
             "rules": [{"name": "api", "match": {"prefix": "/"}, "requires": {"scopes": ["orders:read"]}}],
         })
     );
-    // The secret is in one file, for its owner alone, and nowhere else.
+    // OAU-23: the secret is in one file, for its owner alone, and nowhere else.
     let secret = at.read("out/secrets/main.yaml");
     assert!(secret.contains("Basic Z3ctMTpodXNoLXNlY3JldA=="), "{secret}");
     assert!(!envoy.contains("hush") && !envoy.contains("Z3ctMTpo"), "{envoy}");
     assert!(!run.stdout.contains("hush") && !run.stderr.contains("hush"), "{run:?}");
     assert_eq!(mode(&at, "out/secrets/main.yaml"), 0o600);
     assert_eq!(mode(&at, "out/envoy.yaml"), 0o644);
-    // What every output must have.
+    // What every output must have; PWX-04.
     for line in [
         "failure_policy: FAIL_RELOAD",
         "normalize_path: true",

@@ -43,7 +43,23 @@ pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> 
             "Is the configured one meant?",
         ),
     }
+    contexts(patient, &found);
     Some(found)
+}
+
+/// Authentication contexts that rules demand, and that the server does not list ([RFC 9470 §7]).
+///
+/// [RFC 9470 §7]: https://www.rfc-editor.org/rfc/rfc9470#section-7
+fn contexts(patient: &mut Patient<'_>, found: &Discovered) {
+    let Some(offered) = found.texts("acr_values_supported") else { return };
+    let demanded = patient.contexts.iter().filter(|context| !offered.contains(&context.as_str()));
+    let unknown: Vec<_> = demanded.map(|context| format!("{context:?}")).collect();
+    if !unknown.is_empty() {
+        patient.note(
+            format!("the document does not list {} among acr_values_supported", unknown.join(", ")),
+            "A rule demands it in acr_values: users who are sent there for it may come back without it.",
+        );
+    }
 }
 
 /// Hosts are compared without their case; everything else as it is.

@@ -9,8 +9,8 @@ use tollgate_e2e::client::Request;
 use tollgate_e2e::envoy::{Envoy, module};
 use tollgate_e2e::message::Message;
 use tollgate_e2e::operator::Operator;
-use tollgate_e2e::upstream::Upstream;
 use tollgate_e2e::root;
+use tollgate_e2e::upstream::Upstream;
 
 #[test]
 fn three_commands_lead_to_a_guarded_api() {
