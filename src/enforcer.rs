@@ -20,6 +20,7 @@ use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
 use crate::provider::flight::Question;
+use crate::provider::nonces::Nonces;
 use crate::provider::reply::{AccessToken, Introspection};
 use crate::provider::{Provider, choice};
 use crate::request::form;
@@ -42,6 +43,7 @@ pub struct Enforcer {
     own_lengths: u128,
     /// Keys the hashes by which this worker knows tokens.
     seed: [u64; 2],
+    nonces: Nonces,
     /// By provider.
     namespaces: Vec<Namespace>,
     cache: RefCell<Local>,
@@ -130,6 +132,7 @@ impl Enforcer {
             own_lengths: policy.upstream.lengths(),
             matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some()),
             seed,
+            nonces: Nonces::new(seed),
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
             cache: RefCell::new(Local::new(&policy.cache)),
             policy,
@@ -204,6 +207,11 @@ impl Enforcer {
     /// Whether a request header or trailer of this name is ours alone to set.
     pub fn owns_field(&self, name: &[u8]) -> bool {
         self.policy.upstream.owns(name)
+    }
+
+    /// What its calls need to be unguessable.
+    pub fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     /// Finds the rule, on the path in its normal form.

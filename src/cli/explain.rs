@@ -146,7 +146,7 @@ fn find_out(
         return Err(Failure::new("a provider that is not configured was to be asked"));
     };
     let started = Instant::now();
-    let (mut flight, mut call) = Flight::take_off(provider, question, now);
+    let (mut flight, mut call) = Flight::take_off(provider, question, now, enforcer.nonces());
     loop {
         let mut asked = Asked::new(provider);
         let reply = match source {
@@ -167,9 +167,14 @@ fn find_out(
         let landing = match &reply {
             Ok(reply) => {
                 asked.replied(reply);
-                flight.land(provider, CallOutcome::Response { head: &reply.head, body: &reply.body }, now)
+                flight.land(
+                    provider,
+                    CallOutcome::Response { head: &reply.head, body: &reply.body },
+                    now,
+                    enforcer.nonces(),
+                )
             }
-            Err(()) => flight.land(provider, CallOutcome::Failed, now),
+            Err(()) => flight.land(provider, CallOutcome::Failed, now, enforcer.nonces()),
         };
         report.asked.push(asked);
         match landing {
