@@ -370,7 +370,10 @@ static CLIENT_AUTH: Object = Object {
         ),
         optional(
             "algorithm",
-            word(&["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]),
+            Kind::Word {
+                known: &["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
+                later: &["RS384", "RS512", "PS384", "PS512", "ES384", "ES512"],
+            },
             "How an assertion is signed, and so what its key is: `HS…` for `client_secret_jwt` (absent: `HS256`), any other for `private_key_jwt`, which has no default. It must be one of those that the authorization server lists in `introspection_endpoint_auth_signing_alg_values_supported`. `ES256` costs the least.",
         ),
         optional(
