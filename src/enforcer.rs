@@ -21,6 +21,7 @@ use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
 use crate::provider::client_list::{ListCall, ListFault, ListId, LiveList, News};
 use crate::provider::flight::Question;
+use crate::provider::nonces::Nonces;
 use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
 use crate::provider::{Provider, choice};
 use crate::request::form;
@@ -43,6 +44,7 @@ pub struct Enforcer {
     own_lengths: u128,
     /// Keys the hashes by which this worker knows tokens.
     seed: [u64; 2],
+    nonces: Nonces,
     /// By provider.
     namespaces: Vec<Namespace>,
     cache: RefCell<Local>,
@@ -133,6 +135,7 @@ impl Enforcer {
             own_lengths: policy.upstream.lengths(),
             matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some()),
             seed,
+            nonces: Nonces::new(seed),
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
             cache: RefCell::new(Local::new(&policy.cache)),
             lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
@@ -236,6 +239,11 @@ impl Enforcer {
     /// Whether a request header or trailer of this name is ours alone to set.
     pub fn owns_field(&self, name: &[u8]) -> bool {
         self.policy.upstream.owns(name)
+    }
+
+    /// What its calls need to be unguessable.
+    pub fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     /// Finds the rule, on the path in its normal form.

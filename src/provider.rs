@@ -1,11 +1,13 @@
 //! Whom we ask, how, and what they said.
 
+pub mod assertion;
 pub mod call;
 pub mod choice;
 pub mod client_auth;
 pub mod client_list;
 pub mod flight;
 pub mod health;
+pub mod nonces;
 pub mod preset;
 pub mod reply;
 

@@ -239,12 +239,15 @@ impl World {
 
     fn answer(&self, question: Question, reply: &Value) -> Finding {
         let provider = self.enforcer.provider(question.key.provider).unwrap();
-        let (mut flight, _) = Flight::take_off(provider, question, self.now());
+        let (mut flight, _) = Flight::take_off(provider, question, self.now(), self.enforcer.nonces());
         let head = [(":status", "200"), ("content-type", "application/json")];
         let head = head.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
         let body = reply.to_string();
         let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
-        let Landing::Settled(said) = flight.land(provider, outcome, self.now()) else { panic!("a retry") };
+        let Landing::Settled(said) = flight.land(provider, outcome, self.now(), self.enforcer.nonces())
+        else {
+            panic!("a retry")
+        };
         said.map(|said| self.enforcer.learn(flight.question().key, said, flight.asked()))
     }
 

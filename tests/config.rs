@@ -17,6 +17,7 @@ use tollgate_filter::policy::requirement::SenderConstraint;
 use tollgate_filter::policy::rule::{Access, PathPattern};
 use tollgate_filter::policy::schema::{Absent, Kind};
 use tollgate_filter::policy::{CorsPreflight, Mode, Policy, ProviderId, TokenHeader, reference};
+use tollgate_filter::provider::assertion::key::Algorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::response::{Format, Profile};
 use tollgate_filter::secret::Secret;
@@ -40,6 +41,8 @@ fn env(name: &str) -> Option<String> {
     match name {
         "OKTA_CLIENT_SECRET" | "RS_TOKEN" => Some("from-the-environment".to_owned()),
         "NOT_A_TOKEN" => Some("two words".to_owned()),
+        "AS_KEY" => Some(include_str!("keys/p256.pem").to_owned()),
+        "KEY_RSA_1024" => Some(include_str!("keys/rsa-1024.pem").to_owned()),
         "NOTHING" => Some(String::new()),
         _ => None,
     }
@@ -215,6 +218,14 @@ fn everything() -> Value {
                 "uri": "https://e.example.com/i", "cluster": "e",
                 "client_auth": {"client_id": "x y", "client_secret": "", "basic_encoding": "raw"},
             }},
+            "f": {"introspection": {
+                "uri": "https://f.example.com/i", "cluster": "f",
+                "client_auth": {
+                    "method": "private_key_jwt", "client_id": "id", "private_key_env": "AS_KEY", "algorithm": "ES256",
+                    "kid": "2026", "audience": "https://f.example.com", "assertion_lifetime": "30s",
+                    "assertion_typ": "client-authentication+jwt",
+                },
+            }},
         },
         "provider_order": ["c.d", "a"],
         "token": {
@@ -300,8 +311,11 @@ fn everything() -> Value {
 #[test]
 fn every_key_arrives() {
     let policy = parse(&everything()).unwrap();
-    assert_eq!(policy.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c.d", "e"]);
-    let [a, b, c, e] = policy.providers.as_slice() else { panic!() };
+    assert_eq!(
+        policy.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
+        ["a", "b", "c.d", "e", "f"]
+    );
+    let [a, b, c, e, f] = policy.providers.as_slice() else { panic!() };
     assert_eq!(b.audiences, ["https://api.example.com", "api"]);
     assert_eq!((b.clock_skew, b.token_prefix.as_deref()), (Duration::from_secs(60), Some("mst_")));
     assert_eq!(
@@ -336,6 +350,8 @@ fn every_key_arrives() {
     // INT-06
     assert_eq!(a.introspection.client_auth, ClientAuth::Bearer(Secret::new("Bearer from-the-environment")));
     assert_eq!(c.introspection.client_auth, ClientAuth::None { client_id: Some("tls".to_owned()) });
+    let ClientAuth::Assertion(assertion) = &f.introspection.client_auth else { panic!() };
+    assert_eq!((assertion.client_id(), assertion.algorithm()), ("id", Algorithm::Es256));
     // OAU-17, OAU-20
     assert_eq!(e.introspection.client_auth, ClientAuth::Basic(Secret::new("Basic eCB5Og==")));
     assert_eq!(policy.provider_order, [ProviderId(2), ProviderId(0)]);
@@ -458,6 +474,7 @@ fn everything_names_every_supported_key() {
     everything["providers"]["a"]["introspection"]["client_auth"]["bearer_token"] = json!("x");
     everything["providers"]["a"]["introspection"]["client_auth"]["client_secret_env"] = json!("x");
     everything["client_lists"]["live"]["bearer_token_env"] = json!("x");
+    everything["providers"]["a"]["introspection"]["client_auth"]["private_key"] = json!("x");
     // The same object is at two places.
     everything["rules"][1]["requires"] = everything["requires"].clone();
     let mut missing = Vec::new();
@@ -488,6 +505,7 @@ fn every_mistake_has_its_message() {
     const I: &str = "providers.okta.introspection";
     let of = |place: &str, text: &str| format!("{place}{text}").replace('@', I);
     let auth = |auth: Value| vec![("@.client_auth", auth)];
+    let key_auth = |algorithm: &str, variable: &str| json!({"method": "private_key_jwt", "client_id": "x", "private_key_env": variable, "algorithm": algorithm, "audience": "https://a"});
     let rule = |rule: Value| vec![("rules", json!([rule]))];
     let claim = |claim: Value| vec![("requires.claims", json!([claim]))];
     #[rustfmt::skip]
@@ -498,7 +516,7 @@ fn every_mistake_has_its_message() {
         ("an unknown key",                 vec![("colour", json!("red"))],
          &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
-         &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\" and \"bearer_token_env\"",
+         &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\" and \"assertion_typ\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
          &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\""]),
@@ -537,13 +555,13 @@ fn every_mistake_has_its_message() {
         ("a misspelt word",                vec![("responses.profile", json!("rfc-6750"))],
          &["responses.profile: expected \"rfc6750\" or \"anypoint\"; did you mean \"rfc6750\"?"]),
         ("a word in upper case",           vec![("@.client_auth.method", json!("NONE"))],
-         &["@.client_auth.method: expected \"client_secret_basic\", \"client_secret_post\", \"bearer\" or \"none\"; did you mean \"none\"?"]),
+         &["@.client_auth.method: expected \"client_secret_basic\", \"client_secret_post\", \"client_secret_jwt\", \"private_key_jwt\", \"bearer\" or \"none\"; did you mean \"none\"?"]),
         ("a later key",                    vec![("dpop", json!({})), ("on_expiry", json!("close")), ("providers.okta.jwks", json!({})), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
          &["providers.okta.introspection.jwks: is not supported by this version", "providers.okta.jwks: is not supported by this version",
            "upstream.filter_state: is not supported by this version", "dpop: is not supported by this version", "on_expiry: is not supported by this version"]),
-        ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("@.dialect", json!("tokeninfo")), ("@.client_auth.method", json!("private_key_jwt")), ("requires.sender_constraint", json!("dpop"))],
+        ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("@.dialect", json!("tokeninfo")), ("requires.sender_constraint", json!("dpop"))],
          &["providers.okta.validate: \"jwt\" is not supported by this version",
-           "@.client_auth.method: \"private_key_jwt\" is not supported by this version", "@.dialect: \"tokeninfo\" is not supported by this version",
+           "@.dialect: \"tokeninfo\" is not supported by this version",
            "requires.sender_constraint: \"dpop\" is not supported by this version"]),
         ("a client list of both kinds",    vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
          &["client_lists.live: expected exactly one of \"clients\" and \"uri\", found 2", "client_lists.live.cluster: required, but missing"]),
@@ -641,6 +659,38 @@ fn every_mistake_has_its_message() {
          &["@.client_auth.bearer_token_env: expected an environment variable that holds a Bearer token (RFC 6750 §2.1)"]),
         ("a colon in a raw id",            auth(json!({"client_id": "a:b", "client_secret": "x", "basic_encoding": "raw"})),
          &["@.client_auth.client_id: expected a client id without a colon, for it is sent raw (RFC 7617 §2)"]),
+
+        // Assertions
+        ("CAS-10 31 bytes for HS256",      auth(json!({"method": "client_secret_jwt", "client_id": "x", "client_secret": "x".repeat(31), "audience": "https://a"})),
+         &["@.client_auth.client_secret: expected a client secret of at least 32 bytes, for HS256 (RFC 7518 §3.2)"]),
+        ("CAS-10 32 bytes for HS512",      auth(json!({"method": "client_secret_jwt", "client_id": "x", "client_secret": "x".repeat(32), "algorithm": "HS512", "audience": "https://a"})),
+         &["@.client_auth.client_secret: expected a client secret of at least 64 bytes, for HS512 (RFC 7518 §3.2)"]),
+        ("CAS-12 a key of 1024 bits",      auth(key_auth("RS256", "KEY_RSA_1024")),
+         &["@.client_auth.private_key_env: expected an environment variable that holds an RSA private key of 2048 to 4096 bits, for RS256 and PS256, in PEM (PKCS#8 or PKCS#1, without a passphrase)"]),
+        ("CAS-12 no key at all",           auth(key_auth("EdDSA", "NOT_A_TOKEN")),
+         &["@.client_auth.private_key_env: expected an environment variable that holds an Ed25519 private key in PEM (PKCS#8, without a passphrase)"]),
+        ("CAS-12 a key of another kind",   auth(key_auth("EdDSA", "AS_KEY")),
+         &["@.client_auth.private_key_env: expected an environment variable that holds an Ed25519 private key in PEM (PKCS#8, without a passphrase)"]),
+        ("CAS-12 a written key",           auth(json!({"method": "private_key_jwt", "client_id": "x", "private_key": "hush", "algorithm": "ES256", "audience": "https://a"})),
+         &["@.client_auth.private_key: expected a private key on the curve P-256, for ES256, in PEM (PKCS#8 or SEC1, without a passphrase)"]),
+        ("CAS-06 an unknown algorithm",    auth(key_auth("ES-256", "AS_KEY")),
+         &["@.client_auth.algorithm: expected \"HS256\", \"HS384\", \"HS512\", \"RS256\", \"PS256\", \"ES256\", \"EdDSA\" or \"Ed25519\"; did you mean \"ES256\"?"]),
+        ("CAS-06 a later algorithm",       auth(key_auth("ES384", "AS_KEY")),
+         &["@.client_auth.algorithm: \"ES384\" is not supported by this version"]),
+        ("CAS-06 an algorithm of secrets", auth(key_auth("HS256", "AS_KEY")),
+         &["@.client_auth.algorithm: expected \"RS256\", \"PS256\", \"ES256\", \"EdDSA\" or \"Ed25519\", for the method \"private_key_jwt\""]),
+        ("CAS-06 no algorithm",            auth(json!({"method": "private_key_jwt", "client_id": "x", "private_key_env": "AS_KEY", "audience": "https://a"})),
+         &["@.client_auth.algorithm: required, but missing"]),
+        ("CAS-03 nobody to address",       vec![("providers.okta", json!({"introspection": {"uri": "https://a.example", "cluster": "a", "client_auth": {"method": "private_key_jwt", "client_id": "x", "private_key_env": "AS_KEY", "algorithm": "ES256"}}}))],
+         &["@.client_auth.method: needs issuer or client_auth.audience as well"]),
+        ("CAS-04 too long a life",         auth(json!({"method": "private_key_jwt", "client_id": "x", "private_key_env": "AS_KEY", "algorithm": "ES256", "audience": "a", "assertion_lifetime": "1h"})),
+         &["@.client_auth.assertion_lifetime: expected 5s to 5m, got 1h"]),
+        ("no key and no id",               auth(json!({"method": "private_key_jwt", "algorithm": "ES256", "audience": "a"})),
+         &["@.client_auth: expected exactly one of \"private_key\" and \"private_key_env\", found none", "@.client_auth.client_id: required, but missing"]),
+        ("CAS-09 a secret beside a key",   auth(json!({"method": "private_key_jwt", "client_id": "x", "private_key_env": "AS_KEY", "algorithm": "ES256", "audience": "a", "client_secret": "x"})),
+         &["@.client_auth.client_secret: not used by the method \"private_key_jwt\""]),
+        ("a key beside a secret",          auth(json!({"client_id": "x", "client_secret": "x", "private_key_env": "AS_KEY", "kid": "x"})),
+         &["@.client_auth.private_key_env: not used by the method \"client_secret_basic\"", "@.client_auth.kid: not used by the method \"client_secret_basic\""]),
 
         // Tokens
         ("no place for tokens",            vec![("token.from_headers", json!([]))],

@@ -57,10 +57,11 @@ fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
         panic!("no call")
     };
     let provider = enforcer.provider(question.key.provider).unwrap();
-    let (mut flight, _) = Flight::take_off(provider, *question, now);
+    let (mut flight, _) = Flight::take_off(provider, *question, now, enforcer.nonces());
     let head = fields(&[(":status", "200"), ("content-type", "application/json")]);
     let body = br#"{"active":true,"scope":"profile","aud":"https://api.example.com"}"#;
-    let Landing::Settled(Ok(said)) = flight.land(provider, CallOutcome::Response { head: &head, body }, now)
+    let Landing::Settled(Ok(said)) =
+        flight.land(provider, CallOutcome::Response { head: &head, body }, now, enforcer.nonces())
     else {
         panic!("no answer")
     };

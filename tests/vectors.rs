@@ -54,13 +54,13 @@ fn run(case: &Case) -> Result<(), String> {
             }
             Step::Introspect(question, pending) => {
                 let provider = enforcer.provider(question.key.provider).ok_or("no such provider")?;
-                let (mut flight, mut call) = Flight::take_off(provider, *question, now);
+                let (mut flight, mut call) = Flight::take_off(provider, *question, now, enforcer.nonces());
                 let said = loop {
                     let exchange =
                         exchanges.next().ok_or_else(|| format!("an unexpected call to {}", call.cluster))?;
                     check_call(&call, &exchange.call)?;
                     now = now.plus(call.after);
-                    match land(&mut flight, provider, &call, &exchange.reply, now) {
+                    match land(&enforcer, &mut flight, &call, &exchange.reply, now) {
                         Landing::Again(next) => call = *next,
                         Landing::Settled(said) => break said,
                     }
@@ -78,19 +78,23 @@ fn run(case: &Case) -> Result<(), String> {
 }
 
 fn land(
+    enforcer: &Enforcer,
     flight: &mut Flight,
-    provider: &Provider,
     call: &IntrospectionCall,
     reply: &Reply,
     now: UnixTime,
 ) -> Landing {
-    let Reply::Response(reply) = reply else { return flight.land(provider, CallOutcome::Failed, now) };
+    let provider = enforcer.provider(call.provider).unwrap();
+    let nonces = enforcer.nonces();
+    let Reply::Response(reply) = reply else {
+        return flight.land(provider, CallOutcome::Failed, now, nonces);
+    };
     let field = |(name, value): (&String, &String)| (name.clone().into_bytes(), value.clone().into_bytes());
     let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
     head.extend(reply.headers.iter().map(|(name, value)| field((name, value))));
     let body = reply.body_at(NOW).into_bytes();
     let body = body.get(..call.read_up_to).unwrap_or(&body);
-    flight.land(provider, CallOutcome::Response { head: &head, body }, now)
+    flight.land(provider, CallOutcome::Response { head: &head, body }, now, nonces)
 }
 
 fn check_call(call: &IntrospectionCall, want: &tollgate_cases::Call) -> Result<(), String> {

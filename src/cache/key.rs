@@ -115,6 +115,7 @@ impl Namespace {
             ClientAuth::Post { client_id, client_secret } => {
                 parts.add(b"post").add(client_id.as_bytes()).add(client_secret.expose().as_bytes())
             }
+            ClientAuth::Assertion(assertion) => parts.add(b"assertion").add(assertion.fingerprint()),
             ClientAuth::None { client_id } => {
                 parts.add(b"none").add(client_id.as_deref().unwrap_or_default().as_bytes())
             }

@@ -21,3 +21,9 @@ pub(crate) fn ask(http: &Http, call: &IntrospectionCall) -> Result<Reply, Failur
     let form = ("application/x-www-form-urlencoded", Secret::new(call.body.expose()));
     http.send(&Request { method: "POST", url: &url, headers, body: Some(form) })
 }
+
+/// Random numbers for what a call needs to be unguessable.
+pub(crate) fn random_seed() -> Result<[u64; 2], Failure> {
+    let number = || getrandom::u64().map_err(|error| Failure::new(format_args!("no randomness: {error}")));
+    Ok([number()?, number()?])
+}

@@ -19,7 +19,7 @@ use tollgate_filter::provider::reply::{CallOutcome, Introspection};
 use tollgate_filter::secret::Secret;
 use tollgate_filter::time::UnixTime;
 
-use crate::cli::ask::ask;
+use crate::cli::ask::{ask, random_seed};
 use crate::cli::credentials::Credentials;
 use crate::cli::explain::report::{Asked, Report};
 use crate::cli::explain::saved::Saved;
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let token = token(args)?;
     let head = request::head(&args.request, &args.header, token.as_ref(), &policy.token)?;
     let form = args.form.as_deref().map(text).transpose()?;
-    let enforcer = Enforcer::new(policy, [0, 0], b"");
+    let enforcer = Enforcer::new(policy, random_seed()?, b"");
     let mut report = Report::new(&configuration, head.clone());
     let outcome = decide(&enforcer, head, form.as_deref(), now, &mut source, &mut report, out)?;
     report.finish(&enforcer, &outcome, now, out)?;
@@ -146,7 +146,7 @@ fn find_out(
         return Err(Failure::new("a provider that is not configured was to be asked"));
     };
     let started = Instant::now();
-    let (mut flight, mut call) = Flight::take_off(provider, question, now);
+    let (mut flight, mut call) = Flight::take_off(provider, question, now, enforcer.nonces());
     loop {
         let mut asked = Asked::new(provider);
         let reply = match source {
@@ -167,9 +167,14 @@ fn find_out(
         let landing = match &reply {
             Ok(reply) => {
                 asked.replied(reply);
-                flight.land(provider, CallOutcome::Response { head: &reply.head, body: &reply.body }, now)
+                flight.land(
+                    provider,
+                    CallOutcome::Response { head: &reply.head, body: &reply.body },
+                    now,
+                    enforcer.nonces(),
+                )
             }
-            Err(()) => flight.land(provider, CallOutcome::Failed, now),
+            Err(()) => flight.land(provider, CallOutcome::Failed, now, enforcer.nonces()),
         };
         report.asked.push(asked);
         match landing {

@@ -221,7 +221,7 @@ impl Worker {
         let outcome =
             if arrived { CallOutcome::Response { head: &head, body: &body } } else { CallOutcome::Failed };
         let now = Moment { wall: host::now(), steady: host::steady() };
-        match flight.land(provider, outcome, now.wall) {
+        match flight.land(provider, outcome, now.wall, self.enforcer.nonces()) {
             Landing::Settled(said) => {
                 let asked = Moment { wall: flight.asked(), steady };
                 let finding = self.conclude(&interest, asked, said, now);
@@ -329,7 +329,8 @@ impl Worker {
         back_to: u32,
     ) -> Option<Finding> {
         self.flights.health(interest.question.key, Health::departed);
-        let (flight, call) = Flight::take_off(provider, interest.question.clone(), now.wall);
+        let (flight, call) =
+            Flight::take_off(provider, interest.question.clone(), now.wall, self.enforcer.nonces());
         self.call(interest, flight, Box::new(call), now, back_to)
     }
 
@@ -358,7 +359,7 @@ impl Worker {
                 self.flights.put(interest, way);
                 return None;
             }
-            match flight.land(provider, CallOutcome::NotDispatched, now.wall) {
+            match flight.land(provider, CallOutcome::NotDispatched, now.wall, self.enforcer.nonces()) {
                 Landing::Again(next) => call = next,
                 Landing::Settled(said) => {
                     let finding = self.conclude(&interest, now, said, now);

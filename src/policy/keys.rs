@@ -318,8 +318,15 @@ static CLIENT_AUTH: Object = Object {
         default(
             "method",
             Kind::Word {
-                known: &["client_secret_basic", "client_secret_post", "bearer", "none"],
-                later: &["client_secret_jwt", "private_key_jwt"],
+                known: &[
+                    "client_secret_basic",
+                    "client_secret_post",
+                    "client_secret_jwt",
+                    "private_key_jwt",
+                    "bearer",
+                    "none",
+                ],
+                later: &[],
             },
             "client_secret_basic",
             "How we authenticate. `none` leaves it to the cluster: mutual TLS, or Envoy's `credential_injector`.",
@@ -327,7 +334,7 @@ static CLIENT_AUTH: Object = Object {
         optional(
             "client_id",
             CLIENT_ID,
-            "Our client id, for the methods `client_secret_basic` and `client_secret_post`; with `none` it is sent as a form field.",
+            "Our client id, for every method that begins with `client_secret` or is `private_key_jwt`; with `none` it is sent as a form field.",
         ),
         optional("client_secret", Kind::Secret, "The client secret. Better: `client_secret_env`."),
         optional(
@@ -351,9 +358,44 @@ static CLIENT_AUTH: Object = Object {
             Kind::Text(&text::VARIABLE),
             "The environment variable of the VM that holds the token of the method `bearer`.",
         ),
-        later("private_key_env", "The key of `private_key_jwt`."),
-        later("algorithm", "The algorithm of an assertion."),
-        later("kid", "The key id of an assertion."),
+        optional(
+            "private_key",
+            Kind::Secret,
+            "The key of `private_key_jwt`, in PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (elliptic curves), without a passphrase. Better: `private_key_env`.",
+        ),
+        optional(
+            "private_key_env",
+            Kind::Text(&text::VARIABLE),
+            "The environment variable of the VM that holds the private key. Its line breaks may have become `\\n` or spaces.",
+        ),
+        optional(
+            "algorithm",
+            Kind::Word {
+                known: &["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
+                later: &["RS384", "RS512", "PS384", "PS512", "ES384", "ES512"],
+            },
+            "How an assertion is signed, and so what its key is: `HS…` for `client_secret_jwt` (absent: `HS256`), any other for `private_key_jwt`, which has no default. It must be one of those that the authorization server lists in `introspection_endpoint_auth_signing_alg_values_supported`. `ES256` costs the least.",
+        ),
+        optional(
+            "kid",
+            CLIENT_ID,
+            "The id of our key as the authorization server knows it, put into the header of an assertion.",
+        ),
+        optional(
+            "audience",
+            AUDIENCE,
+            "The `aud` of an assertion. Absent: the provider's `issuer`, as RFC 7523 and FAPI 2.0 want it; some authorization servers insist on the URI of an endpoint.",
+        ),
+        optional(
+            "assertion_lifetime",
+            duration(5_000, 300_000),
+            "For how long an assertion is good; each is used once, so this is for clocks that differ. Absent: `60s`.",
+        ),
+        optional(
+            "assertion_typ",
+            word(&["JWT", "client-authentication+jwt"]),
+            "The `typ` of an assertion; the longer word is for authorization servers that ask for it. Absent: `JWT`.",
+        ),
     ],
     choices: &[],
 };

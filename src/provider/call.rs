@@ -1,4 +1,5 @@
-//! The introspection request ([RFC 7662 §2.1]), built from the configuration and the token alone.
+//! The introspection request ([RFC 7662 §2.1]), built from the configuration and the token; and
+//! from the time and a nonce where we sign who we are.
 //!
 //! [RFC 7662 §2.1]: https://www.rfc-editor.org/rfc/rfc7662#section-2.1
 
@@ -8,9 +9,12 @@ use form_urlencoded::Serializer;
 
 use crate::decision::Rejection;
 use crate::policy::ProviderId;
+use crate::provider::assertion::ASSERTION_TYPE;
 use crate::provider::client_auth::ClientAuth;
+use crate::provider::nonces::Nonces;
 use crate::provider::{IntrospectionEndpoint, Provider};
 use crate::secret::Secret;
+use crate::time::UnixTime;
 
 /// One call to make.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,7 +39,7 @@ pub struct IntrospectionCall {
 
 impl IntrospectionCall {
     /// The call that asks `provider` about `token`, through its first cluster.
-    pub fn new(id: ProviderId, provider: &Provider, token: &Secret) -> Self {
+    pub fn new(id: ProviderId, provider: &Provider, token: &Secret, now: UnixTime, nonces: &Nonces) -> Self {
         let endpoint = &provider.introspection;
         Self {
             provider: id,
@@ -43,7 +47,7 @@ impl IntrospectionCall {
             after: Duration::ZERO,
             timeout: endpoint.timeout,
             headers: head(endpoint),
-            body: form(endpoint, token),
+            body: form(endpoint, token, now, nonces),
             read_up_to: endpoint.max_response_bytes.saturating_add(1),
             previous: None,
         }
@@ -67,7 +71,7 @@ fn head(endpoint: &IntrospectionEndpoint) -> Vec<(String, Secret)> {
     fields
 }
 
-fn form(endpoint: &IntrospectionEndpoint, token: &Secret) -> Secret {
+fn form(endpoint: &IntrospectionEndpoint, token: &Secret, now: UnixTime, nonces: &Nonces) -> Secret {
     let mut form = Serializer::new(String::with_capacity(token.expose().len().saturating_add(64)));
     form.append_pair("token", token.expose());
     if let Some(hint) = &endpoint.token_type_hint {
@@ -79,6 +83,12 @@ fn form(endpoint: &IntrospectionEndpoint, token: &Secret) -> Secret {
             if !client_secret.expose().is_empty() {
                 form.append_pair("client_secret", client_secret.expose());
             }
+        }
+        // RFC 7521 §4.2 does not need the client id, but some authorization servers do.
+        ClientAuth::Assertion(assertion) => {
+            form.append_pair("client_id", assertion.client_id());
+            form.append_pair("client_assertion_type", ASSERTION_TYPE);
+            form.append_pair("client_assertion", assertion.sign(now, nonces).expose());
         }
         ClientAuth::None { client_id: Some(client_id) } => {
             form.append_pair("client_id", client_id);

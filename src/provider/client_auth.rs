@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::provider::assertion::Assertion;
 use crate::secret::Secret;
 
 /// How we authenticate; exactly one way per request.
@@ -21,6 +22,8 @@ pub enum ClientAuth {
     },
     /// `bearer`: the whole value of the `Authorization` field.
     Bearer(Secret),
+    /// `client_secret_jwt` and `private_key_jwt`: form fields, signed anew for each call.
+    Assertion(Box<Assertion>),
     /// `none`: somebody else does it (mutual TLS, `credential_injector`).
     None {
         /// Sent as `client_id` if given ([RFC 8705 §2]).

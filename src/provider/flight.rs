@@ -7,6 +7,7 @@ use crate::cache::key::TokenKey;
 use crate::decision::{NoAnswer, Rejection};
 use crate::provider::Provider;
 use crate::provider::call::IntrospectionCall;
+use crate::provider::nonces::Nonces;
 use crate::provider::reply::{CallOutcome, Introspection};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -42,10 +43,15 @@ pub enum Landing {
 }
 
 impl Flight {
-    /// A flight and its first call.
-    pub fn take_off(provider: &Provider, question: Question, now: UnixTime) -> (Self, IntrospectionCall) {
+    /// A flight and its first call. What a call needs to be unguessable comes from `nonces`.
+    pub fn take_off(
+        provider: &Provider,
+        question: Question,
+        now: UnixTime,
+        nonces: &Nonces,
+    ) -> (Self, IntrospectionCall) {
         let mut flight = Self { question, calls: 0, started: now, asked: now };
-        let call = flight.call(provider, None, now);
+        let call = flight.call(provider, None, now, nonces);
         (flight, call)
     }
 
@@ -60,10 +66,16 @@ impl Flight {
     }
 
     /// Takes what has come of the latest call.
-    pub fn land(&mut self, provider: &Provider, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
+    pub fn land(
+        &mut self,
+        provider: &Provider,
+        outcome: CallOutcome<'_>,
+        now: UnixTime,
+        nonces: &Nonces,
+    ) -> Landing {
         match Introspection::read(self.question.key.provider, &provider.introspection, outcome) {
             Err(failure) if self.may_repeat(provider, &failure, now) => {
-                Landing::Again(Box::new(self.call(provider, Some(failure), now)))
+                Landing::Again(Box::new(self.call(provider, Some(failure), now, nonces)))
             }
             settled => Landing::Settled(settled),
         }
@@ -92,9 +104,16 @@ impl Flight {
         endpoint.clusters.get(usize::try_from(fallback).unwrap_or(usize::MAX))
     }
 
-    fn call(&mut self, provider: &Provider, previous: Option<Rejection>, now: UnixTime) -> IntrospectionCall {
+    fn call(
+        &mut self,
+        provider: &Provider,
+        previous: Option<Rejection>,
+        now: UnixTime,
+        nonces: &Nonces,
+    ) -> IntrospectionCall {
         let endpoint = &provider.introspection;
-        let mut call = IntrospectionCall::new(self.question.key.provider, provider, &self.question.token);
+        let mut call =
+            IntrospectionCall::new(self.question.key.provider, provider, &self.question.token, now, nonces);
         if let Some(cluster) = self.cluster_of_next_call(provider) {
             call.cluster.clone_from(cluster);
         }

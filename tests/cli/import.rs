@@ -33,7 +33,7 @@ fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'stat
             Step::ReadForm(form) => form.body(&enforcer, b"", now),
             Step::Introspect(question, pending) => {
                 let provider = enforcer.provider(question.key.provider).unwrap();
-                let (mut flight, call) = Flight::take_off(provider, *question, now);
+                let (mut flight, call) = Flight::take_off(provider, *question, now, enforcer.nonces());
                 let body = json!({"active": true, "scope": scopes.unwrap(), "exp": 1_800_000_100_u64, "client_id": "c"});
                 let body = body.to_string().into_bytes();
                 let head = [
@@ -41,7 +41,12 @@ fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'stat
                     (b"content-type".to_vec(), b"application/json".to_vec()),
                 ];
                 drop(call);
-                let landing = flight.land(provider, CallOutcome::Response { head: &head, body: &body }, now);
+                let landing = flight.land(
+                    provider,
+                    CallOutcome::Response { head: &head, body: &body },
+                    now,
+                    enforcer.nonces(),
+                );
                 let Landing::Settled(said) = landing else { panic!("a second call") };
                 let key = flight.question().key;
                 let finding = said.map(|said| enforcer.learn(key, said, flight.asked()));

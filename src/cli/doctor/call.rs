@@ -6,9 +6,10 @@ use serde_json::Value;
 use tollgate_filter::cache::key::TokenKey;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::flight::{Flight, Question};
+use tollgate_filter::provider::nonces::Nonces;
 use tollgate_filter::secret::Secret;
 
-use crate::cli::ask::ask;
+use crate::cli::ask::{ask, random_seed};
 use crate::cli::clock;
 use crate::cli::discovery::Discovered;
 use crate::cli::doctor::Patient;
@@ -19,7 +20,7 @@ use crate::cli::output::Output;
 /// One call as the filter makes it.
 pub(super) fn introspect(patient: &Patient<'_>, token: &Secret, http: &Http) -> Result<Reply, Failure> {
     let question = Question { key: TokenKey::new([0, 0], patient.id, token), token: token.clone() };
-    let (_, call) = Flight::take_off(patient.provider, question, clock::now());
+    let (_, call) = Flight::take_off(patient.provider, question, clock::now(), &Nonces::new(random_seed()?));
     ask(http, &call)
 }
 

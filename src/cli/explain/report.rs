@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tollgate_filter::decision::{Decision, NoAnswer, Rejection};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome};
 use tollgate_filter::policy::rule::Access;
+use tollgate_filter::provider::assertion::key::Algorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::reply::{AccessToken, Introspection};
 use tollgate_filter::provider::{IntrospectionEndpoint, Provider};
@@ -70,6 +71,10 @@ fn authenticated(auth: &ClientAuth) -> &'static str {
         ClientAuth::Basic(_) => "with client_secret_basic",
         ClientAuth::Post { .. } => "with client_secret_post",
         ClientAuth::Bearer(_) => "with a Bearer token",
+        ClientAuth::Assertion(assertion) if Algorithm::OF_SECRETS.contains(&assertion.algorithm()) => {
+            "with client_secret_jwt"
+        }
+        ClientAuth::Assertion(_) => "with private_key_jwt",
         ClientAuth::None { .. } => "without credentials",
     }
 }

@@ -1,16 +1,20 @@
 //! `client_auth`: exactly one way to authenticate, and what belongs to it (OAU-14).
 
+use std::time::Duration;
+
 use crate::policy::error::Fault;
 use crate::policy::keys::text::is_bearer_token;
 use crate::policy::parse::Context;
 use crate::policy::parse::node::Node;
 use crate::policy::schema::listed;
+use crate::provider::assertion::key::{Algorithm, SigningKey};
+use crate::provider::assertion::{Assertion, Statement};
 use crate::provider::client_auth::{BasicEncoding, ClientAuth};
 use crate::secret::Secret;
 
 /// The credentials; without them if anything is wrong.
 #[inline(never)]
-pub(super) fn parse(auth: &Node<'_>, context: &mut Context<'_>) -> ClientAuth {
+pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_>) -> ClientAuth {
     let id = auth.key("client_id");
     let raw = auth.key("basic_encoding").text() == "raw";
     let method = auth.key("method").text();
@@ -19,9 +23,9 @@ pub(super) fn parse(auth: &Node<'_>, context: &mut Context<'_>) -> ClientAuth {
     }
     match method {
         "client_secret_basic" => {
-            unused(auth, method, &["bearer_token", "bearer_token_env"], context);
+            only(auth, method, &[&["client_id"], &SECRET], context);
             required(&id, context);
-            let secret = secret(auth, ["client_secret", "client_secret_env"], context).unwrap_or_default();
+            let secret = secret(auth, SECRET, context).unwrap_or_default();
             if raw && id.text().contains(':') {
                 let what = "a client id without a colon, for it is sent raw (RFC 7617 §2)".to_owned();
                 context.faults.add(&id.place, Fault::Expected { what });
@@ -30,36 +34,97 @@ pub(super) fn parse(auth: &Node<'_>, context: &mut Context<'_>) -> ClientAuth {
             ClientAuth::basic(id.text(), &Secret::new(secret), encoding)
         }
         "client_secret_post" => {
-            unused(auth, method, &["bearer_token", "bearer_token_env"], context);
+            only(auth, method, &[&["client_id"], &SECRET], context);
             required(&id, context);
-            let secret = secret(auth, ["client_secret", "client_secret_env"], context).unwrap_or_default();
+            let secret = secret(auth, SECRET, context).unwrap_or_default();
             ClientAuth::Post { client_id: id.text().to_owned(), client_secret: Secret::new(secret) }
         }
+        "client_secret_jwt" => {
+            only(auth, method, &[&["client_id"], &SECRET, &ASSERTION], context);
+            assertion(auth, issuer, &Algorithm::OF_SECRETS, context)
+        }
+        "private_key_jwt" => {
+            only(auth, method, &[&["client_id"], &PRIVATE_KEY, &ASSERTION], context);
+            required(&auth.key("algorithm"), context);
+            assertion(auth, issuer, &Algorithm::OF_PRIVATE_KEYS, context)
+        }
         "bearer" => {
-            unused(auth, method, &["client_id", "client_secret", "client_secret_env"], context);
-            let token = secret(auth, ["bearer_token", "bearer_token_env"], context);
+            only(auth, method, &[&BEARER], context);
+            let token = secret(auth, BEARER, context);
             if let Some(token) = &token
                 && !is_bearer_token(token)
             {
-                let what = "a Bearer token (RFC 6750 §2.1)";
-                let (place, fault) = if auth.key("bearer_token").is_set() {
-                    (auth.key("bearer_token").place, Fault::Expected { what: what.to_owned() })
-                } else {
-                    (auth.key("bearer_token_env").place, Fault::UnfitVariable { what })
-                };
-                context.faults.add(&place, fault);
+                unfit(auth, BEARER, "a Bearer token (RFC 6750 §2.1)", context);
             }
             ClientAuth::bearer(&Secret::new(token.unwrap_or_default()))
         }
         "none" => {
-            let secrets = ["client_secret", "client_secret_env", "bearer_token", "bearer_token_env"];
-            unused(auth, method, &secrets, context);
+            only(auth, method, &[&["client_id"]], context);
             ClientAuth::None { client_id: id.some_text() }
         }
         // A method of no known name has been reported.
         _ => ClientAuth::None { client_id: None },
     }
 }
+
+const SECRET: [&str; 2] = ["client_secret", "client_secret_env"];
+const BEARER: [&str; 2] = ["bearer_token", "bearer_token_env"];
+const PRIVATE_KEY: [&str; 2] = ["private_key", "private_key_env"];
+const ASSERTION: [&str; 5] = ["algorithm", "kid", "audience", "assertion_lifetime", "assertion_typ"];
+
+/// A signed statement, by one of `algorithms` (CAS-01 to CAS-12).
+#[inline(never)]
+fn assertion(
+    auth: &Node<'_>,
+    issuer: &Node<'_>,
+    algorithms: &[Algorithm],
+    context: &mut Context<'_>,
+) -> ClientAuth {
+    let nothing = ClientAuth::None { client_id: None };
+    let [id, algorithm, kid, audience] =
+        ["client_id", "algorithm", "kid", "audience"].map(|name| auth.key(name));
+    required(&id, context);
+    let audience = if audience.is_set() { audience } else { issuer.clone() };
+    if !audience.is_set() {
+        context
+            .faults
+            .add(&auth.key("method").place, Fault::Needs { other: "issuer or client_auth.audience" });
+    }
+    let of_secrets = algorithms == Algorithm::OF_SECRETS;
+    let keys = if of_secrets { SECRET } else { PRIVATE_KEY };
+    let material = secret(auth, keys, context).map(Secret::new);
+    let name = if algorithm.is_set() { algorithm.text() } else { "HS256" };
+    let Some(chosen) = algorithms.iter().copied().find(|known| known.name() == name) else {
+        if algorithm.is_set() {
+            let names: Vec<_> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
+            let what = format!("{}, for the method {:?}", listed(&names, "or"), auth.key("method").text());
+            context.faults.add(&algorithm.place, Fault::Expected { what });
+        }
+        return nothing;
+    };
+    let Some(material) = material else { return nothing };
+    let key = if of_secrets {
+        SigningKey::of_secret(&material, chosen)
+    } else {
+        SigningKey::of_pem(&material, chosen)
+    };
+    let Some(key) = key else {
+        unfit(auth, keys, chosen.key(), context);
+        return nothing;
+    };
+    let (lifetime, typ) = (auth.key("assertion_lifetime"), auth.key("assertion_typ"));
+    let statement = Statement {
+        client_id: id.text(),
+        audience: audience.text(),
+        kid: kid.is_set().then(|| kid.text()),
+        typ: if typ.is_set() { typ.text() } else { "JWT" },
+        lifetime: if lifetime.is_set() { lifetime.duration() } else { LIFETIME },
+    };
+    ClientAuth::Assertion(Box::new(Assertion::new(&statement, chosen, key, &material)))
+}
+
+/// How long an assertion is good for.
+const LIFETIME: Duration = Duration::from_secs(60);
 
 #[inline(never)]
 fn required(node: &Node<'_>, context: &mut Context<'_>) {
@@ -68,11 +133,34 @@ fn required(node: &Node<'_>, context: &mut Context<'_>) {
     }
 }
 
+/// Faults at every key that belongs to other methods.
 #[inline(never)]
-fn unused(auth: &Node<'_>, method: &'_ str, keys: &[&'static str], context: &mut Context<'_>) {
+fn only(auth: &Node<'_>, method: &str, used: &[&[&str]], context: &mut Context<'_>) {
+    let all: [&[&'static str]; 5] = [&["client_id"], &SECRET, &BEARER, &PRIVATE_KEY, &ASSERTION];
+    for keys in all {
+        if !used.contains(&keys) {
+            unused(auth, method, keys, context);
+        }
+    }
+}
+
+#[inline(never)]
+fn unused(auth: &Node<'_>, method: &str, keys: &[&'static str], context: &mut Context<'_>) {
     for key in keys.iter().map(|key| auth.key(key)).filter(Node::is_set) {
         context.faults.add(&key.place, Fault::Unused { method: method.to_owned() });
     }
+}
+
+/// Faults at a secret of the wrong form, wherever it is written.
+#[inline(never)]
+fn unfit(auth: &Node<'_>, keys: [&'static str; 2], what: &'static str, context: &mut Context<'_>) {
+    let [written, variable] = keys.map(|key| auth.key(key));
+    let (place, fault) = if written.is_set() {
+        (written.place, Fault::Expected { what: what.to_owned() })
+    } else {
+        (variable.place, Fault::UnfitVariable { what })
+    };
+    context.faults.add(&place, fault);
 }
 
 /// The secret, written here or in an environment variable; exactly one of the two.

@@ -53,7 +53,7 @@ fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionE
         clusters: clusters().map(|cluster| cluster.text().to_owned()).collect(),
         timeout: introspection.key("timeout").duration(),
         retries: u32::try_from(introspection.key("retries").integer()).unwrap_or_default(),
-        client_auth: client_auth::parse(&introspection.key("client_auth"), context),
+        client_auth: client_auth::parse(&introspection.key("client_auth"), &provider.key("issuer"), context),
         token_type_hint: (!hint.is_empty()).then(|| hint.to_owned()),
         parameters: parameters(&introspection.key("parameters"), context),
         headers: headers(&introspection.key("headers"), context),

@@ -9,6 +9,7 @@
     reason = "tests, and what helps them"
 )]
 
+mod assertions;
 mod budget;
 mod bytes;
 mod cache;

@@ -1,0 +1,122 @@
+//! Client authentication by assertions, signed in the module.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tollgate_host::{Response, Vm, values};
+
+use crate::{ACTIVE, config, forwarded, vm, with_token};
+
+const SECRET: &str = "hush: a secret of more than thirty-two bytes";
+
+fn of_secret() -> Value {
+    json!({"method": "client_secret_jwt", "client_secret": SECRET, "audience": "https://as.example.com"})
+}
+
+fn of_key(algorithm: &str) -> Value {
+    json!({"method": "private_key_jwt", "client_secret": null, "private_key_env": "AS_KEY",
+        "algorithm": algorithm, "audience": "https://as.example.com"})
+}
+
+fn with(auth: &Value, retries: u32) -> Value {
+    let mut auth = auth.clone();
+    auth["client_id"] = json!("gateway");
+    if auth["client_secret"].is_null() {
+        auth.as_object_mut().unwrap().remove("client_secret");
+    }
+    json!({
+        "providers": {"main": {"introspection": {
+            "uri": "https://as.example.com/introspect", "cluster": "as", "retries": retries, "client_auth": auth,
+        }}},
+        "cache": {"max_entries": 0},
+    })
+}
+
+/// The form fields of a call.
+fn form(body: &[u8]) -> BTreeMap<String, String> {
+    let text = std::str::from_utf8(body).unwrap();
+    let pairs = text.split('&').map(|pair| pair.split_once('=').unwrap());
+    pairs.map(|(name, value)| (name.to_owned(), value.replace("%3A", ":"))).collect()
+}
+
+#[test]
+fn an_assertion_is_all_there_is() {
+    // CAS-01, CAS-08, CAS-09
+    let keys = |name: &str| {
+        std::fs::read_to_string(format!("{}/../keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    for (auth, key, signature) in [
+        (of_secret(), "p256", 43),
+        (of_key("ES256"), "p256", 86),
+        (of_key("EdDSA"), "ed25519", 86),
+        (of_key("RS256"), "rsa", 342),
+        (of_key("PS256"), "rsa-pkcs1", 342),
+    ] {
+        let mut vm = Vm::with_env(&BTreeMap::from([("AS_KEY".to_owned(), keys(key))]));
+        assert!(vm.configure(with(&auth, 0).to_string().as_bytes()), "{auth}: {:?}", vm.log());
+        let stream = vm.request(&with_token("good"));
+        let call = vm.calls().remove(0);
+        assert!(values(&call.head, "authorization").is_empty(), "CAS-09 {auth}");
+        let form = form(&call.body);
+        let names: Vec<_> = form.keys().map(String::as_str).collect();
+        let expected = ["client_assertion", "client_assertion_type", "client_id", "token", "token_type_hint"];
+        assert_eq!(names, expected, "{auth}");
+        assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        assert_eq!(form["client_id"], "gateway");
+        let parts: Vec<_> = form["client_assertion"].split('.').map(str::len).collect();
+        assert!(matches!(parts.as_slice(), [_, _, length] if *length == signature), "{auth}: {parts:?}");
+        vm.answer(call.id, &Response::json(ACTIVE));
+        forwarded(&mut vm, stream);
+    }
+}
+
+#[test]
+fn a_retry_has_an_assertion_of_its_own() {
+    // CAS-05, CAS-13
+    let mut vm = Vm::new();
+    assert!(vm.configure(with(&of_secret(), 2).to_string().as_bytes()), "{:?}", vm.log());
+    let mut assertions = BTreeSet::new();
+    for token in ["one", "two"] {
+        let stream = vm.request(&with_token(token));
+        for attempt in 0..3 {
+            let call = vm.calls().remove(0);
+            assert!(assertions.insert(form(&call.body)["client_assertion"].clone()), "{token} {attempt}");
+            if attempt == 2 {
+                vm.answer(call.id, &Response::json(ACTIVE));
+            } else {
+                vm.fail(call.id);
+                vm.advance(Duration::from_secs(1));
+            }
+        }
+        forwarded(&mut vm, stream);
+    }
+    assert_eq!(assertions.len(), 6);
+}
+
+#[test]
+fn no_two_vms_sign_alike() {
+    // CAS-05: the seed is the host's
+    let one = |mut vm: Vm| {
+        assert!(vm.configure(with(&of_secret(), 0).to_string().as_bytes()), "{:?}", vm.log());
+        vm.request(&with_token("good"));
+        form(&vm.calls()[0].body)["client_assertion"].clone()
+    };
+    assert_ne!(one(Vm::new()), one(Vm::new()));
+}
+
+#[test]
+fn no_key_is_ever_shown() {
+    // CAS-12
+    let mut vm = vm(&json!({}));
+    let bad = json!({"method": "private_key_jwt", "client_id": "x", "algorithm": "ES256", "audience": "a",
+        "private_key": "-----BEGIN PRIVATE KEY-----\nhushhush\n-----END PRIVATE KEY-----"});
+    assert!(!vm.configure(with(&bad, 0).to_string().as_bytes()));
+    let said: Vec<_> = vm.log().iter().map(|line| line.text.as_str()).collect();
+    assert!(
+        said.iter().any(|line| line.contains("client_auth.private_key: expected a private key")),
+        "{said:?}"
+    );
+    assert!(!said.iter().any(|line| line.contains("hush")), "{said:?}");
+    assert!(vm.configure(&config(&json!({}))));
+}
