@@ -21,6 +21,7 @@
 //! | [`policy`] | the configuration: as written, as checked, as compiled |
 //! | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
 //! | [`upstream`] | what the upstream is told: identity header fields, and nobody else's |
+//! | [`jose`] | signed objects: JWS, keys and sets of keys (RFC 7515, RFC 7517, RFC 7518) |
 //! | [`json`], [`secret`], [`time`] | strict JSON, values that must not be shown, the only notion of time |
 
 pub mod cache;
@@ -28,6 +29,7 @@ pub mod decision;
 pub mod enforcer;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod jose;
 pub mod json;
 pub mod policy;
 pub mod provider;

@@ -1,0 +1,240 @@
+//! Sets of keys ([RFC 7517 §5]), and which of them a signature may have been made with.
+//!
+//! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
+
+use serde_json::{Map, Value};
+
+use crate::jose::algorithm::Algorithm;
+use crate::jose::jws::Header;
+use crate::jose::key::{KeyFault, PublicKey};
+
+/// The most entries that a set may have, used or not.
+pub const MAX_KEYS: usize = 100;
+/// How many keys are tried for a signature that does not say whose it is.
+pub const MAX_TRIED: usize = 8;
+
+/// The keys of one issuer. What is of no use to us is left out.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KeySet {
+    keys: Vec<Jwk>,
+    /// How many entries are left out.
+    left_out: usize,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Jwk {
+    key: PublicKey,
+    kid: Option<String>,
+    alg: Option<Algorithm>,
+}
+
+/// Why a document is no set of keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum KeySetFault {
+    /// No JSON object with an array `keys`.
+    #[error("not an object with an array `keys`")]
+    Shape,
+    /// More than [`MAX_KEYS`].
+    #[error("more than 100 keys")]
+    TooMany,
+    /// Nothing in it can be used.
+    #[error("no key in it can be used")]
+    NoneFit,
+}
+
+/// Why an entry is left out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum JwkFault {
+    /// It is no key for us.
+    #[error(transparent)]
+    Key(#[from] KeyFault),
+    /// Its `use` or `key_ops` are not for signatures.
+    #[error("it is not meant for signatures")]
+    Purpose,
+    /// Its `alg` is unknown to us, or of another kind of key.
+    #[error("its `alg` is not one of its kind of key that is supported")]
+    Algorithm,
+    /// Its `kid` is no text.
+    #[error("its `kid` is no text")]
+    Kid,
+}
+
+impl KeySet {
+    /// Reads a set. Unknown members, kinds of keys and curves are passed over (JWT-43).
+    #[inline(never)]
+    pub fn from_json(document: &Value) -> Result<Self, KeySetFault> {
+        let entries = document.get("keys").and_then(Value::as_array).ok_or(KeySetFault::Shape)?;
+        if entries.len() > MAX_KEYS {
+            return Err(KeySetFault::TooMany);
+        }
+        let keys: Vec<_> = entries.iter().filter_map(|entry| Jwk::from_json(entry).ok()).collect();
+        if keys.is_empty() {
+            return Err(KeySetFault::NoneFit);
+        }
+        let left_out = entries.len().saturating_sub(keys.len());
+        Ok(Self { keys, left_out })
+    }
+
+    /// Why an entry would be left out; `None`: it would not.
+    pub fn fault_of(entry: &Value) -> Option<JwkFault> {
+        Jwk::from_json(entry).err()
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// How many entries of the document are left out.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// The keys that may have made a signature with this header: those of its `kid`, or without one a few
+    /// of those that fit. `kid` is a hint and does not choose the algorithm: the same may be on several keys.
+    pub fn candidates<'a>(&'a self, header: &'a Header) -> impl Iterator<Item = &'a PublicKey> {
+        let named = move |jwk: &&Jwk| header.kid.is_none() || jwk.kid == header.kid;
+        let fit = move |jwk: &&Jwk| jwk.key.fits(header.alg) && jwk.alg.is_none_or(|alg| alg == header.alg);
+        self.keys.iter().filter(named).filter(fit).map(|jwk| &jwk.key).take(MAX_TRIED)
+    }
+
+    /// Whether a key of that name is in the set; without a name, whether any is for that algorithm.
+    pub fn knows(&self, header: &Header) -> bool {
+        match &header.kid {
+            Some(_) => self.keys.iter().any(|jwk| jwk.kid == header.kid),
+            None => self.candidates(header).next().is_some(),
+        }
+    }
+
+    /// Whether everything that this set verifies, the other one does too.
+    pub fn is_part_of(&self, other: &Self) -> bool {
+        self.keys.iter().all(|key| other.keys.contains(key))
+    }
+}
+
+impl Jwk {
+    fn from_json(entry: &Value) -> Result<Self, JwkFault> {
+        let key = PublicKey::from_jwk(entry)?;
+        let members = entry.as_object().ok_or(KeyFault::NotAnObject)?;
+        if !is_for_signatures(members) {
+            return Err(JwkFault::Purpose);
+        }
+        let alg = match members.get("alg") {
+            None => None,
+            Some(name) => {
+                let alg = name.as_str().and_then(Algorithm::from_name).filter(|alg| key.fits(*alg));
+                Some(alg.ok_or(JwkFault::Algorithm)?)
+            }
+        };
+        let kid = match members.get("kid") {
+            None => None,
+            Some(kid) => Some(kid.as_str().ok_or(JwkFault::Kid)?.to_owned()),
+        };
+        Ok(Self { key, kid, alg })
+    }
+}
+
+/// By `use` and `key_ops` ([RFC 7517 §4.2, §4.3]).
+///
+/// [RFC 7517 §4.2, §4.3]: https://www.rfc-editor.org/rfc/rfc7517#section-4.2
+fn is_for_signatures(jwk: &Map<String, Value>) -> bool {
+    let verifies = |ops: &Value| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify"));
+    jwk.get("use").is_none_or(|purpose| purpose == "sig") && jwk.get("key_ops").is_none_or(verifies)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{KeySet, KeySetFault};
+    use crate::jose::algorithm::Algorithm;
+    use crate::jose::jws::Header;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn ec(more: &Value) -> Value {
+        let mut jwk = json!({"kty": "EC", "crv": "P-256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
+        jwk.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        jwk
+    }
+
+    fn ed(more: &Value) -> Value {
+        let mut jwk =
+            json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        jwk.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        jwk
+    }
+
+    fn header(alg: Algorithm, kid: Option<&str>) -> Header {
+        Header { alg, typ: None, cty: None, kid: kid.map(str::to_owned), jwk: None }
+    }
+
+    fn number(keys: &[Value], alg: Algorithm, kid: Option<&str>) -> usize {
+        let set = KeySet::from_json(&json!({"keys": keys, "more": 1})).unwrap_or_default();
+        set.candidates(&header(alg, kid)).count()
+    }
+
+    #[test]
+    fn which_keys_are_tried() {
+        use Algorithm::{Ed25519, Es256, Es384};
+        #[rustfmt::skip]
+        let cases: Vec<(&str, Vec<Value>, Algorithm, Option<&str>, usize)> = vec![
+            ("its kid",                     vec![ec(&json!({"kid": "a"})), ec(&json!({"kid": "b"}))], Es256, Some("a"), 1),
+            ("JWT-19 another case",         vec![ec(&json!({"kid": "a"}))],             Es256, Some("A"), 0),
+            ("JWT-21 no kid",               vec![ec(&json!({"kid": "a"})), ec(&json!({}))], Es256, None, 2),
+            ("JWT-21 at most eight",        vec![ec(&json!({})); 20],                   Es256, None, 8),
+            ("no kid in the set",           vec![ec(&json!({}))],                       Es256, Some("a"), 0),
+            ("JWT-22 one kid, two kinds",   vec![ec(&json!({"kid": "a"})), ed(&json!({"kid": "a"}))], Es256, Some("a"), 1),
+            ("JWT-22 and the other",        vec![ec(&json!({"kid": "a"})), ed(&json!({"kid": "a"}))], Ed25519, Some("a"), 1),
+            ("JWT-10 another curve",        vec![ec(&json!({}))],                       Es384, None, 0),
+            ("JWT-11 its alg",              vec![ec(&json!({"alg": "ES256"}))],         Es256, None, 1),
+            ("JWT-11 ATK-60 another alg",   vec![ec(&json!({"alg": "ES384"}))],         Es256, None, 0),
+            ("JWT-48 by either name",       vec![ed(&json!({"alg": "Ed25519"})), ed(&json!({"alg": "EdDSA"}))], Ed25519, None, 2),
+            ("JWT-12 ATK-60 for encryption", vec![ec(&json!({"use": "enc"}))],          Es256, None, 0),
+            ("JWT-12 for signatures",       vec![ec(&json!({"use": "sig", "key_ops": ["verify"]}))], Es256, None, 1),
+            ("JWT-12 key_ops",              vec![ec(&json!({"key_ops": ["deriveKey"]}))], Es256, None, 0),
+            ("ATK-60 a private key",        vec![ec(&json!({"d": "AQAB"}))],            Es256, None, 0),
+            ("a kid that is no text",       vec![ec(&json!({"kid": 1}))],               Es256, None, 0),
+        ];
+        for (name, keys, alg, kid, want) in cases {
+            assert_eq!(number(&keys, alg, kid), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn odd_keys_are_passed_over() {
+        // JWT-43, JWT-44, ATK-60
+        let odd =
+            [json!(1), json!({}), json!({"kty": "oct", "k": "c2VjcmV0", "kid": "a"}), json!({"kty": "AKP"})];
+        let keys: Vec<_> = odd.iter().cloned().chain([ec(&json!({"kid": "a"}))]).collect();
+        let set = KeySet::from_json(&json!({ "keys": keys })).unwrap();
+        assert_eq!((set.len(), set.left_out()), (1, 4));
+        #[rustfmt::skip]
+        let cases = [
+            ("no object",      json!([]),                               KeySetFault::Shape),
+            ("no keys",        json!({"key": []}),                      KeySetFault::Shape),
+            ("keys of a kind", json!({"keys": {}}),                     KeySetFault::Shape),
+            ("ATK-64 empty",   json!({"keys": []}),                     KeySetFault::NoneFit),
+            ("none fits",      json!({"keys": odd}),                    KeySetFault::NoneFit),
+            ("JWT-45 ATK-60 too many", json!({"keys": vec![ec(&json!({})); 101]}), KeySetFault::TooMany),
+        ];
+        for (name, document, want) in cases {
+            assert_eq!(KeySet::from_json(&document), Err(want), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_set_that_has_lost_a_key_is_another() {
+        let set = |keys: &[Value]| KeySet::from_json(&json!({ "keys": keys })).unwrap();
+        let (one, both) = (set(&[ec(&json!({}))]), set(&[ed(&json!({})), ec(&json!({}))]));
+        assert!(one.is_part_of(&both) && both.is_part_of(&both) && !both.is_part_of(&one));
+        assert!(both.knows(&header(Algorithm::Es256, None)) && !both.knows(&header(Algorithm::Rs256, None)));
+        assert!(!both.knows(&header(Algorithm::Es256, Some("a"))), "a kid that nobody has");
+    }
+}
