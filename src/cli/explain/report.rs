@@ -103,7 +103,7 @@ impl<'a> Report<'a> {
         self.checks(enforcer, outcome, now, &mut steps);
         let rejection = match &outcome.decision {
             Decision::Deny(rejection) => Some(rejection),
-            Decision::Allow(_) => None,
+            Decision::Allow(_) | Decision::Describe(_) => None,
         };
         if let Some(rejection) = rejection.filter(|_| !steps.iter().any(|step| step.is_reason)) {
             let text = rejection.to_string();
@@ -214,7 +214,7 @@ impl<'a> Report<'a> {
             Ok(None) => ("none".to_owned(), matches!(outcome.decision, Decision::Deny(Rejection::NoToken))),
             Err(_) => match &outcome.decision {
                 Decision::Deny(rejection) => (rejection.to_string(), true),
-                Decision::Allow(_) => return,
+                Decision::Allow(_) | Decision::Describe(_) => return,
             },
         };
         steps.push(Step { name: "token", is_reason, text, section: "RFC 6750 §2" });
@@ -252,7 +252,7 @@ impl<'a> Report<'a> {
         let own = outcome.rule(enforcer).and_then(|rule| rule.requires.as_ref());
         let rejection = match &outcome.decision {
             Decision::Deny(rejection) => Some(rejection),
-            Decision::Allow(_) => None,
+            Decision::Allow(_) | Decision::Describe(_) => None,
         };
         for check in checks::of(token, provider, own.unwrap_or(&policy.requires), rejection, now) {
             let missed = check.is_missed;
