@@ -123,7 +123,7 @@ impl<'a> Report<'a> {
                     "headers": answer.headers.iter().map(|(name, value)| json!([name, value])).collect::<Value>(),
                     "body": answer.body,
                 })),
-                "upstream": rejection.is_none().then(|| json!({
+                "upstream": outcome.decision.verdict().passes().then(|| json!({
                     "removed": outcome.grant.remove,
                     "added": outcome.grant.additions().map(|(name, value)| json!([name, String::from_utf8_lossy(value)])).collect::<Value>(),
                     "path": outcome.grant.path.as_deref().map(String::from_utf8_lossy),
@@ -173,6 +173,11 @@ impl<'a> Report<'a> {
             push(Rejection::AmbiguousPath.to_string(), true, section(&Rejection::AmbiguousPath));
             return;
         }
+        if let (Decision::Describe(_), Some(resource)) = (&outcome.decision, outcome.resource(enforcer)) {
+            let text = format!("the metadata of {}; no rule is looked at", resource.identifier);
+            steps.push(Step { name: "resource", is_reason: false, text, section: "RFC 9728 §3" });
+            return;
+        }
         let Some(rule) = outcome.rule(enforcer) else {
             push("no rule matches; what holds for every request holds here".to_owned(), false, "");
             return;
@@ -194,7 +199,10 @@ impl<'a> Report<'a> {
     fn place(&self, enforcer: &Enforcer, outcome: &Outcome, steps: &mut Vec<Step>) {
         let rule = outcome.rule(enforcer);
         if rule.is_some_and(|rule| matches!(rule.access, Access::Anonymous | Access::Deny))
-            || matches!(outcome.decision, Decision::Deny(Rejection::AmbiguousPath | Rejection::TlsRequired))
+            || matches!(
+                outcome.decision,
+                Decision::Describe(_) | Decision::Deny(Rejection::AmbiguousPath | Rejection::TlsRequired)
+            )
         {
             return;
         }
@@ -254,7 +262,9 @@ impl<'a> Report<'a> {
             Decision::Deny(rejection) => Some(rejection),
             Decision::Allow(_) | Decision::Describe(_) => None,
         };
-        for check in checks::of(token, provider, own.unwrap_or(&policy.requires), rejection, now) {
+        let requirement = own.unwrap_or(&policy.requires);
+        let audiences = audiences(enforcer, outcome);
+        for check in checks::of(token, provider, &audiences, requirement, rejection, now) {
             let missed = check.is_missed;
             steps.push(Step {
                 name: check.name,
@@ -265,6 +275,18 @@ impl<'a> Report<'a> {
             if missed {
                 return;
             }
+        }
+    }
+}
+
+/// What `aud` must hold one of for the resource that the request is for.
+fn audiences(enforcer: &Enforcer, outcome: &Outcome) -> Vec<String> {
+    match outcome.resource(enforcer) {
+        Some(resource) => resource.audiences.clone(),
+        None => {
+            let all = &enforcer.policy().resources.all;
+            let checked = all.iter().all(|resource| !resource.audiences.is_empty());
+            all.iter().filter(|_| checked).flat_map(|resource| resource.audiences.clone()).collect()
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::policy::{Policy, TokenPlaces};
 #[inline(never)]
 pub(super) fn parse(root: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Resources {
     let all = nodes(root);
-    context.no_duplicates(all.clone().into_iter(), |one| one.key("identifier").text().to_owned());
+    context.no_duplicates(all.iter().map(|one| one.key("identifier")), |one| one.text().to_owned());
     for one in all.iter().filter(|one| is_mcp(one)) {
         check_mcp(one, root, context);
     }
@@ -61,6 +61,11 @@ fn check_mcp(one: &Node<'_>, root: &Node<'_>, context: &mut Context<'_>) {
     let issuers = root.key("providers").members().any(|(_, provider)| provider.key("issuer").is_set());
     if !servers.is_set() && !issuers {
         context.faults.add(&servers.place, Fault::Needs { other: "a provider's issuer, or entries" });
+    }
+    let responses = root.key("responses").key("profile");
+    if responses.text() == "anypoint" {
+        let why = "MCP clients expect the statuses and challenges of the RFCs";
+        context.contradiction(&profile, &responses, why);
     }
     let rules = root.key("rules");
     let params = rules.items().map(|rule| rule.key("from_params"));
