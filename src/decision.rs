@@ -5,6 +5,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::policy::resource::ResourceId;
 use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
@@ -14,6 +15,10 @@ pub enum Verdict {
     Allowed,
     /// Let through without a token, as the policy says.
     Anonymous,
+    /// Not let through, but answered: the protected resource's metadata ([RFC 9728]).
+    ///
+    /// [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
+    Metadata,
     /// No credentials.
     NoToken,
     /// Credentials that do not parse, or more than one.
@@ -38,9 +43,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, in the table's order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Allowed,
         Self::Anonymous,
+        Self::Metadata,
         Self::NoToken,
         Self::InvalidRequest,
         Self::InvalidToken,
@@ -57,6 +63,7 @@ impl Verdict {
         match self {
             Self::Allowed => "allowed",
             Self::Anonymous => "anonymous",
+            Self::Metadata => "metadata",
             Self::NoToken => "no_token",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
@@ -78,6 +85,11 @@ impl Verdict {
     pub fn passes(self) -> bool {
         matches!(self, Self::Allowed | Self::Anonymous)
     }
+
+    /// Whether the client is turned away.
+    pub fn is_refusal(self) -> bool {
+        !matches!(self, Self::Allowed | Self::Anonymous | Self::Metadata)
+    }
 }
 
 /// The engine's last word on a request.
@@ -85,6 +97,8 @@ impl Verdict {
 pub enum Decision {
     /// It goes on; the verdict is `Allowed` or `Anonymous`.
     Allow(Verdict),
+    /// It asks for the resource's metadata, and gets it from us.
+    Describe(ResourceId),
     /// It is turned away.
     Deny(Rejection),
 }
@@ -94,6 +108,7 @@ impl Decision {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Allow(verdict) => *verdict,
+            Self::Describe(_) => Verdict::Metadata,
             Self::Deny(rejection) => rejection.verdict(),
         }
     }
@@ -173,6 +188,8 @@ pub enum Rejection {
         acr_values: String,
         /// The longest age in seconds, if that is at issue.
         max_age: Option<u64>,
+        /// All scopes that the request needs, if one of them is missing too; else empty.
+        scope: String,
     },
     /// A scope is missing.
     ScopeMissing {

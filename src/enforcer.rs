@@ -17,6 +17,7 @@ use crate::cache::key::{Namespace, TokenDigest, TokenKey};
 use crate::cache::local::Local;
 use crate::decision::{Decision, Grant, Rejection, Verdict};
 use crate::policy::requirement::{Requirement, SenderConstraint};
+use crate::policy::resource::{Resource, ResourceId};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
 use crate::provider::client_list::{ListCall, ListFault, ListId, LiveList, News};
@@ -28,7 +29,7 @@ use crate::request::form;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
 use crate::request::token::{self, Found, Place, TokenError};
-use crate::response::answer::Answer;
+use crate::response::answer::{Advertised, Answer};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -125,6 +126,8 @@ struct Request {
     rule: Option<usize>,
     /// The path as the rules see it, if that is not what was sent.
     normal: Option<NormalPath>,
+    /// The protected resource that it is for.
+    resource: Option<ResourceId>,
 }
 
 impl Enforcer {
@@ -133,7 +136,8 @@ impl Enforcer {
     pub fn new(policy: Policy, seed: [u64; 2], owner: &[u8]) -> Self {
         Self {
             own_lengths: policy.upstream.lengths(),
-            matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some()),
+            matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some())
+                || policy.resources.match_paths(),
             seed,
             nonces: Nonces::new(seed),
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
@@ -178,7 +182,11 @@ impl Enforcer {
 
     /// Takes a request head.
     pub fn begin(&self, head: impl Into<Head>, now: UnixTime) -> Step {
-        let mut request = Request { head: head.into(), rule: None, normal: None };
+        let mut request = Request { head: head.into(), rule: None, normal: None, resource: None };
+        if let Some(resource) = self.policy.resources.described_at(request.head()) {
+            request.resource = Some(resource);
+            return done(Decision::Describe(resource), Grant::default(), Source::Nowhere, None, request);
+        }
         match self.route(&mut request) {
             Ok(Access::Deny) => self.deny(request, Rejection::Denied),
             Ok(_) if self.passes_preflight(request.head()) => self.pass(request, None),
@@ -261,7 +269,8 @@ impl Enforcer {
         }
         let head = request.head();
         let rule = self.policy.rules.iter().position(|rule| rule.matcher.matches(head, path.as_ref()));
-        request.rule = rule;
+        let resource = self.policy.resources.of(head, path.as_ref());
+        (request.rule, request.resource) = (rule, resource);
         Ok(self.rule_of(request).map_or(Access::Required, |rule| rule.access))
     }
 
@@ -305,6 +314,9 @@ impl Enforcer {
     fn judge(&self, request: &Request, token: &AccessToken, now: UnixTime) -> Result<(), Rejection> {
         let Some(provider) = self.provider(token.provider) else { return Err(Rejection::NoProvider) };
         token.check(provider, now)?;
+        if !self.policy.resources.accept(request.resource, |wanted| token.has_audience(wanted)) {
+            return Err(Rejection::WrongAudience);
+        }
         self.requirement_of(request).judge(token, provider, &self.lists.borrow(), now)
     }
 
@@ -363,6 +375,15 @@ impl Enforcer {
         self.rule_of(request).map(|rule| rule.from_params.as_slice()).unwrap_or_default()
     }
 
+    /// What a challenge says of the resource.
+    fn advertised(&self, request: &Request) -> Advertised<'_> {
+        let Some(resource) = request.resource.and_then(|id| self.policy.resources.at(id)) else {
+            return Advertised::default();
+        };
+        let scope = resource.is_mcp.then(|| self.requirement_of(request).scopes.challenge());
+        Advertised { metadata_uri: Some(&resource.metadata_uri), scope }
+    }
+
     fn requirement_of(&self, request: &Request) -> &Requirement {
         self.rule_of(request).and_then(|rule| rule.requires.as_ref()).unwrap_or(&self.policy.requires)
     }
@@ -376,12 +397,20 @@ impl Outcome {
 
     /// What the client is told; `None` if it is not refused.
     pub fn answer(&self, enforcer: &Enforcer) -> Option<Answer> {
+        let head = self.request.head();
         match &self.decision {
             Decision::Allow(_) => None,
+            Decision::Describe(_) => Some(self.resource(enforcer)?.answer(head.method())),
             Decision::Deny(rejection) => {
-                Some(enforcer.policy.responses.answer(rejection, self.request.head()))
+                let resource = enforcer.advertised(&self.request);
+                Some(enforcer.policy.responses.answer(rejection, &resource, head))
             }
         }
+    }
+
+    /// The protected resource that the request is for, or asks about.
+    pub fn resource<'a>(&self, enforcer: &'a Enforcer) -> Option<&'a Resource> {
+        enforcer.policy.resources.at(self.request.resource?)
     }
 }
 
@@ -505,15 +534,12 @@ impl Requirement {
                 None => return Err(Rejection::ClientNotListed),
             }
         }
-        self.judge_authentication(token, provider.clock_skew, now)?;
+        let has_scopes = self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(provider));
+        self.judge_authentication(token, provider.clock_skew, has_scopes, now)?;
         if let Some(unmet) = self.claims.iter().find(|claim| !claim.is_met_by(&token.claims)) {
             return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
         }
-        if self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(provider)) {
-            Ok(())
-        } else {
-            Err(Rejection::ScopeMissing { needed: self.scopes.challenge() })
-        }
+        if has_scopes { Ok(()) } else { Err(Rejection::ScopeMissing { needed: self.scopes.challenge() }) }
     }
 
     /// Step-up ([RFC 9470 §3]): how, and how long ago, the user was authenticated.
@@ -523,6 +549,7 @@ impl Requirement {
         &self,
         token: &AccessToken,
         skew: Duration,
+        has_scopes: bool,
         now: UnixTime,
     ) -> Result<(), Rejection> {
         let acr = || token.present("acr").and_then(|acr| acr.as_str());
@@ -543,7 +570,8 @@ impl Requirement {
         if weak || old {
             let acr_values = if weak { self.acr_values.join(" ") } else { String::new() };
             let max_age = self.max_age.filter(|_| old).map(|max_age| max_age.as_secs());
-            return Err(Rejection::WeakAuthentication { acr_values, max_age });
+            let scope = if has_scopes { String::new() } else { self.scopes.challenge() };
+            return Err(Rejection::WeakAuthentication { acr_values, max_age, scope });
         }
         Ok(())
     }

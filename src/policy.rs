@@ -11,6 +11,7 @@ pub mod parse;
 pub mod protobuf;
 pub mod reference;
 pub mod requirement;
+pub mod resource;
 pub mod rule;
 pub mod schema;
 pub mod scope;
@@ -18,6 +19,7 @@ pub mod scope;
 use std::time::Duration;
 
 use crate::policy::requirement::Requirement;
+use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
 use crate::provider::Provider;
 use crate::provider::client_list::ListSource;
@@ -46,6 +48,8 @@ pub struct Policy {
     pub upstream: Upstream,
     /// What is remembered of the providers' answers, and for how long.
     pub cache: Cache,
+    /// What is published of the protected resources.
+    pub resources: Resources,
     /// What a refused client is told.
     pub responses: Responses,
     /// Whether CORS preflights go through without a token.

@@ -37,8 +37,26 @@ pub struct Provider {
     pub scope_array: bool,
     /// What a token is good for whose reply names no scopes at all.
     pub default_scopes: Vec<String>,
+    /// Scopes that stand for others, with those.
+    pub implied_scopes: Vec<(String, Vec<String>)>,
     /// Where and how it is asked.
     pub introspection: IntrospectionEndpoint,
+}
+
+impl Provider {
+    /// Adds the scopes that those here stand for, and those that these stand for, and so on.
+    pub fn imply<'a>(&'a self, scopes: &mut Vec<&'a str>) {
+        let mut at = 0_usize;
+        while let Some(scope) = scopes.get(at).copied() {
+            let implied = self.implied_scopes.iter().find(|(general, _)| general == scope);
+            for narrow in implied.map(|(_, narrow)| narrow.as_slice()).unwrap_or_default() {
+                if !scopes.contains(&narrow.as_str()) {
+                    scopes.push(narrow);
+                }
+            }
+            at = at.saturating_add(1);
+        }
+    }
 }
 
 /// `providers.*.introspection` ([RFC 7662 §2]).

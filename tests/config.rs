@@ -188,6 +188,7 @@ fn everything() -> Value {
                 "client_id_claim": ["sub"],
                 "scope_array": "accept",
                 "default_scopes": ["basic"],
+                "implied_scopes": {"x:*": ["x:read"]},
                 "introspection": {
                     "uri": "https://B.example.com:443/introspect?tenant=1",
                     "cluster": "b",
@@ -293,6 +294,18 @@ fn everything() -> Value {
             "shared": false,
             "refresh_ahead": "5s",
             "stale_if_error": "10m",
+        },
+        "resource": {
+            "identifier": "https://api.example.com/v1",
+            "profile": "rfc9728",
+            "audiences": ["https://api.example.com/v1/", "api"],
+            "audience_check": "enforce",
+            "authorization_servers": ["https://b.example.com"],
+            "scopes_supported": ["x"],
+            "name": "Orders",
+            "documentation": "https://docs.example/",
+            "policy_uri": "https://docs.example/policy",
+            "tos_uri": "https://docs.example/tos",
         },
         "responses": {
             "profile": "anypoint",
@@ -498,6 +511,42 @@ fn the_shorthands() {
     ]))
     .unwrap();
     assert!(!policy.requires.clients.unwrap().allows(""));
+    // MCP-07
+    let forward = |resource| parse(&with(&[("resource", resource)])).unwrap().token.forward;
+    assert!(forward(json!({"identifier": "https://h/mcp"})));
+    assert!(!forward(json!({"identifier": "https://h/mcp", "profile": "mcp"})));
+    assert!(!forward(
+        json!([{"identifier": "https://h/a"}, {"identifier": "https://h/mcp", "profile": "mcp"}])
+    ));
+}
+
+#[test]
+fn a_resource_that_is_described() {
+    let policy = parse(&everything()).unwrap();
+    let [resource] = policy.resources.all.as_slice() else { panic!() };
+    assert_eq!(resource.identifier, "https://api.example.com/v1");
+    assert_eq!(resource.audiences, ["https://api.example.com/v1/", "api"]);
+    assert_eq!(resource.metadata_uri, "https://api.example.com/.well-known/oauth-protected-resource/v1");
+    assert_eq!(resource.targets, ["/.well-known/oauth-protected-resource/v1"]);
+    // PRM-04, PRM-08: what is not enforced is not claimed.
+    let metadata: Value = serde_json::from_str(&resource.metadata).unwrap();
+    let names: Vec<_> = metadata.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "authorization_servers",
+            "bearer_methods_supported",
+            "resource",
+            "resource_documentation",
+            "resource_name",
+            "resource_policy_uri",
+            "resource_tos_uri",
+            "scopes_supported",
+        ]
+    );
+    assert_eq!(metadata["bearer_methods_supported"], json!(["body", "query"]));
+    let b = policy.providers.iter().find(|provider| provider.name == "b").unwrap();
+    assert_eq!(b.implied_scopes, [("x:*".to_owned(), vec!["x:read".to_owned()])]);
 }
 
 #[test]
@@ -514,12 +563,12 @@ fn every_mistake_has_its_message() {
         ("PWX-18 a misspelt key",          vec![("providers.okta.audience", json!(["a"]))],
          &["providers.okta.audience: unknown key; did you mean \"audiences\"?"]),
         ("an unknown key",                 vec![("colour", json!("red"))],
-         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
          &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\" and \"assertion_typ\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
-         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a bare number for a duration",   vec![("@.timeout", json!(2))],
          &["@.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number"]),
         ("an odd duration",                vec![("@.timeout", json!("2 s"))],
@@ -784,6 +833,42 @@ fn every_mistake_has_its_message() {
         ("a prefix that takes everything", vec![("upstream.claims_prefix", json!("x-"))],
          &["upstream.claims_prefix: reserved: other fields start with this; choose a longer prefix, as x-token-"]),
 
+        // Resource
+        ("RSI-01 no absolute URI",         vec![("resource", json!({"identifier": "rs"}))],
+         &["resource.identifier: expected an absolute https URI without a fragment, as https://api.example.com/orders (http for this machine only)"]),
+        ("RSI-01 a fragment",              vec![("resource", json!({"identifier": "https://h#x"}))],
+         &["resource.identifier: expected an absolute https URI without a fragment, as https://api.example.com/orders (http for this machine only)"]),
+        ("no identifier",                  vec![("resource", json!({"name": "x"}))],
+         &["resource.identifier: required, but missing"]),
+        ("a path of two readings",         vec![("resource", json!({"identifier": "https://h/a%2Fb"}))],
+         &["resource.identifier: expected a path that can be read in one way only"]),
+        ("no resource",                    vec![("resource", json!([]))],
+         &["resource: expected at least one entry"]),
+        ("the same resource twice",        vec![("resource", json!([{"identifier": "https://h/a"}, {"identifier": "https://h/a"}]))],
+         &["resource[1].identifier: the same as resource[0].identifier"]),
+        ("an empty name in the metadata",  vec![("resource", json!({"identifier": "https://h", "name": "", "documentation": "docs", "scopes_supported": ["a b"], "authorization_servers": ["as"]}))],
+         &["resource.authorization_servers[0]: expected an absolute http or https URI without a fragment",
+           "resource.scopes_supported[0]: expected one scope: printable ASCII without spaces, quotes and backslashes",
+           "resource.name: expected text on one line", "resource.documentation: expected an absolute http or https URI"]),
+        ("PRM-09 keys that a resource does not sign with", vec![("resource", json!({"identifier": "https://h", "resource_signing_alg_values_supported": ["none"], "jwks_uri": "http://h/jwks"}))],
+         &["resource.jwks_uri: unknown key; known: \"identifier\", \"profile\", \"audiences\", \"audience_check\", \"authorization_servers\", \"scopes_supported\", \"name\", \"documentation\", \"policy_uri\" and \"tos_uri\"",
+           "resource.resource_signing_alg_values_supported: unknown key; known: \"identifier\", \"profile\", \"audiences\", \"audience_check\", \"authorization_servers\", \"scopes_supported\", \"name\", \"documentation\", \"policy_uri\" and \"tos_uri\""]),
+        ("audiences that nobody checks",   vec![("resource", json!({"identifier": "https://h", "audiences": ["a"], "audience_check": "ignore"}))],
+         &["resource.audiences: contradicts resource.audience_check: the audience is not looked at"]),
+        ("MCP-01 no authorization server", vec![("providers.okta", json!({"introspection": {"uri": "https://as.example.com/i", "cluster": "c", "client_auth": {"method": "none"}}})), ("resource", json!({"identifier": "https://h/mcp", "profile": "mcp"}))],
+         &["resource.authorization_servers: needs a provider's issuer, or entries as well"]),
+        ("MCP-05 tokens in the query",     vec![("resource", json!([{"identifier": "https://h/mcp", "profile": "mcp"}])), ("token.from_params", json!(["access_token"])), ("rules", json!([{"match": {"path": "/sse"}, "from_params": ["t"]}]))],
+         &["token.from_params: contradicts resource[0].profile: MCP clients never send tokens in the query",
+           "rules[0].from_params: contradicts resource[0].profile: MCP clients never send tokens in the query"]),
+        ("MCP-05 in the query, by Anypoint's profile", vec![("resource", json!({"identifier": "https://h/mcp", "profile": "mcp"})), ("responses.profile", json!("anypoint"))],
+         &["resource.profile: contradicts responses.profile: MCP clients expect the statuses and challenges of the RFCs"]),
+        ("MCP-06 no audience",             vec![("resource", json!({"identifier": "https://h/mcp", "profile": "mcp", "audience_check": "ignore"}))],
+         &["resource.audience_check: contradicts resource.profile: an MCP server takes tokens for itself only"]),
+        ("implied scopes that are none",   vec![("providers.okta.implied_scopes", json!({"a b": ["c"], "x": ["y z"], "v": ["w", "w"], "u": []}))],
+         &["providers.okta.implied_scopes.u: expected at least one entry", "providers.okta.implied_scopes.v[1]: the same as providers.okta.implied_scopes.v[0]",
+           "providers.okta.implied_scopes.x[0]: expected one scope: printable ASCII without spaces, quotes and backslashes",
+           "providers.okta.implied_scopes[\"a b\"]: expected its name to be one scope: printable ASCII without spaces, quotes and backslashes"]),
+
         // Responses
         ("HTT-05 a line break in the realm", vec![("responses.realm", json!("a\r\nb"))],
          &["responses.realm: expected printable ASCII characters"]),
@@ -859,8 +944,8 @@ fn all_faults_come_at_once_in_the_order_of_the_reference() {
             "rules[1].requires.providers[0]: no provider has this name; known: \"a\" and \"b\"",
             "rules[1].acces: unknown key; did you mean \"access\"?",
             "mode: expected \"enforce\" or \"shadow\"",
-            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\"",
-            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
         ]
     );
 }
@@ -1029,7 +1114,7 @@ fn the_tables_are_sound() {
     visit(&CONFIGURATION, "", &mut defaults);
     assert!(defaults.len() > 30);
     let refused: Vec<_> =
-        Verdict::ALL.into_iter().filter(|verdict| !verdict.passes()).map(Verdict::name).collect();
+        Verdict::ALL.into_iter().filter(|verdict| verdict.is_refusal()).map(Verdict::name).collect();
     assert_eq!(refused, REFUSALS);
 }
 

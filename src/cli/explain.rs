@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut report = Report::new(&configuration, head.clone());
     let outcome = decide(&enforcer, head, form.as_deref(), now, &mut source, &mut report, out)?;
     report.finish(&enforcer, &outcome, now, out)?;
-    Ok(if matches!(outcome.decision, Decision::Allow(_)) { Exit::Good } else { Exit::Faults })
+    Ok(if matches!(outcome.decision, Decision::Deny(_)) { Exit::Faults } else { Exit::Good })
 }
 
 /// Drives the engine as the filter does.

@@ -179,6 +179,11 @@ impl Worker {
         if let Some(question) = &outcome.refresh {
             self.refresh_soon(question);
         }
+        if let Decision::Describe(_) = outcome.decision {
+            stream.become_(State::Answered);
+            outcome.answer(&self.enforcer).iter().for_each(host::reply);
+            return Progress::Answered;
+        }
         if let Decision::Deny(rejection) = &outcome.decision {
             let rule = outcome.rule(&self.enforcer).map(|rule| rule.name.as_str());
             self.metrics.log(rejection, rule, now);

@@ -174,7 +174,7 @@ impl Metrics {
     /// A request is settled; `carried_out` is whether its refusal is.
     pub(super) fn settled(&self, outcome: &Outcome, carried_out: bool) {
         let verdict = outcome.decision.verdict();
-        let counters = if verdict.passes() || carried_out { &self.verdicts } else { &self.shadow };
+        let counters = if !verdict.is_refusal() || carried_out { &self.verdicts } else { &self.shadow };
         if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == verdict) {
             counter.add(1);
         }

@@ -67,7 +67,11 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
         later("revocation", "Pushed revocations."),
         later("dpop", "Proof of possession (RFC 9449)."),
         later("mtls", "Certificate-bound tokens (RFC 8705)."),
-        later("resource", "Protected resource metadata (RFC 9728)."),
+        optional(
+            "resource",
+            Kind::Either { list: &RESOURCES, object: &RESOURCE },
+            "The protected resource: its metadata (RFC 9728) is served without a token at `/.well-known/oauth-protected-resource`, made from this policy, and challenges say where it is (`resource_metadata`). Several: a request is for the one of its host (if any has it) with the longest path, in whole segments, that its own starts with.",
+        ),
         default("responses", Kind::Object(&RESPONSES), "{}", "What a refused client is told."),
         default(
             "cors_preflight",
@@ -153,6 +157,12 @@ static PROVIDER: Object = Object {
             list_or_none(&SCOPE),
             "[]",
             "The scopes of a token whose reply has none of the members of `scope_claim`, for authorization servers that leave out a default scope (RFC 6749 §3.3; PingFederate). **Lowers security.** A reply that has lost its scopes grants these.",
+        ),
+        default(
+            "implied_scopes",
+            Kind::Map { names: Names::Text("SCOPE", &text::SCOPE), of: &SCOPE_LIST, empty: true },
+            "{}",
+            "Scopes that stand for others, with those: `{files:*: [files:read, files:write]}`. Absent: no scope implies another, whatever its spelling.",
         ),
         later("userinfo", "Tokens checked at a UserInfo endpoint."),
     ],
@@ -437,11 +447,10 @@ static TOKEN: Object = Object {
             "16384",
             "The longest token, in bytes; a longer one is `invalid_token`.",
         ),
-        default(
+        optional(
             "forward",
             Kind::Bool,
-            "true",
-            "Whether the upstream gets to see the token; `false` takes it out of the request.",
+            "Whether the upstream gets to see the token; `false` takes it out of the request. Absent: `true`, or `false` where a `resource` has the profile `mcp`.",
         ),
         default(
             "strict_multiple",
@@ -462,6 +471,51 @@ static TOKEN_HEADER: Object = Object {
             Kind::Text(&text::SCHEME),
             "The authentication scheme before the token. Absent: the whole value is the token.",
         ),
+    ],
+    choices: &[],
+};
+
+static RESOURCES: Kind = Kind::List { of: &Kind::Object(&RESOURCE), empty: false };
+
+/// A protected resource.
+pub static RESOURCE: Object = Object {
+    keys: &[
+        required(
+            "identifier",
+            Kind::Text(&text::RESOURCE),
+            "The URI that clients know the resource by (RFC 9728 §1.2, RFC 8707 §2). Compared as it is written; the metadata is found at its host, under `/.well-known/oauth-protected-resource` and its path.",
+        ),
+        default(
+            "profile",
+            word(&["rfc9728", "mcp"]),
+            "rfc9728",
+            "`mcp` holds the configuration to the authorization part of the Model Context Protocol: an authorization server is named, the audience is checked, no token is in the query, tokens are not forwarded unless told to, challenges with 401 name the `scope` to ask for, and `offline_access` is never named.",
+        ),
+        optional(
+            "audiences",
+            list(&AUDIENCE),
+            "A token must carry at least one of these in `aud`, besides what provider and rule demand. Absent: the `identifier`. Compared exactly, final slash and all.",
+        ),
+        default(
+            "audience_check",
+            word(&["enforce", "ignore"]),
+            "enforce",
+            "`ignore` leaves `aud` to providers and rules. **Lowers security.** A token that was issued for another API may pass.",
+        ),
+        optional(
+            "authorization_servers",
+            list(&Kind::Text(&text::ISSUER)),
+            "Issuers of tokens for it, as clients are told. Absent: the providers' issuers.",
+        ),
+        optional(
+            "scopes_supported",
+            list(&SCOPE),
+            "Scopes, as clients are told. Absent: all that `requires` and the rules for this resource name.",
+        ),
+        optional("name", Kind::Text(&text::LINE), "Its name, for people."),
+        optional("documentation", Kind::Text(&text::ENDPOINT), "A page for developers."),
+        optional("policy_uri", Kind::Text(&text::ENDPOINT), "A page on how clients may use the data."),
+        optional("tos_uri", Kind::Text(&text::ENDPOINT), "Its terms of service."),
     ],
     choices: &[],
 };
@@ -780,6 +834,7 @@ static CLIENT_ID: Kind = Kind::Text(&text::CLIENT_ID);
 static MEMBER: Kind = Kind::Text(&text::MEMBER);
 static PARAMETER: Kind = Kind::Text(&text::PARAMETER);
 static SCOPE: Kind = Kind::Text(&text::SCOPE);
+static SCOPE_LIST: Kind = Kind::List { of: &SCOPE, empty: false };
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, kind, absent: Absent::Fault, doc }

@@ -14,6 +14,7 @@ mod client_lists;
 mod endpoint;
 mod node;
 mod provider;
+mod resource;
 mod responses;
 mod rules;
 mod token;
@@ -28,6 +29,7 @@ use crate::policy::clients::ClientList;
 use crate::policy::error::{ConfigError, Fault};
 use crate::policy::keys::CONFIGURATION;
 use crate::policy::parse::node::Node;
+use crate::policy::resource::Resources;
 use crate::policy::schema::{self, Faults, Place, nearest};
 use crate::policy::{CorsPreflight, Mode, Policy, ProviderId, protobuf};
 use crate::provider::client_list::ListSource;
@@ -105,7 +107,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
     context.client_lists = client_lists::parse(&root.key("client_lists"), &mut context);
     let upstream = upstream::parse(&root.key("upstream"), &mut context);
     let responses = responses::parse(&root.key("responses"), &mut context);
-    let policy = Policy {
+    let mut policy = Policy {
         provider_order: context.provider_ids(&root.key("provider_order")),
         token: token::parse(root, &upstream, responses.profile == Profile::Anypoint, &mut context),
         requires: rules::requirement(&root.key("requires"), &mut context),
@@ -114,6 +116,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         lists: std::mem::take(&mut context.lists),
         upstream,
         cache: cache::parse(&root.key("cache")),
+        resources: Resources::default(),
         responses,
         cors_preflight: match root.key("cors_preflight").text() {
             "pass" => CorsPreflight::Pass,
@@ -121,6 +124,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         },
         mode: if root.key("mode").text() == "shadow" { Mode::Shadow } else { Mode::Enforce },
     };
+    policy.resources = resource::parse(root, &policy, &mut context);
     (policy, context.faults)
 }
 

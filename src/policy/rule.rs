@@ -157,6 +157,21 @@ impl PathPattern {
             .map_err(|_| PatternError::new("expected a smaller regular expression, without (?x) comments"))
     }
 
+    /// What every path that fits starts with, in whole segments; `None`: that cannot be told.
+    fn fixed_start(&self) -> Option<String> {
+        match self {
+            Self::Exact(path) | Self::Prefix(path) => Some(path.clone()),
+            Self::Template(segments) => {
+                let literals = segments.iter().map_while(|segment| match segment {
+                    Segment::Literal(text) => Some(format!("/{text}")),
+                    Segment::One | Segment::Rest => None,
+                });
+                Some(literals.collect())
+            }
+            Self::Regex(_) => None,
+        }
+    }
+
     /// Whether the path fits.
     pub fn matches(&self, path: &NormalPath) -> bool {
         let path = path.matched();
@@ -203,6 +218,17 @@ impl HostPattern {
 }
 
 impl Matcher {
+    /// Whether some request below `prefix` may fit, as far as paths tell.
+    pub fn may_concern(&self, prefix: &PathPattern) -> bool {
+        let Some(own) = self.path.as_ref().and_then(PathPattern::fixed_start) else { return true };
+        let Some(other) = prefix.fixed_start() else { return true };
+        let is_below = |path: &str, start: &str| {
+            let start = start.trim_end_matches('/');
+            path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        is_below(&own, &other) || !matches!(self.path, Some(PathPattern::Exact(_))) && is_below(&other, &own)
+    }
+
     /// Whether the request fits. `path` is `None` where the request has none (CONNECT, `OPTIONS *`).
     pub fn matches(&self, head: RequestHead<'_>, path: Option<&NormalPath>) -> bool {
         self.path.as_ref().is_none_or(|pattern| path.is_some_and(|path| pattern.matches(path)))

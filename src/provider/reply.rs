@@ -142,16 +142,20 @@ impl AccessToken {
     }
 
     /// The scopes that the token carries, from the first of the provider's members that is there; the
-    /// provider's default if there is none.
+    /// provider's default if there is none. With those that they imply.
     pub fn scopes<'a>(&'a self, provider: &'a Provider) -> Vec<&'a str> {
-        match self.first_of(&provider.scope_claim) {
+        let mut scopes: Vec<&str> = match self.first_of(&provider.scope_claim) {
             Some(Value::String(list)) => crate::policy::scope::split(list).collect(),
             Some(Value::Array(items)) if provider.scope_array => {
                 items.iter().filter_map(Value::as_str).collect()
             }
             None => provider.default_scopes.iter().map(String::as_str).collect(),
             _ => Vec::new(),
+        };
+        if !provider.implied_scopes.is_empty() {
+            provider.imply(&mut scopes);
         }
+        scopes
     }
 
     /// The client, from the first of the provider's members that is there.

@@ -19,9 +19,18 @@ pub struct Answer {
     pub grpc_status: Option<u8>,
 }
 
+/// What challenges tell of the resource that a request was for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Advertised<'a> {
+    /// Where its metadata is.
+    pub metadata_uri: Option<&'a str>,
+    /// The scopes to ask for, for those who have no good token yet. Only of an MCP server.
+    pub scope: Option<String>,
+}
+
 impl Responses {
     /// What the client is told.
-    pub fn answer(&self, rejection: &Rejection, head: RequestHead<'_>) -> Answer {
+    pub fn answer(&self, rejection: &Rejection, resource: &Advertised<'_>, head: RequestHead<'_>) -> Answer {
         let wording = Wording::of(rejection);
         let change = self.overrides.get(&rejection.verdict());
         let (status, body) = match self.profile {
@@ -35,7 +44,7 @@ impl Responses {
             }
         };
         let mut headers = vec![("cache-control", "no-store".to_owned())];
-        if let Some(challenge) = self.challenge(rejection, &wording, status) {
+        if let Some(challenge) = self.challenge(rejection, resource, &wording, status) {
             headers.push(("www-authenticate", challenge));
         }
         if rejection.verdict() == Verdict::Unavailable && self.profile == Profile::Rfc6750 {
@@ -62,9 +71,17 @@ impl Responses {
     /// avoided ([RFC 6750 §3]); with 401 alone in the `anypoint` profile.
     ///
     /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
-    fn challenge(&self, rejection: &Rejection, wording: &Wording, status: u16) -> Option<String> {
+    fn challenge(
+        &self,
+        rejection: &Rejection,
+        resource: &Advertised<'_>,
+        wording: &Wording,
+        status: u16,
+    ) -> Option<String> {
         let realm = self.realm.as_deref().unwrap_or(default_realm(self.profile));
-        let mut challenge = Challenge { realm, ..Challenge::default() };
+        let resource_metadata = resource.metadata_uri;
+        let bare = Challenge { realm, resource_metadata, ..Challenge::default() };
+        let mut challenge = bare.clone();
         if self.profile == Profile::Anypoint {
             return (status == 401).then(|| challenge.to_string());
         }
@@ -80,17 +97,21 @@ impl Responses {
         }
         if matches!(rejection.verdict(), Verdict::Unavailable | Verdict::BadAnswer) {
             // A 401 must carry a challenge even if an override made it one (RFC 9110 §15.5.2).
-            return (status == 401).then(|| Challenge { realm, ..Challenge::default() }.to_string());
+            return (status == 401).then(|| bare.to_string());
         }
         challenge.error_uri = challenge.error.and(self.error_uri.as_deref());
-        match rejection {
-            Rejection::ScopeMissing { needed } => challenge.scope = Some(needed),
-            Rejection::WeakAuthentication { acr_values, max_age } => {
+        let scope = match rejection {
+            Rejection::ScopeMissing { needed } => Some(needed),
+            Rejection::WeakAuthentication { acr_values, max_age, scope } => {
                 challenge.acr_values = Some(acr_values.as_str()).filter(|values| !values.is_empty());
                 challenge.max_age = *max_age;
+                Some(scope)
             }
-            _ => {}
-        }
+            _ if status == 401 => resource.scope.as_ref(),
+            _ => None,
+        };
+        let scope = scope.map(|scope| if resource.scope.is_some() { online(scope) } else { scope.clone() });
+        challenge.scope = scope.as_deref().filter(|scope| !scope.is_empty());
         Some(challenge.to_string())
     }
 
@@ -128,6 +149,13 @@ impl Responses {
             headers.push(("access-control-expose-headers", "WWW-Authenticate, DPoP-Nonce".to_owned()));
         }
     }
+}
+
+/// Without the scope that a resource never needs: it is between client and authorization server, and an MCP
+/// server names it nowhere.
+fn online(scope: &str) -> String {
+    let scopes = scope.split(' ').filter(|scope| *scope != "offline_access");
+    scopes.collect::<Vec<_>>().join(" ")
 }
 
 /// The gRPC status for an HTTP status. Envoy's own mapping would make 13 of a 400.

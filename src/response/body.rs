@@ -20,7 +20,7 @@ impl Wording {
     /// The table of `rfc6750`.
     pub fn of(rejection: &Rejection) -> Self {
         let (status, error, description) = match rejection.verdict() {
-            Verdict::Allowed | Verdict::Anonymous => (200, None, ""),
+            Verdict::Allowed | Verdict::Anonymous | Verdict::Metadata => (200, None, ""),
             Verdict::NoToken => (401, None, "An access token is required."),
             Verdict::InvalidRequest => match rejection {
                 Rejection::AmbiguousPath => (400, None, "The request path is not acceptable."),
@@ -110,7 +110,8 @@ pub fn anypoint(rejection: &Rejection) -> (u16, &'static str, &'static str) {
         | Verdict::InvalidBinding
         | Verdict::InsufficientAuthentication
         | Verdict::Allowed
-        | Verdict::Anonymous => (401, r#"{"error": "Unauthorized"}"#, JSON),
+        | Verdict::Anonymous
+        | Verdict::Metadata => (401, r#"{"error": "Unauthorized"}"#, JSON),
     }
 }
 

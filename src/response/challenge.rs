@@ -27,6 +27,10 @@ pub struct Challenge<'a> {
     pub error_description: Option<&'a str>,
     /// Where to read more.
     pub error_uri: Option<&'a str>,
+    /// Where the protected resource's metadata is ([RFC 9728 §5.1]).
+    ///
+    /// [RFC 9728 §5.1]: https://www.rfc-editor.org/rfc/rfc9728#section-5.1
+    pub resource_metadata: Option<&'a str>,
     /// All scopes that the request needs.
     pub scope: Option<&'a str>,
     /// Authentication contexts that would do ([RFC 9470 §3]).
@@ -46,6 +50,7 @@ impl fmt::Display for Challenge<'_> {
             ("error", self.error),
             ("error_description", self.error_description),
             ("error_uri", self.error_uri),
+            ("resource_metadata", self.resource_metadata),
             ("scope", self.scope),
             ("acr_values", self.acr_values),
         ];
@@ -93,6 +98,8 @@ mod tests {
             ("BRR-24 a bad token", of(Some("invalid_token"), None), r#"Bearer realm="api", error="invalid_token""#),
             ("BRR-27 too narrow", of(Some("insufficient_scope"), Some("read write")),
              r#"Bearer realm="api", error="insufficient_scope", scope="read write""#),
+            ("PRM-12 where the metadata is", Challenge { realm: "api", resource_metadata: Some("https://h/.well-known/oauth-protected-resource"), ..Challenge::default() },
+             r#"Bearer realm="api", resource_metadata="https://h/.well-known/oauth-protected-resource""#),
             ("HTT-04 quotes and backslashes are escaped, and nothing else",
              Challenge { realm: r#"a"b\c'd"#, ..Challenge::default() }, r#"Bearer realm="a\"b\\c'd""#),
             ("HTT-05 a line break never gets out",

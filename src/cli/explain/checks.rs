@@ -31,12 +31,14 @@ pub(super) struct Check {
 pub(super) fn of(
     token: &AccessToken,
     provider: &Provider,
+    audiences: &[String],
     requirement: &Requirement,
     rejection: Option<&Rejection>,
     now: UnixTime,
 ) -> Vec<Check> {
     let mut checks = Checks { token, provider, rejection, all: Vec::new() };
     checks.of_provider(now);
+    checks.audience(audiences);
     checks.of_requirement(requirement);
     checks.all
 }

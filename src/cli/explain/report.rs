@@ -108,7 +108,7 @@ impl<'a> Report<'a> {
         self.checks(enforcer, outcome, now, &mut steps);
         let rejection = match &outcome.decision {
             Decision::Deny(rejection) => Some(rejection),
-            Decision::Allow(_) => None,
+            Decision::Allow(_) | Decision::Describe(_) => None,
         };
         if let Some(rejection) = rejection.filter(|_| !steps.iter().any(|step| step.is_reason)) {
             let text = rejection.to_string();
@@ -128,7 +128,7 @@ impl<'a> Report<'a> {
                     "headers": answer.headers.iter().map(|(name, value)| json!([name, value])).collect::<Value>(),
                     "body": answer.body,
                 })),
-                "upstream": rejection.is_none().then(|| json!({
+                "upstream": outcome.decision.verdict().passes().then(|| json!({
                     "removed": outcome.grant.remove,
                     "added": outcome.grant.additions().map(|(name, value)| json!([name, String::from_utf8_lossy(value)])).collect::<Value>(),
                     "path": outcome.grant.path.as_deref().map(String::from_utf8_lossy),
@@ -178,6 +178,11 @@ impl<'a> Report<'a> {
             push(Rejection::AmbiguousPath.to_string(), true, section(&Rejection::AmbiguousPath));
             return;
         }
+        if let (Decision::Describe(_), Some(resource)) = (&outcome.decision, outcome.resource(enforcer)) {
+            let text = format!("the metadata of {}; no rule is looked at", resource.identifier);
+            steps.push(Step { name: "resource", is_reason: false, text, section: "RFC 9728 §3" });
+            return;
+        }
         let Some(rule) = outcome.rule(enforcer) else {
             push("no rule matches; what holds for every request holds here".to_owned(), false, "");
             return;
@@ -199,7 +204,10 @@ impl<'a> Report<'a> {
     fn place(&self, enforcer: &Enforcer, outcome: &Outcome, steps: &mut Vec<Step>) {
         let rule = outcome.rule(enforcer);
         if rule.is_some_and(|rule| matches!(rule.access, Access::Anonymous | Access::Deny))
-            || matches!(outcome.decision, Decision::Deny(Rejection::AmbiguousPath | Rejection::TlsRequired))
+            || matches!(
+                outcome.decision,
+                Decision::Describe(_) | Decision::Deny(Rejection::AmbiguousPath | Rejection::TlsRequired)
+            )
         {
             return;
         }
@@ -219,7 +227,7 @@ impl<'a> Report<'a> {
             Ok(None) => ("none".to_owned(), matches!(outcome.decision, Decision::Deny(Rejection::NoToken))),
             Err(_) => match &outcome.decision {
                 Decision::Deny(rejection) => (rejection.to_string(), true),
-                Decision::Allow(_) => return,
+                Decision::Allow(_) | Decision::Describe(_) => return,
             },
         };
         steps.push(Step { name: "token", is_reason, text, section: "RFC 6750 §2" });
@@ -257,9 +265,11 @@ impl<'a> Report<'a> {
         let own = outcome.rule(enforcer).and_then(|rule| rule.requires.as_ref());
         let rejection = match &outcome.decision {
             Decision::Deny(rejection) => Some(rejection),
-            Decision::Allow(_) => None,
+            Decision::Allow(_) | Decision::Describe(_) => None,
         };
-        for check in checks::of(token, provider, own.unwrap_or(&policy.requires), rejection, now) {
+        let requirement = own.unwrap_or(&policy.requires);
+        let audiences = audiences(enforcer, outcome);
+        for check in checks::of(token, provider, &audiences, requirement, rejection, now) {
             let missed = check.is_missed;
             steps.push(Step {
                 name: check.name,
@@ -270,6 +280,18 @@ impl<'a> Report<'a> {
             if missed {
                 return;
             }
+        }
+    }
+}
+
+/// What `aud` must hold one of for the resource that the request is for.
+fn audiences(enforcer: &Enforcer, outcome: &Outcome) -> Vec<String> {
+    match outcome.resource(enforcer) {
+        Some(resource) => resource.audiences.clone(),
+        None => {
+            let all = &enforcer.policy().resources.all;
+            let checked = all.iter().all(|resource| !resource.audiences.is_empty());
+            all.iter().filter(|_| checked).flat_map(|resource| resource.audiences.clone()).collect()
         }
     }
 }

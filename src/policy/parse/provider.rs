@@ -34,8 +34,18 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
         client_id_claim: provider.key("client_id_claim").texts(),
         scope_array: provider.key("scope_array").text() == "accept",
         default_scopes: provider.key("default_scopes").texts(),
+        implied_scopes: implied_scopes(&provider.key("implied_scopes"), context),
         introspection: endpoint_of(provider, context),
     }
+}
+
+/// What each scope stands for besides itself.
+#[inline(never)]
+fn implied_scopes(implied: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Vec<String>)> {
+    for (_, scopes) in implied.members() {
+        context.no_duplicates(scopes.items(), |scope| scope.text().to_owned());
+    }
+    implied.members().map(|(scope, scopes)| (scope.to_owned(), scopes.texts())).collect()
 }
 
 #[inline(never)]

@@ -1,0 +1,192 @@
+//! `resource`: what is published of the protected resource, made from the policy that is enforced.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::policy::error::Fault;
+use crate::policy::parse::Context;
+use crate::policy::parse::node::Node;
+use crate::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
+use crate::policy::rule::{Access, HostPattern, PathPattern, Rule};
+use crate::policy::{Policy, TokenPlaces};
+
+/// Every resource. The rest of the policy is compiled already.
+#[inline(never)]
+pub(super) fn parse(root: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Resources {
+    let all = nodes(root);
+    context.no_duplicates(all.iter().map(|one| one.key("identifier")), |one| one.text().to_owned());
+    for one in all.iter().filter(|one| is_mcp(one)) {
+        check_mcp(one, root, context);
+    }
+    let mut resources: Vec<_> = all.iter().filter_map(|one| resource(one, policy, context)).collect();
+    // MCP clients that were told nothing look at the root, too. With several, that would be a guess.
+    if let [only] = resources.as_mut_slice()
+        && only.is_mcp
+        && !only.targets.iter().any(|target| target == WELL_KNOWN)
+    {
+        only.targets.push(WELL_KNOWN.to_owned());
+    }
+    Resources { all: resources }
+}
+
+/// Whether any of them is an MCP server.
+pub(super) fn any_mcp(root: &Node<'_>) -> bool {
+    nodes(root).iter().any(is_mcp)
+}
+
+fn nodes<'a>(root: &Node<'a>) -> Vec<Node<'a>> {
+    let resource = root.key("resource");
+    match (resource.is_list(), resource.is_set()) {
+        (true, _) => resource.items().collect(),
+        (false, true) => vec![resource],
+        (false, false) => Vec::new(),
+    }
+}
+
+fn is_mcp(one: &Node<'_>) -> bool {
+    one.key("profile").text() == "mcp"
+}
+
+/// What an MCP server may not do ([Model Context Protocol], Authorization).
+///
+/// [Model Context Protocol]: https://modelcontextprotocol.io/specification
+#[inline(never)]
+fn check_mcp(one: &Node<'_>, root: &Node<'_>, context: &mut Context<'_>) {
+    let profile = one.key("profile");
+    let (check, servers) = (one.key("audience_check"), one.key("authorization_servers"));
+    if check.text() == "ignore" {
+        context.contradiction(&check, &profile, "an MCP server takes tokens for itself only");
+    }
+    let issuers = root.key("providers").members().any(|(_, provider)| provider.key("issuer").is_set());
+    if !servers.is_set() && !issuers {
+        context.faults.add(&servers.place, Fault::Needs { other: "a provider's issuer, or entries" });
+    }
+    let responses = root.key("responses").key("profile");
+    if responses.text() == "anypoint" {
+        let why = "MCP clients expect the statuses and challenges of the RFCs";
+        context.contradiction(&profile, &responses, why);
+    }
+    let rules = root.key("rules");
+    let params = rules.items().map(|rule| rule.key("from_params"));
+    let token = root.key("token");
+    for params in std::iter::once(token.key("from_params")).chain(params) {
+        if params.items().next().is_some() {
+            context.contradiction(&params, &profile, "MCP clients never send tokens in the query");
+        }
+    }
+}
+
+#[inline(never)]
+fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Option<Resource> {
+    for list in ["authorization_servers", "scopes_supported", "audiences"] {
+        context.no_duplicates(one.key(list).items(), |item| item.text().to_owned());
+    }
+    let (text, audiences) = (one.key("identifier"), one.key("audiences"));
+    let ignored = one.key("audience_check").text() == "ignore";
+    if ignored && audiences.is_set() {
+        context.contradiction(&audiences, &one.key("audience_check"), "the audience is not looked at");
+    }
+    let identifier = Identifier::parse(text.text())?;
+    let below = identifier.path.trim_end_matches('/');
+    let prefix = match PathPattern::prefix(if below.is_empty() { "/" } else { below }) {
+        Ok(prefix) => prefix,
+        Err(error) => {
+            context.faults.add(&text.place, Fault::Pattern(error));
+            return None;
+        }
+    };
+    let mut resource = Resource {
+        identifier: text.text().to_owned(),
+        audiences: match (ignored, audiences.is_set()) {
+            (true, _) => Vec::new(),
+            (false, true) => audiences.texts(),
+            (false, false) => vec![text.text().to_owned()],
+        },
+        is_mcp: is_mcp(one),
+        metadata_uri: format!("{}{}", identifier.origin, identifier.metadata_target()),
+        targets: vec![identifier.metadata_target()],
+        metadata: String::new(),
+        host: HostPattern::parse(identifier.host),
+        prefix,
+    };
+    resource.metadata = metadata(one, &resource, policy);
+    Some(resource)
+}
+
+/// The document ([RFC 9728 §2]). Nothing in it comes from a request; what has no entries is left out
+/// ([RFC 9728 §3.2]), and so is what this filter does not enforce.
+///
+/// [RFC 9728 §2]: https://www.rfc-editor.org/rfc/rfc9728#section-2
+/// [RFC 9728 §3.2]: https://www.rfc-editor.org/rfc/rfc9728#section-3.2
+#[inline(never)]
+fn metadata(one: &Node<'_>, resource: &Resource, policy: &Policy) -> String {
+    let servers = one.key("authorization_servers");
+    let servers = if servers.is_set() { servers.texts() } else { issuers(policy) };
+    let scopes = one.key("scopes_supported");
+    let mut scopes = if scopes.is_set() { scopes.texts() } else { demanded(resource, policy) };
+    if resource.is_mcp {
+        scopes.retain(|scope| scope != "offline_access");
+    }
+    let mut document = Map::new();
+    document.insert("resource".to_owned(), resource.identifier.clone().into());
+    let lists = [
+        ("authorization_servers", servers),
+        ("scopes_supported", scopes),
+        ("bearer_methods_supported", bearer_methods(&policy.token)),
+    ];
+    for (name, list) in lists {
+        if !list.is_empty() {
+            document.insert(name.to_owned(), list.into());
+        }
+    }
+    let texts = [
+        ("resource_name", "name"),
+        ("resource_documentation", "documentation"),
+        ("resource_policy_uri", "policy_uri"),
+        ("resource_tos_uri", "tos_uri"),
+    ];
+    for (name, key) in texts {
+        if let Some(text) = one.key(key).some_text() {
+            document.insert(name.to_owned(), text.into());
+        }
+    }
+    Value::Object(document).to_string()
+}
+
+/// The authorization servers' issuers, in the order of their names.
+fn issuers(policy: &Policy) -> Vec<String> {
+    let mut issuers: Vec<String> = Vec::new();
+    for issuer in policy.providers.iter().filter_map(|provider| provider.issuer.as_ref()) {
+        if !issuers.contains(issuer) {
+            issuers.push(issuer.clone());
+        }
+    }
+    issuers
+}
+
+/// All scopes that a request for this resource may need.
+fn demanded(resource: &Resource, policy: &Policy) -> Vec<String> {
+    let concerns = |rule: &&Rule| {
+        matches!(rule.access, Access::Required | Access::Optional)
+            && rule.matcher.may_concern(&resource.prefix)
+    };
+    let rules = policy.rules.iter().filter(concerns).filter_map(|rule| rule.requires.as_ref());
+    let mut scopes = BTreeSet::new();
+    for requirement in std::iter::once(&policy.requires).chain(rules) {
+        let named = requirement.scopes.all.iter().chain(&requirement.scopes.any);
+        scopes.extend(named.map(|scope| scope.as_str().to_owned()));
+    }
+    scopes.into_iter().collect()
+}
+
+/// How a Bearer token may be sent here, as far as RFC 6750 has names for it.
+fn bearer_methods(places: &TokenPlaces) -> Vec<String> {
+    let in_header = places.headers.iter().any(|header| {
+        let scheme = header.scheme.as_deref();
+        header.name == "authorization" && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("Bearer"))
+    });
+    let in_query = places.params.iter().any(|name| name == "access_token");
+    let methods = [("header", in_header), ("body", places.form), ("query", in_query)];
+    methods.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| (*name).to_owned()).collect()
+}
