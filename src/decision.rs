@@ -6,6 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::policy::resource::ResourceId;
+use crate::proof::dpop::ProofFault;
 use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
@@ -132,6 +133,10 @@ pub struct Grant {
     ///
     /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
     pub private_response: bool,
+    /// A nonce for the client's next proof, which responses have to carry ([RFC 9449 §8.2]).
+    ///
+    /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
+    pub dpop_nonce: Option<String>,
 }
 
 impl Grant {
@@ -182,6 +187,19 @@ pub enum Rejection {
     NotAnAccessToken,
     /// Bound to a key or a certificate, and presented without proof.
     Unproven,
+    /// With a DPoP proof that is no good.
+    BadProof(ProofFault),
+    /// With a DPoP proof that lacks a nonce of ours.
+    NonceWanted {
+        /// The one to use.
+        nonce: String,
+    },
+    /// With a DPoP proof of another key than the token's.
+    OtherKey,
+    /// With a DPoP proof, and bound to no key.
+    NotBound,
+    /// Without a DPoP proof, where there must be one.
+    ProofWanted,
     /// `acr` or `auth_time` fall short.
     WeakAuthentication {
         /// The contexts that would do, by preference; empty: not at issue.
@@ -284,7 +302,12 @@ impl Rejection {
             | Self::WrongIssuer
             | Self::WrongAudience
             | Self::NotAnAccessToken => Verdict::InvalidToken,
-            Self::Unproven => Verdict::InvalidBinding,
+            Self::Unproven
+            | Self::BadProof(_)
+            | Self::NonceWanted { .. }
+            | Self::OtherKey
+            | Self::NotBound
+            | Self::ProofWanted => Verdict::InvalidBinding,
             Self::WeakAuthentication { .. } => Verdict::InsufficientAuthentication,
             Self::ScopeMissing { .. } => Verdict::InsufficientScope,
             Self::ClientNotListed | Self::ClaimMismatch { .. } | Self::Denied => Verdict::Forbidden,
@@ -325,6 +348,11 @@ impl fmt::Display for Rejection {
             Self::WrongAudience => f.write_str("the token is for another audience"),
             Self::NotAnAccessToken => f.write_str("not an access token"),
             Self::Unproven => f.write_str("a sender-constrained token without its proof"),
+            Self::BadProof(fault) => write!(f, "the DPoP proof is no good: {fault}"),
+            Self::NonceWanted { .. } => f.write_str("the DPoP proof has no nonce of ours, or an old one"),
+            Self::OtherKey => f.write_str("the DPoP proof is of another key than the token's"),
+            Self::NotBound => f.write_str("a DPoP proof for a token that is bound to no key"),
+            Self::ProofWanted => f.write_str("no DPoP proof where there must be one"),
             Self::WeakAuthentication { .. } => {
                 f.write_str("the user's authentication is too weak or too old")
             }

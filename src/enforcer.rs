@@ -9,17 +9,22 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cache::entry::{Age, Entry};
 use crate::cache::key::{Namespace, TokenDigest, TokenKey};
 use crate::cache::local::Local;
+use crate::cache::shared::Store;
 use crate::decision::{Decision, Grant, Rejection, Verdict};
+use crate::jose::verify::{Here, Verifier};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Resource, ResourceId};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
+use crate::proof::dpop::{Help, Proof, ProofFault, Proofs};
+use crate::proof::replay::Own;
 use crate::provider::client_list::{ListCall, ListFault, ListId, LiveList, News};
 use crate::provider::flight::Question;
 use crate::provider::nonces::Nonces;
@@ -46,11 +51,22 @@ pub struct Enforcer {
     /// Keys the hashes by which this worker knows tokens.
     seed: [u64; 2],
     nonces: Nonces,
+    /// What checking proofs of possession needs, if they are understood.
+    proofs: Option<Proofs>,
+    host: Host,
     /// By provider.
     namespaces: Vec<Namespace>,
     cache: RefCell<Local>,
     /// The client lists that are fetched, as far as they have arrived.
     lists: RefCell<Vec<LiveList>>,
+}
+
+/// What the engine leaves to whoever runs it.
+pub struct Host {
+    /// Computes signatures.
+    pub verifier: Box<dyn Verifier>,
+    /// What the workers share.
+    pub store: Box<dyn Store>,
 }
 
 /// What has been found out about a token: an entry, kept or not, or why there is none.
@@ -109,6 +125,8 @@ pub struct Pending {
     stale: Option<Rc<Entry>>,
     /// The first provider that gave no verdict, while others are still to be asked.
     undecided: Option<Rejection>,
+    /// That the client has the token's key, if it says so.
+    proof: Option<Box<Proof>>,
 }
 
 /// A request that waits for its own body.
@@ -140,11 +158,19 @@ impl Enforcer {
                 || policy.resources.match_paths(),
             seed,
             nonces: Nonces::new(seed),
+            proofs: policy.dpop.as_ref().map(|dpop| Proofs::new(dpop, owner)),
+            host: Host::default(),
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
             cache: RefCell::new(Local::new(&policy.cache)),
             lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
             policy,
         }
+    }
+
+    /// The same engine, run by somebody who computes signatures and shares data with other workers.
+    #[must_use]
+    pub fn with_host(self, host: Host) -> Self {
+        Self { host, ..self }
     }
 
     /// The policy.
@@ -301,8 +327,12 @@ impl Enforcer {
                 _ => self.deny(request, Rejection::NoToken),
             };
         };
+        let proof = match self.prove(&request, &found, now) {
+            Ok(proof) => proof.map(Box::new),
+            Err(rejection) => return self.deny(request, rejection),
+        };
         let next_providers = choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
-        Pending { request, found, body, next_providers, stale: None, undecided: None }.ask_next(
+        Pending { request, found, body, next_providers, stale: None, undecided: None, proof }.ask_next(
             self,
             Rejection::NoProvider,
             Source::Nowhere,
@@ -310,14 +340,48 @@ impl Enforcer {
         )
     }
 
+    /// Checks the proof that comes with a token, before anybody is asked about it.
+    fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
+        match (&self.proofs, &self.policy.dpop) {
+            (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {
+                let Host { verifier, store } = &self.host;
+                let help = Help { verifier: verifier.as_ref(), store: store.as_ref(), nonces: &self.nonces };
+                proofs.check(dpop, request.head(), &found.token, help, now).map(Some)
+            }
+            _ if self.requirement_of(request).sender_constraint == SenderConstraint::Dpop => {
+                Err(Rejection::ProofWanted)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Uses up the proof of a request that passes. The second time, it does not.
+    fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
+        match (&self.proofs, proof) {
+            (Some(proofs), Some(proof)) if !proofs.first_use(proof, self.host.store.as_ref(), now) => {
+                Err(Rejection::BadProof(ProofFault::Replayed))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The last word on an active token.
-    fn judge(&self, request: &Request, token: &AccessToken, now: UnixTime) -> Result<(), Rejection> {
+    fn judge(
+        &self,
+        request: &Request,
+        token: &AccessToken,
+        proof: Option<&Proof>,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
         let Some(provider) = self.provider(token.provider) else { return Err(Rejection::NoProvider) };
         token.check(provider, now)?;
         if !self.policy.resources.accept(request.resource, |wanted| token.has_audience(wanted)) {
             return Err(Rejection::WrongAudience);
         }
-        self.requirement_of(request).judge(token, provider, &self.lists.borrow(), now)
+        let requirement = self.requirement_of(request);
+        requirement.judge_binding(token, proof)?;
+        requirement.judge(token, provider, &self.lists.borrow(), now)?;
+        self.use_up(proof, now)
     }
 
     fn pass(&self, request: Request, body: Option<&[u8]>) -> Step {
@@ -341,6 +405,13 @@ impl Enforcer {
         let mut grant =
             Grant { remove: self.policy.upstream.forged(head, self.own_lengths), ..Grant::default() };
         let mut target = None;
+        let keeps_proof = self.policy.dpop.as_ref().is_none_or(|dpop| dpop.forward);
+        if !(keeps_proof && self.policy.token.forward)
+            && self.policy.dpop.is_some()
+            && head.all("dpop").next().is_some()
+        {
+            grant.remove.push("dpop".to_owned());
+        }
         if !self.policy.token.forward {
             let stripped = token::strip(head, &self.policy.token, self.extra_params(request));
             grant.remove.extend(stripped.remove);
@@ -377,15 +448,32 @@ impl Enforcer {
 
     /// What a challenge says of the resource.
     fn advertised(&self, request: &Request) -> Advertised<'_> {
-        let Some(resource) = request.resource.and_then(|id| self.policy.resources.at(id)) else {
-            return Advertised::default();
-        };
-        let scope = resource.is_mcp.then(|| self.requirement_of(request).scopes.challenge());
-        Advertised { metadata_uri: Some(&resource.metadata_uri), scope }
+        let resource = request.resource.and_then(|id| self.policy.resources.at(id));
+        let requirement = self.requirement_of(request);
+        let is_mcp = resource.is_some_and(|resource| resource.is_mcp);
+        Advertised {
+            metadata_uri: resource.map(|resource| resource.metadata_uri.as_str()),
+            scope: is_mcp.then(|| requirement.scopes.challenge()),
+            dpop: self.policy.dpop.as_ref().map(|dpop| dpop.algorithms.to_string()),
+            only_dpop: requirement.sender_constraint == SenderConstraint::Dpop,
+        }
     }
 
     fn requirement_of(&self, request: &Request) -> &Requirement {
         self.rule_of(request).and_then(|rule| rule.requires.as_ref()).unwrap_or(&self.policy.requires)
+    }
+}
+
+impl Default for Host {
+    /// Nobody: signatures are computed here, and nothing is shared.
+    fn default() -> Self {
+        Self { verifier: Box::new(Here), store: Box::<Own>::default() }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
     }
 }
 
@@ -490,13 +578,14 @@ impl Pending {
             let key = TokenKey::new(enforcer.seed, token.provider, &self.found.token);
             Box::new(Question { key, token: self.found.token.clone() })
         });
-        let Self { request, found, body, .. } = self;
-        let judged = enforcer.judge(&request, token, now);
+        let Self { request, found, body, proof, .. } = self;
+        let judged = enforcer.judge(&request, token, proof.as_deref(), now);
         let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
         let decision = match judged {
             Ok(()) => {
                 grant.identity = Some(entry.identity(&enforcer.policy.upstream));
                 grant.private_response = found.place == Place::Query;
+                grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);
                 Decision::Allow(Verdict::Allowed)
             }
             Err(rejection) => Decision::Deny(rejection),
@@ -520,9 +609,6 @@ impl Requirement {
         lists: &[LiveList],
         now: UnixTime,
     ) -> Result<(), Rejection> {
-        if self.sender_constraint == SenderConstraint::IfBound && token.is_bound {
-            return Err(Rejection::Unproven);
-        }
         if !self.audiences.is_empty() && !token.has_audience(&self.audiences) {
             return Err(Rejection::WrongAudience);
         }
@@ -540,6 +626,22 @@ impl Requirement {
             return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
         }
         if has_scopes { Ok(()) } else { Err(Rejection::ScopeMissing { needed: self.scopes.challenge() }) }
+    }
+
+    /// Whether whoever presents the token is the one that it was given to ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    fn judge_binding(&self, token: &AccessToken, proof: Option<&Proof>) -> Result<(), Rejection> {
+        let is_bound = match (proof, token.jkt()) {
+            (Some(proof), Some(jkt)) if proof.thumbprint == jkt => token.is_bound_otherwise(),
+            (Some(_), Some(_)) => return Err(Rejection::OtherKey),
+            (Some(_), None) => return Err(Rejection::NotBound),
+            (None, _) => token.is_bound,
+        };
+        if is_bound && self.sender_constraint != SenderConstraint::Ignore {
+            return Err(Rejection::Unproven);
+        }
+        Ok(())
     }
 
     /// Step-up ([RFC 9470 §3]): how, and how long ago, the user was authenticated.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
+use crate::proof::dpop::Dpop;
 use crate::provider::Provider;
 use crate::provider::client_list::ListSource;
 use crate::response::Responses;
@@ -48,6 +49,8 @@ pub struct Policy {
     pub upstream: Upstream,
     /// What is remembered of the providers' answers, and for how long.
     pub cache: Cache,
+    /// How proofs of possession are checked; `None`: tokens that need one are refused.
+    pub dpop: Option<Dpop>,
     /// What is published of the protected resources.
     pub resources: Resources,
     /// What a refused client is told.
@@ -96,6 +99,16 @@ pub struct TokenHeader {
     pub name: String,
     /// The authentication scheme before the token; `None`: the whole value is the token.
     pub scheme: Option<String>,
+}
+
+impl TokenHeader {
+    /// Whether its tokens come with a proof of possession ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    pub fn is_dpop(&self) -> bool {
+        self.name == "authorization"
+            && self.scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case("DPoP"))
+    }
 }
 
 /// `upstream`: what the upstream is told. Every field named here is removed from the request first.

@@ -7,6 +7,7 @@ pub mod text;
 
 use std::time::Duration;
 
+use crate::jose::algorithm;
 use crate::policy::MAX_TIMEOUT;
 use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity};
 
@@ -65,7 +66,11 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "Answers of authorization servers, kept for a while. An entry is what the server said, never a verdict: scopes, clients, claims, times and rules are looked at for every request.",
         ),
         later("revocation", "Pushed revocations."),
-        later("dpop", "Proof of possession (RFC 9449)."),
+        optional(
+            "dpop",
+            Kind::Object(&DPOP),
+            "Proofs of possession (RFC 9449): tokens with the scheme `DPoP`, and the checks of their proofs. `{}` turns it on. Absent: tokens that are bound to a key are refused.",
+        ),
         later("mtls", "Certificate-bound tokens (RFC 8705)."),
         optional(
             "resource",
@@ -551,9 +556,57 @@ static REQUIREMENT: Object = Object {
         ),
         default(
             "sender_constraint",
-            Kind::Word { known: &["if_bound", "ignore"], later: &["dpop", "mtls", "any_bound"] },
+            Kind::Word { known: &["if_bound", "dpop", "ignore"], later: &["mtls", "any_bound"] },
             "if_bound",
-            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, and no proof is understood yet; `ignore` takes it as if it were not bound. **Lowers security.** With `ignore`, whoever steals such a token can use it.",
+            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, of which those of `dpop` are understood; `dpop` refuses all others as well; `ignore` takes it as if it were not bound. **Lowers security.** With `ignore`, whoever steals such a token can use it.",
+        ),
+    ],
+    choices: &[],
+};
+
+static DPOP: Object = Object {
+    keys: &[
+        default("max_age", duration(1000, 600_000), "60s", "How old a proof may be, by its `iat`."),
+        default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, both ways."),
+        default(
+            "algorithms",
+            list(&Kind::Word { known: &algorithm::NAMES, later: &[] }),
+            "[\"ES256\", \"EdDSA\", \"RS256\", \"PS256\"]",
+            "What proofs may be signed with; challenges name them in this order.",
+        ),
+        default(
+            "nonce",
+            word(&["off", "required"]),
+            "off",
+            "`required`: a proof must carry a nonce of ours (RFC 9449 §9); one without it is answered with a new one.",
+        ),
+        default(
+            "nonce_lifetime",
+            duration(1000, 86_400_000),
+            "5m",
+            "How long a nonce is the current one. It is good for that long again, and a new one comes with the responses then.",
+        ),
+        optional(
+            "nonce_key_env",
+            Kind::Text(&text::VARIABLE),
+            "The environment variable of the VM that holds the key for nonces, the same for all proxies that clients may reach. Absent: each proxy makes its own when it starts.",
+        ),
+        default(
+            "replay_cache",
+            Kind::Integer { min: 1, max: 1_000_000 },
+            "10000",
+            "How many used proofs are remembered, about, by all workers together; the oldest give way. Room for the requests of `max_age` and twice `clock_skew` is enough.",
+        ),
+        optional(
+            "external_origin",
+            Kind::Text(&text::LINE),
+            "Scheme and authority by which clients call, as `https://api.example.com`, if Envoy sees others. Forwarding fields are never believed.",
+        ),
+        default(
+            "forward",
+            Kind::Bool,
+            "true",
+            "Whether the upstream gets to see the proof; not without the token (`token.forward`).",
         ),
     ],
     choices: &[],

@@ -11,6 +11,7 @@
 mod cache;
 mod client_auth;
 mod client_lists;
+mod dpop;
 mod endpoint;
 mod node;
 mod provider;
@@ -91,6 +92,8 @@ struct Context<'a> {
     client_lists: BTreeMap<&'a str, ClientList>,
     /// Those of them that are fetched.
     lists: Vec<ListSource>,
+    /// Whether proofs of possession by DPoP are understood.
+    has_dpop: bool,
     faults: Faults,
 }
 
@@ -102,6 +105,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         providers: providers.members().map(|(name, _)| name).collect(),
         client_lists: BTreeMap::new(),
         lists: Vec::new(),
+        has_dpop: root.key("dpop").is_set(),
         faults: Faults::default(),
     };
     context.client_lists = client_lists::parse(&root.key("client_lists"), &mut context);
@@ -116,6 +120,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         lists: std::mem::take(&mut context.lists),
         upstream,
         cache: cache::parse(&root.key("cache")),
+        dpop: dpop::parse(&root.key("dpop"), &mut context),
         resources: Resources::default(),
         responses,
         cors_preflight: match root.key("cors_preflight").text() {

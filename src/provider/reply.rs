@@ -116,6 +116,22 @@ impl AccessToken {
         Ok(Self { provider, claims, exp, nbf, is_bound, kind })
     }
 
+    /// The thumbprint of the key that the token is bound to ([RFC 9449 §6]).
+    ///
+    /// [RFC 9449 §6]: https://www.rfc-editor.org/rfc/rfc9449#section-6
+    pub fn jkt(&self) -> Option<&str> {
+        self.claims.get("cnf")?.get("jkt")?.as_str()
+    }
+
+    /// Whether it is bound to something else than a key by `jkt`, or in a way that we do not know.
+    pub fn is_bound_otherwise(&self) -> bool {
+        match self.claims.get("cnf") {
+            None | Some(Value::Null) => false,
+            Some(Value::Object(cnf)) => cnf.keys().any(|name| name != "jkt"),
+            Some(_) => true,
+        }
+    }
+
     /// What holds for every token of this provider: issuer, times, kind, audience
     /// ([RFC 7662 §4] as defence in depth). Scopes, clients and claims are the requirement's.
     ///
@@ -330,6 +346,7 @@ mod tests {
             client_id_claim: texts(&["client_id", "azp"]),
             scope_array: false,
             default_scopes: Vec::new(),
+            implied_scopes: Vec::new(),
             introspection: IntrospectionEndpoint {
                 scheme: "https".to_owned(),
                 authority: "as.example".to_owned(),

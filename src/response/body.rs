@@ -35,11 +35,23 @@ impl Wording {
                 _ => (400, Some("invalid_request"), "The credentials are malformed."),
             },
             Verdict::InvalidToken => (401, Some("invalid_token"), "The access token is not valid."),
-            Verdict::InvalidBinding => (
-                401,
-                Some("invalid_token"),
-                "The access token is bound to its sender, and no proof was presented.",
-            ),
+            Verdict::InvalidBinding => match rejection {
+                Rejection::BadProof(_) => (401, Some("invalid_dpop_proof"), "The DPoP proof is not valid."),
+                Rejection::NonceWanted { .. } => {
+                    (401, Some("use_dpop_nonce"), "The DPoP proof must carry the nonce of this response.")
+                }
+                Rejection::ProofWanted => (401, None, "An access token with a DPoP proof is required."),
+                Rejection::OtherKey | Rejection::NotBound => (
+                    401,
+                    Some("invalid_token"),
+                    "The access token is not bound to the key of the DPoP proof.",
+                ),
+                _ => (
+                    401,
+                    Some("invalid_token"),
+                    "The access token is bound to its sender, and no proof was presented.",
+                ),
+            },
             Verdict::InsufficientAuthentication => (
                 401,
                 Some("insufficient_user_authentication"),

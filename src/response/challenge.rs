@@ -15,6 +15,8 @@ use std::fmt;
 /// [RFC 9110 §5.6.4]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Challenge<'a> {
+    /// The authentication scheme.
+    pub scheme: Scheme,
     /// The protection space ([RFC 9110 §11.5]); always sent, so that `Bearer` is never bare.
     ///
     /// [RFC 9110 §11.5]: https://www.rfc-editor.org/rfc/rfc9110#section-11.5
@@ -41,11 +43,33 @@ pub struct Challenge<'a> {
     ///
     /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
     pub max_age: Option<u64>,
+    /// The algorithms of proofs ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    pub algs: Option<&'a str>,
+}
+
+/// An authentication scheme for access tokens.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scheme {
+    /// [RFC 6750].
+    ///
+    /// [RFC 6750]: https://www.rfc-editor.org/rfc/rfc6750
+    #[default]
+    Bearer,
+    /// [RFC 9449].
+    ///
+    /// [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
+    Dpop,
 }
 
 impl fmt::Display for Challenge<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bearer realm={}", Quoted(self.realm))?;
+        let scheme = match self.scheme {
+            Scheme::Bearer => "Bearer",
+            Scheme::Dpop => "DPoP",
+        };
+        write!(f, "{scheme} realm={}", Quoted(self.realm))?;
         let texts = [
             ("error", self.error),
             ("error_description", self.error_description),
@@ -53,6 +77,7 @@ impl fmt::Display for Challenge<'_> {
             ("resource_metadata", self.resource_metadata),
             ("scope", self.scope),
             ("acr_values", self.acr_values),
+            ("algs", self.algs),
         ];
         for (name, text) in texts {
             if let Some(text) = text {

@@ -217,6 +217,7 @@ impl<'a> Report<'a> {
             Ok(Some(found)) => {
                 let place = match found.place {
                     token::Place::Header => "a header field",
+                    token::Place::Dpop => "a header field, with the scheme DPoP",
                     token::Place::Query => "the query",
                     token::Place::Cookie => "a cookie",
                     token::Place::Form => "a form",
@@ -230,7 +231,21 @@ impl<'a> Report<'a> {
                 Decision::Allow(_) | Decision::Describe(_) => return,
             },
         };
+        let with_proof = text.ends_with("DPoP") && enforcer.policy().dpop.is_some();
         steps.push(Step { name: "token", is_reason, text, section: "RFC 6750 §2" });
+        match &outcome.decision {
+            Decision::Deny(
+                rejection @ (Rejection::BadProof(_) | Rejection::NonceWanted { .. } | Rejection::ProofWanted),
+            ) => {
+                let section = section(rejection);
+                steps.push(Step { name: "proof", is_reason: true, text: rejection.to_string(), section });
+            }
+            _ if with_proof => {
+                let text = "good, and of this request and token".to_owned();
+                steps.push(Step { name: "proof", is_reason: false, text, section: "RFC 9449 §4.3" });
+            }
+            _ => {}
+        }
     }
 
     fn calls(&self, steps: &mut Vec<Step>) {
@@ -336,6 +351,9 @@ fn section(rejection: &Rejection) -> &'static str {
         Rejection::WrongAudience => "RFC 9700 §2.3",
         Rejection::NotAnAccessToken => "RFC 6749 §7.1",
         Rejection::Unproven => "RFC 9449 §7.1, RFC 8705 §3",
+        Rejection::BadProof(_) => "RFC 9449 §4.3",
+        Rejection::NonceWanted { .. } => "RFC 9449 §9",
+        Rejection::OtherKey | Rejection::NotBound | Rejection::ProofWanted => "RFC 9449 §7.1",
         Rejection::WeakAuthentication { .. } => "RFC 9470 §3",
         Rejection::Denied => "RFC 9110 §15.5.4",
         Rejection::NoAnswer { cause: NoAnswer::Throttled, .. } => "RFC 6585 §4, RFC 9110 §15.6.4",

@@ -15,8 +15,12 @@ pub(super) fn parse(
 ) -> TokenPlaces {
     let token = root.key("token");
     let (params, forward) = (token.key("from_params"), token.key("forward"));
+    let mut headers = headers(&token.key("from_headers"), upstream, context);
+    if root.key("dpop").is_set() && !headers.iter().any(TokenHeader::is_dpop) {
+        headers.push(TokenHeader { name: "authorization".to_owned(), scheme: Some("DPoP".to_owned()) });
+    }
     let places = TokenPlaces {
-        headers: headers(&token.key("from_headers"), upstream, context),
+        headers,
         params: if anypoint && !params.is_set() { vec!["access_token".to_owned()] } else { params.texts() },
         cookies: token.key("from_cookies").texts(),
         form: token.key("from_form").bool(),

@@ -5,6 +5,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a vector that cannot be read must stop the test")]
 
+pub mod proof;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
