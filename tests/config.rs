@@ -43,6 +43,7 @@ fn env(name: &str) -> Option<String> {
         "NOT_A_TOKEN" => Some("two words".to_owned()),
         "AS_KEY" => Some(include_str!("keys/p256.pem").to_owned()),
         "KEY_RSA_1024" => Some(include_str!("keys/rsa-1024.pem").to_owned()),
+        "NONCE_KEY" => Some("k".repeat(32)),
         "NOTHING" => Some(String::new()),
         _ => None,
     }
@@ -284,6 +285,17 @@ fn everything() -> Value {
             "claims_prefix": "X-Agw-",
             "forward_payload_header": "X-Token-Claims",
         },
+        "dpop": {
+            "max_age": "30s",
+            "clock_skew": "1s",
+            "algorithms": ["ES256"],
+            "nonce": "required",
+            "nonce_lifetime": "1m",
+            "nonce_key_env": "NONCE_KEY",
+            "replay_cache": 7,
+            "external_origin": "https://api.example.com",
+            "forward": false,
+        },
         "cache": {
             "max_entries": 7,
             "ttl": "1m",
@@ -375,8 +387,19 @@ fn every_key_arrives() {
     };
     assert_eq!(
         policy.token.headers,
-        [header("x-access-token", None), header("authorization", Some("Token"))]
+        [
+            header("x-access-token", None),
+            header("authorization", Some("Token")),
+            header("authorization", Some("DPoP"))
+        ]
     );
+    let dpop = policy.dpop.as_ref().unwrap();
+    assert_eq!((dpop.max_age, dpop.clock_skew), (Duration::from_secs(30), Duration::from_secs(1)));
+    assert_eq!((dpop.algorithms.to_string().as_str(), dpop.replay_cache, dpop.forward), ("ES256", 7, false));
+    assert_eq!(dpop.external_origin.as_deref(), Some("https://api.example.com"));
+    let nonce = dpop.nonce.as_ref().unwrap();
+    assert!(nonce.lifetime == Duration::from_secs(60) && nonce.key.is_some());
+
     assert_eq!(
         (policy.token.params.as_slice(), policy.token.cookies.as_slice()),
         (&["access_token".to_owned()][..], &["session".to_owned()][..])
@@ -563,12 +586,12 @@ fn every_mistake_has_its_message() {
         ("PWX-18 a misspelt key",          vec![("providers.okta.audience", json!(["a"]))],
          &["providers.okta.audience: unknown key; did you mean \"audiences\"?"]),
         ("an unknown key",                 vec![("colour", json!("red"))],
-         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
          &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\" and \"assertion_typ\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
-         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a bare number for a duration",   vec![("@.timeout", json!(2))],
          &["@.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number"]),
         ("an odd duration",                vec![("@.timeout", json!("2 s"))],
@@ -605,13 +628,13 @@ fn every_mistake_has_its_message() {
          &["responses.profile: expected \"rfc6750\" or \"anypoint\"; did you mean \"rfc6750\"?"]),
         ("a word in upper case",           vec![("@.client_auth.method", json!("NONE"))],
          &["@.client_auth.method: expected \"client_secret_basic\", \"client_secret_post\", \"client_secret_jwt\", \"private_key_jwt\", \"bearer\" or \"none\"; did you mean \"none\"?"]),
-        ("a later key",                    vec![("dpop", json!({})), ("on_expiry", json!("close")), ("providers.okta.jwks", json!({})), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
+        ("a later key",                    vec![("mtls", json!({})), ("on_expiry", json!("close")), ("providers.okta.jwks", json!({})), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
          &["providers.okta.introspection.jwks: is not supported by this version", "providers.okta.jwks: is not supported by this version",
-           "upstream.filter_state: is not supported by this version", "dpop: is not supported by this version", "on_expiry: is not supported by this version"]),
-        ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("@.dialect", json!("tokeninfo")), ("requires.sender_constraint", json!("dpop"))],
+           "upstream.filter_state: is not supported by this version", "mtls: is not supported by this version", "on_expiry: is not supported by this version"]),
+        ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("@.dialect", json!("tokeninfo")), ("requires.sender_constraint", json!("mtls"))],
          &["providers.okta.validate: \"jwt\" is not supported by this version",
            "@.dialect: \"tokeninfo\" is not supported by this version",
-           "requires.sender_constraint: \"dpop\" is not supported by this version"]),
+           "requires.sender_constraint: \"mtls\" is not supported by this version"]),
         ("a client list of both kinds",    vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
          &["client_lists.live: expected exactly one of \"clients\" and \"uri\", found 2", "client_lists.live.cluster: required, but missing"]),
         ("a client list of no kind",       vec![("client_lists.live", json!({"cluster": "lists", "bearer_token": "x"}))],
@@ -622,6 +645,16 @@ fn every_mistake_has_its_message() {
          &["client_lists.live: expected at most one of \"bearer_token\" and \"bearer_token_env\", found 2"]),
         ("a fetched list's variable",      vec![("client_lists.live", json!({"uri": "https://user:pw@x.example/l#f", "cluster": "lists", "bearer_token_env": "ABSENT"}))],
          &["client_lists.live.uri: expected a URI without a fragment", "client_lists.live.bearer_token_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
+        ("a proof that nobody checks",     vec![("requires.sender_constraint", json!("dpop"))],
+         &["requires.sender_constraint: needs dpop as well"]),
+        ("how proofs are checked",         vec![("dpop", json!({"max_age": "1h", "algorithms": ["HS256", "ES256", "ES256"], "nonce": "always", "replay_cache": 0, "external_origin": "api.example.com"}))],
+         &["dpop.max_age: expected 1s to 10m, got 1h", "dpop.algorithms[0]: expected \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\", \"EdDSA\" or \"Ed25519\"; did you mean \"RS256\"?", "dpop.algorithms[2]: the same as dpop.algorithms[1]", "dpop.nonce: expected \"off\" or \"required\"", "dpop.replay_cache: expected 1 to 1000000, got 0", "dpop.external_origin: expected scheme and authority alone, as https://api.example.com"]),
+        ("where clients call",             vec![("dpop", json!({"external_origin": "https://api.example.com/v1"}))],
+         &["dpop.external_origin: expected scheme and authority alone, as https://api.example.com"]),
+        ("a key for no nonces",            vec![("dpop", json!({"nonce_key_env": "NONCE_KEY"}))],
+         &["dpop.nonce_key_env: needs nonce: required as well"]),
+        ("a key that is not there",        vec![("dpop", json!({"nonce": "required", "nonce_key_env": "ABSENT"}))],
+         &["dpop.nonce_key_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
         ("a provider's name",              vec![("providers.my okta", smallest()["providers"]["okta"].clone())],
          &["providers[\"my okta\"]: expected its name to be a name of up to 64 letters, digits, \"-\", \"_\" and \".\""]),
 
@@ -944,8 +977,8 @@ fn all_faults_come_at_once_in_the_order_of_the_reference() {
             "rules[1].requires.providers[0]: no provider has this name; known: \"a\" and \"b\"",
             "rules[1].acces: unknown key; did you mean \"access\"?",
             "mode: expected \"enforce\" or \"shadow\"",
-            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
-            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
         ]
     );
 }
