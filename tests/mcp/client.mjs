@@ -8,6 +8,9 @@ import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Application, REDIRECT, browse } from './application.mjs';
 
+// Whatever hangs, this ends.
+setTimeout(() => { throw new Error('still not done after two minutes'); }, 120_000).unref();
+
 const { MCP_URL: mcpUrl, ISSUER: issuer } = process.env;
 const origin = new URL(mcpUrl).origin;
 const metadataUrl = `${origin}/.well-known/oauth-protected-resource${new URL(mcpUrl).pathname}`;
@@ -38,7 +41,8 @@ async function logIn() {
   await transport.finishAuth(code);
 }
 
-const raw = (method, url, headers = {}, body = undefined) => fetch(url, { method, headers, body });
+const raw = (method, url, headers = {}, body = undefined) =>
+  fetch(url, { method, headers, body, signal: AbortSignal.timeout(10_000) });
 const challengeOf = (response) => response.headers.get('www-authenticate');
 
 // MCP-02, MCP-03, PRM-12: what a client is told that knows nothing.
@@ -108,6 +112,7 @@ await assert.rejects(call('write_note'), UnauthorizedError);
 assert.deepEqual(application.sentTo.searchParams.get('scope').split(' ').sort(), ['notes:read', 'notes:write']);
 held('for a tool that needs more the client is told all scopes of the operation');
 await logIn();
+await client.close();
 client = await connect();
 assert.equal(await call('write_note'), 'Written.');
 held('and calls it with them');

@@ -9,6 +9,9 @@ import { promisify } from 'node:util';
 import { auth } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Application, browse } from './application.mjs';
 
+// Whatever hangs, this ends.
+setTimeout(() => { throw new Error('still not done after two minutes'); }, 120_000).unref();
+
 const serverUrl = process.env.MCP_URL;
 const SCENARIOS = [
   'server-initialize',
