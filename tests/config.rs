@@ -898,9 +898,9 @@ fn every_mistake_has_its_message() {
         ("MCP-06 no audience",             vec![("resource", json!({"identifier": "https://h/mcp", "profile": "mcp", "audience_check": "ignore"}))],
          &["resource.audience_check: contradicts resource.profile: an MCP server takes tokens for itself only"]),
         ("implied scopes that are none",   vec![("providers.okta.implied_scopes", json!({"a b": ["c"], "x": ["y z"], "v": ["w", "w"], "u": []}))],
-         &["providers.okta.implied_scopes.u: expected at least one entry", "providers.okta.implied_scopes.v[1]: the same as providers.okta.implied_scopes.v[0]",
-           "providers.okta.implied_scopes.x[0]: expected one scope: printable ASCII without spaces, quotes and backslashes",
-           "providers.okta.implied_scopes[\"a b\"]: expected its name to be one scope: printable ASCII without spaces, quotes and backslashes"]),
+         &["providers.okta.implied_scopes[\"a b\"]: expected its name to be one scope: printable ASCII without spaces, quotes and backslashes",
+           "providers.okta.implied_scopes.u: expected at least one entry", "providers.okta.implied_scopes.v[1]: the same as providers.okta.implied_scopes.v[0]",
+           "providers.okta.implied_scopes.x[0]: expected one scope: printable ASCII without spaces, quotes and backslashes"]),
 
         // Responses
         ("HTT-05 a line break in the realm", vec![("responses.realm", json!("a\r\nb"))],

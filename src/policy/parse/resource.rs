@@ -1,7 +1,5 @@
 //! `resource`: what is published of the protected resource, made from the policy that is enforced.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use crate::policy::error::Fault;
@@ -130,31 +128,29 @@ fn metadata(one: &Node<'_>, resource: &Resource, policy: &Policy) -> String {
     }
     let mut document = Map::new();
     document.insert("resource".to_owned(), resource.identifier.clone().into());
-    let lists = [
-        ("authorization_servers", servers),
-        ("scopes_supported", scopes),
-        ("bearer_methods_supported", bearer_methods(&policy.token)),
-    ];
-    for (name, list) in lists {
-        if !list.is_empty() {
-            document.insert(name.to_owned(), list.into());
-        }
-    }
-    let texts = [
-        ("resource_name", "name"),
-        ("resource_documentation", "documentation"),
-        ("resource_policy_uri", "policy_uri"),
-        ("resource_tos_uri", "tos_uri"),
-    ];
-    for (name, key) in texts {
-        if let Some(text) = one.key(key).some_text() {
-            document.insert(name.to_owned(), text.into());
+    insert(&mut document, "authorization_servers", &servers);
+    insert(&mut document, "scopes_supported", &scopes);
+    insert(&mut document, "bearer_methods_supported", &bearer_methods(&policy.token));
+    for key in ["name", "documentation", "policy_uri", "tos_uri"] {
+        let text = one.key(key);
+        if text.is_set() {
+            document.insert(["resource_", key].concat(), text.value());
         }
     }
     Value::Object(document).to_string()
 }
 
+/// Adds a list, unless it is empty.
+#[inline(never)]
+fn insert(document: &mut Map<String, Value>, name: &str, list: &[String]) {
+    if !list.is_empty() {
+        let list = list.iter().map(|text| Value::String(text.clone())).collect();
+        document.insert(name.to_owned(), Value::Array(list));
+    }
+}
+
 /// The authorization servers' issuers, in the order of their names.
+#[inline(never)]
 fn issuers(policy: &Policy) -> Vec<String> {
     let mut issuers: Vec<String> = Vec::new();
     for issuer in policy.providers.iter().filter_map(|provider| provider.issuer.as_ref()) {
@@ -166,21 +162,27 @@ fn issuers(policy: &Policy) -> Vec<String> {
 }
 
 /// All scopes that a request for this resource may need.
+#[inline(never)]
 fn demanded(resource: &Resource, policy: &Policy) -> Vec<String> {
     let concerns = |rule: &&Rule| {
         matches!(rule.access, Access::Required | Access::Optional)
             && rule.matcher.may_concern(&resource.prefix)
     };
     let rules = policy.rules.iter().filter(concerns).filter_map(|rule| rule.requires.as_ref());
-    let mut scopes = BTreeSet::new();
+    let mut scopes: Vec<String> = Vec::new();
     for requirement in std::iter::once(&policy.requires).chain(rules) {
-        let named = requirement.scopes.all.iter().chain(&requirement.scopes.any);
-        scopes.extend(named.map(|scope| scope.as_str().to_owned()));
+        for scope in requirement.scopes.all.iter().chain(&requirement.scopes.any) {
+            // Sorted as they come: any sort of the library is larger than all of this module.
+            if let Err(at) = scopes.binary_search_by(|known| known.as_str().cmp(scope.as_str())) {
+                scopes.insert(at, scope.as_str().to_owned());
+            }
+        }
     }
-    scopes.into_iter().collect()
+    scopes
 }
 
 /// How a Bearer token may be sent here, as far as RFC 6750 has names for it.
+#[inline(never)]
 fn bearer_methods(places: &TokenPlaces) -> Vec<String> {
     let in_header = places.headers.iter().any(|header| {
         let scheme = header.scheme.as_deref();
