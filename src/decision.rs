@@ -5,6 +5,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::provider::jwt::JwtFault;
 use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
@@ -165,6 +166,11 @@ pub enum Rejection {
     WrongAudience,
     /// Something else than an access token (a refresh token, an unknown `token_type`).
     NotAnAccessToken,
+    /// A JWT that is no good.
+    BadJwt {
+        /// What is wrong with it.
+        fault: JwtFault,
+    },
     /// Bound to a key or a certificate, and presented without proof.
     Unproven,
     /// `acr` or `auth_time` fall short.
@@ -219,6 +225,8 @@ pub enum NoAnswer {
     Crowded,
     /// A client list has not arrived yet.
     NoClientList,
+    /// The keys that could verify a signature have not arrived yet, or not for too long.
+    NoKeys,
 }
 
 /// What is wrong with an answer.
@@ -266,7 +274,8 @@ impl Rejection {
             | Self::NotYetValid
             | Self::WrongIssuer
             | Self::WrongAudience
-            | Self::NotAnAccessToken => Verdict::InvalidToken,
+            | Self::NotAnAccessToken
+            | Self::BadJwt { .. } => Verdict::InvalidToken,
             Self::Unproven => Verdict::InvalidBinding,
             Self::WeakAuthentication { .. } => Verdict::InsufficientAuthentication,
             Self::ScopeMissing { .. } => Verdict::InsufficientScope,
@@ -307,6 +316,7 @@ impl fmt::Display for Rejection {
             Self::WrongIssuer => f.write_str("the token is of another issuer"),
             Self::WrongAudience => f.write_str("the token is for another audience"),
             Self::NotAnAccessToken => f.write_str("not an access token"),
+            Self::BadJwt { fault } => write!(f, "the token does not pass: {fault}"),
             Self::Unproven => f.write_str("a sender-constrained token without its proof"),
             Self::WeakAuthentication { .. } => {
                 f.write_str("the user's authentication is too weak or too old")
@@ -315,7 +325,7 @@ impl fmt::Display for Rejection {
             Self::ClientNotListed => f.write_str("the client is not on the list"),
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
             Self::Denied => f.write_str("the rule lets nobody pass"),
-            Self::NoAnswer { cause: NoAnswer::NoClientList, .. } => NoAnswer::NoClientList.fmt(f),
+            Self::NoAnswer { cause: cause @ (NoAnswer::NoClientList | NoAnswer::NoKeys), .. } => cause.fmt(f),
             Self::NoAnswer { cause, .. } => write!(f, "the authorization server gave no answer: {cause}"),
             Self::BadAnswer { cause } => {
                 write!(f, "the authorization server's answer cannot be used: {cause}")
@@ -333,6 +343,7 @@ impl fmt::Display for NoAnswer {
             Self::Throttled => f.write_str("status 429"),
             Self::BackingOff => f.write_str("not asked, for it has not answered lately"),
             Self::NoClientList => f.write_str("the client list that the rule demands has not arrived yet"),
+            Self::NoKeys => f.write_str("the authorization server's keys have not arrived"),
             Self::Crowded => f.write_str("not asked, for too many requests wait already"),
         }
     }

@@ -15,15 +15,19 @@ use std::time::Duration;
 use crate::cache::entry::{Age, Entry};
 use crate::cache::key::{Namespace, TokenDigest, TokenKey};
 use crate::cache::local::Local;
-use crate::decision::{Decision, Grant, Rejection, Verdict};
+use crate::decision::{Decision, Grant, NoAnswer, Rejection, Verdict};
+use crate::jose::verify::{Here, Verifier};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
-use crate::provider::client_list::{ListCall, ListFault, ListId, LiveList, News};
+use crate::provider::client_list::{ListId, LiveList};
+use crate::provider::fetch::{FetchCall, FetchFault, News};
 use crate::provider::flight::Question;
+use crate::provider::jwt::{self, JwtFault};
+use crate::provider::keys::{KeyNews, KeySource, KeyUri, LiveKeys};
 use crate::provider::nonces::Nonces;
 use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
-use crate::provider::{Provider, choice};
+use crate::provider::{Provider, Validate, choice};
 use crate::request::form;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
@@ -50,6 +54,10 @@ pub struct Enforcer {
     cache: RefCell<Local>,
     /// The client lists that are fetched, as far as they have arrived.
     lists: RefCell<Vec<LiveList>>,
+    /// The providers' keys, as far as they have arrived.
+    keys: RefCell<Vec<LiveKeys>>,
+    /// Who computes signatures, where somebody can.
+    verifier: &'static dyn Verifier,
 }
 
 /// What has been found out about a token: an entry, kept or not, or why there is none.
@@ -63,6 +71,8 @@ pub enum Step {
     Done(Box<Outcome>),
     /// Find out what the authorization server says, then call [`Pending::resume`].
     Introspect(Box<Question>, Box<Pending>),
+    /// Have this provider's keys fetched anew, then call [`Pending::resume_with_keys`].
+    FetchKeys(ProviderId, Box<Pending>),
     /// Collect the request's body, then call [`AwaitingForm::body`].
     ReadForm(AwaitingForm),
 }
@@ -108,6 +118,8 @@ pub struct Pending {
     stale: Option<Rc<Entry>>,
     /// The first provider that gave no verdict, while others are still to be asked.
     undecided: Option<Rejection>,
+    /// What has come of its wish for other keys.
+    keys: Option<KeyNews>,
 }
 
 /// A request that waits for its own body.
@@ -139,8 +151,21 @@ impl Enforcer {
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
             cache: RefCell::new(Local::new(&policy.cache)),
             lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
+            keys: RefCell::new(policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect()),
+            verifier: &Here,
             policy,
         }
+    }
+
+    /// The same engine with somebody who computes signatures for it.
+    #[must_use]
+    pub fn with_verifier(self, verifier: &'static dyn Verifier) -> Self {
+        Self { verifier, ..self }
+    }
+
+    /// Who computes signatures.
+    pub fn verifier(&self) -> &'static dyn Verifier {
+        self.verifier
     }
 
     /// The policy.
@@ -149,16 +174,16 @@ impl Enforcer {
     }
 
     /// The call that fetches a client list.
-    pub fn list_call(&self, id: ListId) -> Option<ListCall> {
+    pub fn list_call(&self, id: ListId) -> Option<FetchCall> {
         Some(self.policy.lists.get(id.0)?.call(self.lists.borrow().get(id.0)?))
     }
 
     /// Takes what has come of that call. From now on every request is held to the new list, whether its
     /// token is remembered or not.
-    pub fn take_list(&self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, ListFault> {
+    pub fn take_list(&self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
         match (self.policy.lists.get(id.0), self.lists.borrow_mut().get_mut(id.0)) {
             (Some(source), Some(list)) => list.take(source, outcome),
-            _ => Err(ListFault::NoAnswer),
+            _ => Err(FetchFault::NoAnswer),
         }
     }
 
@@ -171,6 +196,65 @@ impl Enforcer {
             if let Some(found) = same.and_then(|at| known.get(at)).filter(|list| list.has_arrived()) {
                 list.clone_from(found);
                 inherited.push(ListId(at));
+            }
+        }
+        inherited
+    }
+
+    /// Where a provider's keys are fetched; `None`: they are not.
+    pub fn key_uri(&self, id: ProviderId) -> Option<&KeyUri> {
+        match self.provider(id)?.keys.as_ref()? {
+            KeySource::Uri(uri) => Some(uri),
+            KeySource::Inline(_) => None,
+        }
+    }
+
+    /// The call that fetches a provider's keys.
+    pub fn keys_call(&self, id: ProviderId) -> Option<FetchCall> {
+        Some(self.key_uri(id)?.call(self.keys.borrow().get(id.0)?))
+    }
+
+    /// Takes what has come of that call. If a key has gone, everything is forgotten that it may have
+    /// verified (JWT-47, JWT-51).
+    pub fn take_keys(
+        &self,
+        id: ProviderId,
+        outcome: CallOutcome<'_>,
+        now: UnixTime,
+    ) -> Result<News, FetchFault> {
+        let uri = self.key_uri(id).ok_or(FetchFault::NoAnswer)?;
+        let mut all = self.keys.borrow_mut();
+        let keys = all.get_mut(id.0).ok_or(FetchFault::NoAnswer)?;
+        let before = keys.last().cloned();
+        let news = keys.take(uri, outcome, now)?;
+        if let (Some(before), Some(after)) = (before, keys.last())
+            && !before.is_part_of(after)
+        {
+            self.cache.borrow_mut().forget_provider(id);
+        }
+        Ok(news)
+    }
+
+    /// What is known of a provider's keys.
+    pub fn keys(&self, id: ProviderId) -> LiveKeys {
+        self.keys.borrow().get(id.0).cloned().unwrap_or_default()
+    }
+
+    /// Takes over the keys that another engine has fetched from the same places; whose those are.
+    pub fn inherit_keys(&self, before: &Self) -> Vec<ProviderId> {
+        let mut inherited = Vec::new();
+        for (at, provider) in self.policy.providers.iter().enumerate() {
+            let id = ProviderId(at);
+            let same = |other: &Provider| other.name == provider.name && other.issuer == provider.issuer;
+            let other = before.policy.providers.iter().position(same).map(ProviderId);
+            let uris = (self.key_uri(id), other.and_then(|other| before.key_uri(other)));
+            if let ((Some(own), Some(theirs)), Some(other)) = (uris, other)
+                && own.is_same_place(theirs)
+                && before.keys(other).has_arrived()
+                && let Some(keys) = self.keys.borrow_mut().get_mut(at)
+            {
+                *keys = before.keys(other);
+                inherited.push(id);
             }
         }
         inherited
@@ -293,12 +377,21 @@ impl Enforcer {
             };
         };
         let next_providers = choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
-        Pending { request, found, body, next_providers, stale: None, undecided: None }.ask_next(
-            self,
-            Rejection::NoProvider,
-            Source::Nowhere,
-            now,
-        )
+        let pending =
+            Pending { request, found, body, next_providers, stale: None, undecided: None, keys: None };
+        pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
+    }
+
+    /// Verifies a token that this provider has signed, or should have.
+    #[inline(never)]
+    fn verify(
+        &self,
+        id: ProviderId,
+        provider: &Provider,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<AccessToken, Rejection> {
+        jwt::verify((id, provider), &self.keys(id), token.expose(), self.verifier, now)
     }
 
     /// The last word on an active token.
@@ -430,6 +523,12 @@ impl Pending {
         }
     }
 
+    /// Goes on with other keys, or the same.
+    pub fn resume_with_keys(mut self, enforcer: &Enforcer, news: KeyNews, now: UnixTime) -> Step {
+        self.keys = Some(news);
+        self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
+    }
+
     /// The token that is asked about.
     pub fn token(&self) -> &Secret {
         &self.found.token
@@ -446,9 +545,55 @@ impl Pending {
         if let Some((Age::Fresh, entry)) = &remembered {
             return self.take(enforcer, entry, Source::Memory, now);
         }
+        let validate = enforcer.provider(provider).map(|provider| provider.validate).unwrap_or_default();
+        if validate != Validate::Introspection {
+            match self.verify(enforcer, provider, now) {
+                Ok(token) if validate == Validate::Jwt => {
+                    let entry = enforcer.learn(key, Introspection::Active(token), now);
+                    return self.take(enforcer, &entry, Source::Answer, now);
+                }
+                Ok(_) => {}
+                Err(None) => {
+                    self.next_providers.push_front(provider);
+                    return Step::FetchKeys(provider, Box::new(self));
+                }
+                Err(Some(rejection)) => {
+                    if matches!(rejection, Rejection::NoAnswer { .. }) {
+                        self.undecided.get_or_insert(rejection.clone());
+                    }
+                    return self.ask_next(enforcer, rejection, Source::Answer, now);
+                }
+            }
+        }
         self.stale = remembered.filter(|(age, _)| *age == Age::Stale).map(|(_, entry)| entry);
         let question = Question { key, token: self.found.token.clone() };
         Step::Introspect(Box::new(question), Box::new(self))
+    }
+
+    /// Verifies the token by the keys that are there. An error without a reason: other keys might do.
+    fn verify(
+        &mut self,
+        enforcer: &Enforcer,
+        id: ProviderId,
+        now: UnixTime,
+    ) -> Result<AccessToken, Option<Rejection>> {
+        let Some(provider) = enforcer.provider(id) else { return Err(Some(Rejection::NoProvider)) };
+        let news = self.keys.take();
+        enforcer.verify(id, provider, &self.found.token, now).map_err(|rejection| {
+            let for_keys = matches!(
+                rejection,
+                Rejection::BadJwt { fault: JwtFault::UnknownKey }
+                    | Rejection::NoAnswer { cause: NoAnswer::NoKeys, .. }
+            );
+            match news {
+                None | Some(KeyNews::Older) if for_keys && enforcer.key_uri(id).is_some() => None,
+                // While their server is away, nobody can tell whose key it is.
+                Some(KeyNews::None) if for_keys => {
+                    Some(Rejection::NoAnswer { cause: NoAnswer::NoKeys, retry_after: None })
+                }
+                _ => Some(rejection),
+            }
+        })
     }
 
     /// The last word of one provider.
@@ -457,7 +602,8 @@ impl Pending {
             Introspection::Active(token) => token,
             Introspection::Inactive => return self.ask_next(enforcer, Rejection::Inactive, source, now),
         };
-        let refresh = (source == Source::Memory && entry.wants_refresh(now)).then(|| {
+        let asks = enforcer.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
+        let refresh = (source == Source::Memory && asks && entry.wants_refresh(now)).then(|| {
             let key = TokenKey::new(enforcer.seed, token.provider, &self.found.token);
             Box::new(Question { key, token: self.found.token.clone() })
         });

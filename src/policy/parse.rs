@@ -12,6 +12,7 @@ mod cache;
 mod client_auth;
 mod client_lists;
 mod endpoint;
+mod jwks;
 mod node;
 mod provider;
 mod responses;
