@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::policy::resource::ResourceId;
 use crate::proof::dpop::ProofFault;
+use crate::provider::jwt::JwtFault;
 use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
@@ -185,6 +186,11 @@ pub enum Rejection {
     WrongAudience,
     /// Something else than an access token (a refresh token, an unknown `token_type`).
     NotAnAccessToken,
+    /// A JWT that is no good.
+    BadJwt {
+        /// What is wrong with it.
+        fault: JwtFault,
+    },
     /// Bound to a key or a certificate, and presented without proof.
     Unproven,
     /// With a DPoP proof that is no good.
@@ -254,6 +260,8 @@ pub enum NoAnswer {
     Crowded,
     /// A client list has not arrived yet.
     NoClientList,
+    /// The keys that could verify a signature have not arrived yet, or not for too long.
+    NoKeys,
 }
 
 /// What is wrong with an answer.
@@ -301,7 +309,8 @@ impl Rejection {
             | Self::NotYetValid
             | Self::WrongIssuer
             | Self::WrongAudience
-            | Self::NotAnAccessToken => Verdict::InvalidToken,
+            | Self::NotAnAccessToken
+            | Self::BadJwt { .. } => Verdict::InvalidToken,
             Self::Unproven
             | Self::BadProof(_)
             | Self::NonceWanted { .. }
@@ -347,6 +356,7 @@ impl fmt::Display for Rejection {
             Self::WrongIssuer => f.write_str("the token is of another issuer"),
             Self::WrongAudience => f.write_str("the token is for another audience"),
             Self::NotAnAccessToken => f.write_str("not an access token"),
+            Self::BadJwt { fault } => write!(f, "the token does not pass: {fault}"),
             Self::Unproven => f.write_str("a sender-constrained token without its proof"),
             Self::BadProof(fault) => write!(f, "the DPoP proof is no good: {fault}"),
             Self::NonceWanted { .. } => f.write_str("the DPoP proof has no nonce of ours, or an old one"),
@@ -360,7 +370,7 @@ impl fmt::Display for Rejection {
             Self::ClientNotListed => f.write_str("the client is not on the list"),
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
             Self::Denied => f.write_str("the rule lets nobody pass"),
-            Self::NoAnswer { cause: NoAnswer::NoClientList, .. } => NoAnswer::NoClientList.fmt(f),
+            Self::NoAnswer { cause: cause @ (NoAnswer::NoClientList | NoAnswer::NoKeys), .. } => cause.fmt(f),
             Self::NoAnswer { cause, .. } => write!(f, "the authorization server gave no answer: {cause}"),
             Self::BadAnswer { cause } => {
                 write!(f, "the authorization server's answer cannot be used: {cause}")
@@ -378,6 +388,7 @@ impl fmt::Display for NoAnswer {
             Self::Throttled => f.write_str("status 429"),
             Self::BackingOff => f.write_str("not asked, for it has not answered lately"),
             Self::NoClientList => f.write_str("the client list that the rule demands has not arrived yet"),
+            Self::NoKeys => f.write_str("the authorization server's keys have not arrived"),
             Self::Crowded => f.write_str("not asked, for too many requests wait already"),
         }
     }

@@ -9,27 +9,28 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cache::entry::{Age, Entry};
 use crate::cache::key::{Namespace, TokenDigest, TokenKey};
 use crate::cache::local::Local;
-use crate::cache::shared::Store;
-use crate::decision::{Decision, Grant, Rejection, Verdict};
+use crate::cache::shared::{Own, Store};
+use crate::decision::{Decision, Grant, NoAnswer, Rejection, Verdict};
 use crate::jose::verify::{Here, Verifier};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Resource, ResourceId};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
 use crate::proof::dpop::{Help, Proof, ProofFault, Proofs};
-use crate::proof::replay::Own;
-use crate::provider::client_list::{ListCall, ListFault, ListId, LiveList, News};
+use crate::provider::client_list::{ListId, LiveList};
+use crate::provider::fetch::{FetchCall, FetchFault, News};
 use crate::provider::flight::Question;
+use crate::provider::jwt::{self, JwtFault};
+use crate::provider::keys::{KeyNews, KeySource, KeyUri, LiveKeys};
 use crate::provider::nonces::Nonces;
 use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
-use crate::provider::{Provider, choice};
+use crate::provider::{Provider, Validate, choice};
 use crate::request::form;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
@@ -53,20 +54,17 @@ pub struct Enforcer {
     nonces: Nonces,
     /// What checking proofs of possession needs, if they are understood.
     proofs: Option<Proofs>,
-    host: Host,
+    /// What the workers share.
+    store: Box<dyn Store>,
     /// By provider.
     namespaces: Vec<Namespace>,
     cache: RefCell<Local>,
     /// The client lists that are fetched, as far as they have arrived.
     lists: RefCell<Vec<LiveList>>,
-}
-
-/// What the engine leaves to whoever runs it.
-pub struct Host {
-    /// Computes signatures.
-    pub verifier: Box<dyn Verifier>,
-    /// What the workers share.
-    pub store: Box<dyn Store>,
+    /// The providers' keys, as far as they have arrived.
+    keys: RefCell<Vec<LiveKeys>>,
+    /// Who computes signatures, where somebody can.
+    verifier: &'static dyn Verifier,
 }
 
 /// What has been found out about a token: an entry, kept or not, or why there is none.
@@ -80,6 +78,8 @@ pub enum Step {
     Done(Box<Outcome>),
     /// Find out what the authorization server says, then call [`Pending::resume`].
     Introspect(Box<Question>, Box<Pending>),
+    /// Have this provider's keys fetched anew, then call [`Pending::resume_with_keys`].
+    FetchKeys(ProviderId, Box<Pending>),
     /// Collect the request's body, then call [`AwaitingForm::body`].
     ReadForm(AwaitingForm),
 }
@@ -127,6 +127,8 @@ pub struct Pending {
     undecided: Option<Rejection>,
     /// That the client has the token's key, if it says so.
     proof: Option<Box<Proof>>,
+    /// What has come of its wish for other keys.
+    keys: Option<KeyNews>,
 }
 
 /// A request that waits for its own body.
@@ -159,18 +161,35 @@ impl Enforcer {
             seed,
             nonces: Nonces::new(seed),
             proofs: policy.dpop.as_ref().map(|dpop| Proofs::new(dpop, owner)),
-            host: Host::default(),
+            store: Box::<Own>::default(),
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
             cache: RefCell::new(Local::new(&policy.cache)),
             lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
+            keys: RefCell::new(policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect()),
+            verifier: &Here,
             policy,
         }
     }
 
-    /// The same engine, run by somebody who computes signatures and shares data with other workers.
+    /// The same engine in a worker that shares data with others.
     #[must_use]
-    pub fn with_host(self, host: Host) -> Self {
-        Self { host, ..self }
+    pub fn with_store(self, store: Box<dyn Store>) -> Self {
+        let enforcer = Self { store, ..self };
+        if let (Some(proofs), Some(dpop)) = (&enforcer.proofs, &enforcer.policy.dpop) {
+            proofs.prepare(dpop, enforcer.help());
+        }
+        enforcer
+    }
+
+    /// The same engine with somebody who computes signatures for it.
+    #[must_use]
+    pub fn with_verifier(self, verifier: &'static dyn Verifier) -> Self {
+        Self { verifier, ..self }
+    }
+
+    /// Who computes signatures.
+    pub fn verifier(&self) -> &'static dyn Verifier {
+        self.verifier
     }
 
     /// The policy.
@@ -179,16 +198,16 @@ impl Enforcer {
     }
 
     /// The call that fetches a client list.
-    pub fn list_call(&self, id: ListId) -> Option<ListCall> {
+    pub fn list_call(&self, id: ListId) -> Option<FetchCall> {
         Some(self.policy.lists.get(id.0)?.call(self.lists.borrow().get(id.0)?))
     }
 
     /// Takes what has come of that call. From now on every request is held to the new list, whether its
     /// token is remembered or not.
-    pub fn take_list(&self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, ListFault> {
+    pub fn take_list(&self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
         match (self.policy.lists.get(id.0), self.lists.borrow_mut().get_mut(id.0)) {
             (Some(source), Some(list)) => list.take(source, outcome),
-            _ => Err(ListFault::NoAnswer),
+            _ => Err(FetchFault::NoAnswer),
         }
     }
 
@@ -201,6 +220,65 @@ impl Enforcer {
             if let Some(found) = same.and_then(|at| known.get(at)).filter(|list| list.has_arrived()) {
                 list.clone_from(found);
                 inherited.push(ListId(at));
+            }
+        }
+        inherited
+    }
+
+    /// Where a provider's keys are fetched; `None`: they are not.
+    pub fn key_uri(&self, id: ProviderId) -> Option<&KeyUri> {
+        match self.provider(id)?.keys.as_ref()? {
+            KeySource::Uri(uri) => Some(uri),
+            KeySource::Inline(_) => None,
+        }
+    }
+
+    /// The call that fetches a provider's keys.
+    pub fn keys_call(&self, id: ProviderId) -> Option<FetchCall> {
+        Some(self.key_uri(id)?.call(self.keys.borrow().get(id.0)?))
+    }
+
+    /// Takes what has come of that call. If a key has gone, everything is forgotten that it may have
+    /// verified (JWT-47, JWT-51).
+    pub fn take_keys(
+        &self,
+        id: ProviderId,
+        outcome: CallOutcome<'_>,
+        now: UnixTime,
+    ) -> Result<News, FetchFault> {
+        let uri = self.key_uri(id).ok_or(FetchFault::NoAnswer)?;
+        let mut all = self.keys.borrow_mut();
+        let keys = all.get_mut(id.0).ok_or(FetchFault::NoAnswer)?;
+        let before = keys.last().cloned();
+        let news = keys.take(uri, outcome, now)?;
+        if let (Some(before), Some(after)) = (before, keys.last())
+            && !before.is_part_of(after)
+        {
+            self.cache.borrow_mut().forget_provider(id);
+        }
+        Ok(news)
+    }
+
+    /// What is known of a provider's keys.
+    pub fn keys(&self, id: ProviderId) -> LiveKeys {
+        self.keys.borrow().get(id.0).cloned().unwrap_or_default()
+    }
+
+    /// Takes over the keys that another engine has fetched from the same places; whose those are.
+    pub fn inherit_keys(&self, before: &Self) -> Vec<ProviderId> {
+        let mut inherited = Vec::new();
+        for (at, provider) in self.policy.providers.iter().enumerate() {
+            let id = ProviderId(at);
+            let same = |other: &Provider| other.name == provider.name && other.issuer == provider.issuer;
+            let other = before.policy.providers.iter().position(same).map(ProviderId);
+            let uris = (self.key_uri(id), other.and_then(|other| before.key_uri(other)));
+            if let ((Some(own), Some(theirs)), Some(other)) = (uris, other)
+                && own.is_same_place(theirs)
+                && before.keys(other).has_arrived()
+                && let Some(keys) = self.keys.borrow_mut().get_mut(at)
+            {
+                *keys = before.keys(other);
+                inherited.push(id);
             }
         }
         inherited
@@ -332,21 +410,28 @@ impl Enforcer {
             Err(rejection) => return self.deny(request, rejection),
         };
         let next_providers = choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
-        Pending { request, found, body, next_providers, stale: None, undecided: None, proof }.ask_next(
-            self,
-            Rejection::NoProvider,
-            Source::Nowhere,
-            now,
-        )
+        let pending =
+            Pending { request, found, body, next_providers, stale: None, undecided: None, keys: None, proof };
+        pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
+    }
+
+    /// Verifies a token that this provider has signed, or should have.
+    #[inline(never)]
+    fn verify(
+        &self,
+        id: ProviderId,
+        provider: &Provider,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<AccessToken, Rejection> {
+        jwt::verify((id, provider), &self.keys(id), token.expose(), self.verifier, now)
     }
 
     /// Checks the proof that comes with a token, before anybody is asked about it.
     fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
         match (&self.proofs, &self.policy.dpop) {
             (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {
-                let Host { verifier, store } = &self.host;
-                let help = Help { verifier: verifier.as_ref(), store: store.as_ref(), nonces: &self.nonces };
-                proofs.check(dpop, request.head(), &found.token, help, now).map(Some)
+                proofs.check(dpop, request.head(), &found.token, self.help(), now).map(Some)
             }
             _ if self.requirement_of(request).sender_constraint == SenderConstraint::Dpop => {
                 Err(Rejection::ProofWanted)
@@ -355,10 +440,14 @@ impl Enforcer {
         }
     }
 
+    fn help(&self) -> Help<'_> {
+        Help { verifier: self.verifier, store: self.store.as_ref(), nonces: &self.nonces }
+    }
+
     /// Uses up the proof of a request that passes. The second time, it does not.
     fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
         match (&self.proofs, proof) {
-            (Some(proofs), Some(proof)) if !proofs.first_use(proof, self.host.store.as_ref(), now) => {
+            (Some(proofs), Some(proof)) if !proofs.first_use(proof, self.store.as_ref(), now) => {
                 Err(Rejection::BadProof(ProofFault::Replayed))
             }
             _ => Ok(()),
@@ -464,19 +553,6 @@ impl Enforcer {
     }
 }
 
-impl Default for Host {
-    /// Nobody: signatures are computed here, and nothing is shared.
-    fn default() -> Self {
-        Self { verifier: Box::new(Here), store: Box::<Own>::default() }
-    }
-}
-
-impl fmt::Debug for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Host")
-    }
-}
-
 impl Outcome {
     /// The rule that the request matched, if any.
     pub fn rule<'a>(&self, enforcer: &'a Enforcer) -> Option<&'a Rule> {
@@ -547,6 +623,12 @@ impl Pending {
         }
     }
 
+    /// Goes on with other keys, or the same.
+    pub fn resume_with_keys(mut self, enforcer: &Enforcer, news: KeyNews, now: UnixTime) -> Step {
+        self.keys = Some(news);
+        self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
+    }
+
     /// The token that is asked about.
     pub fn token(&self) -> &Secret {
         &self.found.token
@@ -563,9 +645,55 @@ impl Pending {
         if let Some((Age::Fresh, entry)) = &remembered {
             return self.take(enforcer, entry, Source::Memory, now);
         }
+        let validate = enforcer.provider(provider).map(|provider| provider.validate).unwrap_or_default();
+        if validate != Validate::Introspection {
+            match self.verify(enforcer, provider, now) {
+                Ok(token) if validate == Validate::Jwt => {
+                    let entry = enforcer.learn(key, Introspection::Active(token), now);
+                    return self.take(enforcer, &entry, Source::Answer, now);
+                }
+                Ok(_) => {}
+                Err(None) => {
+                    self.next_providers.push_front(provider);
+                    return Step::FetchKeys(provider, Box::new(self));
+                }
+                Err(Some(rejection)) => {
+                    if matches!(rejection, Rejection::NoAnswer { .. }) {
+                        self.undecided.get_or_insert(rejection.clone());
+                    }
+                    return self.ask_next(enforcer, rejection, Source::Answer, now);
+                }
+            }
+        }
         self.stale = remembered.filter(|(age, _)| *age == Age::Stale).map(|(_, entry)| entry);
         let question = Question { key, token: self.found.token.clone() };
         Step::Introspect(Box::new(question), Box::new(self))
+    }
+
+    /// Verifies the token by the keys that are there. An error without a reason: other keys might do.
+    fn verify(
+        &mut self,
+        enforcer: &Enforcer,
+        id: ProviderId,
+        now: UnixTime,
+    ) -> Result<AccessToken, Option<Rejection>> {
+        let Some(provider) = enforcer.provider(id) else { return Err(Some(Rejection::NoProvider)) };
+        let news = self.keys.take();
+        enforcer.verify(id, provider, &self.found.token, now).map_err(|rejection| {
+            let for_keys = matches!(
+                rejection,
+                Rejection::BadJwt { fault: JwtFault::UnknownKey }
+                    | Rejection::NoAnswer { cause: NoAnswer::NoKeys, .. }
+            );
+            match news {
+                None | Some(KeyNews::Older) if for_keys && enforcer.key_uri(id).is_some() => None,
+                // While their server is away, nobody can tell whose key it is.
+                Some(KeyNews::None) if for_keys => {
+                    Some(Rejection::NoAnswer { cause: NoAnswer::NoKeys, retry_after: None })
+                }
+                _ => Some(rejection),
+            }
+        })
     }
 
     /// The last word of one provider.
@@ -574,7 +702,8 @@ impl Pending {
             Introspection::Active(token) => token,
             Introspection::Inactive => return self.ask_next(enforcer, Rejection::Inactive, source, now),
         };
-        let refresh = (source == Source::Memory && entry.wants_refresh(now)).then(|| {
+        let asks = enforcer.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
+        let refresh = (source == Source::Memory && asks && entry.wants_refresh(now)).then(|| {
             let key = TokenKey::new(enforcer.seed, token.provider, &self.found.token);
             Box::new(Question { key, token: self.found.token.clone() })
         });

@@ -5,8 +5,11 @@ pub mod call;
 pub mod choice;
 pub mod client_auth;
 pub mod client_list;
+pub mod fetch;
 pub mod flight;
 pub mod health;
+pub mod jwt;
+pub mod keys;
 pub mod nonces;
 pub mod preset;
 pub mod reply;
@@ -14,6 +17,8 @@ pub mod reply;
 use std::time::Duration;
 
 use crate::provider::client_auth::ClientAuth;
+use crate::provider::jwt::JwtRules;
+use crate::provider::keys::KeySource;
 use crate::secret::Secret;
 
 /// One authorization server.
@@ -39,7 +44,13 @@ pub struct Provider {
     pub default_scopes: Vec<String>,
     /// Scopes that stand for others, with those.
     pub implied_scopes: Vec<(String, Vec<String>)>,
-    /// Where and how it is asked.
+    /// How its tokens are checked.
+    pub validate: Validate,
+    /// The rules for its JWTs, whatever they are checked for.
+    pub jwt: JwtRules,
+    /// Where its keys are; `None`: none are needed.
+    pub keys: Option<KeySource>,
+    /// Where and how it is asked. Of a provider that never is, it says nothing.
     pub introspection: IntrospectionEndpoint,
 }
 
@@ -57,6 +68,20 @@ impl Provider {
             at = at.saturating_add(1);
         }
     }
+}
+
+/// `providers.*.validate`: how tokens are checked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Validate {
+    /// The authorization server is asked.
+    #[default]
+    Introspection,
+    /// Their signature is verified here, and their claims are believed ([RFC 9068]).
+    ///
+    /// [RFC 9068]: https://www.rfc-editor.org/rfc/rfc9068
+    Jwt,
+    /// First here, and those that are good are asked about besides; what counts is the answer.
+    JwtThenIntrospection,
 }
 
 /// `providers.*.introspection` ([RFC 7662 §2]).

@@ -233,6 +233,7 @@ impl World {
     ) -> (Box<Question>, Box<tollgate_filter::enforcer::Pending>) {
         match self.step(path, token) {
             Step::Introspect(question, pending) => (question, pending),
+            Step::FetchKeys(..) => panic!("keys are fetched"),
             other => panic!("nobody is asked: {other:?}"),
         }
     }

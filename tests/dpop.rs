@@ -386,7 +386,7 @@ impl World {
                 };
                 *outcome
             }
-            other @ Step::ReadForm(_) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

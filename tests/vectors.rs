@@ -1,13 +1,14 @@
 //! Ring 1: the shared vectors, by the engine alone.
 
-use tollgate_cases::{Case, Reply, Ring, check_lines, load_all};
+use tollgate_cases::{Case, Reply, Response, Ring, check_lines, load_all};
 use tollgate_filter::decision::{Decision, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome, Step};
-use tollgate_filter::policy::Policy;
-use tollgate_filter::provider::Provider;
+use tollgate_filter::policy::{Policy, ProviderId};
 use tollgate_filter::provider::call::IntrospectionCall;
 use tollgate_filter::provider::flight::{Flight, Landing};
+use tollgate_filter::provider::keys::KeyNews;
 use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::secret::Secret;
 use tollgate_filter::time::UnixTime;
 
 const NOW: u64 = 1_800_000_000;
@@ -19,7 +20,7 @@ fn every_vector_holds_for_the_engine() {
     for file in load_all() {
         for case in file.cases.iter().filter(|case| case.runs_in(Ring::Core)) {
             count += 1;
-            if let Err(fault) = run(case) {
+            if let Err(fault) = run(&case.signed_at(NOW)) {
                 faults.push(format!("{}: {}: {fault}", file.name, case.name));
             }
         }
@@ -52,13 +53,18 @@ fn run(case: &Case) -> Result<(), String> {
             Step::ReadForm(form) => {
                 form.body(&enforcer, case.request.body.as_deref().unwrap_or_default().as_bytes(), now)
             }
+            Step::FetchKeys(provider, pending) => {
+                let exchange = exchanges.next().ok_or("unexpected: keys are to be fetched")?;
+                let news = fetch_keys(&enforcer, provider, exchange, now)?;
+                pending.resume_with_keys(&enforcer, news, now)
+            }
             Step::Introspect(question, pending) => {
                 let provider = enforcer.provider(question.key.provider).ok_or("no such provider")?;
                 let (mut flight, mut call) = Flight::take_off(provider, *question, now, enforcer.nonces());
                 let said = loop {
                     let exchange =
                         exchanges.next().ok_or_else(|| format!("an unexpected call to {}", call.cluster))?;
-                    check_call(&call, &exchange.call)?;
+                    check_call(&call.cluster, &call.headers, call.body.expose(), &exchange.call)?;
                     now = now.plus(call.after);
                     match land(&enforcer, &mut flight, &call, &exchange.reply, now) {
                         Landing::Again(next) => call = *next,
@@ -77,6 +83,28 @@ fn run(case: &Case) -> Result<(), String> {
     check_outcome(case, &enforcer, &outcome, sent)
 }
 
+fn fetch_keys(
+    enforcer: &Enforcer,
+    provider: ProviderId,
+    exchange: &tollgate_cases::Exchange,
+    now: UnixTime,
+) -> Result<KeyNews, String> {
+    let call = enforcer.keys_call(provider).ok_or("no keys are fetched")?;
+    check_call(&call.cluster, &call.headers, "", &exchange.call)?;
+    let Reply::Response(reply) = &exchange.reply else { return Ok(KeyNews::None) };
+    let (head, body) = response(reply);
+    let outcome = CallOutcome::Response { head: &head, body: &body };
+    Ok(enforcer.take_keys(provider, outcome, now).map_or(KeyNews::None, |_| KeyNews::Fresh))
+}
+
+/// A reply as the host would hand it over.
+fn response(reply: &Response) -> (Fields, Vec<u8>) {
+    let field = |(name, value): (&String, &String)| (name.clone().into_bytes(), value.clone().into_bytes());
+    let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
+    head.extend(reply.headers.iter().map(|(name, value)| field((name, value))));
+    (head, reply.body_at(NOW).into_bytes())
+}
+
 fn land(
     enforcer: &Enforcer,
     flight: &mut Flight,
@@ -89,25 +117,27 @@ fn land(
     let Reply::Response(reply) = reply else {
         return flight.land(provider, CallOutcome::Failed, now, nonces);
     };
-    let field = |(name, value): (&String, &String)| (name.clone().into_bytes(), value.clone().into_bytes());
-    let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
-    head.extend(reply.headers.iter().map(|(name, value)| field((name, value))));
-    let body = reply.body_at(NOW).into_bytes();
+    let (head, body) = response(reply);
     let body = body.get(..call.read_up_to).unwrap_or(&body);
     flight.land(provider, CallOutcome::Response { head: &head, body }, now, nonces)
 }
 
-fn check_call(call: &IntrospectionCall, want: &tollgate_cases::Call) -> Result<(), String> {
+fn check_call(
+    cluster: &str,
+    headers: &[(String, Secret)],
+    body: &str,
+    want: &tollgate_cases::Call,
+) -> Result<(), String> {
     let field = |name: &str| {
-        let mut values = call.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.expose().to_owned());
+        let mut values = headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.expose().to_owned());
         values.next().filter(|_| values.next().is_none())
     };
     let wanted = [
-        ("cluster", &want.cluster, Some(call.cluster.clone())),
+        ("cluster", &want.cluster, Some(cluster.to_owned())),
         (":method", &want.method, field(":method")),
         (":path", &want.path, field(":path")),
         (":authority", &want.authority, field(":authority")),
-        ("the call's body", &want.body, Some(call.body.expose().to_owned())),
+        ("the call's body", &want.body, Some(body.to_owned())),
     ];
     for (name, want, got) in wanted {
         if want.is_some() && *want != got {
@@ -119,7 +149,7 @@ fn check_call(call: &IntrospectionCall, want: &tollgate_cases::Call) -> Result<(
             return Err(format!("the call's {name}: want {value:?}, got {:?}", field(name)));
         }
     }
-    match want.absent.iter().find(|name| call.headers.iter().any(|(n, _)| n == *name)) {
+    match want.absent.iter().find(|name| headers.iter().any(|(n, _)| n == *name)) {
         Some(name) => Err(format!("the call carries {name}")),
         None => Ok(()),
     }

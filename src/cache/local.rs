@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::cache::entry::Entry;
 use crate::cache::key::{Hashed, TokenKey};
-use crate::policy::Cache;
+use crate::policy::{Cache, ProviderId};
 use crate::provider::reply::Introspection;
 
 /// What one worker remembers.
@@ -49,6 +49,14 @@ impl Local {
     pub fn clear(&mut self) {
         self.active.clear();
         self.inactive.clear();
+    }
+
+    /// Forgets what is known of the tokens of one provider.
+    pub fn forget_provider(&mut self, provider: ProviderId) {
+        for segment in [&mut self.active, &mut self.inactive] {
+            segment.young.retain(|key, _| key.provider != provider);
+            segment.old.retain(|key, _| key.provider != provider);
+        }
     }
 
     /// How many entries there are.

@@ -1,7 +1,7 @@
 //! The filter's own calls, made as it would make them, but straight to the endpoint.
 
 use tollgate_filter::provider::call::IntrospectionCall;
-use tollgate_filter::provider::client_list::ListCall;
+use tollgate_filter::provider::fetch::FetchCall;
 use tollgate_filter::secret::Secret;
 use url::Url;
 
@@ -16,7 +16,7 @@ pub(crate) fn ask(http: &Http, call: &IntrospectionCall) -> Result<Reply, Failur
 }
 
 /// Fetches a client list in the same way.
-pub(crate) fn fetch(http: &Http, call: &ListCall) -> Result<Reply, Failure> {
+pub(crate) fn fetch(http: &Http, call: &FetchCall) -> Result<Reply, Failure> {
     send(http, "GET", &call.headers, None)
 }
 

@@ -1,6 +1,7 @@
 //! `tollgate explain`: the filter's own engine, one request, every step of it.
 
 mod checks;
+mod keys;
 mod lists;
 mod report;
 mod request;
@@ -22,6 +23,7 @@ use tollgate_filter::time::UnixTime;
 
 use crate::cli::ask::{ask, random_seed};
 use crate::cli::credentials::Credentials;
+use crate::cli::explain::keys::SavedKeys;
 use crate::cli::explain::lists::SavedList;
 use crate::cli::explain::report::{Asked, Report};
 use crate::cli::explain::saved::Saved;
@@ -66,6 +68,9 @@ pub(crate) struct Args {
     /// A client list that the configuration fetches, from a file instead; as often as needed
     #[arg(long, value_name = "NAME=FILE")]
     client_list: Vec<SavedList>,
+    /// The keys of a provider that the configuration fetches, from a file instead; as often as needed
+    #[arg(long, value_name = "PROVIDER=FILE")]
+    jwks: Vec<SavedKeys>,
     /// Decide as if it were this moment: seconds since the epoch, or a date as 2026-11-23T09:00:00Z
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
     at: Option<UnixTime>,
@@ -106,8 +111,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let enforcer = Enforcer::new(policy, random_seed()?, b"");
     let http = if let Source::Live(http) = &source { Some(http) } else { None };
     lists::arrive(&enforcer, &args.client_list, http, out)?;
+    keys::check(&enforcer, &args.jwks)?;
     let mut report = Report::new(&configuration, head.clone());
-    let outcome = decide(&enforcer, head, form.as_deref(), now, &mut source, &mut report, out)?;
+    let outcome = decide(&enforcer, head, form.as_deref(), now, (&mut source, &args.jwks), &mut report, out)?;
     report.finish(&enforcer, &outcome, now, out)?;
     Ok(if matches!(outcome.decision, Decision::Deny(_)) { Exit::Faults } else { Exit::Good })
 }
@@ -118,7 +124,7 @@ fn decide(
     head: Vec<(Vec<u8>, Vec<u8>)>,
     form: Option<&str>,
     now: UnixTime,
-    source: &mut Source,
+    (source, saved_keys): (&mut Source, &[SavedKeys]),
     report: &mut Report<'_>,
     out: &mut Output,
 ) -> Result<Outcome, Failure> {
@@ -127,6 +133,11 @@ fn decide(
         step = match step {
             Step::Done(outcome) => return Ok(*outcome),
             Step::ReadForm(awaiting) => awaiting.body(enforcer, form.unwrap_or_default().as_bytes(), now),
+            Step::FetchKeys(provider, pending) => {
+                let http = if let Source::Live(http) = source { Some(&*http) } else { None };
+                let news = keys::arrive(enforcer, provider, saved_keys, http, now, out)?;
+                pending.resume_with_keys(enforcer, news, now)
+            }
             Step::Introspect(question, pending) => {
                 let key = question.key;
                 let said = find_out(enforcer, *question, now, source, report, out)?;

@@ -12,7 +12,7 @@ use crate::decision::Grant;
 use crate::enforcer::Fields;
 use crate::filter::abi::{self, Outgoing};
 use crate::provider::call::IntrospectionCall;
-use crate::provider::client_list::ListCall;
+use crate::provider::fetch::FetchCall;
 use crate::provider::reply::CallOutcome;
 use crate::request::head::Packed;
 use crate::response::answer;
@@ -116,8 +116,8 @@ impl<'a> From<&'a IntrospectionCall> for Outgoing<'a> {
     }
 }
 
-impl<'a> From<&'a ListCall> for Outgoing<'a> {
-    fn from(call: &'a ListCall) -> Self {
+impl<'a> From<&'a FetchCall> for Outgoing<'a> {
+    fn from(call: &'a FetchCall) -> Self {
         Self { cluster: &call.cluster, headers: &call.headers, body: &[], timeout: call.timeout }
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::cache::shared::Moment;
 use crate::filter::calls::{Uptime, Worker};
 use crate::filter::host;
-use crate::provider::client_list::{ListFault, ListId, News};
+use crate::provider::client_list::ListId;
+use crate::provider::fetch::{FetchFault, News};
 use crate::provider::reply::CallOutcome;
 use crate::time::part;
 
@@ -23,7 +24,7 @@ struct Schedule {
     /// Whether there has been a list.
     has_arrived: bool,
     /// Why there was none the last time: said once.
-    fault: Option<ListFault>,
+    fault: Option<FetchFault>,
 }
 
 /// Whose turn it is.
@@ -114,7 +115,7 @@ impl Worker {
         true
     }
 
-    fn list_settled(&self, id: ListId, news: Result<News, ListFault>, now: Moment) {
+    fn list_settled(&self, id: ListId, news: Result<News, FetchFault>, now: Moment) {
         let Some(source) = self.enforcer.policy().lists.get(id.0) else { return };
         self.metrics.list_settled(&news);
         self.lists.change(id, |schedule| {

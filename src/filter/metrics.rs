@@ -8,7 +8,7 @@ use proxy_wasm::types::MetricType;
 
 use crate::decision::{Decision, Rejection, Verdict};
 use crate::enforcer::{Outcome, Source};
-use crate::provider::client_list::{ListFault, News};
+use crate::provider::fetch::{FetchFault, News};
 use crate::provider::reply::Introspection;
 use crate::time::UnixTime;
 
@@ -132,7 +132,7 @@ impl Metrics {
     }
 
     /// A client list has arrived, or has not.
-    pub(super) fn list_settled(&self, news: &Result<News, ListFault>) {
+    pub(super) fn list_settled(&self, news: &Result<News, FetchFault>) {
         match news {
             Ok(News::Changed(_)) => self.list_changes.add(1),
             Ok(News::Unchanged) => {}

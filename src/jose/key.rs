@@ -448,6 +448,7 @@ mod tests {
     }
 
     /// Says what it is told to, and that it was asked.
+    #[derive(Debug)]
     struct Told(Option<bool>);
 
     impl Verifier for Told {

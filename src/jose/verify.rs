@@ -8,7 +8,7 @@ use crate::jose::algorithm::Hash;
 
 /// Somebody who verifies RSASSA-PKCS1-v1_5 and ECDSA signatures. What is checked before: the algorithm is
 /// allowed and the key is made for it, key and signature have the length that they must have.
-pub trait Verifier {
+pub trait Verifier: std::fmt::Debug {
     /// Whether `signature` (of ECDSA in DER) is one of `message`, hashed like this, under the key in this
     /// `SubjectPublicKeyInfo`. `None`: cannot tell.
     fn verify(&self, hash: Hash, key: &[u8], message: &[u8], signature: &[u8]) -> Option<bool>;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::jose::key_set::JwkFault;
 use crate::json::JsonError;
 use crate::policy::protobuf::StructError;
 use crate::policy::rule::PatternError;
@@ -132,6 +133,12 @@ pub enum Fault {
     Needs {
         /// The other.
         other: &'static str,
+    },
+    /// A key that cannot be used.
+    #[error("expected a public key for signatures: {fault}")]
+    Key {
+        /// Why it cannot.
+        fault: JwkFault,
     },
     /// A name that is not the operator's to give.
     #[error("reserved: {why}")]

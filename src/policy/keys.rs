@@ -118,27 +118,54 @@ static PROVIDER: Object = Object {
             list(&AUDIENCE),
             "A token must carry at least one of these in `aud`; a reply without `aud` fails when this is set.",
         ),
-        default("clock_skew", duration(0, 300_000), "0s", "Leeway for `exp` and `nbf`."),
+        default(
+            "any_audience",
+            Kind::Bool,
+            "false",
+            "Takes JWTs whoever they are meant for, where `audiences` names nobody. **Lowers security.** A token for any other API of this issuer passes.",
+        ),
+        optional(
+            "clock_skew",
+            duration(0, 300_000),
+            "Leeway for `exp` and `nbf`, and for `iat` with `max_token_age`. Absent: `60s` where JWTs are verified, otherwise `0s`.",
+        ),
         default(
             "validate",
-            Kind::Word { known: &["introspection"], later: &["jwt", "jwt_then_introspection"] },
+            word(&["introspection", "jwt", "jwt_then_introspection"]),
             "introspection",
-            "How tokens are checked.",
+            "How tokens are checked. `introspection`: the authorization server is asked. `jwt`: the signature is verified here and the claims are believed (RFC 9068), so a token that has been revoked passes until it ends. `jwt_then_introspection`: first the one, and only what passes is asked about; what counts is the answer. A JWT that does not pass is refused, never asked about instead.",
         ),
         optional(
             "token_prefix",
             Kind::Text(&text::TOKEN_START),
             "Tokens that start with this belong to this provider; the longest prefix wins.",
         ),
-        required(
+        optional(
             "introspection",
             Kind::Object(&INTROSPECTION),
-            "Where and how the authorization server is asked (RFC 7662).",
+            "Where and how the authorization server is asked (RFC 7662). Must be there unless `validate` is `jwt`.",
         ),
-        later("jwks", "The provider's keys."),
-        later("algorithms", "Signature algorithms of its JWTs."),
-        later("typ", "The `typ` of its JWTs."),
-        later("max_token_age", "The greatest age against `iat`."),
+        optional(
+            "jwks",
+            Kind::Object(&JWKS),
+            "The provider's keys (RFC 7517). Must be there where JWTs are verified.",
+        ),
+        default(
+            "algorithms",
+            list(&ALGORITHM),
+            r#"["RS256","PS256","ES256","EdDSA"]"#,
+            "What JWTs may be signed with. `EdDSA` and `Ed25519` are the same; `none` and HMAC cannot be allowed. Envoy verifies `RS…` and `ES…` in native code; `PS…` and `EdDSA` are verified in the module, which takes about ten times as long.",
+        ),
+        optional(
+            "typ",
+            word(&["at+jwt", "any"]),
+            "What a JWT must say that it is: `at+jwt` demands that `typ` and every claim that RFC 9068 requires; `any` takes `JWT` or no `typ` as well, and refuses what its claims show to be no access token. Absent: `at+jwt`, or `any` for a `preset` other than `generic`, since none of those products follows RFC 9068. **Lowers security.** With `any`, an ID token whose audience is ours may be taken for an access token.",
+        ),
+        optional(
+            "max_token_age",
+            duration(1000, 31_536_000_000),
+            "The greatest age of a JWT, against `iat`.",
+        ),
         default(
             "scope_claim",
             list(&MEMBER),
@@ -172,6 +199,51 @@ static PROVIDER: Object = Object {
         later("userinfo", "Tokens checked at a UserInfo endpoint."),
     ],
     choices: &[],
+};
+
+static JWKS: Object = Object {
+    keys: &[
+        optional(
+            "uri",
+            Kind::Text(&text::ENDPOINT),
+            "Where the set of keys is fetched, in the background. Absent: where the `preset` has it.",
+        ),
+        optional(
+            "inline",
+            Kind::Json,
+            "The set itself: `{keys: […]}`. Every entry must be a public key that is of use here.",
+        ),
+        optional(
+            "cluster",
+            CLUSTER,
+            "The Envoy cluster that reaches the server of `uri`. Absent: `introspection.cluster`.",
+        ),
+        default(
+            "timeout",
+            Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
+            "2s",
+            "How long one call may take. Requests wait for the first set, and for a newer one when a token names a key that is not in the set.",
+        ),
+        default(
+            "cache_duration",
+            duration(1000, 86_400_000),
+            "5m",
+            "How old a set becomes before it is fetched anew; a little less, so that not all workers ask at once. A key that has been withdrawn works for that much longer.",
+        ),
+        default(
+            "stale_if_error",
+            duration(0, 604_800_000),
+            "24h",
+            "How long beyond that the last good set is used while its server is away; then tokens are `unavailable`.",
+        ),
+        default(
+            "max_response_bytes",
+            Kind::Integer { min: 1, max: 16_777_216 },
+            "262144",
+            "The longest answer that is read.",
+        ),
+    ],
+    choices: &[Choice { quantity: Quantity::AtMostOne, keys: &["uri", "inline"] }],
 };
 
 static INTROSPECTION: Object = Object {
@@ -570,7 +642,7 @@ static DPOP: Object = Object {
         default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, both ways."),
         default(
             "algorithms",
-            list(&Kind::Word { known: &algorithm::NAMES, later: &[] }),
+            list(&ALGORITHM),
             "[\"ES256\", \"EdDSA\", \"RS256\", \"PS256\"]",
             "What proofs may be signed with; challenges name them in this order.",
         ),
@@ -880,6 +952,7 @@ static OVERRIDE: Object = Object {
     choices: &[Choice { quantity: Quantity::AtLeastOne, keys: &["status", "body"] }],
 };
 
+static ALGORITHM: Kind = Kind::Word { known: &algorithm::NAMES, later: &[] };
 static NAME: Kind = Kind::Text(&text::NAME);
 static CLUSTER: Kind = Kind::Text(&text::CLUSTER);
 static AUDIENCE: Kind = Kind::Text(&text::AUDIENCE);

@@ -13,6 +13,7 @@ mod client_auth;
 mod client_lists;
 mod dpop;
 mod endpoint;
+mod jwks;
 mod node;
 mod provider;
 mod resource;

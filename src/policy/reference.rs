@@ -138,7 +138,7 @@ impl Reference {
                 format!("{}; or {}", self.value(list, path), self.value(&Kind::Object(object), path))
             }
             Kind::Bool => "`true` or `false`".to_owned(),
-            Kind::Text(_) | Kind::Scalar | Kind::Later => kind.to_string(),
+            Kind::Text(_) | Kind::Scalar | Kind::Json | Kind::Later => kind.to_string(),
         }
     }
 
@@ -221,6 +221,7 @@ fn schema(kind: &Kind) -> Value {
         }
         Kind::Object(object) => object_schema(object),
         Kind::Either { list, object } => json!({"anyOf": [schema(list), object_schema(object)]}),
+        Kind::Json => json!({"type": "object"}),
         Kind::Later => json!(false),
     }
 }

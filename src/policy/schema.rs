@@ -71,6 +71,8 @@ pub enum Kind {
     },
     /// Text, a number or a boolean.
     Scalar,
+    /// An object in somebody else's format.
+    Json,
     /// A list.
     List {
         /// What is in it.
@@ -186,7 +188,7 @@ impl fmt::Display for Kind {
             Self::Word { known, .. } => f.write_str(&listed(known, "or")),
             Self::Scalar => f.write_str("text, a number or a boolean"),
             Self::List { .. } => f.write_str("a list"),
-            Self::Map { .. } | Self::Object(_) => f.write_str("an object"),
+            Self::Map { .. } | Self::Object(_) | Self::Json => f.write_str("an object"),
             Self::Either { .. } => f.write_str("a list or an object"),
             Self::Later => f.write_str("nothing"),
         }
@@ -225,6 +227,7 @@ pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {
         (Kind::Later, _) => faults.add(at, Fault::NotSupported { word: None }),
         (Kind::Bool, Value::Bool(_))
         | (Kind::Secret, Value::String(_))
+        | (Kind::Json, Value::Object(_))
         | (Kind::Scalar, Value::String(_) | Value::Number(_) | Value::Bool(_)) => {}
         (Kind::Text(text), Value::String(found)) => {
             if !(text.fits)(found) {

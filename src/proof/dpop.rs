@@ -2,7 +2,6 @@
 //!
 //! [RFC 9449 §4.3, §7]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 
-use std::cell::OnceCell;
 use std::fmt;
 use std::time::Duration;
 
@@ -55,11 +54,7 @@ pub struct NonceRule {
 
 /// Everything that checking proofs needs besides the request.
 #[derive(Debug)]
-pub struct Proofs {
-    replays: Replays,
-    /// The proxy's own key for nonces, as soon as it is known.
-    key: OnceCell<Key>,
-}
+pub struct Proofs(Replays);
 
 /// Whose help is needed.
 #[derive(Clone, Copy)]
@@ -126,7 +121,7 @@ const MAX_JTI: usize = 256;
 impl Proofs {
     /// What a policy needs, for the plugin `owner`.
     pub fn new(dpop: &Dpop, owner: &[u8]) -> Self {
-        Self { replays: Replays::new(owner, dpop.replay_cache), key: OnceCell::new() }
+        Self(Replays::new(owner, dpop.replay_cache))
     }
 
     /// Checks the proof that a request carries for its token.
@@ -142,39 +137,42 @@ impl Proofs {
             check(dpop, head, token, help.verifier, now).map_err(Rejection::BadProof)?;
         let mut proof = Proof { thumbprint, mark, until, next_nonce: None };
         if let Some(rule) = &dpop.nonce {
-            proof.next_nonce = self.check_nonce(rule, claims.get("nonce"), help, now)?;
+            proof.next_nonce = check_nonce(rule, claims.get("nonce"), help, now)?;
         }
         Ok(proof)
     }
 
     /// Uses a proof up. `false`: that has been done.
     pub fn first_use(&self, proof: &Proof, store: &dyn Store, now: UnixTime) -> bool {
-        self.replays.first_use(store, proof.mark, proof.until, now)
+        self.0.first_use(store, proof.mark, proof.until, now)
     }
 
-    /// A new nonce, if the client's is about to end ([RFC 9449 §8.2]).
-    ///
-    /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
-    fn check_nonce(
-        &self,
-        rule: &NonceRule,
-        nonce: Option<&Value>,
-        help: Help<'_>,
-        now: UnixTime,
-    ) -> Result<Option<String>, Rejection> {
-        let own = || Key::shared(help.store, help.nonces);
-        let known = rule.key.or_else(|| self.key.get().copied());
-        let key = match known.or_else(own) {
-            Some(key) => *self.key.get_or_init(|| key),
-            // Nobody could present it to another worker: the client is told to try, and fails closed.
-            None => Key::of_secret(&Secret::new(help.nonces.text())),
-        };
-        let new = || key.nonce(now, rule.lifetime);
-        match nonce.and_then(Value::as_str).and_then(|nonce| key.age(nonce, now, rule.lifetime)) {
-            Some(Age::Current) => Ok(None),
-            Some(Age::Last) => Ok(Some(new())),
-            None => Err(Rejection::NonceWanted { nonce: new() }),
+    /// Gets the workers' common memory ready, before there are requests.
+    pub fn prepare(&self, dpop: &Dpop, help: Help<'_>) {
+        self.0.prepare(help.store);
+        if dpop.nonce.is_some() {
+            Key::shared(help.store, help.nonces);
         }
+    }
+}
+
+/// A new nonce, if the client's is about to end ([RFC 9449 §8.2]).
+///
+/// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
+fn check_nonce(
+    rule: &NonceRule,
+    nonce: Option<&Value>,
+    help: Help<'_>,
+    now: UnixTime,
+) -> Result<Option<String>, Rejection> {
+    // Without a key of all workers nobody's nonce is good: closed.
+    let nobody = || Key::of_secret(&Secret::new(help.nonces.text()));
+    let key = rule.key.or_else(|| Key::shared(help.store, help.nonces)).unwrap_or_else(nobody);
+    let new = || key.nonce(now, rule.lifetime);
+    match nonce.and_then(Value::as_str).and_then(|nonce| key.age(nonce, now, rule.lifetime)) {
+        Some(Age::Current) => Ok(None),
+        Some(Age::Last) => Ok(Some(new())),
+        None => Err(Rejection::NonceWanted { nonce: new() }),
     }
 }
 

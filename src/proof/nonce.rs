@@ -39,11 +39,11 @@ impl Key {
         Self(hash.finalize().into())
     }
 
-    /// The key of this proxy, which its first worker has made; `None` if the host keeps nothing for us.
+    /// The key of this proxy, which its first worker has made. It is read each time: two workers may have
+    /// made one at once, and what lies there counts. `None` if the host keeps nothing for us.
     pub fn shared(store: &dyn Store, nonces: &Nonces) -> Option<Self> {
         let known = || store.get(KEY).and_then(|(bytes, _)| Some(Self(bytes.try_into().ok()?)));
         known().or_else(|| {
-            // If another worker was faster, its key is everybody's.
             store.set(KEY, &nonces.block(), None);
             known()
         })
@@ -102,7 +102,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Age, Key};
-    use crate::proof::replay::Own;
+    use crate::cache::shared::Own;
     use crate::provider::nonces::Nonces;
     use crate::secret::Secret;
     use crate::time::UnixTime;

@@ -5,9 +5,6 @@
 //!
 //! [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::shared::Store;
@@ -23,10 +20,6 @@ pub struct Replays {
     prefix: String,
     buckets: u64,
 }
-
-/// Shared data of one worker alone, where there is no host.
-#[derive(Debug, Default)]
-pub struct Own(RefCell<HashMap<String, (Vec<u8>, u32)>>);
 
 /// How many marks a bucket may hold; on average it holds half of that when all is full.
 const BUCKET: usize = 64;
@@ -59,11 +52,25 @@ impl Replays {
         Self { prefix: format!("tollgate.1.dpop.{name:016x}"), buckets: max.div_ceil(average).max(1) as u64 }
     }
 
+    /// Makes every bucket, so that no two workers make the same one while requests come: the host would
+    /// take both, and lose what the first has written.
+    pub fn prepare(&self, store: &dyn Store) {
+        for bucket in 0..self.buckets {
+            let key = self.key(bucket);
+            if store.get(&key).is_none() {
+                store.set(&key, &[], None);
+            }
+        }
+    }
+
+    fn key(&self, bucket: u64) -> String {
+        format!("{}.{bucket:x}", self.prefix)
+    }
+
     /// Uses a proof that is good until `until`. `false`: it has been used, or nobody can say.
     pub fn first_use(&self, store: &dyn Store, mark: Mark, until: UnixTime, now: UnixTime) -> bool {
         let number = u64::from_le_bytes(mark.0.first_chunk().copied().unwrap_or_default());
-        let bucket = number.checked_rem(self.buckets).unwrap_or_default();
-        let key = format!("{}.{bucket:x}", self.prefix);
+        let key = self.key(number.checked_rem(self.buckets).unwrap_or_default());
         for _ in 0..TRIES {
             let (known, after) = match store.get(&key) {
                 Some((bytes, after)) => (bytes, Some(after)),
@@ -96,27 +103,10 @@ fn with(bucket: &[u8], mark: Mark, until: UnixTime, now: UnixTime) -> Option<Vec
     Some(bytes)
 }
 
-impl Store for Own {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.0.borrow().get(key).cloned()
-    }
-
-    fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
-        let mut all = self.0.borrow_mut();
-        let number = all.get(key).map(|(_, number)| *number);
-        let fits = number == after;
-        if fits {
-            let next = number.unwrap_or_default().wrapping_add(1);
-            all.insert(key.to_owned(), (value.to_vec(), next));
-        }
-        fits
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Mark, Own, Replays};
-    use crate::cache::shared::Store;
+    use super::{Mark, Replays};
+    use crate::cache::shared::{Own, Store};
     use crate::time::UnixTime;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -146,14 +136,15 @@ mod tests {
     fn the_oldest_give_way_and_memory_is_bounded() {
         // DPP-28
         let (store, replays) = (Own::default(), Replays::new(b"plugin", 320));
+        replays.prepare(&store);
+        assert_eq!(store.size(), (10, 0));
         for n in 0..20_000_u64 {
             let mark = Mark::new("key", &n.to_string(), "https://h/r");
             assert!(replays.first_use(&store, mark, seconds(65 + n), seconds(0)));
         }
-        let all = store.0.borrow();
-        assert_eq!(all.len(), 10);
-        assert!(all.values().all(|(bytes, _)| bytes.len() <= 64 * 24));
-        drop(all);
+        let (buckets, bytes) = store.size();
+        assert_eq!(buckets, 10);
+        assert!(bytes <= 10 * 64 * 24, "{bytes}");
         let last = Mark::new("key", "19999", "https://h/r");
         assert!(!replays.first_use(&store, last, seconds(65), seconds(0)), "the newest is remembered");
     }

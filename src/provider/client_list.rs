@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::decision::{NoAnswer, Rejection};
-use crate::json;
 use crate::policy::clients::ClientList;
 use crate::policy::keys::FETCHED_LIST;
 use crate::policy::schema::{Faults, Place, check};
-use crate::provider::reply::{CallOutcome, ReplyHead};
+use crate::provider::fetch::{self, Address, FetchCall, FetchFault, Fetched, News};
+use crate::provider::reply::CallOutcome;
 use crate::secret::Secret;
 
 /// A fetched list's place in [`crate::policy::Policy::lists`].
@@ -43,19 +43,6 @@ pub struct ListSource {
     pub max_response_bytes: usize,
 }
 
-/// One call to make.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ListCall {
-    /// The Envoy cluster to send it to.
-    pub cluster: String,
-    /// How long its answer may take.
-    pub timeout: Duration,
-    /// The head, pseudo-fields first; there is no body.
-    pub headers: Vec<(String, Secret)>,
-    /// How many bytes of the answer's body are wanted: one more than may be used.
-    pub read_up_to: usize,
-}
-
 /// What is known of a list.
 #[derive(Clone, Debug, Default)]
 pub struct LiveList {
@@ -64,40 +51,6 @@ pub struct LiveList {
     ///
     /// [RFC 9110 §8.8.3]: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3
     etag: Option<String>,
-}
-
-/// What an answer has brought.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum News {
-    /// A list of so many clients.
-    Changed(usize),
-    /// The list is what it was ([RFC 9110 §15.4.5]).
-    ///
-    /// [RFC 9110 §15.4.5]: https://www.rfc-editor.org/rfc/rfc9110#section-15.4.5
-    Unchanged,
-}
-
-/// Why an answer is no list.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ListFault {
-    /// Timeout, reset, refused connection; or the host would not make the call.
-    #[error("no answer")]
-    NoAnswer,
-    /// Another status than 200 and 304.
-    #[error("status {0}")]
-    Status(u16),
-    /// Not `application/json`, or with a content coding.
-    #[error("not application/json")]
-    MediaType,
-    /// Longer than the bound.
-    #[error("longer than max_response_bytes")]
-    TooLong,
-    /// Not one strict JSON document.
-    #[error("not one strict JSON document")]
-    NotJson,
-    /// Something else than a list of clients; where, and what was expected.
-    #[error("{0}")]
-    Shape(String),
 }
 
 impl ListSource {
@@ -110,19 +63,12 @@ impl ListSource {
     }
 
     /// The call that fetches it.
-    pub fn call(&self, known: &LiveList) -> ListCall {
-        let fixed = [
-            (":method", "GET"),
-            (":scheme", &self.scheme),
-            (":authority", &self.authority),
-            (":path", &self.path),
-            ("accept", "application/json"),
-        ];
-        let mut headers: Vec<_> = fixed.map(|(name, value)| (name.to_owned(), Secret::new(value))).into();
+    pub fn call(&self, known: &LiveList) -> FetchCall {
+        let Self { scheme, authority, path, .. } = self;
+        let mut headers =
+            fetch::head(Address { scheme, authority, path }, "application/json", known.etag.as_ref());
         headers.extend(self.authorization.clone().map(|value| ("authorization".to_owned(), value)));
-        let etag = known.etag.as_ref().map(Secret::new);
-        headers.extend(etag.map(|etag| ("if-none-match".to_owned(), etag)));
-        ListCall {
+        FetchCall {
             cluster: self.cluster.clone(),
             timeout: self.timeout,
             headers,
@@ -134,23 +80,18 @@ impl ListSource {
 impl LiveList {
     /// Takes an answer; whatever is wrong with it, what was known stays.
     #[inline(never)]
-    pub fn take(&mut self, source: &ListSource, outcome: CallOutcome<'_>) -> Result<News, ListFault> {
-        let CallOutcome::Response { head, body } = outcome else { return Err(ListFault::NoAnswer) };
-        let head = ReplyHead(head);
-        match head.status() {
-            200 => {}
-            304 if self.list.is_some() => return Ok(News::Unchanged),
-            status => return Err(ListFault::Status(status)),
-        }
-        if head.is_coded() || !head.is_json() {
-            return Err(ListFault::MediaType);
-        }
-        if body.len() > source.max_response_bytes {
-            return Err(ListFault::TooLong);
-        }
-        let list = read(&source.name, body)?;
-        let etag = head.single("etag").and_then(|etag| std::str::from_utf8(etag).ok());
-        self.etag = etag.filter(|etag| etag.bytes().all(|b| matches!(b, 0x20..=0x7e))).map(str::to_owned);
+    pub fn take(&mut self, source: &ListSource, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
+        let (document, etag) = match fetch::read(
+            outcome,
+            self.list.is_some(),
+            &["application/json"],
+            source.max_response_bytes,
+        )? {
+            Fetched::Same => return Ok(News::Unchanged),
+            Fetched::Document(document, etag) => (document, etag),
+        };
+        let list = read(&source.name, &document)?;
+        self.etag = etag;
         let number = list.clients.len();
         self.list = Some(Rc::new(list));
         Ok(News::Changed(number))
@@ -172,12 +113,11 @@ impl LiveList {
 }
 
 /// Reads `{"clients": [{"id": …, "name": …, "tier": …}]}`, the shape that a list has in the configuration.
-fn read(name: &str, body: &[u8]) -> Result<ClientList, ListFault> {
-    let value = json::parse(body).map_err(|_| ListFault::NotJson)?;
+fn read(name: &str, value: &Value) -> Result<ClientList, FetchFault> {
     let mut faults = Faults::default();
-    check(&FETCHED_LIST, &value, &Place::default(), &mut faults);
+    check(&FETCHED_LIST, value, &Place::default(), &mut faults);
     if let Some(first) = faults.into_errors().first() {
-        return Err(ListFault::Shape(first.to_string()));
+        return Err(FetchFault::Shape(first.to_string()));
     }
     let mut list = ClientList { name: Some(name.to_owned()), ..ClientList::default() };
     for client in value.get("clients").and_then(Value::as_array).into_iter().flatten() {
@@ -185,7 +125,7 @@ fn read(name: &str, body: &[u8]) -> Result<ClientList, ListFault> {
         let id = text("id").unwrap_or_default();
         let known = crate::policy::clients::Client { name: text("name"), tier: text("tier") };
         if list.clients.insert(id, known).is_some() {
-            return Err(ListFault::Shape("clients: the same client twice".to_owned()));
+            return Err(FetchFault::Shape("clients: the same client twice".to_owned()));
         }
     }
     Ok(list)
@@ -193,8 +133,9 @@ fn read(name: &str, body: &[u8]) -> Result<ClientList, ListFault> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ListFault, ListSource, LiveList, News};
+    use super::{ListSource, LiveList};
     use crate::decision::{NoAnswer, Rejection};
+    use crate::provider::fetch::{FetchFault, News};
     use crate::provider::reply::CallOutcome;
     use crate::secret::Secret;
     use std::time::Duration;
@@ -220,7 +161,7 @@ mod tests {
         status: &str,
         fields: &[(&str, &str)],
         body: &str,
-    ) -> Result<News, ListFault> {
+    ) -> Result<News, FetchFault> {
         let mut head = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
         head.extend(fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
         list.take(&source(), CallOutcome::Response { head: &head, body: body.as_bytes() })
@@ -233,15 +174,15 @@ mod tests {
         let mut list = LiveList::default();
         let missing = Rejection::NoAnswer { cause: NoAnswer::NoClientList, retry_after: None };
         assert_eq!(list.allows(Some("a")), Err(missing), "nobody before the first list");
-        assert_eq!(take(&mut list, "304", &[], ""), Err(ListFault::Status(304)), "304 of nothing");
+        assert_eq!(take(&mut list, "304", &[], ""), Err(FetchFault::Status(304)), "304 of nothing");
         let body = r#"{"clients":[{"id":"a","tier":"gold"},{"id":"b"}]}"#;
         assert_eq!(take(&mut list, "200", &[JSON, ("etag", "\"1\"")], body), Ok(News::Changed(2)));
-        let shape = |text: &str| ListFault::Shape(text.to_owned());
+        let shape = |text: &str| FetchFault::Shape(text.to_owned());
         #[rustfmt::skip]
         let cases = [
-            ("another status",    "503", JSON, body,                        ListFault::Status(503)),
-            ("a page",            "200", ("content-type", "text/html"), body, ListFault::MediaType),
-            ("no JSON",           "200", JSON, "{",                         ListFault::NotJson),
+            ("another status",    "503", JSON, body,                        FetchFault::Status(503)),
+            ("a page",            "200", ("content-type", "text/html"), body, FetchFault::MediaType),
+            ("no JSON",           "200", JSON, "{",                         FetchFault::NotJson),
             ("JSON of no kind",   "200", JSON, "[]",                        shape("configuration: expected an object, found a list")),
             ("no clients",        "200", JSON, "{}",                        shape("clients: required, but missing")),
             ("a client twice",    "200", JSON, r#"{"clients":[{"id":"a"},{"id":"a"}]}"#, shape("clients: the same client twice")),
@@ -252,8 +193,8 @@ mod tests {
             assert_eq!(list.allows(Some("a")), Ok(()), "{name}: the last list is kept");
         }
         let long = format!("{body}{}", " ".repeat(200));
-        assert_eq!(take(&mut list, "200", &[JSON], &long), Err(ListFault::TooLong));
-        assert_eq!(list.take(&source(), CallOutcome::Failed), Err(ListFault::NoAnswer));
+        assert_eq!(take(&mut list, "200", &[JSON], &long), Err(FetchFault::TooLong));
+        assert_eq!(list.take(&source(), CallOutcome::Failed), Err(FetchFault::NoAnswer));
         assert_eq!(take(&mut list, "304", &[], ""), Ok(News::Unchanged));
         assert_eq!(list.allows(Some("c")), Err(Rejection::ClientNotListed));
         assert_eq!(list.allows(None), Err(Rejection::ClientNotListed));

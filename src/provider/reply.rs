@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::decision::{BadAnswer, NoAnswer, Rejection};
 use crate::json::{self, Map, Value};
 use crate::policy::ProviderId;
-use crate::provider::{IntrospectionEndpoint, Provider};
+use crate::provider::{IntrospectionEndpoint, Provider, Validate};
 use crate::time::UnixTime;
 
 /// How a call ended, in the driver's words.
@@ -140,6 +140,9 @@ impl AccessToken {
         self.check_issuer(provider)?;
         self.check_times(provider.clock_skew, now)?;
         self.check_kind(provider.introspection.ignore_token_type)?;
+        if provider.validate == Validate::Jwt {
+            self.check_age(provider.jwt.max_token_age, provider.clock_skew, now)?;
+        }
         if provider.audiences.is_empty() || self.has_audience(&provider.audiences) {
             Ok(())
         } else {
@@ -155,6 +158,11 @@ impl AccessToken {
             Some(one) => ours(one),
             None => false,
         }
+    }
+
+    /// `iat` in whole seconds; an error if it is no number.
+    pub(crate) fn issued_at(&self) -> Result<Option<i64>, ()> {
+        timestamp(&self.claims, "iat")
     }
 
     /// The scopes that the token carries, from the first of the provider's members that is there; the
@@ -255,9 +263,14 @@ impl<'a> ReplyHead<'a> {
     }
 
     pub(crate) fn is_json(self) -> bool {
+        self.is_of("application/json")
+    }
+
+    /// Whether the body is of this media type.
+    pub(crate) fn is_of(self, wanted: &str) -> bool {
         let value = self.single("content-type").unwrap_or_default();
         let media_type = value.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-        media_type.eq_ignore_ascii_case(b"application/json")
+        media_type.eq_ignore_ascii_case(wanted.as_bytes())
     }
 
     pub(crate) fn is_coded(self) -> bool {
@@ -328,7 +341,8 @@ mod tests {
     use crate::decision::{BadAnswer, NoAnswer, Rejection};
     use crate::policy::ProviderId;
     use crate::provider::client_auth::ClientAuth;
-    use crate::provider::{IntrospectionEndpoint, Provider};
+    use crate::provider::jwt::JwtRules;
+    use crate::provider::{IntrospectionEndpoint, Provider, Validate};
     use crate::time::UnixTime;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -347,6 +361,9 @@ mod tests {
             scope_array: false,
             default_scopes: Vec::new(),
             implied_scopes: Vec::new(),
+            validate: Validate::default(),
+            jwt: JwtRules::default(),
+            keys: None,
             introspection: IntrospectionEndpoint {
                 scheme: "https".to_owned(),
                 authority: "as.example".to_owned(),

@@ -31,6 +31,7 @@ fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'stat
         step = match step {
             Step::Done(outcome) => break Verdict::name(outcome.decision.verdict()),
             Step::ReadForm(form) => form.body(&enforcer, b"", now),
+            Step::FetchKeys(..) => panic!("keys are fetched"),
             Step::Introspect(question, pending) => {
                 let provider = enforcer.provider(question.key.provider).unwrap();
                 let (mut flight, call) = Flight::take_off(provider, *question, now, enforcer.nonces());

@@ -8,6 +8,7 @@ use tollgate_filter::enforcer::{Enforcer, Fields, Outcome};
 use tollgate_filter::policy::rule::Access;
 use tollgate_filter::provider::assertion::key::Algorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
+use tollgate_filter::provider::jwt::JwtFault;
 use tollgate_filter::provider::reply::{AccessToken, Introspection};
 use tollgate_filter::provider::{IntrospectionEndpoint, Provider};
 use tollgate_filter::request::head::Head;
@@ -350,6 +351,8 @@ fn section(rejection: &Rejection) -> &'static str {
         | Rejection::ClaimMismatch { .. } => "RFC 7662 §2.2",
         Rejection::WrongAudience => "RFC 9700 §2.3",
         Rejection::NotAnAccessToken => "RFC 6749 §7.1",
+        Rejection::BadJwt { fault: JwtFault::Signature | JwtFault::UnknownKey } => "RFC 7515 §5.2",
+        Rejection::BadJwt { .. } => "RFC 9068 §4, RFC 8725 §3",
         Rejection::Unproven => "RFC 9449 §7.1, RFC 8705 §3",
         Rejection::BadProof(_) => "RFC 9449 §4.3",
         Rejection::NonceWanted { .. } => "RFC 9449 §9",

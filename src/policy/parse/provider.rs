@@ -1,12 +1,14 @@
 //! `providers`.
 
+use std::time::Duration;
+
 use crate::policy::error::Fault;
 use crate::policy::parse::endpoint::{self, Endpoint};
 use crate::policy::parse::node::Node;
-use crate::policy::parse::{Context, alike, client_auth};
+use crate::policy::parse::{Context, alike, client_auth, jwks};
 use crate::policy::schema::Place;
 use crate::provider::preset::Preset;
-use crate::provider::{IntrospectionEndpoint, Provider};
+use crate::provider::{IntrospectionEndpoint, Provider, Validate};
 use crate::secret::Secret;
 
 /// All of them, sorted by name.
@@ -24,17 +26,25 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
     if require_iss.bool() && !provider.key("issuer").is_set() {
         context.faults.add(&require_iss.place, Fault::Needs { other: "issuer" });
     }
+    let validate = jwks::validate(provider, context);
     Provider {
         name: name.to_owned(),
         issuer: provider.key("issuer").some_text(),
         audiences: provider.key("audiences").texts(),
-        clock_skew: provider.key("clock_skew").duration(),
+        clock_skew: match provider.key("clock_skew") {
+            skew if skew.is_set() => skew.duration(),
+            _ if validate == Validate::Introspection => Duration::ZERO,
+            _ => Duration::from_secs(60),
+        },
         token_prefix: provider.key("token_prefix").some_text(),
         scope_claim: provider.key("scope_claim").texts(),
         client_id_claim: provider.key("client_id_claim").texts(),
         scope_array: provider.key("scope_array").text() == "accept",
         default_scopes: provider.key("default_scopes").texts(),
         implied_scopes: implied_scopes(&provider.key("implied_scopes"), context),
+        jwt: jwks::rules(provider),
+        keys: jwks::source(provider, context),
+        validate,
         introspection: endpoint_of(provider, context),
     }
 }

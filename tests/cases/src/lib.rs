@@ -3,7 +3,14 @@
 //!
 //! The format is the types of this crate: one [`File`] per topic, a [`Case`] per sentence.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a vector that cannot be read must stop the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a vector that cannot be read must stop the test"
+)]
+
+pub mod token;
 
 pub mod proof;
 
@@ -13,6 +20,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::token::Token;
 
 /// One topic.
 #[derive(Clone, Debug, Deserialize)]
@@ -81,6 +90,8 @@ pub struct Request {
     pub scheme: String,
     /// Further header lines.
     pub headers: Vec<(String, String)>,
+    /// A JWT, sent as `Authorization: Bearer`.
+    pub token: Option<Token>,
     /// The body.
     pub body: Option<String>,
 }
@@ -223,6 +234,16 @@ impl File {
 }
 
 impl Case {
+    /// The same with its token signed, at a moment given in seconds.
+    #[must_use]
+    pub fn signed_at(&self, now: u64) -> Self {
+        let mut case = self.clone();
+        if let Some(token) = case.request.token.take() {
+            case.request.headers.push(("authorization".to_owned(), format!("Bearer {}", token.at(now))));
+        }
+        case
+    }
+
     /// Its configuration as JSON.
     pub fn config_json(&self) -> String {
         self.config.as_ref().map(Value::to_string).unwrap_or_default()
@@ -268,6 +289,7 @@ impl Default for Request {
             authority: "api.example.com".to_owned(),
             scheme: "http".to_owned(),
             headers: Vec::new(),
+            token: None,
             body: None,
         }
     }
@@ -286,23 +308,28 @@ impl Default for Response {
 impl Response {
     /// The body at a moment, given in seconds.
     pub fn body_at(&self, now: u64) -> String {
-        let mut out = String::new();
-        let mut rest = self.body.as_str();
-        while let Some((before, after)) = rest.split_once("$now") {
-            out.push_str(before);
-            let now = i64::try_from(now).unwrap_or(i64::MAX);
-            let sign = after.chars().next().filter(|c| matches!(c, '+' | '-'));
-            let digits: String =
-                after.chars().skip(1).take_while(char::is_ascii_digit).filter(|_| sign.is_some()).collect();
-            let offset: i64 = digits.parse().unwrap_or(0);
-            let at = if sign == Some('-') { now.saturating_sub(offset) } else { now.saturating_add(offset) };
-            out.push_str(&at.to_string());
-            let used = if digits.is_empty() { 0 } else { digits.len().saturating_add(1) };
-            rest = after.get(used..).unwrap_or_default();
-        }
-        out.push_str(rest);
-        out
+        at(&self.body, now)
     }
+}
+
+/// A text in which `$now`, `$now+N` and `$now-N` have become seconds.
+fn at(text: &str, now: u64) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("$now") {
+        out.push_str(before);
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let sign = after.chars().next().filter(|c| matches!(c, '+' | '-'));
+        let digits: String =
+            after.chars().skip(1).take_while(char::is_ascii_digit).filter(|_| sign.is_some()).collect();
+        let offset: i64 = digits.parse().unwrap_or(0);
+        let at = if sign == Some('-') { now.saturating_sub(offset) } else { now.saturating_add(offset) };
+        out.push_str(&at.to_string());
+        let used = if digits.is_empty() { 0 } else { digits.len().saturating_add(1) };
+        rest = after.get(used..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
 }
 
 impl Upstream {

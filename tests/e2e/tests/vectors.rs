@@ -80,13 +80,16 @@ fn every_vector_holds_in_a_real_envoy() {
 fn remember_nothing(configuration: &mut Value) {
     configuration["cache"] = json!({"max_entries": 0});
     for provider in configuration["providers"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
-        provider["introspection"]["back_off"] = json!("0s");
+        if let Some(introspection) = provider.get_mut("introspection") {
+            introspection["back_off"] = json!("0s");
+        }
     }
 }
 
 impl World {
     fn run(&self, case: &Case, port: u16) -> Result<(), String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs();
+        let case = &case.signed_at(now);
         for (name, server) in &self.servers {
             let mine = case
                 .exchanges

@@ -29,7 +29,7 @@ pub struct Vm {
 }
 
 /// Where the clock stands at first: seconds since the epoch.
-pub(crate) const START: u64 = 1_800_000_000;
+pub const START: u64 = 1_800_000_000;
 
 const CONTINUE: u32 = 0;
 

@@ -1,0 +1,218 @@
+//! Access tokens that are JWTs, judged here: [RFC 9068 §4] with the advice of [RFC 8725].
+//!
+//! What costs nothing is looked at first, the signature last: garbage and tokens that have expired do not
+//! get that far, nor do they have keys fetched. Whatever is wrong, the token is `invalid_token`; only where
+//! there are no keys nobody can tell.
+//!
+//! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
+//! [RFC 8725]: https://www.rfc-editor.org/rfc/rfc8725
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::decision::Rejection;
+use crate::jose::algorithm::Algorithms;
+use crate::jose::jws::{Compact, Header, JwsFault, is_media_type};
+use crate::jose::verify::Verifier;
+use crate::json::{Map, Value};
+use crate::policy::ProviderId;
+use crate::provider::Provider;
+use crate::provider::keys::LiveKeys;
+use crate::provider::reply::AccessToken;
+use crate::time::UnixTime;
+
+/// The rules for a provider's JWTs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct JwtRules {
+    /// What they may be signed with.
+    pub algorithms: Algorithms,
+    /// What they must say that they are.
+    pub typ: Typ,
+    /// How old they may become, against `iat`.
+    pub max_token_age: Option<Duration>,
+}
+
+/// `providers.*.typ`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Typ {
+    /// `at+jwt`, and every claim that RFC 9068 §2.2 requires.
+    #[default]
+    AtJwt,
+    /// That, `JWT`, or nothing: tokens of servers that are older than RFC 9068. What the claims show to be
+    /// something else is refused.
+    Any,
+}
+
+/// What is wrong with a JWT.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JwtFault {
+    /// It is no signed object.
+    Jws(JwsFault),
+    /// Its algorithm is not among those that are configured.
+    Algorithm,
+    /// Its `typ` says that it is something else, or nothing.
+    Typ,
+    /// It holds another token.
+    Nested,
+    /// Its claims are not one strict JSON object.
+    Claims,
+    /// This claim is missing, or is not what it should be.
+    Claim(&'static str),
+    /// A claim that only other kinds of tokens have.
+    Kind(&'static str),
+    /// `iat` is to come.
+    Early,
+    /// Older than `max_token_age`.
+    TooOld,
+    /// No key has its `kid`, or none fits its algorithm.
+    UnknownKey,
+    /// The signature is none.
+    Signature,
+}
+
+/// By how many seconds `iat` may be ahead of us (JWT-33).
+const AHEAD: i64 = 60;
+/// What an access token must have, beside `exp`, `iss`, `aud` and `iat` ([RFC 9068 §2.2]).
+///
+/// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
+const REQUIRED: [&str; 3] = ["sub", "client_id", "jti"];
+/// Claims of ID tokens, of events and logout tokens, of proofs and of signed introspection replies. The
+/// same issuer may sign all of them with the same keys ([RFC 8725 §3.12]).
+///
+/// [RFC 8725 §3.12]: https://www.rfc-editor.org/rfc/rfc8725#section-3.12
+const OF_OTHERS: [&str; 7] = ["at_hash", "c_hash", "s_hash", "events", "htm", "htu", "token_introspection"];
+
+/// Judges a token: who signed it, whose it is, for whom and until when. What the rules of the configuration
+/// demand besides is not looked at.
+pub fn verify(
+    (id, provider): (ProviderId, &Provider),
+    keys: &LiveKeys,
+    token: &str,
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<AccessToken, Rejection> {
+    let rules = &provider.jwt;
+    let jws = Compact::parse(token).map_err(|fault| bad(JwtFault::Jws(fault)))?;
+    if !rules.algorithms.allow(jws.header.alg) {
+        return Err(bad(JwtFault::Algorithm));
+    }
+    rules.typ.check_header(&jws.header).map_err(bad)?;
+    let claims = jws.claims().ok_or(bad(JwtFault::Claims))?;
+    let token = check_claims(id, claims, rules.typ, now).map_err(bad)?;
+    token.check(provider, now)?;
+    token.check_age(rules.max_token_age, provider.clock_skew, now)?;
+    let keys = keys.set(now)?;
+    if !keys.knows(&jws.header) {
+        return Err(bad(JwtFault::UnknownKey));
+    }
+    let is_good = keys
+        .candidates(&jws.header)
+        .any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier));
+    if is_good { Ok(token) } else { Err(bad(JwtFault::Signature)) }
+}
+
+/// Whether a token looks like a JWT, signed by whomever.
+pub fn is_jwt(token: &str) -> bool {
+    !matches!(Compact::parse(token), Err(JwsFault::Parts | JwsFault::Base64 | JwsFault::Header))
+}
+
+impl Typ {
+    fn check_header(self, header: &Header) -> Result<(), JwtFault> {
+        let is_fit = match (self, &header.typ) {
+            (Self::Any, None) => true,
+            (Self::Any, Some(typ)) => is_media_type(typ, "at+jwt") || is_media_type(typ, "jwt"),
+            (Self::AtJwt, _) => header.is_typ("at+jwt"),
+        };
+        if !is_fit {
+            return Err(JwtFault::Typ);
+        }
+        if header.cty.as_deref().is_some_and(|cty| is_media_type(cty, "jwt")) {
+            return Err(JwtFault::Nested);
+        }
+        Ok(())
+    }
+}
+
+/// What holds for every claims set, whoever issued it.
+fn check_claims(
+    id: ProviderId,
+    claims: Map<String, Value>,
+    typ: Typ,
+    now: UnixTime,
+) -> Result<AccessToken, JwtFault> {
+    let is_text = |name: &str| claims.get(name).is_some_and(Value::is_string);
+    if !is_text("iss") {
+        return Err(JwtFault::Claim("iss"));
+    }
+    if typ == Typ::AtJwt {
+        if let Some(missing) = REQUIRED.into_iter().find(|name| !is_text(name)) {
+            return Err(JwtFault::Claim(missing));
+        }
+        if !claims.get("aud").is_some_and(|aud| aud.is_string() || aud.is_array()) {
+            return Err(JwtFault::Claim("aud"));
+        }
+        if claims.get("iat").is_none_or(Value::is_null) {
+            return Err(JwtFault::Claim("iat"));
+        }
+    }
+    if let Some(other) = OF_OTHERS.into_iter().find(|name| claims.contains_key(*name)) {
+        return Err(JwtFault::Kind(other));
+    }
+    // Where `typ` does not tell, a nonce makes it an ID token; old Keycloaks put one into both, and say so.
+    if typ == Typ::Any && claims.contains_key("nonce") && claims.get("typ").is_none_or(|typ| typ != "Bearer")
+    {
+        return Err(JwtFault::Kind("nonce"));
+    }
+    let token = AccessToken::new(id, claims).map_err(|_| JwtFault::Claim("exp or nbf"))?;
+    if token.exp.is_none() {
+        return Err(JwtFault::Claim("exp"));
+    }
+    let iat = token.issued_at().map_err(|()| JwtFault::Claim("iat"))?;
+    if iat.is_some_and(|iat| iat > seconds(now).saturating_add(AHEAD)) {
+        return Err(JwtFault::Early);
+    }
+    Ok(token)
+}
+
+impl AccessToken {
+    /// Whether it is young enough by its `iat`.
+    pub(crate) fn check_age(
+        &self,
+        max: Option<Duration>,
+        skew: Duration,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let Some(max) = max else { return Ok(()) };
+        let span = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        let Ok(Some(iat)) = self.issued_at() else { return Err(bad(JwtFault::Claim("iat"))) };
+        let end = iat.saturating_add(span(max)).saturating_add(span(skew));
+        if seconds(now) < end { Ok(()) } else { Err(bad(JwtFault::TooOld)) }
+    }
+}
+
+fn seconds(now: UnixTime) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn bad(fault: JwtFault) -> Rejection {
+    Rejection::BadJwt { fault }
+}
+
+/// In words for the log: nothing that a token says.
+impl fmt::Display for JwtFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jws(fault) => write!(f, "it is no JWT that can be used: {fault}"),
+            Self::Algorithm => f.write_str("its algorithm is not among `algorithms`"),
+            Self::Typ => f.write_str("its `typ` is not that of an access token"),
+            Self::Nested => f.write_str("there is another token in it"),
+            Self::Claims => f.write_str("its claims are not one JSON object"),
+            Self::Claim(name) => write!(f, "its claim {name} is missing or not what it should be"),
+            Self::Kind(name) => write!(f, "its claim {name} is that of another kind of token"),
+            Self::Early => f.write_str("it was issued in the future"),
+            Self::TooOld => f.write_str("it is older than max_token_age"),
+            Self::UnknownKey => f.write_str("none of the issuer's keys is the one it is signed with"),
+            Self::Signature => f.write_str("its signature is not the issuer's"),
+        }
+    }
+}
