@@ -145,6 +145,8 @@ pub(crate) struct Host {
     pub(crate) wall: u64,
     pub(crate) monotonic: u64,
     pub(crate) random_fails: bool,
+    /// The first byte of the random ones.
+    pub(crate) random: u8,
     /// Whether there are no foreign functions.
     pub(crate) has_no_functions: bool,
     /// How many signatures have been verified.

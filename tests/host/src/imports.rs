@@ -419,7 +419,9 @@ fn wasi(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
             return Some(IO);
         }
         // Predictable on purpose: nothing may depend on what comes here.
-        let bytes: Vec<u8> = (0..length).map(|n| n.to_le_bytes()[0].wrapping_mul(167)).collect();
+        let first = guest.host().random;
+        let bytes: Vec<u8> =
+            (0..length).map(|n| n.to_le_bytes()[0].wrapping_mul(167).wrapping_add(first)).collect();
         guest.write(at, &bytes)?;
         Some(SUCCESS)
     });
