@@ -6,11 +6,12 @@
 mod abi;
 mod calls;
 mod contexts;
+mod fetches;
 mod flights;
 mod host;
-mod lists;
 mod metrics;
 mod stream;
+mod verify;
 
 use proxy_wasm::traits::{Context, RootContext};
 use proxy_wasm::types::LogLevel;

@@ -96,6 +96,15 @@ unsafe extern "C" {
     ) -> u32;
 
     fn proxy_get_header_map_pairs(map: u32, bytes: *mut *mut u8, size: *mut usize) -> u32;
+
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        argument: *const u8,
+        argument_size: usize,
+        bytes: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -104,6 +113,8 @@ unsafe extern "C" {
 }
 
 const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+const UNIMPLEMENTED: u32 = 12;
 const MONOTONIC: u32 = 1;
 /// No fields.
 const EMPTY_MAP: [u8; 4] = [0; 4];
@@ -151,6 +162,42 @@ pub(super) fn header_map(map: MapType) -> Vec<u8> {
     if status != OK || bytes.is_null() {
         return Vec::new();
     }
+    given(bytes, size)
+}
+
+/// Why a function of the host's own has not answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum NoSuch {
+    /// There is none of that name.
+    Function,
+    /// It would not take the argument.
+    Argument,
+}
+
+/// Calls a function that the host has and the ABI does not name.
+pub(super) fn foreign(name: &str, argument: &[u8]) -> Result<Vec<u8>, NoSuch> {
+    let (mut bytes, mut size) = (null_mut(), 0);
+    // SAFETY: the host reads as many bytes as it is told there are, and writes an address and a length.
+    let status = unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            argument.as_ptr(),
+            argument.len(),
+            &raw mut bytes,
+            &raw mut size,
+        )
+    };
+    match status {
+        OK if bytes.is_null() => Ok(Vec::new()),
+        OK => Ok(given(bytes, size)),
+        NOT_FOUND | UNIMPLEMENTED => Err(NoSuch::Function),
+        _ => Err(NoSuch::Argument),
+    }
+}
+
+/// Bytes that the host hands over.
+fn given(bytes: *mut u8, size: usize) -> Vec<u8> {
     // SAFETY: the host has had these bytes allocated by `proxy_on_memory_allocate`, which makes a boxed slice
     // of just that length and gives it away, and has filled them.
     unsafe { Box::from_raw(slice_from_raw_parts_mut(bytes, size)) }.into_vec()

@@ -14,12 +14,14 @@ use proxy_wasm::types::BufferType;
 use crate::cache::shared::{Moment, Shared};
 use crate::decision::{Decision, Rejection};
 use crate::enforcer::{AwaitingForm, Enforcer, Outcome, Step};
+use crate::filter::fetches::Fetches;
 use crate::filter::flights::{AT_ONCE, Flights};
 use crate::filter::host;
-use crate::filter::lists::Lists;
 use crate::filter::metrics::Metrics;
 use crate::filter::stream::{Progress, State, Stream};
+use crate::filter::verify::Native;
 use crate::policy::{Mode, Policy};
+use crate::provider::keys::KeyNews;
 use crate::request::head::Packed;
 use crate::time::UnixTime;
 
@@ -32,7 +34,7 @@ pub(super) struct Worker {
     pub(super) metrics: Metrics,
     pub(super) shared: Shared,
     pub(super) flights: Flights,
-    pub(super) lists: Lists,
+    pub(super) fetches: Fetches,
     forms: RefCell<HashMap<u32, (Uptime, Rc<Stream>)>>,
     /// When the next tick comes, if one has been asked for.
     next_tick: Cell<Option<Uptime>>,
@@ -54,12 +56,14 @@ struct Watch {
 
 impl Worker {
     pub(super) fn new(root: u32, policy: Policy) -> Self {
+        let enforcer = Enforcer::new(policy, host::seed(), &host::plugin()).with_verifier(&Native);
+        let policy = enforcer.policy();
         Self {
             root,
             shared: Shared::new(&policy.cache),
             flights: Flights::new(policy.providers.len()),
-            lists: Lists::new(policy.lists.len()),
-            enforcer: Enforcer::new(policy, host::seed(), &host::plugin()),
+            fetches: Fetches::new(policy, &enforcer),
+            enforcer,
             metrics: Metrics::define(),
             forms: RefCell::default(),
             next_tick: Cell::new(None),
@@ -109,7 +113,7 @@ impl Worker {
         self.next_tick.set(None);
         self.watch_clock(now);
         self.metrics.flush();
-        self.tick_lists(now);
+        self.tick_fetches(now);
         self.tick_flights(now);
         let late: Vec<_> = {
             let forms = self.forms.borrow();
@@ -126,7 +130,7 @@ impl Worker {
         }
         let forms = self.forms.borrow().values().map(|(due, _)| *due).min();
         let watch = self.watch.get().map(|_| now.steady.saturating_add(WATCH_EVERY));
-        match [self.flights.due(), self.lists.due(), forms, watch].into_iter().flatten().min() {
+        match [self.flights.due(), self.fetches.due(), forms, watch].into_iter().flatten().min() {
             Some(due) => self.tick_at(due),
             // Asked for meanwhile, by a request that went on above.
             None if self.next_tick.get().is_some() => {}
@@ -147,6 +151,13 @@ impl Worker {
                     self.tick_at(due);
                     return Progress::Waiting;
                 }
+                Step::FetchKeys(provider, pending) => match self.wait_for_keys(provider, stream, pending) {
+                    Ok(()) => {
+                        stream.become_(State::AwaitsAnswer);
+                        return Progress::Waiting;
+                    }
+                    Err(pending) => pending.resume_with_keys(&self.enforcer, KeyNews::None, now),
+                },
                 Step::Introspect(question, pending) => {
                     let Some(finding) = self.seek(&question, stream, now) else {
                         stream.become_(State::AwaitsAnswer);

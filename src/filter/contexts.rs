@@ -72,10 +72,10 @@ pub(super) fn configure(root: u32) -> bool {
             CONTEXTS.with(|contexts| {
                 let before = contexts.roots.borrow_mut().insert(root, Some(Rc::clone(&worker)));
                 if let Some(before) = before.flatten() {
-                    worker.inherit_lists(&before);
+                    worker.inherit_fetches(&before);
                     worker.inherit(&before);
                 }
-                worker.begin_with_lists();
+                worker.begin_to_fetch();
                 contexts.sweep_roots(root);
             });
             true
@@ -103,7 +103,7 @@ pub(super) fn tick(root: u32) {
 /// An answer to a root's call has arrived, or its absence.
 pub(super) fn answered(root: u32, call: u32, arrived: bool) {
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root))
-        && !worker.list_answered(call, arrived)
+        && !worker.fetch_answered(call, arrived)
     {
         worker.answered(call, arrived);
     }

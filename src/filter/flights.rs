@@ -23,6 +23,7 @@ use crate::provider::Provider;
 use crate::provider::call::IntrospectionCall;
 use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::health::Health;
+use crate::provider::keys::KeyNews;
 use crate::provider::reply::{CallOutcome, Introspection};
 use crate::time::{UnixTime, part};
 
@@ -39,7 +40,7 @@ pub(super) struct Flights {
     /// How many requests wait.
     waiting: Cell<usize>,
     /// Requests that have waited, and what for.
-    ready: RefCell<VecDeque<(Waiter, Rc<Finding>)>>,
+    ready: RefCell<VecDeque<(Waiter, Told)>>,
     /// How many requests have found too many before them.
     turned_away: Cell<usize>,
 }
@@ -63,6 +64,15 @@ struct Interest {
 
 type Waiter = (Rc<Stream>, Box<Pending>);
 
+/// What a request has waited for.
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    /// What has been found out about its token.
+    Finding(Rc<Finding>),
+    /// Keys, other ones perhaps.
+    Keys(KeyNews),
+}
+
 /// How an answer is got.
 #[derive(Debug)]
 enum Way {
@@ -75,7 +85,7 @@ enum Way {
 }
 
 /// How many requests may wait in one worker.
-const MAX_WAITING: usize = 8192;
+pub(super) const MAX_WAITING: usize = 8192;
 /// How many requests are turned away for each look for those who have gone.
 const LOOK_AROUND: usize = 256;
 /// How many requests are ended in one callback. The host answers them when the callback has returned, and
@@ -105,6 +115,11 @@ impl Flights {
             flight.interest.waiters.push((Rc::clone(stream), pending));
             self.waiting.set(self.waiting.get().saturating_add(1));
         }
+    }
+
+    /// A request that has waited somewhere else is to be told.
+    pub(super) fn wake_one(&self, stream: Rc<Stream>, pending: Box<Pending>, told: Told) {
+        self.ready.borrow_mut().push_back(((stream, pending), told));
     }
 
     /// When something is to be done next.
@@ -442,16 +457,19 @@ impl Worker {
 
     /// Everybody who has waited is to be told.
     fn wake(&self, waiters: Vec<Waiter>, finding: Finding) {
-        let finding = Rc::new(finding);
-        self.flights.ready.borrow_mut().extend(waiters.into_iter().map(|one| (one, Rc::clone(&finding))));
+        let told = Told::Finding(Rc::new(finding));
+        self.flights.ready.borrow_mut().extend(waiters.into_iter().map(|one| (one, told.clone())));
     }
 
     /// Tells some of those who are to be told; the others have to wait for the next tick.
-    fn tell_some(&self, now: Moment) {
+    pub(super) fn tell_some(&self, now: Moment) {
         for _ in 0..AT_ONCE {
             let next = self.flights.ready.borrow_mut().pop_front();
-            let Some(((stream, pending), finding)) = next else { return };
-            let step = |worker: &Self| pending.resume(&worker.enforcer, &finding, now.wall);
+            let Some(((stream, pending), told)) = next else { return };
+            let step = |worker: &Self| match told {
+                Told::Finding(finding) => pending.resume(&worker.enforcer, &finding, now.wall),
+                Told::Keys(news) => pending.resume_with_keys(&worker.enforcer, news, now.wall),
+            };
             self.proceed_elsewhere(&stream, step, now.wall);
         }
         if !self.flights.ready.borrow().is_empty() {

@@ -69,6 +69,9 @@ pub(super) struct Metrics {
     list_calls: Counter,
     list_changes: Counter,
     list_failures: Counter,
+    keys_calls: Counter,
+    keys_changes: Counter,
+    keys_failures: Counter,
     last_loud: Cell<u64>,
     suppressed: Cell<u32>,
 }
@@ -83,6 +86,7 @@ impl Metrics {
         let introspection = |name| Counter::define(&format!("tollgate.introspection.{name}"));
         let cache = |name| Counter::define(&format!("tollgate.cache.{name}"));
         let list = |name| Counter::define(&format!("tollgate.client_lists.{name}"));
+        let keys = |name| Counter::define(&format!("tollgate.jwks.{name}"));
         Self {
             verdicts: by_verdict("verdict"),
             shadow: by_verdict("shadow"),
@@ -103,6 +107,9 @@ impl Metrics {
             list_calls: list("calls"),
             list_changes: list("changes"),
             list_failures: list("failures"),
+            keys_calls: keys("calls"),
+            keys_changes: keys("changes"),
+            keys_failures: keys("failures"),
             last_loud: Cell::new(0),
             suppressed: Cell::new(0),
         }
@@ -137,6 +144,20 @@ impl Metrics {
             Ok(News::Changed(_)) => self.list_changes.add(1),
             Ok(News::Unchanged) => {}
             Err(_) => self.list_failures.add(1),
+        }
+    }
+
+    /// A set of keys is asked for.
+    pub(super) fn keys_call(&self) {
+        self.keys_calls.add(1);
+    }
+
+    /// A set of keys has arrived, or has not.
+    pub(super) fn keys_settled(&self, news: &Result<News, FetchFault>) {
+        match news {
+            Ok(News::Changed(_)) => self.keys_changes.add(1),
+            Ok(News::Unchanged) => {}
+            Err(_) => self.keys_failures.add(1),
         }
     }
 

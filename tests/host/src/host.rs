@@ -145,6 +145,12 @@ pub(crate) struct Host {
     pub(crate) wall: u64,
     pub(crate) monotonic: u64,
     pub(crate) random_fails: bool,
+    /// The first byte of the random ones.
+    pub(crate) random: u8,
+    /// Whether there are no foreign functions.
+    pub(crate) has_no_functions: bool,
+    /// How many signatures have been verified.
+    pub(crate) signatures: usize,
     pub(crate) configuration: Option<Vec<u8>>,
     pub(crate) attributes: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) unknown_clusters: BTreeSet<String>,

@@ -25,6 +25,7 @@
 )]
 
 mod abi;
+mod foreign;
 mod host;
 mod imports;
 mod module;

@@ -304,6 +304,21 @@ impl Vm {
         self.afterwards();
     }
 
+    /// Other random numbers than those of every other VM; to be said before the first configuration.
+    pub fn set_random(&mut self, first: u8) {
+        self.host().random = first;
+    }
+
+    /// From now on there is no `verify_signature`, as with hosts that are not Envoy.
+    pub fn forget_functions(&mut self) {
+        self.host().has_no_functions = true;
+    }
+
+    /// How many signatures the host has verified.
+    pub fn signatures(&self) -> usize {
+        self.store.data().signatures
+    }
+
     /// The wall clock in seconds.
     pub fn now(&self) -> u64 {
         self.store.data().wall / 1_000_000_000

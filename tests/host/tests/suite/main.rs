@@ -20,6 +20,7 @@ mod configuration;
 mod forms;
 mod growth;
 mod hostile;
+mod jwt;
 mod lists;
 mod structure;
 mod vectors;
