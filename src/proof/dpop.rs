@@ -247,7 +247,7 @@ fn check(
     }
     let thumbprint = URL_SAFE_NO_PAD.encode(key.thumbprint());
     let mark = Mark::new(&thumbprint, jti, htu);
-    Ok(Checked { mark, thumbprint, until, claims })
+    Ok(Checked { claims, thumbprint, mark, until })
 }
 
 /// When a proof will be too old; `None` if it is, or if it is of the future.
