@@ -10,6 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tollgate_filter::decision::Verdict;
+use tollgate_filter::jose::algorithm::Algorithm;
 use tollgate_filter::policy::claims::ClaimTest;
 use tollgate_filter::policy::error::ConfigError;
 use tollgate_filter::policy::keys::{CONFIGURATION, REFUSALS};
@@ -17,8 +18,11 @@ use tollgate_filter::policy::requirement::SenderConstraint;
 use tollgate_filter::policy::rule::{Access, PathPattern};
 use tollgate_filter::policy::schema::{Absent, Kind};
 use tollgate_filter::policy::{CorsPreflight, Mode, Policy, ProviderId, TokenHeader, reference};
-use tollgate_filter::provider::assertion::key::Algorithm;
+use tollgate_filter::provider::assertion::key::Algorithm as SigningAlgorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
+use tollgate_filter::provider::jwt::Typ;
+use tollgate_filter::provider::keys::KeySource;
+use tollgate_filter::provider::{Provider, Validate};
 use tollgate_filter::response::{Format, Profile};
 use tollgate_filter::secret::Secret;
 
@@ -174,6 +178,11 @@ fn a_preset_fills_in_the_endpoint_and_what_is_written_wins() {
 }
 
 /// Every supported key, none with its default.
+/// The key of RFC 8037 appendix A.
+fn ed25519() -> Value {
+    json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
+}
+
 fn everything() -> Value {
     json!({
         "providers": {
@@ -228,6 +237,24 @@ fn everything() -> Value {
                     "assertion_typ": "client-authentication+jwt",
                 },
             }},
+            "g": {
+                "issuer": "https://g.example.com", "validate": "jwt", "any_audience": true, "algorithms": ["ES384", "Ed25519"],
+                "typ": "any", "max_token_age": "1h",
+                "jwks": {
+                    "uri": "https://G.example.com/jwks?v=1", "cluster": "g", "timeout": "3s", "cache_duration": "10m",
+                    "stale_if_error": "1h", "max_response_bytes": 4096,
+                },
+            },
+            "h": {
+                "preset": "okta", "issuer": "https://h.example.com/oauth2/default", "audiences": ["api"],
+                "validate": "jwt_then_introspection",
+                "introspection": {"cluster": "h", "client_auth": {"method": "none"}},
+                "jwks": {},
+            },
+            "i": {
+                "issuer": "https://i.example.com", "audiences": ["api"], "validate": "jwt", "clock_skew": "0s",
+                "jwks": {"inline": {"keys": [ed25519()]}},
+            },
         },
         "provider_order": ["c.d", "a"],
         "token": {
@@ -333,14 +360,48 @@ fn everything() -> Value {
     })
 }
 
+fn every_key_of_jwts_arrives(providers: &[Provider]) {
+    let [g, h, i] = [0, 1, 2].map(|at| &providers[at]);
+    let uri = |provider: &Provider| match &provider.keys {
+        Some(KeySource::Uri(uri)) => Some(uri.clone()),
+        Some(KeySource::Inline(_)) | None => None,
+    };
+    assert_eq!((g.validate, g.audiences.len(), g.clock_skew), (Validate::Jwt, 0, Duration::from_secs(60)));
+    let algorithms: Vec<_> = g.jwt.algorithms.iter().map(Algorithm::name).collect();
+    assert_eq!(algorithms, ["ES384", "EdDSA"]);
+    assert_eq!((g.jwt.typ, g.jwt.max_token_age), (Typ::Any, Some(Duration::from_secs(3600))));
+    let (of_g, of_h) = (uri(g).unwrap(), uri(h).unwrap());
+    let uri = of_g;
+    let place = (uri.authority.as_str(), uri.path.as_str(), uri.cluster.as_str());
+    assert_eq!(place, ("g.example.com", "/jwks?v=1", "g"));
+    assert_eq!(
+        [uri.timeout, uri.cache_duration, uri.stale_if_error].map(|time| time.as_secs()),
+        [3, 600, 3600]
+    );
+    assert_eq!(uri.max_response_bytes, 4096);
+    assert_eq!((h.validate, h.jwt.typ), (Validate::JwtThenIntrospection, Typ::Any));
+    let uri = of_h;
+    let place = (uri.authority.as_str(), uri.path.as_str(), uri.cluster.as_str());
+    assert_eq!(place, ("h.example.com", "/oauth2/default/v1/keys", "h"));
+    assert_eq!(
+        [uri.timeout, uri.cache_duration, uri.stale_if_error].map(|time| time.as_secs()),
+        [2, 300, 86_400]
+    );
+    assert_eq!((i.jwt.typ, i.clock_skew, i.jwt.max_token_age), (Typ::AtJwt, Duration::ZERO, None));
+    assert!(i.jwt.algorithms.allow(Algorithm::Rs256), "ATJ-03");
+    assert!(matches!(&i.keys, Some(KeySource::Inline(set)) if set.len() == 1));
+}
+
 #[test]
 fn every_key_arrives() {
     let policy = parse(&everything()).unwrap();
     assert_eq!(
         policy.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
-        ["a", "b", "c.d", "e", "f"]
+        ["a", "b", "c.d", "e", "f", "g", "h", "i"]
     );
-    let [a, b, c, e, f] = policy.providers.as_slice() else { panic!() };
+    let [a, b, c, e, f, of_jwts @ ..] = policy.providers.as_slice() else { panic!() };
+    assert_eq!((b.validate, b.keys.is_none()), (Validate::Introspection, true));
+    every_key_of_jwts_arrives(of_jwts);
     assert_eq!(b.audiences, ["https://api.example.com", "api"]);
     assert_eq!((b.clock_skew, b.token_prefix.as_deref()), (Duration::from_secs(60), Some("mst_")));
     assert_eq!(
@@ -376,7 +437,7 @@ fn every_key_arrives() {
     assert_eq!(a.introspection.client_auth, ClientAuth::Bearer(Secret::new("Bearer from-the-environment")));
     assert_eq!(c.introspection.client_auth, ClientAuth::None { client_id: Some("tls".to_owned()) });
     let ClientAuth::Assertion(assertion) = &f.introspection.client_auth else { panic!() };
-    assert_eq!((assertion.client_id(), assertion.algorithm()), ("id", Algorithm::Es256));
+    assert_eq!((assertion.client_id(), assertion.algorithm()), ("id", SigningAlgorithm::Es256));
     // OAU-17, OAU-20
     assert_eq!(e.introspection.client_auth, ClientAuth::Basic(Secret::new("Basic eCB5Og==")));
     assert_eq!(policy.provider_order, [ProviderId(2), ProviderId(0)]);
@@ -572,6 +633,27 @@ fn a_resource_that_is_described() {
     assert_eq!(b.implied_scopes, [("x:*".to_owned(), vec!["x:read".to_owned()])]);
 }
 
+/// Puts changes over a document; `null` takes a member away.
+fn merge(onto: &mut Value, changes: &Value) {
+    for (name, value) in changes.as_object().unwrap() {
+        let members = onto.as_object_mut().unwrap();
+        match value {
+            Value::Null => drop(members.remove(name)),
+            Value::Object(_) if members.contains_key(name) => merge(&mut members[name], value),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+}
+
+/// A provider whose JWTs are verified, with these changes; `null` takes a key away.
+fn jwt(changes: &Value) -> Value {
+    let mut provider = json!({
+        "issuer": "https://j.example.com", "audiences": ["api"], "validate": "jwt", "jwks": {"inline": {"keys": [ed25519()]}},
+    });
+    merge(&mut provider, changes);
+    provider
+}
+
 #[test]
 fn every_mistake_has_its_message() {
     const I: &str = "providers.okta.introspection";
@@ -628,12 +710,11 @@ fn every_mistake_has_its_message() {
          &["responses.profile: expected \"rfc6750\" or \"anypoint\"; did you mean \"rfc6750\"?"]),
         ("a word in upper case",           vec![("@.client_auth.method", json!("NONE"))],
          &["@.client_auth.method: expected \"client_secret_basic\", \"client_secret_post\", \"client_secret_jwt\", \"private_key_jwt\", \"bearer\" or \"none\"; did you mean \"none\"?"]),
-        ("a later key",                    vec![("mtls", json!({})), ("on_expiry", json!("close")), ("providers.okta.jwks", json!({})), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
-         &["providers.okta.introspection.jwks: is not supported by this version", "providers.okta.jwks: is not supported by this version",
+        ("a later key",                    vec![("mtls", json!({})), ("on_expiry", json!("close")), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
+         &["providers.okta.introspection.jwks: is not supported by this version",
            "upstream.filter_state: is not supported by this version", "mtls: is not supported by this version", "on_expiry: is not supported by this version"]),
-        ("a later word",                   vec![("providers.okta.validate", json!("jwt")), ("@.dialect", json!("tokeninfo")), ("requires.sender_constraint", json!("mtls"))],
-         &["providers.okta.validate: \"jwt\" is not supported by this version",
-           "@.dialect: \"tokeninfo\" is not supported by this version",
+        ("a later word",                   vec![("@.dialect", json!("tokeninfo")), ("requires.sender_constraint", json!("mtls"))],
+         &["@.dialect: \"tokeninfo\" is not supported by this version",
            "requires.sender_constraint: \"mtls\" is not supported by this version"]),
         ("a client list of both kinds",    vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
          &["client_lists.live: expected exactly one of \"clients\" and \"uri\", found 2", "client_lists.live.cluster: required, but missing"]),
@@ -683,6 +764,44 @@ fn every_mistake_has_its_message() {
          &["providers.okta.issuer: expected an absolute http or https URI without a fragment"]),
         ("INT-20 iss without an issuer",   vec![("providers.b", json!({"introspection": {"uri": "https://b.example", "cluster": "b", "client_auth": {"method": "none"}, "require_iss": true}}))],
          &["providers.b.introspection.require_iss: needs issuer as well"]),
+        ("JWTs without anything",          vec![("providers.j", json!({"validate": "jwt"}))],
+         &["providers.j.validate: needs issuer as well", "providers.j.validate: needs audiences (or any_audience: true) as well", "providers.j.validate: needs jwks as well"]),
+        ("JWT-35 JWTs for anybody",        vec![("providers.j", jwt(&json!({"audiences": null})))],
+         &["providers.j.validate: needs audiences (or any_audience: true) as well"]),
+        ("JWT-35 for these or anybody",    vec![("providers.j", jwt(&json!({"any_audience": true})))],
+         &["providers.j.any_audience: contradicts providers.j.audiences: a token is for these, or for anybody"]),
+        ("JWT-49 both without one",        vec![("providers.j", jwt(&json!({"validate": "jwt_then_introspection"})))],
+         &["providers.j.introspection: required, but missing"]),
+        ("JWT-49 a mode that there is not", vec![("providers.j", jwt(&json!({"validate": "auto"})))],
+         &["providers.j.validate: expected \"introspection\", \"jwt\" or \"jwt_then_introspection\"", "providers.j.introspection: required, but missing",
+           "providers.j.jwks: needs validate: jwt as well"]),
+        ("what only JWTs have",            vec![("providers.okta.typ", json!("any")), ("providers.okta.max_token_age", json!("1h")), ("providers.okta.any_audience", json!(true)), ("providers.okta.jwks", json!({"inline": {"keys": [ed25519()]}}))],
+         &["providers.okta.any_audience: needs validate: jwt as well", "providers.okta.jwks: needs validate: jwt as well", "providers.okta.typ: needs validate: jwt as well", "providers.okta.max_token_age: needs validate: jwt as well"]),
+        ("JWT-08 JWT-14 algorithms",       vec![("providers.j", jwt(&json!({"algorithms": ["none", "HS256", "es256", "ES256"]})))],
+         &["providers.j.algorithms[0]: expected \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\", \"EdDSA\" or \"Ed25519\"",
+           "providers.j.algorithms[1]: expected \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\", \"EdDSA\" or \"Ed25519\"; did you mean \"RS256\"?",
+           "providers.j.algorithms[2]: expected \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\", \"EdDSA\" or \"Ed25519\"; did you mean \"ES256\"?"]),
+        ("no algorithms",                  vec![("providers.j", jwt(&json!({"algorithms": []})))],
+         &["providers.j.algorithms: expected at least one entry"]),
+        ("JWT-31 an hour of leeway",       vec![("providers.j", jwt(&json!({"clock_skew": "1h"})))],
+         &["providers.j.clock_skew: expected 0s to 5m, got 1h"]),
+        ("ATJ-07 encryption",              vec![("providers.j", jwt(&json!({"require_encryption": true})))],
+         &["providers.j.require_encryption: unknown key; known: \"preset\", \"base_url\", \"issuer\", \"audiences\", \"any_audience\", \"clock_skew\", \"validate\", \"token_prefix\", \"introspection\", \"jwks\", \"algorithms\", \"typ\", \"max_token_age\", \"scope_claim\", \"client_id_claim\", \"scope_array\" and \"default_scopes\""]),
+        ("keys from two places",           vec![("providers.j", jwt(&json!({"jwks": {"uri": "https://j.example.com/jwks", "cluster": "j"}})))],
+         &["providers.j.jwks: expected at most one of \"uri\" and \"inline\", found 2"]),
+        ("keys from nowhere",              vec![("providers.j", jwt(&json!({"jwks": {"inline": null}})))],
+         &["providers.j.jwks.uri: required, but missing", "providers.j.jwks.cluster: required, but missing"]),
+        ("keys from no URI",               vec![("providers.j", jwt(&json!({"jwks": {"inline": null, "uri": "jwks", "cluster": "j"}})))],
+         &["providers.j.jwks.uri: expected an absolute http or https URI"]),
+        ("keys that are no object",        vec![("providers.j", jwt(&json!({"jwks": {"inline": []}})))],
+         &["providers.j.jwks.inline: expected an object, found a list"]),
+        ("keys that are no set",           vec![("providers.j", jwt(&json!({"jwks": {"inline": {"keys": []}}})))],
+         &["providers.j.jwks.inline: expected a set of 1 to 100 public keys: {keys: […]} (RFC 7517 §5)"]),
+        ("ATK-60 keys that are none",      vec![("providers.j", jwt(&json!({"jwks": {"inline": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}, ed25519(), {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}, {"kty": "EC", "crv": "P-256", "x": "", "y": ""}, {"kty": "X"}]}}})))],
+         &["providers.j.jwks.inline.keys[0]: expected a public key for signatures: it holds a private or symmetric key",
+           "providers.j.jwks.inline.keys[2]: expected a public key for signatures: it holds a private or symmetric key",
+           "providers.j.jwks.inline.keys[3]: expected a public key for signatures: a member is missing or not as long as it should be",
+           "providers.j.jwks.inline.keys[4]: expected a public key for signatures: a kind of key that is not supported"]),
         ("a cache out of bounds",          vec![("cache", json!({"max_entries": 2_000_000, "ttl": "25h", "ttl_jitter": 51, "negative_ttl": "2h", "shared": "yes", "size": 3}))],
          &["cache.max_entries: expected 0 to 1000000, got 2000000", "cache.ttl: expected 0s to 24h, got 25h", "cache.ttl_jitter: expected 0 to 50, got 51",
            "cache.negative_ttl: expected 0s to 1h, got 2h", "cache.shared: expected true or false, found text",

@@ -1,5 +1,13 @@
 //! Project Wycheproof's vectors for JWS and JWK: somebody else's idea of what must be refused (TV-10).
 
+#![cfg(not(target_family = "wasm"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests may count, and fail loudly"
+)]
+
 use serde_json::{Value, json};
 use tollgate_filter::jose::algorithm::Algorithm;
 use tollgate_filter::jose::jws::Compact;

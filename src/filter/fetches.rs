@@ -284,7 +284,7 @@ impl Worker {
             Ok(News::Unchanged) => {}
             Err(fault) if schedule.fault.as_ref() == Some(fault) => {}
             Err(fault) if schedule.has_arrived => {
-                log::warn!("tollgate: {what}: {fault}; the last one is kept")
+                log::warn!("tollgate: {what}: {fault}; the last one is kept");
             }
             Err(fault) => log::warn!("tollgate: {what}: {fault}; until it arrives, {without}"),
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::jose::algorithm::Algorithms;
-use crate::jose::key_set::KeySet;
+use crate::jose::key_set::{KeySet, KeySetFault};
 use crate::policy::error::Fault;
 use crate::policy::parse::Context;
 use crate::policy::parse::endpoint::{self, Endpoint};
@@ -123,20 +123,17 @@ fn address(provider: &Node<'_>, jwks: &Node<'_>, context: &mut Context<'_>) -> E
 #[inline(never)]
 fn key_set(inline: &Node<'_>, context: &mut Context<'_>) -> KeySet {
     let document = inline.value();
-    let parsed = KeySet::from_json(&document);
-    for (at, entry) in document.get("keys").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    let entries = document.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for (at, entry) in entries.iter().enumerate() {
         if let Some(fault) = KeySet::fault_of(entry) {
             let place = inline.place.key(0, "keys").index(at);
             context.faults.add(&place, Fault::Key { fault });
         }
     }
-    match parsed {
+    match KeySet::from_json(&document) {
         Ok(set) => set,
-        Err(crate::jose::key_set::KeySetFault::NoneFit)
-            if document["keys"].as_array().is_some_and(|keys| !keys.is_empty()) =>
-        {
-            KeySet::default()
-        }
+        // Said of each of them above.
+        Err(KeySetFault::NoneFit) if !entries.is_empty() => KeySet::default(),
         Err(_) => {
             let what = "a set of 1 to 100 public keys: {keys: […]} (RFC 7517 §5)".to_owned();
             context.faults.add(&inline.place, Fault::Expected { what });

@@ -36,6 +36,10 @@ pub struct Token {
 
 impl Token {
     /// It, at a moment given in seconds.
+    ///
+    /// # Panics
+    ///
+    /// If the case asks for what there is not: a key, an algorithm, a part.
     pub fn at(&self, now: u64) -> String {
         let alg = self.alg.as_deref().unwrap_or("ES256");
         let mut header = json!({"alg": alg, "typ": "at+jwt", "kid": self.key(alg)});

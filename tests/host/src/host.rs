@@ -139,6 +139,7 @@ impl Slots {
 
 /// The whole state.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one per switch of a test")]
 pub(crate) struct Host {
     pub(crate) env: BTreeMap<String, String>,
     /// Nanoseconds since the epoch.
