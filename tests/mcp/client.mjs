@@ -107,7 +107,20 @@ const inQuery = await raw('POST', `${mcpUrl}?access_token=${application.saved.ac
 assert.equal(inQuery.status, 401);
 held('a token in the query is none');
 
-// MCP-04, STP: the scope is too small for this tool; the client asks for more.
+// No way around the rules for tools: a name may come encoded, be missing, or be a lie.
+const write = JSON.stringify({ jsonrpc: '2.0', id: 98, method: 'tools/call', params: { name: 'write_note' } });
+const inSession = { ...session, ...accept, ...bearer };
+for (const [fields, status] of [
+  [{ 'mcp-method': 'tools/call', 'mcp-name': '=?base64?d3JpdGVfbm90ZQ==?=' }, 403],
+  [{ 'mcp-method': 'tools/call' }, 403],
+  [{ 'mcp-method': 'tools/call', 'mcp-name': 'read_note' }, 400],
+  [{}, 400],
+]) {
+  assert.equal((await raw('POST', mcpUrl, { ...inSession, ...fields }, write)).status, status, JSON.stringify(fields));
+}
+held('there is no way around the rules for tools');
+
+// MCP-04: the scope is too small for this tool; the client asks for more.
 await assert.rejects(call('write_note'), UnauthorizedError);
 assert.deepEqual(application.sentTo.searchParams.get('scope').split(' ').sort(), ['notes:read', 'notes:write']);
 held('for a tool that needs more the client is told all scopes of the operation');

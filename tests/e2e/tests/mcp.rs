@@ -104,6 +104,7 @@ impl Servers {
 }
 
 fn configuration(port: u16, issuer: &str) -> Value {
+    let call = json!({"name": "mcp-method", "exact": "tools/call"});
     json!({
         "providers": {"main": {
             "issuer": issuer,
@@ -116,11 +117,23 @@ fn configuration(port: u16, issuer: &str) -> Value {
         }},
         "resource": {"identifier": format!("http://127.0.0.1:{port}/mcp"), "profile": "mcp", "name": "Notes"},
         "requires": {"scopes": ["notes:read"]},
-        "rules": [{
-            "name": "write",
-            "match": {"path": "/mcp", "headers": [{"name": "mcp-name", "exact": "write_note"}]},
-            "requires": {"scopes": ["notes:read", "notes:write"]},
-        }],
+        "rules": [
+            {
+                "name": "tools-that-read",
+                "match": {"path": "/mcp", "headers": [call, {"name": "mcp-name", "exact": "read_note"}]},
+                "requires": {"scopes": ["notes:read"]},
+            },
+            {
+                "name": "whoami",
+                "match": {"path": "/mcp", "headers": [call, {"name": "mcp-name", "exact": "whoami"}]},
+                "requires": {"scopes": ["notes:read"]},
+            },
+            {
+                "name": "tools",
+                "match": {"path": "/mcp", "headers": [call]},
+                "requires": {"scopes": ["notes:read", "notes:write"]},
+            },
+        ],
         "upstream": {"claim_to_headers": [
             {"header_name": "x-sub", "claim_name": "sub"},
             {"header_name": "x-client-id", "claim_name": "client_id"},
