@@ -176,7 +176,7 @@ fn root() -> PathBuf {
 
 fn load(yaml: &str) -> Result<Policy, String> {
     let value: serde_json::Value = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
-    let any_secret = |_: &str| Some("a secret".to_owned());
+    let any_secret = |_: &str| Some("a-secret".to_owned());
     Policy::from_value(&value, &any_secret)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }

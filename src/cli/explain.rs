@@ -1,6 +1,7 @@
 //! `tollgate explain`: the filter's own engine, one request, every step of it.
 
 mod checks;
+mod lists;
 mod report;
 mod request;
 mod saved;
@@ -21,6 +22,7 @@ use tollgate_filter::time::UnixTime;
 
 use crate::cli::ask::ask;
 use crate::cli::credentials::Credentials;
+use crate::cli::explain::lists::SavedList;
 use crate::cli::explain::report::{Asked, Report};
 use crate::cli::explain::saved::Saved;
 use crate::cli::failure::Failure;
@@ -61,6 +63,9 @@ pub(crate) struct Args {
     /// `curl --include` prints it; again for each further provider that is asked
     #[arg(long, value_name = "FILE")]
     reply: Vec<PathBuf>,
+    /// A client list that the configuration fetches, from a file instead; as often as needed
+    #[arg(long, value_name = "NAME=FILE")]
+    client_list: Vec<SavedList>,
     /// Decide as if it were this moment: seconds since the epoch, or a date as 2026-11-23T09:00:00Z
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
     at: Option<UnixTime>,
@@ -99,6 +104,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let head = request::head(&args.request, &args.header, token.as_ref(), &policy.token)?;
     let form = args.form.as_deref().map(text).transpose()?;
     let enforcer = Enforcer::new(policy, [0, 0], b"");
+    let http = if let Source::Live(http) = &source { Some(http) } else { None };
+    lists::arrive(&enforcer, &args.client_list, http, out)?;
     let mut report = Report::new(&configuration, head.clone());
     let outcome = decide(&enforcer, head, form.as_deref(), now, &mut source, &mut report, out)?;
     report.finish(&enforcer, &outcome, now, out)?;

@@ -73,6 +73,22 @@ struct EnvoyArgs {
 struct IstioArgs {
     #[command(flatten)]
     what: What,
+    #[command(flatten)]
+    module: ModuleArgs,
+}
+
+/// Envoy Gateway's resources: `EnvoyExtensionPolicy`, routes, backends, `Secret`
+#[derive(Debug, clap::Args)]
+struct GatewayArgs {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    module: ModuleArgs,
+}
+
+/// Where a cluster fetches the module.
+#[derive(Debug, clap::Args)]
+struct ModuleArgs {
     /// The module: oci://… or https://…
     #[arg(long, value_name = "URL", default_value = "oci://registry.example.com/tollgate:0.1.0")]
     module: String,
@@ -81,17 +97,10 @@ struct IstioArgs {
     module_sha256: Option<String>,
 }
 
-/// Envoy Gateway's resources: `EnvoyExtensionPolicy`, routes, backends, `Secret`
-#[derive(Debug, clap::Args)]
-struct GatewayArgs {
-    #[command(flatten)]
-    what: What,
-    /// The module: oci://… or https://…
-    #[arg(long, value_name = "URL", default_value = "oci://registry.example.com/tollgate:0.1.0")]
-    module: String,
-    /// The SHA-256 of the module's file
-    #[arg(long, value_name = "HEX")]
-    module_sha256: Option<String>,
+impl ModuleArgs {
+    fn module(&self) -> istio::Module<'_> {
+        istio::Module { url: &self.module, sha256: self.module_sha256.as_deref() }
+    }
 }
 
 /// A Docker Compose project with an Envoy in front of your services
@@ -149,14 +158,12 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
         Command::Envoy(args) => run_envoy(&args, out)?,
         Command::Istio(args) => {
             let (source, plan) = args.what.read(out)?;
-            let module = istio::Module { url: &args.module, sha256: args.module_sha256.as_deref() };
-            let files = settled(istio::files(&plan, &module), &source)?;
+            let files = settled(istio::files(&plan, &args.module.module()), &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
         }
         Command::EnvoyGateway(args) => {
             let (source, plan) = args.what.read(out)?;
-            let module = istio::Module { url: &args.module, sha256: args.module_sha256.as_deref() };
-            let files = settled(gateway::files(&plan, &module)?, &source)?;
+            let files = settled(gateway::files(&plan, &args.module.module())?, &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
         }
         Command::Compose(args) => {

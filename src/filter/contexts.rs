@@ -102,10 +102,10 @@ pub(super) fn tick(root: u32) {
 
 /// An answer to a root's call has arrived, or its absence.
 pub(super) fn answered(root: u32, call: u32, arrived: bool) {
-    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
-        if !worker.list_answered(call, arrived) {
-            worker.answered(call, arrived);
-        }
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root))
+        && !worker.list_answered(call, arrived)
+    {
+        worker.answered(call, arrived);
     }
 }
 

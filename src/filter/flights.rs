@@ -11,13 +11,11 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use proxy_wasm::types::{BufferType, MapType};
-
 use crate::cache::entry::Entry;
 use crate::cache::key::{Hashed, TokenDigest, TokenKey};
 use crate::cache::shared::{Claim, Ending, Moment, Recalled};
 use crate::decision::{NoAnswer, Rejection};
-use crate::enforcer::{Fields, Finding, Pending};
+use crate::enforcer::{Finding, Pending};
 use crate::filter::calls::{Uptime, Worker};
 use crate::filter::host::{self, SharedData};
 use crate::filter::stream::Stream;
@@ -213,15 +211,9 @@ impl Worker {
         let Some(UnderWay { mut interest, way }) = key.and_then(|key| self.flights.take(key)) else { return };
         let Way::Called { mut flight, steady, read_up_to } = way else { return };
         let Some(provider) = self.enforcer.provider(interest.question.key.provider) else { return };
-        let (mut head, mut body) = (Fields::new(), Vec::new());
-        if arrived {
-            head = host::lines(MapType::HttpCallResponseHeaders);
-            body = host::buffer(BufferType::HttpCallResponseBody, read_up_to);
-        }
-        let outcome =
-            if arrived { CallOutcome::Response { head: &head, body: &body } } else { CallOutcome::Failed };
+        let answer = host::answer(arrived, read_up_to);
         let now = Moment { wall: host::now(), steady: host::steady() };
-        match flight.land(provider, outcome, now.wall) {
+        match flight.land(provider, answer.outcome(), now.wall) {
             Landing::Settled(said) => {
                 let asked = Moment { wall: flight.asked(), steady };
                 let finding = self.conclude(&interest, asked, said, now);

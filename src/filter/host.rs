@@ -13,8 +13,9 @@ use crate::enforcer::Fields;
 use crate::filter::abi::{self, Outgoing};
 use crate::provider::call::IntrospectionCall;
 use crate::provider::client_list::ListCall;
+use crate::provider::reply::CallOutcome;
 use crate::request::head::Packed;
-use crate::response::answer::Answer;
+use crate::response::answer;
 use crate::time::UnixTime;
 
 /// The host's wall clock.
@@ -71,6 +72,34 @@ pub(super) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
     hostcalls::get_buffer(buffer, 0, max).ok().flatten().unwrap_or_default()
 }
 
+/// What has come of a call.
+pub(super) struct Answer {
+    arrived: bool,
+    head: Fields,
+    body: Vec<u8>,
+}
+
+/// The answer that the host hands over in this callback, with up to `max` bytes of its body; or its
+/// absence (`arrived` is false then).
+pub(super) fn answer(arrived: bool, max: usize) -> Answer {
+    let (mut head, mut body) = (Fields::new(), Vec::new());
+    if arrived {
+        head = lines(MapType::HttpCallResponseHeaders);
+        body = buffer(BufferType::HttpCallResponseBody, max);
+    }
+    Answer { arrived, head, body }
+}
+
+impl Answer {
+    /// The same in the engine's words.
+    pub(super) fn outcome(&self) -> CallOutcome<'_> {
+        if !self.arrived {
+            return CallOutcome::Failed;
+        }
+        CallOutcome::Response { head: &self.head, body: &self.body }
+    }
+}
+
 /// Sends a call in the name of the root context, and turns back to another one; `None` if the host would
 /// not.
 pub(super) fn dispatch(root: u32, back_to: u32, call: Outgoing<'_>) -> Option<u32> {
@@ -112,7 +141,7 @@ pub(super) fn resume() {
 }
 
 /// Answers the request of the effective context.
-pub(super) fn reply(answer: &Answer) {
+pub(super) fn reply(answer: &answer::Answer) {
     if let Some(status) = answer.grpc_status {
         let metadata = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let _ = hostcalls::send_grpc_response(grpc_status(status), Some(&answer.body), metadata);

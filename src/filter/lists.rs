@@ -6,10 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use proxy_wasm::types::{BufferType, MapType};
-
 use crate::cache::shared::Moment;
-use crate::enforcer::Fields;
 use crate::filter::calls::{Uptime, Worker};
 use crate::filter::host;
 use crate::provider::client_list::{ListFault, ListId, News};
@@ -108,15 +105,9 @@ impl Worker {
     /// An answer has arrived, or its absence. `false`: it is not for a list.
     pub(super) fn list_answered(&self, call: u32, arrived: bool) -> bool {
         let Some((id, read_up_to)) = self.lists.of_call(call) else { return false };
-        let (mut head, mut body) = (Fields::new(), Vec::new());
-        if arrived {
-            head = host::lines(MapType::HttpCallResponseHeaders);
-            body = host::buffer(BufferType::HttpCallResponseBody, read_up_to);
-        }
-        let outcome =
-            if arrived { CallOutcome::Response { head: &head, body: &body } } else { CallOutcome::Failed };
+        let answer = host::answer(arrived, read_up_to);
         let now = Moment { wall: host::now(), steady: host::steady() };
-        self.list_settled(id, self.enforcer.take_list(id, outcome), now);
+        self.list_settled(id, self.enforcer.take_list(id, answer.outcome()), now);
         if let Some(due) = self.lists.due() {
             self.tick_at(due);
         }

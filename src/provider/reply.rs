@@ -330,6 +330,7 @@ mod tests {
             client_id_claim: texts(&["client_id", "azp"]),
             scope_array: false,
             default_scopes: Vec::new(),
+            implied_scopes: Vec::new(),
             introspection: IntrospectionEndpoint {
                 scheme: "https".to_owned(),
                 authority: "as.example".to_owned(),

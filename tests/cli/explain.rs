@@ -334,3 +334,65 @@ fn what_cannot_be_explained_is_said() {
         "{unset:?}"
     );
 }
+
+/// The configuration with a list that is fetched, and what a rule demands of it.
+fn with_live_list(origin: &str) -> String {
+    format!(
+        "{}client_lists: {{partners: {{uri: {origin}/lists/partners, cluster: lists}}}}\n",
+        CONFIGURATION
+            .replace("URI", &format!("{origin}/introspect"))
+            .replace("requires: {scopes: [orders:read]}", "requires: {clients: {list: partners}}")
+    )
+}
+
+#[test]
+fn a_client_list_is_fetched_as_the_filter_fetches_it() {
+    let server = Scripted::start(|_, request| match request.target.as_str() {
+        "/lists/partners" => Answer::json(200, r#"{"clients":[{"id":"app"}]}"#),
+        _ => Answer::json(200, good()),
+    });
+    let tollgate = Tollgate::new().variable("TG_SECRET", "s3cr3t");
+    tollgate.write("c.yaml", with_live_list(&server.origin));
+    tollgate
+        .write("c-elsewhere.yaml", with_live_list(&server.origin).replace("/lists/partners", "/introspect"));
+    let explain = ["explain", "-r", "GET /x", "--token", "t0k3n", "--allow-http", "-c"];
+    let run = tollgate.run([&explain[..], &["c.yaml"]].concat());
+    assert!(run.status == 0 && run.stdout.contains("wanted one of the list partners, found app"), "{run:?}");
+    assert_eq!(server.received()[0].method, "GET");
+    let run = tollgate.run([&explain[..], &["c-elsewhere.yaml"]].concat());
+    assert!(
+        run.stderr.contains("warning: the client list partners has not come: ")
+            && run.stdout.contains(
+                "✗ client         wanted one of the list partners, which has not arrived yet, found app"
+            )
+            && run.stdout.ends_with("verdict: unavailable\n"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn a_client_list_can_be_replayed() {
+    let tollgate = Tollgate::new();
+    tollgate.write("c.yaml", with_live_list("https://login.example.com"));
+    tollgate.write("good.json", good().to_string());
+    tollgate.write("on.json", r#"{"clients":[{"id":"app"}]}"#);
+    tollgate.write("off.json", r#"{"clients":[{"id":"other"}]}"#);
+    tollgate.write("odd.json", r#"{"clients":{}}"#);
+    #[rustfmt::skip]
+    let cases: [(&str, &[&str], i32, &str, &str); 7] = [
+        ("on the list",      &["--client-list", "partners=on.json"],  0, "verdict: allowed", ""),
+        ("not on it",        &["--client-list", "partners=off.json"], 1, "verdict: forbidden", ""),
+        ("no list",          &[],                                     1, "verdict: unavailable", "the client list partners is one that is fetched; from a file: --client-list partners=FILE"),
+        ("no such list",     &["--client-list", "partner=on.json"],   2, "", "the configuration fetches no client list \"partner\"\n  It fetches: partners."),
+        ("no list at all",   &["--client-list", "partners=odd.json"], 2, "", "odd.json is no client list: clients: expected a list"),
+        ("no file",          &["--client-list", "partners=no.json"],  2, "", "cannot read no.json"),
+        ("half an argument", &["--client-list", "partners"],          2, "", "expected NAME=FILE"),
+    ];
+    for (name, more, status, verdict, said) in cases {
+        let explain =
+            ["explain", "-c", "c.yaml", "-r", "GET /x", "--token", "t", "--at", NOW, "--reply", "good.json"];
+        let run = tollgate.run([&explain[..], more].concat());
+        assert_eq!(run.status, status, "{name}: {run:?}");
+        assert!(run.stdout.trim_end().ends_with(verdict) && run.stderr.contains(said), "{name}: {run:?}");
+    }
+}

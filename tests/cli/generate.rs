@@ -190,7 +190,7 @@ fn envoy_gateway_gets_routes_that_nobody_can_take_to_the_provider() {
         wasm["config"]["providers"]["main"]["introspection"]["cluster"],
         "httproute/default/provider-main/rule/0"
     );
-    let first = json!({"name": "providers", "match": {"hosts": ["provider-main.tollgate.invalid"]}, "access": "deny"});
+    let first = json!({"name": "own calls", "match": {"hosts": ["provider-main.tollgate.invalid"]}, "access": "deny"});
     assert_eq!(wasm["config"]["rules"][0], first);
     let tls = named("BackendTLSPolicy", "provider-main");
     assert_eq!(
@@ -369,6 +369,12 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
          "apis.a.rules[0].match.safe_regex: could reach beyond the API's prefix /a"),
         ("a rule for somebody else's host",   "scopes: [a]", "hosts: [a.example.com], rules: [{match: {hosts: [b.example.com]}}]",
          "apis.a.rules[0].match.hosts: b.example.com is none of the API's hosts"),
+        ("a fetched list with a cluster",     "\napis:", "\nclient_lists: {l: {uri: \"https://l.example.com/l\", cluster: lists}}\napis:",
+         "gateway.yaml:3:61: client_lists.l.cluster: follows from uri, and is not written here"),
+        ("a fetched list's token",            "\napis:", "\nclient_lists: {l: {uri: \"https://l.example.com/l\", bearer_token: hush}}\napis:",
+         "client_lists.l.bearer_token: would stand in the generated configuration; expected bearer_token_env"),
+        ("a fetched list over plain HTTP",    "\napis:", "\nclient_lists: {l: {uri: \"http://l.example.com/l\"}}\napis:",
+         "client_lists.l.uri: http://l.example.com/l is plain HTTP: whoever is on the way decides who may call; expected https"),
         ("rules of the filter",               "\napis:", "\npolicy: {rules: []}\napis:",
          "policy.rules: follows from apis and client_lists, and is not written here"),
         ("a misspelt key of the filter",      "\napis:", "\npolicy: {cache: {tll: 30s}}\napis:",

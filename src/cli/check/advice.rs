@@ -7,12 +7,16 @@ use std::time::Duration;
 use serde_json::Value;
 use tollgate_filter::policy::keys::CONFIGURATION;
 use tollgate_filter::policy::schema::{Absent, Kind, Place, duration};
+use url::Url;
+
+use crate::cli::http::is_loopback;
 
 /// All advice about a configuration: places and sentences.
 pub(super) fn of(configuration: &Value) -> Vec<(String, String)> {
     let mut advice = Vec::new();
     lowered(&CONFIGURATION, configuration, &Place::default(), &mut advice);
     providers(configuration, &mut advice);
+    lists(configuration, &mut advice);
     times(configuration, &mut advice);
     demands(configuration, &mut advice);
     resources::of(configuration, &mut advice);
@@ -91,18 +95,39 @@ fn providers(configuration: &Value, advice: &mut Vec<(String, String)>) {
             ));
         }
         let uri = at.name("introspection").name("uri");
-        if let Some(rest) = text("/introspection/uri").strip_prefix("http://") {
-            let host = rest.split(['/', '?']).next().unwrap_or_default();
-            let here = ["127.0.0.1", "localhost", "[::1]"].iter().any(|own| host.starts_with(own));
-            if !here {
-                advice.push((
-                    uri.to_string(),
-                    "plain http: unless the cluster adds TLS, everyone on the way reads tokens and answers"
-                        .to_owned(),
-                ));
-            }
+        if is_plain(text("/introspection/uri")) {
+            advice.push((
+                uri.to_string(),
+                "plain http: unless the cluster adds TLS, everyone on the way reads tokens and answers"
+                    .to_owned(),
+            ));
         }
     }
+}
+
+fn lists(configuration: &Value, advice: &mut Vec<(String, String)>) {
+    for (name, list) in configuration.get("client_lists").and_then(Value::as_object).into_iter().flatten() {
+        let at = Place::default().name("client_lists").name(name);
+        let text = |key: &str| list.get(key).and_then(Value::as_str).unwrap_or_default();
+        if is_plain(text("uri")) {
+            advice.push((
+                at.name("uri").to_string(),
+                "plain http: unless the cluster adds TLS, whoever is on the way decides who may call"
+                    .to_owned(),
+            ));
+        }
+        if duration(text("refresh")).is_some_and(|refresh| refresh > Duration::from_secs(5 * 60)) {
+            advice.push((
+                at.name("refresh").to_string(),
+                "longer than 5 minutes: a client that has been struck off passes for that long".to_owned(),
+            ));
+        }
+    }
+}
+
+/// Whether a URI is plain http to another machine.
+fn is_plain(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))
 }
 
 fn times(configuration: &Value, advice: &mut Vec<(String, String)>) {

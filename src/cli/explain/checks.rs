@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tollgate_filter::decision::Rejection;
+use tollgate_filter::decision::{NoAnswer, Rejection};
 use tollgate_filter::policy::claims::{ClaimRequirement, ClaimTest};
 use tollgate_filter::policy::requirement::{Requirement, SenderConstraint};
 use tollgate_filter::policy::scope::{ScopePolicy, ScopeToken};
@@ -90,8 +90,17 @@ impl Checks<'_> {
                 .as_deref()
                 .map_or_else(|| "the rule's list".to_owned(), |name| format!("the list {name}"));
             let client = self.token.client_id(self.provider).map_or_else(|| "none".to_owned(), str::to_owned);
-            let missed = self.is(&Rejection::ClientNotListed);
-            self.add("client", "RFC 7662 §2.2", missed, format!("wanted one of {list}, found {client}"));
+            let is_late = self.rejection.is_some_and(|rejection| {
+                matches!(rejection, Rejection::NoAnswer { cause: NoAnswer::NoClientList, .. })
+            });
+            let missed = is_late || self.is(&Rejection::ClientNotListed);
+            let state = if is_late { ", which has not arrived yet" } else { "" };
+            self.add(
+                "client",
+                "RFC 7662 §2.2",
+                missed,
+                format!("wanted one of {list}{state}, found {client}"),
+            );
         }
         self.authentication(requirement);
         for demand in &requirement.claims {

@@ -20,11 +20,8 @@ pub(crate) fn files(
     module: &Path,
     out: &mut Output,
 ) -> Result<Result<Vec<File>, Faults>, Failure> {
-    let all = plan
-        .providers
-        .iter()
-        .map(|provider| (format!("providers.{}", provider.name), &provider.introspection));
-    let all = all.chain(plan.apis.iter().map(|api| (format!("apis.{}", api.name), &api.upstream)));
+    let all = plan.ways().map(|way| (way.place(), way.url));
+    let all = all.chain(plan.apis.iter().map(|api| (format!("apis.{}", api.name), api.upstream.clone())));
     for (place, _) in all.filter(|(_, url)| is_loopback(url)) {
         out.warning(format_args!(
             "{place}: inside a container, localhost is the container itself; use the service's name, or host.docker.internal"

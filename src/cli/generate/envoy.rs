@@ -10,7 +10,7 @@ use tollgate_filter::secret::Secret;
 use url::{Host, Url};
 
 use super::files::{Content, File};
-use super::plan::{Api, Faults, Holder, Login, Plan, Provider, endpoint};
+use super::plan::{Api, Faults, Holder, Login, Plan, Provider, Way, endpoint};
 use super::yaml::{block, fill, scalar};
 use crate::cli::failure::Failure;
 
@@ -31,9 +31,9 @@ pub(crate) struct Surroundings {
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
 
-/// The name of a provider's cluster.
-pub(crate) fn cluster_of(provider: &Provider) -> String {
-    format!("provider-{}", provider.name)
+/// The name of a way's cluster.
+pub(crate) fn cluster_of(way: &Way<'_>) -> String {
+    format!("{}-{}", way.kind, way.name)
 }
 
 /// `envoy.yaml` and what it names; faults in the plan are the inner error.
@@ -89,10 +89,9 @@ pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<Fil
 
 /// The certificate authorities that the system does not know, by their names here.
 fn certificates(plan: &Plan) -> Vec<(String, PathBuf)> {
-    let providers = plan
-        .providers
-        .iter()
-        .filter_map(|provider| Some((format!("ca/{}.pem", cluster_of(provider)), provider.ca_file.clone()?)));
+    let providers = plan.providers.iter().filter_map(|provider| {
+        Some((format!("ca/{}.pem", cluster_of(&provider.way())), provider.ca_file.clone()?))
+    });
     let apis =
         plan.apis.iter().filter_map(|api| Some((format!("ca/api-{}.pem", api.name), api.ca_file.clone()?)));
     providers.chain(apis).collect()
@@ -151,6 +150,7 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
         .iter()
         .map(|api| api_cluster(api, around))
         .chain(plan.providers.iter().map(|provider| provider_cluster(provider, around)))
+        .chain(plan.ways_to_lists().map(|way| cluster(&cluster_of(&way), &way.url, &around.roots, "")))
         .chain(login_cluster(plan, around))
         .collect();
     fill(
@@ -211,7 +211,7 @@ fn api_cluster(api: &Api, around: &Surroundings) -> String {
 }
 
 fn provider_cluster(provider: &Provider, around: &Surroundings) -> String {
-    let own = around.directory.join(format!("ca/{}.pem", cluster_of(provider)));
+    let own = around.directory.join(format!("ca/{}.pem", cluster_of(&provider.way())));
     let roots = if provider.ca_file.is_some() { &own } else { &around.roots };
     let options = if provider.injected().is_some() {
         fill(
@@ -224,13 +224,13 @@ fn provider_cluster(provider: &Provider, around: &Surroundings) -> String {
     } else {
         String::new()
     };
-    cluster(&cluster_of(provider), &provider.introspection, roots, &options)
+    cluster(&cluster_of(&provider.way()), &provider.introspection, roots, &options)
 }
 
 /// The way of browser logins: without the gateway's own credentials.
 fn login_cluster(plan: &Plan, around: &Surroundings) -> Option<String> {
     let provider = plan.providers.get(plan.login.as_ref()?.provider)?;
-    let own = around.directory.join(format!("ca/{}.pem", cluster_of(provider)));
+    let own = around.directory.join(format!("ca/{}.pem", cluster_of(&provider.way())));
     let roots = if provider.ca_file.is_some() { &own } else { &around.roots };
     Some(cluster(&login_cluster_name(provider), provider.token.as_ref()?, roots, ""))
 }

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::files::File;
 use super::istio::{Module, resource_name, secret, unreachable_in_a_cluster};
-use super::plan::{Api, Faults, Holder, Plan, Provider, endpoint};
+use super::plan::{Api, Faults, Holder, Plan, Way, endpoint};
 use super::yaml::{block, fill, scalar};
 use crate::cli::failure::Failure;
 
@@ -35,13 +35,13 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
         return Err(vec![("apis".to_owned(), what.to_owned())]);
     }
     let namespace = plan.kubernetes.namespace.as_str();
-    let mut policy = plan.configuration(Holder::Module, |provider| {
-        format!("httproute/{namespace}/{}/rule/0", resource_name("provider", &provider.name))
+    let mut policy = plan.configuration(Holder::Module, |way| {
+        format!("httproute/{namespace}/{}/rule/0", resource_name(way.kind, way.name))
     })?;
-    // The providers' routes are there for their clusters alone.
-    let hosts: Vec<_> = plan.providers.iter().map(hidden_host).collect();
+    // These routes are there for their clusters alone.
+    let hosts: Vec<_> = plan.ways().map(|way| hidden_host(&way)).collect();
     if let Some(rules) = policy.get_mut("rules").and_then(Value::as_array_mut) {
-        rules.insert(0, json!({"name": "providers", "match": {"hosts": hosts}, "access": "deny"}));
+        rules.insert(0, json!({"name": "own calls", "match": {"hosts": hosts}, "access": "deny"}));
     }
     let variables = plan.variables(Holder::Module);
     let environment = variables.iter().fold(String::new(), |text, name| {
@@ -75,25 +75,25 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
     for api in &plan.apis {
         text.push_str(&backend(plan, &resource_name("api", &api.name), &api.upstream, api.ca_file.is_some()));
     }
-    for provider in &plan.providers {
-        let name = resource_name("provider", &provider.name);
+    for way in plan.ways() {
+        let name = resource_name(way.kind, way.name);
         text.push_str(&fill(
             include_str!("templates/envoy-gateway-provider.yaml"),
             &[
                 ("name", &name),
                 ("namespace", &scalar(namespace)),
                 ("gateway", &scalar(&plan.kubernetes.gateway)),
-                ("host", &hidden_host(provider)),
+                ("host", &hidden_host(&way)),
             ],
         ));
-        text.push_str(&backend(plan, &name, &provider.introspection, provider.ca_file.is_some()));
+        text.push_str(&backend(plan, &name, &way.url, way.ca_file.is_some()));
     }
     Ok(text)
 }
 
 /// A host that nobody has (RFC 6761).
-fn hidden_host(provider: &Provider) -> String {
-    format!("{}.tollgate.invalid", resource_name("provider", &provider.name))
+fn hidden_host(way: &Way<'_>) -> String {
+    format!("{}.tollgate.invalid", resource_name(way.kind, way.name))
 }
 
 fn route(plan: &Plan, name: &str, host: &str, apis: &[&Api]) -> String {

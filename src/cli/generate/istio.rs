@@ -8,7 +8,7 @@ use tollgate_filter::secret::Secret;
 use url::{Host, Url};
 
 use super::files::{Content, File};
-use super::plan::{Faults, Holder, Plan, Provider, endpoint, is_loopback};
+use super::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback};
 use super::yaml::{block, fill, scalar};
 
 /// The module, as Kubernetes' resources name it.
@@ -23,8 +23,8 @@ pub(crate) struct Module<'a> {
 /// `istio.yaml` and the secrets.
 pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Faults> {
     unreachable_in_a_cluster(plan)?;
-    let policy = plan.configuration(Holder::Module, |provider| {
-        let (host, port) = endpoint(&provider.introspection);
+    let policy = plan.configuration(Holder::Module, |way| {
+        let (host, port) = endpoint(&way.url);
         format!("outbound|{port}||{host}")
     })?;
     let environment = plan
@@ -45,20 +45,20 @@ pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Fault
             ("policy", &block(Some(&CONFIGURATION), &policy)),
         ],
     );
-    let mut ways: BTreeMap<(String, u16), &Provider> = BTreeMap::new();
-    for provider in &plan.providers {
-        ways.entry(endpoint(&provider.introspection)).or_insert(provider);
+    let mut ways: BTreeMap<(String, u16), Way<'_>> = BTreeMap::new();
+    for way in plan.ways() {
+        ways.entry(endpoint(&way.url)).or_insert(way);
     }
-    for ((host, port), provider) in ways {
-        text.push_str(&way(provider, &host, port, &namespace));
+    for ((host, port), way) in ways {
+        text.push_str(&resources(&way, &host, port, &namespace));
     }
     let mut files = vec![File::text("istio.yaml", text)];
     files.extend(secret(plan));
     Ok(files)
 }
 
-fn way(provider: &Provider, host: &str, port: u16, namespace: &str) -> String {
-    let name = resource_name("provider", &provider.name);
+fn resources(way: &Way<'_>, host: &str, port: u16, namespace: &str) -> String {
+    let name = resource_name(way.kind, way.name);
     let gaps = [
         ("name", scalar(&name)),
         ("namespace", namespace.to_owned()),
@@ -66,10 +66,10 @@ fn way(provider: &Provider, host: &str, port: u16, namespace: &str) -> String {
         ("port", port.to_string()),
         (
             "ca",
-            match &provider.ca_file {
+            match way.ca_file {
                 Some(_) => format!(
                     "# Put {}'s certificate authority there: the annotations sidecar.istio.io/userVolume and userVolumeMount.\ncaCertificates: /etc/tollgate/ca/{name}.pem",
-                    provider.name
+                    way.name
                 ),
                 None => {
                     "# No caCertificates: the proxy image's own root certificates are trusted.".to_owned()
@@ -78,7 +78,7 @@ fn way(provider: &Provider, host: &str, port: u16, namespace: &str) -> String {
         ),
     ];
     let gaps: Vec<_> = gaps.iter().map(|(name, content)| (*name, content.as_str())).collect();
-    let template = if provider.introspection.scheme() == "https" {
+    let template = if way.url.scheme() == "https" {
         include_str!("templates/istio-way.yaml")
     } else {
         include_str!("templates/istio-plain-way.yaml")
@@ -121,8 +121,8 @@ pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
                 .push((place, format!("{url}: expected a host name, for its certificate is checked by it")));
         }
     };
-    for provider in &plan.providers {
-        look(format!("providers.{}", provider.name), &provider.introspection);
+    for way in plan.ways() {
+        look(way.place(), &way.url);
     }
     if plan.login.is_some() {
         faults.push(("login".to_owned(), "can be generated for envoy and compose only".to_owned()));

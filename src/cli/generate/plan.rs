@@ -13,9 +13,10 @@ use serde_json::{Map, Value, json};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::provider::client_auth::{BasicEncoding, ClientAuth};
 use tollgate_filter::secret::Secret;
-use url::{Host, Url};
+use url::Url;
 
 use crate::cli::failure::Failure;
+pub(crate) use crate::cli::http::is_loopback;
 
 pub(crate) use read::{Faults, Source};
 
@@ -34,7 +35,7 @@ pub(crate) struct Plan {
     pub(crate) providers: Vec<Provider>,
     /// The APIs, in the order in which they are tried: the first that fits has the request.
     pub(crate) apis: Vec<Api>,
-    /// The client lists.
+    /// The client lists, as the filter's configuration has them but for the clusters.
     pub(crate) lists: Map<String, Value>,
     /// Browser login.
     pub(crate) login: Option<Login>,
@@ -104,6 +105,27 @@ pub(crate) struct Api {
     pub(crate) scopes: Vec<String>,
 }
 
+/// Somewhere that the filter's own calls go: a cluster of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Way<'a> {
+    /// `provider` or `list`.
+    pub(crate) kind: &'static str,
+    /// The name of either.
+    pub(crate) name: &'a str,
+    /// What is called.
+    pub(crate) url: Url,
+    /// Its certificate authority, if it is one of its own.
+    pub(crate) ca_file: Option<&'a PathBuf>,
+}
+
+impl Way<'_> {
+    /// Its place in the short file.
+    pub(crate) fn place(&self) -> String {
+        let map = if self.kind == "list" { "client_lists" } else { "providers" };
+        format!("{map}.{}", self.name)
+    }
+}
+
 /// Browser login.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
@@ -144,6 +166,12 @@ pub(crate) enum Holder {
 }
 
 impl Provider {
+    /// The way to it.
+    pub(crate) fn way(&self) -> Way<'_> {
+        let ca_file = self.ca_file.as_ref();
+        Way { kind: "provider", name: &self.name, url: self.introspection.clone(), ca_file }
+    }
+
     /// Whether Envoy adds the credentials.
     pub(crate) fn injected(&self) -> Option<Secret> {
         let Credential { client_id, method, encoding, secret, .. } = &self.credential;
@@ -195,19 +223,23 @@ impl Api {
 }
 
 impl Plan {
-    /// The filter's configuration, checked as the filter will check it. `cluster` names a provider's
-    /// cluster.
+    /// The filter's configuration, checked as the filter will check it. `cluster` names the cluster of a
+    /// way.
     pub(crate) fn configuration(
         &self,
         holder: Holder,
-        cluster: impl Fn(&Provider) -> String,
+        cluster: impl Fn(&Way<'_>) -> String,
     ) -> Result<Value, Faults> {
-        let providers: Map<_, _> = self
-            .providers
-            .iter()
-            .map(|provider| (provider.name.clone(), provider.configuration(&cluster(provider), holder)))
-            .collect();
-        let mut whole = json!({"providers": providers, "rules": self.rules, "client_lists": self.lists});
+        let configured = |provider: &Provider| provider.configuration(&cluster(&provider.way()), holder);
+        let providers: Map<_, _> =
+            self.providers.iter().map(|provider| (provider.name.clone(), configured(provider))).collect();
+        let mut lists = self.lists.clone();
+        for way in self.ways_to_lists() {
+            if let Some(Value::Object(list)) = lists.get_mut(way.name) {
+                list.insert("cluster".to_owned(), json!(cluster(&way)));
+            }
+        }
+        let mut whole = json!({"providers": providers, "rules": self.rules, "client_lists": lists});
         if let (true, Some(members)) = (self.lists.is_empty(), whole.as_object_mut()) {
             members.remove("client_lists");
         }
@@ -247,9 +279,23 @@ impl Plan {
     pub(crate) fn variables(&self, holder: Holder) -> Vec<&str> {
         let by_variable = self.providers.iter().filter(|provider| provider.by_variable(holder));
         let mut names: Vec<_> = by_variable.map(|provider| provider.credential.variable.as_str()).collect();
+        names.extend(self.lists.values().filter_map(|list| read::text(list, "bearer_token_env")));
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Everywhere that the filter's own calls go.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = Way<'_>> {
+        self.providers.iter().map(Provider::way).chain(self.ways_to_lists())
+    }
+
+    /// The servers of the lists that are fetched.
+    pub(crate) fn ways_to_lists(&self) -> impl Iterator<Item = Way<'_>> {
+        self.lists.iter().filter_map(|(name, list)| {
+            let url = Url::parse(read::text(list, "uri")?).ok()?;
+            Some(Way { kind: "list", name, url, ca_file: None })
+        })
     }
 
     /// The hosts that are told apart, and the APIs of each in their order.
@@ -285,16 +331,6 @@ impl Plan {
 pub(crate) fn endpoint(url: &Url) -> (String, u16) {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     (host, url.port_or_known_default().unwrap_or(443))
-}
-
-/// Whether an address is one of this machine's own.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// Puts all of `more` into `whole`.

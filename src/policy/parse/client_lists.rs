@@ -15,7 +15,7 @@ use crate::secret::Secret;
 pub(super) fn parse<'a>(lists: &Node<'a>, context: &mut Context<'_>) -> BTreeMap<&'a str, ClientList> {
     let mut by_name = BTreeMap::new();
     for (name, list) in lists.members() {
-        let live = list.key("uri").is_set().then(|| ListId(context.lists.len()));
+        let live = list.key("uri").is_set().then_some(ListId(context.lists.len()));
         let fetched = source(name, &list, context);
         context.lists.extend(live.map(|_| fetched));
         let clients = members(&list, context);

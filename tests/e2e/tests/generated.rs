@@ -1,6 +1,6 @@
 //! Ring 4: what `tollgate generate` writes, in a real Envoy.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a stage that cannot be set must stop the test")]
+#![expect(clippy::panic, reason = "a stage that cannot be set must stop the test")]
 
 use std::fs;
 
@@ -172,6 +172,52 @@ apis:
     }
     // Each request that is well-formed at all passes with the token of one API.
     assert!(passed > hosts.len() * paths.len() / 2, "only {passed} have passed");
+    envoy.assert_clean_log(&["hush"]);
+}
+
+#[test]
+fn a_list_that_is_served_is_fetched() {
+    let at = Operator::new();
+    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+    at.write("token", "hush-list\n");
+    at.write("secret", "hush-secret\n");
+    at.run(&["client", "allow", "partners", "app", "--id"]);
+    let lists = at.serve("127.0.0.1:0", &["--bearer-token-file", "token"]);
+    at.write(
+        "gateway.yaml",
+        &format!(
+            r#"
+listen: 127.0.0.1:0
+providers:
+  main: {{introspection_endpoint: "http://127.0.0.1:{}/introspect", client_id: gateway, client_secret_file: secret}}
+apis:
+  orders: {{upstream: "http://127.0.0.1:{}", scopes: [orders], client_list: partners}}
+client_lists:
+  partners: {{uri: "http://127.0.0.1:{}/lists/partners", bearer_token_env: LISTS_TOKEN, refresh: 1s}}
+"#,
+            server.port(),
+            upstream.port(),
+            lists.port
+        ),
+    );
+    at.generate(&["gateway.yaml"]);
+    let envoy = at.envoy(&[("LISTS_TOKEN", "hush-list")]);
+    let port = envoy.port("apis");
+    let reply = |client: &str| {
+        Behaviour::json(&format!(
+            r#"{{"active":true,"client_id":"{client}","scope":"orders","exp":4000000000}}"#
+        ))
+    };
+    server.on("of-app", [reply("app")]);
+    server.on("of-other", [reply("other")]);
+    let status = |token: &str| Request::get("/orders").bearer(token).send(port).status();
+    let mut waited = 0;
+    while status("of-app") == 503 && waited < 200 {
+        waited += 1;
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(status("of-app"), 200);
+    assert_eq!(status("of-other"), 403);
     envoy.assert_clean_log(&["hush"]);
 }
 

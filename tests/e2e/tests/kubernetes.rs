@@ -25,8 +25,8 @@ fn istio_knows_every_field_of_its_resources() {
     let resources = generated("istio", "istio.yaml");
     let kinds: Vec<_> = resources.iter().map(|resource| text(&resource["kind"])).collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == "WasmPlugin").count(), 1);
-    assert_eq!(kinds.iter().filter(|kind| **kind == "ServiceEntry").count(), 2);
-    assert_eq!(kinds.iter().filter(|kind| **kind == "DestinationRule").count(), 2);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "ServiceEntry").count(), 3);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "DestinationRule").count(), 3);
     for resource in &resources {
         assert_eq!(faults(&crds, resource), "", "{resource:#}");
     }
@@ -86,15 +86,20 @@ fn envoy_gateway_translates_what_is_written_for_it() {
     let policy = documents(&read(&file));
     let policy =
         policy.iter().find(|resource| resource["kind"] == "EnvoyExtensionPolicy").expect("the policy");
-    let providers = &policy["spec"]["wasm"][0]["config"]["providers"];
+    let config = &policy["spec"]["wasm"][0]["config"];
     let mut clusters = Vec::new();
     find(&translated, &mut |value| {
         if value.get("loadAssignment").is_some() {
             clusters.push(value.clone());
         }
     });
-    for (name, host) in [("one", "login.example.com"), ("two", "am.example.com")] {
-        let wanted = &providers[name]["introspection"]["cluster"];
+    let cases = [
+        ("/providers/one/introspection", "login.example.com"),
+        ("/providers/two/introspection", "am.example.com"),
+        ("/client_lists/partners", "lists.example.com"),
+    ];
+    for (place, host) in cases {
+        let wanted = &config.pointer(place).expect(place)["cluster"];
         let cluster = clusters
             .iter()
             .find(|cluster| cluster["name"] == *wanted)
@@ -213,9 +218,12 @@ apis:
     upstream: http://orders.default.svc.cluster.local:8080
     provider: one
     scopes: [orders]
+    client_list: partners
     rules:
     - {match: {path_template: "/orders/{id}", methods: [DELETE]}, requires: {scopes: ["orders:write"], claims: [{name: tenant, any_of: [1, "b"]}]}}
   rest: {hosts: ["*.example.com"], upstream: "https://rest.example.net", provider: two, scopes: [rest], rewrite_host: true}
+client_lists:
+  partners: {uri: "https://lists.example.com/lists/partners", bearer_token_env: LISTS_TOKEN}
 policy:
   cache: {ttl: 30s}
   upstream: {claim_to_headers: [{header_name: x-client-id, claim_name: client_id}]}

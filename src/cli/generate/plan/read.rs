@@ -8,7 +8,7 @@ use tollgate_filter::policy::schema::{self, Place, nearest};
 use tollgate_filter::secret::Secret;
 use url::Url;
 
-use super::{Api, Kubernetes, Login, Plan, Provider, resources, rules, several};
+use super::{Api, Kubernetes, Login, Plan, Provider, is_loopback, resources, rules, several};
 use crate::cli::check::places;
 use crate::cli::failure::Failure;
 use crate::cli::find::{self, located};
@@ -138,6 +138,9 @@ impl Reader<'_> {
         rules::no_two_alike(&apis, &mut self.faults);
         let mut lists: Map<String, Value> =
             whole.get("client_lists").and_then(Value::as_object).cloned().unwrap_or_default();
+        for (name, list) in &lists {
+            self.fetched(name, list);
+        }
         let (mut origins, mut all) = (Vec::new(), Vec::new());
         for (api, written) in &apis {
             let place = format!("apis.{}", api.name);
@@ -268,6 +271,26 @@ impl Reader<'_> {
         let what = unknown("client list", name, all.iter().copied());
         self.faults.push((format!("{place}.client_list"), what));
         Ok(())
+    }
+
+    /// Faults of a list that is fetched: its cluster is ours to make, and what we write is no place for
+    /// its token.
+    fn fetched(&mut self, name: &str, list: &Value) {
+        let place = format!("client_lists.{name}");
+        for (key, what) in [
+            ("cluster", "follows from uri, and is not written here"),
+            ("bearer_token", "would stand in the generated configuration; expected bearer_token_env"),
+        ] {
+            if list.get(key).is_some() {
+                self.faults.push((format!("{place}.{key}"), what.to_owned()));
+            }
+        }
+        let Some(Ok(url)) = text(list, "uri").map(Url::parse) else { return };
+        if url.scheme() == "http" && !is_loopback(&url) {
+            let what =
+                format!("{url} is plain HTTP: whoever is on the way decides who may call; expected https");
+            self.faults.push((format!("{place}.uri"), what));
+        }
     }
 
     fn api(&self, name: &str, written: &Value) -> Option<Api> {
