@@ -276,6 +276,7 @@ fn what_is_there_is_not_overwritten() {
 
 #[test]
 fn an_issuer_alone_is_asked_for_its_endpoints() {
+    // BCP-08
     let server = Scripted::start(|own, received| {
         if received.target.ends_with("/.well-known/oauth-authorization-server") {
             let metadata = json!({"issuer": own, "introspection_endpoint": format!("{own}/ask")});
