@@ -37,8 +37,7 @@ async function connect() {
 }
 
 async function logIn() {
-  const code = await browse(application.sentTo);
-  await transport.finishAuth(code);
+  await transport.finishAuth((await browse(application.sentTo)).get('code'));
 }
 
 const raw = (method, url, headers = {}, body = undefined) =>
@@ -135,7 +134,7 @@ const elsewhere = new Application();
 Object.assign(elsewhere, { client: application.client });
 const authorize = new URL(application.sentTo);
 authorize.searchParams.set('resource', 'https://other.example.com/mcp');
-const code = await browse(authorize);
+const code = (await browse(authorize)).get('code');
 const answer = await (await fetch(`${issuer}/token`, {
   method: 'POST',
   body: new URLSearchParams({

@@ -25,7 +25,8 @@ const SCENARIOS = [
 
 const application = new Application();
 assert.equal(await auth(application, { serverUrl }), 'REDIRECT');
-assert.equal(await auth(application, { serverUrl, authorizationCode: await browse(application.sentTo) }), 'AUTHORIZED');
+const authorizationCode = (await browse(application.sentTo)).get('code');
+assert.equal(await auth(application, { serverUrl, authorizationCode }), 'AUTHORIZED');
 
 const proxy = http.createServer(async (request, response) => {
   const headers = { ...request.headers, authorization: `Bearer ${application.saved.access_token}` };

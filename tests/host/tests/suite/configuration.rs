@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollgate_host::{Response, Vm, head};
 
-use crate::{ACTIVE, config, forwarded, replied, with_token};
+use crate::{ACTIVE, config, forwarded, replied, vm, with_token};
 
 fn errors(vm: &Vm) -> Vec<String> {
     vm.log().iter().filter(|line| line.level >= 4).map(|line| line.text.clone()).collect()
