@@ -156,6 +156,15 @@ pub struct Cache {
     pub stale_if_error: Duration,
 }
 
+impl Policy {
+    /// Whether some request may carry its token in the query, which clients must not do ([RFC 9700 §4.3.2]).
+    ///
+    /// [RFC 9700 §4.3.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2
+    pub fn takes_tokens_in_the_query(&self) -> bool {
+        !self.token.params.is_empty() || self.rules.iter().any(|rule| !rule.from_params.is_empty())
+    }
+}
+
 /// What happens to CORS preflights.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CorsPreflight {

@@ -73,6 +73,8 @@ struct Patient<'a> {
     provider: &'a Provider,
     /// The provider as it is written.
     written: &'a Value,
+    /// The identifiers of the protected resources that its tokens are for.
+    resources: Vec<String>,
     /// The authentication contexts that rules demand of its tokens.
     contexts: Vec<String>,
     findings: Vec<Finding>,
@@ -102,6 +104,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             id: ProviderId(i),
             provider,
             written: written.unwrap_or(&Value::Null),
+            resources: policy.resources.all.iter().map(|resource| resource.identifier.clone()).collect(),
             contexts: contexts(&policy, ProviderId(i)),
             findings: Vec::new(),
         };

@@ -193,6 +193,7 @@ impl Worker {
             self.refresh_soon(question);
         }
         if let Decision::Describe(_) = outcome.decision {
+            host::note("tollgate.verdict", outcome.decision.verdict().name());
             stream.become_(State::Answered);
             outcome.answer(&self.enforcer).iter().for_each(host::reply);
             return Progress::Answered;

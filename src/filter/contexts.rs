@@ -68,6 +68,11 @@ pub(super) fn configure(root: u32) -> bool {
     let configuration = host::buffer(BufferType::PluginConfiguration, usize::MAX);
     match Policy::parse(&configuration, &|name| std::env::var(name).ok()) {
         Ok(policy) => {
+            if policy.takes_tokens_in_the_query() {
+                log::warn!(
+                    "tollgate: tokens in the query are taken, and URIs end up in logs (RFC 9700 §4.3.2)"
+                );
+            }
             let worker = Rc::new(Worker::new(root, policy));
             CONTEXTS.with(|contexts| {
                 let before = contexts.roots.borrow_mut().insert(root, Some(Rc::clone(&worker)));

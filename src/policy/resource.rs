@@ -54,14 +54,14 @@ impl Resources {
         if self.all.is_empty() || !head.path().starts_with(WELL_KNOWN.as_bytes()) {
             return None;
         }
-        self.best(head, |resource| {
+        self.best(head, &|resource| {
             resource.targets.iter().any(|target| target.as_bytes() == head.path()).then_some(1)
         })
     }
 
     /// The one that a request is for: of this host if there is one, and with the longest path.
     pub fn of(&self, head: RequestHead<'_>, path: Option<&NormalPath>) -> Option<ResourceId> {
-        self.best(head, |resource| {
+        self.best(head, &|resource| {
             let is_inside = resource.depth() <= 1 || path.is_some_and(|path| resource.prefix.matches(path));
             is_inside.then(|| resource.depth())
         })
@@ -83,7 +83,8 @@ impl Resources {
         }
     }
 
-    fn best(&self, head: RequestHead<'_>, depth: impl Fn(&Resource) -> Option<usize>) -> Option<ResourceId> {
+    #[inline(never)]
+    fn best(&self, head: RequestHead<'_>, depth: &dyn Fn(&Resource) -> Option<usize>) -> Option<ResourceId> {
         let fits =
             self.all.iter().enumerate().filter_map(|(at, resource)| Some((at, resource, depth(resource)?)));
         // The first of equals: two with the same host and path differ in their query, which requests of

@@ -23,6 +23,13 @@ fn every_command_explains_itself() {
 }
 
 #[test]
+fn no_command_takes_a_users_password() {
+    // BCP-10: RFC 9700 §2.4
+    let page = tollgate(["man", "--markdown"]).stdout;
+    assert!(page.contains("--grant-type") && !page.to_lowercase().contains("password"), "{page}");
+}
+
+#[test]
 fn a_misspelt_command_is_answered_with_the_right_one() {
     let run = tollgate(["chekc"]);
     assert_eq!(run.status, 2);

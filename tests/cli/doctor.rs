@@ -88,6 +88,29 @@ fn a_context_that_the_server_does_not_list_is_noted() {
 }
 
 #[test]
+fn a_resource_that_the_server_does_not_list_is_noted() {
+    // PRM-19
+    let server = Scripted::start(|origin, request| match request.target.as_str() {
+        "/.well-known/oauth-authorization-server" => Answer::json(
+            200,
+            json!({
+                "issuer": origin, "token_endpoint": format!("{origin}/token"), "introspection_endpoint": format!("{origin}/introspect"),
+                "response_types_supported": ["code"], "protected_resources": ["https://api.example.com/a"],
+            }),
+        ),
+        _ => healthy(json!({}))(request),
+    });
+    let with = |path: &str| {
+        let resource = format!("resource: {{identifier: \"https://api.example.com/{path}\"}}\n");
+        configuration(&server.origin) + &resource
+    };
+    let run = examine(&with("b"), &[]);
+    let want = "· the document does not list https://api.example.com/b among protected_resources";
+    assert!(run.status == 0 && run.stdout.contains(want), "{run:?}");
+    assert!(!examine(&with("a"), &[]).stdout.contains("protected_resources"));
+}
+
+#[test]
 fn what_is_wrong_with_the_call_is_named() {
     #[rustfmt::skip]
     let cases: [(&str, fn(&Received) -> Answer, &str, &str); 14] = [

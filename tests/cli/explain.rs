@@ -180,6 +180,49 @@ fn without_a_token_and_without_need_of_one() {
 }
 
 #[test]
+fn a_resource_is_explained() {
+    let tollgate = offline();
+    let resource = "resource: {identifier: \"https://tools.example.com/mcp\", profile: mcp}\n";
+    let configuration = tollgate.read("c.yaml") + resource;
+    tollgate.write("c.yaml", configuration);
+    // PRM-10
+    let known = "GET /.well-known/oauth-protected-resource/mcp";
+    let run = tollgate.run(["explain", "-c", "c.yaml", "-r", known, "--reply", "good.json"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    for line in [
+        "· resource       the metadata of https://tools.example.com/mcp; no rule is looked at  (RFC 9728 §3)",
+        "→ the client gets 200",
+        "    content-type: application/json",
+        "\"authorization_servers\":[\"https://login.example.com\"]",
+        "verdict: metadata",
+    ] {
+        assert!(run.stdout.contains(line), "{line} is not in {run:?}");
+    }
+    assert!(!run.stdout.contains("· rule") && !run.stdout.contains("· token"), "{run:?}");
+    // MCP-03
+    let run = tollgate.run(["explain", "-c", "c.yaml", "-r", "POST /mcp", "--reply", "good.json"]);
+    let challenge = "www-authenticate: Bearer realm=\"tollgate\", resource_metadata=\"https://tools.example.com/.well-known/oauth-protected-resource/mcp\", scope=\"orders:read\"";
+    assert!(run.status == 1 && run.stdout.contains(challenge), "{run:?}");
+    // RSI-02
+    let run = tollgate.run([
+        "explain",
+        "-c",
+        "c.yaml",
+        "-r",
+        "POST /mcp",
+        "--token",
+        "t",
+        "--reply",
+        "good.json",
+        "--at",
+        NOW,
+    ]);
+    let line = "✗ audience       wanted https://tools.example.com/mcp, found https://api.example.com  (RFC 9700 §2.3)";
+    assert!(run.status == 1 && run.stdout.contains(line), "{run:?}");
+    assert!(run.stdout.ends_with("verdict: invalid_token\n"), "{run:?}");
+}
+
+#[test]
 fn the_authorization_server_is_asked_as_the_filter_asks_it() {
     let server = Scripted::start(|_, _| Answer::json(200, good()));
     let tollgate = Tollgate::new().variable("TG_SECRET", "s3cr3t");

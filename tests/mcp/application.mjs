@@ -21,10 +21,12 @@ export class Application {
   saveTokens(tokens) { this.saved = tokens; }
   codeVerifier() { return this.verifier; }
   saveCodeVerifier(verifier) { this.verifier = verifier; }
+  discoveryState() { return this.discovered; }
+  saveDiscoveryState(state) { this.discovered = state; }
   redirectToAuthorization(url) { this.sentTo = url; }
 }
 
-/** A browser: follows redirects with cookies until the application's own address, and returns the code. */
+/** A browser: follows redirects with cookies until the application's own address, and returns what it brings back. */
 export async function browse(url) {
   const cookies = new Map();
   for (let hops = 0; hops < 20; hops += 1) {
@@ -39,7 +41,7 @@ export async function browse(url) {
     url = new URL(location, url);
     if (url.href.startsWith(REDIRECT)) {
       assert.ok(url.searchParams.get('code'), `no code: ${url}`);
-      return url.searchParams.get('code');
+      return url.searchParams;
     }
   }
   throw new Error('the browser goes in circles');

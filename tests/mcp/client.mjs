@@ -37,8 +37,7 @@ async function connect() {
 }
 
 async function logIn() {
-  const code = await browse(application.sentTo);
-  await transport.finishAuth(code);
+  await transport.finishAuth((await browse(application.sentTo)).get('code'));
 }
 
 const raw = (method, url, headers = {}, body = undefined) =>
@@ -107,7 +106,20 @@ const inQuery = await raw('POST', `${mcpUrl}?access_token=${application.saved.ac
 assert.equal(inQuery.status, 401);
 held('a token in the query is none');
 
-// MCP-04, STP: the scope is too small for this tool; the client asks for more.
+// No way around the rules for tools: a name may come encoded, be missing, or be a lie.
+const write = JSON.stringify({ jsonrpc: '2.0', id: 98, method: 'tools/call', params: { name: 'write_note' } });
+const inSession = { ...session, ...accept, ...bearer };
+for (const [fields, status] of [
+  [{ 'mcp-method': 'tools/call', 'mcp-name': '=?base64?d3JpdGVfbm90ZQ==?=' }, 403],
+  [{ 'mcp-method': 'tools/call' }, 403],
+  [{ 'mcp-method': 'tools/call', 'mcp-name': 'read_note' }, 400],
+  [{}, 400],
+]) {
+  assert.equal((await raw('POST', mcpUrl, { ...inSession, ...fields }, write)).status, status, JSON.stringify(fields));
+}
+held('there is no way around the rules for tools');
+
+// MCP-04: the scope is too small for this tool; the client asks for more.
 await assert.rejects(call('write_note'), UnauthorizedError);
 assert.deepEqual(application.sentTo.searchParams.get('scope').split(' ').sort(), ['notes:read', 'notes:write']);
 held('for a tool that needs more the client is told all scopes of the operation');
@@ -122,7 +134,7 @@ const elsewhere = new Application();
 Object.assign(elsewhere, { client: application.client });
 const authorize = new URL(application.sentTo);
 authorize.searchParams.set('resource', 'https://other.example.com/mcp');
-const code = await browse(authorize);
+const code = (await browse(authorize)).get('code');
 const answer = await (await fetch(`${issuer}/token`, {
   method: 'POST',
   body: new URLSearchParams({

@@ -1,5 +1,5 @@
-// The published conformance tests for MCP servers, through the gateway. They know no tokens, so a small proxy
-// adds one.
+// The published conformance tests for MCP servers, through the gateway. They know no tokens and do not name their
+// calls, so a small proxy adds that.
 //
 // Environment: MCP_URL.
 import assert from 'node:assert/strict';
@@ -25,10 +25,17 @@ const SCENARIOS = [
 
 const application = new Application();
 assert.equal(await auth(application, { serverUrl }), 'REDIRECT');
-assert.equal(await auth(application, { serverUrl, authorizationCode: await browse(application.sentTo) }), 'AUTHORIZED');
+const authorizationCode = (await browse(application.sentTo)).get('code');
+assert.equal(await auth(application, { serverUrl, authorizationCode }), 'AUTHORIZED');
 
-const proxy = http.createServer((request, response) => {
+const proxy = http.createServer(async (request, response) => {
   const headers = { ...request.headers, authorization: `Bearer ${application.saved.access_token}` };
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const body = Buffer.concat(chunks);
+  const { method, params } = body.length > 0 ? JSON.parse(body) : {};
+  if (method) headers['mcp-method'] = method;
+  if (params?.name) headers['mcp-name'] = params.name;
   const onward = http.request(serverUrl, { method: request.method, headers }, (answer) => {
     response.writeHead(answer.statusCode, answer.headers);
     response.flushHeaders();
@@ -36,7 +43,7 @@ const proxy = http.createServer((request, response) => {
   });
   response.on('close', () => onward.destroy());
   onward.on('error', () => response.destroy());
-  request.pipe(onward);
+  onward.end(body);
 });
 await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
 

@@ -52,14 +52,20 @@ async function transportFor(request, body) {
   return transport;
 }
 
+/** Whether the fields by which a gateway knows a call say what its body says. */
+function isNamedTruly({ headers }, body) {
+  if (body?.method !== 'tools/call') return headers['mcp-method'] !== 'tools/call';
+  const encoded = /^=\?base64\?(.*)\?=$/i.exec(headers['mcp-name'] ?? '');
+  const name = encoded ? Buffer.from(encoded[1], 'base64').toString() : headers['mcp-name'];
+  return headers['mcp-method'] === 'tools/call' && name === body.params?.name;
+}
+
 async function handle(request, response) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
   const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks)) : undefined;
-  // The gateway's rules go by this field, so it has to say what the body says.
-  const tool = body?.method === 'tools/call' ? body.params?.name : undefined;
   const transport = await transportFor(request, body);
-  if (!transport || (tool === 'write_note') !== (request.headers['mcp-name'] === 'write_note')) {
+  if (!transport || !isNamedTruly(request, body)) {
     response.writeHead(400).end();
     return;
   }

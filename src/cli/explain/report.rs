@@ -302,14 +302,12 @@ impl<'a> Report<'a> {
 
 /// What `aud` must hold one of for the resource that the request is for.
 fn audiences(enforcer: &Enforcer, outcome: &Outcome) -> Vec<String> {
-    match outcome.resource(enforcer) {
-        Some(resource) => resource.audiences.clone(),
-        None => {
-            let all = &enforcer.policy().resources.all;
-            let checked = all.iter().all(|resource| !resource.audiences.is_empty());
-            all.iter().filter(|_| checked).flat_map(|resource| resource.audiences.clone()).collect()
-        }
+    if let Some(resource) = outcome.resource(enforcer) {
+        return resource.audiences.clone();
     }
+    let all = &enforcer.policy().resources.all;
+    let checked = all.iter().all(|resource| !resource.audiences.is_empty());
+    all.iter().filter(|_| checked).flat_map(|resource| resource.audiences.clone()).collect()
 }
 
 /// The path as rules and the upstream see it, where that is not what was sent.

@@ -3,6 +3,7 @@
 
 mod provider;
 mod read;
+mod resources;
 mod rules;
 
 use std::net::SocketAddr;
@@ -45,6 +46,8 @@ pub(crate) struct Plan {
     /// Where each rule of the filter's configuration comes from, for faults.
     origins: Vec<String>,
     rules: Vec<Value>,
+    /// The protected resources, each with its place in the short file.
+    resources: Vec<(String, Value)>,
 }
 
 /// An authorization server.
@@ -240,6 +243,11 @@ impl Plan {
         if let (true, Some(members)) = (self.lists.is_empty(), whole.as_object_mut()) {
             members.remove("client_lists");
         }
+        let resources: Vec<_> = self.resources.iter().map(|(_, resource)| resource.clone()).collect();
+        if let (Some(members), Some(first)) = (whole.as_object_mut(), resources.first()) {
+            let one = resources.len() == 1;
+            members.insert("resource".to_owned(), if one { first.clone() } else { resources.into() });
+        }
         merge(&mut whole, &Value::Object(self.policy.clone()));
         // What the variables will hold is no matter here.
         Policy::from_value(&whole, &|_| Some("set".to_owned()))
@@ -255,6 +263,12 @@ impl Plan {
         if let Some((number, rest)) = rule {
             let origin = number.parse::<usize>().ok().and_then(|number| self.origins.get(number));
             return format!("{}{rest}", origin.map_or("apis", String::as_str));
+        }
+        if let Some(rest) = place.strip_prefix("resource").filter(|_| !self.policy.contains_key("resource")) {
+            let number = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+            let (number, rest) = number.unwrap_or(("0", rest));
+            let own = number.parse::<usize>().ok().and_then(|number| self.resources.get(number));
+            return format!("{}{rest}", own.map_or("apis", |(place, _)| place.as_str()));
         }
         let first = place.split(['.', '[']).next().unwrap_or_default();
         let own = ["providers", "client_lists"].contains(&first);

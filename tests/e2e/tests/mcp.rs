@@ -21,7 +21,7 @@ use tollgate_e2e::{dead_port, root};
 #[test]
 fn a_real_client_finds_its_way_from_the_challenge_to_the_tool() {
     // MCP-01, MCP-02, MCP-03, MCP-04, MCP-05, MCP-06, MCP-07, MCP-09, PRM-01, PRM-10, PRM-12, PRM-13, RSI-02
-    let servers = Servers::start();
+    let servers = Servers::start("server.mjs");
     let told = Node::run(
         "client.mjs",
         &[("MCP_URL", servers.mcp_url.as_str()), ("ISSUER", servers.issuer.as_str())],
@@ -35,9 +35,18 @@ fn a_real_client_finds_its_way_from_the_challenge_to_the_tool() {
 }
 
 #[test]
+fn a_client_without_sessions_finds_its_way_too() {
+    // MCP-02, MCP-03, MCP-04, MCP-08: the revision 2026-07-28, by the client and the server that implement it.
+    let servers = Servers::start("modern-server.mjs");
+    let told = Node::run("modern-client.mjs", &[("MCP_URL", servers.mcp_url.as_str())]);
+    assert!(told.ends_with("all held\n"), "{told}");
+    servers.envoy.assert_clean_log(&[GATEWAY_SECRET]);
+}
+
+#[test]
 fn the_published_conformance_tests_pass_through_the_gateway() {
     // MCP-08
-    let servers = Servers::start();
+    let servers = Servers::start("server.mjs");
     let told = Node::run(
         "conformance.mjs",
         &[("MCP_URL", servers.mcp_url.as_str()), ("ISSUER", servers.issuer.as_str())],
@@ -84,7 +93,8 @@ struct Servers {
 }
 
 impl Servers {
-    fn start() -> Self {
+    /// With one of the MCP servers.
+    fn start(server: &str) -> Self {
         let [public, own, authorization] = [dead_port(), dead_port(), dead_port()];
         let issuer = format!("http://127.0.0.1:{authorization}");
         let processes = [
@@ -92,7 +102,7 @@ impl Servers {
                 "authorization-server.mjs",
                 &[("PORT", &authorization.to_string()), ("GATEWAY_SECRET", GATEWAY_SECRET)],
             ),
-            Node::start("server.mjs", &[("PORT", &own.to_string())]),
+            Node::start(server, &[("PORT", &own.to_string())]),
         ];
         let envoy = Stage::new()
             .listener("mcp", Plugin { port: public, ..Plugin::new(configuration(public, &issuer)) })
@@ -104,6 +114,7 @@ impl Servers {
 }
 
 fn configuration(port: u16, issuer: &str) -> Value {
+    let call = json!({"name": "mcp-method", "exact": "tools/call"});
     json!({
         "providers": {"main": {
             "issuer": issuer,
@@ -116,11 +127,23 @@ fn configuration(port: u16, issuer: &str) -> Value {
         }},
         "resource": {"identifier": format!("http://127.0.0.1:{port}/mcp"), "profile": "mcp", "name": "Notes"},
         "requires": {"scopes": ["notes:read"]},
-        "rules": [{
-            "name": "write",
-            "match": {"path": "/mcp", "headers": [{"name": "mcp-name", "exact": "write_note"}]},
-            "requires": {"scopes": ["notes:read", "notes:write"]},
-        }],
+        "rules": [
+            {
+                "name": "tools-that-read",
+                "match": {"path": "/mcp", "headers": [call, {"name": "mcp-name", "exact": "read_note"}]},
+                "requires": {"scopes": ["notes:read"]},
+            },
+            {
+                "name": "whoami",
+                "match": {"path": "/mcp", "headers": [call, {"name": "mcp-name", "exact": "whoami"}]},
+                "requires": {"scopes": ["notes:read"]},
+            },
+            {
+                "name": "tools",
+                "match": {"path": "/mcp", "headers": [call]},
+                "requires": {"scopes": ["notes:read", "notes:write"]},
+            },
+        ],
         "upstream": {"claim_to_headers": [
             {"header_name": "x-sub", "claim_name": "sub"},
             {"header_name": "x-client-id", "claim_name": "client_id"},
