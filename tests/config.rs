@@ -786,7 +786,7 @@ fn every_mistake_has_its_message() {
         ("JWT-31 an hour of leeway",       vec![("providers.j", jwt(&json!({"clock_skew": "1h"})))],
          &["providers.j.clock_skew: expected 0s to 5m, got 1h"]),
         ("ATJ-07 encryption",              vec![("providers.j", jwt(&json!({"require_encryption": true})))],
-         &["providers.j.require_encryption: unknown key; known: \"preset\", \"base_url\", \"issuer\", \"audiences\", \"any_audience\", \"clock_skew\", \"validate\", \"token_prefix\", \"introspection\", \"jwks\", \"algorithms\", \"typ\", \"max_token_age\", \"scope_claim\", \"client_id_claim\", \"scope_array\" and \"default_scopes\""]),
+         &["providers.j.require_encryption: unknown key; known: \"preset\", \"base_url\", \"issuer\", \"audiences\", \"any_audience\", \"clock_skew\", \"validate\", \"token_prefix\", \"introspection\", \"jwks\", \"algorithms\", \"typ\", \"max_token_age\", \"scope_claim\", \"client_id_claim\", \"scope_array\", \"default_scopes\" and \"implied_scopes\""]),
         ("keys from two places",           vec![("providers.j", jwt(&json!({"jwks": {"uri": "https://j.example.com/jwks", "cluster": "j"}})))],
          &["providers.j.jwks: expected at most one of \"uri\" and \"inline\", found 2"]),
         ("keys from nowhere",              vec![("providers.j", jwt(&json!({"jwks": {"inline": null}})))],

@@ -99,7 +99,7 @@ fn every_refusal_names_its_step_its_reason_and_its_section() {
         ("expired",           "GET /x",        but("exp", json!(1_899_990_000)),    "✗ expiry         ends 2030-03-17T15:00:00Z, 2h 46m ago", "invalid_token"),
         ("no access token",   "GET /x",        but("token_type", json!("mac")),     "✗ token type     mac  (RFC 6749 §7.1)", "invalid_token"),
         ("another audience",  "GET /x",        but("aud", json!(["a", "b"])),       "✗ audience       wanted https://api.example.com, found [\"a\",\"b\"]", "invalid_token"),
-        ("bound",             "GET /x",        but("cnf", json!({"jkt": "x"})),     "✗ binding        bound to a key or a certificate", "invalid_binding"),
+        ("bound",             "GET /x",        but("cnf", json!({"jkt": "x"})),     "✗ binding        bound to a key  (RFC 9449 §6, RFC 8705 §3)", "invalid_binding"),
         ("another client",    "PUT /orders/7", but("client_id", json!("other")),    "✗ client         wanted one of the rule's list, found other", "forbidden"),
         ("weak",              "PUT /orders/7", but("acr", json!("bronze")),         "✗ authentication wanted acr gold, found bronze  (RFC 9470 §3)", "insufficient_authentication"),
         ("another claim",     "PUT /orders/7", but("tenant", json!("t2")),          "✗ claim          wanted tenant to be one of [\"t1\"], found t2", "forbidden"),
