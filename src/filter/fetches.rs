@@ -49,6 +49,9 @@ struct Schedule {
     has_arrived: bool,
     /// Why there was none the last time: said once.
     fault: Option<FetchFault>,
+    /// Whether the latest call repeats one that brought no answer: a connection that the server was about
+    /// to close is nothing that anybody has to hear of.
+    is_repeated: bool,
     waiters: Vec<Waiter>,
 }
 
@@ -88,6 +91,7 @@ impl Fetches {
             called: None,
             has_arrived: false,
             fault: None,
+            is_repeated: false,
             waiters: Vec::new(),
         });
         Self { schedules: RefCell::new(schedules.collect()), waiting: Cell::new(0) }
@@ -228,6 +232,13 @@ impl Worker {
         }
         let is_good = news.is_ok();
         let waiters = self.fetches.change(wanted, |schedule| {
+            // A 5xx may be the host's own word for a connection that has ended.
+            let may_repeat = matches!(news, Err(FetchFault::NoAnswer | FetchFault::Status(500..)));
+            schedule.is_repeated = may_repeat && !schedule.is_repeated && !schedule.waiters.is_empty();
+            if schedule.is_repeated {
+                schedule.turn = Turn::Ask(now.steady);
+                return Vec::new();
+            }
             let due = now.steady.saturating_add(self.pause(schedule, is_good));
             schedule.turn = Turn::Ask(due);
             self.say(schedule, &news);

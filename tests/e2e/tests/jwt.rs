@@ -105,7 +105,10 @@ fn keys_change_under_load_and_no_request_is_lost() {
                         n += 1;
                         let token = token(generation.load(Ordering::Acquire), client * 1_000_000 + n / 3);
                         let response = connection.get("/load", &token);
-                        assert_eq!(response.status(), 200, "{workers} workers: {response:?}");
+                        if response.status() != 200 {
+                            is_over.store(true, Ordering::Relaxed);
+                            panic!("{workers} workers: {response:?}");
+                        }
                         sent.fetch_add(1, Ordering::Relaxed);
                     }
                 });
@@ -113,7 +116,10 @@ fn keys_change_under_load_and_no_request_is_lost() {
             for next in 1..=4 {
                 let since = sent.load(Ordering::Relaxed);
                 let until = Instant::now() + PATIENCE;
-                while sent.load(Ordering::Relaxed) < since + 400 && Instant::now() < until {
+                while sent.load(Ordering::Relaxed) < since + 400
+                    && Instant::now() < until
+                    && !is_over.load(Ordering::Relaxed)
+                {
                     thread::sleep(Duration::from_millis(20));
                 }
                 // The server publishes a key, and signs with it at once.
@@ -122,7 +128,10 @@ fn keys_change_under_load_and_no_request_is_lost() {
             }
             let since = sent.load(Ordering::Relaxed);
             let until = Instant::now() + PATIENCE;
-            while sent.load(Ordering::Relaxed) < since + 400 && Instant::now() < until {
+            while sent.load(Ordering::Relaxed) < since + 400
+                && Instant::now() < until
+                && !is_over.load(Ordering::Relaxed)
+            {
                 thread::sleep(Duration::from_millis(20));
             }
             is_over.store(true, Ordering::Relaxed);
@@ -246,4 +255,4 @@ fn issuer(port: u16) -> String {
     format!("http://localhost:{port}")
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
