@@ -71,6 +71,7 @@ impl Responses {
     /// avoided ([RFC 6750 §3]); with 401 alone in the `anypoint` profile.
     ///
     /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
+    #[inline(never)]
     fn challenge(
         &self,
         rejection: &Rejection,
@@ -83,7 +84,7 @@ impl Responses {
         let bare = Challenge { realm, resource_metadata, ..Challenge::default() };
         let mut challenge = bare.clone();
         if self.profile == Profile::Anypoint {
-            return (status == 401).then(|| challenge.to_string());
+            return (status == 401).then(|| line(&bare));
         }
         match rejection {
             Rejection::AmbiguousPath | Rejection::Denied => return None,
@@ -97,7 +98,7 @@ impl Responses {
         }
         if matches!(rejection.verdict(), Verdict::Unavailable | Verdict::BadAnswer) {
             // A 401 must carry a challenge even if an override made it one (RFC 9110 §15.5.2).
-            return (status == 401).then(|| bare.to_string());
+            return (status == 401).then(|| line(&bare));
         }
         challenge.error_uri = challenge.error.and(self.error_uri.as_deref());
         let scope = match rejection {
@@ -112,7 +113,7 @@ impl Responses {
         };
         let scope = scope.map(|scope| if resource.scope.is_some() { online(scope) } else { scope.clone() });
         challenge.scope = scope.as_deref().filter(|scope| !scope.is_empty());
-        Some(challenge.to_string())
+        Some(line(&challenge))
     }
 
     fn retry_after_of(&self, rejection: &Rejection) -> u64 {
@@ -151,8 +152,15 @@ impl Responses {
     }
 }
 
+/// The challenge as it is sent.
+#[inline(never)]
+fn line(challenge: &Challenge<'_>) -> String {
+    challenge.to_string()
+}
+
 /// Without the scope that a resource never needs: it is between client and authorization server, and an MCP
 /// server names it nowhere.
+#[inline(never)]
 fn online(scope: &str) -> String {
     let scopes = scope.split(' ').filter(|scope| *scope != "offline_access");
     scopes.collect::<Vec<_>>().join(" ")

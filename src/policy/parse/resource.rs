@@ -189,6 +189,11 @@ fn bearer_methods(places: &TokenPlaces) -> Vec<String> {
         header.name == "authorization" && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("Bearer"))
     });
     let in_query = places.params.iter().any(|name| name == "access_token");
-    let methods = [("header", in_header), ("body", places.form), ("query", in_query)];
-    methods.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| (*name).to_owned()).collect()
+    let mut methods = Vec::new();
+    for (name, is_on) in [("header", in_header), ("body", places.form), ("query", in_query)] {
+        if is_on {
+            methods.push(name.to_owned());
+        }
+    }
+    methods
 }
