@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 use crate::policy::error::Fault;
 use crate::policy::parse::Context;
 use crate::policy::parse::node::Node;
+use crate::policy::requirement::Requirement;
 use crate::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
-use crate::policy::rule::{Access, HostPattern, PathPattern, Rule};
-use crate::policy::{Policy, TokenPlaces};
+use crate::policy::rule::{Access, HostPattern, PathPattern};
+use crate::policy::{Policy, ProviderId, TokenPlaces};
 
 /// Every resource. The rest of the policy is compiled already.
 #[inline(never)]
@@ -120,9 +121,10 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
 #[inline(never)]
 fn metadata(one: &Node<'_>, resource: &Resource, policy: &Policy) -> String {
     let servers = one.key("authorization_servers");
-    let servers = if servers.is_set() { servers.texts() } else { issuers(policy) };
+    let demands = demands(resource, policy);
+    let servers = if servers.is_set() { servers.texts() } else { issuers(&demands, policy) };
     let scopes = one.key("scopes_supported");
-    let mut scopes = if scopes.is_set() { scopes.texts() } else { demanded(resource, policy) };
+    let mut scopes = if scopes.is_set() { scopes.texts() } else { self::scopes(&demands) };
     if resource.is_mcp {
         scopes.retain(|scope| scope != "offline_access");
     }
@@ -149,12 +151,17 @@ fn insert(document: &mut Map<String, Value>, name: &str, list: &[String]) {
     }
 }
 
-/// The authorization servers' issuers, in the order of their names.
+/// The issuers of the tokens that a request for this resource may bring, in the order of their names.
 #[inline(never)]
-fn issuers(policy: &Policy) -> Vec<String> {
+fn issuers(demands: &[&Requirement], policy: &Policy) -> Vec<String> {
     let mut issuers: Vec<String> = Vec::new();
-    for issuer in policy.providers.iter().filter_map(|provider| provider.issuer.as_ref()) {
-        if !issuers.contains(issuer) {
+    for (id, provider) in policy.providers.iter().enumerate() {
+        let accepts =
+            |demand: &&Requirement| demand.providers.is_empty() || demand.providers.contains(&ProviderId(id));
+        if let Some(issuer) = &provider.issuer
+            && demands.iter().any(accepts)
+            && !issuers.contains(issuer)
+        {
             issuers.push(issuer.clone());
         }
     }
@@ -163,15 +170,10 @@ fn issuers(policy: &Policy) -> Vec<String> {
 
 /// All scopes that a request for this resource may need.
 #[inline(never)]
-fn demanded(resource: &Resource, policy: &Policy) -> Vec<String> {
-    let concerns = |rule: &&Rule| {
-        matches!(rule.access, Access::Required | Access::Optional)
-            && rule.matcher.may_concern(&resource.prefix)
-    };
-    let rules = policy.rules.iter().filter(concerns).filter_map(|rule| rule.requires.as_ref());
+fn scopes(demands: &[&Requirement]) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
-    for requirement in std::iter::once(&policy.requires).chain(rules) {
-        for scope in requirement.scopes.all.iter().chain(&requirement.scopes.any) {
+    for demand in demands {
+        for scope in demand.scopes.all.iter().chain(&demand.scopes.any) {
             // Sorted as they come: any sort of the library is larger than all of this module.
             if let Err(at) = scopes.binary_search_by(|known| known.as_str().cmp(scope.as_str())) {
                 scopes.insert(at, scope.as_str().to_owned());
@@ -179,6 +181,23 @@ fn demanded(resource: &Resource, policy: &Policy) -> Vec<String> {
         }
     }
     scopes
+}
+
+/// What may be demanded of a request for this resource: by the rules that may match one, up to the first that
+/// matches them all.
+#[inline(never)]
+fn demands<'p>(resource: &Resource, policy: &'p Policy) -> Vec<&'p Requirement> {
+    let mut demands = Vec::new();
+    for rule in policy.rules.iter().filter(|rule| rule.matcher.may_concern(&resource.prefix)) {
+        if matches!(rule.access, Access::Required | Access::Optional) {
+            demands.push(rule.requires.as_ref().unwrap_or(&policy.requires));
+        }
+        if rule.matcher.covers(&resource.prefix, &resource.identifier) {
+            return demands;
+        }
+    }
+    demands.push(&policy.requires);
+    demands
 }
 
 /// How a Bearer token may be sent here, as far as RFC 6750 has names for it.
