@@ -53,13 +53,9 @@ fn is_mcp(one: &Node<'_>) -> bool {
 #[inline(never)]
 fn check_mcp(one: &Node<'_>, root: &Node<'_>, context: &mut Context<'_>) {
     let profile = one.key("profile");
-    let (check, servers) = (one.key("audience_check"), one.key("authorization_servers"));
+    let check = one.key("audience_check");
     if check.text() == "ignore" {
         context.contradiction(&check, &profile, "an MCP server takes tokens for itself only");
-    }
-    let issuers = root.key("providers").members().any(|(_, provider)| provider.key("issuer").is_set());
-    if !servers.is_set() && !issuers {
-        context.faults.add(&servers.place, Fault::Needs { other: "a provider's issuer, or entries" });
     }
     let responses = root.key("responses").key("profile");
     if responses.text() == "anypoint" {
@@ -109,7 +105,13 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
         host: HostPattern::parse(identifier.host),
         prefix,
     };
-    resource.metadata = metadata(one, &resource, policy);
+    let demands = demands(&resource, policy);
+    let servers = one.key("authorization_servers");
+    let issuers = if servers.is_set() { servers.texts() } else { issuers(&demands, policy) };
+    if resource.is_mcp && issuers.is_empty() {
+        context.faults.add(&servers.place, Fault::Needs { other: "a provider's issuer, or entries" });
+    }
+    resource.metadata = metadata(one, &resource, &issuers, &demands, &policy.token);
     Some(resource)
 }
 
@@ -119,20 +121,23 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
 /// [RFC 9728 §2]: https://www.rfc-editor.org/rfc/rfc9728#section-2
 /// [RFC 9728 §3.2]: https://www.rfc-editor.org/rfc/rfc9728#section-3.2
 #[inline(never)]
-fn metadata(one: &Node<'_>, resource: &Resource, policy: &Policy) -> String {
-    let servers = one.key("authorization_servers");
-    let demands = demands(resource, policy);
-    let servers = if servers.is_set() { servers.texts() } else { issuers(&demands, policy) };
+fn metadata(
+    one: &Node<'_>,
+    resource: &Resource,
+    issuers: &[String],
+    demands: &[&Requirement],
+    places: &TokenPlaces,
+) -> String {
     let scopes = one.key("scopes_supported");
-    let mut scopes = if scopes.is_set() { scopes.texts() } else { self::scopes(&demands) };
+    let mut scopes = if scopes.is_set() { scopes.texts() } else { self::scopes(demands) };
     if resource.is_mcp {
         scopes.retain(|scope| scope != "offline_access");
     }
     let mut document = Map::new();
     document.insert("resource".to_owned(), resource.identifier.clone().into());
-    insert(&mut document, "authorization_servers", &servers);
+    insert(&mut document, "authorization_servers", issuers);
     insert(&mut document, "scopes_supported", &scopes);
-    insert(&mut document, "bearer_methods_supported", &bearer_methods(&policy.token));
+    insert(&mut document, "bearer_methods_supported", &bearer_methods(places));
     for key in ["name", "documentation", "policy_uri", "tos_uri"] {
         let text = one.key(key);
         if text.is_set() {
