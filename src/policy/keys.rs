@@ -582,7 +582,7 @@ pub static RESOURCE: Object = Object {
         optional(
             "authorization_servers",
             list(&Kind::Text(&text::ISSUER)),
-            "Issuers of tokens for it, as clients are told. Absent: the providers' issuers.",
+            "Issuers of tokens for it, as clients are told. Absent: those of the providers that `requires` and the rules for this resource allow.",
         ),
         optional(
             "scopes_supported",

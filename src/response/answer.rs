@@ -81,6 +81,7 @@ impl Responses {
     ///
     /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
     /// [RFC 9449 §7.1, §7.2]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    #[inline(never)]
     fn challenges(
         &self,
         rejection: &Rejection,
@@ -108,7 +109,7 @@ impl Responses {
         let scope = refused_scope(rejection, resource, status)
             .filter(|_| is_ours && self.profile == Profile::Rfc6750);
         let refused = Challenge { scope: scope.as_deref().filter(|scope| !scope.is_empty()), ..refused };
-        let Some(algs) = &resource.dpop else { return vec![refused.to_string()] };
+        let Some(algs) = &resource.dpop else { return vec![line(&refused)] };
         let used = |scheme: &[u8]| uses_scheme(head, scheme);
         let with_error = |used: bool| {
             if used { refused.clone() } else { Challenge { scope: refused.scope, ..bare.clone() } }
@@ -117,7 +118,7 @@ impl Responses {
         let bearer = with_error(by_bearer || !by_dpop);
         let dpop = Challenge { scheme: Scheme::Dpop, algs: Some(algs), ..with_error(by_dpop) };
         let all = if resource.only_dpop { vec![dpop] } else { vec![bearer, dpop] };
-        all.iter().map(ToString::to_string).collect()
+        all.iter().map(line).collect()
     }
 
     /// What is said to somebody whose token could have been better.
@@ -201,8 +202,15 @@ fn uses_scheme(head: RequestHead<'_>, scheme: &[u8]) -> bool {
     })
 }
 
+/// The challenge as it is sent.
+#[inline(never)]
+fn line(challenge: &Challenge<'_>) -> String {
+    challenge.to_string()
+}
+
 /// Without the scope that a resource never needs: it is between client and authorization server, and an MCP
 /// server names it nowhere.
+#[inline(never)]
 fn online(scope: &str) -> String {
     let scopes = scope.split(' ').filter(|scope| *scope != "offline_access");
     scopes.collect::<Vec<_>>().join(" ")

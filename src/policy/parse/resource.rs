@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 use crate::policy::error::Fault;
 use crate::policy::parse::Context;
 use crate::policy::parse::node::Node;
+use crate::policy::requirement::Requirement;
 use crate::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
-use crate::policy::rule::{Access, HostPattern, PathPattern, Rule};
-use crate::policy::{Policy, TokenPlaces};
+use crate::policy::rule::{Access, HostPattern, PathPattern};
+use crate::policy::{Policy, ProviderId, TokenPlaces};
 
 /// Every resource. The rest of the policy is compiled already.
 #[inline(never)]
@@ -52,13 +53,9 @@ fn is_mcp(one: &Node<'_>) -> bool {
 #[inline(never)]
 fn check_mcp(one: &Node<'_>, root: &Node<'_>, context: &mut Context<'_>) {
     let profile = one.key("profile");
-    let (check, servers) = (one.key("audience_check"), one.key("authorization_servers"));
+    let check = one.key("audience_check");
     if check.text() == "ignore" {
         context.contradiction(&check, &profile, "an MCP server takes tokens for itself only");
-    }
-    let issuers = root.key("providers").members().any(|(_, provider)| provider.key("issuer").is_set());
-    if !servers.is_set() && !issuers {
-        context.faults.add(&servers.place, Fault::Needs { other: "a provider's issuer, or entries" });
     }
     let responses = root.key("responses").key("profile");
     if responses.text() == "anypoint" {
@@ -108,7 +105,13 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
         host: HostPattern::parse(identifier.host),
         prefix,
     };
-    resource.metadata = metadata(one, &resource, policy);
+    let demands = demands(&resource, policy);
+    let servers = one.key("authorization_servers");
+    let issuers = if servers.is_set() { servers.texts() } else { issuers(&demands, policy) };
+    if resource.is_mcp && issuers.is_empty() {
+        context.faults.add(&servers.place, Fault::Needs { other: "a provider's issuer, or entries" });
+    }
+    resource.metadata = metadata(one, &resource, &issuers, &demands, &policy.token);
     Some(resource)
 }
 
@@ -118,19 +121,23 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
 /// [RFC 9728 §2]: https://www.rfc-editor.org/rfc/rfc9728#section-2
 /// [RFC 9728 §3.2]: https://www.rfc-editor.org/rfc/rfc9728#section-3.2
 #[inline(never)]
-fn metadata(one: &Node<'_>, resource: &Resource, policy: &Policy) -> String {
-    let servers = one.key("authorization_servers");
-    let servers = if servers.is_set() { servers.texts() } else { issuers(policy) };
+fn metadata(
+    one: &Node<'_>,
+    resource: &Resource,
+    issuers: &[String],
+    demands: &[&Requirement],
+    places: &TokenPlaces,
+) -> String {
     let scopes = one.key("scopes_supported");
-    let mut scopes = if scopes.is_set() { scopes.texts() } else { demanded(resource, policy) };
+    let mut scopes = if scopes.is_set() { scopes.texts() } else { self::scopes(demands) };
     if resource.is_mcp {
         scopes.retain(|scope| scope != "offline_access");
     }
     let mut document = Map::new();
     document.insert("resource".to_owned(), resource.identifier.clone().into());
-    insert(&mut document, "authorization_servers", &servers);
+    insert(&mut document, "authorization_servers", issuers);
     insert(&mut document, "scopes_supported", &scopes);
-    insert(&mut document, "bearer_methods_supported", &bearer_methods(&policy.token));
+    insert(&mut document, "bearer_methods_supported", &bearer_methods(places));
     for key in ["name", "documentation", "policy_uri", "tos_uri"] {
         let text = one.key(key);
         if text.is_set() {
@@ -149,12 +156,17 @@ fn insert(document: &mut Map<String, Value>, name: &str, list: &[String]) {
     }
 }
 
-/// The authorization servers' issuers, in the order of their names.
+/// The issuers of the tokens that a request for this resource may bring, in the order of their names.
 #[inline(never)]
-fn issuers(policy: &Policy) -> Vec<String> {
+fn issuers(demands: &[&Requirement], policy: &Policy) -> Vec<String> {
     let mut issuers: Vec<String> = Vec::new();
-    for issuer in policy.providers.iter().filter_map(|provider| provider.issuer.as_ref()) {
-        if !issuers.contains(issuer) {
+    for (id, provider) in policy.providers.iter().enumerate() {
+        let accepts =
+            |demand: &&Requirement| demand.providers.is_empty() || demand.providers.contains(&ProviderId(id));
+        if let Some(issuer) = &provider.issuer
+            && demands.iter().any(accepts)
+            && !issuers.contains(issuer)
+        {
             issuers.push(issuer.clone());
         }
     }
@@ -163,15 +175,10 @@ fn issuers(policy: &Policy) -> Vec<String> {
 
 /// All scopes that a request for this resource may need.
 #[inline(never)]
-fn demanded(resource: &Resource, policy: &Policy) -> Vec<String> {
-    let concerns = |rule: &&Rule| {
-        matches!(rule.access, Access::Required | Access::Optional)
-            && rule.matcher.may_concern(&resource.prefix)
-    };
-    let rules = policy.rules.iter().filter(concerns).filter_map(|rule| rule.requires.as_ref());
+fn scopes(demands: &[&Requirement]) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
-    for requirement in std::iter::once(&policy.requires).chain(rules) {
-        for scope in requirement.scopes.all.iter().chain(&requirement.scopes.any) {
+    for demand in demands {
+        for scope in demand.scopes.all.iter().chain(&demand.scopes.any) {
             // Sorted as they come: any sort of the library is larger than all of this module.
             if let Err(at) = scopes.binary_search_by(|known| known.as_str().cmp(scope.as_str())) {
                 scopes.insert(at, scope.as_str().to_owned());
@@ -179,6 +186,23 @@ fn demanded(resource: &Resource, policy: &Policy) -> Vec<String> {
         }
     }
     scopes
+}
+
+/// What may be demanded of a request for this resource: by the rules that may match one, up to the first that
+/// matches them all.
+#[inline(never)]
+fn demands<'p>(resource: &Resource, policy: &'p Policy) -> Vec<&'p Requirement> {
+    let mut demands = Vec::new();
+    for rule in policy.rules.iter().filter(|rule| rule.matcher.may_concern(&resource.prefix)) {
+        if matches!(rule.access, Access::Required | Access::Optional) {
+            demands.push(rule.requires.as_ref().unwrap_or(&policy.requires));
+        }
+        if rule.matcher.covers(&resource.prefix, &resource.identifier) {
+            return demands;
+        }
+    }
+    demands.push(&policy.requires);
+    demands
 }
 
 /// How a Bearer token may be sent here, as far as RFC 6750 has names for it.
@@ -189,6 +213,11 @@ fn bearer_methods(places: &TokenPlaces) -> Vec<String> {
         header.name == "authorization" && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("Bearer"))
     });
     let in_query = places.params.iter().any(|name| name == "access_token");
-    let methods = [("header", in_header), ("body", places.form), ("query", in_query)];
-    methods.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| (*name).to_owned()).collect()
+    let mut methods = Vec::new();
+    for (name, is_on) in [("header", in_header), ("body", places.form), ("query", in_query)] {
+        if is_on {
+            methods.push(name.to_owned());
+        }
+    }
+    methods
 }
