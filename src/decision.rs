@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::policy::resource::ResourceId;
 use crate::proof::dpop::ProofFault;
 use crate::provider::jwt::JwtFault;
+use crate::provider::signed_reply::ReplyFault;
 use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
@@ -287,6 +288,10 @@ pub enum BadAnswer {
     Active,
     /// `exp` or `nbf` is no number.
     Timestamp,
+    /// A signed reply ([RFC 9701]) that is no good.
+    ///
+    /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+    Signed(ReplyFault),
     /// One of these; another worker knows which.
     Elsewhere,
 }
@@ -407,6 +412,7 @@ impl fmt::Display for BadAnswer {
             Self::NotAnObject => f.write_str("not a JSON object"),
             Self::Active => f.write_str("`active` is missing or no boolean"),
             Self::Timestamp => f.write_str("`exp` or `nbf` is no number"),
+            Self::Signed(fault) => fault.fmt(f),
             Self::Elsewhere => f.write_str("another worker asked; see its log"),
         }
     }

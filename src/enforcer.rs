@@ -4,8 +4,6 @@
 //! hands back a [`Pending`]; whoever drives the engine sees to it, by a [`Flight`] of its own or one that
 //! others wait for too, and gives the answer to [`Pending::resume`]. `Pending` is consumed by that, so an
 //! answer can be used once only.
-//!
-//! [`Flight`]: crate::provider::flight::Flight
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -25,12 +23,13 @@ use crate::policy::{CorsPreflight, Policy, ProviderId};
 use crate::proof::dpop::{Help, Proof, ProofFault, Proofs};
 use crate::provider::client_list::{ListId, LiveList};
 use crate::provider::fetch::{FetchCall, FetchFault, News};
-use crate::provider::flight::Question;
+use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::jwt::{self, JwtFault};
 use crate::provider::keys::{KeyNews, KeySource, KeyUri, LiveKeys};
 use crate::provider::nonces::Nonces;
 use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
-use crate::provider::{Provider, Validate, choice};
+use crate::provider::signed_reply::Names;
+use crate::provider::{Dialect, Provider, Validate, choice, signed_reply};
 use crate::request::form;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
@@ -230,6 +229,33 @@ impl Enforcer {
         match self.provider(id)?.keys.as_ref()? {
             KeySource::Uri(uri) => Some(uri),
             KeySource::Inline(_) => None,
+        }
+    }
+
+    /// Takes what has come of a flight's latest call.
+    pub fn land(&self, flight: &mut Flight, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
+        let id = flight.question().key.provider;
+        let said = self.read(id, outcome, now);
+        match self.provider(id) {
+            Some(provider) => flight.land(provider, said, now, &self.nonces),
+            None => Landing::Settled(said),
+        }
+    }
+
+    /// What a provider has said, in the dialect that it speaks.
+    fn read(
+        &self,
+        id: ProviderId,
+        outcome: CallOutcome<'_>,
+        now: UnixTime,
+    ) -> Result<Introspection, Rejection> {
+        let Some(provider) = self.provider(id) else { return Err(Rejection::NoProvider) };
+        match &provider.introspection.dialect {
+            Dialect::Rfc7662 => Introspection::read(id, &provider.introspection, outcome),
+            Dialect::Rfc9701 { audience, issuer } => {
+                let names = Names { audience, issuer };
+                signed_reply::read((id, provider), names, &self.keys(id), outcome, self.verifier, now)
+            }
         }
     }
 

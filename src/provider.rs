@@ -13,6 +13,7 @@ pub mod keys;
 pub mod nonces;
 pub mod preset;
 pub mod reply;
+pub mod signed_reply;
 
 use std::time::Duration;
 
@@ -84,6 +85,25 @@ pub enum Validate {
     JwtThenIntrospection,
 }
 
+/// `introspection.dialect`: what the reply looks like.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Dialect {
+    /// JSON ([RFC 7662 §2.2]).
+    ///
+    /// [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
+    #[default]
+    Rfc7662,
+    /// A JWT, signed for us ([RFC 9701]).
+    ///
+    /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+    Rfc9701 {
+        /// How the server calls us in `aud`.
+        audience: String,
+        /// The server's `iss`.
+        issuer: String,
+    },
+}
+
 /// `providers.*.introspection` ([RFC 7662 §2]).
 ///
 /// [RFC 7662 §2]: https://www.rfc-editor.org/rfc/rfc7662#section-2
@@ -101,6 +121,8 @@ pub struct IntrospectionEndpoint {
     pub timeout: Duration,
     /// How many more calls may follow one that brought no answer.
     pub retries: u32,
+    /// What the reply looks like.
+    pub dialect: Dialect,
     /// Our credentials.
     pub client_auth: ClientAuth,
     /// Sent as `token_type_hint`; `None`: not sent.

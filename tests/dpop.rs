@@ -377,7 +377,7 @@ impl World {
                     .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
                 let body = if is_known { self.reply.to_string() } else { r#"{"active":false}"#.to_owned() };
                 let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
-                let Landing::Settled(said) = flight.land(provider, outcome, now, nonces) else {
+                let Landing::Settled(said) = self.enforcer.land(&mut flight, outcome, now) else {
                     panic!("a retry")
                 };
                 let finding = said.map(|said| self.enforcer.learn(flight.question().key, said, now));

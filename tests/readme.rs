@@ -60,11 +60,8 @@ fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
     let (mut flight, _) = Flight::take_off(provider, *question, now, enforcer.nonces());
     let head = fields(&[(":status", "200"), ("content-type", "application/json")]);
     let body = br#"{"active":true,"scope":"profile","aud":"https://api.example.com"}"#;
-    let Landing::Settled(Ok(said)) =
-        flight.land(provider, CallOutcome::Response { head: &head, body }, now, enforcer.nonces())
-    else {
-        panic!("no answer")
-    };
+    let outcome = CallOutcome::Response { head: &head, body };
+    let Landing::Settled(Ok(said)) = enforcer.land(&mut flight, outcome, now) else { panic!("no answer") };
     let finding = Ok(enforcer.learn(flight.question().key, said, now));
     let Step::Done(outcome) = pending.resume(&enforcer, &finding, now) else { panic!("another call") };
     let answer = outcome.answer(&enforcer).expect("a refusal");

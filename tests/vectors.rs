@@ -112,14 +112,12 @@ fn land(
     reply: &Reply,
     now: UnixTime,
 ) -> Landing {
-    let provider = enforcer.provider(call.provider).unwrap();
-    let nonces = enforcer.nonces();
     let Reply::Response(reply) = reply else {
-        return flight.land(provider, CallOutcome::Failed, now, nonces);
+        return enforcer.land(flight, CallOutcome::Failed, now);
     };
     let (head, body) = response(reply);
     let body = body.get(..call.read_up_to).unwrap_or(&body);
-    flight.land(provider, CallOutcome::Response { head: &head, body }, now, nonces)
+    enforcer.land(flight, CallOutcome::Response { head: &head, body }, now)
 }
 
 fn check_call(

@@ -182,18 +182,14 @@ fn find_out(
                 .help("Name one more file: --reply.")
             })?),
         };
-        let landing = match &reply {
+        let outcome = match &reply {
             Ok(reply) => {
                 asked.replied(reply);
-                flight.land(
-                    provider,
-                    CallOutcome::Response { head: &reply.head, body: &reply.body },
-                    now,
-                    enforcer.nonces(),
-                )
+                CallOutcome::Response { head: &reply.head, body: &reply.body }
             }
-            Err(()) => flight.land(provider, CallOutcome::Failed, now, enforcer.nonces()),
+            Err(()) => CallOutcome::Failed,
         };
+        let landing = enforcer.land(&mut flight, outcome, now);
         report.asked.push(asked);
         match landing {
             Landing::Again(next) => call = *next,

@@ -305,12 +305,21 @@ static INTROSPECTION: Object = Object {
         ),
         default(
             "dialect",
-            Kind::Word { known: &["rfc7662"], later: &["rfc9701", "tokeninfo"] },
+            Kind::Word { known: &["rfc7662", "rfc9701"], later: &["tokeninfo"] },
             "rfc7662",
-            "What the reply looks like.",
+            "What the reply looks like. `rfc7662`: JSON. `rfc9701`: a JWT, signed with one of the provider's keys (`jwks`), of the `issuer`, for us alone and of this moment; nothing else is accepted.",
         ),
-        later("expected_issuer", "The issuer of signed replies."),
-        later("jwks", "The keys of signed replies."),
+        optional(
+            "reply_audience",
+            Kind::Text(&text::CLIENT_ID),
+            "How the authorization server calls us in `aud` of signed replies. Absent: our client id.",
+        ),
+        optional(
+            "expected_issuer",
+            Kind::Text(&text::ISSUER),
+            "The `iss` of signed replies. Absent: the provider's `issuer`.",
+        ),
+        later("jwks", "The keys of signed replies, where they are not the provider's."),
         default(
             "max_response_bytes",
             Kind::Integer { min: 1, max: 16_777_216 },
