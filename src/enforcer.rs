@@ -441,15 +441,10 @@ impl Enforcer {
         pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
     }
 
-    /// Verifies a token that this provider has signed, or should have.
+    /// Verifies a token that this provider has signed, or should have, by the keys that are there.
     #[inline(never)]
-    fn verify(
-        &self,
-        id: ProviderId,
-        provider: &Provider,
-        token: &Secret,
-        now: UnixTime,
-    ) -> Result<AccessToken, Rejection> {
+    pub fn verify(&self, id: ProviderId, token: &Secret, now: UnixTime) -> Result<AccessToken, Rejection> {
+        let Some(provider) = self.provider(id) else { return Err(Rejection::NoProvider) };
         jwt::verify((id, provider), &self.keys(id), token.expose(), self.verifier, now)
     }
 
@@ -703,9 +698,8 @@ impl Pending {
         id: ProviderId,
         now: UnixTime,
     ) -> Result<AccessToken, Option<Rejection>> {
-        let Some(provider) = enforcer.provider(id) else { return Err(Some(Rejection::NoProvider)) };
         let news = self.keys.take();
-        enforcer.verify(id, provider, &self.found.token, now).map_err(|rejection| {
+        enforcer.verify(id, &self.found.token, now).map_err(|rejection| {
             let for_keys = matches!(
                 rejection,
                 Rejection::BadJwt { fault: JwtFault::UnknownKey }

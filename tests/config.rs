@@ -399,7 +399,7 @@ fn every_key_arrives() {
         policy.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
         ["a", "b", "c.d", "e", "f", "g", "h", "i"]
     );
-    let [a, b, c, e, f, of_jwts @ ..] = policy.providers.as_slice() else { panic!() };
+    let [a, b, c, e, signs, of_jwts @ ..] = policy.providers.as_slice() else { panic!() };
     assert_eq!((b.validate, b.keys.is_none()), (Validate::Introspection, true));
     every_key_of_jwts_arrives(of_jwts);
     assert_eq!(b.audiences, ["https://api.example.com", "api"]);
@@ -436,7 +436,7 @@ fn every_key_arrives() {
     // INT-06
     assert_eq!(a.introspection.client_auth, ClientAuth::Bearer(Secret::new("Bearer from-the-environment")));
     assert_eq!(c.introspection.client_auth, ClientAuth::None { client_id: Some("tls".to_owned()) });
-    let ClientAuth::Assertion(assertion) = &f.introspection.client_auth else { panic!() };
+    let ClientAuth::Assertion(assertion) = &signs.introspection.client_auth else { panic!() };
     assert_eq!((assertion.client_id(), assertion.algorithm()), ("id", SigningAlgorithm::Es256));
     // OAU-17, OAU-20
     assert_eq!(e.introspection.client_auth, ClientAuth::Basic(Secret::new("Basic eCB5Og==")));

@@ -1,6 +1,7 @@
 //! `tollgate doctor`: the filter's own calls, and what is wrong with the answers.
 
 mod call;
+mod keys;
 mod metadata;
 mod resource;
 mod token;
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tollgate_filter::policy::error::{ConfigError, Fault};
 use tollgate_filter::policy::{Policy, ProviderId};
-use tollgate_filter::provider::Provider;
+use tollgate_filter::provider::keys::KeySource;
+use tollgate_filter::provider::{Provider, Validate};
 use tollgate_filter::secret::Secret;
 
 use crate::cli::credentials::Credentials;
@@ -135,6 +137,16 @@ impl Patient<'_> {
             );
             return;
         }
+        let keys = match self.provider.validate {
+            Validate::Introspection => None,
+            Validate::Jwt | Validate::JwtThenIntrospection => keys::look(self, known.as_ref(), http, out),
+        };
+        if let (Some(keys), Some(token)) = (&keys, token) {
+            keys::verify(self, keys, token);
+        }
+        if self.provider.validate == Validate::Jwt {
+            return;
+        }
         let answers = call::ask_about_nothing(self, known.as_ref(), http, out);
         if let (true, Some(token)) = (answers, token) {
             token::ask_about(self, token, http, out);
@@ -162,9 +174,15 @@ impl Patient<'_> {
         self.written.pointer(place).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The introspection endpoint.
+    /// What is asked: the introspection endpoint, or nothing but the place of the keys.
     fn endpoint(&self) -> String {
         let endpoint = &self.provider.introspection;
+        if self.provider.validate == Validate::Jwt {
+            return match &self.provider.keys {
+                Some(KeySource::Uri(uri)) => format!("{}://{}{}", uri.scheme, uri.authority, uri.path),
+                Some(KeySource::Inline(_)) | None => "keys in the configuration".to_owned(),
+            };
+        }
         format!("{}://{}{}", endpoint.scheme, endpoint.authority, endpoint.path)
     }
 }

@@ -114,6 +114,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     keys::check(&enforcer, &args.jwks)?;
     let mut report = Report::new(&configuration, head.clone());
     let outcome = decide(&enforcer, head, form.as_deref(), now, (&mut source, &args.jwks), &mut report, out)?;
+    report.look_at_jwt(&enforcer, &outcome, now);
     report.finish(&enforcer, &outcome, now, out)?;
     Ok(if matches!(outcome.decision, Decision::Deny(_)) { Exit::Faults } else { Exit::Good })
 }

@@ -103,6 +103,12 @@ impl KeySet {
         self.keys.iter().filter(named).filter(fit).map(|jwk| &jwk.key).take(MAX_TRIED)
     }
 
+    /// Whether any key is for this algorithm.
+    pub fn is_for(&self, algorithm: Algorithm) -> bool {
+        let fits = |jwk: &Jwk| jwk.key.fits(algorithm) && jwk.alg.is_none_or(|alg| alg == algorithm);
+        self.keys.iter().any(fits)
+    }
+
     /// Whether a key of that name is in the set; without a name, whether any is for that algorithm.
     pub fn knows(&self, header: &Header) -> bool {
         match &header.kid {

@@ -123,6 +123,11 @@ impl LiveKeys {
         self.set.is_some()
     }
 
+    /// How many keys are known.
+    pub fn number(&self) -> usize {
+        self.set.as_ref().map_or(0, |set| set.len())
+    }
+
     /// The set, if it may serve now; without one nobody can tell.
     pub fn set(&self, now: UnixTime) -> Result<Rc<KeySet>, Rejection> {
         match &self.set {

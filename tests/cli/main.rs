@@ -19,5 +19,6 @@ mod doctor;
 mod explain;
 mod generate;
 mod import;
+mod jwt;
 mod support;
 mod vectors;

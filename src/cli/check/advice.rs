@@ -81,7 +81,8 @@ fn providers(configuration: &Value, advice: &mut Vec<(String, String)>) {
     for (name, provider) in configuration.get("providers").and_then(Value::as_object).into_iter().flatten() {
         let at = Place::default().name("providers").name(name);
         let text = |place: &str| provider.pointer(place).and_then(Value::as_str).unwrap_or_default();
-        if provider.get("audiences").is_none() && !everywhere {
+        let anybody = provider.get("any_audience").is_some_and(|any| *any == Value::Bool(true));
+        if provider.get("audiences").is_none() && !everywhere && !anybody {
             advice.push((
                 at.to_string(),
                 "no audiences: a token that was issued for another API passes here as well (RFC 9700 §2.3)"
@@ -92,6 +93,20 @@ fn providers(configuration: &Value, advice: &mut Vec<(String, String)>) {
             advice.push((
                 at.to_string(),
                 "no issuer: a reply that names another authorization server passes as well".to_owned(),
+            ));
+        }
+        if is_plain(text("/jwks/uri")) {
+            advice.push((
+                at.name("jwks").name("uri").to_string(),
+                "plain http: unless the cluster adds TLS, whoever is on the way decides which tokens are good"
+                    .to_owned(),
+            ));
+        }
+        if duration(text("/jwks/cache_duration")).is_some_and(|age| age > Duration::from_secs(60 * 60)) {
+            advice.push((
+                at.name("jwks").name("cache_duration").to_string(),
+                "longer than an hour: what is signed with a key that has been withdrawn passes for that long"
+                    .to_owned(),
             ));
         }
         let uri = at.name("introspection").name("uri");

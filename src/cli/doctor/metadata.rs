@@ -1,5 +1,7 @@
 //! What the server says of itself, against what is configured.
 
+use tollgate_filter::provider::Validate;
+
 use crate::cli::discovery::{Discovered, discover};
 use crate::cli::doctor::Patient;
 use crate::cli::http::Http;
@@ -31,6 +33,7 @@ pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> 
     patient.good(format!("{} is the issuer's own document", found.url));
     let configured = patient.endpoint();
     match found.endpoints().introspection {
+        _ if patient.provider.validate == Validate::Jwt => {}
         None => patient.note(
             "the document names no introspection endpoint",
             "Some products have one all the same (OpenAM).",

@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollgate_filter::decision::{Decision, NoAnswer, Rejection};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome};
+use tollgate_filter::jose::jws::{Compact, JwsFault};
 use tollgate_filter::policy::rule::Access;
 use tollgate_filter::provider::assertion::key::Algorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::jwt::JwtFault;
+use tollgate_filter::provider::keys::LiveKeys;
 use tollgate_filter::provider::reply::{AccessToken, Introspection};
-use tollgate_filter::provider::{IntrospectionEndpoint, Provider};
+use tollgate_filter::provider::{IntrospectionEndpoint, Provider, Validate, choice};
 use tollgate_filter::request::head::Head;
 use tollgate_filter::request::token;
 use tollgate_filter::time::UnixTime;
@@ -26,8 +28,10 @@ pub(super) struct Report<'a> {
     head: Fields,
     /// The calls that were made, or would have been.
     pub(super) asked: Vec<Asked>,
-    /// The latest token that a provider called active.
+    /// The latest token that a provider called active, or has signed.
     token: Option<AccessToken>,
+    /// What was found out about JWTs, by provider.
+    jwts: Vec<String>,
 }
 
 /// One call.
@@ -83,13 +87,34 @@ fn authenticated(auth: &ClientAuth) -> &'static str {
 impl<'a> Report<'a> {
     /// Nothing has happened yet.
     pub(super) fn new(configuration: &'a Value, head: Fields) -> Self {
-        Self { configuration, head, asked: Vec::new(), token: None }
+        Self { configuration, head, asked: Vec::new(), token: None, jwts: Vec::new() }
     }
 
     /// What a provider has said in the end.
     pub(super) fn said(&mut self, said: &Result<Introspection, Rejection>) {
         if let Ok(Introspection::Active(token)) = said {
             self.token = Some(token.clone());
+        }
+    }
+
+    /// Looks at the token as a JWT, for every provider that has it verified.
+    pub(super) fn look_at_jwt(&mut self, enforcer: &Enforcer, outcome: &Outcome, now: UnixTime) {
+        let (policy, rule) = (enforcer.policy(), outcome.rule(enforcer));
+        let extra = rule.map(|rule| rule.from_params.as_slice()).unwrap_or_default();
+        let head = Head::Lines(self.head.clone());
+        let Ok(Some(found)) = token::extract(head.view(), &policy.token, extra) else { return };
+        let requirement = rule.and_then(|rule| rule.requires.as_ref()).unwrap_or(&policy.requires);
+        for id in choice::choose(policy, requirement, &found.token) {
+            let Some(provider) = enforcer.provider(id).filter(|one| one.validate != Validate::Introspection)
+            else {
+                continue;
+            };
+            let verified = enforcer.verify(id, &found.token, now);
+            let jws = Compact::parse(found.token.expose());
+            self.jwts.push(format!("{}: {}", provider.name, jwt(&jws, &enforcer.keys(id), &verified)));
+            if let (Ok(token), Validate::Jwt) = (verified, provider.validate) {
+                self.token = Some(token);
+            }
         }
     }
 
@@ -105,6 +130,10 @@ impl<'a> Report<'a> {
         steps.extend(read_as(outcome));
         self.rule(enforcer, outcome, &mut steps);
         self.place(enforcer, outcome, &mut steps);
+        for text in &self.jwts {
+            let text = printable(text);
+            steps.push(Step { name: "JWT", is_reason: false, text, section: "RFC 9068 §4, RFC 7515 §5.2" });
+        }
         self.calls(&mut steps);
         self.checks(enforcer, outcome, now, &mut steps);
         let rejection = match &outcome.decision {
@@ -308,6 +337,30 @@ fn audiences(enforcer: &Enforcer, outcome: &Outcome) -> Vec<String> {
     let all = &enforcer.policy().resources.all;
     let checked = all.iter().all(|resource| !resource.audiences.is_empty());
     all.iter().filter(|_| checked).flat_map(|resource| resource.audiences.clone()).collect()
+}
+
+/// What a JWT says that it is, and what came of it.
+fn jwt(
+    jws: &Result<Compact<'_>, JwsFault>,
+    keys: &LiveKeys,
+    verified: &Result<AccessToken, Rejection>,
+) -> String {
+    let Ok(Compact { header, .. }) = jws else { return "no JWT that can be used".to_owned() };
+    let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    let number = keys.number();
+    let keys = if number == 1 { "1 key is".to_owned() } else { format!("{number} keys are") };
+    let came = match verified {
+        Ok(_) => "the signature is good",
+        Err(Rejection::BadJwt { fault: JwtFault::Signature }) => "the signature is not",
+        Err(Rejection::BadJwt { fault: JwtFault::UnknownKey }) => "none of them is it",
+        Err(_) => "the signature was not looked at",
+    };
+    format!(
+        "alg {}, typ {}, kid {}; {keys} known, {came}",
+        header.alg.name(),
+        or(&header.typ),
+        or(&header.kid)
+    )
 }
 
 /// The path as rules and the upstream see it, where that is not what was sent.

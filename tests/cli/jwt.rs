@@ -1,0 +1,150 @@
+//! JWTs: `tollgate explain`, `check` and `doctor`.
+
+use serde_json::{Map, Value, json};
+use tollgate_cases::token::Token;
+
+use crate::support::{Answer, Run, Scripted, Tollgate};
+
+const NOW: u64 = 1_800_000_000;
+
+fn set() -> Value {
+    json!({"keys": [
+        {"kty": "EC", "crv": "P-256", "kid": "p256", "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y", "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk"},
+        {"kty": "oct", "kid": "secret", "k": "c2VjcmV0"},
+    ]})
+}
+
+fn configuration(origin: &str) -> String {
+    json!({
+        "providers": {"main": {
+            "issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "validate": "jwt",
+            "jwks": {"uri": format!("{origin}/jwks"), "cluster": "as"},
+        }},
+        "requires": {"scopes": ["orders:read"]},
+    })
+    .to_string()
+}
+
+fn explain(token: &Token, more: &[&str]) -> Run {
+    let tollgate = Tollgate::new();
+    tollgate.write("c.json", configuration("https://as.example.com"));
+    tollgate.write("jwks.json", set().to_string());
+    let token = token.at(NOW);
+    let at = NOW.to_string();
+    let args = [
+        "explain",
+        "-c",
+        "c.json",
+        "-r",
+        "GET https://api.example.com/orders",
+        "--at",
+        &at,
+        "--token",
+        &token,
+    ];
+    let run = tollgate.run([&args, more].concat());
+    assert!(!format!("{run:?}").contains(&token), "the token is shown: {run:?}");
+    run
+}
+
+const KEYS: [&str; 2] = ["--jwks", "main=jwks.json"];
+
+#[test]
+fn a_jwt_is_explained() {
+    let header = |name: &str, value: Value| Map::from_iter([(name.to_owned(), value)]);
+    let good = explain(&Token::default(), &KEYS);
+    assert_eq!(good.status, 0, "{good:?}");
+    let line = "main: alg ES256, typ at+jwt, kid p256; 1 key is known, the signature is good";
+    assert!(good.stdout.contains(line) && good.stdout.contains("wanted https://as.example.com"), "{good:?}");
+    #[rustfmt::skip]
+    let cases = [
+        ("a changed signature", Token { changed: Some(2), ..Token::default() },
+         "the signature is not", "✗ refused        the token does not pass: its signature is not the issuer's  (RFC 7515 §5.2)"),
+        ("another kid",         Token { header: header("kid", json!("x")), ..Token::default() },
+         "none of them is it",   "✗ refused        the token does not pass: none of the issuer's keys is the one it is signed with  (RFC 7515 §5.2)"),
+        ("another typ",         Token { header: header("typ", json!("JWT")), ..Token::default() },
+         "was not looked at",    "✗ refused        the token does not pass: its `typ` is not that of an access token  (RFC 9068 §4, RFC 8725 §3)"),
+        ("another audience",    Token { claims: header("aud", json!("x")), ..Token::default() },
+         "was not looked at",    "✗ refused        the token is for another audience"),
+        ("another scope",       Token { claims: header("scope", json!("x")), ..Token::default() },
+         "the signature is good", "✗ scope"),
+    ];
+    for (name, token, jwt, reason) in cases {
+        let run = explain(&token, &KEYS);
+        assert_eq!(run.status, 1, "{name}: {run:?}");
+        assert!(run.stdout.contains(jwt) && run.stdout.contains(reason), "{name}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn keys_that_cannot_be_had_are_named() {
+    let saved = explain(&Token::default(), &["--reply", "jwks.json"]);
+    assert_eq!(saved.status, 1, "{saved:?}");
+    assert!(saved.stdout.ends_with("verdict: unavailable\n"), "{saved:?}");
+    assert!(
+        saved.stderr.contains("the keys of main are fetched; from a file: --jwks main=FILE"),
+        "{saved:?}"
+    );
+    let unknown = explain(&Token::default(), &["--jwks", "other=jwks.json"]);
+    assert_eq!(unknown.status, 2, "{unknown:?}");
+    assert!(
+        unknown.stderr.contains("the configuration fetches no keys of \"other\"")
+            && unknown.stderr.contains("It fetches those of: main."),
+        "{unknown:?}"
+    );
+    let odd = explain(&Token::default(), &["--jwks", "main=c.json"]);
+    assert_eq!(odd.status, 2, "{odd:?}");
+    assert!(odd.stderr.contains("c.json is no set of keys: not an object with an array `keys`"), "{odd:?}");
+}
+
+#[test]
+fn check_says_what_lowers_security() {
+    let tollgate = Tollgate::new();
+    let mut document: Value = serde_json::from_str(&configuration("http://as.example.com")).unwrap();
+    let provider = &mut document["providers"]["main"];
+    provider.as_object_mut().unwrap().remove("audiences");
+    provider["any_audience"] = json!(true);
+    provider["typ"] = json!("any");
+    provider["jwks"]["cache_duration"] = json!("2h");
+    tollgate.write("c.json", document.to_string());
+    let run = tollgate.run(["check", "c.json"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    for warning in [
+        "providers.main.any_audience: lowers security: A token for any other API of this issuer passes.",
+        "providers.main.typ: lowers security: With \"any\", an ID token",
+        "providers.main.jwks.uri: plain http: unless the cluster adds TLS, whoever is on the way decides which tokens are good",
+        "providers.main.jwks.cache_duration: longer than an hour",
+    ] {
+        assert!(run.stdout.contains(warning), "{warning}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn doctor_looks_at_the_keys() {
+    let examine = |body: Value, token: &str| {
+        let server = Scripted::start(move |_, request| match request.target.as_str() {
+            "/jwks" => Answer::json(200, body.to_string()),
+            _ => Answer::status(404),
+        });
+        let tollgate = Tollgate::new();
+        tollgate
+            .write("c.json", configuration(&server.origin).replace("https://as.example.com", &server.origin));
+        tollgate.write("token", token);
+        tollgate.run(["doctor", "c.json", "--allow-http", "--token-file", "token"])
+    };
+    let run = examine(set(), "opaque");
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.stdout.contains("✓ 1 key(s), for ES256"), "{run:?}");
+    assert!(
+        run.stdout.contains("· key 1 (secret) is passed over: it holds a private or symmetric key"),
+        "{run:?}"
+    );
+    assert!(
+        run.stdout
+            .contains("✗ the token: the token does not pass: it is no JWT that can be used: not three parts"),
+        "{run:?}"
+    );
+    let run = examine(json!({"keys": []}), "opaque");
+    assert!(run.stdout.contains("/jwks: no key in it can be used"), "{run:?}");
+    assert_eq!(run.status, 1, "{run:?}");
+}
