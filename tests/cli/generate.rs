@@ -322,6 +322,34 @@ fn an_mcp_server_is_described_to_its_clients() {
     let mcp = json!({"identifier": "https://tools.example.com/mcp", "profile": "mcp"});
     assert_eq!(policy["resource"], mcp);
     assert_eq!(at.run(["check", "--strict", "out/envoy.yaml"]).status, 0);
+    // Envoy Gateway runs the filter on its routes alone, so the metadata has one.
+    let run = at.run([
+        "generate",
+        "envoy-gateway",
+        "--client",
+        "gateway",
+        "--upstream",
+        "http://notes:3000",
+        "--prefix",
+        "/mcp",
+        "--mcp",
+        "https://tools.example.com/mcp",
+        "--scope",
+        "notes:read",
+        "--module",
+        "oci://example.com/tollgate:1",
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let routes = documents(&run.stdout);
+    let rule = routes.iter().find(|one| one["kind"] == "HTTPRoute").map(|one| &one["spec"]["rules"][0]);
+    assert_eq!(
+        rule.unwrap()["matches"],
+        json!([
+            {"path": {"type": "PathPrefix", "value": "/mcp"}},
+            {"path": {"type": "Exact", "value": "/.well-known/oauth-protected-resource/mcp"}},
+            {"path": {"type": "Exact", "value": "/.well-known/oauth-protected-resource"}},
+        ])
+    );
     // Several APIs, each a resource of its own.
     at.write("secret", "hush-secret\n");
     at.write(

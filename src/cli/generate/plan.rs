@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use tollgate_filter::policy::Policy;
+use tollgate_filter::policy::resource::{Identifier, WELL_KNOWN};
 use tollgate_filter::provider::client_auth::{BasicEncoding, ClientAuth};
 use tollgate_filter::secret::Secret;
 use url::Url;
@@ -273,6 +274,19 @@ impl Plan {
         let first = place.split(['.', '[']).next().unwrap_or_default();
         let own = ["providers", "client_lists"].contains(&first);
         if own && !self.policy.contains_key(first) { place.to_owned() } else { format!("policy.{place}") }
+    }
+
+    /// Where the filter serves an API's metadata, if it is a resource.
+    pub(crate) fn metadata_paths(&self, api: &Api) -> Vec<String> {
+        let place = resources::place(api);
+        let own = self.resources.iter().find(|(known, _)| *known == place);
+        let identifier = own.and_then(|(_, resource)| resource.get("identifier")?.as_str());
+        let Some(identifier) = identifier.and_then(Identifier::parse) else { return Vec::new() };
+        let mut paths = vec![format!("{WELL_KNOWN}{}", identifier.path)];
+        if self.resources.len() == 1 && !identifier.path.is_empty() {
+            paths.push(WELL_KNOWN.to_owned());
+        }
+        paths
     }
 
     /// The variables of Envoy's environment that the module must see.

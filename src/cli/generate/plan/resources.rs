@@ -13,7 +13,7 @@ pub(super) fn of(apis: &[(Api, Value)], faults: &mut Faults) -> Vec<(String, Val
     let described = apis.iter().filter_map(|(api, written)| Some((api, written.get("resource")?)));
     let all: Vec<_> = described
         .map(|(api, resource)| {
-            let place = format!("apis.{}.resource", api.name);
+            let place = place(api);
             if let Some(what) = misfit(api, resource) {
                 faults.push((format!("{place}.identifier"), what));
             }
@@ -27,6 +27,11 @@ pub(super) fn of(apis: &[(Api, Value)], faults: &mut Faults) -> Vec<(String, Val
         }
     }
     all
+}
+
+/// Where an API's resource is in the short file.
+pub(super) fn place(api: &Api) -> String {
+    format!("apis.{}.resource", api.name)
 }
 
 /// Why requests of the API would not be requests for the resource.
