@@ -22,7 +22,7 @@ use tollgate_filter::provider::assertion::key::Algorithm as SigningAlgorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::jwt::Typ;
 use tollgate_filter::provider::keys::KeySource;
-use tollgate_filter::provider::{Provider, Validate};
+use tollgate_filter::provider::{Dialect, Provider, Validate};
 use tollgate_filter::response::{Format, Profile};
 use tollgate_filter::secret::Secret;
 
@@ -248,7 +248,10 @@ fn everything() -> Value {
             "h": {
                 "preset": "okta", "issuer": "https://h.example.com/oauth2/default", "audiences": ["api"],
                 "validate": "jwt_then_introspection",
-                "introspection": {"cluster": "h", "client_auth": {"method": "none"}},
+                "introspection": {
+                    "cluster": "h", "client_auth": {"method": "none"}, "dialect": "rfc9701", "reply_audience": "me",
+                    "expected_issuer": "https://replies.example.com",
+                },
                 "jwks": {},
             },
             "i": {
@@ -438,6 +441,9 @@ fn every_key_arrives() {
     assert_eq!(c.introspection.client_auth, ClientAuth::None { client_id: Some("tls".to_owned()) });
     let ClientAuth::Assertion(assertion) = &signs.introspection.client_auth else { panic!() };
     assert_eq!((assertion.client_id(), assertion.algorithm()), ("id", SigningAlgorithm::Es256));
+    let h = policy.providers.iter().find(|provider| provider.name == "h").unwrap();
+    let (audience, issuer) = ("me".to_owned(), "https://replies.example.com".to_owned());
+    assert_eq!(h.introspection.dialect, Dialect::Rfc9701 { audience, issuer });
     // OAU-17, OAU-20
     assert_eq!(e.introspection.client_auth, ClientAuth::Basic(Secret::new("Basic eCB5Og==")));
     assert_eq!(policy.provider_order, [ProviderId(2), ProviderId(0)]);
@@ -726,6 +732,10 @@ fn every_mistake_has_its_message() {
          &["client_lists.live: expected at most one of \"bearer_token\" and \"bearer_token_env\", found 2"]),
         ("a fetched list's variable",      vec![("client_lists.live", json!({"uri": "https://user:pw@x.example/l#f", "cluster": "lists", "bearer_token_env": "ABSENT"}))],
          &["client_lists.live.uri: expected a URI without a fragment", "client_lists.live.bearer_token_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
+        ("a signed reply of nobody",       vec![("@.dialect", json!("rfc9701"))],
+         &["providers.okta.introspection.dialect: needs jwks as well"]),
+        ("a reply that is not signed",     vec![("@.reply_audience", json!("me")), ("@.expected_issuer", json!("https://r.example"))],
+         &["providers.okta.introspection.reply_audience: needs dialect: rfc9701 as well", "providers.okta.introspection.expected_issuer: needs dialect: rfc9701 as well"]),
         ("a proof that nobody checks",     vec![("requires.sender_constraint", json!("dpop"))],
          &["requires.sender_constraint: needs dpop as well"]),
         ("how proofs are checked",         vec![("dpop", json!({"max_age": "1h", "algorithms": ["HS256", "ES256", "ES256"], "nonce": "always", "replay_cache": 0, "external_origin": "api.example.com"}))],
