@@ -253,7 +253,7 @@ impl Enforcer {
         match &provider.introspection.dialect {
             Dialect::Rfc7662 => Introspection::read(id, &provider.introspection, outcome),
             Dialect::Rfc9701 { audience, issuer } => {
-                let names = Names { audience, issuer };
+                let names = Names { issuer, audience };
                 signed_reply::read((id, provider), names, &self.keys(id), outcome, self.verifier, now)
             }
         }

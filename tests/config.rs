@@ -441,9 +441,9 @@ fn every_key_arrives() {
     assert_eq!(c.introspection.client_auth, ClientAuth::None { client_id: Some("tls".to_owned()) });
     let ClientAuth::Assertion(assertion) = &signs.introspection.client_auth else { panic!() };
     assert_eq!((assertion.client_id(), assertion.algorithm()), ("id", SigningAlgorithm::Es256));
-    let h = policy.providers.iter().find(|provider| provider.name == "h").unwrap();
+    let signed = policy.providers.iter().find(|provider| provider.name == "h").unwrap();
     let (audience, issuer) = ("me".to_owned(), "https://replies.example.com".to_owned());
-    assert_eq!(h.introspection.dialect, Dialect::Rfc9701 { audience, issuer });
+    assert_eq!(signed.introspection.dialect, Dialect::Rfc9701 { audience, issuer });
     // OAU-17, OAU-20
     assert_eq!(e.introspection.client_auth, ClientAuth::Basic(Secret::new("Basic eCB5Og==")));
     assert_eq!(policy.provider_order, [ProviderId(2), ProviderId(0)]);

@@ -37,7 +37,7 @@ pub enum ReplyFault {
     Issuer,
     /// `aud` does not hold us.
     Audience,
-    /// `iat` is missing, or further from now than [`WINDOW`].
+    /// `iat` is missing, or further from now than two minutes.
     Time,
     /// `token_introspection` is missing, or no object.
     Shape,
@@ -80,10 +80,10 @@ pub fn read(
     if !set.knows(&jws.header) {
         return Err(LiveKeys::default().set(now).err().unwrap_or(bad(ReplyFault::Signature)));
     }
-    let verifies = set
+    let is_good = set
         .candidates(&jws.header)
         .any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier));
-    if !verifies {
+    if !is_good {
         return Err(bad(ReplyFault::Signature));
     }
     let mut claims = jws.claims().ok_or(bad(ReplyFault::Claims))?;

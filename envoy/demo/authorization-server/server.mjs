@@ -42,6 +42,7 @@ const provider = new Provider(issuer, {
   features: {
     clientCredentials: { enabled: true },
     introspection: { enabled: true, allowedPolicy: (_ctx, client) => client.clientId === 'gateway' },
+    jwtIntrospection: { enabled: true }, // RFC 9701, for those who ask for it
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     resourceIndicators: { enabled: false },
     devInteractions: { enabled: false },

@@ -134,7 +134,7 @@ pub enum Reply {
     /// `"none"`: no answer.
     Nothing(Nothing),
     /// An answer.
-    Response(Response),
+    Response(Box<Response>),
 }
 
 /// The word `none`.

@@ -17,6 +17,10 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 
 impl Client {
     /// A client; the same name has the same key.
+    ///
+    /// # Panics
+    ///
+    /// If the hash of the name is no key, which it is but once in 2^32 names.
     pub fn new(name: &str) -> Self {
         Self(SigningKey::from_slice(&Sha256::digest(name)).expect("a key"))
     }
@@ -37,6 +41,10 @@ impl Client {
 
     /// A proof for a request with a token, made at `iat`; `changes` are put over `{"header": …, "claims":
     /// …}`, and `null` removes.
+    ///
+    /// # Panics
+    ///
+    /// If the changes are for a part that there is not.
     pub fn proof(&self, method: &str, uri: &str, token: &str, iat: u64, changes: &Value) -> String {
         let jti = format!("jti-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut parts = json!({
