@@ -158,9 +158,9 @@ mod tests {
                 for value in 0..=255 {
                     let mut odd = der.clone();
                     odd[byte] = value;
-                    READ.iter().for_each(|read| {
-                        let _ = read(&odd);
-                    });
+                    for read in READ {
+                        read(&odd);
+                    }
                 }
             }
         }

@@ -167,12 +167,14 @@ impl fmt::Debug for SigningKey {
 }
 
 fn rsa(key: &RsaNumbers<'_>) -> Option<SigningKey> {
-    let [n, e, d, p, q] = [key.n, key.e, key.d, key.p, key.q].map(BigUint::from_bytes_be);
-    if !(2048..=4096).contains(&n.bits()) {
+    let modulus = BigUint::from_bytes_be(key.n);
+    if !(2048..=4096).contains(&modulus.bits()) {
         return None;
     }
+    let [public, private] = [key.e, key.d].map(BigUint::from_bytes_be);
+    let primes = [key.p, key.q].map(BigUint::from_bytes_be).into();
     // Whether the numbers belong together is looked at there.
-    let key = RsaPrivateKey::from_components(n, e, d, vec![p, q]).ok()?;
+    let key = RsaPrivateKey::from_components(modulus, public, private, primes).ok()?;
     Some(SigningKey::Rsa(Box::new(key)))
 }
 
