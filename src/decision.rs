@@ -5,7 +5,10 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::policy::resource::ResourceId;
+use crate::proof::dpop::ProofFault;
 use crate::provider::jwt::JwtFault;
+use crate::provider::signed_reply::ReplyFault;
 use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
@@ -15,6 +18,10 @@ pub enum Verdict {
     Allowed,
     /// Let through without a token, as the policy says.
     Anonymous,
+    /// Not let through, but answered: the protected resource's metadata ([RFC 9728]).
+    ///
+    /// [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
+    Metadata,
     /// No credentials.
     NoToken,
     /// Credentials that do not parse, or more than one.
@@ -39,9 +46,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, in the table's order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Allowed,
         Self::Anonymous,
+        Self::Metadata,
         Self::NoToken,
         Self::InvalidRequest,
         Self::InvalidToken,
@@ -58,6 +66,7 @@ impl Verdict {
         match self {
             Self::Allowed => "allowed",
             Self::Anonymous => "anonymous",
+            Self::Metadata => "metadata",
             Self::NoToken => "no_token",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
@@ -79,6 +88,11 @@ impl Verdict {
     pub fn passes(self) -> bool {
         matches!(self, Self::Allowed | Self::Anonymous)
     }
+
+    /// Whether the client is turned away.
+    pub fn is_refusal(self) -> bool {
+        !matches!(self, Self::Allowed | Self::Anonymous | Self::Metadata)
+    }
 }
 
 /// The engine's last word on a request.
@@ -86,6 +100,8 @@ impl Verdict {
 pub enum Decision {
     /// It goes on; the verdict is `Allowed` or `Anonymous`.
     Allow(Verdict),
+    /// It asks for the resource's metadata, and gets it from us.
+    Describe(ResourceId),
     /// It is turned away.
     Deny(Rejection),
 }
@@ -95,6 +111,7 @@ impl Decision {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Allow(verdict) => *verdict,
+            Self::Describe(_) => Verdict::Metadata,
             Self::Deny(rejection) => rejection.verdict(),
         }
     }
@@ -118,6 +135,10 @@ pub struct Grant {
     ///
     /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
     pub private_response: bool,
+    /// A nonce for the client's next proof, which responses have to carry ([RFC 9449 §8.2]).
+    ///
+    /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
+    pub dpop_nonce: Option<String>,
 }
 
 impl Grant {
@@ -173,12 +194,27 @@ pub enum Rejection {
     },
     /// Bound to a key or a certificate, and presented without proof.
     Unproven,
+    /// With a DPoP proof that is no good.
+    BadProof(ProofFault),
+    /// With a DPoP proof that lacks a nonce of ours.
+    NonceWanted {
+        /// The one to use.
+        nonce: String,
+    },
+    /// With a DPoP proof of another key than the token's.
+    OtherKey,
+    /// With a DPoP proof, and bound to no key.
+    NotBound,
+    /// Without a DPoP proof, where there must be one.
+    ProofWanted,
     /// `acr` or `auth_time` fall short.
     WeakAuthentication {
         /// The contexts that would do, by preference; empty: not at issue.
         acr_values: String,
         /// The longest age in seconds, if that is at issue.
         max_age: Option<u64>,
+        /// All scopes that the request needs, if one of them is missing too; else empty.
+        scope: String,
     },
     /// A scope is missing.
     ScopeMissing {
@@ -252,6 +288,10 @@ pub enum BadAnswer {
     Active,
     /// `exp` or `nbf` is no number.
     Timestamp,
+    /// A signed reply ([RFC 9701]) that is no good.
+    ///
+    /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+    Signed(ReplyFault),
     /// One of these; another worker knows which.
     Elsewhere,
 }
@@ -276,7 +316,12 @@ impl Rejection {
             | Self::WrongAudience
             | Self::NotAnAccessToken
             | Self::BadJwt { .. } => Verdict::InvalidToken,
-            Self::Unproven => Verdict::InvalidBinding,
+            Self::Unproven
+            | Self::BadProof(_)
+            | Self::NonceWanted { .. }
+            | Self::OtherKey
+            | Self::NotBound
+            | Self::ProofWanted => Verdict::InvalidBinding,
             Self::WeakAuthentication { .. } => Verdict::InsufficientAuthentication,
             Self::ScopeMissing { .. } => Verdict::InsufficientScope,
             Self::ClientNotListed | Self::ClaimMismatch { .. } | Self::Denied => Verdict::Forbidden,
@@ -318,6 +363,11 @@ impl fmt::Display for Rejection {
             Self::NotAnAccessToken => f.write_str("not an access token"),
             Self::BadJwt { fault } => write!(f, "the token does not pass: {fault}"),
             Self::Unproven => f.write_str("a sender-constrained token without its proof"),
+            Self::BadProof(fault) => write!(f, "the DPoP proof is no good: {fault}"),
+            Self::NonceWanted { .. } => f.write_str("the DPoP proof has no nonce of ours, or an old one"),
+            Self::OtherKey => f.write_str("the DPoP proof is of another key than the token's"),
+            Self::NotBound => f.write_str("a DPoP proof for a token that is bound to no key"),
+            Self::ProofWanted => f.write_str("no DPoP proof where there must be one"),
             Self::WeakAuthentication { .. } => {
                 f.write_str("the user's authentication is too weak or too old")
             }
@@ -362,6 +412,7 @@ impl fmt::Display for BadAnswer {
             Self::NotAnObject => f.write_str("not a JSON object"),
             Self::Active => f.write_str("`active` is missing or no boolean"),
             Self::Timestamp => f.write_str("`exp` or `nbf` is no number"),
+            Self::Signed(fault) => fault.fmt(f),
             Self::Elsewhere => f.write_str("another worker asked; see its log"),
         }
     }

@@ -4,8 +4,6 @@
 //! hands back a [`Pending`]; whoever drives the engine sees to it, by a [`Flight`] of its own or one that
 //! others wait for too, and gives the answer to [`Pending::resume`]. `Pending` is consumed by that, so an
 //! answer can be used once only.
-//!
-//! [`Flight`]: crate::provider::flight::Flight
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,24 +13,28 @@ use std::time::Duration;
 use crate::cache::entry::{Age, Entry};
 use crate::cache::key::{Namespace, TokenDigest, TokenKey};
 use crate::cache::local::Local;
+use crate::cache::shared::{Own, Store};
 use crate::decision::{Decision, Grant, NoAnswer, Rejection, Verdict};
 use crate::jose::verify::{Here, Verifier};
 use crate::policy::requirement::{Requirement, SenderConstraint};
+use crate::policy::resource::{Resource, ResourceId};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
+use crate::proof::dpop::{Help, Proof, ProofFault, Proofs};
 use crate::provider::client_list::{ListId, LiveList};
 use crate::provider::fetch::{FetchCall, FetchFault, News};
-use crate::provider::flight::Question;
+use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::jwt::{self, JwtFault};
 use crate::provider::keys::{KeyNews, KeySource, KeyUri, LiveKeys};
 use crate::provider::nonces::Nonces;
 use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
-use crate::provider::{Provider, Validate, choice};
+use crate::provider::signed_reply::Names;
+use crate::provider::{Dialect, Provider, Validate, choice, signed_reply};
 use crate::request::form;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
 use crate::request::token::{self, Found, Place, TokenError};
-use crate::response::answer::Answer;
+use crate::response::answer::{Advertised, Answer};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -49,6 +51,10 @@ pub struct Enforcer {
     /// Keys the hashes by which this worker knows tokens.
     seed: [u64; 2],
     nonces: Nonces,
+    /// What checking proofs of possession needs, if they are understood.
+    proofs: Option<Proofs>,
+    /// What the workers share.
+    store: Box<dyn Store>,
     /// By provider.
     namespaces: Vec<Namespace>,
     cache: RefCell<Local>,
@@ -118,6 +124,8 @@ pub struct Pending {
     stale: Option<Rc<Entry>>,
     /// The first provider that gave no verdict, while others are still to be asked.
     undecided: Option<Rejection>,
+    /// That the client has the token's key, if it says so.
+    proof: Option<Box<Proof>>,
     /// What has come of its wish for other keys.
     keys: Option<KeyNews>,
 }
@@ -137,6 +145,8 @@ struct Request {
     rule: Option<usize>,
     /// The path as the rules see it, if that is not what was sent.
     normal: Option<NormalPath>,
+    /// The protected resource that it is for.
+    resource: Option<ResourceId>,
 }
 
 impl Enforcer {
@@ -145,9 +155,12 @@ impl Enforcer {
     pub fn new(policy: Policy, seed: [u64; 2], owner: &[u8]) -> Self {
         Self {
             own_lengths: policy.upstream.lengths(),
-            matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some()),
+            matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some())
+                || policy.resources.match_paths(),
             seed,
             nonces: Nonces::new(seed),
+            proofs: policy.dpop.as_ref().map(|dpop| Proofs::new(dpop, owner)),
+            store: Box::<Own>::default(),
             namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
             cache: RefCell::new(Local::new(&policy.cache)),
             lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
@@ -155,6 +168,16 @@ impl Enforcer {
             verifier: &Here,
             policy,
         }
+    }
+
+    /// The same engine in a worker that shares data with others.
+    #[must_use]
+    pub fn with_store(self, store: Box<dyn Store>) -> Self {
+        let enforcer = Self { store, ..self };
+        if let (Some(proofs), Some(dpop)) = (&enforcer.proofs, &enforcer.policy.dpop) {
+            proofs.prepare(dpop, enforcer.help());
+        }
+        enforcer
     }
 
     /// The same engine with somebody who computes signatures for it.
@@ -206,6 +229,33 @@ impl Enforcer {
         match self.provider(id)?.keys.as_ref()? {
             KeySource::Uri(uri) => Some(uri),
             KeySource::Inline(_) => None,
+        }
+    }
+
+    /// Takes what has come of a flight's latest call.
+    pub fn land(&self, flight: &mut Flight, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
+        let id = flight.question().key.provider;
+        let said = self.read(id, outcome, now);
+        match self.provider(id) {
+            Some(provider) => flight.land(provider, said, now, &self.nonces),
+            None => Landing::Settled(said),
+        }
+    }
+
+    /// What a provider has said, in the dialect that it speaks.
+    fn read(
+        &self,
+        id: ProviderId,
+        outcome: CallOutcome<'_>,
+        now: UnixTime,
+    ) -> Result<Introspection, Rejection> {
+        let Some(provider) = self.provider(id) else { return Err(Rejection::NoProvider) };
+        match &provider.introspection.dialect {
+            Dialect::Rfc7662 => Introspection::read(id, &provider.introspection, outcome),
+            Dialect::Rfc9701 { audience, issuer } => {
+                let names = Names { audience, issuer };
+                signed_reply::read((id, provider), names, &self.keys(id), outcome, self.verifier, now)
+            }
         }
     }
 
@@ -262,7 +312,11 @@ impl Enforcer {
 
     /// Takes a request head.
     pub fn begin(&self, head: impl Into<Head>, now: UnixTime) -> Step {
-        let mut request = Request { head: head.into(), rule: None, normal: None };
+        let mut request = Request { head: head.into(), rule: None, normal: None, resource: None };
+        if let Some(resource) = self.policy.resources.described_at(request.head()) {
+            request.resource = Some(resource);
+            return done(Decision::Describe(resource), Grant::default(), Source::Nowhere, None, request);
+        }
         match self.route(&mut request) {
             Ok(Access::Deny) => self.deny(request, Rejection::Denied),
             Ok(_) if self.passes_preflight(request.head()) => self.pass(request, None),
@@ -345,7 +399,8 @@ impl Enforcer {
         }
         let head = request.head();
         let rule = self.policy.rules.iter().position(|rule| rule.matcher.matches(head, path.as_ref()));
-        request.rule = rule;
+        let resource = self.policy.resources.of(head, path.as_ref());
+        (request.rule, request.resource) = (rule, resource);
         Ok(self.rule_of(request).map_or(Access::Required, |rule| rule.access))
     }
 
@@ -376,9 +431,13 @@ impl Enforcer {
                 _ => self.deny(request, Rejection::NoToken),
             };
         };
+        let proof = match self.prove(&request, &found, now) {
+            Ok(proof) => proof.map(Box::new),
+            Err(rejection) => return self.deny(request, rejection),
+        };
         let next_providers = choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
         let pending =
-            Pending { request, found, body, next_providers, stale: None, undecided: None, keys: None };
+            Pending { request, found, body, next_providers, stale: None, undecided: None, keys: None, proof };
         pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
     }
 
@@ -389,11 +448,50 @@ impl Enforcer {
         jwt::verify((id, provider), &self.keys(id), token.expose(), self.verifier, now)
     }
 
+    /// Checks the proof that comes with a token, before anybody is asked about it.
+    fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
+        match (&self.proofs, &self.policy.dpop) {
+            (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {
+                proofs.check(dpop, request.head(), &found.token, self.help(), now).map(Some)
+            }
+            _ if self.requirement_of(request).sender_constraint == SenderConstraint::Dpop => {
+                Err(Rejection::ProofWanted)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn help(&self) -> Help<'_> {
+        Help { verifier: self.verifier, store: self.store.as_ref(), nonces: &self.nonces }
+    }
+
+    /// Uses up the proof of a request that passes. The second time, it does not.
+    fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
+        match (&self.proofs, proof) {
+            (Some(proofs), Some(proof)) if !proofs.first_use(proof, self.store.as_ref(), now) => {
+                Err(Rejection::BadProof(ProofFault::Replayed))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The last word on an active token.
-    fn judge(&self, request: &Request, token: &AccessToken, now: UnixTime) -> Result<(), Rejection> {
+    fn judge(
+        &self,
+        request: &Request,
+        token: &AccessToken,
+        proof: Option<&Proof>,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
         let Some(provider) = self.provider(token.provider) else { return Err(Rejection::NoProvider) };
         token.check(provider, now)?;
-        self.requirement_of(request).judge(token, provider, &self.lists.borrow(), now)
+        if !self.policy.resources.accept(request.resource, |wanted| token.has_audience(wanted)) {
+            return Err(Rejection::WrongAudience);
+        }
+        let requirement = self.requirement_of(request);
+        requirement.judge_binding(token, proof)?;
+        requirement.judge(token, provider, &self.lists.borrow(), now)?;
+        self.use_up(proof, now)
     }
 
     fn pass(&self, request: Request, body: Option<&[u8]>) -> Step {
@@ -417,6 +515,13 @@ impl Enforcer {
         let mut grant =
             Grant { remove: self.policy.upstream.forged(head, self.own_lengths), ..Grant::default() };
         let mut target = None;
+        let keeps_proof = self.policy.dpop.as_ref().is_none_or(|dpop| dpop.forward);
+        if !(keeps_proof && self.policy.token.forward)
+            && self.policy.dpop.is_some()
+            && head.all("dpop").next().is_some()
+        {
+            grant.remove.push("dpop".to_owned());
+        }
         if !self.policy.token.forward {
             let stripped = token::strip(head, &self.policy.token, self.extra_params(request));
             grant.remove.extend(stripped.remove);
@@ -451,6 +556,19 @@ impl Enforcer {
         self.rule_of(request).map(|rule| rule.from_params.as_slice()).unwrap_or_default()
     }
 
+    /// What a challenge says of the resource.
+    fn advertised(&self, request: &Request) -> Advertised<'_> {
+        let resource = request.resource.and_then(|id| self.policy.resources.at(id));
+        let requirement = self.requirement_of(request);
+        let is_mcp = resource.is_some_and(|resource| resource.is_mcp);
+        Advertised {
+            metadata_uri: resource.map(|resource| resource.metadata_uri.as_str()),
+            scope: is_mcp.then(|| requirement.scopes.challenge()),
+            dpop: self.policy.dpop.as_ref().map(|dpop| dpop.algorithms.to_string()),
+            only_dpop: requirement.sender_constraint == SenderConstraint::Dpop,
+        }
+    }
+
     fn requirement_of(&self, request: &Request) -> &Requirement {
         self.rule_of(request).and_then(|rule| rule.requires.as_ref()).unwrap_or(&self.policy.requires)
     }
@@ -464,12 +582,20 @@ impl Outcome {
 
     /// What the client is told; `None` if it is not refused.
     pub fn answer(&self, enforcer: &Enforcer) -> Option<Answer> {
+        let head = self.request.head();
         match &self.decision {
             Decision::Allow(_) => None,
+            Decision::Describe(_) => Some(self.resource(enforcer)?.answer(head.method())),
             Decision::Deny(rejection) => {
-                Some(enforcer.policy.responses.answer(rejection, self.request.head()))
+                let resource = enforcer.advertised(&self.request);
+                Some(enforcer.policy.responses.answer(rejection, &resource, head))
             }
         }
+    }
+
+    /// The protected resource that the request is for, or asks about.
+    pub fn resource<'a>(&self, enforcer: &'a Enforcer) -> Option<&'a Resource> {
+        enforcer.policy.resources.at(self.request.resource?)
     }
 }
 
@@ -601,13 +727,14 @@ impl Pending {
             let key = TokenKey::new(enforcer.seed, token.provider, &self.found.token);
             Box::new(Question { key, token: self.found.token.clone() })
         });
-        let Self { request, found, body, .. } = self;
-        let judged = enforcer.judge(&request, token, now);
+        let Self { request, found, body, proof, .. } = self;
+        let judged = enforcer.judge(&request, token, proof.as_deref(), now);
         let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
         let decision = match judged {
             Ok(()) => {
                 grant.identity = Some(entry.identity(&enforcer.policy.upstream));
                 grant.private_response = found.place == Place::Query;
+                grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);
                 Decision::Allow(Verdict::Allowed)
             }
             Err(rejection) => Decision::Deny(rejection),
@@ -631,9 +758,6 @@ impl Requirement {
         lists: &[LiveList],
         now: UnixTime,
     ) -> Result<(), Rejection> {
-        if self.sender_constraint == SenderConstraint::IfBound && token.is_bound {
-            return Err(Rejection::Unproven);
-        }
         if !self.audiences.is_empty() && !token.has_audience(&self.audiences) {
             return Err(Rejection::WrongAudience);
         }
@@ -645,15 +769,28 @@ impl Requirement {
                 None => return Err(Rejection::ClientNotListed),
             }
         }
-        self.judge_authentication(token, provider.clock_skew, now)?;
+        let has_scopes = self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(provider));
+        self.judge_authentication(token, provider.clock_skew, has_scopes, now)?;
         if let Some(unmet) = self.claims.iter().find(|claim| !claim.is_met_by(&token.claims)) {
             return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
         }
-        if self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(provider)) {
-            Ok(())
-        } else {
-            Err(Rejection::ScopeMissing { needed: self.scopes.challenge() })
+        if has_scopes { Ok(()) } else { Err(Rejection::ScopeMissing { needed: self.scopes.challenge() }) }
+    }
+
+    /// Whether whoever presents the token is the one that it was given to ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    fn judge_binding(&self, token: &AccessToken, proof: Option<&Proof>) -> Result<(), Rejection> {
+        let is_bound = match (proof, token.jkt()) {
+            (Some(proof), Some(jkt)) if proof.thumbprint == jkt => token.is_bound_otherwise(),
+            (Some(_), Some(_)) => return Err(Rejection::OtherKey),
+            (Some(_), None) => return Err(Rejection::NotBound),
+            (None, _) => token.is_bound,
+        };
+        if is_bound && self.sender_constraint != SenderConstraint::Ignore {
+            return Err(Rejection::Unproven);
         }
+        Ok(())
     }
 
     /// Step-up ([RFC 9470 §3]): how, and how long ago, the user was authenticated.
@@ -663,6 +800,7 @@ impl Requirement {
         &self,
         token: &AccessToken,
         skew: Duration,
+        has_scopes: bool,
         now: UnixTime,
     ) -> Result<(), Rejection> {
         let acr = || token.present("acr").and_then(|acr| acr.as_str());
@@ -683,7 +821,8 @@ impl Requirement {
         if weak || old {
             let acr_values = if weak { self.acr_values.join(" ") } else { String::new() };
             let max_age = self.max_age.filter(|_| old).map(|max_age| max_age.as_secs());
-            return Err(Rejection::WeakAuthentication { acr_values, max_age });
+            let scope = if has_scopes { String::new() } else { self.scopes.challenge() };
+            return Err(Rejection::WeakAuthentication { acr_values, max_age, scope });
         }
         Ok(())
     }

@@ -32,6 +32,7 @@ mod filter;
 pub mod jose;
 pub mod json;
 pub mod policy;
+pub mod proof;
 pub mod provider;
 pub mod request;
 pub mod response;

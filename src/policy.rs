@@ -11,6 +11,7 @@ pub mod parse;
 pub mod protobuf;
 pub mod reference;
 pub mod requirement;
+pub mod resource;
 pub mod rule;
 pub mod schema;
 pub mod scope;
@@ -18,7 +19,9 @@ pub mod scope;
 use std::time::Duration;
 
 use crate::policy::requirement::Requirement;
+use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
+use crate::proof::dpop::Dpop;
 use crate::provider::Provider;
 use crate::provider::client_list::ListSource;
 use crate::response::Responses;
@@ -46,6 +49,10 @@ pub struct Policy {
     pub upstream: Upstream,
     /// What is remembered of the providers' answers, and for how long.
     pub cache: Cache,
+    /// How proofs of possession are checked; `None`: tokens that need one are refused.
+    pub dpop: Option<Dpop>,
+    /// What is published of the protected resources.
+    pub resources: Resources,
     /// What a refused client is told.
     pub responses: Responses,
     /// Whether CORS preflights go through without a token.
@@ -94,6 +101,16 @@ pub struct TokenHeader {
     pub scheme: Option<String>,
 }
 
+impl TokenHeader {
+    /// Whether its tokens come with a proof of possession ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    pub fn is_dpop(&self) -> bool {
+        self.name == "authorization"
+            && self.scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case("DPoP"))
+    }
+}
+
 /// `upstream`: what the upstream is told. Every field named here is removed from the request first.
 #[derive(Clone, Debug, Default)]
 pub struct Upstream {
@@ -137,6 +154,15 @@ pub struct Cache {
     pub refresh_ahead: Duration,
     /// How long beyond its end an entry may serve while the provider gives no verdict.
     pub stale_if_error: Duration,
+}
+
+impl Policy {
+    /// Whether some request may carry its token in the query, which clients must not do ([RFC 9700 §4.3.2]).
+    ///
+    /// [RFC 9700 §4.3.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2
+    pub fn takes_tokens_in_the_query(&self) -> bool {
+        !self.token.params.is_empty() || self.rules.iter().any(|rule| !rule.from_params.is_empty())
+    }
 }
 
 /// What happens to CORS preflights.

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod nonces;
 pub mod preset;
 pub mod reply;
+pub mod signed_reply;
 
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Provider {
     pub scope_array: bool,
     /// What a token is good for whose reply names no scopes at all.
     pub default_scopes: Vec<String>,
+    /// Scopes that stand for others, with those.
+    pub implied_scopes: Vec<(String, Vec<String>)>,
     /// How its tokens are checked.
     pub validate: Validate,
     /// The rules for its JWTs, whatever they are checked for.
@@ -50,6 +53,22 @@ pub struct Provider {
     pub keys: Option<KeySource>,
     /// Where and how it is asked. Of a provider that never is, it says nothing.
     pub introspection: IntrospectionEndpoint,
+}
+
+impl Provider {
+    /// Adds the scopes that those here stand for, and those that these stand for, and so on.
+    pub fn imply<'a>(&'a self, scopes: &mut Vec<&'a str>) {
+        let mut at = 0_usize;
+        while let Some(scope) = scopes.get(at).copied() {
+            let implied = self.implied_scopes.iter().find(|(general, _)| general == scope);
+            for narrow in implied.map(|(_, narrow)| narrow.as_slice()).unwrap_or_default() {
+                if !scopes.contains(&narrow.as_str()) {
+                    scopes.push(narrow);
+                }
+            }
+            at = at.saturating_add(1);
+        }
+    }
 }
 
 /// `providers.*.validate`: how tokens are checked.
@@ -64,6 +83,25 @@ pub enum Validate {
     Jwt,
     /// First here, and those that are good are asked about besides; what counts is the answer.
     JwtThenIntrospection,
+}
+
+/// `introspection.dialect`: what the reply looks like.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Dialect {
+    /// JSON ([RFC 7662 §2.2]).
+    ///
+    /// [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
+    #[default]
+    Rfc7662,
+    /// A JWT, signed for us ([RFC 9701]).
+    ///
+    /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+    Rfc9701 {
+        /// How the server calls us in `aud`.
+        audience: String,
+        /// The server's `iss`.
+        issuer: String,
+    },
 }
 
 /// `providers.*.introspection` ([RFC 7662 §2]).
@@ -83,6 +121,8 @@ pub struct IntrospectionEndpoint {
     pub timeout: Duration,
     /// How many more calls may follow one that brought no answer.
     pub retries: u32,
+    /// What the reply looks like.
+    pub dialect: Dialect,
     /// Our credentials.
     pub client_auth: ClientAuth,
     /// Sent as `token_type_hint`; `None`: not sent.

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod body;
 pub mod cache_control;
 pub mod challenge;
+pub mod metadata;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -245,8 +245,7 @@ impl World {
         let head = head.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
         let body = reply.to_string();
         let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
-        let Landing::Settled(said) = flight.land(provider, outcome, self.now(), self.enforcer.nonces())
-        else {
+        let Landing::Settled(said) = self.enforcer.land(&mut flight, outcome, self.now()) else {
             panic!("a retry")
         };
         said.map(|said| self.enforcer.learn(flight.question().key, said, flight.asked()))

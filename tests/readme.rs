@@ -60,11 +60,8 @@ fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
     let (mut flight, _) = Flight::take_off(provider, *question, now, enforcer.nonces());
     let head = fields(&[(":status", "200"), ("content-type", "application/json")]);
     let body = br#"{"active":true,"scope":"profile","aud":"https://api.example.com"}"#;
-    let Landing::Settled(Ok(said)) =
-        flight.land(provider, CallOutcome::Response { head: &head, body }, now, enforcer.nonces())
-    else {
-        panic!("no answer")
-    };
+    let outcome = CallOutcome::Response { head: &head, body };
+    let Landing::Settled(Ok(said)) = enforcer.land(&mut flight, outcome, now) else { panic!("no answer") };
     let finding = Ok(enforcer.learn(flight.question().key, said, now));
     let Step::Done(outcome) = pending.resume(&enforcer, &finding, now) else { panic!("another call") };
     let answer = outcome.answer(&enforcer).expect("a refusal");
@@ -177,8 +174,11 @@ fn root() -> PathBuf {
 
 fn load(yaml: &str) -> Result<Policy, String> {
     let value: serde_json::Value = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
-    let any_secret = |_: &str| Some("a-secret".to_owned());
-    Policy::from_value(&value, &any_secret)
+    let some = |name: &str| {
+        let is_key = name.ends_with("_KEY");
+        Some(if is_key { include_str!("keys/p256.pem") } else { "a-secret" }.to_owned())
+    };
+    Policy::from_value(&value, &some)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 

@@ -4,7 +4,6 @@ use tollgate_cases::{Case, Reply, Response, Ring, check_lines, load_all};
 use tollgate_filter::decision::{Decision, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome, Step};
 use tollgate_filter::policy::{Policy, ProviderId};
-use tollgate_filter::provider::Provider;
 use tollgate_filter::provider::call::IntrospectionCall;
 use tollgate_filter::provider::flight::{Flight, Landing};
 use tollgate_filter::provider::keys::KeyNews;
@@ -67,7 +66,7 @@ fn run(case: &Case) -> Result<(), String> {
                         exchanges.next().ok_or_else(|| format!("an unexpected call to {}", call.cluster))?;
                     check_call(&call.cluster, &call.headers, call.body.expose(), &exchange.call)?;
                     now = now.plus(call.after);
-                    match land((&enforcer, provider), &mut flight, &call, &exchange.reply, now) {
+                    match land(&enforcer, &mut flight, &call, &exchange.reply, now) {
                         Landing::Again(next) => call = *next,
                         Landing::Settled(said) => break said,
                     }
@@ -107,19 +106,18 @@ fn response(reply: &Response) -> (Fields, Vec<u8>) {
 }
 
 fn land(
-    (enforcer, provider): (&Enforcer, &Provider),
+    enforcer: &Enforcer,
     flight: &mut Flight,
     call: &IntrospectionCall,
     reply: &Reply,
     now: UnixTime,
 ) -> Landing {
-    let nonces = enforcer.nonces();
     let Reply::Response(reply) = reply else {
-        return flight.land(provider, CallOutcome::Failed, now, nonces);
+        return enforcer.land(flight, CallOutcome::Failed, now);
     };
     let (head, body) = response(reply);
     let body = body.get(..call.read_up_to).unwrap_or(&body);
-    flight.land(provider, CallOutcome::Response { head: &head, body }, now, nonces)
+    enforcer.land(flight, CallOutcome::Response { head: &head, body }, now)
 }
 
 fn check_call(

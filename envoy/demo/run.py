@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-from stack import DEMO, DemoError, Stack, call, find_envoy, find_module, find_node, npm_ci
+from stack import DEMO, DemoError, Key, Stack, call, find_envoy, find_module, find_node, npm_ci
 
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -136,6 +136,22 @@ def tell(stack):
     stack.revoke("hr-app", writer)
     time.sleep(TTL)
     expect("the token of before, now revoked", "POST /employees", 401, token=writer, challenge=f'{bearer}, error="invalid_token"')
+
+    story.chapter("A token that is bound to its client's key (DPoP)")
+    own, thief = Key(), Key()
+    bound = stack.bound_token("payroll", own)
+    address = stack.url("guarded", "/employees")
+
+    def with_proof(key, method="GET"):
+        return {"authorization": f"DPoP {bound}", "dpop": key.proof(method, address, bound)}
+
+    once = with_proof(own)
+    expect("with a proof", "GET /employees", 200, headers=once, seen={"x-client-id": "payroll", "authorization": None, "dpop": None})
+    expect("the same proof once more", "GET /employees", 401, headers=once, saying="invalid_dpop_proof")
+    expect("a proof for another method", "GET /employees", 401, headers=with_proof(own, "POST"), saying="invalid_dpop_proof")
+    expect("no proof", "GET /employees", 401, headers={"authorization": f"DPoP {bound}"}, saying="invalid_dpop_proof")
+    expect("the token alone, as if it were any", "GET /employees", 401, token=bound, challenge=f'{bearer}, error="invalid_token"')
+    expect("stolen, with a proof of the thief's", "GET /employees", 401, headers=with_proof(thief), saying="not bound to the key")
 
     story.chapter("A client that claims to be x-client-id: admin")
     spoofed = {"x-client-id": "admin"}

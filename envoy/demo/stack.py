@@ -48,7 +48,7 @@ SHIPPED_ADDRESSES = {
 SHIPPED_ISSUER = "http://localhost:9000"
 
 # The clients of authorization-server/server.mjs, and the scopes they may ask for.
-CLIENTS = {"hr-app": "employees:read employees:write", "phone-book": "employees:read"}
+CLIENTS = {"hr-app": "employees:read employees:write", "phone-book": "employees:read", "payroll": "employees:read"}
 
 
 class DemoError(Exception):
@@ -250,16 +250,41 @@ class Stack:
             raise DemoError(f"the authorization server refused {client} a token: {answer.status} {answer.text.strip()}")
         return answer.json()["access_token"]
 
+    def bound_token(self, client, key):
+        """The same, bound to the client's key (RFC 9449)."""
+        form = {"grant_type": "client_credentials", "scope": CLIENTS[client]}
+        proof = key.proof("POST", self.url("authorization-server", "/token"))
+        answer = self.post_form(client, "/token", form, {"dpop": proof})
+        if answer.status != 200 or answer.json().get("token_type") != "DPoP":
+            raise DemoError(f"the authorization server gave {client} no bound token: {answer.status} {answer.text.strip()}")
+        return answer.json()["access_token"]
+
     def revoke(self, client, token):
         """RFC 7009."""
         answer = self.post_form(client, "/token/revocation", {"token": token})
         if answer.status != 200:
             raise DemoError(f"the authorization server did not revoke the token of {client}: {answer.status} {answer.text.strip()}")
 
-    def post_form(self, client, path, form):
+    def post_form(self, client, path, form, more=None):
         basic = base64.b64encode(f"{client}:{client}-demo-secret".encode()).decode()
-        headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"}
+        headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded", **(more or {})}
         return call("POST", self.url("authorization-server", path), headers, urllib.parse.urlencode(form))
+
+
+class Key:
+    """A client's key, and its proofs (RFC 9449): Python has no elliptic curves, Node.js does."""
+
+    def __init__(self):
+        self.jwk = self.node("new")
+
+    def proof(self, method, url, token=None):
+        return self.node(method, url, *([token] if token else []), given=self.jwk)
+
+    @staticmethod
+    def node(*arguments, given=""):
+        script = str(DEMO / "authorization-server/proof.mjs")
+        ran = subprocess.run(["node", script, *arguments], input=given, capture_output=True, text=True, check=True)
+        return ran.stdout.strip()
 
 
 def end(process):

@@ -8,7 +8,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use crate::policy::ProviderId;
 use crate::provider::client_auth::ClientAuth;
-use crate::provider::{IntrospectionEndpoint, Provider};
+use crate::provider::{Dialect, IntrospectionEndpoint, Provider};
 use crate::secret::Secret;
 
 /// A token of one provider, for one worker: 128 bits of SipHash-2-4 under a key that never leaves the
@@ -92,6 +92,7 @@ impl Namespace {
             clusters,
             timeout: _,
             retries: _,
+            dialect,
             client_auth,
             token_type_hint,
             parameters,
@@ -109,6 +110,12 @@ impl Namespace {
         for cluster in clusters {
             parts.add(cluster.as_bytes());
         }
+        match dialect {
+            Dialect::Rfc7662 => parts.add(b"rfc7662"),
+            Dialect::Rfc9701 { audience, issuer } => {
+                parts.add(b"rfc9701").add(audience.as_bytes()).add(issuer.as_bytes())
+            }
+        };
         match client_auth {
             ClientAuth::Basic(value) => parts.add(b"basic").add(value.expose().as_bytes()),
             ClientAuth::Bearer(value) => parts.add(b"bearer").add(value.expose().as_bytes()),

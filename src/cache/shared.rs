@@ -9,6 +9,8 @@
 //! answer waits for it instead of asking too. All of this is help, not truth: a mark that is lost
 //! costs a second call, an answer that is lost another one.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cache::entry::Entry;
@@ -21,12 +23,17 @@ use crate::secret::Secret;
 use crate::time::UnixTime;
 
 /// The host's shared data. What is read comes with a number that a write can be made to depend on.
-pub trait Store {
+pub trait Store: std::fmt::Debug {
     /// What lies under a key.
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
-    /// Writes if nobody else has since `after` was read; `None`: if there was nothing to read.
+    /// Writes if nobody else has since `after` was read; `None`: in any case, for hosts cannot write only
+    /// where nothing is.
     fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool;
 }
+
+/// Shared data of one worker alone, where there is no host: as Envoy's behaves.
+#[derive(Debug, Default)]
+pub struct Own(RefCell<BTreeMap<String, (Vec<u8>, u32)>>);
 
 /// A moment by both clocks: the one that says what time it is and may be set, and the one that says
 /// how much time has passed, the same for all workers of a process.
@@ -81,6 +88,30 @@ pub const MAX_SHARED: usize = 16_384;
 
 const MARKS: Table = Table { name: "tollgate.1.mark", slots: 4096 };
 const HEAD: usize = 1 + 32 + 8 + 8;
+
+impl Own {
+    /// How much lies there: the number of keys, and of bytes under them.
+    pub fn size(&self) -> (usize, usize) {
+        let all = self.0.borrow();
+        (all.len(), all.values().map(|(bytes, _)| bytes.len()).sum())
+    }
+}
+
+impl Store for Own {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.0.borrow().get(key).cloned()
+    }
+
+    fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
+        let mut all = self.0.borrow_mut();
+        let number = all.get(key).map_or(0, |(_, number)| *number);
+        if after.is_some_and(|after| after != number) {
+            return false;
+        }
+        all.insert(key.to_owned(), (value.to_vec(), number.wrapping_add(1)));
+        true
+    }
+}
 
 impl Shared {
     /// The tables that such a cache needs.
@@ -306,7 +337,7 @@ impl<'a> Record<'a> {
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
-    use super::{Claim, Ending, Moment, Recalled, Shared, Store};
+    use super::{Claim, Ending, Moment, Own, Recalled, Shared, Store};
     use crate::cache::entry::Entry;
     use crate::cache::key::{Namespace, TokenDigest};
     use crate::decision::{BadAnswer, NoAnswer, Rejection};
@@ -315,31 +346,9 @@ mod tests {
     use crate::provider::reply::{AccessToken, Introspection};
     use crate::secret::Secret;
     use crate::time::UnixTime;
-    use std::cell::RefCell;
-    use std::collections::BTreeMap;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    /// Shared data as Envoy has it.
-    #[derive(Default)]
-    struct Fake(RefCell<BTreeMap<String, (Vec<u8>, u32)>>);
-
-    impl Store for Fake {
-        fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-            self.0.borrow().get(key).cloned()
-        }
-
-        fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
-            let mut all = self.0.borrow_mut();
-            let number = all.get(key).map_or(0, |(_, number)| *number);
-            if after.is_some_and(|after| after != number) {
-                return false;
-            }
-            all.insert(key.to_owned(), (value.to_vec(), number + 1));
-            true
-        }
-    }
 
     fn cache(max_entries: usize) -> Cache {
         let (ttl, negative_ttl) = (Duration::from_secs(60), Duration::from_secs(10));
@@ -362,12 +371,12 @@ mod tests {
         Introspection::Active(AccessToken::new(ProviderId(0), claims).unwrap())
     }
 
-    fn remember(store: &Fake, shared: Shared, token: &str, said: Introspection, asked: Moment) {
+    fn remember(store: &Own, shared: Shared, token: &str, said: Introspection, asked: Moment) {
         let entry = Entry::new(said, asked.wall, &cache(16), 0, None);
         shared.remember(store, &digest(token), &Secret::new(token), &entry, asked.steady);
     }
 
-    fn recall(store: &Fake, shared: Shared, token: &str, now: Moment) -> Option<(Introspection, u64)> {
+    fn recall(store: &Own, shared: Shared, token: &str, now: Moment) -> Option<(Introspection, u64)> {
         match shared.recall(store, &digest(token), ProviderId(0), now, None) {
             Recalled::Answer(said, asked) => Some((said, asked.as_secs() - 1_000_000)),
             Recalled::Nothing => None,
@@ -378,7 +387,7 @@ mod tests {
 
     #[test]
     fn what_one_worker_remembers_another_recalls() {
-        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        let (store, shared) = (Own::default(), Shared::new(&cache(16)));
         assert_eq!(recall(&store, shared, "one", at(0)), None);
         remember(&store, shared, "one", active(CLAIMS), at(0));
         remember(&store, shared, "two", Introspection::Inactive, at(1));
@@ -393,7 +402,7 @@ mod tests {
     #[test]
     fn a_token_that_was_revoked_is_not_recalled_as_active() {
         // INT-26
-        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        let (store, shared) = (Own::default(), Shared::new(&cache(16)));
         for turn in 0..4 {
             remember(&store, shared, "one", active(CLAIMS), at(turn * 2));
             assert!(matches!(recall(&store, shared, "one", at(9)), Some((Introspection::Active(_), _))));
@@ -405,7 +414,7 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_makes_nothing_younger() {
         // PWX-15, ATK-113
-        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        let (store, shared) = (Own::default(), Shared::new(&cache(16)));
         remember(&store, shared, "one", active(CLAIMS), at(100));
         let wall = |secs: u64| UnixTime::from_secs(1_000_000 + secs);
         let steady = |secs: u64| Duration::from_secs(500 + secs);
@@ -425,7 +434,7 @@ mod tests {
     #[test]
     fn the_number_of_keys_is_fixed_and_garbage_pushes_nothing_out() {
         // INT-31
-        let (store, shared) = (Fake::default(), Shared::new(&cache(64)));
+        let (store, shared) = (Own::default(), Shared::new(&cache(64)));
         remember(&store, shared, "good", active(CLAIMS), at(0));
         for n in 0..2000 {
             let token = format!("garbage-{n}");
@@ -447,7 +456,7 @@ mod tests {
     #[test]
     fn nothing_that_lies_there_shows_a_token() {
         // INT-28, OAU-22
-        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        let (store, shared) = (Own::default(), Shared::new(&cache(16)));
         remember(&store, shared, "a-token", active(CLAIMS), at(0));
         remember(
             &store,
@@ -471,7 +480,7 @@ mod tests {
     #[test]
     fn one_worker_asks_and_the_others_wait() {
         // INT-32
-        let (store, shared) = (Fake::default(), Shared::new(&cache(16)));
+        let (store, shared) = (Own::default(), Shared::new(&cache(16)));
         let claim = |now: u64, since: u64| {
             shared.claim(&store, &digest("one"), at(now), Duration::from_secs(4), at(since).steady)
         };
@@ -503,7 +512,7 @@ mod tests {
 
     #[test]
     fn whatever_else_lies_there_is_nothing() {
-        let (store, shared) = (Fake::default(), Shared::new(&cache(1)));
+        let (store, shared) = (Own::default(), Shared::new(&cache(1)));
         for junk in [&b""[..], b"x", &[1; 48], &[9; 49], &[1; 60], &[0xff; 200]] {
             for key in ["tollgate.1.active.0", "tollgate.1.inactive.0"] {
                 store.set(key, junk, None);

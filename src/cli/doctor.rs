@@ -3,6 +3,7 @@
 mod call;
 mod keys;
 mod metadata;
+mod resource;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ use crate::cli::{Exit, find};
 /// Make the calls that the filter would make, and say what is wrong
 ///
 /// Asks each configured authorization server what it offers, and about a token that nobody has issued;
-/// with `--token-file`, about a token that should be good. Ends with 1 if anything is wrong.
+/// with `--token-file`, about a token that should be good. Looks for the metadata of each configured
+/// resource where clients do. Ends with 1 if anything is wrong.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -75,6 +77,8 @@ struct Patient<'a> {
     provider: &'a Provider,
     /// The provider as it is written.
     written: &'a Value,
+    /// The identifiers of the protected resources that its tokens are for.
+    resources: Vec<String>,
     /// The authentication contexts that rules demand of its tokens.
     contexts: Vec<String>,
     findings: Vec<Finding>,
@@ -104,13 +108,18 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             id: ProviderId(i),
             provider,
             written: written.unwrap_or(&Value::Null),
+            resources: policy.resources.all.iter().map(|resource| resource.identifier.clone()).collect(),
             contexts: contexts(&policy, ProviderId(i)),
             findings: Vec::new(),
         };
         patient.examine(&unset, token.as_ref(), &http, out);
         patients.push(patient);
     }
-    report(&patients, out)
+    let mut resources = Vec::new();
+    for resource in policy.resources.all.iter().filter(|_| args.provider.is_none()) {
+        resources.push((resource.identifier.as_str(), resource::look(resource, &http, out)));
+    }
+    report(&patients, &resources, out)
 }
 
 impl Patient<'_> {
@@ -218,8 +227,13 @@ fn read(file: &Path) -> Result<Secret, Failure> {
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
 }
 
-fn report(patients: &[Patient<'_>], out: &mut Output) -> Result<Exit, Failure> {
-    let all = patients.iter().flat_map(|patient| &patient.findings);
+fn report(
+    patients: &[Patient<'_>],
+    resources: &[(&str, Vec<Finding>)],
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    let all = patients.iter().map(|patient| &patient.findings);
+    let all = all.chain(resources.iter().map(|(_, findings)| findings)).flatten();
     let wrong = all.filter(|finding| finding.grade == Grade::Wrong).count();
     let exit = if wrong > 0 { Exit::Faults } else { Exit::Good };
     if out.is_json() {
@@ -228,12 +242,22 @@ fn report(patients: &[Patient<'_>], out: &mut Output) -> Result<Exit, Failure> {
             let findings: Value = patient.findings.iter().map(finding).collect();
             json!({"provider": patient.provider.name, "endpoint": patient.endpoint(), "findings": findings})
         };
-        out.document(&json!({"providers": patients.iter().map(patient).collect::<Value>(), "wrong": wrong}))?;
+        let resource = |(identifier, findings): &(&str, Vec<Finding>)| json!({"identifier": identifier, "findings": findings.iter().map(finding).collect::<Value>()});
+        out.document(&json!({
+            "providers": patients.iter().map(patient).collect::<Value>(),
+            "resources": resources.iter().map(resource).collect::<Value>(),
+            "wrong": wrong,
+        }))?;
         return Ok(exit);
     }
-    for patient in patients {
-        out.line(format_args!("{}: {}", patient.provider.name, patient.endpoint()))?;
-        for Finding { grade, saw, advice } in &patient.findings {
+    let titled = patients
+        .iter()
+        .map(|patient| (format!("{}: {}", patient.provider.name, patient.endpoint()), &patient.findings));
+    let described =
+        resources.iter().map(|(identifier, findings)| (format!("resource: {identifier}"), findings));
+    for (title, findings) in titled.chain(described) {
+        out.line(title)?;
+        for Finding { grade, saw, advice } in findings {
             out.line(format_args!("  {} {}", grade.mark(), printable(saw)))?;
             if !advice.is_empty() {
                 out.line(format_args!("      {}", printable(advice)))?;

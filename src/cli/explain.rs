@@ -116,7 +116,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let outcome = decide(&enforcer, head, form.as_deref(), now, (&mut source, &args.jwks), &mut report, out)?;
     report.look_at_jwt(&enforcer, &outcome, now);
     report.finish(&enforcer, &outcome, now, out)?;
-    Ok(if matches!(outcome.decision, Decision::Allow(_)) { Exit::Good } else { Exit::Faults })
+    Ok(if matches!(outcome.decision, Decision::Deny(_)) { Exit::Faults } else { Exit::Good })
 }
 
 /// Drives the engine as the filter does.
@@ -183,18 +183,14 @@ fn find_out(
                 .help("Name one more file: --reply.")
             })?),
         };
-        let landing = match &reply {
+        let outcome = match &reply {
             Ok(reply) => {
                 asked.replied(reply);
-                flight.land(
-                    provider,
-                    CallOutcome::Response { head: &reply.head, body: &reply.body },
-                    now,
-                    enforcer.nonces(),
-                )
+                CallOutcome::Response { head: &reply.head, body: &reply.body }
             }
-            Err(()) => flight.land(provider, CallOutcome::Failed, now, enforcer.nonces()),
+            Err(()) => CallOutcome::Failed,
         };
+        let landing = enforcer.land(&mut flight, outcome, now);
         report.asked.push(asked);
         match landing {
             Landing::Again(next) => call = *next,

@@ -117,7 +117,7 @@ struct ComposeArgs {
 #[derive(Debug, clap::Args)]
 struct What {
     /// The short file: providers and APIs; `-` is the standard input
-    #[arg(required_unless_present = "client", conflicts_with_all = ["client", "upstream", "scope", "host", "prefix", "listen"])]
+    #[arg(required_unless_present = "client", conflicts_with_all = ["client", "upstream", "scope", "host", "prefix", "listen", "mcp"])]
     file: Option<PathBuf>,
     /// Without a file: the gateway's client, by its name in the store
     #[arg(long, value_name = "NAME", requires = "upstream")]
@@ -134,6 +134,9 @@ struct What {
     /// Without a file: the start of the API's paths [default: all]
     #[arg(long, value_name = "PATH", requires = "client")]
     prefix: Option<String>,
+    /// Without a file: the API is an MCP server, which clients know by this URI
+    #[arg(long, value_name = "URI", requires = "client")]
+    mcp: Option<String>,
     /// Without a file: where Envoy listens [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT", requires = "client")]
     listen: Option<SocketAddr>,
@@ -244,6 +247,11 @@ impl What {
             api.insert("hosts".to_owned(), json!(self.host));
         }
         api.extend(self.prefix.iter().map(|prefix| ("prefix".to_owned(), json!(prefix))));
+        api.extend(
+            self.mcp.iter().map(|identifier| {
+                ("resource".to_owned(), json!({"identifier": identifier, "profile": "mcp"}))
+            }),
+        );
         let mut whole = Map::new();
         whole.insert("providers".to_owned(), json!({"main": {"client": self.client}}));
         whole.insert("apis".to_owned(), json!({"api": api}));

@@ -18,7 +18,7 @@ use crate::filter::fetches::Fetches;
 use crate::filter::flights::{AT_ONCE, Flights};
 use crate::filter::host;
 use crate::filter::metrics::Metrics;
-use crate::filter::stream::{Progress, State, Stream};
+use crate::filter::stream::{Progress, ResponseChange, State, Stream};
 use crate::filter::verify::Native;
 use crate::policy::{Mode, Policy};
 use crate::provider::keys::KeyNews;
@@ -56,7 +56,9 @@ struct Watch {
 
 impl Worker {
     pub(super) fn new(root: u32, policy: Policy) -> Self {
-        let enforcer = Enforcer::new(policy, host::seed(), &host::plugin()).with_verifier(&Native);
+        let enforcer = Enforcer::new(policy, host::seed(), &host::plugin())
+            .with_verifier(&Native)
+            .with_store(Box::new(host::SharedData));
         let policy = enforcer.policy();
         Self {
             root,
@@ -190,6 +192,12 @@ impl Worker {
         if let Some(question) = &outcome.refresh {
             self.refresh_soon(question);
         }
+        if let Decision::Describe(_) = outcome.decision {
+            host::note("tollgate.verdict", outcome.decision.verdict().name());
+            stream.become_(State::Answered);
+            outcome.answer(&self.enforcer).iter().for_each(host::reply);
+            return Progress::Answered;
+        }
         if let Decision::Deny(rejection) = &outcome.decision {
             let rule = outcome.rule(&self.enforcer).map(|rule| rule.name.as_str());
             self.metrics.log(rejection, rule, now);
@@ -205,7 +213,11 @@ impl Worker {
         if let Some(body) = &outcome.grant.body {
             let _ = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, usize::MAX, body);
         }
-        stream.become_(State::Passed { private_response: outcome.grant.private_response });
+        let change = ResponseChange {
+            is_private: outcome.grant.private_response,
+            dpop_nonce: outcome.grant.dpop_nonce.clone(),
+        };
+        stream.become_(State::Passed(change));
         Progress::Passed
     }
 

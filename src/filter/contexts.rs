@@ -16,7 +16,7 @@ use crate::decision::Rejection;
 use crate::filter::abi::Action;
 use crate::filter::calls::Worker;
 use crate::filter::host;
-use crate::filter::stream::{Progress, Stream};
+use crate::filter::stream::{Progress, ResponseChange, Stream};
 use crate::policy::Policy;
 use crate::response::cache_control;
 
@@ -68,6 +68,11 @@ pub(super) fn configure(root: u32) -> bool {
     let configuration = host::buffer(BufferType::PluginConfiguration, usize::MAX);
     match Policy::parse(&configuration, &|name| std::env::var(name).ok()) {
         Ok(policy) => {
+            if policy.takes_tokens_in_the_query() {
+                log::warn!(
+                    "tollgate: tokens in the query are taken, and URIs end up in logs (RFC 9700 §4.3.2)"
+                );
+            }
             let worker = Rc::new(Worker::new(root, policy));
             CONTEXTS.with(|contexts| {
                 let before = contexts.roots.borrow_mut().insert(root, Some(Rc::clone(&worker)));
@@ -169,18 +174,29 @@ pub(super) fn request_trailers(id: u32) -> Action {
     })
 }
 
-/// A response's head has come: a token in the query makes it private ([RFC 6750 §2.3]).
+/// A response's head has come: a token in the query makes it private ([RFC 6750 §2.3]), and a nonce for
+/// the client's next proof is not to be stored with it ([RFC 9449 §8.2]).
 ///
 /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
+/// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
 pub(super) fn response_headers(id: u32) {
     with(id, |Request { stream, .. }| {
-        if stream.wants_private_response() {
-            let head = host::lines(MapType::HttpResponseHeaders);
-            if let Some(value) = cache_control::made_private(&head) {
-                let map = MapType::HttpResponseHeaders;
-                let _ = hostcalls::remove_map_value(map, "cache-control");
-                let _ = hostcalls::add_map_value_bytes(map, "cache-control", value.as_bytes());
+        let map = MapType::HttpResponseHeaders;
+        let set = |name: &str, value: &str| {
+            let _ = hostcalls::remove_map_value(map, name);
+            let _ = hostcalls::add_map_value_bytes(map, name, value.as_bytes());
+        };
+        match stream.response_change() {
+            Some(ResponseChange { dpop_nonce: Some(nonce), .. }) => {
+                set("dpop-nonce", &nonce);
+                set("cache-control", "no-store");
             }
+            Some(_) => {
+                if let Some(value) = cache_control::made_private(&host::lines(map)) {
+                    set("cache-control", &value);
+                }
+            }
+            None => {}
         }
         stream.is_responded_to();
         Action::Continue

@@ -125,6 +125,11 @@ impl Fetches {
 }
 
 impl Schedule {
+    /// The earliest moment for a call that was not planned.
+    fn early(&self, now: Uptime) -> Uptime {
+        self.called.map_or(now, |called| now.max(called.saturating_add(EARLY)))
+    }
+
     fn due(&self) -> Option<Uptime> {
         match self.turn {
             Turn::Ask(due) => Some(due),
@@ -198,9 +203,8 @@ impl Worker {
                         // The server is away, and is asked again soon anyway.
                         return;
                     }
-                    let early = schedule.called.map_or(now, |called| now.max(called.saturating_add(EARLY)));
-                    schedule.turn = Turn::Ask(planned.min(early));
-                    due = Some(planned.min(early));
+                    due = Some(planned.min(schedule.early(now)));
+                    schedule.turn = Turn::Ask(planned.min(schedule.early(now)));
                 }
                 let waiter = |pending| Waiter { stream: Rc::clone(stream), pending, is_asked_for: false };
                 schedule.waiters.extend(pending.take().map(waiter));
@@ -211,6 +215,22 @@ impl Worker {
             self.tick_at(due);
         }
         pending.map_or(Ok(()), Err)
+    }
+
+    /// Has keys fetched soon, within limits, for which no request can wait.
+    pub(super) fn fetch_keys_early(&self, id: ProviderId) {
+        let now = host::steady();
+        let due = self.fetches.change(Wanted::Keys(id), |schedule| match schedule.turn {
+            Turn::Ask(planned) if schedule.fault.is_none() => {
+                let due = planned.min(schedule.early(now));
+                schedule.turn = Turn::Ask(due);
+                Some(due)
+            }
+            _ => None,
+        });
+        if let Some(due) = due.flatten() {
+            self.tick_at(due);
+        }
     }
 
     fn fetch_call(&self, wanted: Wanted) -> Option<FetchCall> {

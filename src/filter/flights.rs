@@ -225,10 +225,13 @@ impl Worker {
         let key = self.flights.calls.borrow_mut().remove(&call);
         let Some(UnderWay { mut interest, way }) = key.and_then(|key| self.flights.take(key)) else { return };
         let Way::Called { mut flight, steady, read_up_to } = way else { return };
-        let Some(provider) = self.enforcer.provider(interest.question.key.provider) else { return };
         let answer = host::answer(arrived, read_up_to);
         let now = Moment { wall: host::now(), steady: host::steady() };
-        match flight.land(provider, answer.outcome(), now.wall, self.enforcer.nonces()) {
+        let landing = self.enforcer.land(&mut flight, answer.outcome(), now.wall);
+        if landing.lacks_keys() {
+            self.fetch_keys_early(interest.question.key.provider);
+        }
+        match landing {
             Landing::Settled(said) => {
                 let asked = Moment { wall: flight.asked(), steady };
                 let finding = self.conclude(&interest, asked, said, now);
@@ -351,7 +354,6 @@ impl Worker {
         now: Moment,
         back_to: u32,
     ) -> Option<Finding> {
-        let provider = self.enforcer.provider(interest.question.key.provider)?;
         loop {
             if call.after > Duration::ZERO {
                 let due = now.steady.saturating_add(call.after);
@@ -366,7 +368,7 @@ impl Worker {
                 self.flights.put(interest, way);
                 return None;
             }
-            match flight.land(provider, CallOutcome::NotDispatched, now.wall, self.enforcer.nonces()) {
+            match self.enforcer.land(&mut flight, CallOutcome::NotDispatched, now.wall) {
                 Landing::Again(next) => call = next,
                 Landing::Settled(said) => {
                     let finding = self.conclude(&interest, now, said, now);

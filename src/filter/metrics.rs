@@ -66,6 +66,7 @@ pub(super) struct Metrics {
     misses: Counter,
     refreshes: Counter,
     claim_dropped: Counter,
+    in_query: Counter,
     list_calls: Counter,
     list_changes: Counter,
     list_failures: Counter,
@@ -104,6 +105,7 @@ impl Metrics {
             misses: cache("misses"),
             refreshes: cache("refreshes"),
             claim_dropped: Counter::define("tollgate.upstream.claim_dropped"),
+            in_query: Counter::define("tollgate.token.in_query"),
             list_calls: list("calls"),
             list_changes: list("changes"),
             list_failures: list("failures"),
@@ -195,12 +197,15 @@ impl Metrics {
     /// A request is settled; `carried_out` is whether its refusal is.
     pub(super) fn settled(&self, outcome: &Outcome, carried_out: bool) {
         let verdict = outcome.decision.verdict();
-        let counters = if verdict.passes() || carried_out { &self.verdicts } else { &self.shadow };
+        let counters = if !verdict.is_refusal() || carried_out { &self.verdicts } else { &self.shadow };
         if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == verdict) {
             counter.add(1);
         }
         if outcome.grant.dropped() > 0 {
             self.claim_dropped.add(outcome.grant.dropped());
+        }
+        if outcome.grant.private_response {
+            self.in_query.add(1);
         }
         match outcome.source {
             Source::Memory if outcome.decision == Decision::Deny(Rejection::Inactive) => {

@@ -31,8 +31,23 @@ pub(super) enum State {
     New,
     AwaitsForm(Box<AwaitingForm>),
     AwaitsAnswer,
-    Passed { private_response: bool },
+    Passed(ResponseChange),
     Answered,
+}
+
+/// What changes in the response's head.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct ResponseChange {
+    /// It becomes `Cache-Control: private`.
+    pub(super) is_private: bool,
+    /// It gets this `DPoP-Nonce`, and must not be stored.
+    pub(super) dpop_nonce: Option<String>,
+}
+
+impl ResponseChange {
+    fn is_none(&self) -> bool {
+        !self.is_private && self.dpop_nonce.is_none()
+    }
 }
 
 impl Stream {
@@ -54,9 +69,7 @@ impl Stream {
     pub(super) fn is_done_with(&self) -> bool {
         match *self.state.borrow() {
             State::Answered => true,
-            State::Passed { private_response } => {
-                self.ended.get() && (self.responded.get() || !private_response)
-            }
+            State::Passed(ref change) => self.ended.get() && (self.responded.get() || change.is_none()),
             State::New | State::AwaitsForm(_) | State::AwaitsAnswer => false,
         }
     }
@@ -66,11 +79,15 @@ impl Stream {
     }
 
     pub(super) fn is_passed(&self) -> bool {
-        matches!(*self.state.borrow(), State::Passed { .. })
+        matches!(*self.state.borrow(), State::Passed(_))
     }
 
-    pub(super) fn wants_private_response(&self) -> bool {
-        matches!(*self.state.borrow(), State::Passed { private_response: true })
+    /// What changes in its response's head.
+    pub(super) fn response_change(&self) -> Option<ResponseChange> {
+        match &*self.state.borrow() {
+            State::Passed(change) => Some(change.clone()).filter(|change| !change.is_none()),
+            _ => None,
+        }
     }
 
     pub(super) fn become_(&self, state: State) -> State {

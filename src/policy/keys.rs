@@ -7,6 +7,7 @@ pub mod text;
 
 use std::time::Duration;
 
+use crate::jose::algorithm;
 use crate::policy::MAX_TIMEOUT;
 use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity};
 
@@ -65,9 +66,17 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "Answers of authorization servers, kept for a while. An entry is what the server said, never a verdict: scopes, clients, claims, times and rules are looked at for every request.",
         ),
         later("revocation", "Pushed revocations."),
-        later("dpop", "Proof of possession (RFC 9449)."),
+        optional(
+            "dpop",
+            Kind::Object(&DPOP),
+            "Proofs of possession (RFC 9449): tokens with the scheme `DPoP`, and the checks of their proofs. `{}` turns it on. Absent: tokens that are bound to a key are refused.",
+        ),
         later("mtls", "Certificate-bound tokens (RFC 8705)."),
-        later("resource", "Protected resource metadata (RFC 9728)."),
+        optional(
+            "resource",
+            Kind::Either { list: &RESOURCES, object: &RESOURCE },
+            "The protected resource: its metadata (RFC 9728) is served without a token at `/.well-known/oauth-protected-resource`, made from this policy, and challenges say where it is (`resource_metadata`). Several: a request is for the one of its host (if any has it) with the longest path, in whole segments, that its own starts with.",
+        ),
         default("responses", Kind::Object(&RESPONSES), "{}", "What a refused client is told."),
         default(
             "cors_preflight",
@@ -181,6 +190,12 @@ static PROVIDER: Object = Object {
             "[]",
             "The scopes of a token whose reply has none of the members of `scope_claim`, for authorization servers that leave out a default scope (RFC 6749 §3.3; PingFederate). **Lowers security.** A reply that has lost its scopes grants these.",
         ),
+        default(
+            "implied_scopes",
+            Kind::Map { names: Names::Text("SCOPE", &text::SCOPE), of: &SCOPE_LIST, empty: true },
+            "{}",
+            "Scopes that stand for others, with those: `{files:*: [files:read, files:write]}`. Absent: no scope implies another, whatever its spelling.",
+        ),
         later("userinfo", "Tokens checked at a UserInfo endpoint."),
     ],
     choices: &[],
@@ -290,12 +305,21 @@ static INTROSPECTION: Object = Object {
         ),
         default(
             "dialect",
-            Kind::Word { known: &["rfc7662"], later: &["rfc9701", "tokeninfo"] },
+            Kind::Word { known: &["rfc7662", "rfc9701"], later: &["tokeninfo"] },
             "rfc7662",
-            "What the reply looks like.",
+            "What the reply looks like. `rfc7662`: JSON. `rfc9701`: a JWT, signed with one of the provider's keys (`jwks`), of the `issuer`, for us alone and of this moment; nothing else is accepted.",
         ),
-        later("expected_issuer", "The issuer of signed replies."),
-        later("jwks", "The keys of signed replies."),
+        optional(
+            "reply_audience",
+            Kind::Text(&text::CLIENT_ID),
+            "How the authorization server calls us in `aud` of signed replies. Absent: our client id.",
+        ),
+        optional(
+            "expected_issuer",
+            Kind::Text(&text::ISSUER),
+            "The `iss` of signed replies. Absent: the provider's `issuer`.",
+        ),
+        later("jwks", "The keys of signed replies, where they are not the provider's."),
         default(
             "max_response_bytes",
             Kind::Integer { min: 1, max: 16_777_216 },
@@ -509,11 +533,10 @@ static TOKEN: Object = Object {
             "16384",
             "The longest token, in bytes; a longer one is `invalid_token`.",
         ),
-        default(
+        optional(
             "forward",
             Kind::Bool,
-            "true",
-            "Whether the upstream gets to see the token; `false` takes it out of the request.",
+            "Whether the upstream gets to see the token; `false` takes it out of the request. Absent: `true`, or `false` where a `resource` has the profile `mcp`.",
         ),
         default(
             "strict_multiple",
@@ -534,6 +557,51 @@ static TOKEN_HEADER: Object = Object {
             Kind::Text(&text::SCHEME),
             "The authentication scheme before the token. Absent: the whole value is the token.",
         ),
+    ],
+    choices: &[],
+};
+
+static RESOURCES: Kind = Kind::List { of: &Kind::Object(&RESOURCE), empty: false };
+
+/// A protected resource.
+pub static RESOURCE: Object = Object {
+    keys: &[
+        required(
+            "identifier",
+            Kind::Text(&text::RESOURCE),
+            "The URI that clients know the resource by (RFC 9728 §1.2, RFC 8707 §2). Compared as it is written; the metadata is found at its host, under `/.well-known/oauth-protected-resource` and its path.",
+        ),
+        default(
+            "profile",
+            word(&["rfc9728", "mcp"]),
+            "rfc9728",
+            "`mcp` holds the configuration to the authorization part of the Model Context Protocol: an authorization server is named, the audience is checked, no token is in the query, tokens are not forwarded unless told to, challenges with 401 name the `scope` to ask for, and `offline_access` is never named.",
+        ),
+        optional(
+            "audiences",
+            list(&AUDIENCE),
+            "A token must carry at least one of these in `aud`, besides what provider and rule demand. Absent: the `identifier`. Compared exactly, final slash and all.",
+        ),
+        default(
+            "audience_check",
+            word(&["enforce", "ignore"]),
+            "enforce",
+            "`ignore` leaves `aud` to providers and rules. **Lowers security.** A token that was issued for another API may pass.",
+        ),
+        optional(
+            "authorization_servers",
+            list(&Kind::Text(&text::ISSUER)),
+            "Issuers of tokens for it, as clients are told. Absent: those of the providers that `requires` and the rules for this resource allow.",
+        ),
+        optional(
+            "scopes_supported",
+            list(&SCOPE),
+            "Scopes, as clients are told. Absent: all that `requires` and the rules for this resource name.",
+        ),
+        optional("name", Kind::Text(&text::LINE), "Its name, for people."),
+        optional("documentation", Kind::Text(&text::ENDPOINT), "A page for developers."),
+        optional("policy_uri", Kind::Text(&text::ENDPOINT), "A page on how clients may use the data."),
+        optional("tos_uri", Kind::Text(&text::ENDPOINT), "Its terms of service."),
     ],
     choices: &[],
 };
@@ -569,9 +637,57 @@ static REQUIREMENT: Object = Object {
         ),
         default(
             "sender_constraint",
-            Kind::Word { known: &["if_bound", "ignore"], later: &["dpop", "mtls", "any_bound"] },
+            Kind::Word { known: &["if_bound", "dpop", "ignore"], later: &["mtls", "any_bound"] },
             "if_bound",
-            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, and no proof is understood yet; `ignore` takes it as if it were not bound. **Lowers security.** With `ignore`, whoever steals such a token can use it.",
+            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, of which those of `dpop` are understood; `dpop` refuses all others as well; `ignore` takes it as if it were not bound. **Lowers security.** With `ignore`, whoever steals such a token can use it.",
+        ),
+    ],
+    choices: &[],
+};
+
+static DPOP: Object = Object {
+    keys: &[
+        default("max_age", duration(1000, 600_000), "60s", "How old a proof may be, by its `iat`."),
+        default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, both ways."),
+        default(
+            "algorithms",
+            list(&ALGORITHM),
+            "[\"ES256\", \"EdDSA\", \"RS256\", \"PS256\"]",
+            "What proofs may be signed with; challenges name them in this order.",
+        ),
+        default(
+            "nonce",
+            word(&["off", "required"]),
+            "off",
+            "`required`: a proof must carry a nonce of ours (RFC 9449 §9); one without it is answered with a new one.",
+        ),
+        default(
+            "nonce_lifetime",
+            duration(1000, 86_400_000),
+            "5m",
+            "How long a nonce is the current one. It is good for that long again, and a new one comes with the responses then.",
+        ),
+        optional(
+            "nonce_key_env",
+            Kind::Text(&text::VARIABLE),
+            "The environment variable of the VM that holds the key for nonces, the same for all proxies that clients may reach. Absent: each proxy makes its own when it starts.",
+        ),
+        default(
+            "replay_cache",
+            Kind::Integer { min: 1, max: 1_000_000 },
+            "10000",
+            "How many used proofs are remembered, about, by all workers together; the oldest give way. Room for the requests of `max_age` and twice `clock_skew` is enough.",
+        ),
+        optional(
+            "external_origin",
+            Kind::Text(&text::LINE),
+            "Scheme and authority by which clients call, as `https://api.example.com`, if Envoy sees others. Forwarding fields are never believed.",
+        ),
+        default(
+            "forward",
+            Kind::Bool,
+            "true",
+            "Whether the upstream gets to see the proof; not without the token (`token.forward`).",
         ),
     ],
     choices: &[],
@@ -845,7 +961,7 @@ static OVERRIDE: Object = Object {
     choices: &[Choice { quantity: Quantity::AtLeastOne, keys: &["status", "body"] }],
 };
 
-static ALGORITHM: Kind = Kind::Word { known: &crate::jose::algorithm::NAMES, later: &[] };
+static ALGORITHM: Kind = Kind::Word { known: &algorithm::NAMES, later: &[] };
 static NAME: Kind = Kind::Text(&text::NAME);
 static CLUSTER: Kind = Kind::Text(&text::CLUSTER);
 static AUDIENCE: Kind = Kind::Text(&text::AUDIENCE);
@@ -853,6 +969,7 @@ static CLIENT_ID: Kind = Kind::Text(&text::CLIENT_ID);
 static MEMBER: Kind = Kind::Text(&text::MEMBER);
 static PARAMETER: Kind = Kind::Text(&text::PARAMETER);
 static SCOPE: Kind = Kind::Text(&text::SCOPE);
+static SCOPE_LIST: Kind = Kind::List { of: &SCOPE, empty: false };
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, kind, absent: Absent::Fault, doc }

@@ -11,10 +11,12 @@
 mod cache;
 mod client_auth;
 mod client_lists;
+mod dpop;
 mod endpoint;
 mod jwks;
 mod node;
 mod provider;
+mod resource;
 mod responses;
 mod rules;
 mod token;
@@ -29,6 +31,7 @@ use crate::policy::clients::ClientList;
 use crate::policy::error::{ConfigError, Fault};
 use crate::policy::keys::CONFIGURATION;
 use crate::policy::parse::node::Node;
+use crate::policy::resource::Resources;
 use crate::policy::schema::{self, Faults, Place, nearest};
 use crate::policy::{CorsPreflight, Mode, Policy, ProviderId, protobuf};
 use crate::provider::client_list::ListSource;
@@ -90,6 +93,8 @@ struct Context<'a> {
     client_lists: BTreeMap<&'a str, ClientList>,
     /// Those of them that are fetched.
     lists: Vec<ListSource>,
+    /// Whether proofs of possession by DPoP are understood.
+    has_dpop: bool,
     faults: Faults,
 }
 
@@ -101,12 +106,13 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         providers: providers.members().map(|(name, _)| name).collect(),
         client_lists: BTreeMap::new(),
         lists: Vec::new(),
+        has_dpop: root.key("dpop").is_set(),
         faults: Faults::default(),
     };
     context.client_lists = client_lists::parse(&root.key("client_lists"), &mut context);
     let upstream = upstream::parse(&root.key("upstream"), &mut context);
     let responses = responses::parse(&root.key("responses"), &mut context);
-    let policy = Policy {
+    let mut policy = Policy {
         provider_order: context.provider_ids(&root.key("provider_order")),
         token: token::parse(root, &upstream, responses.profile == Profile::Anypoint, &mut context),
         requires: rules::requirement(&root.key("requires"), &mut context),
@@ -115,6 +121,8 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         lists: std::mem::take(&mut context.lists),
         upstream,
         cache: cache::parse(&root.key("cache")),
+        dpop: dpop::parse(&root.key("dpop"), &mut context),
+        resources: Resources::default(),
         responses,
         cors_preflight: match root.key("cors_preflight").text() {
             "pass" => CorsPreflight::Pass,
@@ -122,6 +130,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         },
         mode: if root.key("mode").text() == "shadow" { Mode::Shadow } else { Mode::Enforce },
     };
+    policy.resources = resource::parse(root, &policy, &mut context);
     (policy, context.faults)
 }
 

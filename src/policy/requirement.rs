@@ -40,9 +40,11 @@ pub struct Requirement {
 /// [RFC 9449 §7]: https://www.rfc-editor.org/rfc/rfc9449#section-7
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SenderConstraint {
-    /// A bound token must prove its binding. No proof is understood yet, so it is refused.
+    /// A bound token must prove its binding; where no proof is understood, it is refused.
     #[default]
     IfBound,
+    /// Every token must be bound to a key, and prove it by DPoP.
+    Dpop,
     /// The binding is not looked at.
     Ignore,
 }

@@ -157,6 +157,21 @@ impl PathPattern {
             .map_err(|_| PatternError::new("expected a smaller regular expression, without (?x) comments"))
     }
 
+    /// What every path that fits starts with, in whole segments; `None`: that cannot be told.
+    fn fixed_start(&self) -> Option<String> {
+        match self {
+            Self::Exact(path) | Self::Prefix(path) => Some(path.clone()),
+            Self::Template(segments) => {
+                let literals = segments.iter().map_while(|segment| match segment {
+                    Segment::Literal(text) => Some(format!("/{text}")),
+                    Segment::One | Segment::Rest => None,
+                });
+                Some(literals.collect())
+            }
+            Self::Regex(_) => None,
+        }
+    }
+
     /// Whether the path fits.
     pub fn matches(&self, path: &NormalPath) -> bool {
         let path = path.matched();
@@ -203,6 +218,25 @@ impl HostPattern {
 }
 
 impl Matcher {
+    /// Whether some request below `prefix` may fit, as far as paths tell.
+    pub fn may_concern(&self, prefix: &PathPattern) -> bool {
+        let Some(own) = self.path.as_ref().and_then(PathPattern::fixed_start) else { return true };
+        let Some(other) = prefix.fixed_start() else { return true };
+        is_below(&own, &other) || !matches!(self.path, Some(PathPattern::Exact(_))) && is_below(&other, &own)
+    }
+
+    /// Whether every request below `prefix` fits that is sent to this URI's host.
+    pub fn covers(&self, prefix: &PathPattern, uri: &str) -> bool {
+        let all_paths = match (&self.path, prefix.fixed_start()) {
+            (None, _) => true,
+            (Some(PathPattern::Prefix(own)), Some(other)) => is_below(&other, own),
+            _ => false,
+        };
+        let authority = uri.split('/').nth(2).unwrap_or_default().as_bytes();
+        let is_host = self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(authority));
+        all_paths && is_host && self.methods.is_empty() && self.headers.is_empty()
+    }
+
     /// Whether the request fits. `path` is `None` where the request has none (CONNECT, `OPTIONS *`).
     pub fn matches(&self, head: RequestHead<'_>, path: Option<&NormalPath>) -> bool {
         self.path.as_ref().is_none_or(|pattern| path.is_some_and(|path| pattern.matches(path)))
@@ -211,6 +245,12 @@ impl Matcher {
             && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(head.authority())))
             && self.headers.iter().all(|header| head.single(&header.name) == Some(header.exact.as_bytes()))
     }
+}
+
+/// Whether a path is another one or continues it, in whole segments.
+fn is_below(path: &str, start: &str) -> bool {
+    let start = start.trim_end_matches('/');
+    path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn matches_template(segments: &[Segment], path: &str) -> bool {

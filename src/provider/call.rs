@@ -12,7 +12,8 @@ use crate::policy::ProviderId;
 use crate::provider::assertion::ASSERTION_TYPE;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::nonces::Nonces;
-use crate::provider::{IntrospectionEndpoint, Provider};
+use crate::provider::signed_reply::MEDIA_TYPE;
+use crate::provider::{Dialect, IntrospectionEndpoint, Provider};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -55,13 +56,17 @@ impl IntrospectionCall {
 }
 
 fn head(endpoint: &IntrospectionEndpoint) -> Vec<(String, Secret)> {
+    let accept = match endpoint.dialect {
+        Dialect::Rfc7662 => "application/json",
+        Dialect::Rfc9701 { .. } => MEDIA_TYPE,
+    };
     let fixed = [
         (":method", "POST"),
         (":scheme", &endpoint.scheme),
         (":authority", &endpoint.authority),
         (":path", &endpoint.path),
         ("content-type", "application/x-www-form-urlencoded"),
-        ("accept", "application/json"),
+        ("accept", accept),
     ];
     let mut fields: Vec<_> = fixed.map(|(name, value)| (name.to_owned(), Secret::new(value))).into();
     if let ClientAuth::Basic(value) | ClientAuth::Bearer(value) = &endpoint.client_auth {

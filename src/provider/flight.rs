@@ -8,7 +8,7 @@ use crate::decision::{NoAnswer, Rejection};
 use crate::provider::Provider;
 use crate::provider::call::IntrospectionCall;
 use crate::provider::nonces::Nonces;
-use crate::provider::reply::{CallOutcome, Introspection};
+use crate::provider::reply::Introspection;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -42,6 +42,17 @@ pub enum Landing {
     Settled(Result<Introspection, Rejection>),
 }
 
+impl Landing {
+    /// Whether there was an answer that no key of ours verifies: with other keys, the next may.
+    pub fn lacks_keys(&self) -> bool {
+        let failure = match self {
+            Self::Settled(said) => said.as_ref().err(),
+            Self::Again(call) => call.previous.as_ref(),
+        };
+        matches!(failure, Some(Rejection::NoAnswer { cause: NoAnswer::NoKeys, .. }))
+    }
+}
+
 impl Flight {
     /// A flight and its first call. What a call needs to be unguessable comes from `nonces`.
     pub fn take_off(
@@ -65,15 +76,15 @@ impl Flight {
         self.asked
     }
 
-    /// Takes what has come of the latest call.
+    /// Takes what has come of the latest call, as the engine reads it.
     pub fn land(
         &mut self,
         provider: &Provider,
-        outcome: CallOutcome<'_>,
+        said: Result<Introspection, Rejection>,
         now: UnixTime,
         nonces: &Nonces,
     ) -> Landing {
-        match Introspection::read(self.question.key.provider, &provider.introspection, outcome) {
+        match said {
             Err(failure) if self.may_repeat(provider, &failure, now) => {
                 Landing::Again(Box::new(self.call(provider, Some(failure), now, nonces)))
             }

@@ -26,7 +26,8 @@ impl Nonces {
         URL_SAFE_NO_PAD.encode(block.get(..16).unwrap_or(&block))
     }
 
-    fn block(&self) -> [u8; 32] {
+    /// 256 bits.
+    pub(crate) fn block(&self) -> [u8; 32] {
         let count = self.count.get();
         self.count.set(count.wrapping_add(1));
         let [a, b] = self.seed.map(u64::to_le_bytes);

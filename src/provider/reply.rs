@@ -72,35 +72,52 @@ impl Introspection {
         endpoint: &IntrospectionEndpoint,
         outcome: CallOutcome<'_>,
     ) -> Result<Self, Rejection> {
-        let (head, body) = match outcome {
-            CallOutcome::Response { head, body } => (ReplyHead(head), body),
-            CallOutcome::Failed => return Err(no_answer(NoAnswer::Failed)),
-            CallOutcome::NotDispatched => return Err(no_answer(NoAnswer::NotDispatched)),
-        };
-        match head.status() {
-            200 => {}
-            400 if is_unsupported_token_type(body) => return Ok(Self::Inactive),
-            status => return Err(refused(status, head)),
-        }
+        let Some(body) = body(endpoint, outcome, "application/json")? else { return Ok(Self::Inactive) };
         let bad = |cause| Err(Rejection::BadAnswer { cause });
-        if head.is_coded() {
-            return bad(BadAnswer::Coded);
-        }
-        if !endpoint.lenient_content_type && !head.is_json() {
-            return bad(BadAnswer::MediaType);
-        }
-        if body.len() > endpoint.max_response_bytes {
-            return bad(BadAnswer::TooLong);
-        }
         let Ok(reply) = json::parse(body) else { return bad(BadAnswer::NotJson) };
-        let Value::Object(claims) = reply else { return bad(BadAnswer::NotAnObject) };
-        match claims.get("active") {
-            Some(Value::Bool(true)) => {}
-            Some(Value::Bool(false)) => return Ok(Self::Inactive),
-            _ => return bad(BadAnswer::Active),
-        }
-        AccessToken::new(id, claims).map(Self::Active)
+        let Value::Object(members) = reply else { return bad(BadAnswer::NotAnObject) };
+        Self::of(id, members)
     }
+
+    /// What the members of a reply say ([RFC 7662 §2.2]).
+    ///
+    /// [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
+    pub(crate) fn of(id: ProviderId, members: Map<String, Value>) -> Result<Self, Rejection> {
+        match members.get("active") {
+            Some(Value::Bool(true)) => AccessToken::new(id, members).map(Self::Active),
+            Some(Value::Bool(false)) => Ok(Self::Inactive),
+            _ => Err(Rejection::BadAnswer { cause: BadAnswer::Active }),
+        }
+    }
+}
+
+/// The body of an answer of this media type; `None`: the server does not know such tokens.
+pub(crate) fn body<'a>(
+    endpoint: &IntrospectionEndpoint,
+    outcome: CallOutcome<'a>,
+    media_type: &str,
+) -> Result<Option<&'a [u8]>, Rejection> {
+    let (head, body) = match outcome {
+        CallOutcome::Response { head, body } => (ReplyHead(head), body),
+        CallOutcome::Failed => return Err(no_answer(NoAnswer::Failed)),
+        CallOutcome::NotDispatched => return Err(no_answer(NoAnswer::NotDispatched)),
+    };
+    match head.status() {
+        200 => {}
+        400 if is_unsupported_token_type(body) => return Ok(None),
+        status => return Err(refused(status, head)),
+    }
+    let bad = |cause| Err(Rejection::BadAnswer { cause });
+    if head.is_coded() {
+        return bad(BadAnswer::Coded);
+    }
+    if !endpoint.lenient_content_type && !head.is_of(media_type) {
+        return bad(BadAnswer::MediaType);
+    }
+    if body.len() > endpoint.max_response_bytes {
+        return bad(BadAnswer::TooLong);
+    }
+    Ok(Some(body))
 }
 
 impl AccessToken {
@@ -114,6 +131,22 @@ impl AccessToken {
         let is_bound = is_dpop || claims.get("cnf").is_some_and(|cnf| !cnf.is_null());
         let kind = Kind::of(&claims);
         Ok(Self { provider, claims, exp, nbf, is_bound, kind })
+    }
+
+    /// The thumbprint of the key that the token is bound to ([RFC 9449 §6]).
+    ///
+    /// [RFC 9449 §6]: https://www.rfc-editor.org/rfc/rfc9449#section-6
+    pub fn jkt(&self) -> Option<&str> {
+        self.claims.get("cnf")?.get("jkt")?.as_str()
+    }
+
+    /// Whether it is bound to something else than a key by `jkt`, or in a way that we do not know.
+    pub fn is_bound_otherwise(&self) -> bool {
+        match self.claims.get("cnf") {
+            None | Some(Value::Null) => false,
+            Some(Value::Object(cnf)) => cnf.keys().any(|name| name != "jkt"),
+            Some(_) => true,
+        }
     }
 
     /// What holds for every token of this provider: issuer, times, kind, audience
@@ -150,16 +183,20 @@ impl AccessToken {
     }
 
     /// The scopes that the token carries, from the first of the provider's members that is there; the
-    /// provider's default if there is none.
+    /// provider's default if there is none. With those that they imply.
     pub fn scopes<'a>(&'a self, provider: &'a Provider) -> Vec<&'a str> {
-        match self.first_of(&provider.scope_claim) {
+        let mut scopes: Vec<&str> = match self.first_of(&provider.scope_claim) {
             Some(Value::String(list)) => crate::policy::scope::split(list).collect(),
             Some(Value::Array(items)) if provider.scope_array => {
                 items.iter().filter_map(Value::as_str).collect()
             }
             None => provider.default_scopes.iter().map(String::as_str).collect(),
             _ => Vec::new(),
+        };
+        if !provider.implied_scopes.is_empty() {
+            provider.imply(&mut scopes);
         }
+        scopes
     }
 
     /// The client, from the first of the provider's members that is there.
@@ -242,10 +279,6 @@ impl<'a> ReplyHead<'a> {
         self.single(":status").and_then(number).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
     }
 
-    pub(crate) fn is_json(self) -> bool {
-        self.is_of("application/json")
-    }
-
     /// Whether the body is of this media type.
     pub(crate) fn is_of(self, wanted: &str) -> bool {
         let value = self.single("content-type").unwrap_or_default();
@@ -322,7 +355,7 @@ mod tests {
     use crate::policy::ProviderId;
     use crate::provider::client_auth::ClientAuth;
     use crate::provider::jwt::JwtRules;
-    use crate::provider::{IntrospectionEndpoint, Provider, Validate};
+    use crate::provider::{Dialect, IntrospectionEndpoint, Provider, Validate};
     use crate::time::UnixTime;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -340,6 +373,7 @@ mod tests {
             client_id_claim: texts(&["client_id", "azp"]),
             scope_array: false,
             default_scopes: Vec::new(),
+            implied_scopes: Vec::new(),
             validate: Validate::default(),
             jwt: JwtRules::default(),
             keys: None,
@@ -350,6 +384,7 @@ mod tests {
                 clusters: texts(&["as"]),
                 timeout: Duration::from_secs(2),
                 retries: 0,
+                dialect: Dialect::default(),
                 client_auth: ClientAuth::None { client_id: None },
                 token_type_hint: None,
                 parameters: Vec::new(),

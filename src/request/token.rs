@@ -21,6 +21,10 @@ pub struct Found {
 pub enum Place {
     /// A header field.
     Header,
+    /// The `Authorization` field with the scheme `DPoP` ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    Dpop,
     /// The query.
     Query,
     /// A cookie.
@@ -59,7 +63,7 @@ pub fn extract(
     let mut sole = Sole::default();
     for header in &places.headers {
         if let Some(token) = in_header(head, header)? {
-            sole.put(token, Place::Header)?;
+            sole.put(token, if header.is_dpop() { Place::Dpop } else { Place::Header })?;
         }
     }
     let params = places.params.iter().chain(extra_params).map(String::as_str);

@@ -3,7 +3,7 @@
 use crate::decision::{Rejection, Verdict};
 use crate::request::head::RequestHead;
 use crate::response::body::{Wording, anypoint, default_realm};
-use crate::response::challenge::Challenge;
+use crate::response::challenge::{Challenge, Scheme};
 use crate::response::{Format, Override, Profile, Responses};
 
 /// A whole refusal, ready for the host.
@@ -19,9 +19,24 @@ pub struct Answer {
     pub grpc_status: Option<u8>,
 }
 
+/// What challenges tell of the resource that a request was for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Advertised<'a> {
+    /// Where its metadata is.
+    pub metadata_uri: Option<&'a str>,
+    /// The scopes to ask for, for those who have no good token yet. Only of an MCP server.
+    pub scope: Option<String>,
+    /// The algorithms of DPoP proofs, if those are understood ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    pub dpop: Option<String>,
+    /// Whether nothing but DPoP will do.
+    pub only_dpop: bool,
+}
+
 impl Responses {
     /// What the client is told.
-    pub fn answer(&self, rejection: &Rejection, head: RequestHead<'_>) -> Answer {
+    pub fn answer(&self, rejection: &Rejection, resource: &Advertised<'_>, head: RequestHead<'_>) -> Answer {
         let wording = Wording::of(rejection);
         let change = self.overrides.get(&rejection.verdict());
         let (status, body) = match self.profile {
@@ -35,8 +50,10 @@ impl Responses {
             }
         };
         let mut headers = vec![("cache-control", "no-store".to_owned())];
-        if let Some(challenge) = self.challenge(rejection, &wording, status) {
-            headers.push(("www-authenticate", challenge));
+        let challenges = self.challenges(rejection, resource, head, &wording, status);
+        headers.extend(challenges.into_iter().map(|challenge| ("www-authenticate", challenge)));
+        if let Rejection::NonceWanted { nonce } = rejection {
+            headers.push(("dpop-nonce", nonce.clone()));
         }
         if rejection.verdict() == Verdict::Unavailable && self.profile == Profile::Rfc6750 {
             headers.push(("retry-after", self.retry_after_of(rejection).to_string()));
@@ -58,18 +75,61 @@ impl Responses {
         Answer { status, headers, body, grpc_status: None }
     }
 
-    /// The challenge, where there is one: with every 400, 401 and 403 that a token could have
-    /// avoided ([RFC 6750 §3]); with 401 alone in the `anypoint` profile.
+    /// The challenges, where there are any: with every 400, 401 and 403 that a token could have avoided
+    /// ([RFC 6750 §3]); with 401 alone in the `anypoint` profile. Where proofs are understood, there is one
+    /// for each scheme, and the one that was used has the error ([RFC 9449 §7.1, §7.2]).
     ///
     /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
-    fn challenge(&self, rejection: &Rejection, wording: &Wording, status: u16) -> Option<String> {
+    /// [RFC 9449 §7.1, §7.2]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    #[inline(never)]
+    fn challenges(
+        &self,
+        rejection: &Rejection,
+        resource: &Advertised<'_>,
+        head: RequestHead<'_>,
+        wording: &Wording,
+        status: u16,
+    ) -> Vec<String> {
         let realm = self.realm.as_deref().unwrap_or(default_realm(self.profile));
-        let mut challenge = Challenge { realm, ..Challenge::default() };
-        if self.profile == Profile::Anypoint {
-            return (status == 401).then(|| challenge.to_string());
-        }
+        let bare = Challenge { realm, resource_metadata: resource.metadata_uri, ..Challenge::default() };
+        let is_ours = !matches!(rejection.verdict(), Verdict::Unavailable | Verdict::BadAnswer);
+        let refused = match rejection {
+            Rejection::AmbiguousPath | Rejection::Denied if self.profile == Profile::Rfc6750 => {
+                return Vec::new();
+            }
+            // A 401 must carry a challenge even if an override made it one (RFC 9110 §15.5.2).
+            _ if self.profile == Profile::Anypoint || !is_ours => {
+                if status != 401 {
+                    return Vec::new();
+                }
+                bare.clone()
+            }
+            _ => self.challenge(rejection, wording, bare.clone()),
+        };
+        let scope = refused_scope(rejection, resource, status)
+            .filter(|_| is_ours && self.profile == Profile::Rfc6750);
+        let refused = Challenge { scope: scope.as_deref().filter(|scope| !scope.is_empty()), ..refused };
+        let Some(algs) = &resource.dpop else { return vec![line(&refused)] };
+        let used = |scheme: &[u8]| uses_scheme(head, scheme);
+        let with_error = |used: bool| {
+            if used { refused.clone() } else { Challenge { scope: refused.scope, ..bare.clone() } }
+        };
+        let (by_bearer, by_dpop) = (used(b"bearer"), used(b"dpop"));
+        let bearer = with_error(by_bearer || !by_dpop);
+        let dpop = Challenge { scheme: Scheme::Dpop, algs: Some(algs), ..with_error(by_dpop) };
+        let all = if resource.only_dpop { vec![dpop] } else { vec![bearer, dpop] };
+        all.iter().map(line).collect()
+    }
+
+    /// What is said to somebody whose token could have been better.
+    fn challenge<'a>(
+        &'a self,
+        rejection: &'a Rejection,
+        wording: &Wording,
+        bare: Challenge<'a>,
+    ) -> Challenge<'a> {
+        let mut challenge = bare;
         match rejection {
-            Rejection::AmbiguousPath | Rejection::Denied => return None,
             Rejection::ClientNotListed | Rejection::ClaimMismatch { .. } => {
                 challenge.error = Some("insufficient_scope");
             }
@@ -78,20 +138,12 @@ impl Responses {
                 challenge.error_description = wording.error.map(|_| wording.description);
             }
         }
-        if matches!(rejection.verdict(), Verdict::Unavailable | Verdict::BadAnswer) {
-            // A 401 must carry a challenge even if an override made it one (RFC 9110 §15.5.2).
-            return (status == 401).then(|| Challenge { realm, ..Challenge::default() }.to_string());
-        }
         challenge.error_uri = challenge.error.and(self.error_uri.as_deref());
-        match rejection {
-            Rejection::ScopeMissing { needed } => challenge.scope = Some(needed),
-            Rejection::WeakAuthentication { acr_values, max_age } => {
-                challenge.acr_values = Some(acr_values.as_str()).filter(|values| !values.is_empty());
-                challenge.max_age = *max_age;
-            }
-            _ => {}
+        if let Rejection::WeakAuthentication { acr_values, max_age, .. } = rejection {
+            challenge.acr_values = Some(acr_values.as_str()).filter(|values| !values.is_empty());
+            challenge.max_age = *max_age;
         }
-        Some(challenge.to_string())
+        challenge
     }
 
     fn retry_after_of(&self, rejection: &Rejection) -> u64 {
@@ -128,6 +180,40 @@ impl Responses {
             headers.push(("access-control-expose-headers", "WWW-Authenticate, DPoP-Nonce".to_owned()));
         }
     }
+}
+
+/// The scopes that a challenge names.
+fn refused_scope(rejection: &Rejection, resource: &Advertised<'_>, status: u16) -> Option<String> {
+    let scope = match rejection {
+        Rejection::ScopeMissing { needed } => Some(needed),
+        Rejection::WeakAuthentication { scope, .. } => Some(scope),
+        _ if status == 401 => resource.scope.as_ref(),
+        _ => None,
+    };
+    scope.map(|scope| if resource.scope.is_some() { online(scope) } else { scope.clone() })
+}
+
+/// Whether credentials of that scheme (in lower case) were sent.
+fn uses_scheme(head: RequestHead<'_>, scheme: &[u8]) -> bool {
+    head.all("authorization").flat_map(|line| line.split(|byte| *byte == b',')).any(|element| {
+        let element = element.trim_ascii();
+        let word = element.split(|byte| *byte <= b' ').next().unwrap_or_default();
+        word.eq_ignore_ascii_case(scheme)
+    })
+}
+
+/// The challenge as it is sent.
+#[inline(never)]
+fn line(challenge: &Challenge<'_>) -> String {
+    challenge.to_string()
+}
+
+/// Without the scope that a resource never needs: it is between client and authorization server, and an MCP
+/// server names it nowhere.
+#[inline(never)]
+fn online(scope: &str) -> String {
+    let scopes = scope.split(' ').filter(|scope| *scope != "offline_access");
+    scopes.collect::<Vec<_>>().join(" ")
 }
 
 /// The gRPC status for an HTTP status. Envoy's own mapping would make 13 of a 400.

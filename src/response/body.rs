@@ -20,7 +20,7 @@ impl Wording {
     /// The table of `rfc6750`.
     pub fn of(rejection: &Rejection) -> Self {
         let (status, error, description) = match rejection.verdict() {
-            Verdict::Allowed | Verdict::Anonymous => (200, None, ""),
+            Verdict::Allowed | Verdict::Anonymous | Verdict::Metadata => (200, None, ""),
             Verdict::NoToken => (401, None, "An access token is required."),
             Verdict::InvalidRequest => match rejection {
                 Rejection::AmbiguousPath => (400, None, "The request path is not acceptable."),
@@ -35,11 +35,23 @@ impl Wording {
                 _ => (400, Some("invalid_request"), "The credentials are malformed."),
             },
             Verdict::InvalidToken => (401, Some("invalid_token"), "The access token is not valid."),
-            Verdict::InvalidBinding => (
-                401,
-                Some("invalid_token"),
-                "The access token is bound to its sender, and no proof was presented.",
-            ),
+            Verdict::InvalidBinding => match rejection {
+                Rejection::BadProof(_) => (401, Some("invalid_dpop_proof"), "The DPoP proof is not valid."),
+                Rejection::NonceWanted { .. } => {
+                    (401, Some("use_dpop_nonce"), "The DPoP proof must carry the nonce of this response.")
+                }
+                Rejection::ProofWanted => (401, None, "An access token with a DPoP proof is required."),
+                Rejection::OtherKey | Rejection::NotBound => (
+                    401,
+                    Some("invalid_token"),
+                    "The access token is not bound to the key of the DPoP proof.",
+                ),
+                _ => (
+                    401,
+                    Some("invalid_token"),
+                    "The access token is bound to its sender, and no proof was presented.",
+                ),
+            },
             Verdict::InsufficientAuthentication => (
                 401,
                 Some("insufficient_user_authentication"),
@@ -110,7 +122,8 @@ pub fn anypoint(rejection: &Rejection) -> (u16, &'static str, &'static str) {
         | Verdict::InvalidBinding
         | Verdict::InsufficientAuthentication
         | Verdict::Allowed
-        | Verdict::Anonymous => (401, r#"{"error": "Unauthorized"}"#, JSON),
+        | Verdict::Anonymous
+        | Verdict::Metadata => (401, r#"{"error": "Unauthorized"}"#, JSON),
     }
 }
 

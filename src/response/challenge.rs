@@ -15,6 +15,8 @@ use std::fmt;
 /// [RFC 9110 §5.6.4]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Challenge<'a> {
+    /// The authentication scheme.
+    pub scheme: Scheme,
     /// The protection space ([RFC 9110 §11.5]); always sent, so that `Bearer` is never bare.
     ///
     /// [RFC 9110 §11.5]: https://www.rfc-editor.org/rfc/rfc9110#section-11.5
@@ -27,6 +29,10 @@ pub struct Challenge<'a> {
     pub error_description: Option<&'a str>,
     /// Where to read more.
     pub error_uri: Option<&'a str>,
+    /// Where the protected resource's metadata is ([RFC 9728 §5.1]).
+    ///
+    /// [RFC 9728 §5.1]: https://www.rfc-editor.org/rfc/rfc9728#section-5.1
+    pub resource_metadata: Option<&'a str>,
     /// All scopes that the request needs.
     pub scope: Option<&'a str>,
     /// Authentication contexts that would do ([RFC 9470 §3]).
@@ -37,17 +43,41 @@ pub struct Challenge<'a> {
     ///
     /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
     pub max_age: Option<u64>,
+    /// The algorithms of proofs ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    pub algs: Option<&'a str>,
+}
+
+/// An authentication scheme for access tokens.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scheme {
+    /// [RFC 6750].
+    ///
+    /// [RFC 6750]: https://www.rfc-editor.org/rfc/rfc6750
+    #[default]
+    Bearer,
+    /// [RFC 9449].
+    ///
+    /// [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
+    Dpop,
 }
 
 impl fmt::Display for Challenge<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bearer realm={}", Quoted(self.realm))?;
+        let scheme = match self.scheme {
+            Scheme::Bearer => "Bearer",
+            Scheme::Dpop => "DPoP",
+        };
+        write!(f, "{scheme} realm={}", Quoted(self.realm))?;
         let texts = [
             ("error", self.error),
             ("error_description", self.error_description),
             ("error_uri", self.error_uri),
+            ("resource_metadata", self.resource_metadata),
             ("scope", self.scope),
             ("acr_values", self.acr_values),
+            ("algs", self.algs),
         ];
         for (name, text) in texts {
             if let Some(text) = text {
@@ -93,6 +123,8 @@ mod tests {
             ("BRR-24 a bad token", of(Some("invalid_token"), None), r#"Bearer realm="api", error="invalid_token""#),
             ("BRR-27 too narrow", of(Some("insufficient_scope"), Some("read write")),
              r#"Bearer realm="api", error="insufficient_scope", scope="read write""#),
+            ("PRM-12 where the metadata is", Challenge { realm: "api", resource_metadata: Some("https://h/.well-known/oauth-protected-resource"), ..Challenge::default() },
+             r#"Bearer realm="api", resource_metadata="https://h/.well-known/oauth-protected-resource""#),
             ("HTT-04 quotes and backslashes are escaped, and nothing else",
              Challenge { realm: r#"a"b\c'd"#, ..Challenge::default() }, r#"Bearer realm="a\"b\\c'd""#),
             ("HTT-05 a line break never gets out",

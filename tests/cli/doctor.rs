@@ -88,6 +88,83 @@ fn a_context_that_the_server_does_not_list_is_noted() {
 }
 
 #[test]
+fn a_resource_that_the_server_does_not_list_is_noted() {
+    // PRM-19
+    let server = Scripted::start(|origin, request| match request.target.as_str() {
+        "/.well-known/oauth-authorization-server" => Answer::json(
+            200,
+            json!({
+                "issuer": origin, "token_endpoint": format!("{origin}/token"), "introspection_endpoint": format!("{origin}/introspect"),
+                "response_types_supported": ["code"], "protected_resources": [format!("{origin}/a")],
+            }),
+        ),
+        _ => healthy(json!({}))(request),
+    });
+    let with = |path: &str| {
+        let resource = format!("resource: {{identifier: \"{}/{path}\"}}\n", server.origin);
+        configuration(&server.origin) + &resource
+    };
+    let run = examine(&with("b"), &[]);
+    let want = format!("· the document does not list {}/b among protected_resources", server.origin);
+    assert!(run.stdout.contains(&want), "{run:?}");
+    assert!(!examine(&with("a"), &[]).stdout.contains("protected_resources"));
+}
+
+/// Answers of the metadata's place and of the resource.
+type Look = (Answer, Answer);
+
+#[test]
+fn a_resource_is_looked_at_as_its_clients_do() {
+    // PRM-05, PRM-12
+    const PLACE: &str = "/.well-known/oauth-protected-resource/mcp";
+    let document = |origin: &str, resource: &str| json!({"resource": format!("{origin}{resource}"), "authorization_servers": [origin], "bearer_methods_supported": ["header"]});
+    let challenge = |origin: &str| {
+        format!("Bearer realm=\"tollgate\", resource_metadata=\"{origin}{PLACE}\", scope=\"a\"")
+    };
+    #[rustfmt::skip]
+    let cases: [(&str, &dyn Fn(&str) -> Look, i32, &str); 7] = [
+        ("as it should be", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(401).header("www-authenticate", &challenge(origin))),
+         0, "/mcp refuses us, and says where the metadata is"),
+        ("nobody sends it there", &|origin| (Answer::status(404), Answer::status(401).header("www-authenticate", &challenge(origin))),
+         1, "/.well-known/oauth-protected-resource/mcp answers 404"),
+        ("a page", &|origin| (Answer::text(200, "text/html", "<p>"), Answer::status(401).header("www-authenticate", &challenge(origin))),
+         1, "/.well-known/oauth-protected-resource/mcp: expected application/json, found text/html"),
+        ("another resource", &|origin| (Answer::json(200, document(origin, "/other")), Answer::status(401).header("www-authenticate", &challenge(origin))),
+         1, "describes another resource"),
+        ("another configuration", &|origin| (Answer::json(200, json!({"resource": format!("{origin}/mcp"), "authorization_servers": [origin], "bearer_methods_supported": ["header"], "resource_name": "x"})), Answer::status(401).header("www-authenticate", &challenge(origin))),
+         0, "differs from this configuration in resource_name"),
+        ("somebody else refuses", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(401).header("www-authenticate", "Bearer")),
+         1, "/mcp refuses us without resource_metadata="),
+        ("nobody refuses", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(200)),
+         0, "/mcp answers 200"),
+    ];
+    for (name, look, status, want) in cases {
+        let known: std::sync::Mutex<Option<Look>> = std::sync::Mutex::default();
+        let known = std::sync::Arc::new(known);
+        let server = Scripted::start({
+            let known = std::sync::Arc::clone(&known);
+            move |origin, request| {
+                let known = known.lock().unwrap().clone();
+                match (request.target.as_str(), known) {
+                    (PLACE, Some((metadata, _))) => metadata,
+                    ("/mcp", Some((_, refusal))) => refusal,
+                    ("/.well-known/oauth-authorization-server", _) => Answer::json(
+                        200,
+                        json!({"issuer": origin, "token_endpoint": format!("{origin}/token"), "introspection_endpoint": format!("{origin}/introspect"), "response_types_supported": ["code"]}),
+                    ),
+                    ("/introspect", _) => healthy(json!({}))(request),
+                    _ => Answer::status(404),
+                }
+            }
+        });
+        *known.lock().unwrap() = Some(look(&server.origin));
+        let resource = format!("resource: {{identifier: \"{}/mcp\", profile: mcp}}\n", server.origin);
+        let run = examine(&(configuration(&server.origin) + &resource), &[]);
+        assert!(run.status == status && run.stdout.contains(want), "{name}: {run:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_the_call_is_named() {
     #[rustfmt::skip]
     let cases: [(&str, fn(&Received) -> Answer, &str, &str); 14] = [

@@ -99,7 +99,7 @@ fn every_refusal_names_its_step_its_reason_and_its_section() {
         ("expired",           "GET /x",        but("exp", json!(1_899_990_000)),    "✗ expiry         ends 2030-03-17T15:00:00Z, 2h 46m ago", "invalid_token"),
         ("no access token",   "GET /x",        but("token_type", json!("mac")),     "✗ token type     mac  (RFC 6749 §7.1)", "invalid_token"),
         ("another audience",  "GET /x",        but("aud", json!(["a", "b"])),       "✗ audience       wanted https://api.example.com, found [\"a\",\"b\"]", "invalid_token"),
-        ("bound",             "GET /x",        but("cnf", json!({"jkt": "x"})),     "✗ binding        bound to a key or a certificate", "invalid_binding"),
+        ("bound",             "GET /x",        but("cnf", json!({"jkt": "x"})),     "✗ binding        bound to a key  (RFC 9449 §6, RFC 8705 §3)", "invalid_binding"),
         ("another client",    "PUT /orders/7", but("client_id", json!("other")),    "✗ client         wanted one of the rule's list, found other", "forbidden"),
         ("weak",              "PUT /orders/7", but("acr", json!("bronze")),         "✗ authentication wanted acr gold, found bronze  (RFC 9470 §3)", "insufficient_authentication"),
         ("another claim",     "PUT /orders/7", but("tenant", json!("t2")),          "✗ claim          wanted tenant to be one of [\"t1\"], found t2", "forbidden"),
@@ -177,6 +177,49 @@ fn without_a_token_and_without_need_of_one() {
         "good.json",
     ]);
     assert!(twice.status == 1 && twice.stdout.contains("✗ token"), "{twice:?}");
+}
+
+#[test]
+fn a_resource_is_explained() {
+    let tollgate = offline();
+    let resource = "resource: {identifier: \"https://tools.example.com/mcp\", profile: mcp}\n";
+    let configuration = tollgate.read("c.yaml") + resource;
+    tollgate.write("c.yaml", configuration);
+    // PRM-10
+    let known = "GET /.well-known/oauth-protected-resource/mcp";
+    let run = tollgate.run(["explain", "-c", "c.yaml", "-r", known, "--reply", "good.json"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    for line in [
+        "· resource       the metadata of https://tools.example.com/mcp; no rule is looked at  (RFC 9728 §3)",
+        "→ the client gets 200",
+        "    content-type: application/json",
+        "\"authorization_servers\":[\"https://login.example.com\"]",
+        "verdict: metadata",
+    ] {
+        assert!(run.stdout.contains(line), "{line} is not in {run:?}");
+    }
+    assert!(!run.stdout.contains("· rule") && !run.stdout.contains("· token"), "{run:?}");
+    // MCP-03
+    let run = tollgate.run(["explain", "-c", "c.yaml", "-r", "POST /mcp", "--reply", "good.json"]);
+    let challenge = "www-authenticate: Bearer realm=\"tollgate\", resource_metadata=\"https://tools.example.com/.well-known/oauth-protected-resource/mcp\", scope=\"orders:read\"";
+    assert!(run.status == 1 && run.stdout.contains(challenge), "{run:?}");
+    // RSI-02
+    let run = tollgate.run([
+        "explain",
+        "-c",
+        "c.yaml",
+        "-r",
+        "POST /mcp",
+        "--token",
+        "t",
+        "--reply",
+        "good.json",
+        "--at",
+        NOW,
+    ]);
+    let line = "✗ audience       wanted https://tools.example.com/mcp, found https://api.example.com  (RFC 9700 §2.3)";
+    assert!(run.status == 1 && run.stdout.contains(line), "{run:?}");
+    assert!(run.stdout.ends_with("verdict: invalid_token\n"), "{run:?}");
 }
 
 #[test]

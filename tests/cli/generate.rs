@@ -276,6 +276,7 @@ fn what_is_there_is_not_overwritten() {
 
 #[test]
 fn an_issuer_alone_is_asked_for_its_endpoints() {
+    // BCP-08
     let server = Scripted::start(|own, received| {
         if received.target.ends_with("/.well-known/oauth-authorization-server") {
             let metadata = json!({"issuer": own, "introspection_endpoint": format!("{own}/ask")});
@@ -294,6 +295,73 @@ fn an_issuer_alone_is_asked_for_its_endpoints() {
     assert_eq!(run.status, 0, "{run:?}");
     let uri = format!("{}/ask", server.origin);
     assert_eq!(policy_of(&run.stdout)["providers"]["main"]["introspection"]["uri"], json!(uri));
+}
+
+#[test]
+fn an_mcp_server_is_described_to_its_clients() {
+    // MCP-01, MCP-07, PRM-14
+    let at = with_client("client_secret_basic");
+    let run = at.run([
+        "generate",
+        "envoy",
+        "--client",
+        "gateway",
+        "--upstream",
+        "http://127.0.0.1:3000",
+        "--prefix",
+        "/mcp",
+        "--mcp",
+        "https://tools.example.com/mcp",
+        "--scope",
+        "notes:read",
+        "--out",
+        "out",
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let policy = policy_of(&at.read("out/envoy.yaml"));
+    let mcp = json!({"identifier": "https://tools.example.com/mcp", "profile": "mcp"});
+    assert_eq!(policy["resource"], mcp);
+    assert_eq!(at.run(["check", "--strict", "out/envoy.yaml"]).status, 0);
+    // Envoy Gateway runs the filter on its routes alone, so the metadata has one.
+    let run = at.run([
+        "generate",
+        "envoy-gateway",
+        "--client",
+        "gateway",
+        "--upstream",
+        "http://notes:3000",
+        "--prefix",
+        "/mcp",
+        "--mcp",
+        "https://tools.example.com/mcp",
+        "--scope",
+        "notes:read",
+        "--module",
+        "oci://example.com/tollgate:1",
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let routes = documents(&run.stdout);
+    let rule = routes.iter().find(|one| one["kind"] == "HTTPRoute").map(|one| &one["spec"]["rules"][0]);
+    assert_eq!(
+        rule.unwrap()["matches"],
+        json!([
+            {"path": {"type": "PathPrefix", "value": "/mcp"}},
+            {"path": {"type": "Exact", "value": "/.well-known/oauth-protected-resource/mcp"}},
+            {"path": {"type": "Exact", "value": "/.well-known/oauth-protected-resource"}},
+        ])
+    );
+    // Several APIs, each a resource of its own.
+    at.write("secret", "hush-secret\n");
+    at.write(
+        "gateway.yaml",
+        "providers:\n  main: {issuer: \"https://login.example.com\", introspection_endpoint: \"https://login.example.com/ask\", client_id: gateway, client_secret_file: secret}\napis:\n  tools: {upstream: \"http://a:1\", prefix: /mcp, scopes: [a], resource: {identifier: \"https://tools.example.com/mcp\", profile: mcp}}\n  orders: {upstream: \"http://b:1\", hosts: [\"*.example.com\"], prefix: /orders/v1, scopes: [b], resource: {identifier: \"https://api.example.com/orders\"}}\n",
+    );
+    let run = at.run(["generate", "envoy", "gateway.yaml"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert_eq!(
+        policy_of(&run.stdout)["resource"],
+        json!([{"identifier": "https://api.example.com/orders"}, mcp])
+    );
 }
 
 #[test]
@@ -350,6 +418,16 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
          "cannot read nowhere: no such file or directory"),
         ("no YAML at all",                    "providers:", "providers: [",
          "gateway.yaml:"),
+        ("PRM-01 a resource beyond its API",  "scopes: [a]", "prefix: /a, resource: {identifier: \"https://h.example/b\"}",
+         "gateway.yaml:4:66: apis.a.resource.identifier: expected a path that the API's prefix /a starts with"),
+        ("PRM-14 a resource of another host", "scopes: [a]", "hosts: [a.example.com], resource: {identifier: \"https://h.example/\"}",
+         "apis.a.resource.identifier: expected one of the API's hosts"),
+        ("PRM-14 one API of two is a resource", "\napis:", "\napis:\n  b: {upstream: \"http://b:1\", prefix: /b, resource: {identifier: \"https://h.example/b\"}}",
+         "apis.a: expected a resource, for other APIs have one"),
+        ("RSI-01 an identifier that is none", "scopes: [a]", "resource: {identifier: api}",
+         "apis.a.resource.identifier: expected an absolute https URI without a fragment"),
+        ("MCP-01 an MCP server without an issuer", "scopes: [a]", "resource: {identifier: \"https://h.example/\", profile: mcp}",
+         "apis.a.resource.authorization_servers: needs a provider's issuer, or entries as well"),
         ("two APIs for the same requests",    "\napis:", "\napis:\n  b: {upstream: \"http://b:1\"}",
          "apis.b: the same host and prefix as apis.a: which of them has the request?"),
     ];

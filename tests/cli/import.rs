@@ -42,12 +42,8 @@ fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'stat
                     (b"content-type".to_vec(), b"application/json".to_vec()),
                 ];
                 drop(call);
-                let landing = flight.land(
-                    provider,
-                    CallOutcome::Response { head: &head, body: &body },
-                    now,
-                    enforcer.nonces(),
-                );
+                let outcome = CallOutcome::Response { head: &head, body: &body };
+                let landing = enforcer.land(&mut flight, outcome, now);
                 let Landing::Settled(said) = landing else { panic!("a second call") };
                 let key = flight.question().key;
                 let finding = said.map(|said| enforcer.learn(key, said, flight.asked()));

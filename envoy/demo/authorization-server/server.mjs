@@ -1,4 +1,4 @@
-// The demo's authorization server: oidc-provider (certified OpenID Provider) with three clients, all in memory.
+// The demo's authorization server: oidc-provider (certified OpenID Provider) with four clients, all in memory.
 //
 //   POST /token                client credentials grant (RFC 6749 section 4.4)
 //   POST /token/introspection  RFC 7662, for the gateway alone
@@ -32,6 +32,8 @@ const provider = new Provider(issuer, {
   clients: [
     service('hr-app', 'employees:read employees:write'),
     service('phone-book', 'employees:read'),
+    // Its tokens are bound to a key of its own (RFC 9449).
+    { ...service('payroll', 'employees:read'), dpop_bound_access_tokens: true },
     // The gateway gets no tokens; it may only ask about them.
     { client_id: 'gateway', client_secret: gatewaySecret, grant_types: [], redirect_uris: [], response_types: [] },
   ],

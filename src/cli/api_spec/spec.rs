@@ -8,6 +8,7 @@ use tollgate_filter::policy::Policy;
 use tollgate_filter::policy::rule::Access;
 use tollgate_filter::policy::scope::{ScopePolicy, ScopeToken};
 use tollgate_filter::request::head::RequestHead;
+use tollgate_filter::response::answer::Advertised;
 
 use crate::cli::api_spec::Format;
 use crate::cli::failure::Failure;
@@ -260,7 +261,8 @@ impl Spec<'_> {
         ];
         let mut refusals: BTreeMap<u16, Refusal> = BTreeMap::new();
         for (rejection, what) in rejections {
-            let answer = self.policy.responses.answer(&rejection, RequestHead::new(&[]));
+            let answer =
+                self.policy.responses.answer(&rejection, &Advertised::default(), RequestHead::new(&[]));
             let header =
                 |name: &str| answer.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
             let refusal = refusals.entry(answer.status).or_default();

@@ -1,5 +1,7 @@
 //! What is legal and unwise in a configuration.
 
+mod resources;
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,6 +19,7 @@ pub(super) fn of(configuration: &Value) -> Vec<(String, String)> {
     lists(configuration, &mut advice);
     times(configuration, &mut advice);
     demands(configuration, &mut advice);
+    resources::of(configuration, &mut advice);
     advice
 }
 
@@ -73,7 +76,8 @@ fn is_nothing(value: &Value) -> bool {
 
 fn providers(configuration: &Value, advice: &mut Vec<(String, String)>) {
     let demanded = |requirement: &Value| requirement.get("audiences").is_some();
-    let everywhere = configuration.get("requires").is_some_and(demanded);
+    let everywhere =
+        configuration.get("requires").is_some_and(demanded) || resources::check_audiences(configuration);
     for (name, provider) in configuration.get("providers").and_then(Value::as_object).into_iter().flatten() {
         let at = Place::default().name("providers").name(name);
         let text = |place: &str| provider.pointer(place).and_then(Value::as_str).unwrap_or_default();

@@ -47,6 +47,7 @@ pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> 
         ),
     }
     contexts(patient, &found);
+    resources(patient, &found);
     Some(found)
 }
 
@@ -61,6 +62,21 @@ fn contexts(patient: &mut Patient<'_>, found: &Discovered) {
         patient.note(
             format!("the document does not list {} among acr_values_supported", unknown.join(", ")),
             "A rule demands it in acr_values: users who are sent there for it may come back without it.",
+        );
+    }
+}
+
+/// Protected resources that the server does not list, if it lists any ([RFC 9728 §4]).
+///
+/// [RFC 9728 §4]: https://www.rfc-editor.org/rfc/rfc9728#section-4
+fn resources(patient: &mut Patient<'_>, found: &Discovered) {
+    let Some(listed) = found.texts("protected_resources") else { return };
+    let unknown: Vec<_> =
+        patient.resources.iter().filter(|resource| !listed.contains(&resource.as_str())).cloned().collect();
+    if !unknown.is_empty() {
+        patient.note(
+            format!("the document does not list {} among protected_resources", unknown.join(", ")),
+            "Clients that look there may not ask it for tokens for this resource.",
         );
     }
 }

@@ -52,7 +52,10 @@ fn active(patient: &mut Patient<'_>, token: &AccessToken) {
                 );
             }
             if token.is_bound {
-                patient.note("the token is bound to a key or a certificate (cnf)", "It is refused as a plain Bearer token.");
+                patient.note(
+                    "the token is bound to a key or a certificate (cnf)",
+                    "It is refused as a plain Bearer token. With `dpop` configured, it is taken with a proof of its key (RFC 9449).",
+                );
             }
         }
         Err(Rejection::WrongIssuer) => patient.wrong(

@@ -31,12 +31,14 @@ pub(super) struct Check {
 pub(super) fn of(
     token: &AccessToken,
     provider: &Provider,
+    audiences: &[String],
     requirement: &Requirement,
     rejection: Option<&Rejection>,
     now: UnixTime,
 ) -> Vec<Check> {
     let mut checks = Checks { token, provider, rejection, all: Vec::new() };
     checks.of_provider(now);
+    checks.audience(audiences);
     checks.of_requirement(requirement);
     checks.all
 }
@@ -76,10 +78,15 @@ impl Checks<'_> {
 
     /// What the rule, or the configuration for all requests, demands.
     fn of_requirement(&mut self, requirement: &Requirement) {
-        let bound = if self.token.is_bound { "bound to a key or a certificate" } else { "not bound" };
+        let bound = match (self.token.jkt(), self.token.is_bound) {
+            (Some(_), _) if !self.token.is_bound_otherwise() => "bound to a key",
+            (_, true) => "bound to a key or a certificate",
+            (_, false) => "not bound",
+        };
         let ignored =
             if requirement.sender_constraint == SenderConstraint::Ignore { "; not looked at" } else { "" };
-        let missed = self.is(&Rejection::Unproven);
+        let missed =
+            [Rejection::Unproven, Rejection::OtherKey, Rejection::NotBound].iter().any(|one| self.is(one));
         self.add("binding", "RFC 9449 §6, RFC 8705 §3", missed, format!("{bound}{ignored}"));
         self.audience(&requirement.audiences);
         if let Some(list) = &requirement.clients {

@@ -138,7 +138,7 @@ impl<'a> Report<'a> {
         self.checks(enforcer, outcome, now, &mut steps);
         let rejection = match &outcome.decision {
             Decision::Deny(rejection) => Some(rejection),
-            Decision::Allow(_) => None,
+            Decision::Allow(_) | Decision::Describe(_) => None,
         };
         if let Some(rejection) = rejection.filter(|_| !steps.iter().any(|step| step.is_reason)) {
             let text = rejection.to_string();
@@ -158,7 +158,7 @@ impl<'a> Report<'a> {
                     "headers": answer.headers.iter().map(|(name, value)| json!([name, value])).collect::<Value>(),
                     "body": answer.body,
                 })),
-                "upstream": rejection.is_none().then(|| json!({
+                "upstream": outcome.decision.verdict().passes().then(|| json!({
                     "removed": outcome.grant.remove,
                     "added": outcome.grant.additions().map(|(name, value)| json!([name, String::from_utf8_lossy(value)])).collect::<Value>(),
                     "path": outcome.grant.path.as_deref().map(String::from_utf8_lossy),
@@ -208,6 +208,11 @@ impl<'a> Report<'a> {
             push(Rejection::AmbiguousPath.to_string(), true, section(&Rejection::AmbiguousPath));
             return;
         }
+        if let (Decision::Describe(_), Some(resource)) = (&outcome.decision, outcome.resource(enforcer)) {
+            let text = format!("the metadata of {}; no rule is looked at", resource.identifier);
+            steps.push(Step { name: "resource", is_reason: false, text, section: "RFC 9728 §3" });
+            return;
+        }
         let Some(rule) = outcome.rule(enforcer) else {
             push("no rule matches; what holds for every request holds here".to_owned(), false, "");
             return;
@@ -229,7 +234,10 @@ impl<'a> Report<'a> {
     fn place(&self, enforcer: &Enforcer, outcome: &Outcome, steps: &mut Vec<Step>) {
         let rule = outcome.rule(enforcer);
         if rule.is_some_and(|rule| matches!(rule.access, Access::Anonymous | Access::Deny))
-            || matches!(outcome.decision, Decision::Deny(Rejection::AmbiguousPath | Rejection::TlsRequired))
+            || matches!(
+                outcome.decision,
+                Decision::Describe(_) | Decision::Deny(Rejection::AmbiguousPath | Rejection::TlsRequired)
+            )
         {
             return;
         }
@@ -239,6 +247,7 @@ impl<'a> Report<'a> {
             Ok(Some(found)) => {
                 let place = match found.place {
                     token::Place::Header => "a header field",
+                    token::Place::Dpop => "a header field, with the scheme DPoP",
                     token::Place::Query => "the query",
                     token::Place::Cookie => "a cookie",
                     token::Place::Form => "a form",
@@ -249,10 +258,24 @@ impl<'a> Report<'a> {
             Ok(None) => ("none".to_owned(), matches!(outcome.decision, Decision::Deny(Rejection::NoToken))),
             Err(_) => match &outcome.decision {
                 Decision::Deny(rejection) => (rejection.to_string(), true),
-                Decision::Allow(_) => return,
+                Decision::Allow(_) | Decision::Describe(_) => return,
             },
         };
+        let with_proof = text.ends_with("DPoP") && enforcer.policy().dpop.is_some();
         steps.push(Step { name: "token", is_reason, text, section: "RFC 6750 §2" });
+        match &outcome.decision {
+            Decision::Deny(
+                rejection @ (Rejection::BadProof(_) | Rejection::NonceWanted { .. } | Rejection::ProofWanted),
+            ) => {
+                let section = section(rejection);
+                steps.push(Step { name: "proof", is_reason: true, text: rejection.to_string(), section });
+            }
+            _ if with_proof => {
+                let text = "good, and of this request and token".to_owned();
+                steps.push(Step { name: "proof", is_reason: false, text, section: "RFC 9449 §4.3" });
+            }
+            _ => {}
+        }
     }
 
     fn calls(&self, steps: &mut Vec<Step>) {
@@ -287,9 +310,11 @@ impl<'a> Report<'a> {
         let own = outcome.rule(enforcer).and_then(|rule| rule.requires.as_ref());
         let rejection = match &outcome.decision {
             Decision::Deny(rejection) => Some(rejection),
-            Decision::Allow(_) => None,
+            Decision::Allow(_) | Decision::Describe(_) => None,
         };
-        for check in checks::of(token, provider, own.unwrap_or(&policy.requires), rejection, now) {
+        let requirement = own.unwrap_or(&policy.requires);
+        let audiences = audiences(enforcer, outcome);
+        for check in checks::of(token, provider, &audiences, requirement, rejection, now) {
             let missed = check.is_missed;
             steps.push(Step {
                 name: check.name,
@@ -302,6 +327,16 @@ impl<'a> Report<'a> {
             }
         }
     }
+}
+
+/// What `aud` must hold one of for the resource that the request is for.
+fn audiences(enforcer: &Enforcer, outcome: &Outcome) -> Vec<String> {
+    if let Some(resource) = outcome.resource(enforcer) {
+        return resource.audiences.clone();
+    }
+    let all = &enforcer.policy().resources.all;
+    let checked = all.iter().all(|resource| !resource.audiences.is_empty());
+    all.iter().filter(|_| checked).flat_map(|resource| resource.audiences.clone()).collect()
 }
 
 /// What a JWT says that it is, and what came of it.
@@ -370,6 +405,9 @@ fn section(rejection: &Rejection) -> &'static str {
         Rejection::BadJwt { fault: JwtFault::Signature | JwtFault::UnknownKey } => "RFC 7515 §5.2",
         Rejection::BadJwt { .. } => "RFC 9068 §4, RFC 8725 §3",
         Rejection::Unproven => "RFC 9449 §7.1, RFC 8705 §3",
+        Rejection::BadProof(_) => "RFC 9449 §4.3",
+        Rejection::NonceWanted { .. } => "RFC 9449 §9",
+        Rejection::OtherKey | Rejection::NotBound | Rejection::ProofWanted => "RFC 9449 §7.1",
         Rejection::WeakAuthentication { .. } => "RFC 9470 §3",
         Rejection::Denied => "RFC 9110 §15.5.4",
         Rejection::NoAnswer { cause: NoAnswer::Throttled, .. } => "RFC 6585 §4, RFC 9110 §15.6.4",

@@ -107,10 +107,14 @@ fn route(plan: &Plan, name: &str, host: &str, apis: &[&Api]) -> String {
             }
             _ => String::new(),
         };
+        // The filter answers these itself, but Envoy Gateway runs it on its routes alone.
+        let metadata = plan.metadata_paths(api).iter().fold(String::new(), |text, path| {
+            format!("{text}  - path: {{type: Exact, value: {}}}\n", scalar(path))
+        });
         // Writing to a String cannot fail.
         let _ = write!(
             rules,
-            "- matches:\n  - path: {{type: PathPrefix, value: {}}}\n{filters}  backendRefs:\n  - {{group: gateway.envoyproxy.io, kind: Backend, name: {name}}}\n",
+            "- matches:\n  - path: {{type: PathPrefix, value: {}}}\n{metadata}{filters}  backendRefs:\n  - {{group: gateway.envoyproxy.io, kind: Backend, name: {name}}}\n",
             scalar(&api.prefix)
         );
     }

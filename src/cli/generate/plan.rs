@@ -3,6 +3,7 @@
 
 mod provider;
 mod read;
+mod resources;
 mod rules;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use tollgate_filter::policy::Policy;
+use tollgate_filter::policy::resource::{Identifier, WELL_KNOWN};
 use tollgate_filter::provider::client_auth::{BasicEncoding, ClientAuth};
 use tollgate_filter::secret::Secret;
 use url::Url;
@@ -45,6 +47,8 @@ pub(crate) struct Plan {
     /// Where each rule of the filter's configuration comes from, for faults.
     origins: Vec<String>,
     rules: Vec<Value>,
+    /// The protected resources, each with its place in the short file.
+    resources: Vec<(String, Value)>,
 }
 
 /// An authorization server.
@@ -240,6 +244,11 @@ impl Plan {
         if let (true, Some(members)) = (self.lists.is_empty(), whole.as_object_mut()) {
             members.remove("client_lists");
         }
+        let resources: Vec<_> = self.resources.iter().map(|(_, resource)| resource.clone()).collect();
+        if let (Some(members), Some(first)) = (whole.as_object_mut(), resources.first()) {
+            let one = resources.len() == 1;
+            members.insert("resource".to_owned(), if one { first.clone() } else { resources.into() });
+        }
         merge(&mut whole, &Value::Object(self.policy.clone()));
         // What the variables will hold is no matter here.
         Policy::from_value(&whole, &|_| Some("set".to_owned()))
@@ -256,9 +265,28 @@ impl Plan {
             let origin = number.parse::<usize>().ok().and_then(|number| self.origins.get(number));
             return format!("{}{rest}", origin.map_or("apis", String::as_str));
         }
+        if let Some(rest) = place.strip_prefix("resource").filter(|_| !self.policy.contains_key("resource")) {
+            let number = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+            let (number, rest) = number.unwrap_or(("0", rest));
+            let own = number.parse::<usize>().ok().and_then(|number| self.resources.get(number));
+            return format!("{}{rest}", own.map_or("apis", |(place, _)| place.as_str()));
+        }
         let first = place.split(['.', '[']).next().unwrap_or_default();
         let own = ["providers", "client_lists"].contains(&first);
         if own && !self.policy.contains_key(first) { place.to_owned() } else { format!("policy.{place}") }
+    }
+
+    /// Where the filter serves an API's metadata, if it is a resource.
+    pub(crate) fn metadata_paths(&self, api: &Api) -> Vec<String> {
+        let place = resources::place(api);
+        let own = self.resources.iter().find(|(known, _)| *known == place);
+        let identifier = own.and_then(|(_, resource)| resource.get("identifier")?.as_str());
+        let Some(identifier) = identifier.and_then(Identifier::parse) else { return Vec::new() };
+        let mut paths = vec![format!("{WELL_KNOWN}{}", identifier.path)];
+        if self.resources.len() == 1 && !identifier.path.is_empty() {
+            paths.push(WELL_KNOWN.to_owned());
+        }
+        paths
     }
 
     /// The variables of Envoy's environment that the module must see.

@@ -2,7 +2,7 @@
 //!
 //! The same machinery as the filter's own configuration, so a misspelt key is reported the same way.
 
-use tollgate_filter::policy::keys::{CLIENT_LIST, RULE, text};
+use tollgate_filter::policy::keys::{CLIENT_LIST, RESOURCE, RULE, text};
 use tollgate_filter::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, Text};
 use url::{Host, Url};
 
@@ -142,6 +142,11 @@ static API: Object = Object {
             "A token must be for one of these.",
         ),
         optional("client_list", Kind::Text(&text::NAME), "The clients that may call it."),
+        optional(
+            "resource",
+            Kind::Object(&RESOURCE),
+            "What clients are told of it, as in the filter's configuration: `identifier`, and `profile: mcp` for an MCP server.",
+        ),
         optional(
             "rules",
             Kind::List { of: &Kind::Object(&RULE), empty: true },

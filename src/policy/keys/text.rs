@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::policy::claims::ClaimPath;
+use crate::policy::resource::Identifier;
 use crate::policy::rule::HostPattern;
 use crate::policy::schema::Text;
 use crate::policy::scope::ScopeToken;
@@ -168,6 +169,14 @@ pub static VARIABLE: Text = Text {
 pub static ISSUER: Text = Text {
     what: "an absolute http or https URI without a fragment",
     fits: |text| http_url(text).is_some() && !text.contains('#'),
+};
+
+/// A resource identifier ([RFC 9728 §1.2]).
+///
+/// [RFC 9728 §1.2]: https://www.rfc-editor.org/rfc/rfc9728#section-1.2
+pub static RESOURCE: Text = Text {
+    what: "an absolute https URI without a fragment, as https://api.example.com/orders (http for this machine only)",
+    fits: |text| Identifier::parse(text).is_some(),
 };
 
 /// The endpoint's URI.

@@ -30,9 +30,12 @@ pub(super) fn validate(provider: &Node<'_>, context: &mut Context<'_>) -> Valida
     }
     let any_audience = provider.key("any_audience");
     if validate == Validate::Introspection {
-        for key in
-            [&provider.key("jwks"), &provider.key("typ"), &provider.key("max_token_age"), &any_audience]
-        {
+        let signed = introspection.key("dialect").text() == "rfc9701";
+        let jwks = provider.key("jwks");
+        if jwks.is_set() && !signed {
+            context.faults.add(&jwks.place, Fault::Needs { other: "validate: jwt" });
+        }
+        for key in [&provider.key("typ"), &provider.key("max_token_age"), &any_audience] {
             // Defaults are in their places.
             if key.is_set() && (key.bool() || key.place != any_audience.place) {
                 context.faults.add(&key.place, Fault::Needs { other: "validate: jwt" });

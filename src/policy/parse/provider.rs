@@ -8,7 +8,7 @@ use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, client_auth, jwks};
 use crate::policy::schema::Place;
 use crate::provider::preset::Preset;
-use crate::provider::{IntrospectionEndpoint, Provider, Validate};
+use crate::provider::{Dialect, IntrospectionEndpoint, Provider, Validate};
 use crate::secret::Secret;
 
 /// All of them, sorted by name.
@@ -41,11 +41,21 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
         client_id_claim: provider.key("client_id_claim").texts(),
         scope_array: provider.key("scope_array").text() == "accept",
         default_scopes: provider.key("default_scopes").texts(),
+        implied_scopes: implied_scopes(&provider.key("implied_scopes"), context),
         jwt: jwks::rules(provider),
         keys: jwks::source(provider, context),
         validate,
         introspection: endpoint_of(provider, context),
     }
+}
+
+/// What each scope stands for besides itself.
+#[inline(never)]
+fn implied_scopes(implied: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Vec<String>)> {
+    for (_, scopes) in implied.members() {
+        context.no_duplicates(scopes.items(), |scope| scope.text().to_owned());
+    }
+    implied.members().map(|(scope, scopes)| (scope.to_owned(), scopes.texts())).collect()
 }
 
 #[inline(never)]
@@ -64,6 +74,7 @@ fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionE
         timeout: introspection.key("timeout").duration(),
         retries: u32::try_from(introspection.key("retries").integer()).unwrap_or_default(),
         client_auth: client_auth::parse(&introspection.key("client_auth"), &provider.key("issuer"), context),
+        dialect: dialect(provider, context),
         token_type_hint: (!hint.is_empty()).then(|| hint.to_owned()),
         parameters: parameters(&introspection.key("parameters"), context),
         headers: headers(&introspection.key("headers"), context),
@@ -73,6 +84,36 @@ fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionE
         require_iss: introspection.key("require_iss").bool(),
         back_off: introspection.key("back_off").duration(),
     }
+}
+
+/// What replies look like, and whether everything is there for it.
+#[inline(never)]
+fn dialect(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
+    let introspection = provider.key("introspection");
+    let (dialect, own) = (introspection.key("dialect"), introspection.key("reply_audience"));
+    let issuer = introspection.key("expected_issuer");
+    if dialect.text() != "rfc9701" {
+        for key in [&own, &issuer] {
+            if key.is_set() {
+                context.faults.add(&key.place, Fault::Needs { other: "dialect: rfc9701" });
+            }
+        }
+        return Dialect::Rfc7662;
+    }
+    let id = introspection.key("client_auth").key("client_id");
+    let known = |key: &Node<'_>| key.is_set();
+    for (has, other) in [
+        (known(&issuer) || known(&provider.key("issuer")), "issuer"),
+        (known(&provider.key("jwks")), "jwks"),
+        (known(&own) || known(&id), "reply_audience (or a client id)"),
+    ] {
+        if !has {
+            context.faults.add(&dialect.place, Fault::Needs { other });
+        }
+    }
+    let first =
+        |a: &Node<'_>, b: &Node<'_>| if a.is_set() { a.text().to_owned() } else { b.text().to_owned() };
+    Dialect::Rfc9701 { audience: first(&own, &id), issuer: first(&issuer, &provider.key("issuer")) }
 }
 
 /// Where the endpoint is: as written, or where the preset has it below the base URL or the issuer.

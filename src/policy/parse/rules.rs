@@ -118,6 +118,13 @@ pub(super) fn requirement(requires: &Node<'_>, context: &mut Context<'_>) -> Req
         max_age: max_age.is_set().then(|| max_age.duration()),
         sender_constraint: match requires.key("sender_constraint").text() {
             "ignore" => SenderConstraint::Ignore,
+            "dpop" => {
+                if !context.has_dpop {
+                    let place = &requires.key("sender_constraint").place;
+                    context.faults.add(place, Fault::Needs { other: "dpop" });
+                }
+                SenderConstraint::Dpop
+            }
             _ => SenderConstraint::IfBound,
         },
     }

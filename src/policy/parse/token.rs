@@ -2,7 +2,7 @@
 
 use crate::policy::error::Fault;
 use crate::policy::parse::node::Node;
-use crate::policy::parse::{Context, alike};
+use crate::policy::parse::{Context, alike, resource};
 use crate::policy::{TokenHeader, TokenPlaces, Upstream};
 
 /// The places. The profile `anypoint` has the query among them unless told otherwise.
@@ -14,15 +14,19 @@ pub(super) fn parse(
     context: &mut Context<'_>,
 ) -> TokenPlaces {
     let token = root.key("token");
-    let params = token.key("from_params");
+    let (params, forward) = (token.key("from_params"), token.key("forward"));
+    let mut headers = headers(&token.key("from_headers"), upstream, context);
+    if root.key("dpop").is_set() && !headers.iter().any(TokenHeader::is_dpop) {
+        headers.push(TokenHeader { name: "authorization".to_owned(), scheme: Some("DPoP".to_owned()) });
+    }
     let places = TokenPlaces {
-        headers: headers(&token.key("from_headers"), upstream, context),
+        headers,
         params: if anypoint && !params.is_set() { vec!["access_token".to_owned()] } else { params.texts() },
         cookies: token.key("from_cookies").texts(),
         form: token.key("from_form").bool(),
         max_form_bytes: token.key("max_form_bytes").integer(),
         max_length: token.key("max_length").integer(),
-        forward: token.key("forward").bool(),
+        forward: if forward.is_set() { forward.bool() } else { !resource::any_mcp(root) },
         strict_multiple: token.key("strict_multiple").bool(),
         require_tls: token.key("require_tls").bool(),
     };

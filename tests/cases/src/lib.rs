@@ -12,6 +12,8 @@
 
 pub mod token;
 
+pub mod proof;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -153,6 +155,8 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// The body, in which `$now`, `$now+N` and `$now-N` stand for seconds.
     pub body: String,
+    /// A body that is signed when the case is run, instead.
+    pub signed: Option<Token>,
 }
 
 /// What must come of a request.
@@ -299,6 +303,7 @@ impl Default for Response {
             status: 200,
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             body: String::new(),
+            signed: None,
         }
     }
 }
@@ -306,7 +311,7 @@ impl Default for Response {
 impl Response {
     /// The body at a moment, given in seconds.
     pub fn body_at(&self, now: u64) -> String {
-        at(&self.body, now)
+        self.signed.as_ref().map_or_else(|| at(&self.body, now), |token| token.at(now))
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Plugin {
     pub as_struct: bool,
     /// `allow_on_headers_stop_iteration`.
     pub stop_iteration: bool,
+    /// Where it listens; 0: where the system likes.
+    pub port: u16,
     /// Whether the connection manager normalises paths.
     pub normalize_path: bool,
 }
@@ -47,7 +49,7 @@ pub struct Plugin {
 impl Plugin {
     /// A filter with this configuration.
     pub fn new(configuration: Value) -> Self {
-        Self { configuration, as_struct: false, stop_iteration: false, normalize_path: false }
+        Self { configuration, as_struct: false, stop_iteration: false, port: 0, normalize_path: false }
     }
 }
 
@@ -147,7 +149,7 @@ impl Stage {
         json!({
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": name,
-            "address": address(0),
+            "address": address(plugin.port),
             "filter_chains": [{"filters": [{
                 "name": "envoy.filters.network.http_connection_manager",
                 "typed_config": {

@@ -44,6 +44,12 @@ fn tokens_live_and_die_as_the_authorization_server_says() {
     let clients: Vec<String> = seen.iter().flat_map(|request| request.all("x-client-id")).collect();
     assert_eq!(clients, ["hr-app", "hr-app", "phone-book"]);
 
+    // Its replies may be signed for the gateway (RFC 9701), and must be then (JIR-01, JIR-05).
+    assert_eq!(asked(&writer, "signed"), (200, None));
+    assert_eq!(asked(&reader, "signed"), (200, None));
+    assert_eq!(asked("hush-garbage", "signed"), (401, Some("invalid_token")));
+    assert_eq!(asked(&reader, "signed-for-another"), (502, None));
+
     // A token of too small a scope does not.
     assert_eq!(asked(&reader, "write"), (403, Some("insufficient_scope")));
 
@@ -125,6 +131,14 @@ fn stage(port: u16, endpoint: &str) -> Stage {
         ("wrong-secret", read, "hush-wrong"),
     ] {
         stage = stage.listener(name, Plugin::new(policy(requires, secret)));
+    }
+    for (name, audience) in [("signed", "gateway"), ("signed-for-another", "another")] {
+        let mut signed = policy(json!({}), GATEWAY_SECRET);
+        let demo = &mut signed["providers"]["demo"];
+        demo["jwks"] = json!({"uri": format!("{}/jwks", issuer(port)), "cluster": "as"});
+        demo["introspection"]["dialect"] = json!("rfc9701");
+        demo["introspection"]["reply_audience"] = json!(audience);
+        stage = stage.listener(name, Plugin::new(signed));
     }
     stage.log_level = "trace";
     stage

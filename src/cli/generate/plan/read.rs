@@ -8,7 +8,7 @@ use tollgate_filter::policy::schema::{self, Place, nearest};
 use tollgate_filter::secret::Secret;
 use url::Url;
 
-use super::{Api, Kubernetes, Login, Plan, Provider, is_loopback, rules, several};
+use super::{Api, Kubernetes, Login, Plan, Provider, is_loopback, resources, rules, several};
 use crate::cli::check::places;
 use crate::cli::failure::Failure;
 use crate::cli::find::{self, located};
@@ -163,6 +163,7 @@ impl Reader<'_> {
             origins.push("apis".to_owned());
             all.push(json!({"name": "elsewhere", "match": {"prefix": "/"}, "access": "deny"}));
         }
+        let resources = resources::of(&apis, &mut self.faults);
         let apis: Vec<Api> = apis.into_iter().map(|(api, _)| api).collect();
         let login = match login {
             Some(written) => self.login(written, &names, &providers, &apis)?,
@@ -184,6 +185,7 @@ impl Reader<'_> {
             policy,
             origins,
             rules: all,
+            resources,
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollgate_host::{Response, Vm, head};
 
-use crate::{ACTIVE, config, forwarded, replied, with_token};
+use crate::{ACTIVE, config, forwarded, replied, vm, with_token};
 
 fn errors(vm: &Vm) -> Vec<String> {
     vm.log().iter().filter(|line| line.level >= 4).map(|line| line.text.clone()).collect()
@@ -118,6 +118,31 @@ fn an_old_configuration_s_request_is_retried_and_answered_under_the_old_one() {
     let reply = replied(&mut vm, waiting);
     let challenge = tollgate_host::values(&reply.head, "www-authenticate").concat();
     assert!(challenge.starts_with(r#"Bearer realm="old", "#), "{challenge}");
+}
+
+#[test]
+fn tokens_in_the_query_are_warned_of_and_counted() {
+    // BCP-01
+    const WARNING: &str =
+        "tollgate: tokens in the query are taken, and URIs end up in logs (RFC 9700 §4.3.2)";
+    let warned = |more: &Value| {
+        let vm = vm(more);
+        vm.log().iter().any(|line| line.level == 3 && line.text == WARNING)
+    };
+    let everywhere = json!({"token": {"from_params": ["access_token"]}});
+    assert!(warned(&everywhere) && !warned(&json!({})));
+    assert!(warned(&json!({"responses": {"profile": "anypoint"}})));
+    assert!(warned(&json!({"rules": [{"match": {"path": "/sse"}, "from_params": ["t"]}]})));
+
+    let mut vm = vm(&everywhere);
+    assert_eq!(vm.metric("tollgate.token.in_query"), Some(0));
+    for fields in [with_token("good"), head("GET", "/orders?access_token=good", &[])] {
+        let stream = vm.request(&fields);
+        let call = vm.calls().remove(0);
+        vm.answer(call.id, &Response::json(ACTIVE));
+        forwarded(&mut vm, stream);
+    }
+    assert_eq!(vm.metric("tollgate.token.in_query"), Some(1));
 }
 
 #[test]

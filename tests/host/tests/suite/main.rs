@@ -22,6 +22,7 @@ mod growth;
 mod hostile;
 mod jwt;
 mod lists;
+mod proofs;
 mod structure;
 mod vectors;
 mod waiting;

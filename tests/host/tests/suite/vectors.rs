@@ -37,6 +37,7 @@ fn jwts_are_judged_alike_where_the_host_verifies_nothing() {
 
 #[test]
 fn no_vector_s_token_or_secret_is_told() {
+    // BCP-03
     // OAU-22, INT-28: neither log lines nor properties, shared data or names of metrics hold them.
     let mut looked_at = 0;
     for file in load_all() {

@@ -1,0 +1,63 @@
+//! `dpop`: how proofs of possession are checked.
+
+use crate::jose::algorithm::Algorithms;
+use crate::policy::error::Fault;
+use crate::policy::parse::Context;
+use crate::policy::parse::endpoint;
+use crate::policy::parse::node::Node;
+use crate::proof::dpop::{Dpop, NonceRule};
+use crate::proof::nonce::Key;
+use crate::secret::Secret;
+
+/// All of it; `None` if it is not there.
+#[inline(never)]
+pub(super) fn parse(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<Dpop> {
+    if !dpop.is_set() {
+        return None;
+    }
+    let algorithms = dpop.key("algorithms");
+    context.no_duplicates(algorithms.items(), |name| name.text().to_owned());
+    let origin = dpop.key("external_origin");
+    let external_origin = origin.is_set().then(|| match endpoint::parse(origin.text()) {
+        Ok(parsed) if parsed.path == "/" => format!("{}://{}", parsed.scheme, parsed.authority),
+        _ => {
+            let what = "scheme and authority alone, as https://api.example.com".to_owned();
+            context.faults.add(&origin.place, Fault::Expected { what });
+            String::new()
+        }
+    });
+    let names = algorithms.texts();
+    Some(Dpop {
+        max_age: dpop.key("max_age").duration(),
+        clock_skew: dpop.key("clock_skew").duration(),
+        algorithms: Algorithms::from_names(names.iter().map(String::as_str))?,
+        nonce: nonce(dpop, context),
+        replay_cache: dpop.key("replay_cache").integer(),
+        external_origin,
+        forward: dpop.key("forward").bool(),
+    })
+}
+
+#[inline(never)]
+fn nonce(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<NonceRule> {
+    let variable = dpop.key("nonce_key_env");
+    let required = dpop.key("nonce").text() == "required";
+    if variable.is_set() && !required {
+        context.faults.add(&variable.place, Fault::Needs { other: "nonce: required" });
+    }
+    if !required {
+        return None;
+    }
+    let secret = variable.is_set().then(|| (context.env)(variable.text()).unwrap_or_default());
+    if secret.as_ref().is_some_and(String::is_empty) {
+        context.faults.add(&variable.place, Fault::Unset);
+    } else if secret.as_ref().is_some_and(|secret| secret.len() < MIN_KEY) {
+        let what = "32 characters or more, chosen at random";
+        context.faults.add(&variable.place, Fault::UnfitVariable { what });
+    }
+    let key = secret.map(|secret| Key::of_secret(&Secret::new(secret)));
+    Some(NonceRule { lifetime: dpop.key("nonce_lifetime").duration(), key })
+}
+
+/// The least length of a key for nonces.
+const MIN_KEY: usize = 32;

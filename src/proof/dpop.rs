@@ -1,0 +1,286 @@
+//! DPoP proofs at a protected resource ([RFC 9449 §4.3, §7]).
+//!
+//! [RFC 9449 §4.3, §7]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::cache::shared::Store;
+use crate::decision::Rejection;
+use crate::jose::algorithm::Algorithms;
+use crate::jose::jws::{Compact, JwsFault};
+use crate::jose::key::PublicKey;
+use crate::jose::verify::Verifier;
+use crate::proof::nonce::{Age, Key};
+use crate::proof::replay::{Mark, Replays};
+use crate::proof::target::Target;
+use crate::provider::nonces::Nonces;
+use crate::request::head::RequestHead;
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// `dpop`: how proofs are checked.
+#[derive(Clone, Debug)]
+pub struct Dpop {
+    /// How old a proof may be.
+    pub max_age: Duration,
+    /// Leeway for `iat`, both ways.
+    pub clock_skew: Duration,
+    /// What proofs may be signed with, by preference.
+    pub algorithms: Algorithms,
+    /// Whether proofs must carry a nonce of ours.
+    pub nonce: Option<NonceRule>,
+    /// How many used proofs are remembered, about.
+    pub replay_cache: usize,
+    /// Scheme and authority by which clients call, if Envoy sees others.
+    pub external_origin: Option<String>,
+    /// Whether the upstream gets to see the proof.
+    pub forward: bool,
+}
+
+/// `dpop.nonce: required`.
+#[derive(Clone, Debug)]
+pub struct NonceRule {
+    /// How long a nonce is the current one; it is good for that long again.
+    pub lifetime: Duration,
+    /// The key, if the operator has given one; else the proxy makes its own.
+    pub key: Option<Key>,
+}
+
+/// Everything that checking proofs needs besides the request.
+#[derive(Debug)]
+pub struct Proofs(Replays);
+
+/// Whose help is needed.
+#[derive(Clone, Copy)]
+pub struct Help<'a> {
+    /// Computes signatures.
+    pub verifier: &'a dyn Verifier,
+    /// What the workers share.
+    pub store: &'a dyn Store,
+    /// Randomness.
+    pub nonces: &'a Nonces,
+}
+
+/// A proof that is good in itself. Whether it is of the token's key, and for the first time, is to be seen.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The thumbprint of its key ([RFC 7638]), as `cnf.jkt` has it.
+    ///
+    /// [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
+    pub thumbprint: String,
+    mark: Mark,
+    until: UnixTime,
+    /// A new nonce, if the client's soon ends.
+    pub next_nonce: Option<String>,
+}
+
+/// What is wrong with a proof.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProofFault {
+    /// There is none.
+    Missing,
+    /// More than one.
+    Several,
+    /// Longer than 8192 bytes.
+    TooLong,
+    /// No signed JWT.
+    Malformed(JwsFault),
+    /// `typ` is not `dpop+jwt`.
+    Typ,
+    /// Signed with an algorithm that is not allowed.
+    Algorithm,
+    /// `jwk` is missing, private, or no key that we understand.
+    Key,
+    /// A claim is missing, or of another type or length.
+    Claim(&'static str),
+    /// For another method.
+    Method,
+    /// For another URI.
+    Target,
+    /// Too old, or of the future.
+    Time,
+    /// For another token.
+    Token,
+    /// The signature is not the key's.
+    Signature,
+    /// It has been used.
+    Replayed,
+}
+
+/// The longest proof, in bytes.
+const MAX_PROOF: usize = 8192;
+/// The longest `jti`, in bytes.
+const MAX_JTI: usize = 256;
+
+impl Proofs {
+    /// What a policy needs, for the plugin `owner`.
+    pub fn new(dpop: &Dpop, owner: &[u8]) -> Self {
+        Self(Replays::new(owner, dpop.replay_cache))
+    }
+
+    /// Checks the proof that a request carries for its token.
+    pub fn check(
+        &self,
+        dpop: &Dpop,
+        head: RequestHead<'_>,
+        token: &Secret,
+        help: Help<'_>,
+        now: UnixTime,
+    ) -> Result<Proof, Rejection> {
+        let Checked { claims, thumbprint, mark, until } =
+            check(dpop, head, token, help.verifier, now).map_err(Rejection::BadProof)?;
+        let mut proof = Proof { thumbprint, mark, until, next_nonce: None };
+        if let Some(rule) = &dpop.nonce {
+            proof.next_nonce = check_nonce(rule, claims.get("nonce"), help, now)?;
+        }
+        Ok(proof)
+    }
+
+    /// Uses a proof up. `false`: that has been done.
+    pub fn first_use(&self, proof: &Proof, store: &dyn Store, now: UnixTime) -> bool {
+        self.0.first_use(store, proof.mark, proof.until, now)
+    }
+
+    /// Gets the workers' common memory ready, before there are requests.
+    pub fn prepare(&self, dpop: &Dpop, help: Help<'_>) {
+        self.0.prepare(help.store);
+        if dpop.nonce.is_some() {
+            Key::shared(help.store, help.nonces);
+        }
+    }
+}
+
+/// A new nonce, if the client's is about to end ([RFC 9449 §8.2]).
+///
+/// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
+fn check_nonce(
+    rule: &NonceRule,
+    nonce: Option<&Value>,
+    help: Help<'_>,
+    now: UnixTime,
+) -> Result<Option<String>, Rejection> {
+    // Without a key of all workers nobody's nonce is good: closed.
+    let nobody = || Key::of_secret(&Secret::new(help.nonces.text()));
+    let key = rule.key.or_else(|| Key::shared(help.store, help.nonces)).unwrap_or_else(nobody);
+    let new = || key.nonce(now, rule.lifetime);
+    match nonce.and_then(Value::as_str).and_then(|nonce| key.age(nonce, now, rule.lifetime)) {
+        Some(Age::Current) => Ok(None),
+        Some(Age::Last) => Ok(Some(new())),
+        None => Err(Rejection::NonceWanted { nonce: new() }),
+    }
+}
+
+struct Checked {
+    claims: Map<String, Value>,
+    thumbprint: String,
+    mark: Mark,
+    until: UnixTime,
+}
+
+/// The list of [RFC 9449 §4.3], but for the nonce, with the signature last: it costs the most.
+///
+/// [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
+fn check(
+    dpop: &Dpop,
+    head: RequestHead<'_>,
+    token: &Secret,
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<Checked, ProofFault> {
+    let mut lines = head.all("dpop");
+    let line = lines.next().ok_or(ProofFault::Missing)?;
+    // Lines that the host has joined have commas between them.
+    if lines.next().is_some() || line.contains(&b',') {
+        return Err(ProofFault::Several);
+    }
+    if line.len() > MAX_PROOF {
+        return Err(ProofFault::TooLong);
+    }
+    let text = std::str::from_utf8(line).map_err(|_| ProofFault::Malformed(JwsFault::Parts))?;
+    let jws = Compact::parse(text.trim_matches([' ', '\t'])).map_err(ProofFault::Malformed)?;
+    if !jws.header.is_typ("dpop+jwt") {
+        return Err(ProofFault::Typ);
+    }
+    if !dpop.algorithms.allow(jws.header.alg) {
+        return Err(ProofFault::Algorithm);
+    }
+    let jwk = jws.header.jwk.as_ref().ok_or(ProofFault::Key)?;
+    let key = PublicKey::from_jwk(jwk).map_err(|_| ProofFault::Key)?;
+    let claims = jws.claims().ok_or(ProofFault::Claim("all"))?;
+    let text = |name: &'static str| {
+        claims
+            .get(name)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .ok_or(ProofFault::Claim(name))
+    };
+    let jti = text("jti")?;
+    if jti.len() > MAX_JTI {
+        return Err(ProofFault::Claim("jti"));
+    }
+    if text("htm")?.as_bytes() != head.method() {
+        return Err(ProofFault::Method);
+    }
+    let htu = text("htu")?;
+    let scheme = head.single(":scheme").unwrap_or_default();
+    let request = Target::of_request(dpop.external_origin.as_deref(), scheme, head.authority(), head.path());
+    if request.is_none() || Target::of_uri(htu) != request {
+        return Err(ProofFault::Target);
+    }
+    let iat = claims.get("iat").and_then(Value::as_f64).ok_or(ProofFault::Claim("iat"))?;
+    let until = iat_end(dpop, iat, now).ok_or(ProofFault::Time)?;
+    let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose().as_bytes()));
+    if text("ath")? != hash {
+        return Err(ProofFault::Token);
+    }
+    if !key.fits(jws.header.alg) {
+        return Err(ProofFault::Key);
+    }
+    if !key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier) {
+        return Err(ProofFault::Signature);
+    }
+    let thumbprint = URL_SAFE_NO_PAD.encode(key.thumbprint());
+    let mark = Mark::new(&thumbprint, jti, htu);
+    Ok(Checked { claims, thumbprint, mark, until })
+}
+
+/// When a proof will be too old; `None` if it is, or if it is of the future.
+fn iat_end(dpop: &Dpop, iat: f64, now: UnixTime) -> Option<UnixTime> {
+    // Beyond a double's whole numbers there is no time that anybody means.
+    if !(0.0..9e15).contains(&iat) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within bounds")]
+    let iat = UnixTime::from_secs(iat as u64);
+    let until = iat.plus(dpop.max_age).plus(dpop.clock_skew);
+    (iat <= now.plus(dpop.clock_skew) && now <= until).then_some(until)
+}
+
+/// The fault in words for the log: nothing that a client chose.
+impl fmt::Display for ProofFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is none"),
+            Self::Several => f.write_str("more than one"),
+            Self::TooLong => write!(f, "longer than {MAX_PROOF} bytes"),
+            Self::Malformed(fault) => write!(f, "no signed JWT: {fault}"),
+            Self::Typ => f.write_str("its typ is not dpop+jwt"),
+            Self::Algorithm => f.write_str("its alg is not one of dpop.algorithms"),
+            Self::Key => f.write_str("its jwk is no public key that fits its alg"),
+            Self::Claim("all") => f.write_str("its claims are no JSON object"),
+            Self::Claim(name) => write!(f, "its {name} is missing or malformed"),
+            Self::Method => f.write_str("it is for another method"),
+            Self::Target => f.write_str("it is for another URI"),
+            Self::Time => f.write_str("it is too old, or of the future"),
+            Self::Token => f.write_str("it is for another token"),
+            Self::Signature => f.write_str("its signature does not verify"),
+            Self::Replayed => f.write_str("it has been used before"),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Nonces of ours that proofs must carry ([RFC 9449 §9]).
+//!
+//! A nonce says when it was given and is signed, so nothing has to be remembered, and every worker knows
+//! those of the others. How the key comes to all of them is [`Key::shared`]'s to see to.
+//!
+//! [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+use crate::cache::shared::Store;
+use crate::provider::nonces::Nonces;
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// What nonces are signed with.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Key([u8; 32]);
+
+/// How a nonce is found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Age {
+    /// Of this period.
+    Current,
+    /// Of the one before: still good, and soon no more.
+    Last,
+}
+
+impl Key {
+    /// A key from a secret of the operator's, the same for all proxies that have it.
+    pub fn of_secret(secret: &Secret) -> Self {
+        use sha2::Digest as _;
+        let hash = Sha256::new_with_prefix(b"tollgate dpop nonce").chain_update(secret.expose().as_bytes());
+        Self(hash.finalize().into())
+    }
+
+    /// The key of this proxy, which its first worker has made. It is read each time: two workers may have
+    /// made one at once, and what lies there counts. `None` if the host keeps nothing for us.
+    pub fn shared(store: &dyn Store, nonces: &Nonces) -> Option<Self> {
+        let known = || store.get(KEY).and_then(|(bytes, _)| Some(Self(bytes.try_into().ok()?)));
+        known().or_else(|| {
+            store.set(KEY, &nonces.block(), None);
+            known()
+        })
+    }
+
+    /// A new nonce: `1*NQCHAR`, 128 bits, 96 of them a signature ([RFC 9449 §8.1]).
+    ///
+    /// [RFC 9449 §8.1]: https://www.rfc-editor.org/rfc/rfc9449#section-8.1
+    pub fn nonce(&self, now: UnixTime, lifetime: Duration) -> String {
+        self.of_period(period(now, lifetime))
+    }
+
+    /// Whether a nonce is one of ours, and how old; `None` if not, or if it is too old.
+    pub fn age(&self, nonce: &str, now: UnixTime, lifetime: Duration) -> Option<Age> {
+        let current = period(now, lifetime);
+        let is = |period| same(nonce.as_bytes(), self.of_period(period).as_bytes());
+        if is(current) {
+            return Some(Age::Current);
+        }
+        current.checked_sub(1).filter(|last| is(*last)).map(|_| Age::Last)
+    }
+
+    fn of_period(&self, period: u32) -> String {
+        let mut bytes = [0; 16];
+        let (first, rest) = bytes.split_at_mut(4);
+        first.copy_from_slice(&period.to_be_bytes());
+        if let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
+            let signature = mac.chain_update(period.to_be_bytes()).finalize().into_bytes();
+            rest.iter_mut().zip(signature).for_each(|(byte, signed)| *byte = signed);
+        }
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+/// Whoever knows the key makes nonces.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+const KEY: &str = "tollgate.1.dpop.key";
+
+fn period(now: UnixTime, lifetime: Duration) -> u32 {
+    let seconds = lifetime.as_secs().max(1);
+    u32::try_from(now.as_secs().checked_div(seconds).unwrap_or_default()).unwrap_or(u32::MAX)
+}
+
+/// Compares without telling by its time where a difference is.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Age, Key};
+    use crate::cache::shared::Own;
+    use crate::provider::nonces::Nonces;
+    use crate::secret::Secret;
+    use crate::time::UnixTime;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_nonce_is_good_for_its_period_and_the_next() {
+        // DPP-25, ATK-98
+        let key = Key::of_secret(&Secret::new("s"));
+        let minute = Duration::from_secs(60);
+        let at = |seconds: u64| UnixTime::from_secs(6_000 + seconds);
+        let nonce = key.nonce(at(0), minute);
+        assert_eq!(nonce.len(), 22);
+        assert!(nonce.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{nonce}");
+        #[rustfmt::skip]
+        let cases = [
+            ("at once",          nonce.as_str(), 0,   Some(Age::Current)),
+            ("a minute later",   nonce.as_str(), 60,  Some(Age::Last)),
+            ("two minutes later", nonce.as_str(), 120, None),
+            ("before it was",    nonce.as_str(), -60, None),
+            ("a client's own",   "eyJ7S_zG.eyJH0-Z.HX4w-7v", 0, None),
+            ("nothing",          "",             0,   None),
+        ];
+        for (name, nonce, later, want) in cases {
+            let now = UnixTime::from_secs(6_000_u64.checked_add_signed(later).unwrap());
+            assert_eq!(key.age(nonce, now, minute), want, "{name}");
+        }
+        assert_eq!(Key::of_secret(&Secret::new("t")).age(&nonce, at(0), minute), None, "of another server");
+        assert_eq!(format!("{key:?}"), "[redacted]");
+    }
+
+    #[test]
+    fn all_workers_have_one_key() {
+        let store = Own::default();
+        let [a, b] = [[1, 2], [3, 4]].map(|seed| Key::shared(&store, &Nonces::new(seed)));
+        assert!(a.is_some());
+        assert_eq!(a, b);
+        let other = Key::shared(&Own::default(), &Nonces::new([3, 4]));
+        assert_ne!(a, other);
+    }
+}

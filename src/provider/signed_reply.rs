@@ -1,0 +1,132 @@
+//! Signed introspection replies ([RFC 9701]): a JWT of the authorization server's, for us alone.
+//!
+//! Nobody between it and us can change what it says, nor give it to another gateway. What counts is in
+//! `token_introspection`; everything around it is about the reply, not about the token.
+//!
+//! [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+
+use std::fmt;
+
+use crate::decision::{BadAnswer, Rejection};
+use crate::jose::jws::{Compact, JwsFault};
+use crate::jose::verify::Verifier;
+use crate::json::Value;
+use crate::policy::ProviderId;
+use crate::provider::Provider;
+use crate::provider::keys::LiveKeys;
+use crate::provider::reply::{CallOutcome, Introspection, body};
+use crate::time::UnixTime;
+
+/// Its media type, and its `typ` without `application/`.
+pub(crate) const MEDIA_TYPE: &str = "application/token-introspection+jwt";
+
+/// What is wrong with a signed reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReplyFault {
+    /// It is no signed object.
+    Jws(JwsFault),
+    /// Its `typ` says that it is something else, or nothing.
+    Typ,
+    /// Its algorithm is not among those that are configured.
+    Algorithm,
+    /// The signature is none.
+    Signature,
+    /// Its claims are not one strict JSON object.
+    Claims,
+    /// `iss` is another one, or missing.
+    Issuer,
+    /// `aud` does not hold us.
+    Audience,
+    /// `iat` is missing, or further from now than [`WINDOW`].
+    Time,
+    /// `token_introspection` is missing, or no object.
+    Shape,
+}
+
+/// By how many seconds `iat` may differ from our clock: a reply that was kept by somebody is none.
+const WINDOW: f64 = 120.0;
+
+/// How the two sides are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The server, in `iss`.
+    pub issuer: &'a str,
+    /// We, in `aud`.
+    pub audience: &'a str,
+}
+
+/// Reads an answer as [`Introspection::read`] does. Where the key is unknown, nobody can tell.
+#[inline(never)]
+pub fn read(
+    (id, provider): (ProviderId, &Provider),
+    names: Names<'_>,
+    keys: &LiveKeys,
+    outcome: CallOutcome<'_>,
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<Introspection, Rejection> {
+    let Some(bytes) = body(&provider.introspection, outcome, MEDIA_TYPE)? else {
+        return Ok(Introspection::Inactive);
+    };
+    let text = std::str::from_utf8(bytes).map_err(|_| bad(ReplyFault::Jws(JwsFault::Parts)))?;
+    let jws = Compact::parse(text.trim_ascii()).map_err(|fault| bad(ReplyFault::Jws(fault)))?;
+    if !jws.header.is_typ("token-introspection+jwt") {
+        return Err(bad(ReplyFault::Typ));
+    }
+    if !provider.jwt.algorithms.allow(jws.header.alg) {
+        return Err(bad(ReplyFault::Algorithm));
+    }
+    let set = keys.set(now)?;
+    if !set.knows(&jws.header) {
+        return Err(LiveKeys::default().set(now).err().unwrap_or(bad(ReplyFault::Signature)));
+    }
+    let verifies = set
+        .candidates(&jws.header)
+        .any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier));
+    if !verifies {
+        return Err(bad(ReplyFault::Signature));
+    }
+    let mut claims = jws.claims().ok_or(bad(ReplyFault::Claims))?;
+    if claims.get("iss").and_then(Value::as_str) != Some(names.issuer) {
+        return Err(bad(ReplyFault::Issuer));
+    }
+    let is_us = |value: &Value| value.as_str() == Some(names.audience);
+    let is_for_us = claims.get("aud").is_some_and(|aud| match aud {
+        Value::Array(all) => all.iter().any(is_us),
+        one => is_us(one),
+    });
+    if !is_for_us {
+        return Err(bad(ReplyFault::Audience));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "seconds of this era fit into a double exactly")]
+    let clock = now.as_secs() as f64;
+    let iat = claims.get("iat").and_then(Value::as_f64);
+    if !iat.is_some_and(|iat| (iat - clock).abs() <= WINDOW) {
+        return Err(bad(ReplyFault::Time));
+    }
+    match claims.remove("token_introspection") {
+        Some(Value::Object(members)) => Introspection::of(id, members),
+        _ => Err(bad(ReplyFault::Shape)),
+    }
+}
+
+fn bad(fault: ReplyFault) -> Rejection {
+    Rejection::BadAnswer { cause: BadAnswer::Signed(fault) }
+}
+
+/// In words for the log: nothing that the reply says.
+impl fmt::Display for ReplyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jws(fault) => write!(f, "it is no signed reply: {fault}"),
+            Self::Typ => f.write_str("its `typ` is not that of a signed reply"),
+            Self::Algorithm => f.write_str("its algorithm is not among `algorithms`"),
+            Self::Signature => f.write_str("its signature is not the issuer's"),
+            Self::Claims => f.write_str("its claims are not one JSON object"),
+            Self::Issuer => f.write_str("it is of another issuer"),
+            Self::Audience => f.write_str("it is for somebody else"),
+            Self::Time => f.write_str("it is not of this moment"),
+            Self::Shape => f.write_str("it says nothing of the token"),
+        }
+    }
+}
