@@ -3,6 +3,7 @@
 //!
 //! [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
 
+mod der;
 pub mod key;
 
 use std::fmt;

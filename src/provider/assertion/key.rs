@@ -14,12 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::Signer as _;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
-use p256::pkcs8::DecodePrivateKey;
-use rsa::pkcs1::DecodeRsaPrivateKey as _;
-use rsa::traits::PublicKeyParts as _;
-use rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey};
+use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPrivateKey};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+use crate::provider::assertion::der::{self, RsaNumbers};
 use crate::provider::nonces::{Nonces, Source};
 use crate::secret::Secret;
 
@@ -120,19 +118,17 @@ impl SigningKey {
     #[inline(never)]
     pub fn of_pem(pem: &Secret, algorithm: Algorithm) -> Option<Self> {
         let (label, der) = decoded(pem.expose())?;
-        Some(match (algorithm, label) {
-            (Algorithm::Rs256 | Algorithm::Ps256, "PRIVATE KEY") => rsa(RsaPrivateKey::from_pkcs8_der(&der))?,
-            (Algorithm::Rs256 | Algorithm::Ps256, "RSA PRIVATE KEY") => {
-                rsa(RsaPrivateKey::from_pkcs1_der(&der))?
+        let is_pkcs8 = label == "PRIVATE KEY";
+        Some(match algorithm {
+            Algorithm::Rs256 | Algorithm::Ps256 if is_pkcs8 => rsa(&der::rsa_of_pkcs8(&der)?)?,
+            Algorithm::Rs256 | Algorithm::Ps256 if label == "RSA PRIVATE KEY" => {
+                rsa(&der::rsa_of_pkcs1(&der)?)?
             }
-            (Algorithm::Es256, "PRIVATE KEY") => {
-                Self::P256(p256::SecretKey::from_pkcs8_der(&der).ok()?.into())
-            }
-            (Algorithm::Es256, "EC PRIVATE KEY") => {
-                Self::P256(p256::SecretKey::from_sec1_der(&der).ok()?.into())
-            }
-            (Algorithm::EdDsa | Algorithm::Ed25519, "PRIVATE KEY") => {
-                Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_pkcs8_der(&der).ok()?))
+            Algorithm::Es256 if is_pkcs8 => p256(der::p256_of_pkcs8(&der)?)?,
+            Algorithm::Es256 if label == "EC PRIVATE KEY" => p256(der::p256_of_sec1(&der)?)?,
+            Algorithm::EdDsa | Algorithm::Ed25519 if is_pkcs8 => {
+                let seed = der::ed25519_of_pkcs8(&der)?;
+                Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
             }
             _ => return None,
         })
@@ -170,9 +166,20 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-fn rsa<E>(key: Result<RsaPrivateKey, E>) -> Option<SigningKey> {
-    let key = key.ok().filter(|key| (2048..=4096).contains(&key.n().bits()))?;
+fn rsa(key: &RsaNumbers<'_>) -> Option<SigningKey> {
+    let modulus = BigUint::from_bytes_be(key.n);
+    if !(2048..=4096).contains(&modulus.bits()) {
+        return None;
+    }
+    let [public, private] = [key.e, key.d].map(BigUint::from_bytes_be);
+    let primes = [key.p, key.q].map(BigUint::from_bytes_be).into();
+    // Whether the numbers belong together is looked at there.
+    let key = RsaPrivateKey::from_components(modulus, public, private, primes).ok()?;
     Some(SigningKey::Rsa(Box::new(key)))
+}
+
+fn p256(scalar: &[u8]) -> Option<SigningKey> {
+    p256::ecdsa::SigningKey::from_slice(scalar).ok().map(SigningKey::P256)
 }
 
 /// The label and the bytes of the first private key in a text ([RFC 7468 §2]). Where line breaks have become

@@ -115,11 +115,10 @@ pub fn lua(name: &str, remembers: bool) -> Value {
 
 /// Envoy's own filter for JWTs, which asks nobody.
 pub fn jwt_authn(name: &str, remembers: bool) -> Value {
-    let keys = std::fs::read_to_string(root().join("tests/bench/fixtures/jwks.json")).expect("the keys");
     let mut provider = json!({
         "issuer": "https://as.example.com",
         "audiences": ["https://api.example.com"],
-        "local_jwks": {"inline_string": keys},
+        "local_jwks": {"inline_string": keys()},
         "forward": true,
         "claim_to_headers": [
             {"header_name": "x-client-id", "claim_name": "client_id"},
@@ -139,10 +138,36 @@ pub fn jwt_authn(name: &str, remembers: bool) -> Value {
     )
 }
 
+/// Tollgate's configuration for the tokens that [`jwt_authn`] accepts: the same keys, the same claims forwarded.
+pub fn tollgate_jwt(remembers: bool) -> String {
+    let provider = json!({
+        "issuer": "https://as.example.com",
+        "audiences": ["https://api.example.com"],
+        "validate": "jwt",
+        "jwks": {"inline": serde_json::from_str::<Value>(&keys()).expect("the keys")},
+    });
+    let max_entries = if remembers { 10_000 } else { 0 };
+    json!({"providers": {"as": provider}, "upstream": two_claims(), "cache": {"max_entries": max_entries}})
+        .to_string()
+}
+
 /// The token that [`jwt_authn`] accepts: good until 2100, signed with a key that nobody has kept.
 pub fn jwt() -> String {
-    let path = root().join("tests/bench/fixtures/token.jwt");
-    std::fs::read_to_string(path).expect("the token").trim().to_owned()
+    fixture("token.jwt")
+}
+
+/// The same with ES256.
+pub fn es256_jwt() -> String {
+    fixture("es256.jwt")
+}
+
+fn keys() -> String {
+    fixture("jwks.json")
+}
+
+fn fixture(name: &str) -> String {
+    let path = root().join("tests/bench/fixtures").join(name);
+    std::fs::read_to_string(path).expect("a fixture").trim().to_owned()
 }
 
 /// Envoy's own filter that asks a service about every request, over gRPC.

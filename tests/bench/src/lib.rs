@@ -93,7 +93,11 @@ fn run(quick: bool, wanted: &dyn Fn(&str) -> bool) -> Report {
         during: Duration::from_millis(millis),
     };
     let paces = if quick { (pace(3, 300), pace(5, 300)) } else { (pace(20, 500), pace(25, 500)) };
-    let requests = variants::requests(&modules, service.is_some());
+    let mut requests = variants::requests(&modules, service.is_some());
+    if let Ok(only) = std::env::var("ONLY") {
+        let wanted: Vec<&str> = only.split(',').collect();
+        requests.retain(|variant| variant.id.starts_with("bare") || wanted.contains(&variant.id));
+    }
     let stack = variants::stack(&modules);
     let extent = if quick {
         Extent { starts: 2, tokens: 2_000, requests: 10_000 }

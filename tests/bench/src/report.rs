@@ -78,6 +78,17 @@ impl Report {
             1.0,
             self.request_ratio("tollgate_known_bad", "direct_hit"),
         );
+        goal(
+            "RS256 verified for every request, against `jwt_authn`",
+            1.1,
+            self.request_ratio("tollgate_rs256", "jwt_authn"),
+        );
+        goal("The same with ES256", 1.1, self.request_ratio("tollgate_es256", "jwt_authn_es256"));
+        goal(
+            "A JWT that is remembered, against `jwt_authn` with its cache",
+            1.2,
+            self.request_ratio("tollgate_rs256_cached", "jwt_authn_cached"),
+        );
         let footprint = self.footprint.as_ref();
         goal("MiB for each further worker", 1.0, footprint.map(|all| one(all.per_worker)));
         let seconds = |load: Spread| Spread {

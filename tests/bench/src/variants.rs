@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::config::{
-    Route, ext_authz, fifty_rules, jwt, jwt_authn, lua, removes_identity, tollgate, two_claims, wasm,
+    Route, es256_jwt, ext_authz, fifty_rules, jwt, jwt_authn, lua, removes_identity, tollgate, tollgate_jwt,
+    two_claims, wasm,
 };
 use crate::load::{Token, token};
 use crate::modules::Modules;
@@ -30,6 +31,10 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
         |id, title, more: Value| one(id, title, vec![wasm(id, id, &modules.tollgate, &tollgate(&more))]);
     let refusal = |id, title, token| Variant { token, status: 401, ..ours(id, title, json!({})) };
     let with_jwt = |variant| Variant { token: Token::Same(jwt()), base: "bare_jwt", ..variant };
+    let with_es256 = |variant| Variant { token: Token::Same(es256_jwt()), base: "bare_jwt", ..variant };
+    let verified = |id, title, remembers| {
+        one(id, title, vec![wasm(id, id, &modules.tollgate, &tollgate_jwt(remembers))])
+    };
     let direct = |variant| Variant { route: Route::Direct(401), status: 401, ..variant };
     let mut variants = vec![
         one("bare", "the router alone", vec![]),
@@ -94,6 +99,14 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
             "`jwt_authn` RS256 with `jwt_cache_config`, two claims",
             vec![jwt_authn("jwt_authn_cached", true)],
         )),
+        with_es256(one(
+            "jwt_authn_es256",
+            "`jwt_authn` ES256, two claims",
+            vec![jwt_authn("jwt_authn_es256", false)],
+        )),
+        with_jwt(verified("tollgate_rs256", "**Tollgate** verifies RS256, no cache, two claims", false)),
+        with_jwt(verified("tollgate_rs256_cached", "**Tollgate** has verified RS256, two claims", true)),
+        with_es256(verified("tollgate_es256", "**Tollgate** verifies ES256, no cache, two claims", false)),
     ];
     if peers {
         let title = "`ext_authz` over gRPC, the service knows the token, two claims";
