@@ -153,6 +153,7 @@ fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -114,7 +114,7 @@ mod tests {
         // DPP-25, ATK-98
         let key = Key::of_secret(&Secret::new("s"));
         let minute = Duration::from_secs(60);
-        let at = |seconds: u64| UnixTime::from_secs(6_000 + seconds);
+        let at = |seconds: u64| UnixTime::from_secs(6_000).plus(Duration::from_secs(seconds));
         let nonce = key.nonce(at(0), minute);
         assert_eq!(nonce.len(), 22);
         assert!(nonce.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{nonce}");

@@ -104,15 +104,17 @@ fn with(bucket: &[u8], mark: Mark, until: UnixTime, now: UnixTime) -> Option<Vec
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use super::{Mark, Replays};
     use crate::cache::shared::{Own, Store};
     use crate::time::UnixTime;
+    use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn seconds(later: u64) -> UnixTime {
-        UnixTime::from_secs(1_800_000_000 + later)
+        UnixTime::from_secs(1_800_000_000).plus(Duration::from_secs(later))
     }
 
     #[test]

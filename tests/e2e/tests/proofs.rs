@@ -1,5 +1,7 @@
 //! Ring 4: proofs of possession (RFC 9449).
 
+#![expect(clippy::arithmetic_side_effects, clippy::expect_used, reason = "what helps tests may fail loudly")]
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -67,7 +69,7 @@ fn a_nonce_is_asked_for_and_taken_by_every_worker() {
 /// Seconds since the epoch.
 #[expect(clippy::disallowed_methods, reason = "a client of its own has a clock of its own")]
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
 }
 
 fn world(workers: u32, dpop: &Value) -> World {
