@@ -445,7 +445,9 @@ impl Enforcer {
     #[inline(never)]
     pub fn verify(&self, id: ProviderId, token: &Secret, now: UnixTime) -> Result<AccessToken, Rejection> {
         let Some(provider) = self.provider(id) else { return Err(Rejection::NoProvider) };
-        jwt::verify((id, provider), &self.keys(id), token.expose(), self.verifier, now)
+        let all = self.keys.borrow();
+        let Some(keys) = all.get(id.0) else { return Err(Rejection::NoProvider) };
+        jwt::verify((id, provider), keys, token.expose(), self.verifier, now)
     }
 
     /// Checks the proof that comes with a token, before anybody is asked about it.

@@ -111,11 +111,6 @@ pub fn verify(
     if is_good { Ok(token) } else { Err(bad(JwtFault::Signature)) }
 }
 
-/// Whether a token looks like a JWT, signed by whomever.
-pub fn is_jwt(token: &str) -> bool {
-    !matches!(Compact::parse(token), Err(JwsFault::Parts | JwsFault::Base64 | JwsFault::Header))
-}
-
 impl Typ {
     fn check_header(self, header: &Header) -> Result<(), JwtFault> {
         let is_fit = match (self, &header.typ) {

@@ -30,6 +30,8 @@ pub struct Token {
     pub without: Vec<String>,
     /// The whole payload, instead of claims.
     pub payload: Option<String>,
+    /// How many bytes of salt a signature of PSS has, if not as many as the hash.
+    pub salt: Option<usize>,
     /// A part of the token that is changed after it has been signed: 0, 1 or 2.
     pub changed: Option<usize>,
 }
@@ -61,7 +63,7 @@ impl Token {
         let payload = self.payload.clone().unwrap_or_else(|| claims.to_string());
         let payload = with_times(&payload, now);
         let mut signed = format!("{}.{}", encode(header.to_string()), encode(payload));
-        let signature = sign(alg, &self.key(alg), signed.as_bytes());
+        let signature = sign((alg, self.salt), &self.key(alg), signed.as_bytes());
         signed.push('.');
         signed.push_str(&encode(signature));
         match self.changed {
@@ -105,7 +107,7 @@ fn changed(token: &str, part: usize) -> String {
     parts.join(".")
 }
 
-fn sign(alg: &str, key: &str, message: &[u8]) -> Vec<u8> {
+fn sign((alg, salt): (&str, Option<usize>), key: &str, message: &[u8]) -> Vec<u8> {
     if alg == "none" {
         return Vec::new();
     }
@@ -114,7 +116,7 @@ fn sign(alg: &str, key: &str, message: &[u8]) -> Vec<u8> {
     let base64: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
     let der = STANDARD.decode(base64).expect("PEM");
     let rsa = || RsaPrivateKey::from_pkcs8_der(&der).expect("an RSA key");
-    let pss = Pss::new::<Sha256>;
+    let pss = || salt.map_or_else(Pss::new::<Sha256>, Pss::new_with_salt::<Sha256>);
     match alg {
         "RS256" => rsa().sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)).expect("a signature"),
         "RS384" => rsa().sign(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message)).expect("a signature"),
