@@ -221,6 +221,10 @@ pub enum Rejection {
         /// All scopes that the request needs.
         needed: String,
     },
+    /// `authorization_details` do not grant it.
+    DetailMissing,
+    /// Somebody acts on another's behalf, where nobody may.
+    Delegated,
     /// The client is not on the list.
     ClientNotListed,
     /// A claim is absent or different.
@@ -323,7 +327,7 @@ impl Rejection {
             | Self::NotBound
             | Self::ProofWanted => Verdict::InvalidBinding,
             Self::WeakAuthentication { .. } => Verdict::InsufficientAuthentication,
-            Self::ScopeMissing { .. } => Verdict::InsufficientScope,
+            Self::ScopeMissing { .. } | Self::DetailMissing | Self::Delegated => Verdict::InsufficientScope,
             Self::ClientNotListed | Self::ClaimMismatch { .. } | Self::Denied => Verdict::Forbidden,
             Self::NoAnswer { .. } => Verdict::Unavailable,
             Self::BadAnswer { .. } => Verdict::BadAnswer,
@@ -372,6 +376,8 @@ impl fmt::Display for Rejection {
                 f.write_str("the user's authentication is too weak or too old")
             }
             Self::ScopeMissing { needed } => write!(f, "a scope is missing; needed: {needed}"),
+            Self::DetailMissing => f.write_str("authorization_details do not grant what is demanded"),
+            Self::Delegated => f.write_str("the token is used on another's behalf (act)"),
             Self::ClientNotListed => f.write_str("the client is not on the list"),
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
             Self::Denied => f.write_str("the rule lets nobody pass"),

@@ -493,6 +493,8 @@ impl Enforcer {
         let requirement = self.requirement_of(request);
         requirement.judge_binding(token, proof)?;
         requirement.judge(token, provider, &self.lists.borrow(), now)?;
+        let resource = request.resource.and_then(|id| self.policy.resources.at(id));
+        requirement.judge_details(token, provider, resource)?;
         self.use_up(proof, now)
     }
 
@@ -777,6 +779,29 @@ impl Requirement {
             return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
         }
         if has_scopes { Ok(()) } else { Err(Rejection::ScopeMissing { needed: self.scopes.challenge() }) }
+    }
+
+    /// What is demanded besides scopes ([RFC 9396 §9], [RFC 8693 §4.1]).
+    ///
+    /// [RFC 9396 §9]: https://www.rfc-editor.org/rfc/rfc9396#section-9
+    /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
+    fn judge_details(
+        &self,
+        token: &AccessToken,
+        provider: &Provider,
+        resource: Option<&Resource>,
+    ) -> Result<(), Rejection> {
+        if self.no_delegation && token.present("act").is_some() {
+            return Err(Rejection::Delegated);
+        }
+        let ours = || {
+            let resource = resource.map(|one| std::iter::once(&one.identifier).chain(&one.audiences));
+            resource.into_iter().flatten().chain(&provider.audiences).chain(&self.audiences)
+        };
+        let is_here = |place: &str| ours().any(|own| own == place);
+        let details = token.present("authorization_details");
+        let is_met = self.details.iter().all(|demand| demand.is_met_by(details, &is_here));
+        if is_met { Ok(()) } else { Err(Rejection::DetailMissing) }
     }
 
     /// Whether whoever presents the token is the one that it was given to ([RFC 9449 §7.1]).

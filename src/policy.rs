@@ -5,6 +5,7 @@
 
 pub mod claims;
 pub mod clients;
+pub mod details;
 pub mod error;
 pub mod keys;
 pub mod parse;

@@ -281,6 +281,15 @@ fn everything() -> Value {
                 {"name": "realm_access.roles", "contains": "admin"},
                 {"name": "email_verified", "equals": true},
             ],
+            "authorization_details": [{
+                "type": "pay",
+                "locations": ["https://pay.example.com"],
+                "actions": ["begin", "status"],
+                "datatypes": ["amount"],
+                "privileges": ["admin"],
+                "identifier": "a-1",
+            }],
+            "no_delegation": true,
             "acr_values": ["gold", "silver"],
             "max_age": "5m",
             "sender_constraint": "ignore",
@@ -499,6 +508,11 @@ fn every_key_arrives() {
             ClaimTest::Equals(json!(true)),
         ]
     );
+    let detail = &requires.details[0];
+    assert_eq!((detail.kind.as_str(), detail.identifier.as_deref()), ("pay", Some("a-1")));
+    let lists: Vec<_> = detail.lists.iter().map(|(name, held)| (*name, held.len())).collect();
+    assert_eq!(lists, [("locations", 1), ("actions", 2), ("datatypes", 1), ("privileges", 1)]);
+    assert!(requires.no_delegation);
     assert_eq!(requires.acr_values, ["gold", "silver"]);
     assert_eq!(requires.max_age, Some(Duration::from_secs(300)));
     assert_eq!(requires.sender_constraint, SenderConstraint::Ignore);
@@ -736,6 +750,9 @@ fn every_mistake_has_its_message() {
          &["providers.okta.introspection.dialect: needs jwks as well"]),
         ("a reply that is not signed",     vec![("@.reply_audience", json!("me")), ("@.expected_issuer", json!("https://r.example"))],
          &["providers.okta.introspection.reply_audience: needs dialect: rfc9701 as well", "providers.okta.introspection.expected_issuer: needs dialect: rfc9701 as well"]),
+        ("details without a type",         vec![("requires.authorization_details", json!([{"actions": []}]))],
+         &["requires.authorization_details[0].type: required, but missing",
+           "requires.authorization_details[0].actions: expected at least one entry"]),
         ("a proof that nobody checks",     vec![("requires.sender_constraint", json!("dpop"))],
          &["requires.sender_constraint: needs dpop as well"]),
         ("how proofs are checked",         vec![("dpop", json!({"max_age": "1h", "algorithms": ["HS256", "ES256", "ES256"], "nonce": "always", "replay_cache": 0, "external_origin": "api.example.com"}))],

@@ -626,6 +626,17 @@ static REQUIREMENT: Object = Object {
         ),
         optional("claims", list(&Kind::Object(&CLAIM)), "Claims that must hold, all of them."),
         optional(
+            "authorization_details",
+            list(&Kind::Object(&DETAIL)),
+            "What the token's `authorization_details` (RFC 9396) must grant, all of it, besides `scopes`. Each of these must be found in one entry there.",
+        ),
+        default(
+            "no_delegation",
+            Kind::Bool,
+            "false",
+            "Refuses a token that somebody uses on another's behalf: one with `act` (RFC 8693 §4.1). To name who may, use `claims` with `act.sub`; only the outermost actor counts.",
+        ),
+        optional(
             "acr_values",
             list(&Kind::Text(&text::ACR)),
             "At least one of these must be the token's `acr` (RFC 9470), by preference.",
@@ -716,6 +727,22 @@ static CLAIM: Object = Object {
         optional("equals", Kind::Scalar, "The claim is this."),
     ],
     choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["any_of", "contains", "equals"] }],
+};
+
+static DETAIL: Object = Object {
+    keys: &[
+        required("type", Kind::Text(&text::LINE), "The entry's `type`."),
+        optional(
+            "locations",
+            list(&Kind::Text(&text::LINE)),
+            "All of these are in its `locations`. Absent: an entry with `locations` counts if one of them is an audience of ours: the `identifier` or `audiences` of the `resource`, or `audiences` of the provider or of this requirement.",
+        ),
+        optional("actions", list(&Kind::Text(&text::LINE)), "All of these are in its `actions`."),
+        optional("datatypes", list(&Kind::Text(&text::LINE)), "All of these are in its `datatypes`."),
+        optional("privileges", list(&Kind::Text(&text::LINE)), "All of these are in its `privileges`."),
+        optional("identifier", Kind::Text(&text::LINE), "Its `identifier`."),
+    ],
+    choices: &[],
 };
 
 /// A rule.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::policy::ProviderId;
 use crate::policy::claims::ClaimRequirement;
 use crate::policy::clients::ClientList;
+use crate::policy::details::DetailRequirement;
 use crate::policy::scope::ScopePolicy;
 
 /// `requires`: what a valid token must carry besides. The default demands nothing.
@@ -22,6 +23,14 @@ pub struct Requirement {
     pub clients: Option<ClientList>,
     /// Claims that must hold, all of them.
     pub claims: Vec<ClaimRequirement>,
+    /// Each of these must be granted in `authorization_details` ([RFC 9396]).
+    ///
+    /// [RFC 9396]: https://www.rfc-editor.org/rfc/rfc9396
+    pub details: Vec<DetailRequirement>,
+    /// Whether a token is refused that somebody uses on another's behalf (`act`, [RFC 8693 §4.1]).
+    ///
+    /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
+    pub no_delegation: bool,
     /// At least one of these in `acr` ([RFC 9470 §3]); empty: not looked at.
     ///
     /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3

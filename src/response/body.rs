@@ -57,7 +57,15 @@ impl Wording {
                 Some("insufficient_user_authentication"),
                 "A stronger or more recent authentication is required.",
             ),
-            Verdict::InsufficientScope => (403, Some("insufficient_scope"), "A required scope is missing."),
+            Verdict::InsufficientScope => match rejection {
+                Rejection::DetailMissing => {
+                    (403, Some("insufficient_scope"), "The access token's details do not grant this.")
+                }
+                Rejection::Delegated => {
+                    (403, Some("insufficient_scope"), "Nobody may act on another's behalf here.")
+                }
+                _ => (403, Some("insufficient_scope"), "A required scope is missing."),
+            },
             Verdict::Forbidden => (403, Some("access_denied"), "Access is denied."),
             Verdict::Unavailable => (
                 503,

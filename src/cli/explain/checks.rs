@@ -120,6 +120,22 @@ impl Checks<'_> {
             );
         }
         self.scopes(&requirement.scopes);
+        self.details(requirement);
+    }
+
+    fn details(&mut self, requirement: &Requirement) {
+        if requirement.no_delegation {
+            let missed = self.is(&Rejection::Delegated);
+            let text = format!("wanted no act, found {}", self.claim("act"));
+            self.add("delegation", "RFC 8693 §4.1", missed, text);
+        }
+        if !requirement.details.is_empty() {
+            let kinds: Vec<_> = requirement.details.iter().map(|detail| detail.kind.as_str()).collect();
+            let missed = self.is(&Rejection::DetailMissing);
+            let found = self.claim("authorization_details");
+            let text = format!("wanted an entry of type {}, found {found}", kinds.join(" and one of "));
+            self.add("details", "RFC 9396 §9", missed, text);
+        }
     }
 
     fn audience(&mut self, wanted: &[String]) {

@@ -409,6 +409,8 @@ fn section(rejection: &Rejection) -> &'static str {
         Rejection::NonceWanted { .. } => "RFC 9449 §9",
         Rejection::OtherKey | Rejection::NotBound | Rejection::ProofWanted => "RFC 9449 §7.1",
         Rejection::WeakAuthentication { .. } => "RFC 9470 §3",
+        Rejection::DetailMissing => "RFC 9396 §9",
+        Rejection::Delegated => "RFC 8693 §4.1",
         Rejection::Denied => "RFC 9110 §15.5.4",
         Rejection::NoAnswer { cause: NoAnswer::Throttled, .. } => "RFC 6585 §4, RFC 9110 §15.6.4",
         Rejection::NoAnswer { .. } => "RFC 9110 §15.6.4",

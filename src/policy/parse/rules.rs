@@ -3,6 +3,7 @@
 use crate::policy::claims::{ClaimPath, ClaimRequirement, ClaimTest};
 use crate::policy::clients::Client;
 use crate::policy::clients::ClientList;
+use crate::policy::details::{DetailRequirement, LISTS};
 use crate::policy::error::Fault;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, responses, unknown_name};
@@ -114,6 +115,8 @@ pub(super) fn requirement(requires: &Node<'_>, context: &mut Context<'_>) -> Req
         audiences: requires.key("audiences").texts(),
         clients: clients(&requires.key("clients"), context),
         claims: requires.key("claims").items().filter_map(|claim| self::claim(&claim)).collect(),
+        details: requires.key("authorization_details").items().map(|one| detail(&one, context)).collect(),
+        no_delegation: requires.key("no_delegation").bool(),
         acr_values: requires.key("acr_values").texts(),
         max_age: max_age.is_set().then(|| max_age.duration()),
         sender_constraint: match requires.key("sender_constraint").text() {
@@ -147,6 +150,20 @@ fn claim(claim: &Node<'_>) -> Option<ClaimRequirement> {
         ClaimTest::Equals(claim.key("equals").value())
     };
     Some(ClaimRequirement { claim: ClaimPath::parse(claim.key("name").text())?, test })
+}
+
+#[inline(never)]
+fn detail(detail: &Node<'_>, context: &mut Context<'_>) -> DetailRequirement {
+    let mut lists = Vec::new();
+    for name in LISTS {
+        let list = detail.key(name);
+        context.no_duplicates(list.items(), |item| item.text().to_owned());
+        if list.is_set() {
+            lists.push((name, list.texts()));
+        }
+    }
+    let identifier = detail.key("identifier").some_text();
+    DetailRequirement { kind: detail.key("type").text().to_owned(), identifier, lists }
 }
 
 #[inline(never)]
