@@ -191,6 +191,20 @@ fn each_scheme_has_its_challenge_and_the_error_is_with_the_one_that_was_used() {
 }
 
 #[test]
+fn a_step_up_is_told_in_the_scheme_that_was_used() {
+    // STP-09
+    let world = World::new(&json!({"requires": {"acr_values": ["gold"], "max_age": "5m"}}));
+    let proof = world.proof(&json!({}));
+    let answer = world.answer(&world.request(&[("authorization", "DPoP good"), ("dpop", &proof)]));
+    let challenges: Vec<_> = answer.headers.iter().filter(|(name, _)| *name == "www-authenticate").collect();
+    let [(_, bearer), (_, dpop)] = challenges.as_slice() else { panic!("{challenges:?}") };
+    assert_eq!((answer.status, bearer.as_str()), (401, r#"Bearer realm="tollgate""#));
+    for part in [r#"error="insufficient_user_authentication""#, r#"acr_values="gold""#, r#"max_age="300""#] {
+        assert!(dpop.starts_with("DPoP ") && dpop.contains(part), "{part}: {dpop}");
+    }
+}
+
+#[test]
 fn a_proof_counts_once_and_only_if_it_is_good() {
     // DPP-27, DPP-29, DPP-36, ATK-93
     let mut world = World::new(&json!({}));

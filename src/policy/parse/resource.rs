@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::policy::error::Fault;
 use crate::policy::parse::Context;
 use crate::policy::parse::node::Node;
-use crate::policy::requirement::Requirement;
+use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
 use crate::policy::rule::{Access, HostPattern, PathPattern};
 use crate::policy::{Policy, ProviderId, TokenPlaces};
@@ -111,7 +111,7 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
     if resource.is_mcp && issuers.is_empty() {
         context.faults.add(&servers.place, Fault::Needs { other: "a provider's issuer, or entries" });
     }
-    resource.metadata = metadata(one, &resource, &issuers, &demands, &policy.token);
+    resource.metadata = metadata(one, &resource, &issuers, &demands, policy);
     Some(resource)
 }
 
@@ -126,7 +126,7 @@ fn metadata(
     resource: &Resource,
     issuers: &[String],
     demands: &[&Requirement],
-    places: &TokenPlaces,
+    policy: &Policy,
 ) -> String {
     let scopes = one.key("scopes_supported");
     let mut scopes = if scopes.is_set() { scopes.texts() } else { self::scopes(demands) };
@@ -137,7 +137,15 @@ fn metadata(
     document.insert("resource".to_owned(), resource.identifier.clone().into());
     insert(&mut document, "authorization_servers", issuers);
     insert(&mut document, "scopes_supported", &scopes);
-    insert(&mut document, "bearer_methods_supported", &bearer_methods(places));
+    insert(&mut document, "bearer_methods_supported", &bearer_methods(&policy.token));
+    insert(&mut document, "authorization_details_types_supported", &detail_types(demands));
+    if let Some(dpop) = &policy.dpop {
+        let algorithms: Vec<_> = dpop.algorithms.to_string().split(' ').map(str::to_owned).collect();
+        insert(&mut document, "dpop_signing_alg_values_supported", &algorithms);
+        if !demands.is_empty() && demands.iter().all(|one| one.sender_constraint == SenderConstraint::Dpop) {
+            document.insert("dpop_bound_access_tokens_required".to_owned(), true.into());
+        }
+    }
     for key in ["name", "documentation", "policy_uri", "tos_uri"] {
         let text = one.key(key);
         if text.is_set() {
@@ -186,6 +194,20 @@ fn scopes(demands: &[&Requirement]) -> Vec<String> {
         }
     }
     scopes
+}
+
+/// The types of `authorization_details` that a request for this resource may need ([RFC 9396 §10]).
+///
+/// [RFC 9396 §10]: https://www.rfc-editor.org/rfc/rfc9396#section-10
+#[inline(never)]
+fn detail_types(demands: &[&Requirement]) -> Vec<String> {
+    let mut types: Vec<String> = Vec::new();
+    for detail in demands.iter().flat_map(|demand| &demand.details) {
+        if !types.contains(&detail.kind) {
+            types.push(detail.kind.clone());
+        }
+    }
+    types
 }
 
 /// What may be demanded of a request for this resource: by the rules that may match one, up to the first that
