@@ -292,6 +292,12 @@ pub enum BadAnswer {
     Active,
     /// `exp` or `nbf` is no number.
     Timestamp,
+    /// Token information that does not say for how long.
+    Lifetime,
+    /// It is about another token, or its user.
+    OtherToken,
+    /// `sub` of a `UserInfo` answer is missing or no text.
+    Subject,
     /// A signed reply ([RFC 9701]) that is no good.
     ///
     /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
@@ -418,6 +424,9 @@ impl fmt::Display for BadAnswer {
             Self::NotAnObject => f.write_str("not a JSON object"),
             Self::Active => f.write_str("`active` is missing or no boolean"),
             Self::Timestamp => f.write_str("`exp` or `nbf` is no number"),
+            Self::Lifetime => f.write_str("it says neither by `expires_in` nor by `exp` for how long"),
+            Self::OtherToken => f.write_str("it is about another token"),
+            Self::Subject => f.write_str("`sub` is missing or no text"),
             Self::Signed(fault) => fault.fmt(f),
             Self::Elsewhere => f.write_str("another worker asked; see its log"),
         }

@@ -29,7 +29,7 @@ use crate::provider::keys::{KeyNews, KeySource, KeyUri, LiveKeys};
 use crate::provider::nonces::Nonces;
 use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
 use crate::provider::signed_reply::Names;
-use crate::provider::{Dialect, Provider, Validate, choice, signed_reply};
+use crate::provider::{Dialect, Provider, Validate, choice, signed_reply, token_info, user_info};
 use crate::request::form;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
@@ -235,7 +235,7 @@ impl Enforcer {
     /// Takes what has come of a flight's latest call.
     pub fn land(&self, flight: &mut Flight, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
         let id = flight.question().key.provider;
-        let said = self.read(id, outcome, now);
+        let said = self.read((id, flight.question()), outcome, flight.asked(), now);
         match self.provider(id) {
             Some(provider) => flight.land(provider, said, now, &self.nonces),
             None => Landing::Settled(said),
@@ -245,8 +245,9 @@ impl Enforcer {
     /// What a provider has said, in the dialect that it speaks.
     fn read(
         &self,
-        id: ProviderId,
+        (id, question): (ProviderId, &Question),
         outcome: CallOutcome<'_>,
+        asked: UnixTime,
         now: UnixTime,
     ) -> Result<Introspection, Rejection> {
         let Some(provider) = self.provider(id) else { return Err(Rejection::NoProvider) };
@@ -255,6 +256,22 @@ impl Enforcer {
             Dialect::Rfc9701 { audience, issuer } => {
                 let names = Names { issuer, audience };
                 signed_reply::read((id, provider), names, &self.keys(id), outcome, self.verifier, now)
+            }
+            Dialect::TokenInfo(_) => {
+                token_info::read(id, &provider.introspection, outcome, &question.token, asked)
+            }
+            Dialect::UserInfo { audience } => {
+                // What a JWT says of itself has been verified before anybody was asked. It is not kept
+                // until the answer: most of these are asked once in its lifetime.
+                let jwt = match provider.validate {
+                    Validate::Introspection => None,
+                    Validate::Jwt | Validate::JwtThenIntrospection => {
+                        Some(self.verify(id, &question.token, now)?)
+                    }
+                };
+                let issuer = provider.issuer.as_deref().unwrap_or_default();
+                let names = audience.as_deref().map(|audience| Names { issuer, audience });
+                user_info::read((id, provider), names, &self.keys(id), outcome, jwt, self.verifier, now)
             }
         }
     }

@@ -14,12 +14,15 @@ pub mod nonces;
 pub mod preset;
 pub mod reply;
 pub mod signed_reply;
+pub mod token_info;
+pub mod user_info;
 
 use std::time::Duration;
 
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::jwt::JwtRules;
 use crate::provider::keys::KeySource;
+use crate::provider::token_info::TokenIn;
 use crate::secret::Secret;
 
 /// One authorization server.
@@ -85,7 +88,7 @@ pub enum Validate {
     JwtThenIntrospection,
 }
 
-/// `introspection.dialect`: what the reply looks like.
+/// `introspection.dialect`, or `userinfo`: how the server is asked, and what the reply looks like.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Dialect {
     /// JSON ([RFC 7662 §2.2]).
@@ -101,6 +104,15 @@ pub enum Dialect {
         audience: String,
         /// The server's `iss`.
         issuer: String,
+    },
+    /// JSON without `active`, as it was before RFC 7662.
+    TokenInfo(TokenIn),
+    /// `UserInfo` ([OpenID Connect Core, section 5.3]): not what this was made for.
+    ///
+    /// [OpenID Connect Core, section 5.3]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
+    UserInfo {
+        /// How the server calls us in `aud` of a signed answer; `None`: answers are not signed.
+        audience: Option<String>,
     },
 }
 

@@ -88,6 +88,24 @@ fn what_is_remembered_and_until_when() {
 }
 
 #[test]
+fn what_userinfo_says_is_remembered_only_where_that_is_configured() {
+    // UIN-06: it names no end, whatever it says of one.
+    let user_info = json!({"providers": {"main": {"userinfo": {"uri": "https://as/u", "cluster": "as"}}}});
+    let reply = json!({"sub": "alice", "exp": EXP});
+    let mut world = World::with(&user_info);
+    assert_eq!(world.ask("/", "one", &reply).verdict(), Verdict::Allowed);
+    assert!(world.begin("/", "one").is_none(), "it is asked again");
+    let mut more = user_info;
+    more["cache"] = json!({"ttl_without_exp": "10s", "ttl_jitter": 0});
+    world = World::with(&more);
+    assert_eq!(world.ask("/", "one", &reply).verdict(), Verdict::Allowed);
+    world.now += 9;
+    assert_eq!(world.remembered("/", "one").source, Source::Memory);
+    world.now += 1;
+    assert!(world.begin("/", "one").is_none(), "it is asked again");
+}
+
+#[test]
 fn an_unusable_answer_is_not_remembered() {
     // INT-27, ATK-66
     for reply in [json!({"active": "true"}), json!({}), json!([]), json!({"active": true, "exp": "x"})] {
@@ -199,7 +217,11 @@ impl World {
             }}},
         });
         merge(&mut config, more);
-        let policy = Policy::from_value(&config, &|_| None).unwrap();
+        Self::with(&config)
+    }
+
+    fn with(config: &Value) -> Self {
+        let policy = Policy::from_value(config, &|_| None).unwrap();
         Self { enforcer: Enforcer::new(policy, [1, 2], b""), now: 1000 }
     }
 

@@ -22,6 +22,7 @@ use tollgate_filter::provider::assertion::key::Algorithm as SigningAlgorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::jwt::Typ;
 use tollgate_filter::provider::keys::KeySource;
+use tollgate_filter::provider::token_info::TokenIn;
 use tollgate_filter::provider::{Dialect, Provider, Validate};
 use tollgate_filter::response::{Format, Profile};
 use tollgate_filter::secret::Secret;
@@ -258,6 +259,16 @@ fn everything() -> Value {
                 "issuer": "https://i.example.com", "audiences": ["api"], "validate": "jwt", "clock_skew": "0s",
                 "jwks": {"inline": {"keys": [ed25519()]}},
             },
+            "j": {
+                "issuer": "https://j.example.com", "audiences": ["api"], "validate": "jwt_then_introspection", "jwks": {"uri": "https://j.example.com/jwks"},
+                "userinfo": {
+                    "uri": "https://J.example.com/me?v=1", "cluster": "j", "timeout": "3s", "retries": 2, "fallback_clusters": ["j2"],
+                    "reply_audience": "app", "max_response_bytes": 4096, "back_off": "2s",
+                },
+            },
+            "k": {"introspection": {
+                "uri": "https://k.example.com/tokeninfo", "cluster": "k", "dialect": "tokeninfo", "token_in": "query", "client_auth": {"method": "none"},
+            }},
         },
         "provider_order": ["c.d", "a"],
         "token": {
@@ -402,6 +413,20 @@ fn every_key_of_jwts_arrives(providers: &[Provider]) {
     assert_eq!((i.jwt.typ, i.clock_skew, i.jwt.max_token_age), (Typ::AtJwt, Duration::ZERO, None));
     assert!(i.jwt.algorithms.allow(Algorithm::Rs256), "ATJ-03");
     assert!(matches!(&i.keys, Some(KeySource::Inline(set)) if set.len() == 1));
+    every_key_of_older_ways_arrives(&providers[3], &providers[4]);
+}
+
+fn every_key_of_older_ways_arrives(user_info: &Provider, token_info: &Provider) {
+    let asked = &user_info.introspection;
+    let place = (asked.authority.as_str(), asked.path.as_str(), asked.clusters.as_slice());
+    assert_eq!(place, ("j.example.com", "/me?v=1", ["j", "j2"].map(str::to_owned).as_slice()));
+    assert_eq!((asked.timeout, asked.retries), (Duration::from_secs(3), 2));
+    assert_eq!((asked.max_response_bytes, asked.back_off), (4096, Duration::from_secs(2)));
+    assert_eq!(asked.dialect, Dialect::UserInfo { audience: Some("app".to_owned()) });
+    // Its keys come through the same cluster.
+    assert!(matches!(&user_info.keys, Some(KeySource::Uri(uri)) if uri.cluster == "j"));
+    let asked = &token_info.introspection;
+    assert_eq!((&asked.dialect, &asked.token_type_hint), (&Dialect::TokenInfo(TokenIn::Query), &None));
 }
 
 #[test]
@@ -409,7 +434,7 @@ fn every_key_arrives() {
     let policy = parse(&everything()).unwrap();
     assert_eq!(
         policy.providers.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
-        ["a", "b", "c.d", "e", "f", "g", "h", "i"]
+        ["a", "b", "c.d", "e", "f", "g", "h", "i", "j", "k"]
     );
     let [a, b, c, e, signs, of_jwts @ ..] = policy.providers.as_slice() else { panic!() };
     assert_eq!((b.validate, b.keys.is_none()), (Validate::Introspection, true));
@@ -638,8 +663,10 @@ fn a_resource_that_is_described() {
     assert_eq!(
         names,
         [
+            "authorization_details_types_supported",
             "authorization_servers",
             "bearer_methods_supported",
+            "dpop_signing_alg_values_supported",
             "resource",
             "resource_documentation",
             "resource_name",
@@ -733,9 +760,8 @@ fn every_mistake_has_its_message() {
         ("a later key",                    vec![("mtls", json!({})), ("on_expiry", json!("close")), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
          &["providers.okta.introspection.jwks: is not supported by this version",
            "upstream.filter_state: is not supported by this version", "mtls: is not supported by this version", "on_expiry: is not supported by this version"]),
-        ("a later word",                   vec![("@.dialect", json!("tokeninfo")), ("requires.sender_constraint", json!("mtls"))],
-         &["@.dialect: \"tokeninfo\" is not supported by this version",
-           "requires.sender_constraint: \"mtls\" is not supported by this version"]),
+        ("a later word",                   vec![("requires.sender_constraint", json!("mtls"))],
+         &["requires.sender_constraint: \"mtls\" is not supported by this version"]),
         ("a client list of both kinds",    vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
          &["client_lists.live: expected exactly one of \"clients\" and \"uri\", found 2", "client_lists.live.cluster: required, but missing"]),
         ("a client list of no kind",       vec![("client_lists.live", json!({"cluster": "lists", "bearer_token": "x"}))],
@@ -750,6 +776,23 @@ fn every_mistake_has_its_message() {
          &["providers.okta.introspection.dialect: needs jwks as well"]),
         ("a reply that is not signed",     vec![("@.reply_audience", json!("me")), ("@.expected_issuer", json!("https://r.example"))],
          &["providers.okta.introspection.reply_audience: needs dialect: rfc9701 as well", "providers.okta.introspection.expected_issuer: needs dialect: rfc9701 as well"]),
+        ("UIN-05 UserInfo and demands",     vec![("providers.okta", json!({"audiences": ["a"], "default_scopes": ["b"], "userinfo": {"uri": "https://x/u", "cluster": "x"}})),
+                                                 ("requires", json!({"scopes": ["a"], "audiences": ["b"], "clients": ["c"], "authorization_details": [{"type": "t"}], "no_delegation": true, "acr_values": ["gold"]})),
+                                                 ("rules", json!([{"match": {"path": "/a"}, "requires": {"scopes": {"any": ["a"]}, "claims": [{"name": "sub", "equals": "x"}]}}])),
+                                                 ("resource", json!({"identifier": "https://api.example.com/"}))],
+         &["providers.okta.audiences: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor", "providers.okta.default_scopes: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor", "requires.scopes: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor", "requires.audiences: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor", "requires.clients: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor", "requires.authorization_details: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor", "requires.no_delegation: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor", "rules[0].requires.scopes: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor", "resource.identifier: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor"]),
+        ("UserInfo and introspection",     vec![("providers.okta.userinfo", json!({"uri": "https://x/u", "cluster": "x"}))],
+         &["providers.okta: expected at most one of \"introspection\" and \"userinfo\", found 2", "requires.scopes: contradicts providers.okta.userinfo: UserInfo says nothing of a token's scopes, audience, client or actor"]),
+        ("UIN-04 signed UserInfo",         vec![("providers.okta", json!({"userinfo": {"uri": "https://x/u", "cluster": "x", "reply_audience": "app"}})), ("requires", json!({}))],
+         &["providers.okta.userinfo.reply_audience: needs issuer as well", "providers.okta.userinfo.reply_audience: needs jwks as well"]),
+        ("UserInfo of no known product",   vec![("providers.okta", json!({"issuer": "https://x", "userinfo": {"cluster": "x"}})), ("requires", json!({}))],
+         &["providers.okta.userinfo.uri: required, but missing"]),
+        ("a place in calls without one",   vec![("@.token_in", json!("header"))],
+         &["providers.okta.introspection.token_in: needs dialect: tokeninfo as well"]),
+        ("credentials without a place",    vec![("@.dialect", json!("tokeninfo")), ("@.parameters", json!({"a": "b"}))],
+         &["providers.okta.introspection.client_auth.method: contradicts providers.okta.introspection.dialect: such a call has no place for it; say token_in: form, or method: none", "providers.okta.introspection.parameters: contradicts providers.okta.introspection.dialect: such a call has no place for it; say token_in: form, or method: none"]),
+        ("a client id without a place",    vec![("@.dialect", json!("tokeninfo")), ("@.client_auth", json!({"method": "none", "client_id": "x"}))],
+         &["providers.okta.introspection.client_auth.client_id: contradicts providers.okta.introspection.dialect: such a call has no place for it; say token_in: form, or method: none"]),
         ("details without a type",         vec![("requires.authorization_details", json!([{"actions": []}]))],
          &["requires.authorization_details[0].type: required, but missing",
            "requires.authorization_details[0].actions: expected at least one entry"]),
@@ -813,7 +856,7 @@ fn every_mistake_has_its_message() {
         ("JWT-31 an hour of leeway",       vec![("providers.j", jwt(&json!({"clock_skew": "1h"})))],
          &["providers.j.clock_skew: expected 0s to 5m, got 1h"]),
         ("ATJ-07 encryption",              vec![("providers.j", jwt(&json!({"require_encryption": true})))],
-         &["providers.j.require_encryption: unknown key; known: \"preset\", \"base_url\", \"issuer\", \"audiences\", \"any_audience\", \"clock_skew\", \"validate\", \"token_prefix\", \"introspection\", \"jwks\", \"algorithms\", \"typ\", \"max_token_age\", \"scope_claim\", \"client_id_claim\", \"scope_array\", \"default_scopes\" and \"implied_scopes\""]),
+         &["providers.j.require_encryption: unknown key; known: \"preset\", \"base_url\", \"issuer\", \"audiences\", \"any_audience\", \"clock_skew\", \"validate\", \"token_prefix\", \"introspection\", \"jwks\", \"algorithms\", \"typ\", \"max_token_age\", \"scope_claim\", \"client_id_claim\", \"scope_array\", \"default_scopes\", \"implied_scopes\" and \"userinfo\""]),
         ("keys from two places",           vec![("providers.j", jwt(&json!({"jwks": {"uri": "https://j.example.com/jwks", "cluster": "j"}})))],
          &["providers.j.jwks: expected at most one of \"uri\" and \"inline\", found 2"]),
         ("keys from nowhere",              vec![("providers.j", jwt(&json!({"jwks": {"inline": null}})))],

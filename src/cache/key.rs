@@ -115,6 +115,12 @@ impl Namespace {
             Dialect::Rfc9701 { audience, issuer } => {
                 parts.add(b"rfc9701").add(audience.as_bytes()).add(issuer.as_bytes())
             }
+            Dialect::TokenInfo(place) => parts.add(b"tokeninfo").add(format!("{place:?}").as_bytes()),
+            Dialect::UserInfo { audience } => {
+                let issuer = provider.issuer.as_deref().unwrap_or_default();
+                let audience = audience.as_deref().unwrap_or_default();
+                parts.add(b"userinfo").add(audience.as_bytes()).add(issuer.as_bytes())
+            }
         };
         match client_auth {
             ClientAuth::Basic(value) => parts.add(b"basic").add(value.expose().as_bytes()),

@@ -11,6 +11,9 @@ use crate::cli::http::{Http, Reply, Request};
 /// Sends an introspection call to the endpoint that its pseudo-fields name; the cluster is Envoy's
 /// business. A failure means that there was no answer at all.
 pub(crate) fn ask(http: &Http, call: &IntrospectionCall) -> Result<Reply, Failure> {
+    if call.body.expose().is_empty() {
+        return send(http, "GET", &call.headers, None);
+    }
     let form = ("application/x-www-form-urlencoded", Secret::new(call.body.expose()));
     send(http, "POST", &call.headers, Some(form))
 }

@@ -147,6 +147,7 @@ fn filled(said: Endpoints, preset: Endpoints, args: &Args, remarks: &mut Vec<Str
         revocation: said.revocation.or(preset.revocation),
         jwks: said.jwks.or(preset.jwks),
         userinfo: said.userinfo.or(preset.userinfo),
+        token_info: preset.token_info,
     }
 }
 

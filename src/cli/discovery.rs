@@ -170,6 +170,7 @@ impl Discovered {
             revocation: text("revocation_endpoint"),
             jwks: text("jwks_uri"),
             userinfo: text("userinfo_endpoint"),
+            token_info: None,
         }
     }
 

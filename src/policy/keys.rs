@@ -143,7 +143,7 @@ static PROVIDER: Object = Object {
         optional(
             "introspection",
             Kind::Object(&INTROSPECTION),
-            "Where and how the authorization server is asked (RFC 7662). Must be there unless `validate` is `jwt`.",
+            "Where and how the authorization server is asked (RFC 7662). Must be there, or `userinfo`, unless `validate` is `jwt`.",
         ),
         optional(
             "jwks",
@@ -196,9 +196,13 @@ static PROVIDER: Object = Object {
             "{}",
             "Scopes that stand for others, with those: `{files:*: [files:read, files:write]}`. Absent: no scope implies another, whatever its spelling.",
         ),
-        later("userinfo", "Tokens checked at a UserInfo endpoint."),
+        optional(
+            "userinfo",
+            Kind::Object(&USERINFO),
+            "Where tokens are tried out that nobody can be asked about: a UserInfo endpoint (OpenID Connect Core, section 5.3) that answers knows the token. The last resort, instead of `introspection`: nothing is known of scopes, audience, client and end then, so nothing of it can be demanded, unless `validate` is `jwt_then_introspection` and the token says so itself.",
+        ),
     ],
-    choices: &[],
+    choices: &[Choice { quantity: Quantity::AtMostOne, keys: &["introspection", "userinfo"] }],
 };
 
 static JWKS: Object = Object {
@@ -305,9 +309,14 @@ static INTROSPECTION: Object = Object {
         ),
         default(
             "dialect",
-            Kind::Word { known: &["rfc7662", "rfc9701"], later: &["tokeninfo"] },
+            word(&["rfc7662", "rfc9701", "tokeninfo"]),
             "rfc7662",
-            "What the reply looks like. `rfc7662`: JSON. `rfc9701`: a JWT, signed with one of the provider's keys (`jwks`), of the `issuer`, for us alone and of this moment; nothing else is accepted.",
+            "What the reply looks like. `rfc7662`: JSON. `rfc9701`: a JWT, signed with one of the provider's keys (`jwks`), of the `issuer`, for us alone and of this moment; nothing else is accepted. `tokeninfo`: JSON as it was before RFC 7662 (OpenAM up to 12, PingFederate up to 8): status 200 says that the token is good, and `expires_in` for how long; `invalid_token` or `invalid_grant` that it is not. No `token_type_hint` is sent then.",
+        ),
+        optional(
+            "token_in",
+            word(&["header", "form", "query"]),
+            "Where a call of the dialect `tokeninfo` has the token. `header`: a GET with `Authorization: Bearer`. `form`: a POST, with our credentials. `query`: a GET with `access_token`. Absent: `form` for the `preset` `ping_federate`, otherwise `header`. **Lowers security.** With `query`, tokens end up in the authorization server's logs (RFC 6750 §5.3).",
         ),
         optional(
             "reply_audience",
@@ -344,6 +353,53 @@ static INTROSPECTION: Object = Object {
             duration(0, 60_000),
             "1s",
             "The longest pause after a series of calls without an answer. Three in a row begin with 50 ms, each further one doubles it; until it is over nobody is asked, and then one call at first. `0s`: no pause.",
+        ),
+    ],
+    choices: &[],
+};
+
+static USERINFO: Object = Object {
+    keys: &[
+        optional(
+            "uri",
+            Kind::Text(&text::ENDPOINT),
+            "The UserInfo endpoint; must be there unless the `preset` knows it. The scheme is informative, for TLS is the cluster's.",
+        ),
+        required("cluster", CLUSTER, "The Envoy cluster that reaches it."),
+        default(
+            "timeout",
+            Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
+            "2s",
+            "How long one call may take.",
+        ),
+        default(
+            "retries",
+            Kind::Integer { min: 0, max: 5 },
+            "1",
+            "How many more calls may follow one that brought no answer, as for `introspection`.",
+        ),
+        default(
+            "fallback_clusters",
+            list_or_none(&CLUSTER),
+            "[]",
+            "Clusters to try in order when `cluster` gave no answer.",
+        ),
+        optional(
+            "reply_audience",
+            Kind::Text(&text::CLIENT_ID),
+            "Takes signed answers (`application/jwt`) and nothing else: of the `issuer`, verified by `jwks`, with this in `aud`, which is the client id of those that get tokens. Absent: answers are JSON.",
+        ),
+        default(
+            "max_response_bytes",
+            Kind::Integer { min: 1, max: 16_777_216 },
+            "65536",
+            "The longest answer that is read.",
+        ),
+        default(
+            "back_off",
+            duration(0, 60_000),
+            "1s",
+            "The longest pause after a series of calls without an answer, as for `introspection`.",
         ),
     ],
     choices: &[],

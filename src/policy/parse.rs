@@ -21,6 +21,7 @@ mod responses;
 mod rules;
 mod token;
 mod upstream;
+mod user_info;
 
 use std::collections::BTreeMap;
 
@@ -131,6 +132,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         mode: if root.key("mode").text() == "shadow" { Mode::Shadow } else { Mode::Enforce },
     };
     policy.resources = resource::parse(root, &policy, &mut context);
+    user_info::check(root, &policy, &mut context);
     (policy, context.faults)
 }
 

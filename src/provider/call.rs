@@ -13,6 +13,8 @@ use crate::provider::assertion::ASSERTION_TYPE;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::nonces::Nonces;
 use crate::provider::signed_reply::MEDIA_TYPE;
+use crate::provider::token_info::TokenIn;
+use crate::provider::user_info::SIGNED;
 use crate::provider::{Dialect, IntrospectionEndpoint, Provider};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -30,7 +32,7 @@ pub struct IntrospectionCall {
     pub timeout: Duration,
     /// The head, pseudo-fields first.
     pub headers: Vec<(String, Secret)>,
-    /// The form.
+    /// The form; empty if there is none.
     pub body: Secret,
     /// How many bytes of the answer's body are wanted: one more than may be used.
     pub read_up_to: usize,
@@ -47,33 +49,63 @@ impl IntrospectionCall {
             cluster: endpoint.clusters.first().cloned().unwrap_or_default(),
             after: Duration::ZERO,
             timeout: endpoint.timeout,
-            headers: head(endpoint),
-            body: form(endpoint, token, now, nonces),
+            headers: head(endpoint, token),
+            body: match endpoint.token_in() {
+                TokenIn::Form => form(endpoint, token, now, nonces),
+                TokenIn::Header | TokenIn::Query => Secret::new(""),
+            },
             read_up_to: endpoint.max_response_bytes.saturating_add(1),
             previous: None,
         }
     }
 }
 
-fn head(endpoint: &IntrospectionEndpoint) -> Vec<(String, Secret)> {
-    let accept = match endpoint.dialect {
-        Dialect::Rfc7662 => "application/json",
+fn head(endpoint: &IntrospectionEndpoint, token: &Secret) -> Vec<(String, Secret)> {
+    let accept = match &endpoint.dialect {
+        Dialect::Rfc7662 | Dialect::TokenInfo(_) | Dialect::UserInfo { audience: None } => "application/json",
         Dialect::Rfc9701 { .. } => MEDIA_TYPE,
+        Dialect::UserInfo { audience: Some(_) } => SIGNED,
     };
-    let fixed = [
-        (":method", "POST"),
+    let place = endpoint.token_in();
+    let pseudo = [
+        (":method", if place == TokenIn::Form { "POST" } else { "GET" }),
         (":scheme", &endpoint.scheme),
         (":authority", &endpoint.authority),
-        (":path", &endpoint.path),
-        ("content-type", "application/x-www-form-urlencoded"),
-        ("accept", accept),
     ];
-    let mut fields: Vec<_> = fixed.map(|(name, value)| (name.to_owned(), Secret::new(value))).into();
+    let field = |name: &str, value: &str| (name.to_owned(), Secret::new(value));
+    let mut fields: Vec<_> = pseudo.map(|(name, value)| field(name, value)).into();
+    match place {
+        TokenIn::Form => fields.extend([
+            field(":path", &endpoint.path),
+            field("content-type", "application/x-www-form-urlencoded"),
+        ]),
+        TokenIn::Header => fields.extend([
+            field(":path", &endpoint.path),
+            field("authorization", &["Bearer ", token.expose()].concat()),
+        ]),
+        TokenIn::Query => {
+            let mark = if endpoint.path.contains('?') { "&" } else { "?" };
+            let query = Serializer::new(String::new()).append_pair("access_token", token.expose()).finish();
+            fields.push(field(":path", &[&endpoint.path, mark, &query].concat()));
+        }
+    }
+    fields.push(field("accept", accept));
     if let ClientAuth::Basic(value) | ClientAuth::Bearer(value) = &endpoint.client_auth {
         fields.push(("authorization".to_owned(), value.clone()));
     }
     fields.extend(endpoint.headers.iter().cloned());
     fields
+}
+
+impl IntrospectionEndpoint {
+    /// Where the token is in a call.
+    pub fn token_in(&self) -> TokenIn {
+        match &self.dialect {
+            Dialect::Rfc7662 | Dialect::Rfc9701 { .. } => TokenIn::Form,
+            Dialect::TokenInfo(place) => *place,
+            Dialect::UserInfo { .. } => TokenIn::Header,
+        }
+    }
 }
 
 fn form(endpoint: &IntrospectionEndpoint, token: &Secret, now: UnixTime, nonces: &Nonces) -> Secret {

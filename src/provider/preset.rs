@@ -41,6 +41,8 @@ pub struct Endpoints {
     pub jwks: Option<String>,
     /// UserInfo (OpenID Connect Core 1.0, section 5.3).
     pub userinfo: Option<String>,
+    /// What there was before RFC 7662, where there was something.
+    pub token_info: Option<String>,
 }
 
 impl Preset {
@@ -129,7 +131,14 @@ impl Preset {
         };
         let [introspection, token, authorization, revocation, jwks, userinfo] =
             paths.map(|path| Some(format!("{base}{path}")));
+        let token_info = match self {
+            Self::OpenAm | Self::ForgeRock => Some(format!("{base}/tokeninfo")),
+            // The token endpoint, with a grant type of its own.
+            Self::PingFederate => token.clone(),
+            _ => None,
+        };
         Endpoints {
+            token_info,
             introspection,
             token,
             authorization,

@@ -10,7 +10,7 @@ use std::fmt;
 use crate::decision::{BadAnswer, Rejection};
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::verify::Verifier;
-use crate::json::Value;
+use crate::json::{Map, Value};
 use crate::policy::ProviderId;
 use crate::provider::Provider;
 use crate::provider::keys::LiveKeys;
@@ -73,6 +73,28 @@ pub fn read(
     if !jws.header.is_typ("token-introspection+jwt") {
         return Err(bad(ReplyFault::Typ));
     }
+    let mut claims = verify(provider, keys, &jws, verifier, now)?;
+    is_for(&claims, names)?;
+    #[expect(clippy::cast_precision_loss, reason = "seconds of this era fit into a double exactly")]
+    let clock = now.as_secs() as f64;
+    let iat = claims.get("iat").and_then(Value::as_f64);
+    if !iat.is_some_and(|iat| (iat - clock).abs() <= WINDOW) {
+        return Err(bad(ReplyFault::Time));
+    }
+    match claims.remove("token_introspection") {
+        Some(Value::Object(members)) => Introspection::of(id, members),
+        _ => Err(bad(ReplyFault::Shape)),
+    }
+}
+
+/// The claims of what the provider has signed with one of its keys, by an algorithm that is allowed.
+pub(crate) fn verify(
+    provider: &Provider,
+    keys: &LiveKeys,
+    jws: &Compact<'_>,
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<Map<String, Value>, Rejection> {
     if !provider.jwt.algorithms.allow(jws.header.alg) {
         return Err(bad(ReplyFault::Algorithm));
     }
@@ -86,7 +108,11 @@ pub fn read(
     if !is_good {
         return Err(bad(ReplyFault::Signature));
     }
-    let mut claims = jws.claims().ok_or(bad(ReplyFault::Claims))?;
+    jws.claims().ok_or(bad(ReplyFault::Claims))
+}
+
+/// Whether it is of this server, and for us.
+pub(crate) fn is_for(claims: &Map<String, Value>, names: Names<'_>) -> Result<(), Rejection> {
     if claims.get("iss").and_then(Value::as_str) != Some(names.issuer) {
         return Err(bad(ReplyFault::Issuer));
     }
@@ -95,19 +121,7 @@ pub fn read(
         Value::Array(all) => all.iter().any(is_us),
         one => is_us(one),
     });
-    if !is_for_us {
-        return Err(bad(ReplyFault::Audience));
-    }
-    #[expect(clippy::cast_precision_loss, reason = "seconds of this era fit into a double exactly")]
-    let clock = now.as_secs() as f64;
-    let iat = claims.get("iat").and_then(Value::as_f64);
-    if !iat.is_some_and(|iat| (iat - clock).abs() <= WINDOW) {
-        return Err(bad(ReplyFault::Time));
-    }
-    match claims.remove("token_introspection") {
-        Some(Value::Object(members)) => Introspection::of(id, members),
-        _ => Err(bad(ReplyFault::Shape)),
-    }
+    if is_for_us { Ok(()) } else { Err(bad(ReplyFault::Audience)) }
 }
 
 fn bad(fault: ReplyFault) -> Rejection {

@@ -224,6 +224,16 @@ class Journey:
                 asked = until(502, lambda: gateway.get("a-token-that-is-not-remembered"))
                 self.assertEqual(asked.status, 502, "the gateway's own client was deleted: no token can be judged, so none passes")
 
+    def explained(self, config, token):
+        """The engine's verdict on a request with this token, with the real server."""
+        file = self.command.directory / "config.json"
+        file.write_text(json.dumps(config))
+        said = subprocess.run(
+            [self.command.program, "--json", "explain", "--config", file, "--request", "GET /orders", "--token-file", "-", "--allow-http"], input=token, capture_output=True, text=True, timeout=60
+        )
+        self.assertIn(said.returncode, (0, 1), said.stderr)
+        return json.loads(said.stdout)["verdict"]
+
     def delete(self, name, client_id):
         """Deletes a client at its provider, and says so if that is not offered."""
         if self.server.deletes:

@@ -22,3 +22,13 @@ class OpenAM(flow.Journey, unittest.TestCase):
             self.assertEqual(self.server.revoke(client_id, secret, token).status, 200)
             self.assertEqual(flow.until(401, lambda: gateway.get(token)).status, 401, "after its revocation")
         self.delete("gateway", client_id)
+
+    def test_token_info(self):
+        """What it had before introspection, as the filter's engine asks for it."""
+        provider = {"preset": "openam", "issuer": self.server.issuer, "introspection": {"cluster": "openam", "dialect": "tokeninfo", "client_auth": {"method": "none"}}}
+        config = {"providers": {"main": provider}, "requires": {"scopes": [self.scope], "clients": [self.server.registrar]}}
+        token = self.new_token(self.server.registrar, self.server.secret)
+        self.assertEqual(self.explained(config, token), "allowed")
+        self.assertEqual(self.explained(config, token[:-1]), "invalid_token")
+        config["requires"]["scopes"] = ["orders:write"]
+        self.assertEqual(self.explained(config, token), "insufficient_scope")

@@ -12,6 +12,7 @@ use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::jwt::JwtFault;
 use tollgate_filter::provider::keys::LiveKeys;
 use tollgate_filter::provider::reply::{AccessToken, Introspection};
+use tollgate_filter::provider::token_info::TokenIn;
 use tollgate_filter::provider::{IntrospectionEndpoint, Provider, Validate, choice};
 use tollgate_filter::request::head::Head;
 use tollgate_filter::request::token;
@@ -59,7 +60,12 @@ impl Asked {
     /// A call to this provider.
     pub(super) fn new(provider: &Provider) -> Self {
         let IntrospectionEndpoint { scheme, authority, path, client_auth, .. } = &provider.introspection;
-        let call = format!("POST {scheme}://{authority}{path} {}", authenticated(client_auth));
+        let (method, by) = match provider.introspection.token_in() {
+            TokenIn::Form => ("POST", authenticated(client_auth)),
+            TokenIn::Header => ("GET", "with the token itself"),
+            TokenIn::Query => ("GET", "with the token in the query"),
+        };
+        let call = format!("{method} {scheme}://{authority}{path} {by}");
         Self { provider: provider.name.clone(), call, status: None, answer: None, failure: None, took: None }
     }
 

@@ -25,12 +25,14 @@ pub(super) fn validate(provider: &Node<'_>, context: &mut Context<'_>) -> Valida
         _ => Validate::Introspection,
     };
     let introspection = provider.key("introspection");
-    if validate != Validate::Jwt && !introspection.is_set() {
+    let userinfo = provider.key("userinfo");
+    if validate != Validate::Jwt && !introspection.is_set() && !userinfo.is_set() {
         context.faults.add(&introspection.place, Fault::Missing);
     }
     let any_audience = provider.key("any_audience");
     if validate == Validate::Introspection {
-        let signed = introspection.key("dialect").text() == "rfc9701";
+        let signed =
+            introspection.key("dialect").text() == "rfc9701" || userinfo.key("reply_audience").is_set();
         let jwks = provider.key("jwks");
         if jwks.is_set() && !signed {
             context.faults.add(&jwks.place, Fault::Needs { other: "validate: jwt" });
@@ -85,7 +87,8 @@ pub(super) fn source(provider: &Node<'_>, context: &mut Context<'_>) -> Option<K
     if inline.is_set() {
         return Some(KeySource::Inline(Rc::new(key_set(&inline, context))));
     }
-    let (cluster, asked) = (jwks.key("cluster"), provider.key("introspection").key("cluster"));
+    let (cluster, introspection) = (jwks.key("cluster"), provider.key("introspection"));
+    let asked = if introspection.is_set() { introspection } else { provider.key("userinfo") }.key("cluster");
     if !cluster.is_set() && !asked.is_set() {
         context.faults.add(&cluster.place, Fault::Missing);
     }

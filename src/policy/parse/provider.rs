@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::policy::error::Fault;
 use crate::policy::parse::endpoint::{self, Endpoint};
 use crate::policy::parse::node::Node;
-use crate::policy::parse::{Context, alike, client_auth, jwks};
+use crate::policy::parse::{Context, alike, client_auth, jwks, user_info};
 use crate::policy::schema::Place;
-use crate::provider::preset::Preset;
+use crate::provider::preset::{Endpoints, Preset};
+use crate::provider::token_info::{TokenIn, VALIDATE};
 use crate::provider::{Dialect, IntrospectionEndpoint, Provider, Validate};
 use crate::secret::Secret;
 
@@ -60,8 +61,16 @@ fn implied_scopes(implied: &Node<'_>, context: &mut Context<'_>) -> Vec<(String,
 
 #[inline(never)]
 fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionEndpoint {
+    if provider.key("userinfo").is_set() {
+        return user_info::parse(provider, context);
+    }
     let introspection = provider.key("introspection");
-    let endpoint = address(provider, context);
+    let dialect = dialect(provider, context);
+    let find: fn(Endpoints) -> Option<String> = match dialect {
+        Dialect::TokenInfo(_) => |endpoints| endpoints.token_info,
+        _ => |endpoints| endpoints.introspection,
+    };
+    let endpoint = address(provider, &introspection, find, context);
     let fallback = introspection.key("fallback_clusters");
     let clusters = || std::iter::once(introspection.key("cluster")).chain(fallback.items());
     context.no_duplicates(clusters(), |cluster| cluster.text().to_owned());
@@ -74,9 +83,10 @@ fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionE
         timeout: introspection.key("timeout").duration(),
         retries: u32::try_from(introspection.key("retries").integer()).unwrap_or_default(),
         client_auth: client_auth::parse(&introspection.key("client_auth"), &provider.key("issuer"), context),
-        dialect: dialect(provider, context),
-        token_type_hint: (!hint.is_empty()).then(|| hint.to_owned()),
-        parameters: parameters(&introspection.key("parameters"), context),
+        token_type_hint: (!hint.is_empty() && !matches!(dialect, Dialect::TokenInfo(_)))
+            .then(|| hint.to_owned()),
+        parameters: parameters(&introspection.key("parameters"), provider, &dialect, context),
+        dialect,
         headers: headers(&introspection.key("headers"), context),
         max_response_bytes: introspection.key("max_response_bytes").integer(),
         lenient_content_type: introspection.key("lenient_content_type").bool(),
@@ -98,7 +108,15 @@ fn dialect(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
                 context.faults.add(&key.place, Fault::Needs { other: "dialect: rfc9701" });
             }
         }
-        return Dialect::Rfc7662;
+    }
+    let place = introspection.key("token_in");
+    if place.is_set() && dialect.text() != "tokeninfo" {
+        context.faults.add(&place.place, Fault::Needs { other: "dialect: tokeninfo" });
+    }
+    match dialect.text() {
+        "rfc9701" => {}
+        "tokeninfo" => return token_info(provider, context),
+        _ => return Dialect::Rfc7662,
     }
     let id = introspection.key("client_auth").key("client_id");
     let known = |key: &Node<'_>| key.is_set();
@@ -116,21 +134,53 @@ fn dialect(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
     Dialect::Rfc9701 { audience: first(&own, &id), issuer: first(&issuer, &provider.key("issuer")) }
 }
 
-/// Where the endpoint is: as written, or where the preset has it below the base URL or the issuer.
+/// How a server of before RFC 7662 is told the token; where there is a place for credentials, and where not.
 #[inline(never)]
-fn address(provider: &Node<'_>, context: &mut Context<'_>) -> Endpoint {
-    let (preset, introspection) = (provider.key("preset"), provider.key("introspection"));
+fn token_info(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
+    let introspection = provider.key("introspection");
+    let (place, auth) = (introspection.key("token_in"), introspection.key("client_auth"));
+    let is_ping = provider.key("preset").text() == "ping_federate";
+    let token_in = match place.text() {
+        "form" => TokenIn::Form,
+        "query" => TokenIn::Query,
+        "" if is_ping => TokenIn::Form,
+        _ => TokenIn::Header,
+    };
+    if token_in != TokenIn::Form {
+        let why = "such a call has no place for it; say token_in: form, or method: none";
+        let method = auth.key("method");
+        let by = if method.text() == "none" { auth.key("client_id") } else { method };
+        if by.is_set() {
+            context.contradiction(&by, &introspection.key("dialect"), why);
+        }
+        let parameters = introspection.key("parameters");
+        if parameters.members().next().is_some() {
+            context.contradiction(&parameters, &introspection.key("dialect"), why);
+        }
+    }
+    Dialect::TokenInfo(token_in)
+}
+
+/// Where an endpoint is: as written, or where the preset has it below the base URL or the issuer.
+#[inline(never)]
+pub(super) fn address(
+    provider: &Node<'_>,
+    section: &Node<'_>,
+    find: fn(Endpoints) -> Option<String>,
+    context: &mut Context<'_>,
+) -> Endpoint {
+    let preset = provider.key("preset");
     // What has another shape has been reported already.
-    let (Some(known), true) = (Preset::named(preset.text()), introspection.is_set()) else {
+    let (Some(known), true) = (Preset::named(preset.text()), section.is_set()) else {
         return Endpoint::default();
     };
-    let (base_url, uri) = (provider.key("base_url"), introspection.key("uri"));
+    let (base_url, uri) = (provider.key("base_url"), section.key("uri"));
     let base = if base_url.is_set() { base_url } else { provider.key("issuer") };
     if known == Preset::Generic && provider.key("base_url").is_set() {
         context.faults.add(&base.place, Fault::Needs { other: "a preset" });
     }
     let place = if uri.is_set() { &uri.place } else { &base.place };
-    let endpoint = match known.endpoints(base.text()).introspection {
+    let endpoint = match find(known.endpoints(base.text())) {
         _ if uri.is_set() => endpoint::parse(uri.text()),
         None => return missing(&uri.place, Fault::Missing, context),
         Some(_) if !base.is_set() => {
@@ -150,7 +200,12 @@ fn missing(place: &Place, fault: Fault, context: &mut Context<'_>) -> Endpoint {
 }
 
 #[inline(never)]
-fn parameters(parameters: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret)> {
+fn parameters(
+    parameters: &Node<'_>,
+    provider: &Node<'_>,
+    dialect: &Dialect,
+    context: &mut Context<'_>,
+) -> Vec<(String, Secret)> {
     for (name, parameter) in parameters.members() {
         let why = match name {
             "token" => "Tollgate puts the client's token there",
@@ -162,7 +217,16 @@ fn parameters(parameters: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, 
         };
         context.faults.add(&parameter.place, Fault::Reserved { why });
     }
-    parameters.members().map(|(name, value)| (name.to_owned(), Secret::new(value.text()))).collect()
+    let given = parameters.members().map(|(name, value)| (name.to_owned(), Secret::new(value.text())));
+    let mut all: Vec<_> = given.collect();
+    let is_ping = provider.key("preset").text() == "ping_federate";
+    if is_ping
+        && matches!(dialect, Dialect::TokenInfo(_))
+        && !all.iter().any(|(name, _)| name == "grant_type")
+    {
+        all.push(("grant_type".to_owned(), Secret::new(VALIDATE)));
+    }
+    all
 }
 
 #[inline(never)]
