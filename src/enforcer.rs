@@ -753,7 +753,8 @@ impl Pending {
         let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
         let decision = match judged {
             Ok(()) => {
-                grant.identity = Some(entry.identity(&enforcer.policy.upstream));
+                let provider = enforcer.provider(token.provider);
+                grant.identity = Some(entry.identity(&enforcer.policy.upstream, provider));
                 grant.private_response = found.place == Place::Query;
                 grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);
                 Decision::Allow(Verdict::Allowed)

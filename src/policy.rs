@@ -121,6 +121,8 @@ pub struct Upstream {
     pub claims_prefix: Option<String>,
     /// The claims as base64url JSON in this header field, in lower case.
     pub forward_payload_header: Option<String>,
+    /// Whether later filters and access logs are told of the token as well.
+    pub filter_state: bool,
 }
 
 /// One claim in one header field.

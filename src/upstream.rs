@@ -17,6 +17,8 @@ pub struct IdentityFields {
     pub set: Vec<(String, Vec<u8>)>,
     /// Claims whose value is longer than [`MAX_VALUE`].
     pub dropped: u32,
+    /// What access logs and later filters are told, by name.
+    pub state: Vec<(&'static str, String)>,
 }
 
 impl Upstream {
@@ -53,8 +55,8 @@ impl Upstream {
         names
     }
 
-    /// The fields that tell of these claims.
-    pub fn identity(&self, claims: &Map<String, Value>) -> IdentityFields {
+    /// The fields that tell of these claims, and of whose token they are.
+    pub fn identity(&self, claims: &Map<String, Value>, client_id: Option<&str>) -> IdentityFields {
         let mut fields = IdentityFields::default();
         for field in &self.claim_to_headers {
             if let Some(value) = field.claim.find(claims) {
@@ -75,6 +77,16 @@ impl Upstream {
         if let Some(name) = &self.forward_payload_header {
             let json = serde_json::to_vec(claims).unwrap_or_default();
             fields.push(name.clone(), URL_SAFE_NO_PAD.encode(json).into_bytes());
+        }
+        if self.filter_state {
+            let sub = claims.get("sub").and_then(Value::as_str);
+            let claims = serde_json::to_string(claims).unwrap_or_default();
+            let told = [
+                ("tollgate.client_id", client_id.map(str::to_owned)),
+                ("tollgate.sub", sub.map(str::to_owned)),
+                ("tollgate.claims", Some(claims)),
+            ];
+            fields.state.extend(told.into_iter().filter_map(|(name, text)| Some((name, text?))));
         }
         fields
     }
@@ -186,7 +198,7 @@ mod tests {
             "uid": "u1", "mail": "m@example.com", "token_type": "Bearer", "scope": "a", "exp": 1, "big": "x".repeat(MAX_VALUE + 1),
             "roles": ["a"], "o": {}, "n": null, "odd name": "x", "UID2": 7,
         });
-        let fields = upstream.identity(claims.as_object().unwrap());
+        let fields = upstream.identity(claims.as_object().unwrap(), None);
         let mut names: Vec<_> = fields.set.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         assert_eq!(names, ["x-agw-mail", "x-agw-token_type", "x-agw-uid", "x-agw-uid2"]);

@@ -334,6 +334,7 @@ fn everything() -> Value {
             "claim_to_headers": [{"header_name": "X-Client-Id", "claim_name": "client_id"}],
             "claims_prefix": "X-Agw-",
             "forward_payload_header": "X-Token-Claims",
+            "filter_state": true,
         },
         "dpop": {
             "max_age": "30s",
@@ -571,6 +572,7 @@ fn every_key_arrives() {
     );
     assert_eq!(policy.upstream.claims_prefix.as_deref(), Some("x-agw-"));
     assert_eq!(policy.upstream.forward_payload_header.as_deref(), Some("x-token-claims"));
+    assert!(policy.upstream.filter_state);
 
     let responses = &policy.responses;
     assert_eq!((responses.profile, responses.format), (Profile::Anypoint, Format::None));
@@ -757,9 +759,9 @@ fn every_mistake_has_its_message() {
          &["responses.profile: expected \"rfc6750\" or \"anypoint\"; did you mean \"rfc6750\"?"]),
         ("a word in upper case",           vec![("@.client_auth.method", json!("NONE"))],
          &["@.client_auth.method: expected \"client_secret_basic\", \"client_secret_post\", \"client_secret_jwt\", \"private_key_jwt\", \"bearer\" or \"none\"; did you mean \"none\"?"]),
-        ("a later key",                    vec![("mtls", json!({})), ("on_expiry", json!("close")), ("@.jwks", json!(1)), ("upstream.filter_state", json!(true))],
+        ("a later key",                    vec![("mtls", json!({})), ("on_expiry", json!("close")), ("@.jwks", json!(1))],
          &["providers.okta.introspection.jwks: is not supported by this version",
-           "upstream.filter_state: is not supported by this version", "mtls: is not supported by this version", "on_expiry: is not supported by this version"]),
+           "mtls: is not supported by this version", "on_expiry: is not supported by this version"]),
         ("a later word",                   vec![("requires.sender_constraint", json!("mtls"))],
          &["requires.sender_constraint: \"mtls\" is not supported by this version"]),
         ("a client list of both kinds",    vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::policy::{Cache, Upstream};
+use crate::provider::Provider;
 use crate::provider::reply::Introspection;
 use crate::time::{UnixTime, part};
 use crate::upstream::IdentityFields;
@@ -110,10 +111,13 @@ impl Entry {
         self.refresh_from.set(Some(later));
     }
 
-    /// The header fields that tell of this token, made once.
-    pub fn identity(&self, upstream: &Upstream) -> Rc<IdentityFields> {
+    /// What tells of this token of the provider's, made once.
+    pub fn identity(&self, upstream: &Upstream, provider: Option<&Provider>) -> Rc<IdentityFields> {
         let make = || match &self.said {
-            Introspection::Active(token) => Rc::new(upstream.identity(&token.claims)),
+            Introspection::Active(token) => {
+                let client_id = provider.and_then(|provider| token.client_id(provider));
+                Rc::new(upstream.identity(&token.claims, client_id))
+            }
             Introspection::Inactive => Rc::default(),
         };
         Rc::clone(self.identity.get_or_init(make))

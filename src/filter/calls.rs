@@ -210,6 +210,13 @@ impl Worker {
             }
         }
         host::apply(&outcome.grant);
+        if let (Decision::Allow(verdict), true) =
+            (&outcome.decision, self.enforcer.policy().upstream.filter_state)
+        {
+            host::note("tollgate.verdict", verdict.name());
+            let told = outcome.grant.identity.iter().flat_map(|identity| &identity.state);
+            told.for_each(|(name, text)| host::note(name, text));
+        }
         if let Some(body) = &outcome.grant.body {
             let _ = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, usize::MAX, body);
         }

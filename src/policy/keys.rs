@@ -951,7 +951,12 @@ static UPSTREAM: Object = Object {
             Kind::Text(&text::FIELD_NAME),
             "The claims as base64url JSON in this field.",
         ),
-        later("filter_state", "Claims for access logs and later filters."),
+        default(
+            "filter_state",
+            Kind::Bool,
+            "false",
+            "Tells access logs and later filters of requests that pass, in Envoy's filter state: `wasm.tollgate.verdict`, and of a token `wasm.tollgate.client_id`, `wasm.tollgate.sub` and, as JSON, `wasm.tollgate.claims`.",
+        ),
     ],
     choices: &[],
 };

@@ -66,6 +66,7 @@ pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream 
         claim_to_headers: claims.items().filter_map(|claim| claim_header(&claim)).collect(),
         claims_prefix: lower(&prefix),
         forward_payload_header: lower(&payload),
+        filter_state: upstream.key("filter_state").bool(),
     }
 }
 

@@ -44,12 +44,21 @@ pub struct Plugin {
     pub port: u16,
     /// Whether the connection manager normalises paths.
     pub normalize_path: bool,
+    /// The filters between ours and the router.
+    pub later: Vec<Value>,
 }
 
 impl Plugin {
     /// A filter with this configuration.
     pub fn new(configuration: Value) -> Self {
-        Self { configuration, as_struct: false, stop_iteration: false, port: 0, normalize_path: false }
+        Self {
+            configuration,
+            as_struct: false,
+            stop_iteration: false,
+            port: 0,
+            normalize_path: false,
+            later: Vec::new(),
+        }
     }
 }
 
@@ -146,6 +155,11 @@ impl Stage {
     }
 
     fn listener_json(&self, name: &str, plugin: &Plugin) -> Value {
+        let mut filters = vec![self.filter_json(plugin)];
+        filters.extend(plugin.later.clone());
+        filters.push(json!({"name": "envoy.filters.http.router", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+        }}));
         json!({
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": name,
@@ -169,14 +183,9 @@ impl Stage {
                     "access_log": [{"name": "envoy.access_loggers.stderr", "typed_config": {
                         "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
                         "log_format": {"text_format_source": {"inline_string":
-                            "access %REQ(X-CASE)% %RESPONSE_CODE% %FILTER_STATE(wasm.tollgate.verdict:PLAIN)% %FILTER_STATE(wasm.tollgate.reason:PLAIN)%\n"}},
+                            "access %REQ(X-CASE)% %RESPONSE_CODE% %FILTER_STATE(wasm.tollgate.verdict:PLAIN)% %FILTER_STATE(wasm.tollgate.reason:PLAIN)%\nstate %REQ(X-CASE)% %FILTER_STATE(wasm.tollgate.client_id:PLAIN)% %FILTER_STATE(wasm.tollgate.sub:PLAIN)% %FILTER_STATE(wasm.tollgate.claims:PLAIN)%\n"}},
                     }}],
-                    "http_filters": [
-                        self.filter_json(plugin),
-                        {"name": "envoy.filters.http.router", "typed_config": {
-                            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-                        }},
-                    ],
+                    "http_filters": filters,
                 },
             }]}],
         })
@@ -332,13 +341,21 @@ impl Envoy {
     /// What the access log says of the request with this `x-case`: its status, and the verdict and
     /// reason of a refusal.
     pub fn access_log_of(&self, case: &str) -> String {
-        let start = format!("access {case} ");
+        self.logged(&format!("access {case} "))
+    }
+
+    /// What the access log says of who sent the request with this `x-case`: client, user and claims.
+    pub fn filter_state_of(&self, case: &str) -> String {
+        self.logged(&format!("state {case} "))
+    }
+
+    fn logged(&self, start: &str) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(line) = self.log().lines().find_map(|line| line.strip_prefix(&start)) {
+            if let Some(line) = self.log().lines().find_map(|line| line.strip_prefix(start)) {
                 return line.to_owned();
             }
-            assert!(Instant::now() < until, "{case} is not in the access log");
+            assert!(Instant::now() < until, "{start:?} is not in the access log");
             thread::sleep(Duration::from_millis(20));
         }
     }

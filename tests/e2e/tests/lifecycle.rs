@@ -44,6 +44,28 @@ fn a_client_that_leaves_harms_nobody() {
 }
 
 #[test]
+fn later_filters_and_the_access_log_are_told_who_calls() {
+    // HDR-11
+    let world = world();
+    let claims =
+        r#"{"active":true,"authorization_details":[{"type":"pay"}],"client_id":"shop","sub":"alice"}"#;
+    world.server.on("hush-shop", [Behaviour::json(claims)]);
+    world.server.on("hush-other", [Behaviour::active("")]);
+    let status = |case: &str, request: Request| {
+        let response = request.header("x-case", case).send(world.port("told"));
+        (response.status(), world.envoy.access_log_of(case), world.envoy.filter_state_of(case))
+    };
+    let (passed, log, told) = status("told-shop", Request::get("/any").bearer("hush-shop"));
+    assert_eq!((passed, log.as_str()), (200, "200 allowed -"));
+    assert_eq!(told, format!("shop alice {claims}"));
+    let (refused, log, _) = status("told-other", Request::get("/any").bearer("hush-other"));
+    assert_eq!((refused, log.as_str()), (403, "403 allowed -"), "by the later filter");
+    let (refused, _, told) = status("told-open", Request::get("/open"));
+    assert_eq!((refused, told.as_str()), (403, "- - -"), "nobody is told of where no token is looked at");
+    world.envoy.assert_clean_log(&["hush"]);
+}
+
+#[test]
 fn clients_may_leave_at_any_moment() {
     // PWX-10: before, between and after a call and its retries, and in the middle of a form
     let world = world();
@@ -515,6 +537,7 @@ fn stage() -> Stage {
         .policy("identity", json!({"upstream": upstream, "rules": rules, "cors_preflight": "pass"}))
         .policy("shadow", json!({"upstream": upstream, "mode": "shadow"}))
         .policy("claims", json!({"upstream": {"claim_to_headers": [{"header_name": "x-client-id", "claim_name": "client_id"}]}}))
+        .listener("told", told())
         .listener("form", form(true, true))
         .listener("form-strip", form(false, true))
         .listener("form-stuck", form(true, false))
@@ -523,6 +546,19 @@ fn stage() -> Stage {
     stage.env.push(("AS_SECRET".to_owned(), "hush-from-env".to_owned()));
     stage.log_level = "trace";
     stage
+}
+
+/// A filter that tells, and one that listens: only the client `shop` passes it.
+fn told() -> Plugin {
+    let is_shop =
+        json!({"filter_state": {"key": "wasm.tollgate.client_id", "string_match": {"exact": "shop"}}});
+    let rules = json!([{"match": {"path": "/open"}, "access": "anonymous"}]);
+    let rbac = json!({"name": "rbac", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+        "rules": {"action": "ALLOW", "policies": {"shop": {"permissions": [{"any": true}], "principals": [is_shop]}}},
+    }});
+    let configuration = policy(json!({"upstream": {"filter_state": true}, "rules": rules}));
+    Plugin { later: vec![rbac], ..Plugin::new(configuration) }
 }
 
 /// A good request passes, as if nothing had been.
