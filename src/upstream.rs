@@ -193,6 +193,7 @@ mod tests {
                 claim: ClaimPath::parse("sub").unwrap(),
             }],
             forward_payload_header: None,
+            filter_state: false,
         };
         let claims = json!({
             "uid": "u1", "mail": "m@example.com", "token_type": "Bearer", "scope": "a", "exp": 1, "big": "x".repeat(MAX_VALUE + 1),
@@ -215,6 +216,7 @@ mod tests {
                 claim: ClaimPath::parse("sub").unwrap(),
             }],
             forward_payload_header: Some("x-claims".to_owned()),
+            filter_state: false,
         };
         for ours in ["x-auth-sub", "X_Auth_Sub", "x-auth_sub", "x-agw-anything", "X_AGW_x", "x_claims"] {
             assert!(upstream.owns(ours.as_bytes()), "{ours}");
