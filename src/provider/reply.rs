@@ -140,11 +140,18 @@ impl AccessToken {
         self.claims.get("cnf")?.get("jkt")?.as_str()
     }
 
-    /// Whether it is bound to something else than a key by `jkt`, or in a way that we do not know.
+    /// Whether it is bound to something else than a key by `jkt`: to a certificate, to a key in another form,
+    /// or in a way that we do not know. Beside `jkt`, members that mean nothing to us bind nothing
+    /// ([RFC 7800 §3.1]); Keycloak has one.
+    ///
+    /// [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
     pub fn is_bound_otherwise(&self) -> bool {
+        const OTHERS: [&str; 5] = ["x5t#S256", "jwk", "jwe", "kid", "jku"];
         match self.claims.get("cnf") {
             None | Some(Value::Null) => false,
-            Some(Value::Object(cnf)) => cnf.keys().any(|name| name != "jkt"),
+            Some(Value::Object(cnf)) => {
+                OTHERS.iter().any(|name| cnf.contains_key(*name)) || !cnf.contains_key("jkt")
+            }
             Some(_) => true,
         }
     }

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.parse
 from pathlib import Path
 
 from servers import ROOT, Missing, call, stack
@@ -73,23 +74,14 @@ class Api:
         self.server.server_close()
 
 
-class Gateway:
-    """An Envoy between a caller and the API, as `tollgate generate envoy` writes it for the client `gateway` of the store."""
+class Envoy:
+    """An Envoy between a caller and the API; its configuration is `envoy.yaml` in its directory."""
 
-    def __init__(self, command, upstream, scope=None, more=""):
+    def __init__(self, command):
         self.directory = command.directory / "envoy"
         self.port, self.admin = stack.free_ports(2)
         self.process = None
-        command.run(
-            *["generate", "envoy", "--client", "gateway", "--upstream", upstream, *(["--scope", scope] if scope else [])],
-            *["--listen", f"127.0.0.1:{self.port}", "--module", stack.find_module(), "--out", self.directory, "--allow-http"],
-        )
-        # So short that the tests need not wait long to see a revocation; what else is changed, the test says.
-        file = self.directory / "envoy.yaml"
-        text, count = re.subn(r"(?m)^( +)(rules:)", rf"\1cache: {{ttl: 1s, negative_ttl: 1s}}\n\1{more}\n\1\2", file.read_text())
-        if count != 1:
-            raise AssertionError(f"{count} lists of rules in the generated configuration")
-        file.write_text(text)
+
 
     def __enter__(self):
         log = self.directory / "log"
@@ -123,9 +115,70 @@ class Gateway:
                 raise stack.DemoError("Envoy did not start." + stack.last_lines(log.read_text(errors="replace"), 20))
             time.sleep(0.05)
 
-    def get(self, token=None, path="/orders", header=("authorization", "Bearer ")):
+    def url(self, path="/orders"):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def get(self, token=None, path="/orders", header=("authorization", "Bearer "), proof=None):
         name, scheme = header
-        return call("GET", f"http://127.0.0.1:{self.port}{path}", {name: scheme + token} if token else {})
+        headers = {name: scheme + token} if token else {}
+        return call("GET", self.url(path), {**headers, "dpop": proof} if proof else headers)
+
+
+class Gateway(Envoy):
+    """As `tollgate generate envoy` writes it for the client `gateway` of the store."""
+
+    def __init__(self, command, upstream, scope=None, more=""):
+        super().__init__(command)
+        command.run(
+            *["generate", "envoy", "--client", "gateway", "--upstream", upstream, *(["--scope", scope] if scope else [])],
+            *["--listen", f"127.0.0.1:{self.port}", "--module", stack.find_module(), "--out", self.directory, "--allow-http"],
+        )
+        # So short that the tests need not wait long to see a revocation; what else is changed, the test says.
+        file = self.directory / "envoy.yaml"
+        text, count = re.subn(r"(?m)^( +)(rules:)", rf"\1cache: {{ttl: 1s, negative_ttl: 1s}}\n\1{more}\n\1\2", file.read_text())
+        if count != 1:
+            raise AssertionError(f"{count} lists of rules in the generated configuration")
+        file.write_text(text)
+
+
+class Filter(Envoy):
+    """With a configuration of the filter's, and a cluster `server` for the authorization server."""
+
+    def __init__(self, command, upstream, server, configuration):
+        super().__init__(command)
+        self.directory.mkdir()
+        api = "type.googleapis.com/envoy.extensions"
+        wasm = {
+            "root_id": "tollgate",
+            "failure_policy": "FAIL_RELOAD",
+            "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(configuration)},
+            "vm_config": {"vm_id": "tollgate", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": str(stack.find_module())}}},
+        }
+        route = {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "upstream"}}]}]}
+        manager = {
+            "@type": f"{api}.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": "in",
+            "route_config": route,
+            "http_filters": [
+                {"name": "tollgate", "typed_config": {"@type": f"{api}.filters.http.wasm.v3.Wasm", "config": wasm}},
+                {"name": "router", "typed_config": {"@type": f"{api}.filters.http.router.v3.Router"}},
+            ],
+        }
+        chain = {"filters": [{"name": "http", "typed_config": manager}]}
+        listener = {"name": "in", "address": address(f"http://127.0.0.1:{self.port}"), "filter_chains": [chain]}
+        clusters = [cluster("upstream", upstream), cluster("server", server)]
+        (self.directory / "envoy.yaml").write_text(json.dumps({"static_resources": {"listeners": [listener], "clusters": clusters}}))
+
+
+def cluster(name, url):
+    endpoint = {"endpoint": {"address": address(url)}}
+    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
+    return {"name": name, "type": "STATIC", "connect_timeout": "5s", "load_assignment": assignment}
+
+
+def address(url):
+    parts = urllib.parse.urlsplit(url)
+    return {"socket_address": {"address": "127.0.0.1", "port_value": parts.port}}
 
 
 def until(wanted, ask, seconds=15):
@@ -223,16 +276,6 @@ class Journey:
                 self.delete("gateway", gateway_id)
                 asked = until(502, lambda: gateway.get("a-token-that-is-not-remembered"))
                 self.assertEqual(asked.status, 502, "the gateway's own client was deleted: no token can be judged, so none passes")
-
-    def explained(self, config, token):
-        """The engine's verdict on a request with this token, with the real server."""
-        file = self.command.directory / "config.json"
-        file.write_text(json.dumps(config))
-        said = subprocess.run(
-            [self.command.program, "--json", "explain", "--config", file, "--request", "GET /orders", "--token-file", "-", "--allow-http"], input=token, capture_output=True, text=True, timeout=60
-        )
-        self.assertIn(said.returncode, (0, 1), said.stderr)
-        return json.loads(said.stdout)["verdict"]
 
     def delete(self, name, client_id):
         """Deletes a client at its provider, and says so if that is not offered."""
