@@ -205,6 +205,12 @@ pub enum Rejection {
     OtherKey,
     /// With a DPoP proof, and bound to no key.
     NotBound,
+    /// Bound to a certificate, and the client has shown none.
+    NoCertificate,
+    /// Bound to another certificate than the client has shown.
+    OtherCertificate,
+    /// Not bound as the policy demands: to a certificate, or at all.
+    BindingWanted,
     /// Without a DPoP proof, where there must be one.
     ProofWanted,
     /// `acr` or `auth_time` fall short.
@@ -331,6 +337,9 @@ impl Rejection {
             | Self::NonceWanted { .. }
             | Self::OtherKey
             | Self::NotBound
+            | Self::NoCertificate
+            | Self::OtherCertificate
+            | Self::BindingWanted
             | Self::ProofWanted => Verdict::InvalidBinding,
             Self::WeakAuthentication { .. } => Verdict::InsufficientAuthentication,
             Self::ScopeMissing { .. } | Self::DetailMissing | Self::Delegated => Verdict::InsufficientScope,
@@ -377,6 +386,9 @@ impl fmt::Display for Rejection {
             Self::NonceWanted { .. } => f.write_str("the DPoP proof has no nonce of ours, or an old one"),
             Self::OtherKey => f.write_str("the DPoP proof is of another key than the token's"),
             Self::NotBound => f.write_str("a DPoP proof for a token that is bound to no key"),
+            Self::NoCertificate => f.write_str("the token is bound to a certificate, and there is none"),
+            Self::OtherCertificate => f.write_str("the token is bound to another certificate"),
+            Self::BindingWanted => f.write_str("the token is not bound as sender_constraint demands"),
             Self::ProofWanted => f.write_str("no DPoP proof where there must be one"),
             Self::WeakAuthentication { .. } => {
                 f.write_str("the user's authentication is too weak or too old")

@@ -20,6 +20,7 @@ use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Resource, ResourceId};
 use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
+use crate::proof::certificate::{Nobody, Peer};
 use crate::proof::dpop::{Help, Proof, ProofFault, Proofs};
 use crate::provider::client_list::{ListId, LiveList};
 use crate::provider::fetch::{FetchCall, FetchFault, News};
@@ -64,6 +65,8 @@ pub struct Enforcer {
     keys: RefCell<Vec<LiveKeys>>,
     /// Who computes signatures, where somebody can.
     verifier: &'static dyn Verifier,
+    /// Who knows the connection of the request at hand.
+    peer: &'static dyn Peer,
 }
 
 /// What has been found out about a token: an entry, kept or not, or why there is none.
@@ -166,6 +169,7 @@ impl Enforcer {
             lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
             keys: RefCell::new(policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect()),
             verifier: &Here,
+            peer: &Nobody,
             policy,
         }
     }
@@ -184,6 +188,12 @@ impl Enforcer {
     #[must_use]
     pub fn with_verifier(self, verifier: &'static dyn Verifier) -> Self {
         Self { verifier, ..self }
+    }
+
+    /// The same engine with somebody who knows the connection of whatever request it is given.
+    #[must_use]
+    pub fn with_peer(self, peer: &'static dyn Peer) -> Self {
+        Self { peer, ..self }
     }
 
     /// Who computes signatures.
@@ -508,7 +518,11 @@ impl Enforcer {
             return Err(Rejection::WrongAudience);
         }
         let requirement = self.requirement_of(request);
-        requirement.judge_binding(token, proof)?;
+        let certificate = || match self.policy.mtls {
+            Some(source) => Ok(source.thumbprint(request.head(), self.peer)),
+            None => Err(Rejection::Unproven),
+        };
+        requirement.judge_binding(token, proof, certificate)?;
         requirement.judge(token, provider, &self.lists.borrow(), now)?;
         let resource = request.resource.and_then(|id| self.policy.resources.at(id));
         requirement.judge_details(token, provider, resource)?;
@@ -822,20 +836,46 @@ impl Requirement {
         if is_met { Ok(()) } else { Err(Rejection::DetailMissing) }
     }
 
-    /// Whether whoever presents the token is the one that it was given to ([RFC 9449 §7.1]).
+    /// Whether whoever presents the token is the one that it was given to ([RFC 9449 §7.1], [RFC 8705 §3]).
+    /// Nobody looks for a certificate unless the token is bound to one.
     ///
     /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
-    fn judge_binding(&self, token: &AccessToken, proof: Option<&Proof>) -> Result<(), Rejection> {
-        let is_bound = match (proof, token.jkt()) {
-            (Some(proof), Some(jkt)) if proof.thumbprint == jkt => token.is_bound_otherwise(),
+    /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+    fn judge_binding(
+        &self,
+        token: &AccessToken,
+        proof: Option<&Proof>,
+        certificate: impl FnOnce() -> Result<Option<String>, Rejection>,
+    ) -> Result<(), Rejection> {
+        match (proof, token.jkt()) {
+            (Some(proof), Some(jkt)) if proof.thumbprint == jkt => {}
             (Some(_), Some(_)) => return Err(Rejection::OtherKey),
             (Some(_), None) => return Err(Rejection::NotBound),
-            (None, _) => token.is_bound,
-        };
-        if is_bound && self.sender_constraint != SenderConstraint::Ignore {
-            return Err(Rejection::Unproven);
+            (None, _) => {}
         }
-        Ok(())
+        if self.sender_constraint == SenderConstraint::Ignore {
+            return Ok(());
+        }
+        if token.is_bound {
+            let by_key = token.jkt().is_some() || token.is_dpop();
+            if (by_key && proof.is_none()) || token.is_bound_otherwise() {
+                return Err(Rejection::Unproven);
+            }
+            if let Some(x5t) = token.x5t() {
+                match certificate()? {
+                    Some(shown) if shown == x5t => {}
+                    Some(_) => return Err(Rejection::OtherCertificate),
+                    None => return Err(Rejection::NoCertificate),
+                }
+            }
+        }
+        let is_enough = match self.sender_constraint {
+            SenderConstraint::Mtls => token.x5t().is_some(),
+            SenderConstraint::AnyBound => token.is_bound,
+            // Without a proof nobody has got here.
+            SenderConstraint::Dpop | SenderConstraint::IfBound | SenderConstraint::Ignore => true,
+        };
+        if is_enough { Ok(()) } else { Err(Rejection::BindingWanted) }
     }
 
     /// Step-up ([RFC 9470 §3]): how, and how long ago, the user was authenticated.

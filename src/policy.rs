@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
+use crate::proof::certificate::CertificateSource;
 use crate::proof::dpop::Dpop;
 use crate::provider::Provider;
 use crate::provider::client_list::ListSource;
@@ -52,6 +53,11 @@ pub struct Policy {
     pub cache: Cache,
     /// How proofs of possession are checked; `None`: tokens that need one are refused.
     pub dpop: Option<Dpop>,
+    /// Who tells of clients' certificates ([RFC 8705 §3]); `None`: nobody, and tokens that are bound to one are
+    /// refused.
+    ///
+    /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+    pub mtls: Option<CertificateSource>,
     /// What is published of the protected resources.
     pub resources: Resources,
     /// What a refused client is told.

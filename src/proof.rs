@@ -1,5 +1,6 @@
-//! Proofs of possession: a token that is bound to a key is worth nothing without it.
+//! Proofs of possession: a token that is bound to a key, or to a certificate, is worth nothing without it.
 
+pub mod certificate;
 pub mod dpop;
 pub mod nonce;
 pub mod replay;

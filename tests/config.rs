@@ -336,6 +336,7 @@ fn everything() -> Value {
             "forward_payload_header": "X-Token-Claims",
             "filter_state": true,
         },
+        "mtls": {"source": "xfcc"},
         "dpop": {
             "max_age": "30s",
             "clock_skew": "1s",
@@ -675,6 +676,7 @@ fn a_resource_that_is_described() {
             "resource_policy_uri",
             "resource_tos_uri",
             "scopes_supported",
+            "tls_client_certificate_bound_access_tokens",
         ]
     );
     assert_eq!(metadata["bearer_methods_supported"], json!(["body", "query"]));
@@ -717,12 +719,12 @@ fn every_mistake_has_its_message() {
         ("PWX-18 a misspelt key",          vec![("providers.okta.audience", json!(["a"]))],
          &["providers.okta.audience: unknown key; did you mean \"audiences\"?"]),
         ("an unknown key",                 vec![("colour", json!("red"))],
-         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
          &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\" and \"assertion_typ\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
-         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a bare number for a duration",   vec![("@.timeout", json!(2))],
          &["@.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number"]),
         ("an odd duration",                vec![("@.timeout", json!("2 s"))],
@@ -759,11 +761,15 @@ fn every_mistake_has_its_message() {
          &["responses.profile: expected \"rfc6750\" or \"anypoint\"; did you mean \"rfc6750\"?"]),
         ("a word in upper case",           vec![("@.client_auth.method", json!("NONE"))],
          &["@.client_auth.method: expected \"client_secret_basic\", \"client_secret_post\", \"client_secret_jwt\", \"private_key_jwt\", \"bearer\" or \"none\"; did you mean \"none\"?"]),
-        ("a later key",                    vec![("mtls", json!({})), ("on_expiry", json!("close")), ("@.jwks", json!(1))],
+        ("a later key",                    vec![("on_expiry", json!("close")), ("@.jwks", json!(1))],
          &["providers.okta.introspection.jwks: is not supported by this version",
-           "mtls: is not supported by this version", "on_expiry: is not supported by this version"]),
-        ("a later word",                   vec![("requires.sender_constraint", json!("mtls"))],
-         &["requires.sender_constraint: \"mtls\" is not supported by this version"]),
+           "on_expiry: is not supported by this version"]),
+        ("a certificate nobody knows",     vec![("requires.sender_constraint", json!("mtls"))],
+         &["requires.sender_constraint: needs mtls as well"]),
+        ("a binding nobody can prove",     vec![("requires.sender_constraint", json!("any_bound"))],
+         &["requires.sender_constraint: needs dpop (or mtls) as well"]),
+        ("a certificate from elsewhere",   vec![("mtls", json!({"source": "header"}))],
+         &["mtls.source: expected \"connection\" or \"xfcc\""]),
         ("a client list of both kinds",    vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
          &["client_lists.live: expected exactly one of \"clients\" and \"uri\", found 2", "client_lists.live.cluster: required, but missing"]),
         ("a client list of no kind",       vec![("client_lists.live", json!({"cluster": "lists", "bearer_token": "x"}))],
@@ -1168,8 +1174,8 @@ fn all_faults_come_at_once_in_the_order_of_the_reference() {
             "rules[1].requires.providers[0]: no provider has this name; known: \"a\" and \"b\"",
             "rules[1].acces: unknown key; did you mean \"access\"?",
             "mode: expected \"enforce\" or \"shadow\"",
-            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
-            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
         ]
     );
 }

@@ -4,6 +4,7 @@ use tollgate_cases::{Case, Reply, Response, Ring, check_lines, load_all};
 use tollgate_filter::decision::{Decision, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome, Step};
 use tollgate_filter::policy::{Policy, ProviderId};
+use tollgate_filter::proof::certificate::Peer;
 use tollgate_filter::provider::call::IntrospectionCall;
 use tollgate_filter::provider::flight::{Flight, Landing};
 use tollgate_filter::provider::keys::KeyNews;
@@ -42,7 +43,10 @@ fn every_verdict_has_a_vector() {
 fn run(case: &Case) -> Result<(), String> {
     let policy = Policy::parse(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
-    let enforcer = Enforcer::new(policy, [1, 2], b"");
+    let mut enforcer = Enforcer::new(policy, [1, 2], b"");
+    if let Some(digest) = &case.request.certificate {
+        enforcer = enforcer.with_peer(Box::leak(Box::new(Client(digest.clone().into_bytes()))));
+    }
     let sent = case.request.fields();
     let mut now = UnixTime::from_secs(NOW);
     let mut step = enforcer.begin(sent.clone(), now);
@@ -81,6 +85,16 @@ fn run(case: &Case) -> Result<(), String> {
         return Err("a call that should have been made was not".to_owned());
     }
     check_outcome(case, &enforcer, &outcome, sent)
+}
+
+/// A client that has shown a certificate of this digest.
+#[derive(Debug)]
+struct Client(Vec<u8>);
+
+impl Peer for Client {
+    fn certificate_digest(&self) -> Option<Vec<u8>> {
+        Some(self.0.clone())
+    }
 }
 
 fn fetch_keys(

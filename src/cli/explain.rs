@@ -1,5 +1,6 @@
 //! `tollgate explain`: the filter's own engine, one request, every step of it.
 
+mod certificate;
 mod checks;
 mod keys;
 mod lists;
@@ -23,6 +24,7 @@ use tollgate_filter::time::UnixTime;
 
 use crate::cli::ask::{ask, random_seed};
 use crate::cli::credentials::Credentials;
+use crate::cli::explain::certificate::Client;
 use crate::cli::explain::keys::SavedKeys;
 use crate::cli::explain::lists::SavedList;
 use crate::cli::explain::report::{Asked, Report};
@@ -71,6 +73,9 @@ pub(crate) struct Args {
     /// The keys of a provider that the configuration fetches, from a file instead; as often as needed
     #[arg(long, value_name = "PROVIDER=FILE")]
     jwks: Vec<SavedKeys>,
+    /// The certificate (PEM) that the client has shown on its connection, for tokens that are bound to one
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// Decide as if it were this moment: seconds since the epoch, or a date as 2026-11-23T09:00:00Z
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
     at: Option<UnixTime>,
@@ -108,7 +113,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let token = token(args)?;
     let head = request::head(&args.request, &args.header, token.as_ref(), &policy.token)?;
     let form = args.form.as_deref().map(text).transpose()?;
-    let enforcer = Enforcer::new(policy, random_seed()?, b"");
+    let mut enforcer = Enforcer::new(policy, random_seed()?, b"");
+    if let Some(file) = &args.certificate {
+        enforcer = enforcer.with_peer(Box::leak(Box::new(Client::with(file)?)));
+    }
     let http = if let Source::Live(http) = &source { Some(http) } else { None };
     lists::arrive(&enforcer, &args.client_list, http, out)?;
     keys::check(&enforcer, &args.jwks)?;

@@ -11,6 +11,7 @@ use crate::cache::shared::Store;
 use crate::decision::Grant;
 use crate::enforcer::Fields;
 use crate::filter::abi::{self, Outgoing};
+use crate::proof::certificate::Peer;
 use crate::provider::call::IntrospectionCall;
 use crate::provider::fetch::FetchCall;
 use crate::provider::reply::CallOutcome;
@@ -54,6 +55,16 @@ impl Store for SharedData {
 
     fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
         hostcalls::set_shared_data(key, Some(value), after).is_ok()
+    }
+}
+
+/// The connection of the request of the effective context.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Downstream;
+
+impl Peer for Downstream {
+    fn certificate_digest(&self) -> Option<Vec<u8>> {
+        hostcalls::get_property(vec!["connection", "sha256_peer_certificate_digest"]).ok()?
     }
 }
 

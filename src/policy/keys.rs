@@ -71,7 +71,11 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             Kind::Object(&DPOP),
             "Proofs of possession (RFC 9449): tokens with the scheme `DPoP`, and the checks of their proofs. `{}` turns it on. Absent: tokens that are bound to a key are refused.",
         ),
-        later("mtls", "Certificate-bound tokens (RFC 8705)."),
+        optional(
+            "mtls",
+            Kind::Object(&MTLS),
+            "Tokens that are bound to the client's certificate (RFC 8705). Absent: they are refused.",
+        ),
         optional(
             "resource",
             Kind::Either { list: &RESOURCES, object: &RESOURCE },
@@ -704,9 +708,9 @@ static REQUIREMENT: Object = Object {
         ),
         default(
             "sender_constraint",
-            Kind::Word { known: &["if_bound", "dpop", "ignore"], later: &["mtls", "any_bound"] },
+            word(&["if_bound", "dpop", "mtls", "any_bound", "ignore"]),
             "if_bound",
-            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, of which those of `dpop` are understood; `dpop` refuses all others as well; `ignore` takes it as if it were not bound. **Lowers security.** With `ignore`, whoever steals such a token can use it.",
+            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, as `dpop` and `mtls` have it; `dpop` refuses every token that is not bound to a key as well, `mtls` every one that is not bound to a certificate, and `any_bound` those that are bound to neither; `ignore` takes a bound token as if it were not. **Lowers security.** With `ignore`, whoever steals such a token can use it.",
         ),
     ],
     choices: &[],
@@ -757,6 +761,16 @@ static DPOP: Object = Object {
             "Whether the upstream gets to see the proof; not without the token (`token.forward`).",
         ),
     ],
+    choices: &[],
+};
+
+static MTLS: Object = Object {
+    keys: &[default(
+        "source",
+        word(&["connection", "xfcc"]),
+        "connection",
+        "Who tells of the certificate. `connection`: the TLS connection to this Envoy. `xfcc`: the last element of `x-forwarded-client-cert`, added by a hop before, which Envoy's connection manager must let through (`forward_client_cert_details`). **Lowers security.** With `xfcc`, whoever gets around that hop has any certificate that he likes.",
+    )],
     choices: &[],
 };
 

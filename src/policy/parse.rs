@@ -35,6 +35,7 @@ use crate::policy::parse::node::Node;
 use crate::policy::resource::Resources;
 use crate::policy::schema::{self, Faults, Place, nearest};
 use crate::policy::{CorsPreflight, Mode, Policy, ProviderId, protobuf};
+use crate::proof::certificate::CertificateSource;
 use crate::provider::client_list::ListSource;
 use crate::response::Profile;
 
@@ -96,6 +97,8 @@ struct Context<'a> {
     lists: Vec<ListSource>,
     /// Whether proofs of possession by DPoP are understood.
     has_dpop: bool,
+    /// Whether clients' certificates are known.
+    has_mtls: bool,
     faults: Faults,
 }
 
@@ -108,6 +111,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         client_lists: BTreeMap::new(),
         lists: Vec::new(),
         has_dpop: root.key("dpop").is_set(),
+        has_mtls: root.key("mtls").is_set(),
         faults: Faults::default(),
     };
     context.client_lists = client_lists::parse(&root.key("client_lists"), &mut context);
@@ -123,6 +127,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         upstream,
         cache: cache::parse(&root.key("cache")),
         dpop: dpop::parse(&root.key("dpop"), &mut context),
+        mtls: mtls(&root.key("mtls")),
         resources: Resources::default(),
         responses,
         cors_preflight: match root.key("cors_preflight").text() {
@@ -134,6 +139,14 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
     policy.resources = resource::parse(root, &policy, &mut context);
     user_info::check(root, &policy, &mut context);
     (policy, context.faults)
+}
+
+/// Who tells of clients' certificates.
+fn mtls(mtls: &Node<'_>) -> Option<CertificateSource> {
+    mtls.is_set().then(|| match mtls.key("source").text() {
+        "xfcc" => CertificateSource::Xfcc,
+        _ => CertificateSource::Connection,
+    })
 }
 
 impl Context<'_> {

@@ -54,6 +54,10 @@ pub enum SenderConstraint {
     IfBound,
     /// Every token must be bound to a key, and prove it by DPoP.
     Dpop,
+    /// Every token must be bound to the certificate of the connection.
+    Mtls,
+    /// Every token must be bound, to the one or the other.
+    AnyBound,
     /// The binding is not looked at.
     Ignore,
 }

@@ -63,6 +63,8 @@ struct Kind {
     other: bool,
     /// A `token_type` that nobody here understands.
     unknown: bool,
+    /// `token_type` says DPoP.
+    dpop: bool,
 }
 
 impl Introspection {
@@ -126,11 +128,14 @@ impl AccessToken {
         let (Ok(exp), Ok(nbf)) = (timestamp(&claims, "exp"), timestamp(&claims, "nbf")) else {
             return Err(Rejection::BadAnswer { cause: BadAnswer::Timestamp });
         };
-        let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let is_dpop = text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("dpop"));
-        let is_bound = is_dpop || claims.get("cnf").is_some_and(|cnf| !cnf.is_null());
         let kind = Kind::of(&claims);
+        let is_bound = kind.dpop || claims.get("cnf").is_some_and(|cnf| !cnf.is_null());
         Ok(Self { provider, claims, exp, nbf, is_bound, kind })
+    }
+
+    /// Whether `token_type` says that it is bound to a key.
+    pub fn is_dpop(&self) -> bool {
+        self.kind.dpop
     }
 
     /// The thumbprint of the key that the token is bound to ([RFC 9449 §6]).
@@ -140,17 +145,28 @@ impl AccessToken {
         self.claims.get("cnf")?.get("jkt")?.as_str()
     }
 
-    /// Whether it is bound to something else than a key by `jkt`: to a certificate, to a key in another form,
-    /// or in a way that we do not know. Beside `jkt`, members that mean nothing to us bind nothing
-    /// ([RFC 7800 §3.1]); Keycloak has one.
+    /// The thumbprint of the certificate that the token is bound to ([RFC 8705 §3.1]).
+    ///
+    /// [RFC 8705 §3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
+    pub fn x5t(&self) -> Option<&str> {
+        self.claims.get("cnf")?.get("x5t#S256")?.as_str()
+    }
+
+    /// Whether it is bound to something else than a key by `jkt` and a certificate by `x5t#S256`: to a key in
+    /// another form, or in a way that we do not know. Beside those two, members that mean nothing to us bind
+    /// nothing ([RFC 7800 §3.1]); Keycloak has one.
     ///
     /// [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
     pub fn is_bound_otherwise(&self) -> bool {
-        const OTHERS: [&str; 5] = ["x5t#S256", "jwk", "jwe", "kid", "jku"];
+        const OTHERS: [&str; 4] = ["jwk", "jwe", "kid", "jku"];
         match self.claims.get("cnf") {
             None | Some(Value::Null) => false,
             Some(Value::Object(cnf)) => {
-                OTHERS.iter().any(|name| cnf.contains_key(*name)) || !cnf.contains_key("jkt")
+                let is_odd = |name: &str| cnf.get(name).is_some_and(|value| !value.is_string());
+                OTHERS.iter().any(|name| cnf.contains_key(*name))
+                    || is_odd("jkt")
+                    || is_odd("x5t#S256")
+                    || !(cnf.contains_key("jkt") || cnf.contains_key("x5t#S256"))
             }
             Some(_) => true,
         }
@@ -264,6 +280,7 @@ impl Kind {
             other: is("token_use", &["access_token", "access"]) == Some(false)
                 || is("typ", &["refresh", "offline", "id"]) == Some(true)
                 || is("token_type", &["refresh_token", "id_token"]) == Some(true),
+            dpop: is("token_type", &["dpop"]) == Some(true),
             unknown: is("token_type", &["bearer", "access_token", "dpop"]) == Some(false),
         }
     }

@@ -41,6 +41,14 @@ impl Wording {
                     (401, Some("use_dpop_nonce"), "The DPoP proof must carry the nonce of this response.")
                 }
                 Rejection::ProofWanted => (401, None, "An access token with a DPoP proof is required."),
+                Rejection::NoCertificate | Rejection::OtherCertificate => (
+                    401,
+                    Some("invalid_token"),
+                    "The access token is not bound to the client certificate of the connection.",
+                ),
+                Rejection::BindingWanted => {
+                    (401, Some("invalid_token"), "The access token must be bound to its sender.")
+                }
                 Rejection::OtherKey | Rejection::NotBound => (
                     401,
                     Some("invalid_token"),

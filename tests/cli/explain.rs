@@ -90,6 +90,54 @@ verdict: allowed
 }
 
 #[test]
+fn a_certificate_can_be_shown() {
+    // MTL-01: the one that the token is bound to, and another
+    let tollgate = offline();
+    let made = ["own", "other"].map(|name| {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap().cert;
+        tollgate.write(format!("{name}.pem"), made.pem());
+        let digest: [u8; 32] =
+            sha2::Digest::finalize(sha2::Digest::chain_update(sha2::Sha256::default(), made.der())).into();
+        base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, digest)
+    });
+    tollgate.write("reply.json", but("cnf", json!({"x5t#S256": made[0]})).to_string());
+    tollgate.write(
+        "mtls.yaml",
+        format!("{CONFIGURATION}\nmtls: {{source: connection}}\n")
+            .replace("URI", "https://login.example.com/i"),
+    );
+    tollgate.write("nothing.pem", "-----BEGIN PRIVATE KEY-----");
+    let explain = |more: &[&str]| {
+        let args = [
+            "explain",
+            "-c",
+            "mtls.yaml",
+            "-r",
+            "GET /x",
+            "--token",
+            "t",
+            "--reply",
+            "reply.json",
+            "--at",
+            NOW,
+        ];
+        tollgate.run(args.iter().chain(more))
+    };
+    for (file, verdict) in [("own.pem", "allowed"), ("other.pem", "invalid_binding")] {
+        let run = explain(&["--certificate", file]);
+        assert_eq!(
+            run.stdout.lines().last(),
+            Some(format!("verdict: {verdict}").as_str()),
+            "{file}: {run:?}"
+        );
+    }
+    assert_eq!(explain(&[]).stdout.lines().last(), Some("verdict: invalid_binding"), "without one");
+    let run = explain(&["--certificate", "nothing.pem"]);
+    assert_eq!(run.status, 2);
+    assert!(run.stderr.contains("nothing.pem holds no certificate"), "{run:?}");
+}
+
+#[test]
 fn every_refusal_names_its_step_its_reason_and_its_section() {
     let tollgate = offline();
     #[rustfmt::skip]
@@ -100,6 +148,7 @@ fn every_refusal_names_its_step_its_reason_and_its_section() {
         ("no access token",   "GET /x",        but("token_type", json!("mac")),     "✗ token type     mac  (RFC 6749 §7.1)", "invalid_token"),
         ("another audience",  "GET /x",        but("aud", json!(["a", "b"])),       "✗ audience       wanted https://api.example.com, found [\"a\",\"b\"]", "invalid_token"),
         ("bound",             "GET /x",        but("cnf", json!({"jkt": "x"})),     "✗ binding        bound to a key  (RFC 9449 §6, RFC 8705 §3)", "invalid_binding"),
+        ("bound to a certificate", "GET /x",   but("cnf", json!({"x5t#S256": "x"})), "✗ binding        bound to a certificate  (RFC 9449 §6, RFC 8705 §3)", "invalid_binding"),
         ("another client",    "PUT /orders/7", but("client_id", json!("other")),    "✗ client         wanted one of the rule's list, found other", "forbidden"),
         ("weak",              "PUT /orders/7", but("acr", json!("bronze")),         "✗ authentication wanted acr gold, found bronze  (RFC 9470 §3)", "insufficient_authentication"),
         ("another claim",     "PUT /orders/7", but("tenant", json!("t2")),          "✗ claim          wanted tenant to be one of [\"t1\"], found t2", "forbidden"),

@@ -24,7 +24,8 @@ fn explain_comes_to_the_same_verdict_as_the_filter() {
 fn can_be_typed(case: &Case) -> bool {
     let plain = |text: &str| text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) && text.trim() == text;
     let request = &case.request;
-    request.path.starts_with('/')
+    request.certificate.is_none()
+        && request.path.starts_with('/')
         && plain(&request.path)
         && !request.path.contains(' ')
         && ["http", "https"].contains(&request.scheme.as_str())

@@ -78,15 +78,24 @@ impl Checks<'_> {
 
     /// What the rule, or the configuration for all requests, demands.
     fn of_requirement(&mut self, requirement: &Requirement) {
-        let bound = match (self.token.jkt(), self.token.is_bound) {
-            (Some(_), _) if !self.token.is_bound_otherwise() => "bound to a key",
-            (_, true) => "bound to a key or a certificate",
-            (_, false) => "not bound",
+        let bound = match (self.token.jkt(), self.token.x5t(), self.token.is_bound) {
+            _ if self.token.is_bound_otherwise() => "bound in a way that cannot be proven here",
+            (Some(_), Some(_), _) => "bound to a key and a certificate",
+            (_, Some(_), _) => "bound to a certificate",
+            (Some(_), _, _) | (_, _, true) => "bound to a key",
+            (_, _, false) => "not bound",
         };
         let ignored =
             if requirement.sender_constraint == SenderConstraint::Ignore { "; not looked at" } else { "" };
-        let missed =
-            [Rejection::Unproven, Rejection::OtherKey, Rejection::NotBound].iter().any(|one| self.is(one));
+        let missed = [
+            Rejection::Unproven,
+            Rejection::OtherKey,
+            Rejection::NotBound,
+            Rejection::NoCertificate,
+            Rejection::OtherCertificate,
+            Rejection::BindingWanted,
+        ];
+        let missed = missed.iter().any(|one| self.is(one));
         self.add("binding", "RFC 9449 §6, RFC 8705 §3", missed, format!("{bound}{ignored}"));
         self.audience(&requirement.audiences);
         if let Some(list) = &requirement.clients {

@@ -413,6 +413,8 @@ fn section(rejection: &Rejection) -> &'static str {
         Rejection::Unproven => "RFC 9449 §7.1, RFC 8705 §3",
         Rejection::BadProof(_) => "RFC 9449 §4.3",
         Rejection::NonceWanted { .. } => "RFC 9449 §9",
+        Rejection::NoCertificate | Rejection::OtherCertificate => "RFC 8705 §3",
+        Rejection::BindingWanted => "RFC 8705 §3, RFC 9449 §7.1",
         Rejection::OtherKey | Rejection::NotBound | Rejection::ProofWanted => "RFC 9449 §7.1",
         Rejection::WeakAuthentication { .. } => "RFC 9470 §3",
         Rejection::DetailMissing => "RFC 9396 §9",

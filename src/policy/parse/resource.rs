@@ -139,6 +139,9 @@ fn metadata(
     insert(&mut document, "scopes_supported", &scopes);
     insert(&mut document, "bearer_methods_supported", &bearer_methods(&policy.token));
     insert(&mut document, "authorization_details_types_supported", &detail_types(demands));
+    if policy.mtls.is_some() {
+        document.insert("tls_client_certificate_bound_access_tokens".to_owned(), true.into());
+    }
     if let Some(dpop) = &policy.dpop {
         let algorithms: Vec<_> = dpop.algorithms.to_string().split(' ').map(str::to_owned).collect();
         insert(&mut document, "dpop_signing_alg_values_supported", &algorithms);

@@ -119,18 +119,24 @@ pub(super) fn requirement(requires: &Node<'_>, context: &mut Context<'_>) -> Req
         no_delegation: requires.key("no_delegation").bool(),
         acr_values: requires.key("acr_values").texts(),
         max_age: max_age.is_set().then(|| max_age.duration()),
-        sender_constraint: match requires.key("sender_constraint").text() {
-            "ignore" => SenderConstraint::Ignore,
-            "dpop" => {
-                if !context.has_dpop {
-                    let place = &requires.key("sender_constraint").place;
-                    context.faults.add(place, Fault::Needs { other: "dpop" });
-                }
-                SenderConstraint::Dpop
-            }
-            _ => SenderConstraint::IfBound,
-        },
+        sender_constraint: sender_constraint(&requires.key("sender_constraint"), context),
     }
+}
+
+/// What is done about bound tokens; a proof that is demanded must be understood.
+#[inline(never)]
+fn sender_constraint(word: &Node<'_>, context: &mut Context<'_>) -> SenderConstraint {
+    let (constraint, is_understood, other) = match word.text() {
+        "ignore" => return SenderConstraint::Ignore,
+        "dpop" => (SenderConstraint::Dpop, context.has_dpop, "dpop"),
+        "mtls" => (SenderConstraint::Mtls, context.has_mtls, "mtls"),
+        "any_bound" => (SenderConstraint::AnyBound, context.has_dpop || context.has_mtls, "dpop (or mtls)"),
+        _ => return SenderConstraint::IfBound,
+    };
+    if !is_understood {
+        context.faults.add(&word.place, Fault::Needs { other });
+    }
+    constraint
 }
 
 #[inline(never)]

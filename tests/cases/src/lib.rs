@@ -92,6 +92,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// A JWT, sent as `Authorization: Bearer`.
     pub token: Option<Token>,
+    /// The SHA-256 of the certificate that the client has shown, in hexadecimal.
+    pub certificate: Option<String>,
     /// The body.
     pub body: Option<String>,
 }
@@ -225,6 +227,8 @@ impl File {
                 assert!(is_checklist_id(id), "{at}: {id:?} is not an id such as BRR-01");
             }
             assert!(!case.only.is_empty(), "{at}: no ring runs it");
+            let has_certificate = case.request.certificate.is_some() && case.runs_in(Ring::Envoy);
+            assert!(!has_certificate, "{at}: only a real client has a certificate for a real Envoy");
             assert!(case.passes() || !case.expect.upstream.is_asked(), "{at}: a refusal has no upstream");
             assert!(!names.contains(&case.name), "{at}: the name is there twice");
             names.push(case.name.clone());
@@ -292,6 +296,7 @@ impl Default for Request {
             scheme: "http".to_owned(),
             headers: Vec::new(),
             token: None,
+            certificate: None,
             body: None,
         }
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::Request;
+use crate::world::merge;
 use crate::{dead_port, root, scratch};
 
 /// What an Envoy is to be started with.
@@ -46,6 +47,10 @@ pub struct Plugin {
     pub normalize_path: bool,
     /// The filters between ours and the router.
     pub later: Vec<Value>,
+    /// Members of the connection manager, besides those that it has or in their place.
+    pub manager: Value,
+    /// A `DownstreamTlsContext`; `None`: plain HTTP.
+    pub tls: Option<Value>,
 }
 
 impl Plugin {
@@ -58,6 +63,8 @@ impl Plugin {
             port: 0,
             normalize_path: false,
             later: Vec::new(),
+            manager: json!({}),
+            tls: None,
         }
     }
 }
@@ -160,34 +167,42 @@ impl Stage {
         filters.push(json!({"name": "envoy.filters.http.router", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
         }}));
+        let mut manager = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": name,
+            "codec_type": "AUTO",
+            "normalize_path": plugin.normalize_path,
+            "upgrade_configs": [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}],
+            "http_protocol_options": {"enable_trailers": true},
+            "http2_protocol_options": {"allow_connect": true},
+            "max_request_headers_kb": 96,
+            "common_http_protocol_options": {"max_headers_count": 1000},
+            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+                {"match": {"connect_matcher": {}}, "route": {"cluster": "upstream"}},
+                {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "30s"}},
+            ]}]},
+            "access_log": [{"name": "envoy.access_loggers.stderr", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
+                "log_format": {"text_format_source": {"inline_string":
+                    "access %REQ(X-CASE)% %RESPONSE_CODE% %FILTER_STATE(wasm.tollgate.verdict:PLAIN)% %FILTER_STATE(wasm.tollgate.reason:PLAIN)%\nstate %REQ(X-CASE)% %FILTER_STATE(wasm.tollgate.client_id:PLAIN)% %FILTER_STATE(wasm.tollgate.sub:PLAIN)% %FILTER_STATE(wasm.tollgate.claims:PLAIN)%\n"}},
+            }}],
+            "http_filters": filters,
+        });
+        merge(&mut manager, plugin.manager.clone());
+        let mut chain = json!({"filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": manager,
+        }]});
+        if let Some(tls) = &plugin.tls {
+            let mut typed = json!({"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"});
+            merge(&mut typed, tls.clone());
+            chain["transport_socket"] = json!({"name": "tls", "typed_config": typed});
+        }
         json!({
             "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": name,
             "address": address(plugin.port),
-            "filter_chains": [{"filters": [{
-                "name": "envoy.filters.network.http_connection_manager",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                    "stat_prefix": name,
-                    "codec_type": "AUTO",
-                    "normalize_path": plugin.normalize_path,
-                    "upgrade_configs": [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}],
-                    "http_protocol_options": {"enable_trailers": true},
-                    "http2_protocol_options": {"allow_connect": true},
-                    "max_request_headers_kb": 96,
-                    "common_http_protocol_options": {"max_headers_count": 1000},
-                    "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
-                        {"match": {"connect_matcher": {}}, "route": {"cluster": "upstream"}},
-                        {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "30s"}},
-                    ]}]},
-                    "access_log": [{"name": "envoy.access_loggers.stderr", "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
-                        "log_format": {"text_format_source": {"inline_string":
-                            "access %REQ(X-CASE)% %RESPONSE_CODE% %FILTER_STATE(wasm.tollgate.verdict:PLAIN)% %FILTER_STATE(wasm.tollgate.reason:PLAIN)%\nstate %REQ(X-CASE)% %FILTER_STATE(wasm.tollgate.client_id:PLAIN)% %FILTER_STATE(wasm.tollgate.sub:PLAIN)% %FILTER_STATE(wasm.tollgate.claims:PLAIN)%\n"}},
-                    }}],
-                    "http_filters": filters,
-                },
-            }]}],
+            "filter_chains": [chain],
         })
     }
 

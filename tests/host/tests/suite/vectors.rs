@@ -84,6 +84,9 @@ impl<'a> Run<'a> {
         if !vm.configure(case.config_json().as_bytes()) {
             return Err(format!("the configuration is refused: {:?}", vm.log()));
         }
+        if let Some(digest) = &case.request.certificate {
+            vm.set_attribute(&["connection", "sha256_peer_certificate_digest"], digest.as_bytes());
+        }
         let head = case.request.fields();
         let stream = match &case.request.body {
             Some(body) => vm.request_with(&head, &[&latin1(body)], None),

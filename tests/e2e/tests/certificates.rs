@@ -1,0 +1,221 @@
+//! Ring 4: tokens that are bound to the client's certificate (RFC 8705), over real TLS.
+
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, may fail loudly"
+)]
+
+use std::io::Write as _;
+use std::sync::{Arc, MutexGuard, OnceLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, generate_simple_self_signed};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tollgate_cases::token::Token;
+use tollgate_e2e::authorization_server::Behaviour;
+use tollgate_e2e::client::{Request, connect};
+use tollgate_e2e::dead_port;
+use tollgate_e2e::envoy::{Plugin, Stage};
+use tollgate_e2e::message::{Message, Side};
+use tollgate_e2e::world::{Shared, World, merge, policy};
+
+#[test]
+fn a_bound_token_passes_with_its_certificate_and_no_other() {
+    // MTL-01, MTL-02, MTL-03, MTL-05, MTL-09, MTL-10: certificates that nobody has issued
+    let (world, own, thief) = (world(), client(0), client(1));
+    bind(&world, "hush-bound", own);
+    world.server.on("hush-plain", [Behaviour::active("")]);
+    let jwt = jwt(own);
+    #[rustfmt::skip]
+    let cases = [
+        ("its certificate",                 "direct", Some(own),   "hush-bound", 200),
+        ("once more, from memory",          "direct", Some(own),   "hush-bound", 200),
+        ("another certificate, remembered", "direct", Some(thief), "hush-bound", 401),
+        ("no certificate, remembered",      "direct", None,        "hush-bound", 401),
+        ("a token that is not bound",       "direct", None,        "hush-plain", 200),
+        ("the same with a certificate",     "direct", Some(own),   "hush-plain", 200),
+        ("a JWT with its certificate",      "jwt",    Some(own),   &jwt,         200),
+        ("a JWT with another one",          "jwt",    Some(thief), &jwt,         401),
+        ("a JWT with none",                 "jwt",    None,        &jwt,         401),
+        ("a certificate is demanded",       "only",   Some(own),   "hush-bound", 200),
+        ("and must be the token's",         "only",   Some(own),   "hush-plain", 401),
+    ];
+    for (name, listener, certificate, token, status) in cases {
+        let response = over_tls(&world, listener, certificate, &Request::get("/any").bearer(token));
+        assert_eq!(response.status(), status, "{name}: {response:?}");
+        if status == 401 {
+            let challenge = response.all("www-authenticate").concat();
+            assert!(challenge.contains(r#"error="invalid_token""#), "{name}: {challenge}");
+        }
+    }
+    world.envoy.assert_clean_log(&["hush"]);
+}
+
+#[test]
+fn a_field_that_anybody_can_send_is_not_believed() {
+    // MTL-05, MTL-06, ATK-99
+    let (world, own, thief) = (world(), client(0), client(1));
+    bind(&world, "hush-victim", own);
+    world.server.on("hush-anybody", [Behaviour::active("")]);
+    let forged = |token: &str| {
+        let hash: String = digest(own).iter().map(|byte| format!("{byte:02x}")).collect();
+        Request::get("/any").bearer(token).header("x-forwarded-client-cert", &format!("Hash={hash}"))
+    };
+    assert_eq!(forged("hush-victim").send(world.port("plain")).status(), 401, "over plain HTTP");
+    for (name, listener, certificate) in [
+        ("without a certificate", "direct", None),
+        ("with another certificate", "direct", Some(thief)),
+        ("through the hop, without a certificate", "front", None),
+        ("through the hop, with another certificate", "front", Some(thief)),
+    ] {
+        assert_eq!(over_tls(&world, listener, certificate, &forged("hush-victim")).status(), 401, "{name}");
+    }
+    assert_eq!(over_tls(&world, "direct", None, &forged("hush-anybody")).status(), 200);
+    let seen = world.upstream.take();
+    assert_eq!(seen.len(), 1, "only the token that is not bound has passed");
+    assert!(seen[0].all("x-forwarded-client-cert").is_empty(), "the upstream is not told either");
+}
+
+#[test]
+fn a_trusted_hop_tells_of_the_certificate() {
+    // MTL-07
+    let (world, own, thief) = (world(), client(0), client(1));
+    bind(&world, "hush-hop", own);
+    let request = Request::get("/any").bearer("hush-hop");
+    assert_eq!(over_tls(&world, "front", Some(own), &request).status(), 200, "its certificate");
+    assert_eq!(over_tls(&world, "front", Some(thief), &request).status(), 401, "another one");
+    assert_eq!(over_tls(&world, "front", None, &request).status(), 401, "none");
+    let seen = world.upstream.take();
+    let told = seen[0].all("x-forwarded-client-cert").concat();
+    assert!(told.contains("Hash=00") && told.contains(r#"Subject=""#), "the name did not try: {told}");
+}
+
+/// A world with listeners that end TLS, and one behind such a one.
+fn world() -> MutexGuard<'static, World> {
+    static WORLD: Shared = Shared::new();
+    WORLD.world(stage)
+}
+
+fn stage() -> Stage {
+    let tls = json!({
+        "require_client_certificate": false,
+        "common_tls_context": {
+            "tls_certificates": [{
+                "certificate_chain": {"inline_string": server().cert.pem()},
+                "private_key": {"inline_string": server().signing_key.serialize_pem()},
+            }],
+            "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"},
+        },
+    });
+    let over = |changes: Value| Plugin { tls: Some(tls.clone()), ..Plugin::new(policy(changes)) };
+    let cached = json!({"mtls": {}, "cache": {"max_entries": 100, "ttl_without_exp": "1m"}});
+    let mut only = cached.clone();
+    merge(&mut only, json!({"requires": {"sender_constraint": "mtls"}}));
+    let hop = Plugin {
+        port: dead_port(),
+        manager: json!({"forward_client_cert_details": "ALWAYS_FORWARD_ONLY"}),
+        ..Plugin::new(policy(json!({"mtls": {"source": "xfcc"}})))
+    };
+    let to_hop = json!({"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+        {"match": {"prefix": "/"}, "route": {"cluster": "hop"}},
+    ]}]});
+    let front = Plugin {
+        manager: json!({
+            "forward_client_cert_details": "SANITIZE_SET",
+            "set_current_client_cert_details": {"subject": true, "uri": true},
+            "route_config": to_hop,
+        }),
+        ..over(json!({"rules": [{"match": {"prefix": "/"}, "access": "anonymous"}]}))
+    };
+    Stage::new()
+        .cluster("hop", hop.port)
+        .listener("direct", over(cached))
+        .listener("only", over(only))
+        .listener("jwt", over(of_jwts()))
+        .listener("plain", Plugin::new(policy(json!({"mtls": {}}))))
+        .listener("hop", hop)
+        .listener("front", front)
+}
+
+/// Tokens are JWTs, signed with a key of the tests.
+fn of_jwts() -> Value {
+    let key = json!({
+        "kty": "EC", "crv": "P-256", "kid": "p256",
+        "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y", "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk",
+    });
+    json!({"mtls": {}, "providers": {"as": {
+        "introspection": null, "issuer": "https://as.example.com", "audiences": ["https://api.example.com"],
+        "validate": "jwt", "jwks": {"inline": {"keys": [key]}},
+    }}})
+}
+
+fn jwt(bound_to: &Certified) -> String {
+    let claims = json!({"cnf": {"x5t#S256": thumbprint(bound_to)}});
+    let token = Token { claims: claims.as_object().cloned().unwrap_or_default(), ..Token::default() };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+    token.at(now.as_secs())
+}
+
+/// From now on the token is bound to this certificate.
+fn bind(world: &World, token: &str, to: &Certified) {
+    let reply = json!({"active": true, "client_id": "app", "cnf": {"x5t#S256": thumbprint(to)}});
+    world.server.on(token, [Behaviour::json(&reply.to_string())]);
+}
+
+type Certified = CertifiedKey<KeyPair>;
+
+fn server() -> &'static Certified {
+    static MADE: OnceLock<Certified> = OnceLock::new();
+    MADE.get_or_init(|| generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate"))
+}
+
+/// One of two clients, each with a certificate of its own making, whose name tries to confuse.
+fn client(n: usize) -> &'static Certified {
+    static MADE: OnceLock<[Certified; 2]> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        ["a,Hash=00;\"b\\", "thief"].map(|name| {
+            let mut params = CertificateParams::new(vec!["client".to_owned()]).expect("parameters");
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            let signing_key = KeyPair::generate().expect("a key");
+            CertifiedKey { cert: params.self_signed(&signing_key).expect("a certificate"), signing_key }
+        })
+    });
+    &made[n]
+}
+
+fn digest(of: &Certified) -> Vec<u8> {
+    Sha256::digest(of.cert.der()).to_vec()
+}
+
+fn thumbprint(of: &Certified) -> String {
+    URL_SAFE_NO_PAD.encode(digest(of))
+}
+
+/// Sends a request over TLS, with a certificate or without one.
+fn over_tls(world: &World, listener: &str, certificate: Option<&Certified>, request: &Request) -> Message {
+    let mut roots = RootCertStore::empty();
+    roots.add(server().cert.der().clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots);
+    let config = match certificate {
+        None => config.with_no_client_auth(),
+        Some(client) => {
+            let key = PrivateKeyDer::Pkcs8(client.signing_key.serialize_der().into());
+            config.with_client_auth_cert(vec![client.cert.der().clone()], key).expect("a certificate")
+        }
+    };
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connection = ClientConnection::new(Arc::new(config), name).expect("a connection");
+    let mut stream = StreamOwned::new(connection, connect(world.port(listener)).expect("a connection"));
+    stream.write_all(&request.bytes()).expect("a request is sent");
+    Message::read(&mut stream, Side::Response).expect("a response").expect("not closed")
+}
