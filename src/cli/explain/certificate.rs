@@ -25,8 +25,7 @@ impl Client {
             Failure::new(format_args!("{} holds no certificate", file.display()))
                 .help("Name the client's certificate in PEM, as `openssl x509 -in FILE` prints it.")
         })?;
-        let hex: String = Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self(hex.into_bytes()))
+        Ok(Self(format!("{:x}", Sha256::digest(der)).into_bytes()))
     }
 }
 
