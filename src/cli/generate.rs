@@ -209,7 +209,7 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
     }
     let files = settled(envoy::files(&plan, &around)?, &source)?;
     let environment = if files.iter().any(|file| file.path == Path::new("secrets.env")) {
-        out.warning("a client that authenticates by client_secret_post: Envoy cannot add its secret, so the module reads it from Envoy's environment (secrets.env)");
+        out.warning("a client that does not authenticate by client_secret_basic: Envoy cannot add its credentials, so the module reads its secret from Envoy's environment (secrets.env)");
         "set -a; . DIR/secrets.env; "
     } else {
         ""

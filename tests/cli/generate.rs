@@ -77,7 +77,7 @@ fn a_client_that_posts_its_secret_needs_the_environment_and_is_told_so() {
         "out",
     ]);
     assert_eq!(run.status, 0, "{run:?}");
-    assert!(run.stderr.contains("client_secret_post: Envoy cannot add its secret"), "{run:?}");
+    assert!(run.stderr.contains("Envoy cannot add its credentials"), "{run:?}");
     assert!(run.stdout.contains("Next: set -a; . out/secrets.env; envoy -c out/envoy.yaml"), "{run:?}");
     assert_eq!(at.read("out/secrets.env"), "TOLLGATE_MAIN_SECRET='hush-secret'\n");
     assert_eq!(mode(&at, "out/secrets.env"), 0o600);
@@ -86,6 +86,83 @@ fn a_client_that_posts_its_secret_needs_the_environment_and_is_told_so() {
     assert!(!envoy.contains("hush"), "{envoy}");
     let auth = json!({"method": "client_secret_post", "client_id": "gw-1", "client_secret_env": "TOLLGATE_MAIN_SECRET"});
     assert_eq!(policy_of(&envoy)["providers"]["main"]["introspection"]["client_auth"], auth);
+}
+
+#[test]
+fn jwts_are_verified_with_keys_from_wherever_they_are() {
+    let at = Tollgate::new();
+    let own = r#"{issuer: "https://login.example.com", jwks_uri: "https://login.example.com/keys", audiences: [api], validate: jwt}"#;
+    let elsewhere = r#"{preset: okta, issuer: "https://h.okta.com/oauth2/x", jwks_uri: "https://cdn.example.com/keys", audiences: [api], validate: jwt_then_introspection,
+        client_id: gateway, private_key_file: key.pem, auth_method: private_key_jwt, algorithm: ES256, kid: "k 1"}"#;
+    let key = include_str!("../keys/p256.pem");
+    at.write("key.pem", key);
+    at.write("gateway.yaml", format!(
+        "providers:\n  own: {own}\n  elsewhere: {elsewhere}\napis:\n  a: {{upstream: \"http://127.0.0.1:1\", provider: own, scopes: [a], sender_constraint: dpop}}\n  b: {{upstream: \"http://127.0.0.1:1\", prefix: /b, provider: elsewhere, scopes: [b]}}\npolicy: {{dpop: {{}}}}\n"
+    ));
+    let run = at.run(["generate", "envoy", "gateway.yaml", "--out", "out"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let envoy = at.read("out/envoy.yaml");
+    let policy = policy_of(&envoy);
+    assert_eq!(
+        policy["providers"]["own"],
+        json!({
+            "issuer": "https://login.example.com", "audiences": ["api"], "validate": "jwt",
+            "jwks": {"uri": "https://login.example.com/keys", "cluster": "provider-own"},
+        })
+    );
+    assert_eq!(
+        policy["providers"]["elsewhere"],
+        json!({
+            "preset": "okta", "issuer": "https://h.okta.com/oauth2/x", "audiences": ["api"], "validate": "jwt_then_introspection",
+            "jwks": {"uri": "https://cdn.example.com/keys", "cluster": "keys-elsewhere"},
+            "introspection": {
+                "uri": "https://h.okta.com/oauth2/x/v1/introspect", "cluster": "provider-elsewhere",
+                "client_auth": {
+                    "method": "private_key_jwt", "client_id": "gateway", "private_key_env": "TOLLGATE_ELSEWHERE_SECRET",
+                    "algorithm": "ES256", "kid": "k 1",
+                },
+            },
+        })
+    );
+    let own = policy["rules"].as_array().unwrap().iter().find(|rule| rule["name"] == "a").unwrap();
+    assert_eq!(own["requires"]["sender_constraint"], "dpop");
+    // Keys elsewhere have a way of their own, and nobody's credentials on it.
+    for line in ["- name: keys-elsewhere", "sni: cdn.example.com", "- name: provider-own"] {
+        assert!(envoy.contains(line), "{line} is not in\n{envoy}");
+    }
+    assert!(!envoy.contains("PRIVATE KEY-----") && !envoy.contains("credential_injector\n"), "{envoy}");
+    let key = key.lines().collect::<Vec<_>>().join(" ");
+    assert_eq!(at.read("out/secrets.env"), format!("TOLLGATE_ELSEWHERE_SECRET='{key}'\n"));
+    let check = at.run(["check", "out/envoy.yaml"]);
+    assert_eq!(check.status, 0, "{check:?}");
+    for target in ["istio", "envoy-gateway"] {
+        let run = at.run(["generate", target, "gateway.yaml"]);
+        // Addresses on this machine are no good in a cluster; everything else is.
+        assert!(run.status == 0 || run.stderr.contains("inside a cluster"), "{target}: {run:?}");
+    }
+}
+
+#[test]
+fn clients_may_show_certificates() {
+    // MTL-18
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", "tls: {certificate: c.pem, key: k.pem, client_certificates: true}\nproviders:\n  main: {introspection_endpoint: \"https://login.example.com/ask\", client_id: gateway, client_secret_file: secret}\napis:\n  a: {upstream: \"http://127.0.0.1:1\", scopes: [a], sender_constraint: mtls}\n");
+    let run = at.run(["generate", "envoy", "gateway.yaml"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let policy = policy_of(&run.stdout);
+    assert_eq!(policy["mtls"], json!({"source": "connection"}));
+    assert_eq!(policy["rules"][0]["requires"]["sender_constraint"], "mtls");
+    for line in ["require_client_certificate: false", "trust_chain_verification: ACCEPT_UNTRUSTED"] {
+        assert!(run.stdout.contains(line), "{line} is not in\n{}", run.stdout);
+    }
+    // A variable that the filter's own keys name is one that the module has to see.
+    let short = at.read("gateway.yaml") + "policy: {dpop: {nonce: required, nonce_key_env: NONCE_KEY}}\n";
+    at.write("nonces.yaml", short);
+    let nonces = at.run(["generate", "envoy", "nonces.yaml"]);
+    assert!(nonces.stdout.contains("host_env_keys: [NONCE_KEY]"), "{nonces:?}");
+    // What clients send of that name never gets through: Envoy's default.
+    assert!(!run.stdout.contains("forward_client_cert_details"), "{}", run.stdout);
 }
 
 #[test]
@@ -428,6 +505,22 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
          "apis.a.resource.identifier: expected an absolute https URI without a fragment"),
         ("MCP-01 an MCP server without an issuer", "scopes: [a]", "resource: {identifier: \"https://h.example/\", profile: mcp}",
          "apis.a.resource.authorization_servers: needs a provider's issuer, or entries as well"),
+        ("JWTs without an audience",          ", client_id: gateway, client_secret_file: secret", ", issuer: \"https://login.example.com\", jwks_uri: \"https://login.example.com/k\", validate: jwt",
+         "providers.main.validate: needs audiences (or any_audience: true) as well"),
+        ("JWTs without keys",                 ", client_id: gateway, client_secret_file: secret", ", validate: jwt",
+         "providers.main: no address of its keys is known; expected jwks_uri, or an issuer whose metadata names it"),
+        ("an introspection without a client", ", client_id: gateway, client_secret_file: secret", ", validate: jwt_then_introspection",
+         "providers.main: expected exactly one of \"client\" and \"client_id\", found none"),
+        ("keys over plain HTTP",              ", client_id: gateway, client_secret_file: secret", ", jwks_uri: \"http://login.example.com/k\", validate: jwt",
+         "providers.main.jwks_uri: http://login.example.com/k is plain HTTP"),
+        ("a signature without its key",       "client_secret_file: secret", "auth_method: private_key_jwt",
+         "providers.main: expected private_key_file or private_key_env beside client_id and private_key_jwt"),
+        ("a key that is none",                "client_secret_file: secret", "private_key_file: secret, auth_method: private_key_jwt, algorithm: ES256",
+         "providers.main.private_key_file: expected a private key in PEM: -----BEGIN PRIVATE KEY-----"),
+        ("a signature without an algorithm",  "client_secret_file: secret", "private_key_env: KEY, auth_method: private_key_jwt",
+         "providers.main.introspection.client_auth.algorithm: required, but missing"),
+        ("proofs that nobody checks",         "scopes: [a]", "sender_constraint: dpop",
+         "apis.a.requires.sender_constraint: needs dpop as well"),
         ("two APIs for the same requests",    "\napis:", "\napis:\n  b: {upstream: \"http://b:1\"}",
          "apis.b: the same host and prefix as apis.a: which of them has the request?"),
     ];
@@ -454,6 +547,8 @@ fn what_only_one_target_can_do_is_said_so() {
          "inside a cluster that is the proxy itself"),
         ("a login in a mesh",           "istio",         "authorization_endpoint: \"https://l.example.com/a\", token_endpoint: \"https://l.example.com/t\", introspection_endpoint: \"https://l.example.com/ask\"", "login: {client_id: web, client_secret_file: secret}",
          "login: can be generated for envoy and compose only"),
+        ("certificates in a mesh",      "istio",         "introspection_endpoint: \"https://l.example.com/ask\"", "tls: {certificate: c.pem, key: k.pem, client_certificates: true}",
+         "tls.client_certificates: can be generated for envoy and compose only; in a mesh, say policy: {mtls: …}"),
         ("hosts for some APIs only",    "envoy-gateway", "introspection_endpoint: \"https://l.example.com/ask\"", "",
          "apis: some have hosts and some have none"),
         ("a login without endpoints",   "envoy",         "introspection_endpoint: \"https://l.example.com/ask\"", "login: {client_id: web, client_secret_file: secret}",

@@ -150,7 +150,7 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
         .iter()
         .map(|api| api_cluster(api, around))
         .chain(plan.providers.iter().map(|provider| provider_cluster(provider, around)))
-        .chain(plan.ways_to_lists().map(|way| cluster(&cluster_of(&way), &way.url, &around.roots, "")))
+        .chain(plan.more_ways().map(|way| cluster(&cluster_of(&way), &way.url, &around.roots, "")))
         .chain(login_cluster(plan, around))
         .collect();
     fill(
@@ -171,7 +171,7 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
             ("environment", &environment),
             ("policy", &block(Some(&CONFIGURATION), policy)),
             ("hosts", &virtual_hosts(plan)),
-            ("tls", &around.tls.as_ref().map(downstream_tls).unwrap_or_default()),
+            ("tls", &around.tls.as_ref().map(|files| downstream_tls(files, plan)).unwrap_or_default()),
             ("clusters", &clusters.join("")),
         ],
     )
@@ -270,10 +270,23 @@ fn cluster(name: &str, url: &Url, roots: &Path, options: &str) -> String {
     )
 }
 
-fn downstream_tls((certificate, key): &(PathBuf, PathBuf)) -> String {
+fn downstream_tls((certificate, key): &(PathBuf, PathBuf), plan: &Plan) -> String {
+    let (clients, validation) = if plan.client_certificates {
+        (
+            "# Clients may show a certificate of whatever authority: a token that is bound to one says which.\nrequire_client_certificate: false",
+            "validation_context: {trust_chain_verification: ACCEPT_UNTRUSTED}",
+        )
+    } else {
+        ("", "")
+    };
     fill(
         include_str!("templates/downstream-tls.yaml"),
-        &[("certificate", &path(certificate)), ("key", &path(key))],
+        &[
+            ("certificate", &path(certificate)),
+            ("key", &path(key)),
+            ("clients", clients),
+            ("validation", validation),
+        ],
     )
 }
 

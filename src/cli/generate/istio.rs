@@ -124,6 +124,10 @@ pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
     for way in plan.ways() {
         look(way.place(), &way.url);
     }
+    if plan.client_certificates {
+        let what = "can be generated for envoy and compose only; in a mesh, say policy: {mtls: …}";
+        faults.push(("tls.client_certificates".to_owned(), what.to_owned()));
+    }
     if plan.login.is_some() {
         faults.push(("login".to_owned(), "can be generated for envoy and compose only".to_owned()));
     }

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use tollgate_filter::policy::Policy;
+use tollgate_filter::policy::error::{ConfigError, Fault};
 use tollgate_filter::policy::resource::{Identifier, WELL_KNOWN};
+use tollgate_filter::provider::Validate;
 use tollgate_filter::provider::client_auth::{BasicEncoding, ClientAuth};
 use tollgate_filter::secret::Secret;
 use url::Url;
@@ -32,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) admin: Option<SocketAddr>,
     /// The certificate with which Envoy listens, and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Whether it asks clients for theirs, for tokens that are bound to one.
+    pub(crate) client_certificates: bool,
     /// The authorization servers, by name.
     pub(crate) providers: Vec<Provider>,
     /// The APIs, in the order in which they are tried: the first that fits has the request.
@@ -60,8 +64,12 @@ pub(crate) struct Provider {
     issuer: Option<String>,
     base_url: Option<String>,
     audiences: Option<Value>,
-    /// Where it is asked about tokens.
+    /// Where it is asked about tokens; where it never is, its keys.
     pub(crate) introspection: Url,
+    /// How its tokens are checked.
+    validate: Validate,
+    /// Where its keys are, if they are needed.
+    jwks: Option<Url>,
     /// Where users log in.
     pub(crate) authorization: Option<Url>,
     /// Where tokens come from.
@@ -77,11 +85,13 @@ pub(crate) struct Provider {
 pub(crate) struct Credential {
     /// Its client id.
     pub(crate) client_id: String,
-    /// `client_secret_basic` or `client_secret_post`.
+    /// As in the filter's configuration; `none` where nobody is asked.
     pub(crate) method: String,
+    /// What statements are signed with, and the key's `kid`; for `private_key_jwt` and `client_secret_jwt`.
+    pub(crate) signing: (Option<String>, Option<String>),
     /// How Basic credentials are encoded.
     pub(crate) encoding: BasicEncoding,
-    /// The secret; `None`: it will be in the variable.
+    /// The secret, or the private key; `None`: it will be in the variable.
     pub(crate) secret: Option<Secret>,
     /// The variable of Envoy's environment, where one is needed.
     pub(crate) variable: String,
@@ -109,9 +119,9 @@ pub(crate) struct Api {
 /// Somewhere that the filter's own calls go: a cluster of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Way<'a> {
-    /// `provider` or `list`.
+    /// `provider`, `keys` of one that are elsewhere, or `list`.
     pub(crate) kind: &'static str,
-    /// The name of either.
+    /// The name of the provider or the list.
     pub(crate) name: &'a str,
     /// What is called.
     pub(crate) url: Url,
@@ -122,8 +132,11 @@ pub(crate) struct Way<'a> {
 impl Way<'_> {
     /// Its place in the short file.
     pub(crate) fn place(&self) -> String {
-        let map = if self.kind == "list" { "client_lists" } else { "providers" };
-        format!("{map}.{}", self.name)
+        match self.kind {
+            "list" => format!("client_lists.{}", self.name),
+            "keys" => format!("providers.{}.jwks_uri", self.name),
+            _ => format!("providers.{}", self.name),
+        }
     }
 }
 
@@ -173,10 +186,16 @@ impl Provider {
         Way { kind: "provider", name: &self.name, url: self.introspection.clone(), ca_file }
     }
 
+    /// The way to its keys, if they are on another server.
+    fn way_to_keys(&self) -> Option<Way<'_>> {
+        let keys = self.jwks.as_ref().filter(|keys| keys.origin() != self.introspection.origin())?;
+        Some(Way { kind: "keys", name: &self.name, url: keys.clone(), ca_file: None })
+    }
+
     /// Whether Envoy adds the credentials.
     pub(crate) fn injected(&self) -> Option<Secret> {
         let Credential { client_id, method, encoding, secret, .. } = &self.credential;
-        let secret = secret.as_ref().filter(|_| method == "client_secret_basic")?;
+        let secret = secret.as_ref().filter(|_| method == "client_secret_basic" && self.is_asked())?;
         match ClientAuth::basic(client_id, secret, *encoding) {
             ClientAuth::Basic(header) => Some(header),
             _ => None,
@@ -185,15 +204,26 @@ impl Provider {
 
     /// Whether the module reads the secret from its environment.
     pub(crate) fn by_variable(&self, holder: Holder) -> bool {
-        holder == Holder::Module || self.injected().is_none()
+        self.is_asked() && (holder == Holder::Module || self.injected().is_none())
     }
 
-    fn configuration(&self, cluster: &str, holder: Holder) -> Value {
-        let Credential { client_id, method, encoding, variable, .. } = &self.credential;
+    /// Whether it is asked about tokens at all.
+    fn is_asked(&self) -> bool {
+        self.validate != Validate::Jwt
+    }
+
+    fn configuration(&self, cluster: &dyn Fn(&Way<'_>) -> String, holder: Holder) -> Value {
+        let Credential { client_id, method, encoding, variable, signing, .. } = &self.credential;
+        let own = cluster(&self.way());
         let mut auth = Map::new();
         if self.by_variable(holder) {
             auth.insert("client_id".to_owned(), json!(client_id));
-            auth.insert("client_secret_env".to_owned(), json!(variable));
+            let by_key = method == "private_key_jwt";
+            let held = if by_key { "private_key_env" } else { "client_secret_env" };
+            auth.insert(held.to_owned(), json!(variable));
+            for (key, value) in [("algorithm", &signing.0), ("kid", &signing.1)] {
+                auth.extend(value.as_ref().map(|value| (key.to_owned(), json!(value))));
+            }
             if method != "client_secret_basic" {
                 auth.insert("method".to_owned(), json!(method));
             } else if *encoding == BasicEncoding::Raw {
@@ -202,10 +232,18 @@ impl Provider {
         } else {
             auth.insert("method".to_owned(), json!("none"));
         }
-        let introspection =
-            json!({"uri": self.introspection.as_str(), "cluster": cluster, "client_auth": auth});
+        let introspection = json!({"uri": self.introspection.as_str(), "cluster": own, "client_auth": auth});
+        let validate = match self.validate {
+            Validate::Jwt => Some(json!("jwt")),
+            Validate::JwtThenIntrospection => Some(json!("jwt_then_introspection")),
+            Validate::Introspection => None,
+        };
+        let keys_cluster = self.way_to_keys().map_or_else(|| own.clone(), |way| cluster(&way));
+        let jwks = self.jwks.as_ref().map(|uri| json!({"uri": uri.as_str(), "cluster": keys_cluster}));
         let members = [
-            ("introspection", Some(introspection)),
+            ("introspection", self.is_asked().then_some(introspection)),
+            ("validate", validate),
+            ("jwks", jwks),
             ("preset", (self.preset != "generic").then(|| json!(self.preset))),
             ("issuer", self.issuer.as_ref().map(|issuer| json!(issuer))),
             ("base_url", self.base_url.as_ref().map(|base| json!(base))),
@@ -231,11 +269,11 @@ impl Plan {
         holder: Holder,
         cluster: impl Fn(&Way<'_>) -> String,
     ) -> Result<Value, Faults> {
-        let configured = |provider: &Provider| provider.configuration(&cluster(&provider.way()), holder);
+        let configured = |provider: &Provider| provider.configuration(&cluster, holder);
         let providers: Map<_, _> =
             self.providers.iter().map(|provider| (provider.name.clone(), configured(provider))).collect();
         let mut lists = self.lists.clone();
-        for way in self.ways_to_lists() {
+        for way in self.more_ways().filter(|way| way.kind == "list") {
             if let Some(Value::Object(list)) = lists.get_mut(way.name) {
                 list.insert("cluster".to_owned(), json!(cluster(&way)));
             }
@@ -249,13 +287,31 @@ impl Plan {
             let one = resources.len() == 1;
             members.insert("resource".to_owned(), if one { first.clone() } else { resources.into() });
         }
+        if let (Some(members), true) = (whole.as_object_mut(), self.client_certificates) {
+            members.insert("mtls".to_owned(), json!({"source": "connection"}));
+        }
         merge(&mut whole, &Value::Object(self.policy.clone()));
-        // What the variables will hold is no matter here.
-        Policy::from_value(&whole, &|_| Some("set".to_owned()))
-            .map_err(|errors| {
-                errors.into_iter().map(|error| (self.origin(&error.at), error.fault.to_string())).collect()
-            })
-            .map(|_| whole)
+        // What the variables will hold that are not known yet is no matter here.
+        let variable = |name: &str| {
+            let of = |provider: &&Provider| provider.credential.variable == name;
+            let known =
+                self.providers.iter().find(of).and_then(|provider| provider.credential.secret.as_ref());
+            Some(known.map_or_else(|| "set".to_owned(), |secret| secret.expose().to_owned()))
+        };
+        let is_open = |error: &ConfigError| {
+            let of = |provider: &&Provider| error.at.starts_with(&format!("providers.{}.", provider.name));
+            let is_known =
+                self.providers.iter().find(of).is_some_and(|provider| provider.credential.secret.is_some());
+            matches!(error.fault, Fault::UnfitVariable { .. }) && !is_known
+        };
+        let faults: Faults = Policy::from_value(&whole, &variable)
+            .err()
+            .into_iter()
+            .flatten()
+            .filter(|error| !is_open(error))
+            .map(|error| (self.origin(&error.at), error.fault.to_string()))
+            .collect();
+        if faults.is_empty() { Ok(whole) } else { Err(faults) }
     }
 
     /// Where in the short file a place of the filter's configuration comes from.
@@ -294,6 +350,7 @@ impl Plan {
         let by_variable = self.providers.iter().filter(|provider| provider.by_variable(holder));
         let mut names: Vec<_> = by_variable.map(|provider| provider.credential.variable.as_str()).collect();
         names.extend(self.lists.values().filter_map(|list| read::text(list, "bearer_token_env")));
+        self.policy.iter().for_each(|(key, value)| variables_in(key, value, &mut names));
         names.sort_unstable();
         names.dedup();
         names
@@ -301,15 +358,16 @@ impl Plan {
 
     /// Everywhere that the filter's own calls go.
     pub(crate) fn ways(&self) -> impl Iterator<Item = Way<'_>> {
-        self.providers.iter().map(Provider::way).chain(self.ways_to_lists())
+        self.providers.iter().map(Provider::way).chain(self.more_ways())
     }
 
-    /// The servers of the lists that are fetched.
-    pub(crate) fn ways_to_lists(&self) -> impl Iterator<Item = Way<'_>> {
-        self.lists.iter().filter_map(|(name, list)| {
+    /// The servers of keys that are elsewhere, and of the lists that are fetched.
+    pub(crate) fn more_ways(&self) -> impl Iterator<Item = Way<'_>> {
+        let lists = self.lists.iter().filter_map(|(name, list)| {
             let url = Url::parse(read::text(list, "uri")?).ok()?;
             Some(Way { kind: "list", name, url, ca_file: None })
-        })
+        });
+        self.providers.iter().filter_map(Provider::way_to_keys).chain(lists)
     }
 
     /// The hosts that are told apart, and the APIs of each in their order.
@@ -338,6 +396,16 @@ impl Plan {
     /// Whether the filter is asked to read form bodies, for which the host must know.
     pub(crate) fn reads_bodies(&self) -> bool {
         self.policy.get("token").and_then(|token| token.get("from_form")) == Some(&Value::Bool(true))
+    }
+}
+
+/// The variables that a part of the filter's configuration names.
+fn variables_in<'v>(key: &str, value: &'v Value, names: &mut Vec<&'v str>) {
+    match value {
+        Value::String(name) if key.ends_with("_env") => names.push(name),
+        Value::Object(members) => members.iter().for_each(|(key, value)| variables_in(key, value, names)),
+        Value::Array(items) => items.iter().for_each(|item| variables_in(key, item, names)),
+        _ => {}
     }
 }
 

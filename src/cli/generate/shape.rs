@@ -45,6 +45,11 @@ static TLS: Object = Object {
     keys: &[
         required("certificate", Kind::Text(&text::LINE), "The certificate chain (PEM), as a file."),
         required("key", Kind::Text(&text::LINE), "Its private key (PEM), as a file."),
+        optional(
+            "client_certificates",
+            Kind::Bool,
+            "Whether clients may show theirs, for tokens that are bound to one (RFC 8705); Envoy and Compose.",
+        ),
     ],
     choices: &[],
 };
@@ -70,6 +75,12 @@ static PROVIDER: Object = Object {
             Kind::Text(&text::ENDPOINT),
             "Where tokens are asked about (RFC 7662).",
         ),
+        optional(
+            "validate",
+            Kind::Word { known: &["introspection", "jwt", "jwt_then_introspection"], later: &[] },
+            "How tokens are checked; `jwt` needs no client.",
+        ),
+        optional("jwks_uri", Kind::Text(&text::ENDPOINT), "Where its keys are, for `validate: jwt`."),
         optional("authorization_endpoint", Kind::Text(&text::ENDPOINT), "Where users log in; for `login`."),
         optional("token_endpoint", Kind::Text(&text::ENDPOINT), "Where tokens come from; for `login`."),
         optional(
@@ -87,9 +98,31 @@ static PROVIDER: Object = Object {
         ),
         optional(
             "auth_method",
-            Kind::Word { known: &["client_secret_basic", "client_secret_post"], later: &[] },
+            Kind::Word {
+                known: &["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"],
+                later: &[],
+            },
             "How it authenticates.",
         ),
+        optional(
+            "private_key_file",
+            Kind::Text(&text::LINE),
+            "The file that holds its private key (PEM), for `private_key_jwt`.",
+        ),
+        optional(
+            "private_key_env",
+            Kind::Text(&text::VARIABLE),
+            "The variable of Envoy's environment that will hold it; the module sees it.",
+        ),
+        optional(
+            "algorithm",
+            Kind::Word {
+                known: &["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"],
+                later: &[],
+            },
+            "What it signs with; for `private_key_jwt` and `client_secret_jwt`.",
+        ),
+        optional("kid", Kind::Text(&text::LINE), "The key's id, as the server knows it."),
         optional(
             "basic_encoding",
             Kind::Word { known: &["form", "raw"], later: &[] },
@@ -103,10 +136,16 @@ static PROVIDER: Object = Object {
         optional("allow_http", Kind::Bool, "Allow plain HTTP to a host that is not this machine."),
     ],
     choices: &[
-        Choice { quantity: Quantity::ExactlyOne, keys: &["client", "client_id"] },
+        Choice { quantity: Quantity::AtMostOne, keys: &["client", "client_id"] },
         Choice {
             quantity: Quantity::AtMostOne,
-            keys: &["client", "client_secret_file", "client_secret_env"],
+            keys: &[
+                "client",
+                "client_secret_file",
+                "client_secret_env",
+                "private_key_file",
+                "private_key_env",
+            ],
         },
     ],
 };
@@ -142,6 +181,11 @@ static API: Object = Object {
             "A token must be for one of these.",
         ),
         optional("client_list", Kind::Text(&text::NAME), "The clients that may call it."),
+        optional(
+            "sender_constraint",
+            Kind::Word { known: &["if_bound", "dpop", "mtls", "any_bound"], later: &[] },
+            "What is done about bound tokens, as in the filter's configuration.",
+        ),
         optional(
             "resource",
             Kind::Object(&RESOURCE),

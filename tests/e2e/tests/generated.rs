@@ -1,9 +1,16 @@
 //! Ring 4: what `tollgate generate` writes, in a real Envoy.
 
-#![expect(clippy::panic, reason = "a stage that cannot be set must stop the test")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test may ask the clock, and must stop when its stage cannot be set"
+)]
 
 use std::fs;
 
+use serde_json::json;
+use tollgate_cases::proof::Client;
+use tollgate_cases::token::Token;
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::Request;
 use tollgate_e2e::envoy::{Envoy, module};
@@ -241,6 +248,75 @@ fn a_secret_that_envoy_cannot_add_comes_from_the_environment() {
 }
 
 #[test]
+fn jwts_with_keys_elsewhere_are_verified_asked_about_and_proven() {
+    let at = Operator::new();
+    let (server, keys, upstream) =
+        (AuthorizationServer::start(), AuthorizationServer::start(), Upstream::start());
+    fs::copy(root().join("tests/keys/p256.pem"), at.directory.join("gateway.pem")).expect("a key");
+    let origin = format!("http://127.0.0.1:{}", server.port());
+    at.write(
+        "gateway.yaml",
+        &format!(
+            r#"
+listen: 127.0.0.1:0
+providers:
+  main:
+    issuer: https://as.example.com
+    introspection_endpoint: {origin}/introspect
+    jwks_uri: http://127.0.0.1:{}/keys
+    validate: jwt_then_introspection
+    audiences: ["https://api.example.com"]
+    client_id: gateway
+    auth_method: private_key_jwt
+    private_key_file: gateway.pem
+    algorithm: ES256
+apis:
+  orders: {{upstream: "http://127.0.0.1:{}", scopes: ["orders:read"], sender_constraint: dpop}}
+policy: {{dpop: {{}}}}
+"#,
+            keys.port(),
+            upstream.port()
+        ),
+    );
+    at.generate(&["gateway.yaml"]);
+    let key = json!({
+        "kty": "EC", "crv": "P-256", "kid": "p256",
+        "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y", "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk",
+    });
+    keys.always(Some(Behaviour::json(&json!({"keys": [key]}).to_string())));
+    let variables = at.read("out/secrets.env");
+    let (name, value) = variables.trim().split_once('=').expect("a variable");
+    let envoy = at.envoy(&[(name, value.trim_matches('\''))]);
+    let port = envoy.port("apis");
+
+    let (client, now) = (Client::new("holder"), now());
+    let cnf = json!({"jkt": client.thumbprint()});
+    let claims = json!({"cnf": cnf}).as_object().cloned().unwrap_or_default();
+    let token = Token { claims, ..Token::default() }.at(now);
+    let reply = json!({
+        "active": true, "scope": "orders:read", "aud": "https://api.example.com", "exp": now + 60, "cnf": cnf,
+        "token_type": "DPoP",
+    });
+    server.on(&token, [Behaviour::json(&reply.to_string())]);
+    let uri = format!("http://127.0.0.1:{port}/orders");
+    let with_proof = |token: &str| {
+        let proof = client.proof("GET", &uri, token, now, &json!({}));
+        let request = Request::get("/orders").host(&format!("127.0.0.1:{port}"));
+        request.header("authorization", &format!("DPoP {token}")).header("dpop", &proof).send(port).status()
+    };
+    assert_eq!(with_proof(&token), 200);
+    assert_eq!(Request::get("/orders").bearer(&token).send(port).status(), 401, "without its proof");
+    let forged = Token { changed: Some(1), ..Token::default() }.at(now);
+    assert_eq!(with_proof(&forged), 401, "a signature of nobody's");
+    let calls = server.take();
+    assert_eq!(calls.len(), 1, "what is forged is not asked about");
+    let assertion = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+    assert!(calls[0].text().contains(assertion), "{calls:?}");
+    assert!(!keys.take().is_empty(), "nobody has fetched the keys");
+    envoy.assert_clean_log(&["PRIVATE KEY"]);
+}
+
+#[test]
 fn a_browser_logs_in_and_its_token_is_judged() {
     let at = Operator::new();
     let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
@@ -370,4 +446,9 @@ fn parameter<'a>(url: &'a str, name: &str) -> &'a str {
     let query = url.split_once('?').map(|(_, query)| query).unwrap_or_default();
     let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     found.unwrap_or_else(|| panic!("no {name} in {url}"))
+}
+
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
 }

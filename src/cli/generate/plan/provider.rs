@@ -1,6 +1,7 @@
 //! The authorization servers of a plan: their endpoints, and our credentials there.
 
 use serde_json::Value;
+use tollgate_filter::provider::Validate;
 use tollgate_filter::provider::client_auth::BasicEncoding;
 use tollgate_filter::provider::preset::{Endpoints, Preset};
 use tollgate_filter::secret::Secret;
@@ -38,12 +39,38 @@ impl Reader<'_> {
         let mut introspection = endpoint("introspection_endpoint", by_preset.introspection);
         let mut authorization = endpoint("authorization_endpoint", by_preset.authorization);
         let mut token = endpoint("token_endpoint", by_preset.token);
-        let missing = introspection.is_none() || (logs_in && (authorization.is_none() || token.is_none()));
+        let mut jwks = endpoint("jwks_uri", by_preset.jwks);
+        let validate = match text(written, "validate") {
+            Some("jwt") => Validate::Jwt,
+            Some("jwt_then_introspection") => Validate::JwtThenIntrospection,
+            _ => Validate::Introspection,
+        };
+        let (is_asked, is_verified) = (validate != Validate::Jwt, validate != Validate::Introspection);
+        let missing = (is_asked && introspection.is_none())
+            || (is_verified && jwks.is_none())
+            || (logs_in && (authorization.is_none() || token.is_none()));
         if let (true, Some(issuer)) = (missing, &issuer) {
             let found = self.discovered(issuer)?;
             introspection = introspection.or(found.introspection);
+            jwks = jwks.or(found.jwks);
             authorization = authorization.or(found.authorization);
             token = token.or(found.token);
+        }
+        let allowed = written.get("allow_http") == Some(&Value::Bool(true));
+        let jwks = match jwks {
+            _ if !is_verified => None,
+            Some(jwks) => match self.endpoint(&place, "jwks_uri", &jwks, allowed) {
+                Some(jwks) => Some(jwks),
+                None => return Ok(None),
+            },
+            None => {
+                let what = "no address of its keys is known; expected jwks_uri, or an issuer whose metadata names it";
+                self.faults.push((place, what.to_owned()));
+                return Ok(None);
+            }
+        };
+        if let (false, Some(keys)) = (is_asked, &jwks) {
+            introspection = Some(keys.to_string());
         }
         let Some(introspection) = introspection else {
             let what = if issuer.is_some() {
@@ -54,7 +81,6 @@ impl Reader<'_> {
             self.faults.push((place, what.to_owned()));
             return Ok(None);
         };
-        let allowed = written.get("allow_http") == Some(&Value::Bool(true));
         let introspection = self.endpoint(&place, "introspection_endpoint", &introspection, allowed);
         let authorization = authorization.and_then(|url| Url::parse(&url).ok());
         let token = match token {
@@ -62,6 +88,8 @@ impl Reader<'_> {
             _ => None,
         };
         Ok(introspection.map(|introspection| Provider {
+            validate,
+            jwks,
             name: name.to_owned(),
             preset,
             issuer,
@@ -115,15 +143,35 @@ impl Reader<'_> {
             Some("raw") => BasicEncoding::Raw,
             _ => BasicEncoding::Form,
         };
-        let variable = text(written, "client_secret_env").map_or_else(|| variable(name), str::to_owned);
+        if text(written, "client").or(text(written, "client_id")).is_none() {
+            if text(written, "validate") != Some("jwt") {
+                let what = "expected exactly one of \"client\" and \"client_id\", found none";
+                self.faults.push((place.to_owned(), what.to_owned()));
+                return Ok(None);
+            }
+            let nobody = Credential {
+                client_id: String::new(),
+                method: "none".to_owned(),
+                encoding,
+                secret: None,
+                variable: String::new(),
+                signing: (None, None),
+            };
+            return Ok(Some((nobody, StoredProvider::default())));
+        }
+        let given = text(written, "client_secret_env").or(text(written, "private_key_env"));
+        let variable = given.map_or_else(|| variable(name), str::to_owned);
+        let own = |key: &str| text(written, key).map(str::to_owned);
+        let signing = (own("algorithm"), own("kid"));
         if let Some(client) = text(written, "client") {
             let Some((found, provider)) = self.stored(&format!("{place}.client"), client)? else {
                 return Ok(None);
             };
             let method = text(written, "auth_method").unwrap_or(&found.token_endpoint_auth_method).to_owned();
-            if !["client_secret_basic", "client_secret_post"].contains(&method.as_str()) {
+            if !["client_secret_basic", "client_secret_post", "client_secret_jwt"].contains(&method.as_str())
+            {
                 let what = format!(
-                    "the client {client} authenticates by {method}, which cannot be generated; expected client_secret_basic or client_secret_post"
+                    "the client {client} authenticates by {method}, for which the store holds nothing; expected client_id and private_key_file instead"
                 );
                 self.faults.push((format!("{place}.client"), what));
                 return Ok(None);
@@ -143,26 +191,31 @@ impl Reader<'_> {
             }
             let secret = Some(Secret::new(secret));
             return Ok(Some((
-                Credential { client_id: found.client_id, method, encoding, secret, variable },
+                Credential { client_id: found.client_id, method, encoding, secret, variable, signing },
                 provider,
             )));
         }
-        let secret = match text(written, "client_secret_file") {
-            Some(file) => self.secret(&format!("{place}.client_secret_file"), file)?,
-            None if written.get("client_secret_env").is_some() => None,
+        let method = text(written, "auth_method").unwrap_or("client_secret_basic").to_owned();
+        let (file, env) = if method == "private_key_jwt" {
+            ("private_key_file", "private_key_env")
+        } else {
+            ("client_secret_file", "client_secret_env")
+        };
+        let secret = match text(written, file) {
+            Some(name) if method == "private_key_jwt" => {
+                self.private_key(&format!("{place}.{file}"), name)?
+            }
+            Some(name) => self.secret(&format!("{place}.{file}"), name)?,
+            None if written.get(env).is_some() => None,
             None => {
-                let what = "expected client_secret_file or client_secret_env beside client_id";
-                self.faults.push((place.to_owned(), what.to_owned()));
+                let by = if method == "client_secret_basic" { "" } else { &format!(" and {method}") };
+                let what = format!("expected {file} or {env} beside client_id{by}");
+                self.faults.push((place.to_owned(), what));
                 return Ok(None);
             }
         };
-        let credential = Credential {
-            client_id: text(written, "client_id").unwrap_or_default().to_owned(),
-            method: text(written, "auth_method").unwrap_or("client_secret_basic").to_owned(),
-            encoding,
-            secret,
-            variable,
-        };
+        let client_id = text(written, "client_id").unwrap_or_default().to_owned();
+        let credential = Credential { client_id, method, signing, encoding, secret, variable };
         Ok(Some((credential, StoredProvider::default())))
     }
 }

@@ -177,6 +177,7 @@ impl Reader<'_> {
             listen: address("listen"),
             admin: address("admin"),
             tls: file("/tls/certificate").zip(file("/tls/key")),
+            client_certificates: whole.pointer("/tls/client_certificates") == Some(&Value::Bool(true)),
             kubernetes: kubernetes(whole.get("kubernetes"), &apis),
             providers,
             apis,
@@ -254,6 +255,22 @@ impl Reader<'_> {
             return Ok(None);
         }
         Ok(Some(Secret::new(text)))
+    }
+
+    /// A private key in PEM, as an environment variable takes it: without line breaks.
+    pub(super) fn private_key(&mut self, place: &str, file: &str) -> Result<Option<Secret>, Failure> {
+        let file = self.source.directory.join(file);
+        let text = find::text(&file).map_err(|error| Failure::file("read", &file, &error))?;
+        let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let is_key = lines
+            .first()
+            .is_some_and(|first| first.starts_with("-----BEGIN ") && first.ends_with("PRIVATE KEY-----"));
+        if !is_key {
+            let what = "expected a private key in PEM: -----BEGIN PRIVATE KEY-----";
+            self.faults.push((place.to_owned(), what.to_owned()));
+            return Ok(None);
+        }
+        Ok(Some(Secret::new(lines.join(" "))))
     }
 
     /// A client list that an API names: the file's own, or the store's.

@@ -50,6 +50,7 @@ pub(super) fn requirement(api: &Value, provider: Option<&str>) -> Map<String, Va
     if let Some(list) = api.get("client_list") {
         requires.insert("clients".to_owned(), json!({"list": list}));
     }
+    requires.extend(api.get("sender_constraint").map(|word| ("sender_constraint".to_owned(), word.clone())));
     requires
 }
 
@@ -74,9 +75,9 @@ pub(super) fn of(
             !matches!(members.get("access").and_then(Value::as_str), Some("anonymous" | "deny"));
         if looks_at_tokens {
             let demanded = members.entry("requires").or_insert_with(|| Value::Object(requires.clone()));
-            // A rule asks for other scopes; the API, its clients and its provider are still the same.
+            // A rule asks for other scopes; the API, its clients, its provider and its proofs are still the same.
             if let Value::Object(demanded) = demanded {
-                for key in ["providers", "audiences", "clients"] {
+                for key in ["providers", "audiences", "clients", "sender_constraint"] {
                     if let (false, Some(value)) = (demanded.contains_key(key), requires.get(key)) {
                         demanded.insert(key.to_owned(), value.clone());
                     }
