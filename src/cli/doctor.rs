@@ -9,12 +9,14 @@ mod token;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tollgate_filter::enforcer::Enforcer;
 use tollgate_filter::policy::error::{ConfigError, Fault};
 use tollgate_filter::policy::{Policy, ProviderId};
 use tollgate_filter::provider::keys::KeySource;
 use tollgate_filter::provider::{Provider, Validate};
 use tollgate_filter::secret::Secret;
 
+use crate::cli::ask::random_seed;
 use crate::cli::credentials::Credentials;
 use crate::cli::failure::Failure;
 use crate::cli::http::{Http, Network};
@@ -75,6 +77,8 @@ enum Grade {
 struct Patient<'a> {
     id: ProviderId,
     provider: &'a Provider,
+    /// Reads answers as the filter does.
+    enforcer: &'a Enforcer,
     /// The provider as it is written.
     written: &'a Value,
     /// The identifiers of the protected resources that its tokens are for.
@@ -91,6 +95,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     args.credentials.stand_in(&mut configuration, &args.store)?;
     let (policy, unset) = policy(&configuration, &args.file)?;
     let token = args.token_file.as_deref().map(read).transpose()?;
+    let enforcer = Enforcer::new(policy, random_seed()?, b"");
+    let policy = enforcer.policy();
     if let Some(name) =
         args.provider.as_ref().filter(|name| policy.providers.iter().all(|known| known.name != **name))
     {
@@ -107,9 +113,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         let mut patient = Patient {
             id: ProviderId(i),
             provider,
+            enforcer: &enforcer,
             written: written.unwrap_or(&Value::Null),
             resources: policy.resources.all.iter().map(|resource| resource.identifier.clone()).collect(),
-            contexts: contexts(&policy, ProviderId(i)),
+            contexts: contexts(policy, ProviderId(i)),
             findings: Vec::new(),
         };
         patient.examine(&unset, token.as_ref(), &http, out);
@@ -137,11 +144,10 @@ impl Patient<'_> {
             );
             return;
         }
-        let keys = match self.provider.validate {
-            Validate::Introspection => None,
-            Validate::Jwt | Validate::JwtThenIntrospection => keys::look(self, known.as_ref(), http, out),
-        };
-        if let (Some(keys), Some(token)) = (&keys, token) {
+        let keys = self.provider.keys.as_ref().and_then(|_| keys::look(self, known.as_ref(), http, out));
+        if let (Some(keys), Some(token), true) =
+            (&keys, token, self.provider.validate != Validate::Introspection)
+        {
             keys::verify(self, keys, token);
         }
         if self.provider.validate == Validate::Jwt {

@@ -276,11 +276,111 @@ fn a_token_that_the_filter_would_refuse_has_its_cause() {
         ("another audience", json!({"active": true, "aud": "other"}), 1, "its audience is \"other\""),
         ("expired",          json!({"active": true, "aud": "api", "exp": 1}), 1, "the token has expired"),
         ("no scopes",        json!({"active": true, "aud": "api", "scope": ["a"]}), 0, "the reply grants no scopes (scope: [\"a\"])"),
-        ("bound",            json!({"active": true, "aud": "api", "scope": "a", "cnf": {}}), 0, "bound to a key or a certificate"),
+        ("bound",            json!({"active": true, "aud": "api", "scope": "a", "cnf": {}}), 0, "bound in a way that cannot be proven here"),
     ];
     for (name, reply, status, want) in cases {
         let run = examine(&configuration(&server(healthy(reply)).origin), &["--token-file", "token"]);
         assert!(run.status == status && run.stdout.contains(want), "{name}: {run:?}");
+    }
+}
+
+#[test]
+fn other_dialects_are_examined_in_their_own() {
+    let server = Scripted::start(|_, request| {
+        let is_good = request.header("authorization") == Some("Bearer t0k3n");
+        match (request.target.as_str(), is_good) {
+            ("/tokeninfo", true) => {
+                Answer::json(200, json!({"expires_in": 60, "scope": ["a"], "access_token": "t0k3n"}))
+            }
+            ("/me", true) => Answer::json(200, json!({"sub": "alice"})),
+            ("/anything", _) => Answer::json(200, json!({"sub": "anybody", "expires_in": 60})),
+            ("/introspect", _) => Answer::json(200, json!({"active": false})),
+            ("/tokeninfo" | "/me", false) => Answer::json(401, json!({"error": "invalid_token"})),
+            _ => Answer::status(404),
+        }
+    });
+    let token_info = |path: &str| {
+        format!(
+            "introspection: {{uri: \"{}{path}\", cluster: c, dialect: tokeninfo, client_auth: {{method: none}}}}",
+            server.origin
+        )
+    };
+    let user_info = |path: &str| format!("userinfo: {{uri: \"{}{path}\", cluster: c}}", server.origin);
+    #[rustfmt::skip]
+    let cases = [
+        ("token information",         token_info("/tokeninfo"),  0, "✓ it answers, and does not take a made-up token"),
+        ("and the token",             token_info("/tokeninfo"),  0, "✓ the token is active, and good for the filter; its scopes: a"),
+        ("UserInfo",                  user_info("/me"),          0, "✓ it answers, and does not take a made-up token"),
+        ("and what it does not tell", user_info("/me"),          0, "✓ the token is active, and good for the filter; its scopes: none"),
+        ("who takes everything",      token_info("/anything"),   1, "✗ it calls a made-up token active"),
+        ("the same for users",        user_info("/anything"),    1, "✗ it calls a made-up token active"),
+        ("the other dialect",         token_info("/introspect"), 1, "✗ its reply is that of an introspection endpoint"),
+        ("nothing there",             token_info("/nowhere"),    1, "✗ status 404: there is no introspection endpoint"),
+    ];
+    for (name, provider, status, want) in cases {
+        let run = examine(&format!("providers:\n  main:\n    {provider}\n"), &["--token-file", "token"]);
+        assert_eq!(run.status, status, "{name}: {run:?}");
+        assert!(run.stdout.contains(want), "{name}: {run:?}");
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "what is signed is good for a moment")]
+fn a_signed_reply_is_verified_and_a_plain_one_is_not_taken() {
+    let key = json!({
+        "kty": "EC", "crv": "P-256", "kid": "p256",
+        "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y", "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk",
+    });
+    let server = Scripted::start(move |origin, request| match request.target.as_str() {
+        "/keys" => Answer::json(200, json!({"keys": [key]})),
+        "/plain" => Answer::json(200, json!({"active": false})),
+        "/signed" => {
+            let token = tollgate_cases::token::Token {
+                header: json!({"typ": "token-introspection+jwt"}).as_object().cloned().unwrap(),
+                claims: json!({"iss": origin, "aud": "gateway", "token_introspection": {"active": false}})
+                    .as_object()
+                    .cloned()
+                    .unwrap(),
+                ..Default::default()
+            };
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            Answer::text(200, "application/token-introspection+jwt", token.at(now.as_secs()))
+        }
+        _ => Answer::status(404),
+    });
+    let origin = &server.origin;
+    let configuration = |path: &str, audience: &str| {
+        format!(
+            "providers:\n  main:\n    issuer: {origin}\n    algorithms: [ES256]\n    jwks: {{uri: \"{origin}/keys\", cluster: c}}\n    introspection: {{uri: \"{origin}{path}\", cluster: c, dialect: rfc9701, reply_audience: {audience}, client_auth: {{method: none}}}}\n"
+        )
+    };
+    #[rustfmt::skip]
+    let cases = [
+        ("signed",            "/signed", "gateway", 0, "✓ it knows us, and says that a made-up token is not active"),
+        ("for somebody else", "/signed", "other",   1, "it is for somebody else"),
+        ("plain",             "/plain",  "gateway", 1, "✗ its reply is not signed"),
+    ];
+    for (name, path, audience, status, want) in cases {
+        let run = examine(&configuration(path, audience), &[]);
+        assert_eq!(run.status, status, "{name}: {run:?}");
+        assert!(run.stdout.contains(want), "{name}: {run:?}");
+    }
+}
+
+#[test]
+fn what_a_bound_token_needs_is_said() {
+    #[rustfmt::skip]
+    let cases = [
+        (json!({"jkt": "x"}),      "",                     "· the token is bound to a key (cnf.jkt)\n      It is refused: `dpop` is not configured."),
+        (json!({"jkt": "x"}),      "dpop: {}\n",           "· the token is bound to a key (cnf.jkt)\n      It passes with a proof of its key"),
+        (json!({"x5t#S256": "x"}), "",                     "· the token is bound to a certificate (cnf.x5t#S256)\n      It is refused: `mtls` is not configured."),
+        (json!({"x5t#S256": "x"}), "mtls: {}\n",           "It passes over a connection with that certificate"),
+        (json!({"new": "x"}),      "mtls: {}\ndpop: {}\n", "bound in a way that cannot be proven here"),
+    ];
+    for (cnf, more, want) in cases {
+        let server = server(healthy(json!({"active": true, "scope": "a", "aud": "api", "cnf": cnf})));
+        let run = examine(&(configuration(&server.origin) + more), &["--token-file", "token"]);
+        assert!(run.stdout.contains(want), "{want}: {run:?}");
     }
 }
 

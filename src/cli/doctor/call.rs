@@ -4,12 +4,14 @@ use std::time::Instant;
 
 use serde_json::Value;
 use tollgate_filter::cache::key::TokenKey;
+use tollgate_filter::decision::Rejection;
+use tollgate_filter::provider::Dialect;
 use tollgate_filter::provider::client_auth::ClientAuth;
-use tollgate_filter::provider::flight::{Flight, Question};
-use tollgate_filter::provider::nonces::Nonces;
+use tollgate_filter::provider::flight::{Flight, Landing, Question};
+use tollgate_filter::provider::reply::{CallOutcome, Introspection};
 use tollgate_filter::secret::Secret;
 
-use crate::cli::ask::{ask, random_seed};
+use crate::cli::ask::ask;
 use crate::cli::clock;
 use crate::cli::discovery::Discovered;
 use crate::cli::doctor::Patient;
@@ -17,11 +19,26 @@ use crate::cli::failure::Failure;
 use crate::cli::http::{Http, Reply};
 use crate::cli::output::Output;
 
-/// One call as the filter makes it.
-pub(super) fn introspect(patient: &Patient<'_>, token: &Secret, http: &Http) -> Result<Reply, Failure> {
+/// One call as the filter makes it: the answer, and how the filter would read it.
+pub(super) fn introspect(
+    patient: &Patient<'_>,
+    token: &Secret,
+    http: &Http,
+) -> Result<(Reply, Result<Introspection, Rejection>), Failure> {
     let question = Question { key: TokenKey::new([0, 0], patient.id, token), token: token.clone() };
-    let (_, call) = Flight::take_off(patient.provider, question, clock::now(), &Nonces::new(random_seed()?));
-    ask(http, &call)
+    let nonces = patient.enforcer.nonces();
+    let (mut flight, call) = Flight::take_off(patient.provider, question, clock::now(), nonces);
+    let reply = ask(http, &call)?;
+    let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
+    head.extend(
+        reply.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())),
+    );
+    let outcome = CallOutcome::Response { head: &head, body: &reply.body };
+    let said = match patient.enforcer.land(&mut flight, outcome, clock::now()) {
+        Landing::Settled(said) => said,
+        Landing::Again(next) => Err(next.previous.unwrap_or(Rejection::NoProvider)),
+    };
+    Ok((reply, said))
 }
 
 /// Asks; whether the answer is what it should be.
@@ -33,8 +50,8 @@ pub(super) fn ask_about_nothing(
 ) -> bool {
     out.progress(format_args!("asking {} about a token that nobody has issued", patient.provider.name));
     let started = Instant::now();
-    let reply = match introspect(patient, &Secret::new("tollgate-doctor-made-this-up"), http) {
-        Ok(reply) => reply,
+    let (reply, said) = match introspect(patient, &Secret::new("tollgate-doctor-made-this-up"), http) {
+        Ok(answer) => answer,
         Err(failure) => {
             let text = failure.to_string();
             let (saw, advice) = text.split_once('\n').unwrap_or((&text, ""));
@@ -44,40 +61,81 @@ pub(super) fn ask_about_nothing(
     };
     let took = started.elapsed().as_millis();
     clock(patient, &reply);
-    if reply.status != 200 {
-        let (saw, advice) = refusal(patient, known, &reply);
-        patient.wrong(saw, &advice);
-        return false;
-    }
-    let reply = match reply.object() {
-        Ok(reply) => reply,
-        Err(what) => {
-            patient.wrong(
-                format!("status 200, but no introspection reply: {what}"),
-                "The address is probably that of a page, not of the introspection endpoint.",
-            );
-            return false;
+    // A JWT that is none is not tried out by the filter; what counts here is that it is not taken.
+    let is_unknown = matches!(said, Err(Rejection::BadJwt { .. })) && matches!(reply.status, 401 | 403);
+    let is_token_info = matches!(patient.provider.introspection.dialect, Dialect::TokenInfo(_));
+    match said {
+        Ok(Introspection::Inactive) if reply.status == 200 && is_token_info => {
+            let (saw, advice) = unusable(patient, &reply, &Rejection::Inactive);
+            patient.wrong(saw, advice);
+            false
         }
-    };
-    match reply.get("active") {
-        Some(Value::Bool(false)) => {
+        Ok(Introspection::Inactive) if reply.status == 200 => {
             patient.good(format!("it knows us, and says that a made-up token is not active ({took} ms)"));
             true
         }
-        Some(Value::Bool(true)) => {
+        Ok(Introspection::Inactive) => {
+            patient.good(format!("it answers, and does not take a made-up token ({took} ms)"));
+            true
+        }
+        _ if is_unknown => {
+            patient.good(format!("it answers, and does not take a made-up token ({took} ms)"));
+            true
+        }
+        Ok(Introspection::Active(_)) => {
             patient.wrong(
                 "it calls a made-up token active",
                 "Whoever answers there lets anyone in. Do not use it.",
             );
             false
         }
-        _ => {
-            patient.wrong(
-                "status 200, but the reply has no boolean \"active\"",
-                "Is it an introspection endpoint (RFC 7662), and not one for token information?",
-            );
+        Err(_) if reply.status != 200 => {
+            let (saw, advice) = refusal(patient, known, &reply);
+            patient.wrong(saw, &advice);
             false
         }
+        Err(rejection) => {
+            let (saw, advice) = unusable(patient, &reply, &rejection);
+            patient.wrong(saw, advice);
+            false
+        }
+    }
+}
+
+/// What may be wrong with an answer of status 200 that the filter cannot use.
+fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (String, &'static str) {
+    let is_plain = reply.object().is_ok_and(|reply| reply.get("active").is_some_and(Value::is_boolean));
+    match &patient.provider.introspection.dialect {
+        Dialect::Rfc7662 => match reply.object() {
+            Err(what) => (
+                format!("status 200, but no introspection reply: {what}"),
+                "The address is probably that of a page, not of the introspection endpoint.",
+            ),
+            Ok(reply) if !reply.get("active").is_some_and(Value::is_boolean) => (
+                "status 200, but the reply has no boolean \"active\"".to_owned(),
+                "Is it an introspection endpoint (RFC 7662)? For token information of before that: dialect: tokeninfo.",
+            ),
+            Ok(_) => (format!("status 200, but {rejection}"), ""),
+        },
+        Dialect::Rfc9701 { .. } if is_plain => (
+            "its reply is not signed".to_owned(),
+            "The gateway's client has to be registered for signed replies: introspection_signed_response_alg (RFC 9701 §6). Or leave dialect: rfc9701 out.",
+        ),
+        Dialect::Rfc9701 { .. } => (
+            format!("its signed reply cannot be used: {rejection}"),
+            "Are issuer, reply_audience, algorithms and jwks those of the server's signed replies?",
+        ),
+        Dialect::TokenInfo(_) if is_plain => (
+            "its reply is that of an introspection endpoint".to_owned(),
+            "Leave dialect: tokeninfo out, and give it the gateway's credentials.",
+        ),
+        Dialect::TokenInfo(_) => {
+            (format!("status 200, but {rejection}"), "Is it a token information endpoint?")
+        }
+        Dialect::UserInfo { .. } => (
+            format!("status 200 for a made-up token, and {rejection}"),
+            "Is it the UserInfo endpoint? It has to refuse what it does not know.",
+        ),
     }
 }
 

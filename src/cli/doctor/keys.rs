@@ -1,9 +1,11 @@
 //! The keys that JWTs are verified with: can they be had, and do they fit?
 
 use serde_json::Value;
+use tollgate_filter::enforcer::Enforcer;
 use tollgate_filter::jose::algorithm::Algorithm;
 use tollgate_filter::jose::key_set::KeySet;
 use tollgate_filter::jose::verify::Here;
+use tollgate_filter::policy::ProviderId;
 use tollgate_filter::provider::jwt;
 use tollgate_filter::provider::keys::{KeySource, KeyUri, LiveKeys};
 use tollgate_filter::provider::reply::CallOutcome;
@@ -36,10 +38,10 @@ pub(super) fn look(
                 return None;
             }
         };
-        if let Err(fault) = take(&mut keys, uri, &reply) {
+        if let Err(fault) = take(&mut keys, uri, (patient.enforcer, patient.id), &reply) {
             patient.wrong(
                 format!("the keys at {}: {fault}", address(uri)),
-                "Is it the address of the key set (jwks_uri)? Until keys arrive, every token is unavailable (503).",
+                "Is it the address of the key set (jwks_uri)? Until keys arrive, nothing that is signed can be verified: tokens are unavailable (503).",
             );
             return None;
         }
@@ -64,11 +66,18 @@ pub(super) fn verify(patient: &mut Patient<'_>, keys: &LiveKeys, token: &Secret)
     }
 }
 
-fn take(keys: &mut LiveKeys, uri: &KeyUri, reply: &Reply) -> Result<(), String> {
+fn take(
+    keys: &mut LiveKeys,
+    uri: &KeyUri,
+    (enforcer, id): (&Enforcer, ProviderId),
+    reply: &Reply,
+) -> Result<(), String> {
     let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
     let field = |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
     head.extend(reply.headers.iter().map(field));
     let outcome = CallOutcome::Response { head: &head, body: &reply.body };
+    // The engine needs them as well, for answers that are signed.
+    let _ = enforcer.take_keys(id, outcome, clock::now());
     keys.take(uri, outcome, clock::now()).map(|_| ()).map_err(|fault| fault.to_string())
 }
 

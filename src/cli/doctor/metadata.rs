@@ -1,6 +1,6 @@
 //! What the server says of itself, against what is configured.
 
-use tollgate_filter::provider::Validate;
+use tollgate_filter::provider::{Dialect, Validate};
 
 use crate::cli::discovery::{Discovered, discover};
 use crate::cli::doctor::Patient;
@@ -32,8 +32,15 @@ pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> 
     };
     patient.good(format!("{} is the issuer's own document", found.url));
     let configured = patient.endpoint();
+    let dialect = &patient.provider.introspection.dialect;
+    let is_introspection = matches!(dialect, Dialect::Rfc7662 | Dialect::Rfc9701 { .. });
     match found.endpoints().introspection {
         _ if patient.provider.validate == Validate::Jwt => {}
+        Some(named) if !is_introspection => patient.note(
+            format!("the document has an introspection endpoint, at {named}"),
+            "It says more than the configured endpoint: scopes, clients and ends, strictly read (RFC 7662).",
+        ),
+        None if !is_introspection => {}
         None => patient.note(
             "the document names no introspection endpoint",
             "Some products have one all the same (OpenAM).",

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tollgate_filter::decision::Rejection;
 use tollgate_filter::json;
 use tollgate_filter::provider::preset::Preset;
-use tollgate_filter::provider::reply::{AccessToken, CallOutcome, Introspection};
+use tollgate_filter::provider::reply::{AccessToken, Introspection};
 use tollgate_filter::secret::Secret;
 use tollgate_filter::time::UnixTime;
 
@@ -19,16 +19,11 @@ use crate::cli::output::Output;
 /// Asks about it.
 pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, out: &mut Output) {
     out.progress(format_args!("asking {} about the token", patient.provider.name));
-    let reply = match call::introspect(patient, token, http) {
-        Ok(reply) => reply,
+    let said = match call::introspect(patient, token, http) {
+        Ok((_, said)) => said,
         Err(failure) => return patient.wrong(failure.to_string(), ""),
     };
-    let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
-    head.extend(
-        reply.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())),
-    );
-    let outcome = CallOutcome::Response { head: &head, body: &reply.body };
-    match Introspection::read(patient.id, &patient.provider.introspection, outcome) {
+    match said {
         Err(rejection) => patient.wrong(
             format!("about the token: {rejection}"),
             "A made-up token was answered; this one is not. The server's log may tell why.",
@@ -51,12 +46,7 @@ fn active(patient: &mut Patient<'_>, token: &AccessToken) {
                     "Where a rule demands one, the token is refused. scope_array: accept reads lists; default_scopes is for servers that leave a default out (PingFederate).",
                 );
             }
-            if token.is_bound {
-                patient.note(
-                    "the token is bound to a key or a certificate (cnf)",
-                    "It is refused as a plain Bearer token. With `dpop` configured, it is taken with a proof of its key (RFC 9449).",
-                );
-            }
+            bound(patient, token);
         }
         Err(Rejection::WrongIssuer) => patient.wrong(
             format!("the token is active, but its issuer is {}, not {:?}", shown("iss"), patient.provider.issuer.as_deref().unwrap_or_default()),
@@ -67,6 +57,34 @@ fn active(patient: &mut Patient<'_>, token: &AccessToken) {
             "Let the server put this API into aud, or leave audiences out where it has none (OpenAM, Salesforce).",
         ),
         Err(other) => patient.wrong(format!("the token is active, but {other}"), ""),
+    }
+}
+
+/// What a bound token needs, and whether the configuration understands it.
+fn bound(patient: &mut Patient<'_>, token: &AccessToken) {
+    let policy = patient.enforcer.policy();
+    let (saw, key, proof) = match (token.is_bound, token.jkt(), token.x5t()) {
+        (false, ..) => return,
+        (_, None, Some(_)) => {
+            ("a certificate (cnf.x5t#S256)", "mtls", "over a connection with that certificate (RFC 8705)")
+        }
+        (_, Some(_), _) => ("a key (cnf.jkt)", "dpop", "with a proof of its key (RFC 9449)"),
+        _ if token.is_dpop() => {
+            ("a key (token_type: DPoP)", "dpop", "with a proof of its key, if cnf.jkt names one (RFC 9449)")
+        }
+        (_, None, None) => {
+            let advice = "It is refused, unless sender_constraint: ignore says that nobody minds.";
+            return patient.note("the token is bound in a way that cannot be proven here (cnf)", advice);
+        }
+    };
+    let is_understood = if key == "mtls" { policy.mtls.is_some() } else { policy.dpop.is_some() };
+    if is_understood {
+        patient.note(format!("the token is bound to {saw}"), &format!("It passes {proof}, and not without."));
+    } else {
+        patient.note(
+            format!("the token is bound to {saw}"),
+            &format!("It is refused: `{key}` is not configured. With it, the token passes {proof}."),
+        );
     }
 }
 
