@@ -37,6 +37,10 @@ pub(crate) struct Args {
     /// How the filter is to authenticate, instead of what the server offers first
     #[arg(long, value_name = "METHOD")]
     auth_method: Option<String>,
+    /// The environment variable that will hold the gateway's private key: the entry authenticates with it
+    /// where the server takes that (`private_key_jwt`)
+    #[arg(long, value_name = "NAME", conflicts_with = "auth_method")]
+    private_key_env: Option<String>,
     /// The client id to write into the entry
     #[arg(long, value_name = "ID", default_value = "gateway")]
     client_id: String,
@@ -202,9 +206,38 @@ fn print(known: &Known, entry: Option<&Entry>, out: &mut Output) -> Result<(), F
         line("note", remark)?;
     }
     match entry {
-        Some(entry) => out.line(format_args!("\n{}", entry.yaml().trim_end())),
-        None => out.line(format_args!("\n{NO_INTROSPECTION}")),
+        Some(entry) => out.line(format_args!("\n{}", entry.yaml().trim_end()))?,
+        None => out.line(format_args!("\n{}", without_introspection(known)))?,
     }
+    let more = known.document.as_ref().map(suggestions).unwrap_or_default();
+    if !more.is_empty() {
+        out.line("\nIt offers more than that:")?;
+    }
+    for suggestion in more {
+        out.line(format_args!("- {suggestion}"))?;
+    }
+    Ok(())
+}
+
+/// What the filter can make of the server's other gifts.
+fn suggestions(document: &Discovered) -> Vec<&'static str> {
+    let has = |name: &str| document.texts(name).is_some_and(|list| !list.is_empty());
+    let is_on = |name: &str| document.metadata.get(name) == Some(&Value::Bool(true));
+    let all = [
+        (
+            has("dpop_signing_alg_values_supported"),
+            "tokens that are bound to a key (DPoP, RFC 9449): `dpop: {}` checks the proofs, `requires: {sender_constraint: dpop}` demands them",
+        ),
+        (
+            is_on("tls_client_certificate_bound_access_tokens"),
+            "tokens that are bound to a certificate (RFC 8705): `mtls: {}` compares them with the connection's, `requires: {sender_constraint: mtls}` demands it",
+        ),
+        (
+            has("introspection_signing_alg_values_supported"),
+            "signed replies (RFC 9701): register the gateway with `--signed-introspection`, and say `introspection: {dialect: rfc9701}` with `jwks`",
+        ),
+    ];
+    all.into_iter().filter(|(is_offered, _)| *is_offered).map(|(_, text)| text).collect()
 }
 
 fn document(known: &Known, entry: Option<&Entry>) -> Value {
@@ -218,16 +251,27 @@ fn document(known: &Known, entry: Option<&Entry>) -> Value {
         "endpoints": named(&known.endpoints),
         "supported": supported,
         "remarks": known.remarks,
+        "suggestions": known.document.as_ref().map(suggestions).unwrap_or_default(),
         "entry": entry.map(Entry::value),
         "metadata": known.document.as_ref().map(|document| &document.metadata),
     })
 }
 
 /// What to do without the one endpoint that matters.
-const NO_INTROSPECTION: &str = "\
-The server names no introspection endpoint, so the filter cannot ask it about tokens.
-- If it has one, say where: --introspection-endpoint URL, or the product: --preset NAME.
-- If its tokens are JWTs, Envoy's own jwt_authn filter checks their signatures; a revoked one passes until it ends.";
+fn without_introspection(known: &Known) -> String {
+    let mut text = "The server names no introspection endpoint, so the filter cannot ask it about tokens.\n- If it has one, say where: --introspection-endpoint URL, or the product: --preset NAME.".to_owned();
+    if let Some(keys) = &known.endpoints.jwks {
+        text += "\n- If its tokens are JWTs, they can be verified: validate: jwt, with audiences of yours and jwks: {uri: ";
+        text += &printable(keys);
+        text += ", cluster: …}. A revoked one passes until it ends.";
+    }
+    if let Some(userinfo) = &known.endpoints.userinfo {
+        text += "\n- As the last resort, they can be tried out: userinfo: {uri: ";
+        text += &printable(userinfo);
+        text += ", cluster: …}. Nothing is known of scopes and audience then.";
+    }
+    text
+}
 
 /// The host and the port that a URL leads to.
 fn authority(url: &str) -> Option<(String, u16)> {

@@ -267,6 +267,59 @@ fn two_documents_must_agree_and_add_up() {
 }
 
 #[test]
+fn whoever_has_a_key_uses_it() {
+    // BCP-07
+    type Change = fn(&str, &mut Value);
+    const METHODS: &str = "introspection_endpoint_auth_methods_supported";
+    const ALGORITHMS: &str = "introspection_endpoint_auth_signing_alg_values_supported";
+    #[rustfmt::skip]
+    let cases: [(&str, Change, Value); 3] = [
+        ("both are offered", |_, d| { d[METHODS] = json!(["client_secret_basic", "private_key_jwt"]); d[ALGORITHMS] = json!(["PS256", "RS256"]); },
+         json!({"method": "private_key_jwt", "client_id": "gateway", "private_key_env": "GATEWAY_KEY", "algorithm": "PS256"})),
+        ("another is offered", |_, d| { d[METHODS] = json!(["client_secret_basic"]); },
+         json!({"method": "client_secret_basic", "client_id": "gateway", "client_secret_env": "TOLLGATE_CLIENT_SECRET"})),
+        ("without an algorithm", |_, d| { d[METHODS] = json!(["client_secret_basic", "private_key_jwt"]); },
+         json!({"method": "client_secret_basic", "client_id": "gateway", "client_secret_env": "TOLLGATE_CLIENT_SECRET"})),
+    ];
+    for (name, change, want) in cases {
+        let run = discover(&server(RFC8414, "", change), "", &["--json", "--private-key-env", "GATEWAY_KEY"])
+            .json();
+        assert_eq!(
+            run["entry"]["providers"]["main"]["introspection"]["client_auth"], want,
+            "{name}: {run:#}"
+        );
+        let is_useless = run["remarks"].to_string().contains("the private key is of no use there");
+        assert_eq!(is_useless, want["method"] != "private_key_jwt", "{name}: {run:#}");
+    }
+}
+
+#[test]
+fn what_else_it_offers_is_suggested() {
+    // MTL-17
+    let plain = discover(&server(RFC8414, "", |_, _| {}), "", &[]);
+    assert!(!plain.stdout.contains("It offers more"), "{plain:?}");
+    let run = discover(
+        &server(RFC8414, "", |_, d| {
+            d["dpop_signing_alg_values_supported"] = json!(["ES256"]);
+            d["tls_client_certificate_bound_access_tokens"] = json!(true);
+            d["introspection_signing_alg_values_supported"] = json!(["RS256"]);
+        }),
+        "",
+        &[],
+    );
+    assert_eq!(run.status, 0, "{run:?}");
+    for part in [
+        "It offers more than that:",
+        "`dpop: {}`",
+        "`mtls: {}`",
+        "sender_constraint: mtls",
+        "--signed-introspection",
+    ] {
+        assert!(run.stdout.contains(part), "{part}: {run:?}");
+    }
+}
+
+#[test]
 fn without_an_introspection_endpoint_there_is_advice() {
     let server = server(RFC8414, "/openam/oauth2", |_, d| {
         drop(d.as_object_mut().unwrap().remove("introspection_endpoint"));
@@ -299,7 +352,7 @@ fn without_an_introspection_endpoint_there_is_advice() {
     assert_eq!(none.status, 1, "DSC-15: {none:?}");
     assert!(
         none.stdout.contains("The server names no introspection endpoint")
-            && none.stdout.contains("jwt_authn")
+            && none.stdout.contains("validate: jwt, with audiences of yours and jwks: {uri: ")
             && !none.stdout.contains("providers:"),
         "DSC-15: {none:?}"
     );

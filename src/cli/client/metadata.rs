@@ -40,6 +40,16 @@ pub(crate) struct MetadataArgs {
     /// Where its public keys are
     #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
+    /// Introspection replies to it are signed (RFC 9701 §6), for a gateway with `dialect: rfc9701`
+    /// [default: by what the server offers and the filter verifies]
+    #[arg(long, value_name = "ALG", num_args = 0..=1, default_missing_value = "")]
+    signed_introspection: Option<String>,
+    /// Its tokens are bound to a key of its own (DPoP, RFC 9449 §5.2)
+    #[arg(long)]
+    dpop_bound: bool,
+    /// Its tokens are bound to its certificate (RFC 8705 §3.4)
+    #[arg(long)]
+    certificate_bound: bool,
     /// A software statement (RFC 7591 §2.3), handed on as it is
     #[arg(long, value_name = "FILE")]
     software_statement_file: Option<PathBuf>,
@@ -69,6 +79,15 @@ impl MetadataArgs {
         text("client_name", &self.client_name);
         text("token_endpoint_auth_method", &self.auth_method);
         text("jwks_uri", &self.jwks_uri);
+        text("introspection_signed_response_alg", &self.signed_introspection);
+        for (name, is_on) in [
+            ("dpop_bound_access_tokens", self.dpop_bound),
+            ("tls_client_certificate_bound_access_tokens", self.certificate_bound),
+        ] {
+            if is_on {
+                asked.insert(name.to_owned(), json!(true));
+            }
+        }
         let mut texts = |name: &str, values: &[String]| {
             if !values.is_empty() {
                 asked.insert(name.to_owned(), json!(values));
@@ -146,6 +165,7 @@ pub(crate) fn verify(asked: &Map<String, Value>) -> Result<(), Failure> {
         return Err(Failure::new("private_key_jwt needs the client's public keys")
             .help("Give them: --jwks-file FILE or --jwks-uri URL."));
     }
+    proofs(asked, method)?;
     if method == "none" && grants.contains("client_credentials") {
         return Err(Failure::new(
             "a client that does not authenticate gets no tokens by client_credentials (RFC 6749 §4.4)",
@@ -176,6 +196,61 @@ pub(crate) fn verify(asked: &Map<String, Value>) -> Result<(), Failure> {
             ))
             .help("Say where users come back to: --redirect-uri URI."));
         }
+    }
+    Ok(())
+}
+
+/// Chooses what replies are signed with, if that is left open: something that the server offers and the
+/// filter verifies (RFC 9701 §6, §7).
+pub(crate) fn choose_reply_algorithm(
+    asked: &mut Map<String, Value>,
+    offered: Option<&[String]>,
+) -> Result<(), Failure> {
+    const MEMBER: &str = "introspection_signed_response_alg";
+    if asked.get(MEMBER).is_none_or(|alg| *alg != "") {
+        return Ok(());
+    }
+    let known = ["RS256", "ES256", "EdDSA", "PS256", "ES384", "RS384", "RS512", "ES512", "PS384", "PS512"];
+    let fits = |alg: &&&str| offered.is_none_or(|offered| offered.iter().any(|one| one == **alg));
+    let Some(alg) = known.iter().find(fits) else {
+        return Err(Failure::new(
+            "the server signs introspection replies with nothing that the filter verifies",
+        )
+        .help(format_args!(
+            "It offers {}; expected one of {}.",
+            offered.unwrap_or_default().join(", "),
+            known.join(", ")
+        )));
+    };
+    asked.insert(MEMBER.to_owned(), json!(alg));
+    Ok(())
+}
+
+/// What has to be there for certificates (RFC 8705 §2), and for replies that are signed (RFC 9701 §6).
+fn proofs(asked: &Map<String, Value>, method: &str) -> Result<(), Failure> {
+    let has = |name: &str| asked.get(name).is_some_and(|value| !value.is_null());
+    let subjects = SUBJECTS.iter().filter(|name| has(name)).count();
+    if method == "tls_client_auth" && subjects != 1 {
+        let what =
+            format!("tls_client_auth needs one name of the certificate's subject, and {subjects} are given");
+        return Err(Failure::new(what).help(format_args!(
+            "Say it by --metadata FILE, one of: {} (RFC 8705 §2.1.2).",
+            SUBJECTS.join(", ")
+        )));
+    }
+    let keys = asked.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
+    let certified =
+        keys.is_some_and(|keys| keys.iter().all(|key| key.get("x5c").is_some_and(Value::is_array)));
+    if method == "self_signed_tls_client_auth" && !has("jwks_uri") && !certified {
+        return Err(Failure::new("self_signed_tls_client_auth needs the client's certificate").help(
+            "Give a key set whose keys have x5c: --jwks-file FILE or --jwks-uri URL (RFC 8705 §2.2.2).",
+        ));
+    }
+    if has("introspection_encrypted_response_enc") && !has("introspection_encrypted_response_alg") {
+        return Err(Failure::new(
+            "introspection_encrypted_response_enc needs introspection_encrypted_response_alg (RFC 9701 §6)",
+        )
+        .help("The filter reads no encrypted replies: leave both out, and say --signed-introspection."));
     }
     Ok(())
 }
@@ -265,7 +340,14 @@ fn verify_types(asked: &Map<String, Value>) -> Result<(), Failure> {
             return Err(Failure::new(format_args!("{name} is not a list of texts (RFC 7591 §2)")));
         }
     }
-    for name in ["client_name", "token_endpoint_auth_method", "scope", "jwks_uri", "software_statement"] {
+    for name in [
+        "client_name",
+        "token_endpoint_auth_method",
+        "scope",
+        "jwks_uri",
+        "software_statement",
+        "introspection_signed_response_alg",
+    ] {
         if asked.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
             return Err(Failure::new(format_args!("{name} is not a text (RFC 7591 §2)")));
         }
@@ -290,6 +372,15 @@ pub(crate) const THE_SERVERS: [&str; 6] = [
     "client_secret_expires_at",
     "registration_client_uri",
     "registration_access_token",
+];
+
+/// How a certificate's subject can be named (RFC 8705 §2.1.2).
+const SUBJECTS: [&str; 5] = [
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
 ];
 
 const AUTH_METHODS: [&str; 7] = [

@@ -47,6 +47,8 @@ pub(crate) struct Chosen {
     pub(crate) provider: StoredProvider,
     /// Where clients are registered.
     pub(crate) registration: Url,
+    /// What it signs introspection replies with, if it says so (RFC 9701 §7).
+    pub(crate) reply_algorithms: Option<Vec<String>>,
 }
 
 impl ProviderArgs {
@@ -58,7 +60,8 @@ impl ProviderArgs {
         store: &StoreArgs,
         out: &mut Output,
     ) -> Result<Chosen, Failure> {
-        let (name, mut provider) = match self.met(http, out)? {
+        let mut reply_algorithms = None;
+        let (name, mut provider) = match self.met(http, &mut reply_algorithms, out)? {
             Some((address, provider)) => {
                 let name = self.provider_name.clone().map_or_else(|| host(&address), Ok)?;
                 (name.clone(), merged(content, &name, &address, provider)?)
@@ -69,11 +72,16 @@ impl ProviderArgs {
             provider.endpoints.insert(REGISTRATION.to_owned(), by_hand.clone());
         }
         let registration = registration_of(&provider, &name)?;
-        Ok(Chosen { name, provider, registration })
+        Ok(Chosen { name, provider, registration, reply_algorithms })
     }
 
     /// The server that the arguments describe, and one of its addresses.
-    fn met(&self, http: &Http, out: &mut Output) -> Result<Option<(String, StoredProvider)>, Failure> {
+    fn met(
+        &self,
+        http: &Http,
+        reply_algorithms: &mut Option<Vec<String>>,
+        out: &mut Output,
+    ) -> Result<Option<(String, StoredProvider)>, Failure> {
         let base = self.base_url.clone().or_else(|| self.issuer.clone());
         let preset = self.preset.unwrap_or_default();
         let by_preset = base.as_deref().map(|base| named(&preset.endpoints(base))).unwrap_or_default();
@@ -108,6 +116,8 @@ impl ProviderArgs {
                     (preset, endpoints) = (guess, named(&guess.endpoints(issuer)));
                 }
                 endpoints.extend(named(&found.endpoints()));
+                let signs = found.texts("introspection_signing_alg_values_supported");
+                *reply_algorithms = signs.map(|all| all.into_iter().map(str::to_owned).collect());
             }
             // Whoever has named every path needs no document.
             Err(failure) if preset == Preset::Generic && self.registration_endpoint.is_none() => {

@@ -14,7 +14,7 @@ use crate::cli::store::{StoreArgs, StoredClient, is_name};
 use super::answer::{Answer, error_of, refusal, revealed, unusable, utc};
 use super::credential::CredentialArgs;
 use super::manage::stranger;
-use super::metadata::{MetadataArgs, complete, differences};
+use super::metadata::{MetadataArgs, choose_reply_algorithm, complete, differences};
 use super::provider::{Chosen, ProviderArgs, preset_of};
 
 /// Register a client (RFC 7591) and remember it
@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let http = args.network.http(out)?;
     let chosen = args.provider.choose(&http, &store.content, &args.store, out)?;
     let preset = preset_of(&chosen.provider);
+    choose_reply_algorithm(&mut asked, chosen.reply_algorithms.as_deref())?;
     complete(&mut asked, &args.name, preset)?;
     let credential = args.credential.authorization(preset)?;
     http.permits(&chosen.registration)?;
@@ -192,4 +193,5 @@ const EXAMPLES: &str = "Examples:
   tollgate client register gateway --preset openam --base-url https://am.example.com/openam/oauth2 \\
     --initial-access-token-file token --scope orders:read
   tollgate client register shop --provider login.example.com \\
-    --redirect-uri https://shop.example.com/callback";
+    --redirect-uri https://shop.example.com/callback
+  tollgate client register phone --provider login.example.com --dpop-bound";

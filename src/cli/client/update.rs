@@ -11,7 +11,7 @@ use tollgate_filter::provider::preset::Preset;
 use super::answer::Taken;
 use super::client;
 use super::manage::{ManageArgs, Management};
-use super::metadata::{MetadataArgs, THE_SERVERS, adapt, differences, verify};
+use super::metadata::{MetadataArgs, THE_SERVERS, adapt, choose_reply_algorithm, differences, verify};
 
 /// Change a client at its provider (RFC 7592); what is not named stays as it is
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,7 @@ pub(crate) struct Args {
 /// Changes the client.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut asked = args.metadata.asked()?;
+    choose_reply_algorithm(&mut asked, None)?;
     if asked.is_empty() && args.unset.is_empty() {
         return Err(Failure::new("there is nothing to change")
             .help("Say what, as in --scope \"orders:read orders:write\" or --unset logo_uri."));

@@ -22,6 +22,22 @@ struct Method {
     name: String,
     /// Whether the cluster presents a certificate.
     by_certificate: bool,
+    /// What statements are signed with, where a key signs them.
+    algorithm: Option<&'static str>,
+    /// The variable that holds the key.
+    private_key_env: String,
+}
+
+impl Method {
+    fn named(name: &str, args: &Args) -> Self {
+        let private_key_env = args.private_key_env.clone();
+        Self {
+            name: name.to_owned(),
+            by_certificate: is_certificate(name),
+            algorithm: (name == "private_key_jwt").then_some("ES256"),
+            private_key_env: private_key_env.unwrap_or_else(|| "TOLLGATE_PRIVATE_KEY".to_owned()),
+        }
+    }
 }
 
 impl Entry {
@@ -90,12 +106,13 @@ fn method(known: &mut Known, args: &Args) -> Result<Method, Failure> {
     if let Some(name) = by_hand {
         if !is_certificate(name) && !is_supported(name, issuer.as_deref()) {
             return Err(Failure::new(format_args!("the filter does not know the method {name:?}"))
-                .help("It knows client_secret_basic, client_secret_post, bearer and none; tls_client_auth is the cluster's."));
+                .help("It knows client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, bearer and none; tls_client_auth is the cluster's."));
         }
-        return Ok(Method { name: name.to_owned(), by_certificate: is_certificate(name) });
+        return Ok(Method::named(name, args));
     }
     let Some(document) = &known.document else {
-        return Ok(Method { name: "client_secret_basic".to_owned(), by_certificate: false });
+        let name = if args.private_key_env.is_some() { "private_key_jwt" } else { "client_secret_basic" };
+        return Ok(Method::named(name, args));
     };
     let own = document.texts("introspection_endpoint_auth_methods_supported");
     let (listed, endpoint) = match (own, document.texts("token_endpoint_auth_methods_supported")) {
@@ -104,13 +121,20 @@ fn method(known: &mut Known, args: &Args) -> Result<Method, Failure> {
         (None, None) => (vec!["client_secret_basic"], "token"),
     };
     let algorithms = document.texts(&format!("{endpoint}_endpoint_auth_signing_alg_values_supported"));
-    let signs = algorithms.is_some_and(|algorithms| !algorithms.contains(&"none"));
+    let signs = algorithms.as_ref().is_some_and(|algorithms| !algorithms.contains(&"none"));
     let fits = |name: &str| {
         listed.contains(&name)
             && (signs || !name.ends_with("_jwt"))
             && (is_certificate(name) || is_supported(name, issuer.as_deref()))
     };
-    let chosen = PREFERENCE.iter().find(|name| fits(name)).map(|name| (*name).to_owned());
+    // Whoever has a key prefers it (RFC 9700 §2.5).
+    let with_key = args.private_key_env.as_ref().map(|_| "private_key_jwt");
+    let chosen = with_key.iter().chain(&PREFERENCE).find(|name| fits(name)).map(|name| (*name).to_owned());
+    if args.private_key_env.is_some() && chosen.as_deref() != Some("private_key_jwt") {
+        known.remarks.push(
+            "the server does not take private_key_jwt, so the private key is of no use there".to_owned(),
+        );
+    }
     let listed = listed.join(", ");
     if endpoint == "token" {
         let assumed = chosen.as_deref().unwrap_or("client_secret_basic");
@@ -120,7 +144,12 @@ fn method(known: &mut Known, args: &Args) -> Result<Method, Failure> {
         known.remarks.push(format!("the filter can do none of the server's methods ({listed}); client_secret_basic is written all the same"));
         "client_secret_basic".to_owned()
     });
-    Ok(Method { by_certificate: is_certificate(&name), name })
+    let mut method = Method::named(&name, args);
+    if let (Some(_), Some(offered)) = (method.algorithm, algorithms) {
+        let known = ["ES256", "EdDSA", "PS256", "RS256"];
+        method.algorithm = known.into_iter().find(|known| offered.contains(known)).or(method.algorithm);
+    }
+    Ok(method)
 }
 
 /// What is simplest to operate comes first.
@@ -154,7 +183,10 @@ fn client_auth(method: &Method, client_id: &str) -> Value {
         "none" => json!({"method": "none"}),
         "bearer" => json!({"method": "bearer", "bearer_token_env": "TOLLGATE_BEARER_TOKEN"}),
         "private_key_jwt" => {
-            json!({"method": "private_key_jwt", "client_id": client_id, "private_key_env": "TOLLGATE_PRIVATE_KEY"})
+            json!({
+                "method": "private_key_jwt", "client_id": client_id, "private_key_env": method.private_key_env,
+                "algorithm": method.algorithm,
+            })
         }
         name => {
             json!({"method": name, "client_id": client_id, "client_secret_env": "TOLLGATE_CLIENT_SECRET"})

@@ -9,13 +9,19 @@ use crate::support::Tollgate;
 #[test]
 fn what_contradicts_itself_is_not_sent() {
     #[rustfmt::skip]
-    let cases: [(&str, &[&str], &[&str]); 19] = [
+    let cases: [(&str, &[&str], &[&str]); 25] = [
         ("DCR-08 keys twice", &["--jwks-file", "keys.json", "--jwks-uri", "https://a.example/jwks"], &["jwks and jwks_uri exclude each other"]),
         ("DCR-10 code without its grant", &["--response-type", "code"], &["\"code\" needs the grant type authorization_code", "Add --grant-type"]),
         ("DCR-10 token without its grant", &["--response-type", "id_token token"], &["needs the grant type implicit"]),
         ("DCR-10 a grant without its response type", &["--grant-type", "implicit", "--response-type", "code"], &["needs the grant type authorization_code"]),
         ("a code needs somewhere to go", &["--grant-type", "authorization_code"], &["needs a redirect URI", "--redirect-uri"]),
         ("keys for private_key_jwt", &["--auth-method", "private_key_jwt"], &["needs the client's public keys", "--jwks-file"]),
+        ("MTL-14 no subject", &["--auth-method", "tls_client_auth"], &["needs one name of the certificate's subject, and 0 are given", "tls_client_auth_san_dns"]),
+        ("MTL-14 two subjects", &["--auth-method", "tls_client_auth", "--metadata", "subjects.json"], &["and 2 are given"]),
+        ("MTL-15 no certificate", &["--auth-method", "self_signed_tls_client_auth"], &["needs the client's certificate", "x5c"]),
+        ("MTL-15 keys without certificates", &["--auth-method", "self_signed_tls_client_auth", "--jwks-file", "keys.json"], &["needs the client's certificate"]),
+        ("JIR-14 encryption by halves", &["--metadata", "enc.json"], &["introspection_encrypted_response_enc needs introspection_encrypted_response_alg", "--signed-introspection"]),
+        ("a word for an algorithm", &["--metadata", "alg.json"], &["introspection_signed_response_alg is not a text"]),
         ("private keys stay here", &["--jwks-file", "private.json"], &["holds a private key"]),
         ("a key set without keys", &["--jwks-file", "empty.json"], &["has no keys"]),
         ("nobody without a secret", &["--auth-method", "none"], &["RFC 6749 §4.4", "--auth-method"]),
@@ -40,6 +46,10 @@ fn what_contradicts_itself_is_not_sent() {
         tollgate.write("types.json", json!({"grant_types": "client_credentials"}).to_string());
         tollgate.write("list.json", "[]");
         tollgate.write("bad.json", "{");
+        let subjects = json!({"tls_client_auth_san_dns": "a.example", "tls_client_auth_subject_dn": "CN=a"});
+        tollgate.write("subjects.json", subjects.to_string());
+        tollgate.write("enc.json", json!({"introspection_encrypted_response_enc": "A256GCM"}).to_string());
+        tollgate.write("alg.json", json!({"introspection_signed_response_alg": 256}).to_string());
         tollgate.write("empty", "\n");
         tollgate.write("lines", "a\nb");
         let run = register(&tollgate, &server, args);

@@ -29,6 +29,89 @@ fn what_is_sent() {
 }
 
 #[test]
+fn tokens_that_prove_more_are_asked_for() {
+    // MTL-14, MTL-15
+    let tollgate = Tollgate::new();
+    tollgate.write("subject.json", json!({"tls_client_auth_san_dns": "a.example"}).to_string());
+    tollgate.write("keys.json", json!({"keys": [{"kty": "EC", "x5c": ["MII="]}]}).to_string());
+    #[rustfmt::skip]
+    let cases: [(&str, &[&str], &str, Value); 5] = [
+        ("a", &["--dpop-bound"], "dpop_bound_access_tokens", json!(true)),
+        ("b", &["--certificate-bound"], "tls_client_certificate_bound_access_tokens", json!(true)),
+        ("c", &["--auth-method", "tls_client_auth", "--metadata", "subject.json"], "tls_client_auth_san_dns", json!("a.example")),
+        ("d", &["--auth-method", "self_signed_tls_client_auth", "--jwks-file", "keys.json"], "jwks", json!({"keys": [{"kty": "EC", "x5c": ["MII="]}]})),
+        ("e", &["--signed-introspection", "ES256"], "introspection_signed_response_alg", json!("ES256")),
+    ];
+    for (name, more, member, want) in cases {
+        let server = but(json!({}));
+        let endpoint = format!("{}/reg", server.origin);
+        let args = [
+            "client",
+            "register",
+            name,
+            "--provider-name",
+            name,
+            "--allow-http",
+            "--registration-endpoint",
+            &endpoint,
+        ];
+        assert_eq!(tollgate.run(args.iter().chain(more)).status, 0, "{more:?}");
+        assert_eq!(asked(&server, "POST")[0].json()[member], want, "{more:?}");
+    }
+}
+
+#[test]
+fn replies_are_signed_by_what_both_sides_know() {
+    // JIR-15
+    let at = |offered: Value| {
+        Scripted::start(move |origin, request| match request.target.as_str() {
+            "/reg" => Answer::json(201, created("c-1", &request.json())),
+            "/.well-known/oauth-authorization-server" => Answer::json(
+                200,
+                json!({
+                    "issuer": origin, "registration_endpoint": format!("{origin}/reg"), "response_types_supported": ["code"],
+                    "introspection_signing_alg_values_supported": offered,
+                }),
+            ),
+            _ => Answer::status(404),
+        })
+    };
+    for (offered, want) in
+        [(json!(["PS256"]), "PS256"), (json!(["HS256", "ES256", "RS256"]), "RS256"), (Value::Null, "RS256")]
+    {
+        let (server, tollgate) = (at(offered.clone()), Tollgate::new());
+        let args = [
+            "client",
+            "register",
+            "gateway",
+            "--allow-http",
+            "--issuer",
+            &server.origin,
+            "--signed-introspection",
+        ];
+        assert_eq!(tollgate.run(args).status, 0, "{offered}");
+        assert_eq!(asked(&server, "POST")[0].json()["introspection_signed_response_alg"], want, "{offered}");
+    }
+    let (server, tollgate) = (at(json!(["HS256", "none"])), Tollgate::new());
+    let args = [
+        "client",
+        "register",
+        "gateway",
+        "--allow-http",
+        "--issuer",
+        &server.origin,
+        "--signed-introspection",
+    ];
+    says(
+        "nothing in common",
+        &tollgate.run(args),
+        2,
+        &["nothing that the filter verifies", "It offers HS256, none"],
+    );
+    assert!(asked(&server, "POST").is_empty());
+}
+
+#[test]
 fn credentials_need_not_stand_on_the_command_line() {
     let cases: [(&str, &[&str], &[(&str, &str)], &str, Option<&str>); 9] = [
         ("DCR-02 a token", &["--initial-access-token", "t0ken"], &[], "", Some("Bearer t0ken")),
@@ -128,7 +211,7 @@ fn answers_that_are_odd() {
         ("DCR-09 the server insists", 201, json!({"grant_types": ["authorization_code"]}), &[], 0, &["grant_types: asked for client_credentials, got authorization_code"]),
         ("DCR-11 a software statement comes back", 201, json!({}), &["--software-statement-file", "statement", "--strict"], 0, &[]),
         ("DCR-11 another one comes back", 201, json!({"software_statement": "x.y.z"}), &["--software-statement-file", "statement"], 0, &["software_statement: the answer has another one"]),
-        ("no secret at all", 201, json!({"client_secret": null, "client_secret_expires_at": null}), &["--auth-method", "tls_client_auth"], 0, &["tls_client_auth"]),
+        ("no secret at all", 201, json!({"client_secret": null, "client_secret_expires_at": null}), &["--auth-method", "self_signed_tls_client_auth", "--jwks-uri", "https://a.example/jwks"], 0, &["tls_client_auth"]),
     ];
     for (name, status, change, args, exit, sentences) in cases {
         let server = Scripted::start(move |own, got| {
