@@ -2,6 +2,7 @@
 
 mod advice;
 mod around;
+mod fapi;
 pub(crate) mod places;
 
 pub(crate) use places::value as value_at;
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// Also compare the rules with what this OpenAPI document demands
     #[arg(long, value_name = "FILE")]
     openapi: Option<PathBuf>,
+    /// Also demand what a security profile does: `fapi2`, the FAPI 2.0 Security Profile
+    #[arg(long, value_name = "PROFILE", value_parser = ["fapi2"])]
+    profile: Option<String>,
     /// Take warnings for faults
     #[arg(long)]
     strict: bool,
@@ -59,7 +63,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let openapi = args.openapi.as_deref().map(openapi::read).transpose()?;
     let mut all = Vec::new();
     for file in &args.files {
-        all.push(check(file, openapi.as_ref())?);
+        all.push(check(file, openapi.as_ref(), args.profile.is_some())?);
     }
     let nothing = |checked: &Checked| checked.configurations.is_empty() && checked.findings.is_empty();
     if all.iter().all(nothing) {
@@ -79,7 +83,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if faults > 0 || (args.strict && warnings > 0) { Exit::Faults } else { Exit::Good })
 }
 
-fn check(file: &Path, openapi: Option<&Value>) -> Result<Checked, Failure> {
+fn check(file: &Path, openapi: Option<&Value>, is_fapi: bool) -> Result<Checked, Failure> {
     let found = match find::configurations(file) {
         Ok(found) => found,
         Err(Unfound::File(failure)) => return Err(failure),
@@ -94,7 +98,7 @@ fn check(file: &Path, openapi: Option<&Value>) -> Result<Checked, Failure> {
     };
     let mut findings = Vec::new();
     for one in &found {
-        inspect(one, openapi, &mut findings);
+        inspect(one, openapi, is_fapi, &mut findings);
     }
     findings.sort();
     let configurations = found.iter().map(|found| (found.host.name(), found.located.at)).collect();
@@ -102,7 +106,7 @@ fn check(file: &Path, openapi: Option<&Value>) -> Result<Checked, Failure> {
 }
 
 /// Everything that there is to say about one configuration.
-fn inspect(found: &Found, openapi: Option<&Value>, findings: &mut Vec<Finding>) {
+fn inspect(found: &Found, openapi: Option<&Value>, is_fapi: bool, findings: &mut Vec<Finding>) {
     let places = places::of(&found.located);
     let mut say = |is_fault: bool, place: &str, of_key: bool, message: String| {
         let position = places.position(place, of_key);
@@ -116,6 +120,11 @@ fn inspect(found: &Found, openapi: Option<&Value>, findings: &mut Vec<Finding>) 
     }
     for (place, message) in advice::of(&found.value) {
         say(false, &place, false, message);
+    }
+    if is_fapi {
+        for (place, message) in fapi::shortcomings(&found.value) {
+            say(true, &place, false, format!("FAPI 2.0: {message}"));
+        }
     }
     if let (Some(openapi), Ok(_)) = (openapi, &parsed) {
         for message in openapi::drift(&found.value, openapi) {

@@ -431,7 +431,7 @@ mod tests {
             ("JWT-43 another curve",       with(p256(), "crv", "secp256k1"),         KeyFault::Kind),
             ("JWT-48 Ed448",               with(ed25519(), "crv", "Ed448"),          KeyFault::Kind),
             ("X25519",                     with(ed25519(), "crv", "X25519"),         KeyFault::Kind),
-            ("JWT-13 RSA of 1024 bits",    with(rsa(), "n", &short),                 KeyFault::Size),
+            ("JWT-13 FAP-07 RSA of 1024 bits", with(rsa(), "n", &short),                 KeyFault::Size),
             ("RSA of 4104 bits",           with(rsa(), "n", &long),                  KeyFault::Size),
             ("an even modulus",            with(rsa(), "n", &even),                  KeyFault::Member),
             ("an exponent of 1",           with(rsa(), "e", "AQ"),                   KeyFault::Member),

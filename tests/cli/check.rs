@@ -29,6 +29,59 @@ const RELOAD: &str = "                failure_policy: FAIL_RELOAD\n";
 const CLUSTERS: &str = "  clusters:\n  - name: login\n    transport_socket: {typed_config: {auto_host_sni: true, auto_sni_san_validation: true, common_tls_context: {validation_context: {trusted_ca: {}}}}}\n";
 
 #[test]
+fn a_profile_is_held_to() {
+    // FAP-01, FAP-02, FAP-03, FAP-05, FAP-06, FAP-09, FAP-11
+    let good = "\
+providers:
+  main:
+    issuer: https://login.example.com
+    audiences: [https://api.example.com]
+    validate: jwt_then_introspection
+    algorithms: [PS256, ES256]
+    jwks: {uri: https://login.example.com/keys, cluster: login}
+    introspection:
+      uri: https://login.example.com/introspect
+      cluster: login
+      client_auth: {method: private_key_jwt, client_id: gateway, private_key_env: TG_KEY, algorithm: ES256}
+dpop: {algorithms: [ES256], nonce: required}
+requires: {scopes: [orders:read], sender_constraint: dpop}
+rules:
+- {match: {path: /health}, access: anonymous}
+- {match: {path: /b}, requires: {scopes: [b], sender_constraint: dpop}}
+";
+    #[rustfmt::skip]
+    let cases = [
+        ("as it should be",                  "", "", ""),
+        ("FAP-01 the query",                 "dpop: {", "token: {from_params: [access_token]}\ndpop: {", "token.from_params: FAPI 2.0: tokens may come in the Authorization field alone (§5.3.4)"),
+        ("FAP-01 a cookie",                  "dpop: {", "token: {from_cookies: [t]}\ndpop: {", "token.from_cookies: FAPI 2.0: tokens may come"),
+        ("FAP-01 a form",                    "dpop: {", "token: {from_form: true}\ndpop: {", "token.from_form: FAPI 2.0: tokens may come"),
+        ("FAP-01 another header",            "dpop: {", "token: {from_headers: [{name: authorization, scheme: Bearer}, {name: x-token}]}\ndpop: {", "token.from_headers[1]: FAPI 2.0: tokens may come"),
+        ("FAP-02 the query of a rule",       "path: /b}, ", "path: /b}, from_params: [t], ", "rules[1].from_params: FAPI 2.0: tokens may come"),
+        ("FAP-03 revocation is not seen",    "validate: jwt_then_introspection", "validate: jwt", "providers.main.validate: FAPI 2.0: a token that has been revoked passes until it ends"),
+        ("FAP-05 a token that is not bound", ", sender_constraint: dpop}\nrules", "}\nrules", "requires.sender_constraint: FAPI 2.0: tokens have to be bound"),
+        ("FAP-05 by a rule",                 "[b], sender_constraint: dpop", "[b]", "rules[1].requires.sender_constraint: FAPI 2.0: tokens have to be bound"),
+        ("FAP-06 RSA as it was",             "[PS256, ES256]", "[RS256, ES256]", "providers.main.algorithms: FAPI 2.0: RS256 may not be used; expected PS256, ES256 or EdDSA (§5.4.1)"),
+        ("FAP-06 what is allowed unsaid",    "    algorithms: [PS256, ES256]\n", "", "providers.main.algorithms: FAPI 2.0: RS256 may not be used"),
+        ("FAP-06 for proofs",                "{algorithms: [ES256], ", "{", "dpop.algorithms: FAPI 2.0: RS256 may not be used"),
+        ("FAP-09 a secret",                  "method: private_key_jwt, client_id: gateway, private_key_env: TG_KEY, algorithm: ES256", "client_id: gateway, client_secret_env: TG_SECRET", "providers.main.introspection.client_auth.method: FAPI 2.0: expected private_key_jwt, or none with mutual TLS"),
+        ("FAP-09 a weak signature",          "algorithm: ES256}", "algorithm: RS256}", "client_auth.algorithm: FAPI 2.0: expected PS256, ES256 or EdDSA"),
+        ("FAP-09 another audience",          "algorithm: ES256}", "algorithm: ES256, audience: https://login.example.com/introspect}", "client_auth.audience: FAPI 2.0: expected the issuer"),
+        ("FAP-11 no proof is forgotten",     "nonce: required}", "replay_cache: 0}", "dpop.replay_cache: expected 1 to 1000000, got 0"),
+        ("another profile's answers",        "dpop: {", "responses: {profile: anypoint}\ndpop: {", "responses.profile: FAPI 2.0: answers are not those of RFC 6750"),
+    ];
+    for (name, from, to, want) in cases {
+        let tollgate = Tollgate::new();
+        assert!(good.contains(from), "{name}");
+        tollgate.write("c.yaml", good.replacen(from, to, 1));
+        let run = tollgate.run(["check", "--profile", "fapi2", "c.yaml"]);
+        assert_eq!(run.status, i32::from(!want.is_empty()), "{name}: {run:?}");
+        assert!(run.stdout.contains(want), "{name}: {run:?}");
+        let plain = tollgate.run(["check", "c.yaml"]);
+        assert!(!plain.stdout.contains("FAPI"), "{name}: {plain:?}");
+    }
+}
+
+#[test]
 fn a_good_configuration_has_no_faults_wherever_it_stands() {
     let tollgate = Tollgate::new();
     let indent = |by: usize| indented(GOOD, by);

@@ -143,6 +143,27 @@ fn jwts_are_verified_with_keys_from_wherever_they_are() {
 }
 
 #[test]
+fn every_way_is_protected_as_its_address_says() {
+    // BCP-05, FAP-10: upstreams and servers by TLS with the name checked, and no older TLS than Envoy's own least, 1.2
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", "tls: {certificate: c.pem, key: k.pem}\nproviders:\n  main: {introspection_endpoint: \"https://login.example.com/ask\", client_id: gateway, client_secret_file: secret}\napis:\n  a: {upstream: \"https://orders.example.net\", scopes: [a]}\n");
+    let run = at.run(["generate", "envoy", "gateway.yaml"]);
+    let envoy: Value = serde_saphyr::from_str(&run.stdout).unwrap();
+    for cluster in envoy["static_resources"]["clusters"].as_array().unwrap() {
+        let tls = &cluster["transport_socket"]["typed_config"];
+        let host = &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]
+            ["address"];
+        assert_eq!(&tls["sni"], host, "{cluster}");
+        let names = &tls["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"];
+        assert_eq!(&names[0]["matcher"]["exact"], host, "{cluster}");
+    }
+    assert!(!run.stdout.contains("tls_minimum_protocol_version"), "{}", run.stdout);
+    let listener = &envoy["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"];
+    assert_eq!(listener["name"], "envoy.transport_sockets.tls");
+}
+
+#[test]
 fn clients_may_show_certificates() {
     // MTL-18
     let at = Tollgate::new();

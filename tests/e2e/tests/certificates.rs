@@ -27,7 +27,7 @@ use tollgate_e2e::world::{Shared, World, merge, policy};
 
 #[test]
 fn a_bound_token_passes_with_its_certificate_and_no_other() {
-    // MTL-01, MTL-02, MTL-03, MTL-05, MTL-09, MTL-10: certificates that nobody has issued
+    // MTL-01, MTL-02, MTL-03, MTL-05, MTL-09, MTL-10, BCP-06: certificates that nobody has issued
     let (world, own, thief) = (world(), client(0), client(1));
     bind(&world, "hush-bound", own);
     world.server.on("hush-plain", [Behaviour::active("")]);
