@@ -265,7 +265,8 @@ impl Enforcer {
             Dialect::Rfc7662 => Introspection::read(id, &provider.introspection, outcome),
             Dialect::Rfc9701 { audience, issuer } => {
                 let names = Names { issuer, audience };
-                signed_reply::read((id, provider), names, &self.keys(id), outcome, self.verifier, now)
+                let (keys, token) = (&self.keys(id), &question.token);
+                signed_reply::read((id, provider), names, keys, outcome, token, self.verifier, now)
             }
             Dialect::TokenInfo(_) => {
                 token_info::read(id, &provider.introspection, outcome, &question.token, asked)

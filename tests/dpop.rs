@@ -153,7 +153,7 @@ fn a_token_and_a_proof_belong_together() {
 
 #[test]
 fn each_scheme_has_its_challenge_and_the_error_is_with_the_one_that_was_used() {
-    // DPP-19, DPP-20, DPP-21, DPP-22
+    // DPP-19, DPP-20, DPP-21, DPP-22, HTT-06
     let algs = r#"algs="ES256 EdDSA RS256 PS256""#;
     let world = World::new(&json!({}));
     let only = World::new(&json!({"requires": {"sender_constraint": "dpop"}}));

@@ -15,6 +15,7 @@ use crate::policy::ProviderId;
 use crate::provider::Provider;
 use crate::provider::keys::LiveKeys;
 use crate::provider::reply::{CallOutcome, Introspection, body};
+use crate::secret::Secret;
 use crate::time::UnixTime;
 
 /// Its media type, and its `typ` without `application/`.
@@ -55,13 +56,14 @@ pub struct Names<'a> {
     pub audience: &'a str,
 }
 
-/// Reads an answer as [`Introspection::read`] does. Where the key is unknown, nobody can tell.
+/// Reads the answer about a token as [`Introspection::read`] does. Where the key is unknown, nobody can tell.
 #[inline(never)]
 pub fn read(
     (id, provider): (ProviderId, &Provider),
     names: Names<'_>,
     keys: &LiveKeys,
     outcome: CallOutcome<'_>,
+    token: &Secret,
     verifier: &dyn Verifier,
     now: UnixTime,
 ) -> Result<Introspection, Rejection> {
@@ -82,9 +84,20 @@ pub fn read(
         return Err(bad(ReplyFault::Time));
     }
     match claims.remove("token_introspection") {
+        // Nothing else ties the answer to what was asked about.
+        Some(Value::Object(members)) if is_another(token, &members) => {
+            Err(Rejection::BadAnswer { cause: BadAnswer::OtherToken })
+        }
         Some(Value::Object(members)) => Introspection::of(id, members),
         _ => Err(bad(ReplyFault::Shape)),
     }
+}
+
+/// Whether token and answer each have a `jti`, and these differ.
+fn is_another(token: &Secret, members: &Map<String, Value>) -> bool {
+    let Some(told) = members.get("jti").filter(|jti| !jti.is_null()) else { return false };
+    let claims = Compact::parse(token.expose()).ok().and_then(|jws| jws.claims());
+    claims.and_then(|mut claims| claims.remove("jti")).is_some_and(|own| own != *told)
 }
 
 /// The claims of what the provider has signed with one of its keys, by an algorithm that is allowed.
