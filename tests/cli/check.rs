@@ -29,6 +29,28 @@ const RELOAD: &str = "                failure_policy: FAIL_RELOAD\n";
 const CLUSTERS: &str = "  clusters:\n  - name: login\n    transport_socket: {typed_config: {auto_host_sni: true, auto_sni_san_validation: true, common_tls_context: {validation_context: {trusted_ca: {}}}}}\n";
 
 #[test]
+fn a_certificate_from_a_hop_has_to_arrive() {
+    // MTL-18
+    let tollgate = Tollgate::new();
+    let configuration = format!("{GOOD}mtls: {{source: xfcc}}\n");
+    #[rustfmt::skip]
+    let cases = [
+        ("it is taken away",     "",                                                       1),
+        ("so it is on purpose",  "          forward_client_cert_details: SANITIZE\n",            1),
+        ("it is handed on",      "          forward_client_cert_details: ALWAYS_FORWARD_ONLY\n", 0),
+    ];
+    for (name, manager, status) in cases {
+        let file = envoy(RELOAD, &configuration, CLUSTERS);
+        let place = "          normalize_path: true\n";
+        tollgate.write("envoy.yaml", file.replacen(place, &[place, manager].concat(), 1));
+        let run = tollgate.run(["check", "envoy.yaml"]);
+        assert_eq!(run.status, status, "{name}: {run:?}");
+        assert_eq!(run.stdout.contains("reads a field that never arrives"), status == 1, "{name}: {run:?}");
+        assert!(run.stdout.contains("mtls.source: lowers security"), "{name}: {run:?}");
+    }
+}
+
+#[test]
 fn a_profile_is_held_to() {
     // FAP-01, FAP-02, FAP-03, FAP-05, FAP-06, FAP-09, FAP-11
     let good = "\

@@ -61,6 +61,16 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
     }
     if let Some(manager) = &found.manager {
         paths(manager, all);
+        certificates(found, manager, all);
+    }
+}
+
+/// Whether the field arrives from which certificates are to be read.
+fn certificates(found: &Found, manager: &Located, all: &mut Vec<(Position, bool, String)>) {
+    let is_read = found.value.pointer("/mtls/source").is_some_and(|source| source == "xfcc");
+    let forward = manager.key("forward_client_cert_details");
+    if is_read && matches!(forward.and_then(Located::text), None | Some("SANITIZE")) {
+        all.push((at(forward, manager), true, "mtls.source: xfcc reads a field that never arrives: forward_client_cert_details must be ALWAYS_FORWARD_ONLY here, behind a hop that sets it".to_owned()));
     }
 }
 
