@@ -18,6 +18,7 @@ pub mod client;
 pub mod envoy;
 pub mod http2;
 pub mod message;
+pub mod oidc_provider;
 pub mod operator;
 pub mod upstream;
 pub mod world;

@@ -1,6 +1,7 @@
 //! Ring 4: tokens that are bound to the client's certificate (RFC 8705), over real TLS.
 
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -9,6 +10,8 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, MutexGuard, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +26,8 @@ use tollgate_e2e::client::{Request, connect};
 use tollgate_e2e::dead_port;
 use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::message::{Message, Side};
+use tollgate_e2e::oidc_provider::OidcProvider;
+use tollgate_e2e::upstream::Upstream;
 use tollgate_e2e::world::{Shared, World, merge, policy};
 
 #[test]
@@ -55,6 +60,55 @@ fn a_bound_token_passes_with_its_certificate_and_no_other() {
         }
     }
     world.envoy.assert_clean_log(&["hush"]);
+}
+
+#[test]
+fn tokens_that_a_real_authorization_server_has_bound_are_held_to_it() {
+    // MTL-01, MTL-03: opaque ones, which are asked about, and JWTs
+    let (port, tls_port) = (dead_port(), dead_port());
+    let (certificate, key) = (server().cert.pem(), server().signing_key.serialize_pem());
+    let variables = [("TLS_PORT", tls_port.to_string()), ("TLS_CERTIFICATE", certificate), ("TLS_KEY", key)];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let _server = OidcProvider::start(port, &variables);
+    let issuer = OidcProvider::issuer(port);
+    let upstream = Upstream::start();
+    let provider = |more: Value| {
+        let mut provider = json!({"issuer": issuer});
+        merge(&mut provider, more);
+        json!({"providers": {"main": provider}, "mtls": {}, "requires": {"sender_constraint": "mtls", "scopes": ["orders:read"]}})
+    };
+    let asked = provider(json!({"introspection": {
+        "uri": format!("{issuer}/token/introspection"), "cluster": "as", "client_auth": {"client_id": "app", "client_secret": "app-secret"},
+    }}));
+    let verified = provider(json!({
+        "validate": "jwt", "audiences": ["https://api.example.com"], "jwks": {"uri": format!("{issuer}/jwks"), "cluster": "as"},
+    }));
+    let over = |configuration: Value| Plugin { tls: Some(tls()), ..Plugin::new(configuration) };
+    let stage = Stage::new().cluster("upstream", upstream.port()).cluster("as", port);
+    let envoy = stage.listener("opaque", over(asked)).listener("jwt", over(verified)).start();
+    let (own, thief) = (client(0), client(1));
+    for (listener, resource) in [("opaque", ""), ("jwt", "&resource=https://api.example.com/ES256")] {
+        let form = format!(
+            "grant_type=client_credentials&client_id=holder&client_secret=holder-secret&scope=orders:read{resource}"
+        );
+        let request = Request::new("POST", "/token").host(&format!("localhost:{port}"));
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").body(form.as_bytes());
+        let answer: Value =
+            serde_json::from_slice(&send_over_tls(tls_port, Some(own), &request).body).expect("JSON");
+        let token = answer["access_token"].as_str().unwrap_or_default().to_owned();
+        assert!(!token.is_empty(), "{answer}");
+        let status = |certificate| {
+            let request = Request::get("/orders").bearer(&token);
+            send_over_tls(envoy.port(listener), certificate, &request).status()
+        };
+        let until = Instant::now() + Duration::from_secs(30);
+        while status(Some(own)) == 503 && Instant::now() < until {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let got = [status(Some(own)), status(Some(thief)), status(None), status(Some(own))];
+        assert_eq!(got, [200, 401, 401, 200], "{listener}");
+    }
 }
 
 #[test]
@@ -102,8 +156,9 @@ fn world() -> MutexGuard<'static, World> {
     WORLD.world(stage)
 }
 
-fn stage() -> Stage {
-    let tls = json!({
+/// A listener that asks for certificates, of whatever authority.
+fn tls() -> Value {
+    json!({
         "require_client_certificate": false,
         "common_tls_context": {
             "tls_certificates": [{
@@ -112,8 +167,11 @@ fn stage() -> Stage {
             }],
             "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"},
         },
-    });
-    let over = |changes: Value| Plugin { tls: Some(tls.clone()), ..Plugin::new(policy(changes)) };
+    })
+}
+
+fn stage() -> Stage {
+    let over = |changes: Value| Plugin { tls: Some(tls()), ..Plugin::new(policy(changes)) };
     let cached = json!({"mtls": {}, "cache": {"max_entries": 100, "ttl_without_exp": "1m"}});
     let mut only = cached.clone();
     merge(&mut only, json!({"requires": {"sender_constraint": "mtls"}}));
@@ -193,8 +251,12 @@ fn thumbprint(of: &Certified) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(of.cert.der()))
 }
 
-/// Sends a request over TLS, with a certificate or without one.
 fn over_tls(world: &World, listener: &str, certificate: Option<&Certified>, request: &Request) -> Message {
+    send_over_tls(world.port(listener), certificate, request)
+}
+
+/// Sends a request over TLS, with a certificate or without one.
+fn send_over_tls(port: u16, certificate: Option<&Certified>, request: &Request) -> Message {
     let mut roots = RootCertStore::empty();
     roots.add(server().cert.der().clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -211,7 +273,7 @@ fn over_tls(world: &World, listener: &str, certificate: Option<&Certified>, requ
     };
     let name = ServerName::try_from("localhost").expect("a name");
     let connection = ClientConnection::new(Arc::new(config), name).expect("a connection");
-    let mut stream = StreamOwned::new(connection, connect(world.port(listener)).expect("a connection"));
+    let mut stream = StreamOwned::new(connection, connect(port).expect("a connection"));
     stream.write_all(&request.bytes()).expect("a request is sent");
     Message::read(&mut stream, Side::Response).expect("a response").expect("not closed")
 }

@@ -9,10 +9,7 @@
     reason = "a test may count and ask the clock, and must stop when its world is not as it should be"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,9 +17,10 @@ use serde_json::{Map, Value, json};
 use tollgate_cases::token::Token;
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::{Regular, Request};
+use tollgate_e2e::dead_port;
 use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
+use tollgate_e2e::oidc_provider::OidcProvider;
 use tollgate_e2e::upstream::Upstream;
-use tollgate_e2e::{dead_port, root};
 
 const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 
@@ -190,41 +188,12 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
 }
 
-/// oidc-provider; it ends with this value.
-struct Provider {
-    child: Child,
-    port: u16,
-}
+/// oidc-provider, and what is asked of it.
+struct Provider(OidcProvider);
 
 impl Provider {
     fn start(port: u16) -> Self {
-        let directory = root().join("tests/providers/oidc-provider");
-        assert!(
-            directory.join("node_modules").is_dir(),
-            "{} has no node_modules: run \"make tools\" first",
-            directory.display()
-        );
-        let mut child = Command::new("node")
-            .arg("jwt.mjs")
-            .current_dir(directory)
-            .env("PORT", port.to_string())
-            .env("ISSUER", issuer(port))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("node can be run");
-        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let (says, hears) = mpsc::channel();
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(says.send(line))));
-        let server = Self { child, port };
-        let until = Instant::now() + PATIENCE;
-        while let Ok(line) = hears.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if line.contains("ready") {
-                return server;
-            }
-        }
-        panic!("the authorization server does not start");
+        Self(OidcProvider::start(port, &[]))
     }
 
     fn token(&self, alg: &str, scope: &str) -> String {
@@ -239,21 +208,14 @@ impl Provider {
         let body = format!("grant_type=client_credentials&client_id=app&client_secret=app-secret{more}");
         let request =
             Request::new("POST", "/token").header("Content-Type", "application/x-www-form-urlencoded");
-        let request = request.body(body.as_bytes()).host(&format!("localhost:{}", self.port));
-        let answer: Value = serde_json::from_slice(&request.send(self.port).body).expect("JSON");
+        let request = request.body(body.as_bytes()).host(&format!("localhost:{}", self.0.port));
+        let answer: Value = serde_json::from_slice(&request.send(self.0.port).body).expect("JSON");
         answer["access_token"].as_str().unwrap_or_else(|| panic!("no token in {answer}")).to_owned()
     }
 }
 
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn issuer(port: u16) -> String {
-    format!("http://localhost:{port}")
+    OidcProvider::issuer(port)
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -3,12 +3,16 @@
 // The resource https://api.example.com/ALG gets tokens signed by that algorithm, for the audience
 // https://api.example.com; without a resource tokens are opaque. The keys are new with each start.
 //
-// Environment: PORT, ISSUER. It prints "ready" once it listens.
+// The client "holder" gets tokens that are bound to the certificate it shows on the second, TLS port.
+//
+// Environment: PORT, ISSUER; for the second port TLS_PORT, TLS_CERTIFICATE and TLS_KEY (PEM). It prints "ready" once it
+// listens.
 import { generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
+import https from 'node:https';
 import { errors, Provider } from 'oidc-provider';
 
-const { PORT: port, ISSUER: issuer } = process.env;
+const { PORT: port, ISSUER: issuer, TLS_PORT: tlsPort, TLS_CERTIFICATE: cert, TLS_KEY: key } = process.env;
 
 const pair = (kid, ...how) => ({ kid, use: 'sig', ...generateKeyPairSync(...how).privateKey.export({ format: 'jwk' }) });
 const audience = 'https://api.example.com';
@@ -17,6 +21,14 @@ const algorithms = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'];
 const provider = new Provider(issuer, {
   clients: [
     { client_id: 'app', client_secret: 'app-secret', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
+    {
+      client_id: 'holder',
+      client_secret: 'holder-secret',
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+      tls_client_certificate_bound_access_tokens: true,
+    },
   ],
   jwks: {
     keys: [
@@ -32,6 +44,11 @@ const provider = new Provider(issuer, {
     clientCredentials: { enabled: true },
     introspection: { enabled: true, allowedPolicy: () => true },
     devInteractions: { enabled: false },
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate?.(),
+    },
     resourceIndicators: {
       enabled: true,
       defaultResource: () => undefined,
@@ -46,4 +63,10 @@ const provider = new Provider(issuer, {
 
 const server = http.createServer(provider.callback());
 server.keepAliveTimeout = 75_000; // longer than Envoy keeps an idle connection in use
-server.listen(Number(port), '127.0.0.1', () => console.log('ready'));
+const ready = () => server.listen(Number(port), '127.0.0.1', () => console.log('ready'));
+if (tlsPort) {
+  const options = { cert, key, requestCert: true, rejectUnauthorized: false };
+  https.createServer(options, provider.callback()).listen(Number(tlsPort), '127.0.0.1', ready);
+} else {
+  ready();
+}
