@@ -1,4 +1,4 @@
-//! The real oidc-provider, whose access tokens are JWTs if they are for a resource.
+//! The real oidc-provider, as one of our scripts sets it up.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::root;
 
-/// A running oidc-provider (`tests/providers/oidc-provider/jwt.mjs`); it ends with this value.
+/// The one whose access tokens are JWTs if they are for a resource.
+pub const OF_JWTS: &str = "tests/providers/oidc-provider/jwt.mjs";
+/// That of the demo.
+pub const OF_THE_DEMO: &str = "envoy/demo/authorization-server/server.mjs";
+
+/// A running oidc-provider; it ends with this value.
 #[derive(Debug)]
 pub struct OidcProvider {
     child: Child,
@@ -17,16 +22,17 @@ pub struct OidcProvider {
 }
 
 impl OidcProvider {
-    /// Starts it, with these variables besides. Panics if it does not start.
-    pub fn start(port: u16, variables: &[(&str, &str)]) -> Self {
-        let directory = root().join("tests/providers/oidc-provider");
+    /// Starts one by its script, with these variables besides. Panics if it does not start.
+    pub fn start(script: &str, port: u16, variables: &[(&str, &str)]) -> Self {
+        let script = root().join(script);
+        let directory = script.parent().expect("a directory");
         assert!(
             directory.join("node_modules").is_dir(),
             "{} has no node_modules: run \"make tools\" first",
             directory.display()
         );
         let mut child = Command::new("node")
-            .arg("jwt.mjs")
+            .arg(&script)
             .current_dir(directory)
             .env("PORT", port.to_string())
             .env("ISSUER", Self::issuer(port))
@@ -62,4 +68,4 @@ impl Drop for OidcProvider {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);

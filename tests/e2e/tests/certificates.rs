@@ -1,7 +1,6 @@
 //! Ring 4: tokens that are bound to the client's certificate (RFC 8705), over real TLS.
 
 #![expect(
-    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -26,7 +25,7 @@ use tollgate_e2e::client::{Request, connect};
 use tollgate_e2e::dead_port;
 use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::message::{Message, Side};
-use tollgate_e2e::oidc_provider::OidcProvider;
+use tollgate_e2e::oidc_provider::{OF_JWTS, OidcProvider};
 use tollgate_e2e::upstream::Upstream;
 use tollgate_e2e::world::{Shared, World, merge, policy};
 
@@ -69,7 +68,7 @@ fn tokens_that_a_real_authorization_server_has_bound_are_held_to_it() {
     let (certificate, key) = (server().cert.pem(), server().signing_key.serialize_pem());
     let variables = [("TLS_PORT", tls_port.to_string()), ("TLS_CERTIFICATE", certificate), ("TLS_KEY", key)];
     let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let _server = OidcProvider::start(port, &variables);
+    let _server = OidcProvider::start(OF_JWTS, port, &variables);
     let issuer = OidcProvider::issuer(port);
     let upstream = Upstream::start();
     let provider = |more: Value| {

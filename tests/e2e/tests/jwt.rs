@@ -1,12 +1,11 @@
 //! Ring 4: JWTs of oidc-provider, verified by Envoy and the module; and keys that change under load.
 
 #![expect(
-    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test may count and ask the clock, and must stop when its world is not as it should be"
+    reason = "a test may ask the clock, and must stop when its world is not as it should be"
 )]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,7 +18,7 @@ use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::{Regular, Request};
 use tollgate_e2e::dead_port;
 use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
-use tollgate_e2e::oidc_provider::OidcProvider;
+use tollgate_e2e::oidc_provider::{OF_JWTS, OidcProvider};
 use tollgate_e2e::upstream::Upstream;
 
 const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
@@ -193,7 +192,7 @@ struct Provider(OidcProvider);
 
 impl Provider {
     fn start(port: u16) -> Self {
-        Self(OidcProvider::start(port, &[]))
+        Self(OidcProvider::start(OF_JWTS, port, &[]))
     }
 
     fn token(&self, alg: &str, scope: &str) -> String {

@@ -1,26 +1,23 @@
 //! Ring 4: with oidc-provider, a certified OpenID Provider, as `envoy/demo` runs it.
 
 #![expect(
-    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a server that does not do its part must stop the test"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_e2e::client::Request;
+use tollgate_e2e::dead_port;
 use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::Message;
+use tollgate_e2e::oidc_provider::{OF_THE_DEMO, OidcProvider};
 use tollgate_e2e::upstream::Upstream;
-use tollgate_e2e::{dead_port, root};
 
 #[test]
 fn tokens_live_and_die_as_the_authorization_server_says() {
@@ -144,48 +141,18 @@ fn stage(port: u16, endpoint: &str) -> Stage {
     stage
 }
 
-/// oidc-provider; it ends with this value.
-struct Provider {
-    child: Child,
-    port: u16,
-}
+/// oidc-provider, and what is asked of it.
+struct Provider(OidcProvider);
 
 impl Provider {
     fn start(port: u16) -> Self {
-        let directory = root().join("envoy/demo/authorization-server");
-        assert!(
-            directory.join("node_modules").is_dir(),
-            "{} has no node_modules: run \"make tools\" first",
-            directory.display()
-        );
-        let mut child = Command::new("node")
-            .arg("server.mjs")
-            .current_dir(directory)
-            .env("PORT", port.to_string())
-            .env("ISSUER", issuer(port))
-            .env("GATEWAY_SECRET", GATEWAY_SECRET)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("node can be run");
-        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let (says, hears) = mpsc::channel();
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(says.send(line))));
-        let server = Self { child, port };
-        let until = Instant::now() + PATIENCE;
-        while let Ok(line) = hears.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if line.contains("ready") {
-                return server;
-            }
-        }
-        panic!("the authorization server does not start");
+        Self(OidcProvider::start(OF_THE_DEMO, port, &[("GATEWAY_SECRET", GATEWAY_SECRET)]))
     }
 
     /// An endpoint by its name in the metadata (OpenID Connect Discovery 1.0 §3).
     fn discovered(&self, name: &str) -> String {
         let metadata = self.json(&Request::get("/.well-known/openid-configuration"));
-        assert_eq!(metadata["issuer"], issuer(self.port), "{metadata}");
+        assert_eq!(metadata["issuer"], issuer(self.0.port), "{metadata}");
         metadata[name].as_str().unwrap_or_else(|| panic!("no {name} in {metadata}")).to_owned()
     }
 
@@ -204,7 +171,7 @@ impl Provider {
 
     fn post(&self, endpoint: &str, body: &str) -> Request {
         let uri = self.discovered(endpoint);
-        let path = uri.strip_prefix(&issuer(self.port)).expect("an endpoint of this server");
+        let path = uri.strip_prefix(&issuer(self.0.port)).expect("an endpoint of this server");
         let form = "application/x-www-form-urlencoded";
         Request::new("POST", path).header("Content-Type", form).body(body.as_bytes())
     }
@@ -214,14 +181,7 @@ impl Provider {
     }
 
     fn send(&self, request: &Request) -> Message {
-        request.clone().host(&format!("localhost:{}", self.port)).send(self.port)
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        request.clone().host(&format!("localhost:{}", self.0.port)).send(self.0.port)
     }
 }
 
@@ -230,9 +190,8 @@ fn credentials(client: &str) -> String {
 }
 
 fn issuer(port: u16) -> String {
-    format!("http://localhost:{port}")
+    OidcProvider::issuer(port)
 }
 
 /// The secret of the client that may introspect.
 const GATEWAY_SECRET: &str = "gateway-demo-secret";
-const PATIENCE: Duration = Duration::from_secs(60);
