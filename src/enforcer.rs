@@ -5,16 +5,19 @@
 //! others wait for too, and gives the answer to [`Pending::resume`]. `Pending` is consumed by that, so an
 //! answer can be used once only.
 
+mod judge;
+mod news;
+mod pending;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::cache::entry::{Age, Entry};
 use crate::cache::key::{Namespace, TokenDigest, TokenKey};
 use crate::cache::local::Local;
 use crate::cache::shared::{Own, Store};
-use crate::decision::{Decision, Grant, NoAnswer, Rejection, Verdict};
+use crate::decision::{Decision, Grant, Rejection, Verdict};
 use crate::jose::verify::{Here, Verifier};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Resource, ResourceId};
@@ -22,11 +25,10 @@ use crate::policy::rule::{Access, Rule};
 use crate::policy::{CorsPreflight, Policy, ProviderId};
 use crate::proof::certificate::{Nobody, Peer};
 use crate::proof::dpop::{Help, Proof, ProofFault, Proofs};
-use crate::provider::client_list::{ListId, LiveList};
-use crate::provider::fetch::{FetchCall, FetchFault, News};
+use crate::provider::client_list::LiveList;
 use crate::provider::flight::{Flight, Landing, Question};
-use crate::provider::jwt::{self, JwtFault};
-use crate::provider::keys::{KeyNews, KeySource, KeyUri, LiveKeys};
+use crate::provider::jwt;
+use crate::provider::keys::{KeyNews, LiveKeys};
 use crate::provider::nonces::Nonces;
 use crate::provider::reply::{AccessToken, CallOutcome, Introspection};
 use crate::provider::signed_reply::Names;
@@ -206,42 +208,6 @@ impl Enforcer {
         &self.policy
     }
 
-    /// The call that fetches a client list.
-    pub fn list_call(&self, id: ListId) -> Option<FetchCall> {
-        Some(self.policy.lists.get(id.0)?.call(self.lists.borrow().get(id.0)?))
-    }
-
-    /// Takes what has come of that call. From now on every request is held to the new list, whether its
-    /// token is remembered or not.
-    pub fn take_list(&self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
-        match (self.policy.lists.get(id.0), self.lists.borrow_mut().get_mut(id.0)) {
-            (Some(source), Some(list)) => list.take(source, outcome),
-            _ => Err(FetchFault::NoAnswer),
-        }
-    }
-
-    /// Takes over the lists that another engine has fetched from the same places; which ones those are.
-    pub fn inherit_lists(&self, before: &Self) -> Vec<ListId> {
-        let (known, mut lists) = (before.lists.borrow(), self.lists.borrow_mut());
-        let mut inherited = Vec::new();
-        for (at, (source, list)) in self.policy.lists.iter().zip(lists.iter_mut()).enumerate() {
-            let same = before.policy.lists.iter().position(|other| other.is_same_place(source));
-            if let Some(found) = same.and_then(|at| known.get(at)).filter(|list| list.has_arrived()) {
-                list.clone_from(found);
-                inherited.push(ListId(at));
-            }
-        }
-        inherited
-    }
-
-    /// Where a provider's keys are fetched; `None`: they are not.
-    pub fn key_uri(&self, id: ProviderId) -> Option<&KeyUri> {
-        match self.provider(id)?.keys.as_ref()? {
-            KeySource::Uri(uri) => Some(uri),
-            KeySource::Inline(_) => None,
-        }
-    }
-
     /// Takes what has come of a flight's latest call.
     pub fn land(&self, flight: &mut Flight, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
         let id = flight.question().key.provider;
@@ -285,57 +251,6 @@ impl Enforcer {
                 user_info::read((id, provider), names, &self.keys(id), outcome, jwt, self.verifier, now)
             }
         }
-    }
-
-    /// The call that fetches a provider's keys.
-    pub fn keys_call(&self, id: ProviderId) -> Option<FetchCall> {
-        Some(self.key_uri(id)?.call(self.keys.borrow().get(id.0)?))
-    }
-
-    /// Takes what has come of that call. If a key has gone, everything is forgotten that it may have
-    /// verified (JWT-47, JWT-51).
-    pub fn take_keys(
-        &self,
-        id: ProviderId,
-        outcome: CallOutcome<'_>,
-        now: UnixTime,
-    ) -> Result<News, FetchFault> {
-        let uri = self.key_uri(id).ok_or(FetchFault::NoAnswer)?;
-        let mut all = self.keys.borrow_mut();
-        let keys = all.get_mut(id.0).ok_or(FetchFault::NoAnswer)?;
-        let before = keys.last().cloned();
-        let news = keys.take(uri, outcome, now)?;
-        if let (Some(before), Some(after)) = (before, keys.last())
-            && !before.is_part_of(after)
-        {
-            self.cache.borrow_mut().forget_provider(id);
-        }
-        Ok(news)
-    }
-
-    /// What is known of a provider's keys.
-    pub fn keys(&self, id: ProviderId) -> LiveKeys {
-        self.keys.borrow().get(id.0).cloned().unwrap_or_default()
-    }
-
-    /// Takes over the keys that another engine has fetched from the same places; whose those are.
-    pub fn inherit_keys(&self, before: &Self) -> Vec<ProviderId> {
-        let mut inherited = Vec::new();
-        for (at, provider) in self.policy.providers.iter().enumerate() {
-            let id = ProviderId(at);
-            let same = |other: &Provider| other.name == provider.name && other.issuer == provider.issuer;
-            let other = before.policy.providers.iter().position(same).map(ProviderId);
-            let uris = (self.key_uri(id), other.and_then(|other| before.key_uri(other)));
-            if let ((Some(own), Some(theirs)), Some(other)) = (uris, other)
-                && own.is_same_place(theirs)
-                && before.keys(other).has_arrived()
-                && let Some(keys) = self.keys.borrow_mut().get_mut(at)
-            {
-                *keys = before.keys(other);
-                inherited.push(id);
-            }
-        }
-        inherited
     }
 
     /// Takes a request head.
@@ -663,254 +578,9 @@ impl AwaitingForm {
     }
 }
 
-impl Pending {
-    /// Goes on with what has been found out.
-    pub fn resume(mut self, enforcer: &Enforcer, finding: &Finding, now: UnixTime) -> Step {
-        match finding {
-            Ok(entry) => self.take(enforcer, entry, Source::Answer, now),
-            Err(failure) => match self.stale.take() {
-                Some(stale) if stale.age(now) != Age::Over => {
-                    self.take(enforcer, &stale, Source::StaleMemory, now)
-                }
-                _ => {
-                    self.undecided.get_or_insert(failure.clone());
-                    self.ask_next(enforcer, failure.clone(), Source::Answer, now)
-                }
-            },
-        }
-    }
-
-    /// Goes on with other keys, or the same.
-    pub fn resume_with_keys(mut self, enforcer: &Enforcer, news: KeyNews, now: UnixTime) -> Step {
-        self.keys = Some(news);
-        self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
-    }
-
-    /// The token that is asked about.
-    pub fn token(&self) -> &Secret {
-        &self.found.token
-    }
-
-    /// Turns to the next provider, or to the end. `ended` is how the one before has.
-    fn ask_next(mut self, enforcer: &Enforcer, ended: Rejection, source: Source, now: UnixTime) -> Step {
-        let Some(provider) = self.next_providers.pop_front() else {
-            // Nobody knows the token; if somebody could not say, neither can we.
-            return enforcer.deny_by(self.request, self.undecided.unwrap_or(ended), source);
-        };
-        let key = TokenKey::new(enforcer.seed, provider, &self.found.token);
-        let remembered = enforcer.remembered(key).map(|entry| (entry.age(now), entry));
-        if let Some((Age::Fresh, entry)) = &remembered {
-            return self.take(enforcer, entry, Source::Memory, now);
-        }
-        let validate = enforcer.provider(provider).map(|provider| provider.validate).unwrap_or_default();
-        if validate != Validate::Introspection {
-            match self.verify(enforcer, provider, now) {
-                Ok(token) if validate == Validate::Jwt => {
-                    let entry = enforcer.learn(key, Introspection::Active(token), now);
-                    return self.take(enforcer, &entry, Source::Answer, now);
-                }
-                Ok(_) => {}
-                Err(None) => {
-                    self.next_providers.push_front(provider);
-                    return Step::FetchKeys(provider, Box::new(self));
-                }
-                Err(Some(rejection)) => {
-                    if matches!(rejection, Rejection::NoAnswer { .. }) {
-                        self.undecided.get_or_insert(rejection.clone());
-                    }
-                    return self.ask_next(enforcer, rejection, Source::Answer, now);
-                }
-            }
-        }
-        self.stale = remembered.filter(|(age, _)| *age == Age::Stale).map(|(_, entry)| entry);
-        let question = Question { key, token: self.found.token.clone() };
-        Step::Introspect(Box::new(question), Box::new(self))
-    }
-
-    /// Verifies the token by the keys that are there. An error without a reason: other keys might do.
-    fn verify(
-        &mut self,
-        enforcer: &Enforcer,
-        id: ProviderId,
-        now: UnixTime,
-    ) -> Result<AccessToken, Option<Rejection>> {
-        let news = self.keys.take();
-        enforcer.verify(id, &self.found.token, now).map_err(|rejection| {
-            let for_keys = matches!(
-                rejection,
-                Rejection::BadJwt { fault: JwtFault::UnknownKey }
-                    | Rejection::NoAnswer { cause: NoAnswer::NoKeys, .. }
-            );
-            match news {
-                None | Some(KeyNews::Older) if for_keys && enforcer.key_uri(id).is_some() => None,
-                // While their server is away, nobody can tell whose key it is.
-                Some(KeyNews::None) if for_keys => {
-                    Some(Rejection::NoAnswer { cause: NoAnswer::NoKeys, retry_after: None })
-                }
-                _ => Some(rejection),
-            }
-        })
-    }
-
-    /// The last word of one provider.
-    fn take(self, enforcer: &Enforcer, entry: &Rc<Entry>, source: Source, now: UnixTime) -> Step {
-        let token = match entry.said() {
-            Introspection::Active(token) => token,
-            Introspection::Inactive => return self.ask_next(enforcer, Rejection::Inactive, source, now),
-        };
-        let asks = enforcer.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
-        let refresh = (source == Source::Memory && asks && entry.wants_refresh(now)).then(|| {
-            let key = TokenKey::new(enforcer.seed, token.provider, &self.found.token);
-            Box::new(Question { key, token: self.found.token.clone() })
-        });
-        let Self { request, found, body, proof, .. } = self;
-        let judged = enforcer.judge(&request, token, proof.as_deref(), now);
-        let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
-        let decision = match judged {
-            Ok(()) => {
-                let provider = enforcer.provider(token.provider);
-                grant.identity = Some(entry.identity(&enforcer.policy.upstream, provider));
-                grant.private_response = found.place == Place::Query;
-                grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);
-                Decision::Allow(Verdict::Allowed)
-            }
-            Err(rejection) => Decision::Deny(rejection),
-        };
-        done(decision, grant, source, refresh, request)
-    }
-}
-
 impl Request {
     fn head(&self) -> RequestHead<'_> {
         self.head.view()
-    }
-}
-
-impl Requirement {
-    /// Whether a token that is good in itself will do.
-    fn judge(
-        &self,
-        token: &AccessToken,
-        provider: &Provider,
-        lists: &[LiveList],
-        now: UnixTime,
-    ) -> Result<(), Rejection> {
-        if !self.audiences.is_empty() && !token.has_audience(&self.audiences) {
-            return Err(Rejection::WrongAudience);
-        }
-        if let Some(list) = &self.clients {
-            let client = token.client_id(provider);
-            match list.live {
-                Some(id) => lists.get(id.0).ok_or(Rejection::ClientNotListed)?.allows(client)?,
-                None if client.is_some_and(|client| list.allows(client)) => {}
-                None => return Err(Rejection::ClientNotListed),
-            }
-        }
-        let has_scopes = self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(provider));
-        self.judge_authentication(token, provider.clock_skew, has_scopes, now)?;
-        if let Some(unmet) = self.claims.iter().find(|claim| !claim.is_met_by(&token.claims)) {
-            return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
-        }
-        if has_scopes { Ok(()) } else { Err(Rejection::ScopeMissing { needed: self.scopes.challenge() }) }
-    }
-
-    /// What is demanded besides scopes ([RFC 9396 §9], [RFC 8693 §4.1]).
-    ///
-    /// [RFC 9396 §9]: https://www.rfc-editor.org/rfc/rfc9396#section-9
-    /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
-    fn judge_details(
-        &self,
-        token: &AccessToken,
-        provider: &Provider,
-        resource: Option<&Resource>,
-    ) -> Result<(), Rejection> {
-        if self.no_delegation && token.present("act").is_some() {
-            return Err(Rejection::Delegated);
-        }
-        let ours = || {
-            let resource = resource.map(|one| std::iter::once(&one.identifier).chain(&one.audiences));
-            resource.into_iter().flatten().chain(&provider.audiences).chain(&self.audiences)
-        };
-        let is_here = |place: &str| ours().any(|own| own == place);
-        let details = token.present("authorization_details");
-        let is_met = self.details.iter().all(|demand| demand.is_met_by(details, &is_here));
-        if is_met { Ok(()) } else { Err(Rejection::DetailMissing) }
-    }
-
-    /// Whether whoever presents the token is the one that it was given to ([RFC 9449 §7.1], [RFC 8705 §3]).
-    /// Nobody looks for a certificate unless the token is bound to one.
-    ///
-    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
-    /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
-    fn judge_binding(
-        &self,
-        token: &AccessToken,
-        proof: Option<&Proof>,
-        certificate: impl FnOnce() -> Result<Option<String>, Rejection>,
-    ) -> Result<(), Rejection> {
-        match (proof, token.jkt()) {
-            (Some(proof), Some(jkt)) if proof.thumbprint == jkt => {}
-            (Some(_), Some(_)) => return Err(Rejection::OtherKey),
-            (Some(_), None) => return Err(Rejection::NotBound),
-            (None, _) => {}
-        }
-        if self.sender_constraint == SenderConstraint::Ignore {
-            return Ok(());
-        }
-        if token.is_bound {
-            let by_key = token.jkt().is_some() || token.is_dpop();
-            if (by_key && proof.is_none()) || token.is_bound_otherwise() {
-                return Err(Rejection::Unproven);
-            }
-            if let Some(x5t) = token.x5t() {
-                match certificate()? {
-                    Some(shown) if shown == x5t => {}
-                    Some(_) => return Err(Rejection::OtherCertificate),
-                    None => return Err(Rejection::NoCertificate),
-                }
-            }
-        }
-        let is_enough = match self.sender_constraint {
-            SenderConstraint::Mtls => token.x5t().is_some(),
-            SenderConstraint::AnyBound => token.is_bound,
-            // Without a proof nobody has got here.
-            SenderConstraint::Dpop | SenderConstraint::IfBound | SenderConstraint::Ignore => true,
-        };
-        if is_enough { Ok(()) } else { Err(Rejection::BindingWanted) }
-    }
-
-    /// Step-up ([RFC 9470 §3]): how, and how long ago, the user was authenticated.
-    ///
-    /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
-    fn judge_authentication(
-        &self,
-        token: &AccessToken,
-        skew: Duration,
-        has_scopes: bool,
-        now: UnixTime,
-    ) -> Result<(), Rejection> {
-        let acr = || token.present("acr").and_then(|acr| acr.as_str());
-        let weak = !self.acr_values.is_empty()
-            && !acr().is_some_and(|acr| self.acr_values.iter().any(|wanted| wanted == acr));
-        let old = self.max_age.is_some_and(|max_age| {
-            let age = token.present("auth_time").and_then(serde_json::Value::as_f64).map(|at| {
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "milliseconds of this era fit into a double exactly"
-                )]
-                let now = now.as_millis() as f64 / 1000.0;
-                now - at
-            });
-            let skew = skew.as_secs_f64();
-            !age.is_some_and(|age| (-skew..=max_age.as_secs_f64() + skew).contains(&age.floor()))
-        });
-        if weak || old {
-            let acr_values = if weak { self.acr_values.join(" ") } else { String::new() };
-            let max_age = self.max_age.filter(|_| old).map(|max_age| max_age.as_secs());
-            let scope = if has_scopes { String::new() } else { self.scopes.challenge() };
-            return Err(Rejection::WeakAuthentication { acr_values, max_age, scope });
-        }
-        Ok(())
     }
 }
 

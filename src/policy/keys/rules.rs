@@ -1,0 +1,173 @@
+//! The keys of rules: which requests, and what is demanded of their tokens.
+
+use super::{AUDIENCE, CLIENT_ID, NAME, PARAMETER, SCOPE};
+use super::{default, duration, list, list_or_none, optional, required, text, word};
+use crate::policy::schema::{Choice, Kind, Object, Quantity};
+
+pub(super) static REQUIREMENT: Object = Object {
+    keys: &[
+        optional("providers", list(&NAME), "Only tokens of these providers."),
+        optional(
+            "scopes",
+            Kind::Either { list: &Kind::List { of: &SCOPE, empty: false }, object: &SCOPES },
+            "Scopes the token must have: a list means all of them. Compared exactly, case and all.",
+        ),
+        optional(
+            "audiences",
+            list(&AUDIENCE),
+            "At least one of these must be in `aud`, besides what the provider demands.",
+        ),
+        optional(
+            "clients",
+            Kind::Either { list: &Kind::List { of: &CLIENT_ID, empty: false }, object: &CLIENTS },
+            "Only these clients: a list of client ids, or the name of a list.",
+        ),
+        optional("claims", list(&Kind::Object(&CLAIM)), "Claims that must hold, all of them."),
+        optional(
+            "authorization_details",
+            list(&Kind::Object(&DETAIL)),
+            "What the token's `authorization_details` (RFC 9396) must grant, all of it, besides `scopes`. Each of these must be found in one entry there.",
+        ),
+        default(
+            "no_delegation",
+            Kind::Bool,
+            "false",
+            "Refuses a token that somebody uses on another's behalf: one with `act` (RFC 8693 §4.1). To name who may, use `claims` with `act.sub`; only the outermost actor counts.",
+        ),
+        optional(
+            "acr_values",
+            list(&Kind::Text(&text::ACR)),
+            "At least one of these must be the token's `acr` (RFC 9470), by preference.",
+        ),
+        optional(
+            "max_age",
+            duration(0, 31_536_000_000),
+            "The longest time since `auth_time` (RFC 9470), in whole seconds.",
+        ),
+        default(
+            "sender_constraint",
+            word(&["if_bound", "dpop", "mtls", "any_bound", "ignore"]),
+            "if_bound",
+            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, as `dpop` and `mtls` have it; `dpop` refuses every token that is not bound to a key as well, `mtls` every one that is not bound to a certificate, and `any_bound` those that are bound to neither; `ignore` takes a bound token as if it were not. **Lowers security.** With `ignore`, whoever steals such a token can use it.",
+        ),
+    ],
+    choices: &[],
+};
+
+static SCOPES: Object = Object {
+    keys: &[
+        optional("all", list(&SCOPE), "Each of these."),
+        optional("any", list(&SCOPE), "At least one of these."),
+    ],
+    choices: &[Choice { quantity: Quantity::AtLeastOne, keys: &["all", "any"] }],
+};
+
+static CLIENTS: Object =
+    Object { keys: &[required("list", NAME, "The name of an entry of `client_lists`.")], choices: &[] };
+
+static CLAIM: Object = Object {
+    keys: &[
+        required("name", Kind::Text(&text::CLAIM), "The claim, as `tenant` or `realm_access.roles`."),
+        optional(
+            "any_of",
+            list(&Kind::Scalar),
+            "The claim is one of these, or an array that holds one of them.",
+        ),
+        optional("contains", Kind::Scalar, "The claim is an array that holds this."),
+        optional("equals", Kind::Scalar, "The claim is this."),
+    ],
+    choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["any_of", "contains", "equals"] }],
+};
+
+static DETAIL: Object = Object {
+    keys: &[
+        required("type", Kind::Text(&text::LINE), "The entry's `type`."),
+        optional(
+            "locations",
+            list(&Kind::Text(&text::LINE)),
+            "All of these are in its `locations`. Absent: an entry with `locations` counts if one of them is an audience of ours: the `identifier` or `audiences` of the `resource`, or `audiences` of the provider or of this requirement.",
+        ),
+        optional("actions", list(&Kind::Text(&text::LINE)), "All of these are in its `actions`."),
+        optional("datatypes", list(&Kind::Text(&text::LINE)), "All of these are in its `datatypes`."),
+        optional("privileges", list(&Kind::Text(&text::LINE)), "All of these are in its `privileges`."),
+        optional("identifier", Kind::Text(&text::LINE), "Its `identifier`."),
+    ],
+    choices: &[],
+};
+
+/// A rule.
+pub static RULE: Object = Object {
+    keys: &[
+        optional("name", Kind::Text(&text::LABEL), "Its name in logs. Absent: `rules[N]`, counted from 0."),
+        required(
+            "match",
+            Kind::Object(&MATCH),
+            "Which requests it is for; everything given here must match.",
+        ),
+        default(
+            "access",
+            word(&["required", "optional", "anonymous", "deny"]),
+            "required",
+            "`required`: a valid token. `optional`: a valid token or none. `anonymous`: tokens are not looked at; identity headers are removed all the same. `deny`: nobody passes.",
+        ),
+        optional(
+            "requires",
+            Kind::Object(&REQUIREMENT),
+            "Replaces the top-level `requires`, and is never merged with it.",
+        ),
+        default(
+            "from_params",
+            list_or_none(&PARAMETER),
+            "[]",
+            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events). **Lowers security.** URIs end up in logs and histories (RFC 6750 §5.3).",
+        ),
+    ],
+    choices: &[],
+};
+
+static MATCH: Object = Object {
+    keys: &[
+        optional(
+            "path",
+            Kind::Text(&text::PATH),
+            "The whole path, without the query. All paths are compared in one spelling: dot segments resolved, slashes merged, and every character that may stand in a segment as it is unescaped (`%3A` is `:`).",
+        ),
+        optional(
+            "prefix",
+            Kind::Text(&text::PATH),
+            "Whole segments from the start: `/foo` matches `/foo` and `/foo/bar`, not `/foobar`.",
+        ),
+        optional(
+            "path_template",
+            Kind::Text(&text::TEMPLATE),
+            "Segments with variables: `/orders/{id}`, `/files/{name=**}`.",
+        ),
+        optional(
+            "safe_regex",
+            Kind::Text(&text::REGEX),
+            "A regular expression for the whole path; it runs in linear time.",
+        ),
+        optional("methods", list(&Kind::Text(&text::METHOD)), "Methods, case-sensitive."),
+        optional(
+            "hosts",
+            list(&Kind::Text(&text::HOST)),
+            "Hosts without their port: `api.example.com`, `*.example.com`.",
+        ),
+        optional("headers", list(&Kind::Object(&HEADER_MATCH)), "Header fields that must be there."),
+    ],
+    choices: &[
+        Choice {
+            quantity: Quantity::AtLeastOne,
+            keys: &["path", "prefix", "path_template", "safe_regex", "methods", "hosts", "headers"],
+        },
+        Choice { quantity: Quantity::AtMostOne, keys: &["path", "prefix", "path_template", "safe_regex"] },
+    ],
+};
+
+static HEADER_MATCH: Object = Object {
+    keys: &[
+        required("name", Kind::Text(&text::FIELD_NAME), "The field's name."),
+        required("exact", Kind::Text(&text::FIELD_VALUE), "Its whole value; the field must be there once."),
+    ],
+    choices: &[],
+};
