@@ -44,8 +44,7 @@ pub fn read(
     asked: UnixTime,
 ) -> Result<Introspection, Rejection> {
     if let CallOutcome::Response { head, body } = outcome
-        && matches!(ReplyHead(head).status(), 400 | 401 | 403 | 404)
-        && is_refused(body)
+        && is_refused(ReplyHead(head).status(), body)
     {
         return Ok(Introspection::Inactive);
     }
@@ -81,12 +80,16 @@ pub fn read(
     AccessToken::new(id, members).map(Introspection::Active)
 }
 
-/// Whether an error is about the token, and not about the call or us.
-fn is_refused(body: &[u8]) -> bool {
-    body.len() <= 4096
-        && json::parse(body).is_ok_and(|reply| {
-            matches!(reply.get("error").and_then(Value::as_str), Some("invalid_token" | "invalid_grant"))
-        })
+/// Whether an error is about the token, and not about the call or us. OpenAM 11 says 404, OpenAM 12 says 400,
+/// PingFederate has said 400 and 403.
+fn is_refused(status: u16, body: &[u8]) -> bool {
+    let reply = if body.len() <= 4096 { json::parse(body).ok() } else { None };
+    let error = reply.as_ref().and_then(|reply| reply.get("error")?.as_str());
+    match (status, error) {
+        (400 | 401 | 403 | 404, Some("invalid_token" | "invalid_grant")) => true,
+        (400, Some("invalid_request")) | (404, Some("not_found")) => true,
+        _ => false,
+    }
 }
 
 /// The token's end in seconds, from `expires_in`, `exp` or the earlier of both; `None` if neither tells, or

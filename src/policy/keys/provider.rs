@@ -223,7 +223,7 @@ static INTROSPECTION: Object = Object {
             "dialect",
             word(&["rfc7662", "rfc9701", "tokeninfo"]),
             "rfc7662",
-            "What the reply looks like. `rfc7662`: JSON. `rfc9701`: a JWT, signed with one of the provider's keys (`jwks`), of the `issuer`, for us alone and of this moment; nothing else is accepted. `tokeninfo`: JSON as it was before RFC 7662 (OpenAM up to 12, PingFederate up to 8): status 200 says that the token is good, and `expires_in` for how long; `invalid_token` or `invalid_grant` that it is not. No `token_type_hint` is sent then.",
+            "What the reply looks like. `rfc7662`: JSON. `rfc9701`: a JWT, signed with one of the provider's keys (`jwks`), of the `issuer`, for us alone and of this moment; nothing else is accepted. `tokeninfo`: JSON as it was before RFC 7662 (OpenAM up to 12, PingFederate up to 8): status 200 says that the token is good, and `expires_in` for how long; errors as `invalid_token` that it is not. No `token_type_hint` is sent then.",
         ),
         optional(
             "token_in",

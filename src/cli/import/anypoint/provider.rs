@@ -49,7 +49,7 @@ impl Provider {
         });
         for policy in policies {
             if matches!(policy.kind, Kind::TokenInfo) {
-                remarks.add("the policy's token validation endpoint answers in a way of its own, not by RFC 7662; introspection is used instead, which OpenAM has from 13 on and PingFederate from 9 on");
+                remarks.add("the policy's token validation endpoint answers in a way of its own, not by RFC 7662; introspection is used instead, which OpenAM has from 13 on and PingFederate from 9 on; for an older one, say introspection.dialect: tokeninfo");
             }
         }
         if let Some(provider) = given {
