@@ -85,11 +85,12 @@ pub fn read(
 fn is_refused(status: u16, body: &[u8]) -> bool {
     let reply = if body.len() <= 4096 { json::parse(body).ok() } else { None };
     let error = reply.as_ref().and_then(|reply| reply.get("error")?.as_str());
-    match (status, error) {
-        (400 | 401 | 403 | 404, Some("invalid_token" | "invalid_grant")) => true,
-        (400, Some("invalid_request")) | (404, Some("not_found")) => true,
-        _ => false,
-    }
+    matches!(
+        (status, error),
+        (400 | 401 | 403 | 404, Some("invalid_token" | "invalid_grant"))
+            | (400, Some("invalid_request"))
+            | (404, Some("not_found"))
+    )
 }
 
 /// The token's end in seconds, from `expires_in`, `exp` or the earlier of both; `None` if neither tells, or
