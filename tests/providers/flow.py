@@ -144,7 +144,7 @@ class Gateway(Envoy):
 class Filter(Envoy):
     """With a configuration of the filter's, and a cluster `server` for the authorization server."""
 
-    def __init__(self, command, upstream, server, configuration):
+    def __init__(self, command, upstream, server, configuration, tls=None):
         super().__init__(command)
         self.directory.mkdir()
         api = "type.googleapis.com/envoy.extensions"
@@ -165,6 +165,13 @@ class Filter(Envoy):
             ],
         }
         chain = {"filters": [{"name": "http", "typed_config": manager}]}
+        if tls:
+            # Whoever asks may show a certificate, of whatever authority.
+            certificate, key = tls
+            own = {"certificate_chain": {"filename": str(certificate)}, "private_key": {"filename": str(key)}}
+            context = {"tls_certificates": [own], "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"}}
+            typed = {"@type": f"{api}.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context": context}
+            chain["transport_socket"] = {"name": "tls", "typed_config": typed}
         listener = {"name": "in", "address": address(f"http://127.0.0.1:{self.port}"), "filter_chains": [chain]}
         clusters = [cluster("upstream", upstream), cluster("server", server)]
         (self.directory / "envoy.yaml").write_text(json.dumps({"static_resources": {"listeners": [listener], "clusters": clusters}}))

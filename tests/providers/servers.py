@@ -6,11 +6,13 @@ machine does not have.
 
 import base64
 import contextlib
+import http.client
 import json
 import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,9 @@ import stack  # noqa: E402
 from stack import call  # noqa: E402
 
 KEPT = Path(os.environ.get("TOLLGATE_PROVIDERS_DIR") or ROOT / "target/providers")
+TLS = ROOT / "tests/demo/tls"
+# Of a server, and of a client where one is asked for: the certificate and its key.
+CERTIFICATE = (TLS / "server.pem", TLS / "server-key.pem")
 KEYCLOAK_VERSION = "26.7.3"
 SPRING_JAR = "authorization-server.jar"
 
@@ -153,12 +158,15 @@ class Keycloak(Server):
         super().__init__()
         self.issuer = f"{self.base}/realms/shop"
         self.admin_password = "admin-password-of-the-tests"
+        self.tls_port = stack.free_ports(1)[0]
 
     def start(self):
         home = keycloak_home()
         self.spawn(
             [str(home / "bin/kc.sh"), "start-dev", "--db=dev-mem", "--http-host=127.0.0.1", f"--http-port={self.port}"]
-            + ["--http-management-port=" + str(stack.free_ports(1)[0]), "--hostname=" + self.base],
+            + ["--http-management-port=" + str(stack.free_ports(1)[0]), "--hostname=" + self.base]
+            + [f"--https-port={self.tls_port}", "--https-client-auth=request", f"--truststore-paths={TLS / 'ca.pem'}"]
+            + [f"--https-trust-store-file={TLS / 'ca.pem'}", f"--https-certificate-file={CERTIFICATE[0]}", f"--https-certificate-key-file={CERTIFICATE[1]}"],
             home,
             JAVA_HOME=java_home(),
             JAVA_OPTS_KC_HEAP="-Xms128m -Xmx512m",
@@ -227,6 +235,22 @@ class Spring(Server):
     def initial_access_token(self):
         """Good for one client."""
         return self.token("registrar", self.secret, "client.create").json()["access_token"]
+
+
+def call_over_tls(method, url, headers=None, body=None, certificate=None):
+    """One request over TLS, to whoever answers; with a client certificate, or without one."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if certificate:
+        context.load_cert_chain(*certificate)
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=15, context=context)
+    try:
+        connection.request(method, parts.path, body, headers or {})
+        response = connection.getresponse()
+        return stack.Answer(response.status, response.getheaders(), response.read())
+    finally:
+        connection.close()
 
 
 # --- what has to be there -------------------------------------------------------------------------------------------

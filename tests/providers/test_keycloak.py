@@ -56,6 +56,26 @@ class Keycloak(flow.Journey, unittest.TestCase):
             self.assertEqual(gateway.get(token, header=by).status, 401, "without a proof")
             self.assertEqual(with_proof(thief).status, 401, "with a proof of another key")
 
+    def test_certificate(self):
+        """MTL-01: a token that it has bound to a certificate passes over a connection with that one, and never without."""
+        self.client("bound", attributes={"tls.client.certificate.bound.access.tokens": "true"})
+        address = f"https://127.0.0.1:{self.server.tls_port}/realms/shop/protocol/openid-connect/token"
+        form = urllib.parse.urlencode({"grant_type": "client_credentials", "client_id": "bound", "client_secret": "secret-of-bound"})
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        answer = servers.call_over_tls("POST", address, headers, form, servers.CERTIFICATE)
+        self.assertEqual(answer.status, 200, answer.text)
+        headers = {"authorization": "Bearer " + answer.json()["access_token"]}
+        provider = {"preset": "keycloak", "issuer": self.server.issuer, "audiences": [AUDIENCE], "validate": "jwt", "jwks": {"cluster": "server"}}
+        config = {"providers": {"main": provider}, "mtls": {}, "requires": {"sender_constraint": "mtls"}}
+        with flow.Api() as upstream, flow.Filter(self.command, upstream, self.server.base, config, servers.CERTIFICATE) as gateway:
+            address = gateway.url().replace("http:", "https:")
+
+            def ask(certificate):
+                return servers.call_over_tls("GET", address, headers, certificate=certificate)
+
+            self.assertEqual(flow.until(200, lambda: ask(servers.CERTIFICATE)).text, "GET /orders")
+            self.assertEqual(ask(None).status, 401, "over a connection without it")
+
     def test_user_info(self):
         """UIN-01, UIN-03: as the last resort."""
         user = {"username": "alice", "enabled": True, "email": "alice@example.com", "firstName": "A", "lastName": "L", "emailVerified": True}
