@@ -307,9 +307,8 @@ impl Enforcer {
 
     /// How a token is known to all workers; `None` if they share nothing.
     pub fn digest(&self, question: &Question) -> Option<TokenDigest> {
-        let cache = &self.policy.cache;
         let namespace = self.namespaces.get(question.key.provider.0)?;
-        (cache.shared && cache.max_entries > 0).then(|| namespace.digest(&question.token))
+        self.policy.cache.is_shared().then(|| namespace.digest(&question.token))
     }
 
     /// The provider of that number.

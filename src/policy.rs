@@ -165,6 +165,13 @@ pub struct Cache {
     pub stale_if_error: Duration,
 }
 
+impl Cache {
+    /// Whether workers tell each other what they have heard.
+    pub fn is_shared(&self) -> bool {
+        self.shared && self.max_entries > 0
+    }
+}
+
 impl Policy {
     /// Whether some request may carry its token in the query, which clients must not do ([RFC 9700 §4.3.2]).
     ///

@@ -123,6 +123,19 @@ impl Shared {
         }
     }
 
+    /// Makes every place for a mark, so that no two workers make the same one while requests come: the
+    /// host would take both, and both would ask. The last place says that all are there.
+    pub fn prepare(self, store: &impl Store) {
+        if store.get(&MARKS.key(MARKS.slots.saturating_sub(1))).is_some() {
+            return;
+        }
+        for key in (0..MARKS.slots).map(|slot| MARKS.key(slot)) {
+            if store.get(&key).is_none() {
+                store.set(&key, &[], None);
+            }
+        }
+    }
+
     /// What the workers know of a token that any of them has asked about after `after`.
     pub fn recall(
         self,
@@ -250,7 +263,11 @@ struct Table {
 impl Table {
     /// The two slots that a token may be in.
     fn keys(self, digest: &TokenDigest) -> [String; 2] {
-        [0, 1].map(|n| format!("{}.{:x}", self.name, digest.word(n) & self.slots.saturating_sub(1)))
+        [0, 1].map(|n| self.key(digest.word(n) & self.slots.saturating_sub(1)))
+    }
+
+    fn key(self, slot: u64) -> String {
+        format!("{}.{slot:x}", self.name)
     }
 }
 
@@ -346,6 +363,7 @@ mod tests {
     use crate::provider::reply::{AccessToken, Introspection};
     use crate::secret::Secret;
     use crate::time::UnixTime;
+    use std::cell::RefCell;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -508,6 +526,52 @@ mod tests {
         assert_eq!((claim(11, 10), claim(11, 10), claim(99, 99)), (Claim::Ours, Claim::Ours, Claim::Ours));
         shared.release(&store, &digest("one"), at(99), Ending::Over);
         assert_eq!((claim(99, 99), claim(99, 99)), (Claim::Ours, Claim::Theirs));
+    }
+
+    #[test]
+    fn two_workers_that_look_at_the_same_time_do_not_both_ask() {
+        // INT-32: as Envoy's workers do, each in a thread of its own
+        let shared = Shared::new(&cache(16));
+        let store = Meanwhile { store: Own::default(), other: RefCell::default() };
+        let (now, patience) = (at(0), Duration::from_secs(4));
+        for turn in 0..2 {
+            shared.prepare(&store.store);
+            store.other.replace(Some(Box::new(move |store| {
+                shared.claim(store, &digest("one"), now, patience, now.steady)
+            })));
+            let own = shared.claim(&store, &digest("one"), now, patience, now.steady);
+            assert_eq!((own, store.other.take().is_none()), (Claim::Theirs, true), "turn {turn}");
+            shared.release(&store.store, &digest("one"), now, Ending::Over);
+        }
+        assert_eq!(store.store.size().0, 4096);
+    }
+
+    type OtherWorker = Box<dyn Fn(&Own) -> Claim>;
+
+    /// A store that another worker gets to between a look and what is written after it.
+    struct Meanwhile {
+        store: Own,
+        other: RefCell<Option<OtherWorker>>,
+    }
+
+    impl std::fmt::Debug for Meanwhile {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.store.fmt(f)
+        }
+    }
+
+    impl Store for Meanwhile {
+        fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+            let found = self.store.get(key);
+            if let Some(other) = self.other.take() {
+                assert_eq!(other(&self.store), Claim::Ours);
+            }
+            found
+        }
+
+        fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
+            self.store.set(key, value, after)
+        }
     }
 
     #[test]

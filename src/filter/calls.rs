@@ -61,9 +61,13 @@ impl Worker {
             .with_peer(&host::Downstream)
             .with_store(Box::new(host::SharedData));
         let policy = enforcer.policy();
+        let shared = Shared::new(&policy.cache);
+        if policy.cache.is_shared() {
+            shared.prepare(&host::SharedData);
+        }
         Self {
             root,
-            shared: Shared::new(&policy.cache),
+            shared,
             flights: Flights::new(policy.providers.len()),
             fetches: Fetches::new(policy, &enforcer),
             enforcer,

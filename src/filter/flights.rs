@@ -386,12 +386,19 @@ impl Worker {
             return;
         };
         let before = interest.is_refresh.then(|| self.enforcer.remembered(key)).flatten();
-        if let Some(finding) = self.look_up(key, &digest, now, before.map(|entry| entry.asked())) {
+        let waited = now.steady.saturating_sub(since);
+        // The claim first: whoever has an answer shares it before the mark is taken away.
+        let claim = self.shared.claim(&SharedData, &digest, now, provider.patience(), since);
+        if claim != Claim::Theirs
+            && let Some(finding) = self.look_up(key, &digest, now, before.map(|entry| entry.asked()))
+        {
             self.metrics.shared_hit();
+            if claim == Claim::Ours {
+                self.shared.release(&SharedData, &digest, now, Ending::Over);
+            }
             return self.wake(interest.waiters, finding);
         }
-        let waited = now.steady.saturating_sub(since);
-        match self.shared.claim(&SharedData, &digest, now, provider.patience(), since) {
+        match claim {
             Claim::Theirs if waited < provider.patience() => {
                 let look = now.steady.saturating_add(part(waited, 1, 4).clamp(LOOK.0, LOOK.1));
                 self.flights.put(interest, Way::Elsewhere { since, look });
