@@ -48,7 +48,12 @@ use crate::series::{Pace, Variant};
 use crate::servers::Server;
 use crate::variants::COPIES;
 
-/// Runs it all.
+/// The parts of a run.
+const STAGES: [&str; 3] = ["requests", "stack", "footprint"];
+/// The argument that has docs/performance.* written anew.
+const DOCS: &str = "docs";
+
+/// Runs it all, or the parts that the arguments name.
 pub fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     #[cfg(feature = "peers")]
@@ -58,18 +63,22 @@ pub fn main() {
     }
     let quick = std::env::var_os("QUICK").is_some();
     envoy::step_aside();
-    let wanted = |stage: &str| {
-        let stages = ["requests", "stack", "footprint"];
-        let named: Vec<_> = arguments.iter().filter(|argument| stages.contains(&argument.as_str())).collect();
-        named.is_empty() || named.iter().any(|name| *name == stage)
-    };
+    if let Some(unknown) = arguments.iter().find(|one| *one != DOCS && !STAGES.contains(&one.as_str())) {
+        eprintln!(
+            "{unknown}: unknown; known: {} (some of them, or nothing for all) and {DOCS}",
+            STAGES.join(", ")
+        );
+        std::process::exit(2);
+    }
+    let named: Vec<&String> = arguments.iter().filter(|argument| *argument != DOCS).collect();
+    let wanted = |stage: &str| named.is_empty() || named.iter().any(|name| *name == stage);
     let report = run(quick, &wanted);
     let markdown = report.markdown();
     say(&format!("\n{markdown}"));
     let target = root().join("target/bench");
     write(&target, &report, &markdown);
     say("The same is in target/bench/performance.md, .json and .svg.");
-    if arguments.iter().any(|argument| argument == "docs") {
+    if arguments.iter().any(|argument| argument == DOCS) {
         document(&root().join("docs"), &report, &markdown);
         say("docs/performance.* tell of this run now.");
     }
