@@ -30,6 +30,7 @@ mod http;
 mod import;
 mod manual;
 mod output;
+mod printable;
 mod schema;
 mod store;
 

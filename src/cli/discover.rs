@@ -12,7 +12,8 @@ use crate::cli::discover::entry::Entry;
 use crate::cli::discovery::{Discovered, discover_as};
 use crate::cli::failure::Failure;
 use crate::cli::http::Network;
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 use crate::cli::store::{StoreArgs, StoredProvider, is_name};
 
 /// Show what an authorization server offers, and the `providers:` entry to paste

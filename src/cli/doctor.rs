@@ -20,7 +20,8 @@ use crate::cli::ask::random_seed;
 use crate::cli::credentials::Credentials;
 use crate::cli::failure::Failure;
 use crate::cli::http::{Http, Network};
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 use crate::cli::store::StoreArgs;
 use crate::cli::{Exit, find};
 

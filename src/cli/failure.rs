@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::cli::output::printable;
+use crate::cli::printable::printable;
 
 /// Why a command could not run; exit status 2.
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use url::Url;
 
 use crate::cli::failure::{Failure, reason};
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 
 /// How the network is used; flattened into the arguments of every command that uses it.
 #[derive(Clone, Debug, clap::Args)]

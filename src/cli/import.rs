@@ -9,7 +9,8 @@ use tollgate_filter::policy::Policy;
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 
 /// Take rules or a configuration from elsewhere
 #[derive(Debug, clap::Args)]

@@ -27,7 +27,7 @@ impl Output {
         self.json
     }
 
-    /// A line of the result. The caller makes text of peers [`printable`].
+    /// A line of the result. The caller makes text of peers [`printable`](crate::cli::printable::printable).
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> Result<(), Failure> {
         writeln!(self.out, "{line}").map_err(|error| unwritten(&error))
     }
@@ -85,24 +85,4 @@ fn unwritten(error: &io::Error) -> Failure {
         io::ErrorKind::BrokenPipe => Failure::Gone,
         _ => Failure::new(format_args!("cannot write to standard output: {error}")),
     }
-}
-
-/// Text of a peer without what could steer a terminal or start a line of its own, and of at most 300
-/// characters (DCR-07).
-pub(crate) fn printable(text: &str) -> String {
-    let harmless = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut kept: String = text
-        .chars()
-        .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
-        .filter(|c| harmless(*c))
-        .take(301)
-        .collect();
-    if kept.chars().count() > 300 {
-        kept.pop();
-        kept.push('…');
-    }
-    kept
 }

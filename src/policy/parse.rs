@@ -8,6 +8,7 @@
 //! All of this runs once, so nothing of it is inlined: the host compiles every function before the first
 //! request, and takes far more than twice as long for one of twice the length.
 
+mod address;
 mod cache;
 mod client_auth;
 mod client_lists;

@@ -13,7 +13,8 @@ use tollgate_filter::response::answer::Advertised;
 use crate::cli::api_spec::Format;
 use crate::cli::failure::Failure;
 use crate::cli::import::yaml;
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 
 /// What there is to say.
 pub(super) struct Spec<'a> {

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 use crate::cli::store::{Content, Member, StoreArgs, is_name};
 
 use super::show::table;

@@ -310,7 +310,7 @@ pub(crate) fn shown(value: &Value) -> String {
         }
         other => other.to_string(),
     };
-    crate::cli::output::printable(&text)
+    crate::cli::printable::printable(&text)
 }
 
 fn is_empty(value: &Value) -> bool {

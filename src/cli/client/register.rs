@@ -8,7 +8,8 @@ use crate::cli::Exit;
 use crate::cli::clock::now;
 use crate::cli::failure::Failure;
 use crate::cli::http::{Network, Reply, Request};
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 use crate::cli::store::{StoreArgs, StoredClient, is_name};
 
 use super::answer::{Answer, error_of, refusal, revealed, unusable, utc};

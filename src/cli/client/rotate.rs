@@ -5,7 +5,8 @@ use tollgate_filter::provider::preset::Preset;
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 use crate::cli::store::StoreArgs;
 
 use super::answer::utc;

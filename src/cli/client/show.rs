@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::Exit;
 use crate::cli::clock::now;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 use crate::cli::store::{Content, StoreArgs, StoredClient, write_private};
 
 use super::answer::{is_secret, revealed, utc};

@@ -12,7 +12,7 @@ use tollgate_filter::provider::reply::AccessToken;
 use tollgate_filter::time::UnixTime;
 
 use crate::cli::clock;
-use crate::cli::output::printable;
+use crate::cli::printable::printable;
 
 /// One demand.
 #[derive(Debug)]

@@ -21,7 +21,8 @@ use tollgate_filter::time::UnixTime;
 use crate::cli::explain::checks;
 use crate::cli::explain::saved::Saved;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Output, printable};
+use crate::cli::output::Output;
+use crate::cli::printable::printable;
 
 /// Everything that happened to a request.
 pub(super) struct Report<'a> {

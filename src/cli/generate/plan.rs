@@ -1,6 +1,7 @@
 //! What is to be generated, read from the short file or made from arguments, and the filter's
 //! configuration that follows from it.
 
+mod faults;
 mod provider;
 mod read;
 mod resources;
@@ -21,7 +22,8 @@ use url::Url;
 use crate::cli::failure::Failure;
 pub(crate) use crate::cli::http::is_loopback;
 
-pub(crate) use read::{Faults, Source};
+pub(crate) use faults::Faults;
+pub(crate) use read::Source;
 
 /// Everything that an output is made from.
 #[derive(Clone, Debug)]
@@ -430,7 +432,7 @@ fn merge(whole: &mut Value, more: &Value) {
 /// Several faults as one failure, each on a line of its own.
 pub(crate) fn several(mut lines: Vec<String>) -> Failure {
     lines.dedup();
-    let what = lines.iter().map(|line| crate::cli::output::printable(line)).collect::<Vec<_>>().join("\n");
+    let what = lines.iter().map(|line| crate::cli::printable::printable(line)).collect::<Vec<_>>().join("\n");
     Failure::Told {
         what,
         help: Some("Nothing was written. The keys are explained in docs/generate.md.".to_owned()),

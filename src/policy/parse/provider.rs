@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use crate::policy::error::Fault;
-use crate::policy::parse::endpoint::{self, Endpoint};
+use crate::policy::parse::address::address;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, client_auth, jwks, user_info};
-use crate::policy::schema::Place;
-use crate::provider::preset::{Endpoints, Preset};
+use crate::provider::preset::Endpoints;
 use crate::provider::token_info::{TokenIn, VALIDATE};
 use crate::provider::{Dialect, IntrospectionEndpoint, Provider, Validate};
 use crate::secret::Secret;
@@ -159,44 +158,6 @@ fn token_info(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
         }
     }
     Dialect::TokenInfo(token_in)
-}
-
-/// Where an endpoint is: as written, or where the preset has it below the base URL or the issuer.
-#[inline(never)]
-pub(super) fn address(
-    provider: &Node<'_>,
-    section: &Node<'_>,
-    find: fn(Endpoints) -> Option<String>,
-    context: &mut Context<'_>,
-) -> Endpoint {
-    let preset = provider.key("preset");
-    // What has another shape has been reported already.
-    let (Some(known), true) = (Preset::named(preset.text()), section.is_set()) else {
-        return Endpoint::default();
-    };
-    let (base_url, uri) = (provider.key("base_url"), section.key("uri"));
-    let base = if base_url.is_set() { base_url } else { provider.key("issuer") };
-    if known == Preset::Generic && provider.key("base_url").is_set() {
-        context.faults.add(&base.place, Fault::Needs { other: "a preset" });
-    }
-    let place = if uri.is_set() { &uri.place } else { &base.place };
-    let endpoint = match find(known.endpoints(base.text())) {
-        _ if uri.is_set() => endpoint::parse(uri.text()),
-        None => return missing(&uri.place, Fault::Missing, context),
-        Some(_) if !base.is_set() => {
-            return missing(&preset.place, Fault::Needs { other: "issuer or base_url" }, context);
-        }
-        Some(_) if base.text().contains('?') => {
-            Err(Fault::Expected { what: "a URI without a query".to_owned() })
-        }
-        Some(text) => endpoint::parse(&text),
-    };
-    endpoint.unwrap_or_else(|fault| missing(place, fault, context))
-}
-
-fn missing(place: &Place, fault: Fault, context: &mut Context<'_>) -> Endpoint {
-    context.faults.add(place, fault);
-    Endpoint::default()
 }
 
 #[inline(never)]

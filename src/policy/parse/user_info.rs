@@ -2,8 +2,8 @@
 
 use crate::policy::error::Fault;
 use crate::policy::parse::Context;
+use crate::policy::parse::address::address;
 use crate::policy::parse::node::Node;
-use crate::policy::parse::provider::address;
 use crate::policy::requirement::Requirement;
 use crate::policy::{Policy, ProviderId};
 use crate::provider::client_auth::ClientAuth;

@@ -8,6 +8,7 @@ use tollgate_filter::policy::schema::{self, Place, nearest};
 use tollgate_filter::secret::Secret;
 use url::Url;
 
+use super::faults::Faults;
 use super::{Api, Kubernetes, Login, Plan, Provider, is_loopback, resources, rules, several};
 use crate::cli::check::places;
 use crate::cli::failure::Failure;
@@ -16,9 +17,6 @@ use crate::cli::generate::shape::SHORT_FILE;
 use crate::cli::http::Network;
 use crate::cli::output::Output;
 use crate::cli::store::{Content, StoreArgs, StoredClient, StoredProvider};
-
-/// Places in the short file, and what is wrong there.
-pub(crate) type Faults = Vec<(String, String)>;
 
 /// Where the plan is read from.
 #[derive(Debug)]

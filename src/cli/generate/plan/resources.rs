@@ -6,7 +6,7 @@ use serde_json::Value;
 use tollgate_filter::policy::resource::Identifier;
 
 use super::Api;
-use super::read::Faults;
+use super::faults::Faults;
 
 /// The resources, each with its place in the short file.
 pub(super) fn of(apis: &[(Api, Value)], faults: &mut Faults) -> Vec<(String, Value)> {

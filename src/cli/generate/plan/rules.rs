@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde_json::{Map, Value, json};
 
 use super::Api;
-use super::read::Faults;
+use super::faults::Faults;
 
 /// The order in which APIs are tried: longer paths first, then those with hosts of their own.
 pub(super) fn sort(apis: &mut [(Api, Value)]) {
