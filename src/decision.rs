@@ -2,13 +2,15 @@
 //!
 //! The table from rejection to verdict is here and nowhere else.
 
+pub mod fault;
+
 use std::fmt;
 use std::rc::Rc;
 
-use crate::policy::resource::ResourceId;
-use crate::proof::dpop::ProofFault;
-use crate::provider::jwt::JwtFault;
-use crate::provider::signed_reply::ReplyFault;
+use crate::decision::fault::JwtFault;
+use crate::decision::fault::ProofFault;
+use crate::decision::fault::ReplyFault;
+use crate::policy::id::ResourceId;
 use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.

@@ -22,7 +22,10 @@
 //! | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
 //! | [`upstream`] | what the upstream is told: identity header fields, and nobody else's |
 //! | [`jose`] | signed objects: JWS, keys and sets of keys (RFC 7515, RFC 7517, RFC 7518) |
-//! | [`json`], [`secret`], [`time`] | strict JSON, values that must not be shown, the only notion of time |
+//! | [`proof`] | proofs of possession: DPoP (RFC 9449), certificates (RFC 8705) |
+//! | [`json`], [`secret`], [`time`], [`store`] | strict JSON, values that must not be shown, the only notion of time, what workers share |
+//!
+//! No file imports one that imports it; only in `filter`, the worker and what it waits for know each other.
 
 pub mod cache;
 pub mod decision;
@@ -37,5 +40,6 @@ pub mod provider;
 pub mod request;
 pub mod response;
 pub mod secret;
+pub mod store;
 pub mod time;
 pub mod upstream;

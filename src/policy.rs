@@ -7,6 +7,7 @@ pub mod claims;
 pub mod clients;
 pub mod details;
 pub mod error;
+pub mod id;
 pub mod keys;
 pub mod parse;
 pub mod protobuf;
@@ -16,9 +17,10 @@ pub mod resource;
 pub mod rule;
 pub mod schema;
 pub mod scope;
+pub mod uri;
 
-use std::time::Duration;
-
+use crate::cache::Cache;
+use crate::policy::id::ProviderId;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
@@ -27,10 +29,7 @@ use crate::proof::dpop::Dpop;
 use crate::provider::Provider;
 use crate::provider::client_list::ListSource;
 use crate::response::Responses;
-
-/// A provider's place in [`Policy::providers`].
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ProviderId(pub usize);
+use crate::upstream::Upstream;
 
 /// A whole configuration, checked and compiled.
 #[derive(Clone, Debug)]
@@ -118,60 +117,6 @@ impl TokenHeader {
     }
 }
 
-/// `upstream`: what the upstream is told. Every field named here is removed from the request first.
-#[derive(Clone, Debug, Default)]
-pub struct Upstream {
-    /// Claims that become header fields.
-    pub claim_to_headers: Vec<ClaimHeader>,
-    /// Every scalar claim but `scope` and `exp` as this prefix and its name, in lower case.
-    pub claims_prefix: Option<String>,
-    /// The claims as base64url JSON in this header field, in lower case.
-    pub forward_payload_header: Option<String>,
-    /// Whether later filters and access logs are told of the token as well.
-    pub filter_state: bool,
-}
-
-/// One claim in one header field.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ClaimHeader {
-    /// The field's name, in lower case.
-    pub header_name: String,
-    /// The claim.
-    pub claim: claims::ClaimPath,
-}
-
-/// `cache`: what is remembered, and for how long ([RFC 7662 §4]).
-///
-/// [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
-#[derive(Clone, Debug, Default)]
-pub struct Cache {
-    /// How many active tokens a worker remembers; 0: nothing is remembered at all.
-    pub max_entries: usize,
-    /// How long an active token is remembered; never past its `exp`.
-    pub ttl: Duration,
-    /// The same for a reply without `exp`.
-    pub ttl_without_exp: Duration,
-    /// By how many per cent, at most, an entry ends sooner.
-    pub ttl_jitter: u32,
-    /// How long an inactive token is remembered.
-    pub negative_ttl: Duration,
-    /// How many inactive tokens a worker remembers.
-    pub negative_max_entries: usize,
-    /// Whether workers share what they remember.
-    pub shared: bool,
-    /// How long before its end the entry of a token in use is renewed.
-    pub refresh_ahead: Duration,
-    /// How long beyond its end an entry may serve while the provider gives no verdict.
-    pub stale_if_error: Duration,
-}
-
-impl Cache {
-    /// Whether workers tell each other what they have heard.
-    pub fn is_shared(&self) -> bool {
-        self.shared && self.max_entries > 0
-    }
-}
-
 impl Policy {
     /// Whether some request may carry its token in the query, which clients must not do ([RFC 9700 §4.3.2]).
     ///
@@ -198,6 +143,3 @@ pub enum Mode {
     /// They are counted and logged, and the request goes on.
     Shadow,
 }
-
-/// The longest `timeout` that may be configured.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);

@@ -11,6 +11,7 @@ pub mod health;
 pub mod jwt;
 pub mod keys;
 pub mod nonces;
+pub mod outcome;
 pub mod preset;
 pub mod reply;
 pub mod signed_reply;
@@ -19,11 +20,13 @@ pub mod user_info;
 
 use std::time::Duration;
 
+use crate::jose::algorithm::Algorithms;
 use crate::provider::client_auth::ClientAuth;
-use crate::provider::jwt::JwtRules;
 use crate::provider::keys::KeySource;
-use crate::provider::token_info::TokenIn;
 use crate::secret::Secret;
+
+/// The longest `timeout` that may be configured.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One authorization server.
 #[derive(Clone, Debug)]
@@ -88,6 +91,28 @@ pub enum Validate {
     JwtThenIntrospection,
 }
 
+/// The rules for a provider's JWTs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct JwtRules {
+    /// What they may be signed with.
+    pub algorithms: Algorithms,
+    /// What they must say that they are.
+    pub typ: Typ,
+    /// How old they may become, against `iat`.
+    pub max_token_age: Option<Duration>,
+}
+
+/// `providers.*.typ`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Typ {
+    /// `at+jwt`, and every claim that RFC 9068 §2.2 requires.
+    #[default]
+    AtJwt,
+    /// That, `JWT`, or nothing: tokens of servers that are older than RFC 9068. What the claims show to be
+    /// something else is refused.
+    Any,
+}
+
 /// `introspection.dialect`, or `userinfo`: how the server is asked, and what the reply looks like.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Dialect {
@@ -114,6 +139,20 @@ pub enum Dialect {
         /// How the server calls us in `aud` of a signed answer; `None`: answers are not signed.
         audience: Option<String>,
     },
+}
+
+/// `introspection.token_in`: how the token is told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TokenIn {
+    /// `GET`, as a client would send it ([RFC 6750 §2.1]).
+    ///
+    /// [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+    #[default]
+    Header,
+    /// `POST`, as in RFC 7662, with our credentials.
+    Form,
+    /// `GET`, as `access_token` in the query.
+    Query,
 }
 
 /// `providers.*.introspection` ([RFC 7662 §2]).

@@ -4,11 +4,33 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::json::{Map, Value};
-use crate::policy::Upstream;
+use crate::policy::claims::ClaimPath;
 use crate::request::head::RequestHead;
 
 /// The longest value that is forwarded, in bytes.
 pub const MAX_VALUE: usize = 8192;
+
+/// `upstream`: what the upstream is told. Every field named here is removed from the request first.
+#[derive(Clone, Debug, Default)]
+pub struct Upstream {
+    /// Claims that become header fields.
+    pub claim_to_headers: Vec<ClaimHeader>,
+    /// Every scalar claim but `scope` and `exp` as this prefix and its name, in lower case.
+    pub claims_prefix: Option<String>,
+    /// The claims as base64url JSON in this header field, in lower case.
+    pub forward_payload_header: Option<String>,
+    /// Whether later filters and access logs are told of the token as well.
+    pub filter_state: bool,
+}
+
+/// One claim in one header field.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClaimHeader {
+    /// The field's name, in lower case.
+    pub header_name: String,
+    /// The claim.
+    pub claim: ClaimPath,
+}
 
 /// Header fields for the upstream, and how many claims did not fit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -155,9 +177,9 @@ fn is_token(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_VALUE, header_value};
+    use super::{ClaimHeader, MAX_VALUE, Upstream, header_value};
     use crate::policy::claims::ClaimPath;
-    use crate::policy::{ClaimHeader, Upstream};
+
     use serde_json::json;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;

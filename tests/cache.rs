@@ -17,7 +17,7 @@ use tollgate_filter::decision::{Decision, NoAnswer, Rejection, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Finding, Outcome, Source, Step};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::provider::flight::{Flight, Landing, Question};
-use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::provider::outcome::CallOutcome;
 use tollgate_filter::time::UnixTime;
 
 const EXP: u64 = 5000;

@@ -16,7 +16,7 @@ use tollgate_filter::decision::{Decision, Grant, Rejection};
 use tollgate_filter::enforcer::{Enforcer, Outcome, Step};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::provider::flight::{Flight, Landing};
-use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::provider::outcome::CallOutcome;
 use tollgate_filter::response::answer::Answer;
 use tollgate_filter::time::UnixTime;
 

@@ -12,7 +12,7 @@ use tollgate_filter::decision::Verdict;
 use tollgate_filter::enforcer::{Enforcer, Step};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::provider::flight::{Flight, Landing};
-use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::provider::outcome::CallOutcome;
 use tollgate_filter::time::UnixTime;
 
 #[test]

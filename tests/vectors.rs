@@ -3,12 +3,13 @@
 use tollgate_cases::{Case, Reply, Response, Ring, check_lines, load_all};
 use tollgate_filter::decision::{Decision, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome, Step};
-use tollgate_filter::policy::{Policy, ProviderId};
+use tollgate_filter::policy::Policy;
+use tollgate_filter::policy::id::ProviderId;
 use tollgate_filter::proof::certificate::Peer;
 use tollgate_filter::provider::call::IntrospectionCall;
 use tollgate_filter::provider::flight::{Flight, Landing};
 use tollgate_filter::provider::keys::KeyNews;
-use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::provider::outcome::CallOutcome;
 use tollgate_filter::secret::Secret;
 use tollgate_filter::time::UnixTime;
 

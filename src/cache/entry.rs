@@ -4,11 +4,12 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::policy::{Cache, Upstream};
+use crate::cache::Cache;
 use crate::provider::Provider;
 use crate::provider::reply::Introspection;
 use crate::time::{UnixTime, part};
 use crate::upstream::IdentityFields;
+use crate::upstream::Upstream;
 
 /// What an authorization server said about a token, and until when that may be believed.
 #[derive(Debug)]
@@ -133,7 +134,8 @@ fn shortened(span: Duration, per_cent: u32, spread: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::{Age, Entry};
-    use crate::policy::{Cache, ProviderId};
+    use crate::cache::Cache;
+    use crate::policy::id::ProviderId;
     use crate::provider::reply::{AccessToken, Introspection};
     use crate::time::UnixTime;
     use std::time::Duration;

@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use sha2::{Digest as _, Sha256};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
-use crate::policy::ProviderId;
+use crate::policy::id::ProviderId;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::{Dialect, IntrospectionEndpoint, Provider};
 use crate::secret::Secret;
@@ -192,7 +192,8 @@ impl Parts {
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use super::{Namespace, TokenKey};
-    use crate::policy::{Policy, ProviderId};
+    use crate::policy::Policy;
+    use crate::policy::id::ProviderId;
     use crate::secret::Secret;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;

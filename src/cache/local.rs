@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::mem;
 use std::rc::Rc;
 
+use crate::cache::Cache;
 use crate::cache::entry::Entry;
 use crate::cache::key::{Hashed, TokenKey};
-use crate::policy::{Cache, ProviderId};
+use crate::policy::id::ProviderId;
 use crate::provider::reply::Introspection;
 
 /// What one worker remembers.
@@ -132,9 +133,10 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::Local;
+    use crate::cache::Cache;
     use crate::cache::entry::Entry;
     use crate::cache::key::TokenKey;
-    use crate::policy::{Cache, ProviderId};
+    use crate::policy::id::ProviderId;
     use crate::provider::reply::{AccessToken, Introspection};
     use crate::secret::Secret;
     use crate::time::UnixTime;

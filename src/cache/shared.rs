@@ -9,31 +9,18 @@
 //! answer waits for it instead of asking too. All of this is help, not truth: a mark that is lost
 //! costs a second call, an answer that is lost another one.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::cache::Cache;
 use crate::cache::entry::Entry;
 use crate::cache::key::TokenDigest;
 use crate::decision::{BadAnswer, NoAnswer, Rejection};
 use crate::json;
-use crate::policy::{Cache, ProviderId};
+use crate::policy::id::ProviderId;
 use crate::provider::reply::{AccessToken, Introspection};
 use crate::secret::Secret;
+use crate::store::Store;
 use crate::time::UnixTime;
-
-/// The host's shared data. What is read comes with a number that a write can be made to depend on.
-pub trait Store: std::fmt::Debug {
-    /// What lies under a key.
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
-    /// Writes if nobody else has since `after` was read; `None`: in any case, for hosts cannot write only
-    /// where nothing is.
-    fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool;
-}
-
-/// Shared data of one worker alone, where there is no host: as Envoy's behaves.
-#[derive(Debug, Default)]
-pub struct Own(RefCell<BTreeMap<String, (Vec<u8>, u32)>>);
 
 /// A moment by both clocks: the one that says what time it is and may be set, and the one that says
 /// how much time has passed, the same for all workers of a process.
@@ -88,30 +75,6 @@ pub const MAX_SHARED: usize = 16_384;
 
 const MARKS: Table = Table { name: "tollgate.1.mark", slots: 4096 };
 const HEAD: usize = 1 + 32 + 8 + 8;
-
-impl Own {
-    /// How much lies there: the number of keys, and of bytes under them.
-    pub fn size(&self) -> (usize, usize) {
-        let all = self.0.borrow();
-        (all.len(), all.values().map(|(bytes, _)| bytes.len()).sum())
-    }
-}
-
-impl Store for Own {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.0.borrow().get(key).cloned()
-    }
-
-    fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
-        let mut all = self.0.borrow_mut();
-        let number = all.get(key).map_or(0, |(_, number)| *number);
-        if after.is_some_and(|after| after != number) {
-            return false;
-        }
-        all.insert(key.to_owned(), (value.to_vec(), number.wrapping_add(1)));
-        true
-    }
-}
 
 impl Shared {
     /// The tables that such a cache needs.
@@ -354,14 +317,17 @@ impl<'a> Record<'a> {
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
-    use super::{Claim, Ending, Moment, Own, Recalled, Shared, Store};
+    use super::{Claim, Ending, Moment, Recalled, Shared};
+    use crate::cache::Cache;
     use crate::cache::entry::Entry;
     use crate::cache::key::{Namespace, TokenDigest};
     use crate::decision::{BadAnswer, NoAnswer, Rejection};
     use crate::json;
-    use crate::policy::{Cache, Policy, ProviderId};
+    use crate::policy::Policy;
+    use crate::policy::id::ProviderId;
     use crate::provider::reply::{AccessToken, Introspection};
     use crate::secret::Secret;
+    use crate::store::{Own, Store};
     use crate::time::UnixTime;
     use std::cell::RefCell;
     use std::time::Duration;

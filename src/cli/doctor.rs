@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tollgate_filter::enforcer::Enforcer;
+use tollgate_filter::policy::Policy;
 use tollgate_filter::policy::error::{ConfigError, Fault};
-use tollgate_filter::policy::{Policy, ProviderId};
+use tollgate_filter::policy::id::ProviderId;
 use tollgate_filter::provider::keys::KeySource;
 use tollgate_filter::provider::{Provider, Validate};
 use tollgate_filter::secret::Secret;

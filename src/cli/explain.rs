@@ -18,7 +18,8 @@ use tollgate_filter::decision::Decision;
 use tollgate_filter::enforcer::{Enforcer, Outcome, Step};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::provider::flight::{Flight, Landing, Question};
-use tollgate_filter::provider::reply::{CallOutcome, Introspection};
+use tollgate_filter::provider::outcome::CallOutcome;
+use tollgate_filter::provider::reply::Introspection;
 use tollgate_filter::secret::Secret;
 use tollgate_filter::time::UnixTime;
 

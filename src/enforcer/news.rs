@@ -1,12 +1,12 @@
 //! What arrives in the background: client lists, and the providers' keys.
 
 use crate::enforcer::Enforcer;
-use crate::policy::ProviderId;
+use crate::policy::id::ListId;
+use crate::policy::id::ProviderId;
 use crate::provider::Provider;
-use crate::provider::client_list::ListId;
 use crate::provider::fetch::{FetchCall, FetchFault, News};
 use crate::provider::keys::{KeySource, KeyUri, LiveKeys};
-use crate::provider::reply::CallOutcome;
+use crate::provider::outcome::CallOutcome;
 use crate::time::UnixTime;
 
 impl Enforcer {

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use crate::cache::entry::{Age, Entry};
 use crate::cache::key::TokenKey;
+use crate::decision::fault::JwtFault;
 use crate::decision::{Decision, NoAnswer, Rejection, Verdict};
 use crate::enforcer::{Enforcer, Finding, Pending, Source, Step, done};
-use crate::policy::ProviderId;
+use crate::policy::id::ProviderId;
 use crate::provider::Validate;
 use crate::provider::flight::Question;
-use crate::provider::jwt::JwtFault;
 use crate::provider::keys::KeyNews;
 use crate::provider::reply::{AccessToken, Introspection};
 use crate::request::token::Place;

@@ -15,11 +15,12 @@ use crate::filter::calls::{Uptime, Worker};
 use crate::filter::flights::{MAX_WAITING, Told};
 use crate::filter::host;
 use crate::filter::stream::Stream;
-use crate::policy::{Policy, ProviderId};
-use crate::provider::client_list::ListId;
+use crate::policy::Policy;
+use crate::policy::id::ListId;
+use crate::policy::id::ProviderId;
 use crate::provider::fetch::{FetchCall, FetchFault, News};
 use crate::provider::keys::KeyNews;
-use crate::provider::reply::CallOutcome;
+use crate::provider::outcome::CallOutcome;
 use crate::time::part;
 
 /// All that is fetched, and who waits for it.

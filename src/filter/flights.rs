@@ -24,7 +24,8 @@ use crate::provider::call::IntrospectionCall;
 use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::health::Health;
 use crate::provider::keys::KeyNews;
-use crate::provider::reply::{CallOutcome, Introspection};
+use crate::provider::outcome::CallOutcome;
+use crate::provider::reply::Introspection;
 use crate::time::{UnixTime, part};
 
 /// The flights of one worker.

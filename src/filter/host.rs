@@ -7,16 +7,16 @@ use std::time::{Duration, UNIX_EPOCH};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
-use crate::cache::shared::Store;
 use crate::decision::Grant;
 use crate::enforcer::Fields;
 use crate::filter::abi::{self, Outgoing};
 use crate::proof::certificate::Peer;
 use crate::provider::call::IntrospectionCall;
 use crate::provider::fetch::FetchCall;
-use crate::provider::reply::CallOutcome;
+use crate::provider::outcome::CallOutcome;
 use crate::request::head::Packed;
 use crate::response::answer;
+use crate::store::Store;
 use crate::time::UnixTime;
 
 /// The host's wall clock.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::provider::client_list::ListId;
+use crate::policy::id::ListId;
 
 /// A named or inline allow-list of client ids.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

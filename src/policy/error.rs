@@ -8,7 +8,6 @@ use std::fmt;
 use crate::jose::key_set::JwkFault;
 use crate::json::JsonError;
 use crate::policy::protobuf::StructError;
-use crate::policy::rule::PatternError;
 
 /// One fault, and where it is.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -206,5 +205,16 @@ impl fmt::Display for Count {
             0 => f.write_str("none"),
             n => write!(f, "{n}"),
         }
+    }
+}
+
+/// Why a path pattern cannot be used; fits behind "expected".
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(pub String);
+
+impl PatternError {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }

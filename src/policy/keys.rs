@@ -13,8 +13,8 @@ use self::provider::PROVIDER;
 use self::rules::REQUIREMENT;
 pub use self::rules::RULE;
 use crate::jose::algorithm;
-use crate::policy::MAX_TIMEOUT;
 use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity};
+use crate::provider::MAX_TIMEOUT;
 
 /// The whole configuration.
 pub static CONFIGURATION: Kind = Kind::Object(&Object {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::policy::ProviderId;
 use crate::policy::claims::ClaimRequirement;
 use crate::policy::clients::ClientList;
 use crate::policy::details::DetailRequirement;
+use crate::policy::id::ProviderId;
 use crate::policy::scope::ScopePolicy;
 
 /// `requires`: what a valid token must carry besides. The default demands nothing.

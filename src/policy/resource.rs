@@ -2,13 +2,10 @@
 //!
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
+use crate::policy::id::ResourceId;
 use crate::policy::rule::{HostPattern, PathPattern};
 use crate::request::head::RequestHead;
 use crate::request::path::NormalPath;
-
-/// A protected resource's place in [`Resources::all`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ResourceId(usize);
 
 /// All protected resources of a configuration; mostly one or none.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +131,7 @@ impl<'a> Identifier<'a> {
     /// Takes `text` apart if it is an https URI without a fragment, or an http URI of this machine, for
     /// tests. It must be in the spelling that nothing has to repair, for it is compared as it is.
     pub fn parse(text: &'a str) -> Option<Self> {
-        let url = crate::policy::keys::text::http_url(text)?;
+        let url = crate::policy::uri::http_url(text)?;
         let (scheme, rest) = text.split_once("://")?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at_checked(end)?;

@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use crate::policy::error::PatternError;
 use crate::policy::requirement::Requirement;
 use crate::request::head::RequestHead;
 use crate::request::path::NormalPath;
@@ -81,11 +82,6 @@ pub enum Segment {
     /// `{name=**}`: the rest of the path, if anything; at the end only.
     Rest,
 }
-
-/// Why a path pattern cannot be used; fits behind "expected".
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct PatternError(pub String);
 
 /// A host name, or `*.` and the end of one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -183,12 +179,6 @@ impl PathPattern {
             Self::Template(segments) => matches_template(segments, path),
             Self::Regex(regex) => regex.find(path).is_some_and(|found| found.range() == (0..path.len())),
         }
-    }
-}
-
-impl PatternError {
-    fn new(text: &str) -> Self {
-        Self(text.to_owned())
     }
 }
 

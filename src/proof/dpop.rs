@@ -2,7 +2,6 @@
 //!
 //! [RFC 9449 §4.3, §7]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 
-use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::cache::shared::Store;
 use crate::decision::Rejection;
+use crate::decision::fault::{MAX_PROOF, ProofFault};
 use crate::jose::algorithm::Algorithms;
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::key::PublicKey;
@@ -22,6 +21,7 @@ use crate::proof::target::Target;
 use crate::provider::nonces::Nonces;
 use crate::request::head::RequestHead;
 use crate::secret::Secret;
+use crate::store::Store;
 use crate::time::UnixTime;
 
 /// `dpop`: how proofs are checked.
@@ -80,41 +80,6 @@ pub struct Proof {
     pub next_nonce: Option<String>,
 }
 
-/// What is wrong with a proof.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ProofFault {
-    /// There is none.
-    Missing,
-    /// More than one.
-    Several,
-    /// Longer than 8192 bytes.
-    TooLong,
-    /// No signed JWT.
-    Malformed(JwsFault),
-    /// `typ` is not `dpop+jwt`.
-    Typ,
-    /// Signed with an algorithm that is not allowed.
-    Algorithm,
-    /// `jwk` is missing, private, or no key that we understand.
-    Key,
-    /// A claim is missing, or of another type or length.
-    Claim(&'static str),
-    /// For another method.
-    Method,
-    /// For another URI.
-    Target,
-    /// Too old, or of the future.
-    Time,
-    /// For another token.
-    Token,
-    /// The signature is not the key's.
-    Signature,
-    /// It has been used.
-    Replayed,
-}
-
-/// The longest proof, in bytes.
-const MAX_PROOF: usize = 8192;
 /// The longest `jti`, in bytes.
 const MAX_JTI: usize = 256;
 
@@ -260,27 +225,4 @@ fn iat_end(dpop: &Dpop, iat: f64, now: UnixTime) -> Option<UnixTime> {
     let iat = UnixTime::from_secs(iat as u64);
     let until = iat.plus(dpop.max_age).plus(dpop.clock_skew);
     (iat <= now.plus(dpop.clock_skew) && now <= until).then_some(until)
-}
-
-/// The fault in words for the log: nothing that a client chose.
-impl fmt::Display for ProofFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("there is none"),
-            Self::Several => f.write_str("more than one"),
-            Self::TooLong => write!(f, "longer than {MAX_PROOF} bytes"),
-            Self::Malformed(fault) => write!(f, "no signed JWT: {fault}"),
-            Self::Typ => f.write_str("its typ is not dpop+jwt"),
-            Self::Algorithm => f.write_str("its alg is not one of dpop.algorithms"),
-            Self::Key => f.write_str("its jwk is no public key that fits its alg"),
-            Self::Claim("all") => f.write_str("its claims are no JSON object"),
-            Self::Claim(name) => write!(f, "its {name} is missing or malformed"),
-            Self::Method => f.write_str("it is for another method"),
-            Self::Target => f.write_str("it is for another URI"),
-            Self::Time => f.write_str("it is too old, or of the future"),
-            Self::Token => f.write_str("it is for another token"),
-            Self::Signature => f.write_str("its signature does not verify"),
-            Self::Replayed => f.write_str("it has been used before"),
-        }
-    }
 }

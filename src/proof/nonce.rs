@@ -13,9 +13,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::cache::shared::Store;
 use crate::provider::nonces::Nonces;
 use crate::secret::Secret;
+use crate::store::Store;
 use crate::time::UnixTime;
 
 /// What nonces are signed with.
@@ -102,9 +102,9 @@ mod tests {
     use std::time::Duration;
 
     use super::{Age, Key};
-    use crate::cache::shared::Own;
     use crate::provider::nonces::Nonces;
     use crate::secret::Secret;
+    use crate::store::Own;
     use crate::time::UnixTime;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;

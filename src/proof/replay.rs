@@ -7,7 +7,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::cache::shared::Store;
+use crate::store::Store;
 use crate::time::UnixTime;
 
 /// What tells a proof from all others: the hash of its key, its `jti` and its `htu`.
@@ -107,7 +107,7 @@ fn with(bucket: &[u8], mark: Mark, until: UnixTime, now: UnixTime) -> Option<Vec
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use super::{Mark, Replays};
-    use crate::cache::shared::{Own, Store};
+    use crate::store::{Own, Store};
     use crate::time::UnixTime;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

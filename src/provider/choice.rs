@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::json;
+use crate::policy::Policy;
+use crate::policy::id::ProviderId;
 use crate::policy::requirement::Requirement;
-use crate::policy::{Policy, ProviderId};
 use crate::secret::Secret;
 
 /// The providers to ask, in turn; empty: nobody is responsible for the token.

@@ -13,12 +13,8 @@ use crate::policy::clients::ClientList;
 use crate::policy::keys::FETCHED_LIST;
 use crate::policy::schema::{Faults, Place, check};
 use crate::provider::fetch::{self, Address, FetchCall, FetchFault, Fetched, News};
-use crate::provider::reply::CallOutcome;
+use crate::provider::outcome::CallOutcome;
 use crate::secret::Secret;
-
-/// A fetched list's place in [`crate::policy::Policy::lists`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ListId(pub usize);
 
 /// `client_lists.*.uri`: where a list is fetched.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,7 +132,7 @@ mod tests {
     use super::{ListSource, LiveList};
     use crate::decision::{NoAnswer, Rejection};
     use crate::provider::fetch::{FetchFault, News};
-    use crate::provider::reply::CallOutcome;
+    use crate::provider::outcome::CallOutcome;
     use crate::secret::Secret;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::json::{self, Value};
-use crate::provider::reply::{CallOutcome, ReplyHead};
+use crate::provider::outcome::{CallOutcome, ReplyHead};
 use crate::secret::Secret;
 
 /// One call to make.

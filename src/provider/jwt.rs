@@ -7,68 +7,19 @@
 //! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
 //! [RFC 8725]: https://www.rfc-editor.org/rfc/rfc8725
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::decision::Rejection;
-use crate::jose::algorithm::Algorithms;
-use crate::jose::jws::{Compact, Header, JwsFault, is_media_type};
+use crate::decision::fault::JwtFault;
+use crate::jose::jws::{Compact, Header, is_media_type};
 use crate::jose::verify::Verifier;
 use crate::json::{Map, Value};
-use crate::policy::ProviderId;
+use crate::policy::id::ProviderId;
 use crate::provider::Provider;
+use crate::provider::Typ;
 use crate::provider::keys::LiveKeys;
 use crate::provider::reply::AccessToken;
 use crate::time::UnixTime;
-
-/// The rules for a provider's JWTs.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct JwtRules {
-    /// What they may be signed with.
-    pub algorithms: Algorithms,
-    /// What they must say that they are.
-    pub typ: Typ,
-    /// How old they may become, against `iat`.
-    pub max_token_age: Option<Duration>,
-}
-
-/// `providers.*.typ`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Typ {
-    /// `at+jwt`, and every claim that RFC 9068 §2.2 requires.
-    #[default]
-    AtJwt,
-    /// That, `JWT`, or nothing: tokens of servers that are older than RFC 9068. What the claims show to be
-    /// something else is refused.
-    Any,
-}
-
-/// What is wrong with a JWT.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum JwtFault {
-    /// It is no signed object.
-    Jws(JwsFault),
-    /// Its algorithm is not among those that are configured.
-    Algorithm,
-    /// Its `typ` says that it is something else, or nothing.
-    Typ,
-    /// It holds another token.
-    Nested,
-    /// Its claims are not one strict JSON object.
-    Claims,
-    /// This claim is missing, or is not what it should be.
-    Claim(&'static str),
-    /// A claim that only other kinds of tokens have.
-    Kind(&'static str),
-    /// `iat` is to come.
-    Early,
-    /// Older than `max_token_age`.
-    TooOld,
-    /// No key has its `kid`, or none fits its algorithm.
-    UnknownKey,
-    /// The signature is none.
-    Signature,
-}
 
 /// By how many seconds `iat` may be ahead of us (JWT-33).
 const AHEAD: i64 = 60;
@@ -191,23 +142,4 @@ fn seconds(now: UnixTime) -> i64 {
 
 fn bad(fault: JwtFault) -> Rejection {
     Rejection::BadJwt { fault }
-}
-
-/// In words for the log: nothing that a token says.
-impl fmt::Display for JwtFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Jws(fault) => write!(f, "it is no JWT that can be used: {fault}"),
-            Self::Algorithm => f.write_str("its algorithm is not among `algorithms`"),
-            Self::Typ => f.write_str("its `typ` is not that of an access token"),
-            Self::Nested => f.write_str("there is another token in it"),
-            Self::Claims => f.write_str("its claims are not one JSON object"),
-            Self::Claim(name) => write!(f, "its claim {name} is missing or not what it should be"),
-            Self::Kind(name) => write!(f, "its claim {name} is that of another kind of token"),
-            Self::Early => f.write_str("it was issued in the future"),
-            Self::TooOld => f.write_str("it is older than max_token_age"),
-            Self::UnknownKey => f.write_str("none of the issuer's keys is the one it is signed with"),
-            Self::Signature => f.write_str("its signature is not the issuer's"),
-        }
-    }
 }

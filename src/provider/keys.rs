@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::decision::{NoAnswer, Rejection};
 use crate::jose::key_set::KeySet;
 use crate::provider::fetch::{self, Address, FetchCall, FetchFault, Fetched, News};
-use crate::provider::reply::CallOutcome;
+use crate::provider::outcome::CallOutcome;
 use crate::time::UnixTime;
 
 /// `providers.*.jwks`: where the keys are.
@@ -149,7 +149,7 @@ mod tests {
     use super::{KeyUri, LiveKeys};
     use crate::decision::{NoAnswer, Rejection};
     use crate::provider::fetch::{FetchFault, News};
-    use crate::provider::reply::CallOutcome;
+    use crate::provider::outcome::CallOutcome;
     use crate::time::UnixTime;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;

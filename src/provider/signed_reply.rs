@@ -5,44 +5,21 @@
 //!
 //! [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
 
-use std::fmt;
-
+use crate::decision::fault::ReplyFault;
 use crate::decision::{BadAnswer, Rejection};
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::verify::Verifier;
 use crate::json::{Map, Value};
-use crate::policy::ProviderId;
+use crate::policy::id::ProviderId;
 use crate::provider::Provider;
 use crate::provider::keys::LiveKeys;
-use crate::provider::reply::{CallOutcome, Introspection, body};
+use crate::provider::outcome::CallOutcome;
+use crate::provider::reply::{Introspection, body};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
 /// Its media type, and its `typ` without `application/`.
 pub(crate) const MEDIA_TYPE: &str = "application/token-introspection+jwt";
-
-/// What is wrong with a signed reply.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ReplyFault {
-    /// It is no signed object.
-    Jws(JwsFault),
-    /// Its `typ` says that it is something else, or nothing.
-    Typ,
-    /// Its algorithm is not among those that are configured.
-    Algorithm,
-    /// The signature is none.
-    Signature,
-    /// Its claims are not one strict JSON object.
-    Claims,
-    /// `iss` is another one, or missing.
-    Issuer,
-    /// `aud` does not hold us.
-    Audience,
-    /// `iat` is missing, or further from now than two minutes.
-    Time,
-    /// `token_introspection` is missing, or no object.
-    Shape,
-}
 
 /// By how many seconds `iat` may differ from our clock: a reply that was kept by somebody is none.
 const WINDOW: f64 = 120.0;
@@ -139,21 +116,4 @@ pub(crate) fn is_for(claims: &Map<String, Value>, names: Names<'_>) -> Result<()
 
 fn bad(fault: ReplyFault) -> Rejection {
     Rejection::BadAnswer { cause: BadAnswer::Signed(fault) }
-}
-
-/// In words for the log: nothing that the reply says.
-impl fmt::Display for ReplyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Jws(fault) => write!(f, "it is no signed reply: {fault}"),
-            Self::Typ => f.write_str("its `typ` is not that of a signed reply"),
-            Self::Algorithm => f.write_str("its algorithm is not among `algorithms`"),
-            Self::Signature => f.write_str("its signature is not the issuer's"),
-            Self::Claims => f.write_str("its claims are not one JSON object"),
-            Self::Issuer => f.write_str("it is of another issuer"),
-            Self::Audience => f.write_str("it is for somebody else"),
-            Self::Time => f.write_str("it is not of this moment"),
-            Self::Shape => f.write_str("it says nothing of the token"),
-        }
-    }
 }

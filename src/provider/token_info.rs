@@ -8,26 +8,13 @@
 
 use crate::decision::{BadAnswer, Rejection};
 use crate::json::{self, Map, Value};
-use crate::policy::ProviderId;
+use crate::policy::id::ProviderId;
 use crate::policy::scope::ScopeToken;
 use crate::provider::IntrospectionEndpoint;
-use crate::provider::reply::{AccessToken, CallOutcome, Introspection, ReplyHead, body};
+use crate::provider::outcome::{CallOutcome, ReplyHead};
+use crate::provider::reply::{AccessToken, Introspection, body};
 use crate::secret::Secret;
 use crate::time::UnixTime;
-
-/// `introspection.token_in`: how the token is told.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum TokenIn {
-    /// `GET`, as a client would send it ([RFC 6750 §2.1]).
-    ///
-    /// [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
-    #[default]
-    Header,
-    /// `POST`, as in RFC 7662, with our credentials.
-    Form,
-    /// `GET`, as `access_token` in the query.
-    Query,
-}
 
 /// What PingFederate calls a token that it has found good.
 const VALIDATED: &str = "urn:pingidentity.com:oauth2:validated_token";

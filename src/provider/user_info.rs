@@ -6,15 +6,17 @@
 //!
 //! [OpenID Connect Core, section 5.3]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
 
+use crate::decision::fault::ReplyFault;
 use crate::decision::{BadAnswer, Rejection};
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::verify::Verifier;
 use crate::json::{self, Map, Value};
-use crate::policy::ProviderId;
+use crate::policy::id::ProviderId;
 use crate::provider::Provider;
 use crate::provider::keys::LiveKeys;
-use crate::provider::reply::{AccessToken, CallOutcome, Introspection, ReplyHead, body};
-use crate::provider::signed_reply::{Names, ReplyFault, is_for, verify};
+use crate::provider::outcome::{CallOutcome, ReplyHead};
+use crate::provider::reply::{AccessToken, Introspection, body};
+use crate::provider::signed_reply::{Names, is_for, verify};
 use crate::time::UnixTime;
 
 /// The media type of a signed answer.

@@ -8,7 +8,8 @@ use tollgate_filter::decision::Rejection;
 use tollgate_filter::provider::Dialect;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::flight::{Flight, Landing, Question};
-use tollgate_filter::provider::reply::{CallOutcome, Introspection};
+use tollgate_filter::provider::outcome::CallOutcome;
+use tollgate_filter::provider::reply::Introspection;
 use tollgate_filter::secret::Secret;
 
 use crate::cli::ask::ask;

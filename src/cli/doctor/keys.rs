@@ -5,10 +5,10 @@ use tollgate_filter::enforcer::Enforcer;
 use tollgate_filter::jose::algorithm::Algorithm;
 use tollgate_filter::jose::key_set::KeySet;
 use tollgate_filter::jose::verify::Here;
-use tollgate_filter::policy::ProviderId;
+use tollgate_filter::policy::id::ProviderId;
 use tollgate_filter::provider::jwt;
 use tollgate_filter::provider::keys::{KeySource, KeyUri, LiveKeys};
-use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::provider::outcome::CallOutcome;
 use tollgate_filter::secret::Secret;
 
 use crate::cli::ask::fetch;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use tollgate_filter::enforcer::Enforcer;
-use tollgate_filter::policy::ProviderId;
+use tollgate_filter::policy::id::ProviderId;
 use tollgate_filter::provider::keys::KeyNews;
-use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::provider::outcome::CallOutcome;
 use tollgate_filter::time::UnixTime;
 
 use crate::cli::ask::fetch;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tollgate_filter::enforcer::Enforcer;
-use tollgate_filter::provider::client_list::ListId;
-use tollgate_filter::provider::reply::CallOutcome;
+use tollgate_filter::policy::id::ListId;
+use tollgate_filter::provider::outcome::CallOutcome;
 
 use crate::cli::ask::fetch;
 use crate::cli::explain::saved::Saved;

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tollgate_filter::decision::fault::JwtFault;
 use tollgate_filter::decision::{Decision, NoAnswer, Rejection};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome};
 use tollgate_filter::jose::jws::{Compact, JwsFault};
 use tollgate_filter::policy::rule::Access;
+use tollgate_filter::provider::TokenIn;
 use tollgate_filter::provider::assertion::key::Algorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
-use tollgate_filter::provider::jwt::JwtFault;
 use tollgate_filter::provider::keys::LiveKeys;
 use tollgate_filter::provider::reply::{AccessToken, Introspection};
-use tollgate_filter::provider::token_info::TokenIn;
 use tollgate_filter::provider::{IntrospectionEndpoint, Provider, Validate, choice};
 use tollgate_filter::request::head::Head;
 use tollgate_filter::request::token;

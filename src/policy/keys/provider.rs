@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{ALGORITHM, AUDIENCE, CLIENT_ID, CLUSTER, MEMBER, SCOPE, SCOPE_LIST};
 use super::{default, duration, later, list, list_or_none, optional, required, text, word};
-use crate::policy::MAX_TIMEOUT;
 use crate::policy::schema::{Choice, Kind, Names, Object, Quantity};
+use crate::provider::MAX_TIMEOUT;
 
 pub(super) static PROVIDER: Object = Object {
     keys: &[

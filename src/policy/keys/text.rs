@@ -7,6 +7,7 @@ use crate::policy::resource::Identifier;
 use crate::policy::rule::HostPattern;
 use crate::policy::schema::Text;
 use crate::policy::scope::ScopeToken;
+use crate::policy::uri::{http_url, is_uri_text};
 
 /// A name that the operator gives: it appears in faults, logs and metrics.
 pub static NAME: Text = Text {
@@ -215,19 +216,6 @@ pub fn is_bearer_token(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
     let start = text.trim_end_matches('=');
     !start.is_empty() && start.bytes().all(fits)
-}
-
-/// The URL if it is `http` or `https`, has a host, and is plain ASCII that no parser will repair.
-pub fn http_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok().filter(|_| is_uri_text(text))?;
-    let scheme = matches!(url.scheme(), "http" | "https");
-    let slashes = text.get(url.scheme().len()..)?.starts_with("://");
-    (scheme && slashes && url.host_str().is_some_and(|host| !host.is_empty())).then_some(url)
-}
-
-/// The characters of a URI ([RFC 3986 §2]).
-fn is_uri_text(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b))
 }
 
 fn is_line(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! `cache`: every combination makes sense.
 
-use crate::policy::Cache;
+use crate::cache::Cache;
 use crate::policy::parse::node::Node;
 
 /// All of it.

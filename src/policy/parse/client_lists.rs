@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::policy::clients::{Client, ClientList};
 use crate::policy::error::Fault;
+use crate::policy::id::ListId;
 use crate::policy::keys::text::is_bearer_token;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, endpoint};
-use crate::provider::client_list::{ListId, ListSource};
+use crate::provider::client_list::ListSource;
 use crate::secret::Secret;
 
 /// The lists, by name.

@@ -1,7 +1,7 @@
 //! The introspection endpoint's URI, taken apart for the call's pseudo-fields.
 
 use crate::policy::error::Fault;
-use crate::policy::keys::text::http_url;
+use crate::policy::uri::http_url;
 
 /// What a call needs of the URI.
 #[derive(Debug, Default, Eq, PartialEq)]

@@ -11,9 +11,9 @@ use crate::policy::parse::Context;
 use crate::policy::parse::endpoint::{self, Endpoint};
 use crate::policy::parse::node::Node;
 use crate::provider::Validate;
-use crate::provider::jwt::{JwtRules, Typ};
 use crate::provider::keys::{KeySource, KeyUri};
 use crate::provider::preset::Preset;
+use crate::provider::{JwtRules, Typ};
 
 /// How tokens are checked, and whether everything is there for it.
 #[inline(never)]

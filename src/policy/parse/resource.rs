@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 
 use crate::policy::error::Fault;
+use crate::policy::id::ProviderId;
 use crate::policy::parse::Context;
 use crate::policy::parse::node::Node;
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
 use crate::policy::rule::{Access, HostPattern, PathPattern};
-use crate::policy::{Policy, ProviderId, TokenPlaces};
+use crate::policy::{Policy, TokenPlaces};
 
 /// Every resource. The rest of the policy is compiled already.
 #[inline(never)]

@@ -5,10 +5,11 @@ use crate::policy::clients::Client;
 use crate::policy::clients::ClientList;
 use crate::policy::details::{DetailRequirement, LISTS};
 use crate::policy::error::Fault;
+use crate::policy::error::PatternError;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, responses, unknown_name};
 use crate::policy::requirement::{Requirement, SenderConstraint};
-use crate::policy::rule::{Access, HeaderMatch, HostPattern, Matcher, PathPattern, PatternError, Rule};
+use crate::policy::rule::{Access, HeaderMatch, HostPattern, Matcher, PathPattern, Rule};
 use crate::policy::scope::{ScopePolicy, ScopeToken};
 
 /// The rules, in order.

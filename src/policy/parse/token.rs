@@ -3,7 +3,8 @@
 use crate::policy::error::Fault;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, resource};
-use crate::policy::{TokenHeader, TokenPlaces, Upstream};
+use crate::policy::{TokenHeader, TokenPlaces};
+use crate::upstream::Upstream;
 
 /// The places. The profile `anypoint` has the query among them unless told otherwise.
 #[inline(never)]

@@ -4,7 +4,7 @@ use crate::policy::claims::ClaimPath;
 use crate::policy::error::Fault;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike};
-use crate::policy::{ClaimHeader, Upstream};
+use crate::upstream::{ClaimHeader, Upstream};
 
 /// Fields that belong to one connection ([RFC 9110 §7.6.1]).
 ///

@@ -1,11 +1,12 @@
 //! `userinfo`, and what cannot be demanded of tokens that are tried out there.
 
+use crate::policy::Policy;
 use crate::policy::error::Fault;
+use crate::policy::id::ProviderId;
 use crate::policy::parse::Context;
 use crate::policy::parse::address::address;
 use crate::policy::parse::node::Node;
 use crate::policy::requirement::Requirement;
-use crate::policy::{Policy, ProviderId};
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::{Dialect, IntrospectionEndpoint, Validate};
 

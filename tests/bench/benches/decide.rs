@@ -9,8 +9,10 @@ use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main
 use serde_json::{Value, json};
 use tollgate_filter::cache::key::{Namespace, TokenKey};
 use tollgate_filter::enforcer::{Enforcer, Step};
-use tollgate_filter::policy::{Policy, ProviderId};
-use tollgate_filter::provider::reply::{CallOutcome, Introspection};
+use tollgate_filter::policy::Policy;
+use tollgate_filter::policy::id::ProviderId;
+use tollgate_filter::provider::outcome::CallOutcome;
+use tollgate_filter::provider::reply::Introspection;
 use tollgate_filter::request::head::{Head, Packed};
 use tollgate_filter::request::path::NormalPath;
 use tollgate_filter::request::token;

@@ -1,0 +1,150 @@
+//! What is wrong with what is signed: tokens, proofs and replies.
+
+use std::fmt;
+
+use crate::jose::jws::JwsFault;
+
+/// What is wrong with a JWT.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JwtFault {
+    /// It is no signed object.
+    Jws(JwsFault),
+    /// Its algorithm is not among those that are configured.
+    Algorithm,
+    /// Its `typ` says that it is something else, or nothing.
+    Typ,
+    /// It holds another token.
+    Nested,
+    /// Its claims are not one strict JSON object.
+    Claims,
+    /// This claim is missing, or is not what it should be.
+    Claim(&'static str),
+    /// A claim that only other kinds of tokens have.
+    Kind(&'static str),
+    /// `iat` is to come.
+    Early,
+    /// Older than `max_token_age`.
+    TooOld,
+    /// No key has its `kid`, or none fits its algorithm.
+    UnknownKey,
+    /// The signature is none.
+    Signature,
+}
+
+/// In words for the log: nothing that a token says.
+impl fmt::Display for JwtFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jws(fault) => write!(f, "it is no JWT that can be used: {fault}"),
+            Self::Algorithm => f.write_str("its algorithm is not among `algorithms`"),
+            Self::Typ => f.write_str("its `typ` is not that of an access token"),
+            Self::Nested => f.write_str("there is another token in it"),
+            Self::Claims => f.write_str("its claims are not one JSON object"),
+            Self::Claim(name) => write!(f, "its claim {name} is missing or not what it should be"),
+            Self::Kind(name) => write!(f, "its claim {name} is that of another kind of token"),
+            Self::Early => f.write_str("it was issued in the future"),
+            Self::TooOld => f.write_str("it is older than max_token_age"),
+            Self::UnknownKey => f.write_str("none of the issuer's keys is the one it is signed with"),
+            Self::Signature => f.write_str("its signature is not the issuer's"),
+        }
+    }
+}
+
+/// The longest proof, in bytes.
+pub const MAX_PROOF: usize = 8192;
+
+/// What is wrong with a proof.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProofFault {
+    /// There is none.
+    Missing,
+    /// More than one.
+    Several,
+    /// Longer than 8192 bytes.
+    TooLong,
+    /// No signed JWT.
+    Malformed(JwsFault),
+    /// `typ` is not `dpop+jwt`.
+    Typ,
+    /// Signed with an algorithm that is not allowed.
+    Algorithm,
+    /// `jwk` is missing, private, or no key that we understand.
+    Key,
+    /// A claim is missing, or of another type or length.
+    Claim(&'static str),
+    /// For another method.
+    Method,
+    /// For another URI.
+    Target,
+    /// Too old, or of the future.
+    Time,
+    /// For another token.
+    Token,
+    /// The signature is not the key's.
+    Signature,
+    /// It has been used.
+    Replayed,
+}
+
+/// The fault in words for the log: nothing that a client chose.
+impl fmt::Display for ProofFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is none"),
+            Self::Several => f.write_str("more than one"),
+            Self::TooLong => write!(f, "longer than {MAX_PROOF} bytes"),
+            Self::Malformed(fault) => write!(f, "no signed JWT: {fault}"),
+            Self::Typ => f.write_str("its typ is not dpop+jwt"),
+            Self::Algorithm => f.write_str("its alg is not one of dpop.algorithms"),
+            Self::Key => f.write_str("its jwk is no public key that fits its alg"),
+            Self::Claim("all") => f.write_str("its claims are no JSON object"),
+            Self::Claim(name) => write!(f, "its {name} is missing or malformed"),
+            Self::Method => f.write_str("it is for another method"),
+            Self::Target => f.write_str("it is for another URI"),
+            Self::Time => f.write_str("it is too old, or of the future"),
+            Self::Token => f.write_str("it is for another token"),
+            Self::Signature => f.write_str("its signature does not verify"),
+            Self::Replayed => f.write_str("it has been used before"),
+        }
+    }
+}
+
+/// What is wrong with a signed reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReplyFault {
+    /// It is no signed object.
+    Jws(JwsFault),
+    /// Its `typ` says that it is something else, or nothing.
+    Typ,
+    /// Its algorithm is not among those that are configured.
+    Algorithm,
+    /// The signature is none.
+    Signature,
+    /// Its claims are not one strict JSON object.
+    Claims,
+    /// `iss` is another one, or missing.
+    Issuer,
+    /// `aud` does not hold us.
+    Audience,
+    /// `iat` is missing, or further from now than two minutes.
+    Time,
+    /// `token_introspection` is missing, or no object.
+    Shape,
+}
+
+/// In words for the log: nothing that the reply says.
+impl fmt::Display for ReplyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jws(fault) => write!(f, "it is no signed reply: {fault}"),
+            Self::Typ => f.write_str("its `typ` is not that of a signed reply"),
+            Self::Algorithm => f.write_str("its algorithm is not among `algorithms`"),
+            Self::Signature => f.write_str("its signature is not the issuer's"),
+            Self::Claims => f.write_str("its claims are not one JSON object"),
+            Self::Issuer => f.write_str("it is of another issuer"),
+            Self::Audience => f.write_str("it is for somebody else"),
+            Self::Time => f.write_str("it is not of this moment"),
+            Self::Shape => f.write_str("it says nothing of the token"),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The numbers by which the parts of a policy know each other.
+
+/// A provider's place in [`Policy::providers`](crate::policy::Policy::providers).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ProviderId(pub usize);
+
+/// A protected resource's place in [`Resources::all`](crate::policy::resource::Resources::all).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ResourceId(pub usize);
+
+/// A fetched list's place in [`crate::policy::Policy::lists`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ListId(pub usize);
