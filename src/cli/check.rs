@@ -176,12 +176,11 @@ fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> R
     }
     let configurations =
         all.iter().map(|checked| checked.configurations.len()).fold(0, usize::saturating_add);
-    out.line(format_args!(
-        "{}, {} in {}",
-        counted(faults, "fault"),
-        counted(warnings, "warning"),
-        counted(configurations, "configuration")
-    ))
+    let (faults, warnings) = (counted(faults, "fault"), counted(warnings, "warning"));
+    match configurations {
+        0 => out.line(format_args!("{faults}, {warnings}, and no configuration was found")),
+        number => out.line(format_args!("{faults}, {warnings} in {}", counted(number, "configuration"))),
+    }
 }
 
 /// `no faults`, `1 fault`, `2 faults`.

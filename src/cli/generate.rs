@@ -117,7 +117,7 @@ struct ComposeArgs {
 #[derive(Debug, clap::Args)]
 struct What {
     /// The short file: providers and APIs; `-` is the standard input
-    #[arg(required_unless_present = "client", conflicts_with_all = ["client", "upstream", "scope", "host", "prefix", "listen", "mcp"])]
+    #[arg(conflicts_with_all = ["client", "upstream", "scope", "host", "prefix", "listen", "mcp"])]
     file: Option<PathBuf>,
     /// Without a file: the gateway's client, by its name in the store
     #[arg(long, value_name = "NAME", requires = "upstream")]
@@ -228,9 +228,14 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 impl What {
     fn read(&self, out: &mut Output) -> Result<(Source, Plan), Failure> {
-        let source = match &self.file {
-            Some(file) => Source::file(file)?,
-            None => Source::arguments(self.short_file()),
+        let source = match (&self.file, &self.client) {
+            (Some(file), _) => Source::file(file)?,
+            (None, Some(_)) => Source::arguments(self.short_file()),
+            (None, None) => {
+                return Err(Failure::new("nothing says what to generate").help(
+                    "Name a short file (docs/generate.md), or a client of the store and its API: --client gateway --upstream http://127.0.0.1:3000.",
+                ));
+            }
         };
         let plan = source.plan(&self.store, &self.network, out)?;
         Ok((source, plan))

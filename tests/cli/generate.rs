@@ -586,9 +586,12 @@ fn what_only_one_target_can_do_is_said_so() {
         assert!(run.stderr.contains(want), "{name}: {run:?}");
     }
     let at = Tollgate::new();
-    for args in [vec!["generate", "envoy"], vec!["generate", "envoy", "--client", "gateway"]] {
-        assert_eq!(at.run(args).status, 2);
-    }
+    let nothing = at.run(["generate", "envoy"]);
+    assert_eq!(nothing.status, 2);
+    assert!(nothing.stderr.contains("nothing says what to generate\n  Name a short file"), "{nothing:?}");
+    let half = at.run(["generate", "envoy", "--client", "gateway"]);
+    assert_eq!(half.status, 2);
+    assert!(half.stderr.contains("--upstream <URL>"), "{half:?}");
 }
 
 const SEVERAL: &str = r#"
