@@ -145,6 +145,7 @@ fn every_refusal_names_its_step_its_reason_and_its_section() {
         ("inactive",          "GET /x",        json!({"active": false}),            "✗ refused        the authorization server says that the token is not active  (RFC 7662 §2.2)", "invalid_token"),
         ("another issuer",    "GET /x",        but("iss", json!("https://x.example")), "✗ issuer         wanted https://login.example.com, found https://x.example", "invalid_token"),
         ("expired",           "GET /x",        but("exp", json!(1_899_990_000)),    "✗ expiry         ends 2030-03-17T15:00:00Z, 2h 46m ago", "invalid_token"),
+        ("long expired",      "GET /x",        but("exp", json!(1_800_000_000)),    "✗ expiry         ends 2027-01-15T08:00:00Z, 3 years 2 months ago", "invalid_token"),
         ("no access token",   "GET /x",        but("token_type", json!("mac")),     "✗ token type     mac  (RFC 6749 §7.1)", "invalid_token"),
         ("another audience",  "GET /x",        but("aud", json!(["a", "b"])),       "✗ audience       wanted https://api.example.com, found [\"a\",\"b\"]", "invalid_token"),
         ("bound",             "GET /x",        but("cnf", json!({"jkt": "x"})),     "✗ binding        bound to a key  (RFC 9449 §6, RFC 8705 §3)", "invalid_binding"),

@@ -229,7 +229,8 @@ fn moment(what: &str, seconds: i64, now: UnixTime) -> String {
     let moment = UnixTime::from_secs(u64::try_from(seconds).unwrap_or_default());
     let span = |span: Duration| {
         let text = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
-        text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+        let rough = text.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        ["year", "month", "day"].iter().fold(rough, |text, word| text.replace(word, &format!(" {word}")))
     };
     let when = if moment > now {
         format!("in {}", span(now.until(moment)))
