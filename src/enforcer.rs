@@ -129,8 +129,8 @@ pub struct Pending {
     body: Option<Vec<u8>>,
     /// Providers to ask when this one does not know the token.
     next_providers: VecDeque<ProviderId>,
-    /// What this provider has said before, if that may still serve.
-    stale: Option<Rc<Entry>>,
+    /// What is asked.
+    asked: Option<TokenKey>,
     /// The first provider that gave no verdict, while others are still to be asked.
     undecided: Option<Rejection>,
     /// That the client has the token's key, if it says so.
@@ -283,7 +283,7 @@ impl Enforcer {
         entry
     }
 
-    /// Remembers what another worker has found out, if that is still good.
+    /// Remembers what another worker has found out, if that is news, and hands it over if it is fresh.
     pub fn adopt(
         &self,
         key: TokenKey,
@@ -291,12 +291,13 @@ impl Enforcer {
         asked: UnixTime,
         now: UnixTime,
     ) -> Option<Rc<Entry>> {
-        let entry = Entry::new(said, asked, &self.policy.cache, key.spread() ^ asked.as_millis(), None);
-        (entry.age(now) == Age::Fresh).then(|| {
-            let entry = Rc::new(entry);
-            self.cache.borrow_mut().put(key, &entry);
-            entry
-        })
+        let spread = key.spread() ^ asked.as_millis();
+        let entry = Rc::new(Entry::new(said, asked, &self.policy.cache, spread, None));
+        let mut cache = self.cache.borrow_mut();
+        if cache.get(key).is_none_or(|known| known.asked() < asked) {
+            cache.put(key, &entry);
+        }
+        (entry.age(now) == Age::Fresh).then_some(entry)
     }
 
     /// What is remembered of a token, of whatever age.
@@ -383,7 +384,7 @@ impl Enforcer {
         };
         let next_providers = choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
         let pending =
-            Pending { request, found, body, next_providers, stale: None, undecided: None, keys: None, proof };
+            Pending { request, found, body, next_providers, asked: None, undecided: None, keys: None, proof };
         pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
     }
 

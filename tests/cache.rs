@@ -18,6 +18,7 @@ use tollgate_filter::enforcer::{Enforcer, Finding, Outcome, Source, Step};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::provider::flight::{Flight, Landing, Question};
 use tollgate_filter::provider::outcome::CallOutcome;
+use tollgate_filter::provider::reply::Introspection;
 use tollgate_filter::time::UnixTime;
 
 const EXP: u64 = 5000;
@@ -180,6 +181,55 @@ fn a_stale_entry_serves_only_where_there_is_no_verdict_and_never_after_exp() {
     assert_eq!(verdict(1049, Some(Err(down.clone()))), (Verdict::Allowed, Source::StaleMemory));
     assert_eq!(verdict(1050, Some(Err(down))), (Verdict::Unavailable, Source::Answer));
     assert_eq!(verdict(1020, None), (Verdict::InvalidToken, Source::Answer), "a verdict is a verdict");
+}
+
+#[test]
+fn what_another_worker_was_told_counts_like_what_this_one_was() {
+    // INT-35: of a token that this worker has never seen, or knows less of
+    let config =
+        json!({"cache": {"ttl": "10s", "ttl_jitter": 0, "negative_ttl": "5s", "stale_if_error": "60s"}});
+    let down: Finding = Err(Rejection::NoAnswer { cause: NoAnswer::BackingOff, retry_after: None });
+    let active = |world: &World| {
+        let other =
+            World { enforcer: Enforcer::new(world.enforcer.policy().clone(), [3, 4], b""), now: world.now };
+        let (question, _) = other.begin_again("/", "one");
+        other.answer(*question, &json!({"active": true, "exp": EXP})).unwrap().said().clone()
+    };
+    let at = UnixTime::from_secs;
+    #[rustfmt::skip]
+    let cases = [
+        ("unknown here",             None,       Some((1000, true)),   1020, Verdict::Allowed),
+        ("unknown here, too old",    None,       Some((1000, true)),   1070, Verdict::Unavailable),
+        ("older here",               Some(1000), Some((1050, true)),   1090, Verdict::Allowed),
+        ("newer here",               Some(1050), Some((1000, true)),   1090, Verdict::Allowed),
+        ("revoked since",            Some(1000), Some((1010, false)),  1020, Verdict::Unavailable),
+        ("inactive before",          Some(1010), Some((1000, false)),  1030, Verdict::Allowed),
+        ("nobody knows",             None,       None,                 1020, Verdict::Unavailable),
+    ];
+    for (name, here, there, now, want) in cases {
+        let mut world = World::new(&config);
+        let said = active(&world);
+        if let Some(asked) = here {
+            world.now = asked;
+            assert_eq!(
+                world.ask("/", "one", &json!({"active": true, "exp": EXP})),
+                Decision::Allow(Verdict::Allowed)
+            );
+        }
+        world.now = now;
+        let (question, pending) = world.begin_again("/", "one");
+        if let Some((asked, is_active)) = there {
+            let said = if is_active { said } else { Introspection::Inactive };
+            assert!(
+                world.enforcer.adopt(question.key, said, at(asked), world.now()).is_none(),
+                "{name}: fresh"
+            );
+        }
+        let Step::Done(outcome) = pending.resume(&world.enforcer, &down, world.now()) else {
+            panic!("{name}")
+        };
+        assert_eq!(outcome.decision.verdict(), want, "{name}");
+    }
 }
 
 #[test]

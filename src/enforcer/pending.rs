@@ -21,9 +21,10 @@ impl Pending {
     pub fn resume(mut self, enforcer: &Enforcer, finding: &Finding, now: UnixTime) -> Step {
         match finding {
             Ok(entry) => self.take(enforcer, entry, Source::Answer, now),
-            Err(failure) => match self.stale.take() {
-                Some(stale) if stale.age(now) != Age::Over => {
-                    self.take(enforcer, &stale, Source::StaleMemory, now)
+            // What was said last counts: this worker may have learned only meanwhile what another one was told.
+            Err(failure) => match self.asked.take().and_then(|key| enforcer.remembered(key)) {
+                Some(entry) if entry.age(now) != Age::Over => {
+                    self.take(enforcer, &entry, Source::StaleMemory, now)
                 }
                 _ => {
                     self.undecided.get_or_insert(failure.clone());
@@ -57,9 +58,8 @@ impl Pending {
             return enforcer.deny_by(self.request, self.undecided.unwrap_or(ended), source);
         };
         let key = TokenKey::new(enforcer.seed, provider, &self.found.token);
-        let remembered = enforcer.remembered(key).map(|entry| (entry.age(now), entry));
-        if let Some((Age::Fresh, entry)) = &remembered {
-            return self.take(enforcer, entry, Source::Memory, now);
+        if let Some(entry) = enforcer.remembered(key).filter(|entry| entry.age(now) == Age::Fresh) {
+            return self.take(enforcer, &entry, Source::Memory, now);
         }
         let validate = enforcer.provider(provider).map(|provider| provider.validate).unwrap_or_default();
         if validate != Validate::Introspection {
@@ -81,7 +81,7 @@ impl Pending {
                 }
             }
         }
-        self.stale = remembered.filter(|(age, _)| *age == Age::Stale).map(|(_, entry)| entry);
+        self.asked = Some(key);
         let question = Question { key, token: self.found.token.clone() };
         Step::Introspect(Box::new(question), Box::new(self))
     }

@@ -303,9 +303,8 @@ impl Worker {
     ) -> Option<Finding> {
         match self.shared.recall(&SharedData, digest, key.provider, now, after) {
             Recalled::Answer(said, asked) => {
-                let entry = self.enforcer.adopt(key, said, asked, now.wall)?;
                 self.watch(now);
-                Some(Ok(entry))
+                self.enforcer.adopt(key, said, asked, now.wall).map(Ok)
             }
             Recalled::Nothing => None,
         }

@@ -188,6 +188,21 @@ fn an_outage_is_survived_and_its_end_is_no_stampede() {
     }
 }
 
+#[test]
+fn in_an_outage_a_token_serves_in_workers_that_have_never_seen_it() {
+    // INT-35
+    let world = remembering(4, json!({"cache": {"ttl": "1s", "stale_if_error": "30s"}}));
+    world.server.on("hush-once", [Behaviour::active_for(3600, "")]);
+    let ask = || Request::get("/load").bearer("hush-once").send(world.port("as")).status();
+    assert_eq!(ask(), 200);
+    world.server.always(Some(Behaviour::close()));
+    thread::sleep(SECOND * 5 / 4);
+    let answered: Vec<u16> = (0..40).map(|_| ask()).collect();
+    assert_eq!(answered, [200; 40]);
+    assert!(world.envoy.counters("cache")["stale_hits"] >= 40);
+    world.envoy.assert_clean_log(&["hush"]);
+}
+
 /// Requests with distinct tokens, by some clients at once.
 fn flood(port: u16, prefix: &str, numbers: std::ops::Range<u32>, status: u16) {
     const CLIENTS: u32 = 8;
