@@ -7,9 +7,7 @@ pub mod fault;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::decision::fault::JwtFault;
-use crate::decision::fault::ProofFault;
-use crate::decision::fault::ReplyFault;
+use crate::decision::fault::{JwtFault, ProofFault, ReplyFault};
 use crate::policy::id::ResourceId;
 use crate::upstream::IdentityFields;
 

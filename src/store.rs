@@ -7,9 +7,19 @@ use std::collections::BTreeMap;
 pub trait Store: std::fmt::Debug {
     /// What lies under a key.
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
-    /// Writes if nobody else has since `after` was read; `None`: in any case, for hosts cannot write only
-    /// where nothing is.
+    /// Writes if nobody else has since `after` was read; `None`: in any case, for hosts cannot
+    /// write only where nothing is.
     fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool;
+
+    /// Makes those of the keys that are not there, with nothing under them. Whoever does so before requests
+    /// come can count on [`Self::set`]: of two workers that make a key both would succeed, and one be lost.
+    fn make(&self, keys: &mut dyn Iterator<Item = String>) {
+        for key in keys {
+            if self.get(&key).is_none() {
+                self.set(&key, &[], None);
+            }
+        }
+    }
 }
 
 /// Shared data of one worker alone, where there is no host: as Envoy's behaves.

@@ -19,12 +19,11 @@ use tollgate_filter::policy::requirement::SenderConstraint;
 use tollgate_filter::policy::rule::{Access, PathPattern};
 use tollgate_filter::policy::schema::{Absent, Kind};
 use tollgate_filter::policy::{CorsPreflight, Mode, Policy, TokenHeader, reference};
-use tollgate_filter::provider::TokenIn;
-use tollgate_filter::provider::Typ;
 use tollgate_filter::provider::assertion::key::Algorithm as SigningAlgorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::keys::KeySource;
 use tollgate_filter::provider::{Dialect, Provider, Validate};
+use tollgate_filter::provider::{TokenIn, Typ};
 use tollgate_filter::response::{Format, Profile};
 use tollgate_filter::secret::Secret;
 

@@ -8,8 +8,7 @@ use crate::cache::Cache;
 use crate::provider::Provider;
 use crate::provider::reply::Introspection;
 use crate::time::{UnixTime, part};
-use crate::upstream::IdentityFields;
-use crate::upstream::Upstream;
+use crate::upstream::{IdentityFields, Upstream};
 
 /// What an authorization server said about a token, and until when that may be believed.
 #[derive(Debug)]

@@ -86,17 +86,9 @@ impl Shared {
         }
     }
 
-    /// Makes every place for a mark, so that no two workers make the same one while requests come: the
-    /// host would take both, and both would ask. The last place says that all are there.
-    pub fn prepare(self, store: &impl Store) {
-        if store.get(&MARKS.key(MARKS.slots.saturating_sub(1))).is_some() {
-            return;
-        }
-        for key in (0..MARKS.slots).map(|slot| MARKS.key(slot)) {
-            if store.get(&key).is_none() {
-                store.set(&key, &[], None);
-            }
-        }
+    /// Makes every place for a mark, or two workers that look at the same time would both ask.
+    pub fn prepare(store: &impl Store) {
+        store.make(&mut (0..MARKS.slots).map(|slot| MARKS.key(slot)));
     }
 
     /// What the workers know of a token that any of them has asked about after `after`.
@@ -501,7 +493,7 @@ mod tests {
         let store = Meanwhile { store: Own::default(), other: RefCell::default() };
         let (now, patience) = (at(0), Duration::from_secs(4));
         for turn in 0..2 {
-            shared.prepare(&store.store);
+            Shared::prepare(&store.store);
             store.other.replace(Some(Box::new(move |store| {
                 shared.claim(store, &digest("one"), now, patience, now.steady)
             })));

@@ -60,7 +60,7 @@ pub enum ProofFault {
     Missing,
     /// More than one.
     Several,
-    /// Longer than 8192 bytes.
+    /// Longer than [`MAX_PROOF`].
     TooLong,
     /// No signed JWT.
     Malformed(JwsFault),

@@ -1,8 +1,7 @@
 //! What arrives in the background: client lists, and the providers' keys.
 
 use crate::enforcer::Enforcer;
-use crate::policy::id::ListId;
-use crate::policy::id::ProviderId;
+use crate::policy::id::{ListId, ProviderId};
 use crate::provider::Provider;
 use crate::provider::fetch::{FetchCall, FetchFault, News};
 use crate::provider::keys::{KeySource, KeyUri, LiveKeys};

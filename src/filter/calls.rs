@@ -61,13 +61,12 @@ impl Worker {
             .with_peer(&host::Downstream)
             .with_store(Box::new(host::SharedData));
         let policy = enforcer.policy();
-        let shared = Shared::new(&policy.cache);
         if policy.cache.is_shared() {
-            shared.prepare(&host::SharedData);
+            Shared::prepare(&host::SharedData);
         }
         Self {
             root,
-            shared,
+            shared: Shared::new(&policy.cache),
             flights: Flights::new(policy.providers.len()),
             fetches: Fetches::new(policy, &enforcer),
             enforcer,

@@ -347,12 +347,7 @@ pub static CLIENT_LIST: Object = Object {
         ),
         optional("cluster", CLUSTER, "The Envoy cluster that reaches it; needed with `uri`."),
         default("refresh", duration(1000, 86_400_000), "30s", "How often it is fetched, by each worker."),
-        default(
-            "timeout",
-            Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
-            "2s",
-            "How long one call may take.",
-        ),
+        TIMEOUT,
         optional("bearer_token", Kind::Secret, "Sent there as a Bearer token. Better: `bearer_token_env`."),
         optional(
             "bearer_token_env",
@@ -512,6 +507,15 @@ static MEMBER: Kind = Kind::Text(&text::MEMBER);
 static PARAMETER: Kind = Kind::Text(&text::PARAMETER);
 static SCOPE: Kind = Kind::Text(&text::SCOPE);
 static SCOPE_LIST: Kind = Kind::List { of: &SCOPE, empty: false };
+const CALL_TIME: Kind = Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT };
+const TIMEOUT: Key = default("timeout", CALL_TIME, "2s", "How long one call may take.");
+const REACHED_BY: Key = required("cluster", CLUSTER, "The Envoy cluster that reaches it.");
+const FALLBACK_CLUSTERS: Key = default(
+    "fallback_clusters",
+    list_or_none(&CLUSTER),
+    "[]",
+    "Clusters to try in order when `cluster` gave no answer.",
+);
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, kind, absent: Absent::Fault, doc }

@@ -52,15 +52,9 @@ impl Replays {
         Self { prefix: format!("tollgate.1.dpop.{name:016x}"), buckets: max.div_ceil(average).max(1) as u64 }
     }
 
-    /// Makes every bucket, so that no two workers make the same one while requests come: the host would
-    /// take both, and lose what the first has written.
+    /// Makes every bucket, or two workers could each take the same proof.
     pub fn prepare(&self, store: &dyn Store) {
-        for bucket in 0..self.buckets {
-            let key = self.key(bucket);
-            if store.get(&key).is_none() {
-                store.set(&key, &[], None);
-            }
-        }
+        store.make(&mut (0..self.buckets).map(|bucket| self.key(bucket)));
     }
 
     fn key(&self, bucket: u64) -> String {

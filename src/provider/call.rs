@@ -9,13 +9,12 @@ use form_urlencoded::Serializer;
 
 use crate::decision::Rejection;
 use crate::policy::id::ProviderId;
-use crate::provider::TokenIn;
 use crate::provider::assertion::ASSERTION_TYPE;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::nonces::Nonces;
 use crate::provider::signed_reply::MEDIA_TYPE;
 use crate::provider::user_info::SIGNED;
-use crate::provider::{Dialect, IntrospectionEndpoint, Provider};
+use crate::provider::{Dialect, IntrospectionEndpoint, Provider, TokenIn};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 

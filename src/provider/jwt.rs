@@ -15,10 +15,9 @@ use crate::jose::jws::{Compact, Header, is_media_type};
 use crate::jose::verify::Verifier;
 use crate::json::{Map, Value};
 use crate::policy::id::ProviderId;
-use crate::provider::Provider;
-use crate::provider::Typ;
 use crate::provider::keys::LiveKeys;
 use crate::provider::reply::AccessToken;
+use crate::provider::{Provider, Typ};
 use crate::time::UnixTime;
 
 /// By how many seconds `iat` may be ahead of us (JWT-33).

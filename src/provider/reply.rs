@@ -321,10 +321,9 @@ mod tests {
     };
     use crate::decision::{BadAnswer, NoAnswer, Rejection};
     use crate::policy::id::ProviderId;
-    use crate::provider::JwtRules;
     use crate::provider::client_auth::ClientAuth;
     use crate::provider::outcome::CallOutcome;
-    use crate::provider::{Dialect, IntrospectionEndpoint, Provider, Validate};
+    use crate::provider::{Dialect, IntrospectionEndpoint, JwtRules, Provider, Validate};
     use crate::time::UnixTime;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

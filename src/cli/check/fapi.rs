@@ -33,9 +33,9 @@ fn token(whole: &Value, found: &mut Vec<(String, String)>) {
         found.push((place, "tokens may come in the Authorization field alone (§5.3.4)".to_owned()));
     };
     let is_filled = |place: &str| list(whole.pointer(place)).next().is_some();
-    for header in ["from_params", "from_cookies"] {
-        if is_filled(&format!("/token/{header}")) {
-            say(format!("token.{header}"));
+    for key in ["from_params", "from_cookies"] {
+        if is_filled(&format!("/token/{key}")) {
+            say(format!("token.{key}"));
         }
     }
     if whole.pointer("/token/from_form") == Some(&Value::Bool(true)) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
+use tollgate_filter::jose::algorithm::NAMES;
 use tollgate_filter::json;
 use tollgate_filter::provider::preset::Preset;
 
@@ -210,16 +211,15 @@ pub(crate) fn choose_reply_algorithm(
     if asked.get(MEMBER).is_none_or(|alg| *alg != "") {
         return Ok(());
     }
-    let known = ["RS256", "ES256", "EdDSA", "PS256", "ES384", "RS384", "RS512", "ES512", "PS384", "PS512"];
     let fits = |alg: &&&str| offered.is_none_or(|offered| offered.iter().any(|one| one == **alg));
-    let Some(alg) = known.iter().find(fits) else {
+    let Some(alg) = NAMES.iter().find(fits) else {
         return Err(Failure::new(
             "the server signs introspection replies with nothing that the filter verifies",
         )
         .help(format_args!(
             "It offers {}; expected one of {}.",
             offered.unwrap_or_default().join(", "),
-            known.join(", ")
+            NAMES.join(", ")
         )));
     };
     asked.insert(MEMBER.to_owned(), json!(alg));

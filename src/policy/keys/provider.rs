@@ -1,11 +1,11 @@
 //! The keys of a provider: where it is, how it is asked, and how we are known there.
 
-use std::time::Duration;
-
-use super::{ALGORITHM, AUDIENCE, CLIENT_ID, CLUSTER, MEMBER, SCOPE, SCOPE_LIST};
+use super::{
+    ALGORITHM, AUDIENCE, CALL_TIME, CLIENT_ID, CLUSTER, FALLBACK_CLUSTERS, MEMBER, REACHED_BY, SCOPE,
+    SCOPE_LIST, TIMEOUT,
+};
 use super::{default, duration, later, list, list_or_none, optional, required, text, word};
 use crate::policy::schema::{Choice, Kind, Names, Object, Quantity};
-use crate::provider::MAX_TIMEOUT;
 
 pub(super) static PROVIDER: Object = Object {
     keys: &[
@@ -136,7 +136,7 @@ static JWKS: Object = Object {
         ),
         default(
             "timeout",
-            Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
+            CALL_TIME,
             "2s",
             "How long one call may take. Requests wait for the first set, and for a newer one when a token names a key that is not in the set.",
         ),
@@ -169,25 +169,15 @@ static INTROSPECTION: Object = Object {
             Kind::Text(&text::ENDPOINT),
             "The introspection endpoint; must be there unless the `preset` knows it. Authority and path of the call are taken from it; the scheme is informative, for TLS is the cluster's.",
         ),
-        required("cluster", CLUSTER, "The Envoy cluster that reaches it."),
-        default(
-            "timeout",
-            Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
-            "2s",
-            "How long one call may take.",
-        ),
+        REACHED_BY,
+        TIMEOUT,
         default(
             "retries",
             Kind::Integer { min: 0, max: 5 },
             "1",
             "How many more calls may follow one that brought no answer (timeout, connection, 5xx). All of them together never take longer than `timeout` × (`retries` + 1).",
         ),
-        default(
-            "fallback_clusters",
-            list_or_none(&CLUSTER),
-            "[]",
-            "Clusters to try in order when `cluster` gave no answer.",
-        ),
+        FALLBACK_CLUSTERS,
         required(
             "client_auth",
             Kind::Object(&CLIENT_AUTH),
@@ -277,25 +267,15 @@ static USERINFO: Object = Object {
             Kind::Text(&text::ENDPOINT),
             "The UserInfo endpoint; must be there unless the `preset` knows it. The scheme is informative, for TLS is the cluster's.",
         ),
-        required("cluster", CLUSTER, "The Envoy cluster that reaches it."),
-        default(
-            "timeout",
-            Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT },
-            "2s",
-            "How long one call may take.",
-        ),
+        REACHED_BY,
+        TIMEOUT,
         default(
             "retries",
             Kind::Integer { min: 0, max: 5 },
             "1",
             "How many more calls may follow one that brought no answer, as for `introspection`.",
         ),
-        default(
-            "fallback_clusters",
-            list_or_none(&CLUSTER),
-            "[]",
-            "Clusters to try in order when `cluster` gave no answer.",
-        ),
+        FALLBACK_CLUSTERS,
         optional(
             "reply_audience",
             Kind::Text(&text::CLIENT_ID),

@@ -10,10 +10,9 @@ use crate::policy::error::Fault;
 use crate::policy::parse::Context;
 use crate::policy::parse::endpoint::{self, Endpoint};
 use crate::policy::parse::node::Node;
-use crate::provider::Validate;
 use crate::provider::keys::{KeySource, KeyUri};
 use crate::provider::preset::Preset;
-use crate::provider::{JwtRules, Typ};
+use crate::provider::{JwtRules, Typ, Validate};
 
 /// How tokens are checked, and whether everything is there for it.
 #[inline(never)]

@@ -6,10 +6,9 @@ use crate::policy::error::Fault;
 use crate::policy::parse::address::address;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, client_auth, jwks, user_info};
-use crate::provider::TokenIn;
 use crate::provider::preset::Endpoints;
 use crate::provider::token_info::VALIDATE;
-use crate::provider::{Dialect, IntrospectionEndpoint, Provider, Validate};
+use crate::provider::{Dialect, IntrospectionEndpoint, Provider, TokenIn, Validate};
 use crate::secret::Secret;
 
 /// All of them, sorted by name.

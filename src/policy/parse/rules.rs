@@ -1,11 +1,9 @@
 //! `rules`, `requires` and `client_lists`: which requests, and what is demanded of them.
 
 use crate::policy::claims::{ClaimPath, ClaimRequirement, ClaimTest};
-use crate::policy::clients::Client;
-use crate::policy::clients::ClientList;
+use crate::policy::clients::{Client, ClientList};
 use crate::policy::details::{DetailRequirement, LISTS};
-use crate::policy::error::Fault;
-use crate::policy::error::PatternError;
+use crate::policy::error::{Fault, PatternError};
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, responses, unknown_name};
 use crate::policy::requirement::{Requirement, SenderConstraint};

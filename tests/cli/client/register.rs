@@ -76,35 +76,21 @@ fn replies_are_signed_by_what_both_sides_know() {
             _ => Answer::status(404),
         })
     };
+    let register = |server: &Scripted, tollgate: &Tollgate| {
+        let known = ["client", "register", "gateway", "--allow-http", "--issuer", &server.origin];
+        tollgate.run(known.iter().chain(&["--signed-introspection"]))
+    };
     for (offered, want) in
         [(json!(["PS256"]), "PS256"), (json!(["HS256", "ES256", "RS256"]), "RS256"), (Value::Null, "RS256")]
     {
         let (server, tollgate) = (at(offered.clone()), Tollgate::new());
-        let args = [
-            "client",
-            "register",
-            "gateway",
-            "--allow-http",
-            "--issuer",
-            &server.origin,
-            "--signed-introspection",
-        ];
-        assert_eq!(tollgate.run(args).status, 0, "{offered}");
+        assert_eq!(register(&server, &tollgate).status, 0, "{offered}");
         assert_eq!(asked(&server, "POST")[0].json()["introspection_signed_response_alg"], want, "{offered}");
     }
     let (server, tollgate) = (at(json!(["HS256", "none"])), Tollgate::new());
-    let args = [
-        "client",
-        "register",
-        "gateway",
-        "--allow-http",
-        "--issuer",
-        &server.origin,
-        "--signed-introspection",
-    ];
     says(
         "nothing in common",
-        &tollgate.run(args),
+        &register(&server, &tollgate),
         2,
         &["nothing that the filter verifies", "It offers HS256, none"],
     );
