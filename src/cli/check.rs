@@ -5,13 +5,12 @@ mod around;
 mod fapi;
 pub(crate) mod places;
 
-pub(crate) use places::value as value_at;
-
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::policy::error::{ConfigError, Fault};
+use tollgate_filter::policy::schema::Place;
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
@@ -107,10 +106,9 @@ fn check(file: &Path, openapi: Option<&Value>, is_fapi: bool) -> Result<Checked,
 
 /// Everything that there is to say about one configuration.
 fn inspect(found: &Found, openapi: Option<&Value>, is_fapi: bool, findings: &mut Vec<Finding>) {
-    let places = places::of(&found.located);
-    let mut say = |is_fault: bool, place: &str, of_key: bool, message: String| {
-        let position = places.position(place, of_key);
-        findings.push(Finding { position, is_fault, place: place.to_owned(), message });
+    let mut say = |is_fault: bool, place: &Place, of_key: bool, message: String| {
+        let position = places::position(&found.located, place, of_key);
+        findings.push(Finding { position, is_fault, place: place.to_string(), message });
     };
     let parsed = Policy::from_value(&found.value, &|name| Some(environment(name)));
     for error in
@@ -128,7 +126,7 @@ fn inspect(found: &Found, openapi: Option<&Value>, is_fapi: bool, findings: &mut
     }
     if let (Some(openapi), Ok(_)) = (openapi, &parsed) {
         for message in openapi::drift(&found.value, openapi) {
-            say(true, "rules", false, message);
+            say(true, &Place::default().name("rules"), false, message);
         }
     }
     for (position, is_fault, message) in around::of(found) {
@@ -147,7 +145,7 @@ const STAND_IN: &str = "a-value-that-stands-in-for-the-one-that-the-proxy-has-in
 
 /// Whether the fault is that of our stand-in for a variable.
 fn only_unset_here(error: &ConfigError, value: &Value) -> bool {
-    let text = places::value(value, &error.at).and_then(Value::as_str);
+    let text = error.at.find(value).and_then(Value::as_str);
     matches!(error.fault, Fault::UnfitVariable { .. })
         && text.is_some_and(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
 }

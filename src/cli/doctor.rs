@@ -13,6 +13,7 @@ use tollgate_filter::enforcer::Enforcer;
 use tollgate_filter::policy::Policy;
 use tollgate_filter::policy::error::{ConfigError, Fault};
 use tollgate_filter::policy::id::ProviderId;
+use tollgate_filter::policy::schema::Step;
 use tollgate_filter::provider::keys::KeySource;
 use tollgate_filter::provider::{Provider, Validate};
 use tollgate_filter::secret::Secret;
@@ -81,6 +82,8 @@ struct Patient<'a> {
     provider: &'a Provider,
     /// Reads answers as the filter does.
     enforcer: &'a Enforcer,
+    /// The whole configuration as it is written.
+    configuration: &'a Value,
     /// The provider as it is written.
     written: &'a Value,
     /// The identifiers of the protected resources that its tokens are for.
@@ -116,6 +119,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             id: ProviderId(i),
             provider,
             enforcer: &enforcer,
+            configuration: &configuration,
             written: written.unwrap_or(&Value::Null),
             resources: policy.resources.all.iter().map(|resource| resource.identifier.clone()).collect(),
             contexts: contexts(policy, ProviderId(i)),
@@ -134,11 +138,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 impl Patient<'_> {
     fn examine(&mut self, unset: &[ConfigError], token: Option<&Secret>, http: &Http, out: &mut Output) {
         let known = metadata::look(self, http, out);
-        let own = format!("providers.{}.", self.provider.name);
-        let unset: Vec<_> = unset.iter().filter(|error| error.at.starts_with(&own)).collect();
-        if let Some(error) = unset.first() {
-            let variable =
-                crate::cli::check::value_at(self.written, error.at.strip_prefix(&own).unwrap_or_default());
+        let own = [Step::Key("providers"), Step::Key(&self.provider.name)];
+        if let Some(error) = unset.iter().find(|error| error.at.steps().take(own.len()).eq(own)) {
+            let variable = error.at.find(self.configuration);
             let name = variable.and_then(Value::as_str).unwrap_or("for the credentials");
             self.wrong(
                 format!("the variable {name} is not set here, so the server was not asked"),

@@ -8,13 +8,14 @@ use std::fmt;
 use crate::jose::key_set::JwkFault;
 use crate::json::JsonError;
 use crate::policy::protobuf::StructError;
+use crate::policy::schema::Place;
 
 /// One fault, and where it is.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{at}: {fault}")]
 pub struct ConfigError {
     /// The place, as `providers.okta.introspection.timeout`.
-    pub at: String,
+    pub at: Place,
     /// What is wrong there.
     pub fault: Fault,
 }

@@ -64,7 +64,7 @@ impl Policy {
 }
 
 fn whole_document(fault: Fault) -> ConfigError {
-    ConfigError { at: Place::default().to_string(), fault }
+    ConfigError { at: Place::default(), fault }
 }
 
 /// Finds out what the bytes are. A `Struct` starts with a newline, as JSON may, so the one that can be

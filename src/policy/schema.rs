@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::policy::error::Fault;
 use crate::policy::protobuf::whole;
-pub use crate::policy::schema::place::{Faults, Place};
+pub use crate::policy::schema::place::{Faults, Place, Step};
 
 /// One key of an object.
 #[derive(Clone, Copy, Debug)]

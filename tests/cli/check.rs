@@ -1,5 +1,7 @@
 //! `tollgate check`.
 
+mod names;
+
 use serde_json::json;
 
 use crate::support::{Tollgate, indented, tollgate};

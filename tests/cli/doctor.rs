@@ -65,6 +65,20 @@ fn a_healthy_provider_is_called_that() {
 }
 
 #[test]
+fn a_variable_that_is_not_set_here_is_named_whatever_the_provider_is_called() {
+    let server = server(healthy(json!({})));
+    for name in ["main", "a.b", "a.b.introspection", "providers"] {
+        let configuration = configuration(&server.origin).replace("  main:", &format!("  {name}:"));
+        let tollgate = Tollgate::new();
+        tollgate.write("c.yaml", configuration.replace("TG_SECRET", "TG_OTHER"));
+        let run = tollgate.run(["doctor", "c.yaml", "--allow-http"]);
+        let want = "✗ the variable TG_OTHER is not set here, so the server was not asked";
+        assert!(run.status == 1 && run.stdout.contains(want), "{name}: {run:?}");
+    }
+    assert!(server.received().iter().all(|request| request.target != "/introspect"));
+}
+
+#[test]
 fn a_context_that_the_server_does_not_list_is_noted() {
     // STP-10
     let server = Scripted::start(|origin, request| match request.target.as_str() {

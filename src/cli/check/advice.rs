@@ -12,7 +12,7 @@ use url::Url;
 use crate::cli::http::is_loopback;
 
 /// All advice about a configuration: places and sentences.
-pub(super) fn of(configuration: &Value) -> Vec<(String, String)> {
+pub(super) fn of(configuration: &Value) -> Vec<(Place, String)> {
     let mut advice = Vec::new();
     lowered(&CONFIGURATION, configuration, &Place::default(), &mut advice);
     providers(configuration, &mut advice);
@@ -24,10 +24,10 @@ pub(super) fn of(configuration: &Value) -> Vec<(String, String)> {
 }
 
 /// Every key that is set to lower security, in the reference's own words; and every secret.
-fn lowered(kind: &Kind, value: &Value, at: &Place, advice: &mut Vec<(String, String)>) {
+fn lowered(kind: &Kind, value: &Value, at: &Place, advice: &mut Vec<(Place, String)>) {
     match (kind, value) {
         (Kind::Secret, Value::String(_)) => advice.push((
-            at.to_string(),
+            at.clone(),
             "a secret in plain text; let an environment variable hold it, or keep it out of the module altogether with Envoy's credential_injector".to_owned(),
         )),
         (Kind::Object(object) | Kind::Either { object, .. }, Value::Object(members)) => {
@@ -39,7 +39,7 @@ fn lowered(kind: &Kind, value: &Value, at: &Place, advice: &mut Vec<(String, Str
                     Absent::Fault | Absent::Nothing => is_nothing(member),
                 };
                 if let (Some((_, cost)), false) = (key.doc.split_once("**Lowers security.** "), harmless) {
-                    advice.push((at.to_string(), format!("lowers security: {}", cost.replace('`', "\""))));
+                    advice.push((at.clone(), format!("lowers security: {}", cost.replace('`', "\""))));
                 }
                 lowered(&key.kind, member, &at, advice);
             }
@@ -74,7 +74,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-fn providers(configuration: &Value, advice: &mut Vec<(String, String)>) {
+fn providers(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     let demanded = |requirement: &Value| requirement.get("audiences").is_some();
     let everywhere =
         configuration.get("requires").is_some_and(demanded) || resources::check_audiences(configuration);
@@ -84,27 +84,27 @@ fn providers(configuration: &Value, advice: &mut Vec<(String, String)>) {
         let anybody = provider.get("any_audience").is_some_and(|any| *any == Value::Bool(true));
         if provider.get("audiences").is_none() && !everywhere && !anybody {
             advice.push((
-                at.to_string(),
+                at.clone(),
                 "no audiences: a token that was issued for another API passes here as well (RFC 9700 §2.3)"
                     .to_owned(),
             ));
         }
         if provider.get("issuer").is_none() {
             advice.push((
-                at.to_string(),
+                at.clone(),
                 "no issuer: a reply that names another authorization server passes as well".to_owned(),
             ));
         }
         if is_plain(text("/jwks/uri")) {
             advice.push((
-                at.name("jwks").name("uri").to_string(),
+                at.name("jwks").name("uri"),
                 "plain http: unless the cluster adds TLS, whoever is on the way decides which tokens are good"
                     .to_owned(),
             ));
         }
         if duration(text("/jwks/cache_duration")).is_some_and(|age| age > Duration::from_secs(60 * 60)) {
             advice.push((
-                at.name("jwks").name("cache_duration").to_string(),
+                at.name("jwks").name("cache_duration"),
                 "longer than an hour: what is signed with a key that has been withdrawn passes for that long"
                     .to_owned(),
             ));
@@ -112,7 +112,7 @@ fn providers(configuration: &Value, advice: &mut Vec<(String, String)>) {
         let uri = at.name("introspection").name("uri");
         if is_plain(text("/introspection/uri")) {
             advice.push((
-                uri.to_string(),
+                uri,
                 "plain http: unless the cluster adds TLS, everyone on the way reads tokens and answers"
                     .to_owned(),
             ));
@@ -120,20 +120,20 @@ fn providers(configuration: &Value, advice: &mut Vec<(String, String)>) {
     }
 }
 
-fn lists(configuration: &Value, advice: &mut Vec<(String, String)>) {
+fn lists(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     for (name, list) in configuration.get("client_lists").and_then(Value::as_object).into_iter().flatten() {
         let at = Place::default().name("client_lists").name(name);
         let text = |key: &str| list.get(key).and_then(Value::as_str).unwrap_or_default();
         if is_plain(text("uri")) {
             advice.push((
-                at.name("uri").to_string(),
+                at.name("uri"),
                 "plain http: unless the cluster adds TLS, whoever is on the way decides who may call"
                     .to_owned(),
             ));
         }
         if duration(text("refresh")).is_some_and(|refresh| refresh > Duration::from_secs(5 * 60)) {
             advice.push((
-                at.name("refresh").to_string(),
+                at.name("refresh"),
                 "longer than 5 minutes: a client that has been struck off passes for that long".to_owned(),
             ));
         }
@@ -145,7 +145,7 @@ fn is_plain(uri: &str) -> bool {
     Url::parse(uri).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))
 }
 
-fn times(configuration: &Value, advice: &mut Vec<(String, String)>) {
+fn times(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     let limits = [
         ("ttl", 15 * 60, "a token that has been revoked passes for that long"),
         ("ttl_without_exp", 5 * 60, "a token of unknown end passes for that long after it has ended"),
@@ -156,12 +156,12 @@ fn times(configuration: &Value, advice: &mut Vec<(String, String)>) {
         if value.and_then(duration).is_some_and(|value| value > Duration::from_secs(seconds)) {
             let minutes = seconds / 60;
             let longest = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
-            advice.push((format!("cache.{key}"), format!("longer than {longest}: {cost}")));
+            advice.push((Place::default().name("cache").name(key), format!("longer than {longest}: {cost}")));
         }
     }
 }
 
-fn demands(configuration: &Value, advice: &mut Vec<(String, String)>) {
+fn demands(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     let is_empty =
         |value: Option<&Value>| value.and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
     let rules = configuration.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -174,15 +174,14 @@ fn demands(configuration: &Value, advice: &mut Vec<(String, String)>) {
     let last = rules.iter().position(catches_all);
     if is_empty(configuration.get("requires")) && last.is_none() && configuration.get("providers").is_some() {
         let who = if rules.is_empty() { "every request" } else { "every request that no rule matches" };
-        advice
-            .push(("requires".to_owned(), format!("nothing is demanded: any valid token will do for {who}")));
+        advice.push((
+            Place::default().name("requires"),
+            format!("nothing is demanded: any valid token will do for {who}"),
+        ));
     }
     for (i, _) in rules.iter().enumerate().skip(last.map_or(usize::MAX, |last| last.saturating_add(1))) {
         let at = Place::default().name("rules");
         let first = last.unwrap_or_default();
-        advice.push((
-            at.index(i).to_string(),
-            format!("never reached: {} matches everything", at.index(first)),
-        ));
+        advice.push((at.index(i), format!("never reached: {} matches everything", at.index(first))));
     }
 }

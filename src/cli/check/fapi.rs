@@ -3,43 +3,44 @@
 
 use serde_json::Value;
 use tollgate_filter::policy::keys::CONFIGURATION;
-use tollgate_filter::policy::schema::complete;
+use tollgate_filter::policy::schema::{Place, complete};
 
 /// What tokens, proofs and statements may be signed with (section 5.4.1).
 const ALGORITHMS: [&str; 4] = ["PS256", "ES256", "EdDSA", "Ed25519"];
 
 /// Every shortcoming: its place, and a sentence.
-pub(super) fn shortcomings(configuration: &Value) -> Vec<(String, String)> {
+pub(super) fn shortcomings(configuration: &Value) -> Vec<(Place, String)> {
     let whole = complete(&CONFIGURATION, configuration);
-    let mut found = Vec::new();
+    let (mut found, root) = (Vec::new(), Place::default());
     token(&whole, &mut found);
     for (name, provider) in members(&whole, "providers") {
-        self::provider(&format!("providers.{name}"), provider, &mut found);
+        self::provider(&root.name("providers").name(name), provider, &mut found);
     }
     binding(&whole, &mut found);
     if let Some(dpop) = whole.get("dpop") {
-        algorithms("dpop.algorithms", dpop.get("algorithms"), &mut found);
+        algorithms(root.name("dpop").name("algorithms"), dpop.get("algorithms"), &mut found);
     }
     if whole.pointer("/responses/profile").is_some_and(|profile| profile == "anypoint") {
         let what = "answers are not those of RFC 6750 (§5.3.4)";
-        found.push(("responses.profile".to_owned(), what.to_owned()));
+        found.push((root.name("responses").name("profile"), what.to_owned()));
     }
     found
 }
 
 /// Tokens come in the `Authorization` field, and nowhere else.
-fn token(whole: &Value, found: &mut Vec<(String, String)>) {
-    let mut say = |place: String| {
+fn token(whole: &Value, found: &mut Vec<(Place, String)>) {
+    let (root, rules) = (Place::default().name("token"), Place::default().name("rules"));
+    let mut say = |place: Place| {
         found.push((place, "tokens may come in the Authorization field alone (§5.3.4)".to_owned()));
     };
     let is_filled = |place: &str| list(whole.pointer(place)).next().is_some();
     for key in ["from_params", "from_cookies"] {
         if is_filled(&format!("/token/{key}")) {
-            say(format!("token.{key}"));
+            say(root.name(key));
         }
     }
     if whole.pointer("/token/from_form") == Some(&Value::Bool(true)) {
-        say("token.from_form".to_owned());
+        say(root.name("from_form"));
     }
     let is_other = |header: &Value| {
         !header
@@ -50,75 +51,76 @@ fn token(whole: &Value, found: &mut Vec<(String, String)>) {
     for (at, _) in
         list(whole.pointer("/token/from_headers")).enumerate().filter(|(_, header)| is_other(header))
     {
-        say(format!("token.from_headers[{at}]"));
+        say(root.name("from_headers").index(at));
     }
     for (at, rule) in list(whole.get("rules")).enumerate() {
         if list(rule.get("from_params")).next().is_some() {
-            say(format!("rules[{at}].from_params"));
+            say(rules.index(at).name("from_params"));
         }
     }
 }
 
 /// Revocation is seen, signatures are strong, and we are known by a key.
-fn provider(place: &str, provider: &Value, found: &mut Vec<(String, String)>) {
+fn provider(place: &Place, provider: &Value, found: &mut Vec<(Place, String)>) {
     let text = |pointer: &str| provider.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let is_verified = text("/validate") != "introspection";
     if text("/validate") == "jwt" {
         let what = "a token that has been revoked passes until it ends; expected introspection or jwt_then_introspection (§5.3.4)";
-        found.push((format!("{place}.validate"), what.to_owned()));
+        found.push((place.name("validate"), what.to_owned()));
     }
     if is_verified || text("/introspection/dialect") == "rfc9701" {
-        algorithms(&format!("{place}.algorithms"), provider.get("algorithms"), found);
+        algorithms(place.name("algorithms"), provider.get("algorithms"), found);
     }
     if provider.get("introspection").is_some() && text("/validate") != "jwt" {
         let method = text("/introspection/client_auth/method");
-        let place = format!("{place}.introspection.client_auth");
+        let place = place.name("introspection").name("client_auth");
         if !matches!(method, "private_key_jwt" | "none") {
             let what = "expected private_key_jwt, or none with mutual TLS on the cluster (§5.3.3)";
-            found.push((format!("{place}.method"), what.to_owned()));
+            found.push((place.name("method"), what.to_owned()));
         }
         let algorithm = text("/introspection/client_auth/algorithm");
         if method == "private_key_jwt" && !ALGORITHMS.contains(&algorithm) {
-            found.push((format!("{place}.algorithm"), "expected PS256, ES256 or EdDSA (§5.4.1)".to_owned()));
+            found.push((place.name("algorithm"), "expected PS256, ES256 or EdDSA (§5.4.1)".to_owned()));
         }
         let audience = text("/introspection/client_auth/audience");
         if method == "private_key_jwt" && !audience.is_empty() && audience != text("/issuer") {
-            found.push((format!("{place}.audience"), "expected the issuer (§5.3.3)".to_owned()));
+            found.push((place.name("audience"), "expected the issuer (§5.3.3)".to_owned()));
         }
     }
     if provider.get("userinfo").is_some() && !is_verified {
         let what = "UserInfo says nothing of scopes and audience (§5.3.4)";
-        found.push((format!("{place}.userinfo"), what.to_owned()));
+        found.push((place.name("userinfo"), what.to_owned()));
     }
 }
 
 /// Every token is bound to its sender.
-fn binding(whole: &Value, found: &mut Vec<(String, String)>) {
+fn binding(whole: &Value, found: &mut Vec<(Place, String)>) {
     let is_bound = |requires: Option<&Value>| {
         let word = requires.and_then(|requires| requires.get("sender_constraint")).and_then(Value::as_str);
         matches!(word, Some("dpop" | "mtls" | "any_bound"))
     };
-    let mut say = |place: &str| {
+    let root = Place::default();
+    let mut say = |place: &Place| {
         let what = "tokens have to be bound to their senders; expected dpop, mtls or any_bound (§5.3.4)";
-        found.push((format!("{place}.sender_constraint"), what.to_owned()));
+        found.push((place.name("sender_constraint"), what.to_owned()));
     };
     if !is_bound(whole.get("requires")) {
-        say("requires");
+        say(&root.name("requires"));
     }
     for (at, rule) in list(whole.get("rules")).enumerate() {
         let looks = rule.get("access").is_none_or(|access| access == "required" || access == "optional");
         if looks && rule.get("requires").is_some() && !is_bound(rule.get("requires")) {
-            say(&format!("rules[{at}].requires"));
+            say(&root.name("rules").index(at).name("requires"));
         }
     }
 }
 
-fn algorithms(place: &str, value: Option<&Value>, found: &mut Vec<(String, String)>) {
+fn algorithms(place: Place, value: Option<&Value>, found: &mut Vec<(Place, String)>) {
     let weak: Vec<_> =
         list(value).filter_map(Value::as_str).filter(|name| !ALGORITHMS.contains(name)).collect();
     if !weak.is_empty() {
         let what = format!("{} may not be used; expected PS256, ES256 or EdDSA (§5.4.1)", weak.join(", "));
-        found.push((place.to_owned(), what));
+        found.push((place, what));
     }
 }
 

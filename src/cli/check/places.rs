@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-use tollgate_filter::policy::schema::Place;
+use tollgate_filter::policy::schema::{Place, Step};
 
 use crate::cli::find::located::{Located, Node, Position};
 
@@ -59,7 +58,22 @@ impl Places {
     }
 }
 
-/// The value at a place of plain names.
-pub(crate) fn value<'a>(configuration: &'a Value, place: &str) -> Option<&'a Value> {
-    place.split('.').try_fold(configuration, |at, name| at.get(name))
+/// Where a place is: its key or its value, or what is nearest above it if it is not there.
+pub(crate) fn position(configuration: &Located, place: &Place, of_key: bool) -> Position {
+    let (mut part, mut key) = (configuration, configuration.at);
+    for step in place.steps() {
+        let below = match step {
+            Step::Key(name) => part
+                .members()
+                .iter()
+                .find(|member| member.key == name)
+                .map(|member| (&member.value, member.at)),
+            Step::Index(index) => part.items().get(index).map(|item| (item, item.at)),
+        };
+        // Something that is missing is missing below a key, not at the start of what is there.
+        let Some(below) = below else { return key };
+        (part, key) = below;
+    }
+    let has_parts = matches!(part.node, Node::List(_) | Node::Map(_));
+    if of_key || has_parts { key } else { part.at }
 }

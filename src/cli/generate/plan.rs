@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::policy::error::{ConfigError, Fault};
 use tollgate_filter::policy::resource::{Identifier, WELL_KNOWN};
+use tollgate_filter::policy::schema::Step;
 use tollgate_filter::provider::Validate;
 use tollgate_filter::provider::client_auth::{BasicEncoding, ClientAuth};
 use tollgate_filter::secret::Secret;
@@ -301,7 +302,9 @@ impl Plan {
             Some(known.map_or_else(|| "set".to_owned(), |secret| secret.expose().to_owned()))
         };
         let is_open = |error: &ConfigError| {
-            let of = |provider: &&Provider| error.at.starts_with(&format!("providers.{}.", provider.name));
+            let of = |provider: &&Provider| {
+                error.at.steps().take(2).eq([Step::Key("providers"), Step::Key(&provider.name)])
+            };
             let is_known =
                 self.providers.iter().find(of).is_some_and(|provider| provider.credential.secret.is_some());
             matches!(error.fault, Fault::UnfitVariable { .. }) && !is_known
@@ -311,7 +314,7 @@ impl Plan {
             .into_iter()
             .flatten()
             .filter(|error| !is_open(error))
-            .map(|error| (self.origin(&error.at), error.fault.to_string()))
+            .map(|error| (self.origin(&error.at.to_string()), error.fault.to_string()))
             .collect();
         if faults.is_empty() { Ok(whole) } else { Err(faults) }
     }

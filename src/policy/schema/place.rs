@@ -3,12 +3,23 @@
 use std::fmt;
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::policy::error::{ConfigError, Fault};
 
 /// Where something is in the document. Orders as the reference does: known keys as they are listed
 /// there, then the unknown ones, names and list entries as they come.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Place(Rc<[Segment]>);
+
+/// One step of the way to a place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step<'a> {
+    /// To what is under a key.
+    Key(&'a str),
+    /// To an entry of a list.
+    Index(usize),
+}
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Segment {
@@ -34,6 +45,22 @@ impl Place {
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
         self.then(Segment::Index(index))
+    }
+
+    /// The way down from the whole document.
+    pub fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        self.0.iter().map(|segment| match segment {
+            Segment::Key(_, name) => Step::Key(name),
+            Segment::Index(index) => Step::Index(*index),
+        })
+    }
+
+    /// What is there.
+    pub fn find<'v>(&self, document: &'v Value) -> Option<&'v Value> {
+        self.steps().try_fold(document, |value, step| match step {
+            Step::Key(name) => value.get(name),
+            Step::Index(index) => value.get(index),
+        })
     }
 
     /// Whether `inner` is this place or below it.
@@ -107,6 +134,6 @@ impl Faults {
     /// All of them, in the order of the reference.
     pub fn into_errors(mut self) -> Vec<ConfigError> {
         self.0.sort_by(|(a, _), (b, _)| a.cmp(b));
-        self.0.into_iter().map(|(at, fault)| ConfigError { at: at.to_string(), fault }).collect()
+        self.0.into_iter().map(|(at, fault)| ConfigError { at, fault }).collect()
     }
 }

@@ -5,14 +5,13 @@ use tollgate_filter::policy::resource::Identifier;
 use tollgate_filter::policy::schema::Place;
 
 /// All of it.
-pub(super) fn of(configuration: &Value, advice: &mut Vec<(String, String)>) {
+pub(super) fn of(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     let all = all(configuration);
     if all.is_empty() {
         undescribed(configuration, advice);
     }
     for (at, resource) in &all {
-        let mut add =
-            |key: &'static str, text: &str| advice.push((at.key(0, key).to_string(), text.to_owned()));
+        let mut add = |key: &'static str, text: &str| advice.push((at.key(0, key), text.to_owned()));
         let is_mcp = resource.get("profile").and_then(Value::as_str) == Some("mcp");
         let identifier = resource.get("identifier").and_then(Value::as_str).unwrap_or_default();
         let bare = Identifier::parse(identifier).is_some_and(|parts| parts.path.is_empty());
@@ -34,7 +33,7 @@ pub(super) fn of(configuration: &Value, advice: &mut Vec<(String, String)>) {
     if all.iter().any(|(_, resource)| resource.get("profile").and_then(Value::as_str) == Some("mcp")) {
         if configuration.pointer("/token/forward") == Some(&Value::Bool(true)) {
             advice.push((
-                "token.forward".to_owned(),
+                Place::default().name("token").name("forward"),
                 "the upstream gets the clients' tokens: right for the MCP server itself, wrong for anything that passes them on".to_owned(),
             ));
         }
@@ -61,14 +60,14 @@ fn all(configuration: &Value) -> Vec<(Place, &Value)> {
 }
 
 /// What looks like an MCP server, and is not told to clients as one.
-fn undescribed(configuration: &Value, advice: &mut Vec<(String, String)>) {
+fn undescribed(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     let rules = configuration.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (i, rule) in rules.iter().enumerate() {
         let texts = ["path", "prefix", "path_template"].map(|key| rule.pointer(&format!("/match/{key}")));
         let is_mcp = |path: &str| path.split('/').any(|segment| segment == "mcp");
         if texts.into_iter().flatten().filter_map(Value::as_str).any(is_mcp) {
             advice.push((
-                Place::default().name("rules").index(i).to_string(),
+                Place::default().name("rules").index(i),
                 "an MCP server? Its clients find the authorization server by protected resource metadata: resource: {identifier: …, profile: mcp}".to_owned(),
             ));
             return;
@@ -77,7 +76,7 @@ fn undescribed(configuration: &Value, advice: &mut Vec<(String, String)>) {
 }
 
 /// Demands for a scope that is between client and authorization server.
-fn offline(value: &Value, at: &Place, advice: &mut Vec<(String, String)>) {
+fn offline(value: &Value, at: &Place, advice: &mut Vec<(Place, String)>) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
@@ -88,7 +87,7 @@ fn offline(value: &Value, at: &Place, advice: &mut Vec<(String, String)>) {
             for (i, item) in items.iter().enumerate() {
                 if item == "offline_access" {
                     advice.push((
-                        at.index(i).to_string(),
+                        at.index(i),
                         "refresh tokens are no business of an MCP server; clients are never told of this scope, so they do not ask for it".to_owned(),
                     ));
                 } else {

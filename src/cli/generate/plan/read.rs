@@ -81,8 +81,11 @@ impl Source {
         let policy = whole.as_object_mut().and_then(|members| members.remove("policy")).unwrap_or(json!({}));
         let mut found = schema::Faults::default();
         schema::check(&SHORT_FILE, &whole, &Place::default(), &mut found);
-        let mut faults: Faults =
-            found.into_errors().into_iter().map(|error| (error.at, error.fault.to_string())).collect();
+        let mut faults: Faults = found
+            .into_errors()
+            .into_iter()
+            .map(|error| (error.at.to_string(), error.fault.to_string()))
+            .collect();
         let policy = if let Value::Object(policy) = policy {
             policy
         } else {
