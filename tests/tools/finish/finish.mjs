@@ -34,6 +34,7 @@ binaryen.setShrinkLevel(Number(process.env.SHRINK ?? 1));
 // What the compiler has left apart stays apart: V8 compiles all of the module before Envoy is ready, and takes
 // far more than twice as long for a function of twice the length.
 binaryen.setOneCallerInlineMaxSize(100);
-module.optimize();
+// For the inner loop: `QUICK=1 make build` leaves out what takes most of the time.
+if (!process.env.QUICK) module.optimize();
 if (!module.validate()) throw new Error("the finished module is not valid");
 writeFileSync(finished, module.emitBinary());
