@@ -8,7 +8,7 @@
 //! | [`check`], [`find`], [`schema`] | our configuration inside other files, and its faults |
 //! | [`explain`], [`doctor`] | why a request is turned away; what is wrong with a provider |
 //! | [`import`] | rules and configurations from elsewhere |
-//! | [`http`], [`output`], [`failure`], [`clock`] | the one HTTPS client, the one writer, how a command fails, the time |
+//! | [`http`], [`output`], [`yaml`], [`failure`], [`clock`] | the one HTTPS client, the one writer, how text is quoted, how a command fails, the time |
 //!
 //! A command is a module with `Args`, whose doc comments are the help text, and
 //! `run(args, out) -> Result<Exit, Failure>`. [`Exit`] is 0 or 1; a [`Failure`] is 2.
@@ -33,6 +33,7 @@ mod output;
 mod printable;
 mod schema;
 mod store;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ pub mod text;
 use std::time::Duration;
 
 use self::provider::PROVIDER;
+pub use self::provider::SIGNED_WITH;
 use self::rules::REQUIREMENT;
 pub use self::rules::RULE;
 use crate::jose::algorithm;

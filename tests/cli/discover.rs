@@ -294,6 +294,27 @@ fn whoever_has_a_key_uses_it() {
 }
 
 #[test]
+fn an_algorithm_that_is_offered_by_its_newer_name_is_taken() {
+    let server = server(RFC8414, "", |_, d| {
+        d["introspection_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
+        d["introspection_endpoint_auth_signing_alg_values_supported"] = json!(["Ed25519"]);
+    });
+    let run = discover(&server, "", &["--json", "--private-key-env", "GATEWAY_KEY"]).json();
+    let auth = &run["entry"]["providers"]["main"]["introspection"]["client_auth"];
+    assert_eq!(auth["algorithm"], "Ed25519", "{run:#}");
+}
+
+#[test]
+fn a_name_that_yaml_takes_for_something_else_is_quoted() {
+    for id in ["y", "N", "no", "on", "null", "~", "1e3", "0x1f", "2026-11-30", "a: b", "a #b"] {
+        let run = discover(&server(RFC8414, "", |_, _| {}), "", &["--client-id", id]);
+        assert_eq!(run.status, 0, "{id}: {run:?}");
+        let line = run.stdout.lines().find(|line| line.trim_start().starts_with("client_id:")).unwrap();
+        assert_eq!(line.trim_start(), format!("client_id: {}", json!(id)));
+    }
+}
+
+#[test]
 fn what_else_it_offers_is_suggested() {
     // MTL-17
     let plain = discover(&server(RFC8414, "", |_, _| {}), "", &[]);

@@ -143,6 +143,66 @@ fn jwts_are_verified_with_keys_from_wherever_they_are() {
 }
 
 #[test]
+fn a_provider_may_have_a_dot_in_its_name_and_sign_by_any_algorithm() {
+    let at = Tollgate::new();
+    at.write("ed.pem", include_str!("../keys/ed25519.pem"));
+    at.write("secret", "hush-secret\n");
+    at.write(
+        "gateway.yaml",
+        r#"
+providers:
+  a.b: {issuer: "https://login.example.com", introspection_endpoint: "https://login.example.com/ask", client_id: "y", private_key_file: ed.pem, auth_method: private_key_jwt, algorithm: Ed25519}
+  c.d: {issuer: "https://other.example.com", introspection_endpoint: "https://other.example.com/ask", client_id: gateway, client_secret_env: OTHER_SECRET, auth_method: client_secret_jwt}
+  e.f: {issuer: "https://third.example.com", introspection_endpoint: "https://third.example.com/ask", client_id: gateway, private_key_env: THIRD_KEY, auth_method: private_key_jwt, algorithm: ES256}
+apis:
+  a.b: {upstream: "http://a:1", provider: a.b, scopes: [a]}
+  c.d: {upstream: "http://c:1", prefix: /c, provider: c.d, scopes: [a]}
+  e.f: {upstream: "http://e:1", prefix: /e, provider: e.f, scopes: [a]}
+"#,
+    );
+    for target in ["envoy", "compose", "istio", "envoy-gateway"] {
+        let run = at.run(["generate", target, "gateway.yaml", "--out", target]);
+        assert_eq!(run.status, 0, "{target}: {run:?}");
+    }
+    let policy = policy_of(&at.read("envoy/envoy.yaml"));
+    let auth = &policy["providers"]["a.b"]["introspection"]["client_auth"];
+    assert_eq!((&auth["algorithm"], &auth["client_id"]), (&json!("Ed25519"), &json!("y")));
+    assert!(at.read("envoy/secrets.env").starts_with("TOLLGATE_A_B_SECRET='-----BEGIN "));
+}
+
+#[test]
+fn two_names_do_not_become_one() {
+    let of = |first: &str, second: &str| {
+        let at = Tollgate::new();
+        at.write("one", "hush-one\n");
+        at.write("two", "hush-two\n");
+        at.write("gateway.yaml", format!("providers:\n  a.b: {{introspection_endpoint: \"https://one.example.com/ask\", client_id: g, {first}}}\n  a-b: {{introspection_endpoint: \"https://two.example.com/ask\", client_id: g, {second}}}\napis:\n  x: {{upstream: \"http://a:1\", provider: a.b, scopes: [a]}}\n  y: {{upstream: \"http://a:1\", prefix: /y, provider: a-b, scopes: [a]}}\n"));
+        at
+    };
+    // One variable for two secrets.
+    let run =
+        of("client_secret_file: one", "client_secret_file: two").run(["generate", "envoy", "gateway.yaml"]);
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(
+        run.stderr.contains("its secret would be in TOLLGATE_A_B_SECRET, as that of providers"),
+        "{run:?}"
+    );
+    let same =
+        of("client_secret_file: one", "client_secret_file: one").run(["generate", "envoy", "gateway.yaml"]);
+    assert_eq!(same.status, 0, "{same:?}");
+    let unlike = of("client_secret_file: one", "client_secret_env: TOLLGATE_A_B_SECRET");
+    assert_eq!(unlike.run(["generate", "envoy", "gateway.yaml"]).status, 2);
+    // One resource for two providers.
+    let at = of("client_secret_env: ONE", "client_secret_env: TWO");
+    assert_eq!(at.run(["generate", "envoy", "gateway.yaml"]).status, 0);
+    for target in ["istio", "envoy-gateway"] {
+        let run = at.run(["generate", target, "gateway.yaml"]);
+        assert_eq!(run.status, 2, "{run:?}");
+        assert!(run.stderr.contains("its resource would be named provider-a-b"), "{run:?}");
+    }
+}
+
+#[test]
 fn every_way_is_protected_as_its_address_says() {
     // BCP-05, FAP-10: upstreams and servers by TLS with the name checked, and no older TLS than Envoy's own least, 1.2
     let at = Tollgate::new();

@@ -10,6 +10,7 @@ use tollgate_filter::provider::preset::Preset;
 use crate::cli::discover::{Args, Known, authority};
 use crate::cli::discovery::Discovered;
 use crate::cli::failure::Failure;
+use crate::cli::yaml::scalar;
 
 /// One entry; it loads.
 pub(super) struct Entry {
@@ -146,7 +147,7 @@ fn method(known: &mut Known, args: &Args) -> Result<Method, Failure> {
     });
     let mut method = Method::named(&name, args);
     if let (Some(_), Some(offered)) = (method.algorithm, algorithms) {
-        let known = ["ES256", "EdDSA", "PS256", "RS256"];
+        let known = ["ES256", "Ed25519", "EdDSA", "PS256", "RS256"];
         method.algorithm = known.into_iter().find(|known| offered.contains(known)).or(method.algorithm);
     }
     Ok(method)
@@ -200,19 +201,6 @@ fn known_as(address: &str) -> String {
     let label = host.split('.').find(|label| !["www", "login", "auth", "sso", "idp"].contains(label));
     let label = label.filter(|label| label.chars().any(|c| c.is_ascii_alphabetic()));
     label.unwrap_or("main").chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
-}
-
-/// A YAML scalar: plain where that is safe, else quoted.
-fn scalar(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic());
-    let is_word =
-        ["true", "false", "null", "yes", "no", "on", "off"].contains(&text.to_ascii_lowercase().as_str());
-    if starts && !is_word && text.chars().all(plain) && !text.ends_with(':') {
-        text.to_owned()
-    } else {
-        Value::from(text).to_string()
-    }
 }
 
 /// What stands in for a secret while the entry is tried.

@@ -124,6 +124,7 @@ pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
     for way in plan.ways() {
         look(way.place(), &way.url);
     }
+    one_name_each(plan, &mut faults);
     if plan.client_certificates {
         let what = "can be generated for envoy and compose only; in a mesh, say policy: {mtls: …}";
         faults.push(("tls.client_certificates".to_owned(), what.to_owned()));
@@ -132,6 +133,20 @@ pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
         faults.push(("login".to_owned(), "can be generated for envoy and compose only".to_owned()));
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// Faults where two names become one in the cluster: the second resource would replace the first.
+fn one_name_each(plan: &Plan, faults: &mut Faults) {
+    let apis = plan.apis.iter().map(|api| (format!("apis.{}", api.name), resource_name("api", &api.name)));
+    let ways = plan.ways().map(|way| (way.place(), resource_name(way.kind, way.name)));
+    let all: Vec<_> = ways.chain(apis).collect();
+    for (i, (place, name)) in all.iter().enumerate() {
+        if let Some((twin, _)) = all.iter().take(i).find(|(_, other)| other == name) {
+            let what =
+                format!("its resource would be named {name}, as that of {twin} is; expected another name");
+            faults.push((place.clone(), what));
+        }
+    }
 }
 
 /// A name as Kubernetes wants it.

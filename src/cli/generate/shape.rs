@@ -2,7 +2,7 @@
 //!
 //! The same machinery as the filter's own configuration, so a misspelt key is reported the same way.
 
-use tollgate_filter::policy::keys::{CLIENT_LIST, RESOURCE, RULE, text};
+use tollgate_filter::policy::keys::{CLIENT_LIST, RESOURCE, RULE, SIGNED_WITH, text};
 use tollgate_filter::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, Text};
 use url::{Host, Url};
 
@@ -116,10 +116,7 @@ static PROVIDER: Object = Object {
         ),
         optional(
             "algorithm",
-            Kind::Word {
-                known: &["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA"],
-                later: &[],
-            },
+            Kind::Word { known: &SIGNED_WITH, later: &[] },
             "What it signs with; for `private_key_jwt` and `client_secret_jwt`.",
         ),
         optional("kid", Kind::Text(&text::LINE), "The key's id, as the server knows it."),

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use tollgate_filter::policy::schema::Kind;
 
+pub(crate) use crate::cli::yaml::scalar;
+
 /// A template with its gaps filled. A gap is `@name@`; alone on its line it takes text of several
 /// lines, each indented as the gap is, and the line goes if the text is empty.
 pub(crate) fn fill(template: &str, gaps: &[(&str, &str)]) -> String {
@@ -119,51 +121,11 @@ fn ordered<'a>(kind: Option<&Kind>, value: &'a Value) -> Vec<(&'a str, &'a Value
     members
 }
 
-/// Text as it stands, if no reader of YAML takes it for anything else; in quotes otherwise.
-pub(crate) fn scalar(text: &str) -> String {
-    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'.' | b'-' | b':');
-    let first = text.bytes().next();
-    let starts = first.is_some_and(|b| b.is_ascii_alphabetic() || b == b'/');
-    // 30s, 250ms; but 1e3 is a number, and so are 0x1f and 1_000.
-    let is_duration = first.is_some_and(|b| b.is_ascii_digit())
-        && tollgate_filter::policy::schema::duration(text).is_some();
-    let is_constant =
-        ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_lowercase().as_str());
-    let plain = (starts || is_duration) && !is_constant && text.bytes().all(word) && !text.ends_with(':');
-    if plain { text.to_owned() } else { Value::from(text).to_string() }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{block, fill, scalar};
+    use super::{block, fill};
     use serde_json::json;
     use tollgate_filter::policy::keys::CONFIGURATION;
-
-    #[test]
-    fn text_that_could_be_something_else_is_quoted() {
-        let plain = ["orders:read", "/orders/x", "https://a.example.com:8443/x", "30s", "client_id", "a.b"];
-        for text in plain {
-            assert_eq!(scalar(text), text);
-        }
-        for text in [
-            "",
-            "yes",
-            "No",
-            "~",
-            "1",
-            "1e3",
-            "0x1f",
-            "a: b",
-            "a #b",
-            "*.example.com",
-            "a,b",
-            "a:",
-            "{id}",
-            "é",
-        ] {
-            assert_eq!(scalar(text), json!(text).to_string());
-        }
-    }
 
     #[test]
     fn gaps_are_filled_with_their_indentation() {

@@ -6,6 +6,8 @@ use serde_json::Value;
 use tollgate_filter::policy::keys::CONFIGURATION;
 use tollgate_filter::policy::schema::Kind;
 
+use crate::cli::yaml::scalar;
+
 /// A configuration, or a part of one that has top-level keys.
 pub(crate) fn configuration(value: &Value) -> String {
     let mut text = String::new();
@@ -114,21 +116,6 @@ fn members<'v>(
         .collect();
     ranked.sort_by_key(|(rank, ..)| *rank);
     ranked.into_iter().map(|(_, name, value, kind)| (name, value, kind)).collect()
-}
-
-/// Text as it is where nothing can take it for something else, in quotes elsewhere.
-fn scalar(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b':' | b'@' | b'-');
-    let is_word = text.bytes().all(plain)
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && !text.ends_with(':');
-    let unit = |b: u8| matches!(b, b'm' | b's' | b'h');
-    let is_duration = text.bytes().all(|b| b.is_ascii_digit() || unit(b))
-        && text.starts_with(|c: char| c.is_ascii_digit())
-        && text.bytes().last().is_some_and(unit);
-    let lower = text.to_ascii_lowercase();
-    let is_other = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&lower.as_str());
-    if is_word && !is_other || is_duration { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 #[cfg(test)]

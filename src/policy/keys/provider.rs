@@ -355,7 +355,7 @@ static CLIENT_AUTH: Object = Object {
         optional(
             "algorithm",
             Kind::Word {
-                known: &["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
+                known: &SIGNED_WITH,
                 later: &["RS384", "RS512", "PS384", "PS512", "ES384", "ES512"],
             },
             "How an assertion is signed, and so what its key is: `HS…` for `client_secret_jwt` (absent: `HS256`), any other for `private_key_jwt`, which has no default. It must be one of those that the authorization server lists in `introspection_endpoint_auth_signing_alg_values_supported`. `ES256` costs the least.",
@@ -383,3 +383,7 @@ static CLIENT_AUTH: Object = Object {
     ],
     choices: &[],
 };
+
+/// What an assertion may be signed with.
+pub static SIGNED_WITH: [&str; 8] =
+    ["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA", "Ed25519"];

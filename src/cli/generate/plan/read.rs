@@ -9,7 +9,7 @@ use tollgate_filter::secret::Secret;
 use url::Url;
 
 use super::faults::Faults;
-use super::{Api, Kubernetes, Login, Plan, Provider, is_loopback, resources, rules, several};
+use super::{Api, Credential, Kubernetes, Login, Plan, Provider, is_loopback, resources, rules, several};
 use crate::cli::check::places;
 use crate::cli::failure::Failure;
 use crate::cli::find::{self, located};
@@ -131,6 +131,7 @@ impl Reader<'_> {
             let logs_in = login.is_some_and(|login| login.get("provider").is_none_or(|own| own == name));
             providers.extend(self.provider(name, written, logs_in)?);
         }
+        self.one_variable_each(&providers);
         let names: Vec<String> = members(whole, "providers").map(|(name, _)| name.clone()).collect();
         let mut apis: Vec<(Api, Value)> = members(whole, "apis")
             .filter_map(|(name, written)| Some((self.api(name, written)?, written.clone())))
@@ -189,6 +190,26 @@ impl Reader<'_> {
             rules: all,
             resources,
         })
+    }
+
+    /// Faults where one variable would hold the secrets of two providers: each would be sent to both.
+    fn one_variable_each(&mut self, providers: &[Provider]) {
+        for (i, provider) in providers.iter().enumerate() {
+            let Credential { variable, secret, .. } = &provider.credential;
+            let exposed = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+            let twin =
+                providers.iter().take(i).map(|other| (&other.name, &other.credential)).find(|(_, other)| {
+                    !variable.is_empty()
+                        && other.variable == *variable
+                        && exposed(&other.secret) != exposed(secret)
+                });
+            if let Some((other, _)) = twin {
+                let what = format!(
+                    "its secret would be in {variable}, as that of providers.{other} is; expected another name, or client_secret_env"
+                );
+                self.faults.push((Place::default().name("providers").name(&provider.name).to_string(), what));
+            }
+        }
     }
 
     /// The name of the provider that something belongs to.
