@@ -24,7 +24,7 @@ use crate::policy::id::{ProviderId, ResourceId};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::Resource;
 use crate::policy::rule::{Access, Rule};
-use crate::policy::{CorsPreflight, Policy};
+use crate::policy::{CorsPreflight, Mode, Policy};
 use crate::proof::certificate::{Nobody, Peer};
 use crate::proof::dpop::{Help, Proof, Proofs};
 use crate::provider::client_list::LiveList;
@@ -267,6 +267,9 @@ impl Enforcer {
         match self.route(&mut request) {
             Ok(Access::Deny) => self.deny(request, Rejection::Denied),
             Ok(_) if self.passes_preflight(request.head()) => self.pass(request, None),
+            Ok(Access::Anonymous) if self.takes_forms_apart(request.head()) => {
+                Step::ReadForm(AwaitingForm { request, found: None })
+            }
             Ok(Access::Anonymous) => self.pass(request, None),
             Ok(Access::Required | Access::Optional) => self.look_for_token(request, now),
             Err(rejection) => self.deny(request, rejection),
@@ -310,6 +313,13 @@ impl Enforcer {
 
     fn passes_preflight(&self, head: RequestHead<'_>) -> bool {
         self.policy.cors_preflight == CorsPreflight::Pass && head.is_cors_preflight()
+    }
+
+    /// Whether the token is taken out of this request's form although nobody looks at it. A query, a cookie
+    /// and a header field lose theirs in the same way.
+    fn takes_forms_apart(&self, head: RequestHead<'_>) -> bool {
+        let places = &self.policy.token;
+        !places.forward && self.policy.mode == Mode::Enforce && token::wants_form(head, places)
     }
 
     fn look_for_token(&self, request: Request, now: UnixTime) -> Step {
@@ -421,11 +431,14 @@ impl Enforcer {
     }
 
     /// What every request loses, however it ends: forged identity fields, ambiguous spellings of its
-    /// path, and the token if the upstream is not to see it.
+    /// path, and the token if the upstream is not to see it. In shadow mode the forged fields alone.
     fn clean(&self, request: &Request, body: Option<&[u8]>) -> Grant {
         let head = request.head();
         let mut grant =
             Grant { remove: self.policy.upstream.forged(head, self.own_lengths), ..Grant::default() };
+        if self.policy.mode == Mode::Shadow {
+            return grant;
+        }
         let mut target = None;
         let keeps_proof = self.policy.dpop.as_ref().is_none_or(|dpop| dpop.forward);
         if !(keeps_proof && self.policy.token.forward)
@@ -522,6 +535,9 @@ impl AwaitingForm {
         let Self { request, found } = self;
         if body.len() > enforcer.policy.token.max_form_bytes {
             return enforcer.deny(request, Rejection::FormTooLarge);
+        }
+        if enforcer.rule_of(&request).is_some_and(|rule| rule.access == Access::Anonymous) {
+            return enforcer.pass(request, Some(body));
         }
         let places = &enforcer.policy.token;
         let extra_params = enforcer.extra_params(&request);

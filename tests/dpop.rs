@@ -292,6 +292,27 @@ fn nonces_of_ours_are_demanded_given_and_renewed() {
 }
 
 #[test]
+fn in_shadow_mode_neither_request_nor_response_change() {
+    // DPP-26, DPP-35
+    let changes = json!({"mode": "shadow", "token": {"forward": false}, "dpop": {"nonce": "required", "nonce_lifetime": "1m", "forward": false}});
+    let mut world = World::new(&changes);
+    world.now = NOW / 60 * 60;
+    let ask = |world: &World, nonce: &Value| {
+        let proof = world.client.proof("GET", URI, TOKEN, world.now, &json!({"claims": {"nonce": nonce}}));
+        world.request(&[("authorization", "DPoP good"), ("dpop", &proof)])
+    };
+    let refused = ask(&world, &Value::Null);
+    let Decision::Deny(Rejection::NonceWanted { nonce }) = &refused.decision else {
+        panic!("{:?}", refused.decision)
+    };
+    assert_eq!(refused.grant, Grant::default());
+    world.now += 60;
+    let allowed = ask(&world, &json!(nonce));
+    assert!(matches!(allowed.decision, Decision::Allow(_)), "{:?}", allowed.decision);
+    assert_eq!(Grant { identity: None, ..allowed.grant }, Grant::default());
+}
+
+#[test]
 fn what_the_upstream_sees_and_the_log() {
     // DPP-12, DPP-35
     #[rustfmt::skip]

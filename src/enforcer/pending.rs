@@ -7,6 +7,7 @@ use crate::cache::key::TokenKey;
 use crate::decision::fault::JwtFault;
 use crate::decision::{Decision, NoAnswer, Rejection, Verdict};
 use crate::enforcer::{Enforcer, Finding, Pending, Source, Step, done};
+use crate::policy::Mode;
 use crate::policy::id::ProviderId;
 use crate::provider::Validate;
 use crate::provider::flight::Question;
@@ -129,8 +130,10 @@ impl Pending {
             Ok(()) => {
                 let provider = enforcer.provider(token.provider);
                 grant.identity = Some(entry.identity(&enforcer.policy.upstream, provider));
-                grant.private_response = found.place == Place::Query;
-                grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);
+                if enforcer.policy.mode == Mode::Enforce {
+                    grant.private_response = found.place == Place::Query;
+                    grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);
+                }
                 Decision::Allow(Verdict::Allowed)
             }
             Err(rejection) => Decision::Deny(rejection),

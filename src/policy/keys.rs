@@ -99,7 +99,7 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "mode",
             word(&["enforce", "shadow"]),
             "enforce",
-            "`shadow` decides, counts and logs. **Lowers security.** Nothing is blocked.",
+            "`shadow` decides, counts and logs; of a request it changes the identity fields (`upstream`) and nothing else, so the token reaches the upstream even with `forward: false`. **Lowers security.** Nothing is blocked.",
         ),
     ],
     choices: &[],
@@ -205,7 +205,7 @@ static TOKEN: Object = Object {
         optional(
             "forward",
             Kind::Bool,
-            "Whether the upstream gets to see the token; `false` takes it out of the request. Absent: `true`, or `false` where a `resource` has the profile `mcp`.",
+            "Whether the upstream gets to see the token; `false` takes it out of the request, under every rule, out of forms as well if they are a place for tokens (`from_form`). `mode: shadow` leaves it in. Absent: `true`, or `false` where a `resource` has the profile `mcp`.",
         ),
         default(
             "strict_multiple",
