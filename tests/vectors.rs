@@ -1,6 +1,6 @@
 //! Ring 1: the shared vectors, by the engine alone.
 
-use tollgate_cases::{Case, Reply, Response, Ring, check_lines, load_all};
+use tollgate_cases::{Case, Reply, Response, Ring, check_lines, latin1, load_all};
 use tollgate_filter::decision::{Decision, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome, Step};
 use tollgate_filter::policy::Policy;
@@ -56,7 +56,7 @@ fn run(case: &Case) -> Result<(), String> {
         step = match step {
             Step::Done(outcome) => break outcome,
             Step::ReadForm(form) => {
-                form.body(&enforcer, case.request.body.as_deref().unwrap_or_default().as_bytes(), now)
+                form.body(&enforcer, &latin1(case.request.body.as_deref().unwrap_or_default()), now)
             }
             Step::FetchKeys(provider, pending) => {
                 let exchange = exchanges.next().ok_or("unexpected: keys are to be fetched")?;

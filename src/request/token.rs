@@ -79,7 +79,7 @@ pub fn extract(
     for name in &places.cookies {
         let cookies = crumbs(head).map(split_cookie);
         for (_, value) in cookies.filter(|(n, _)| *n == name.as_bytes()) {
-            let token = b64token(value).ok_or(TokenError::MalformedParameter)?;
+            let token = b64token(unquoted(value)).ok_or(TokenError::MalformedParameter)?;
             sole.put(token, Place::Cookie)?;
         }
     }
@@ -316,6 +316,13 @@ fn split_cookie(crumb: &[u8]) -> (&[u8], &[u8]) {
     (trim_space(name), value)
 }
 
+/// A cookie's value without the quotes that may stand around it ([RFC 6265 §4.1.1]).
+///
+/// [RFC 6265 §4.1.1]: https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
+}
+
 fn strip_cookies(head: RequestHead<'_>, places: &TokenPlaces, stripped: &mut Stripped) {
     let is_token = |crumb: &[u8]| places.cookies.iter().any(|own| own.as_bytes() == split_cookie(crumb).0);
     if !crumbs(head).any(is_token) {
@@ -494,7 +501,18 @@ mod tests {
             ("a cookie",                     vec![("cookie", b"a=b; session=tok")],                found("tok", Place::Cookie)),
             ("BRR-32 cookie and header",     vec![auth, ("cookie", b"session=a")],                 Err(Several)),
             ("two cookies",                  vec![("cookie", b"session=a"), ("cookie", b"session=b")], Err(Several)),
-            ("a quoted cookie",              vec![("cookie", b"session=\"a\"")],                   Err(MalformedParameter)),
+            ("BRR-32 a quoted cookie",       vec![("cookie", b"x=\"y\"; session=\"tok\" ")],       found("tok", Place::Cookie)),
+            ("a quote in front",             vec![("cookie", b"session=\"a")],                     Err(MalformedParameter)),
+            ("a quote behind",               vec![("cookie", b"session=a\"")],                     Err(MalformedParameter)),
+            ("one quote alone",              vec![("cookie", b"session=\"")],                      Err(MalformedParameter)),
+            ("quotes around nothing",        vec![("cookie", b"session=\"\"")],                    Err(MalformedParameter)),
+            ("quotes in quotes",             vec![("cookie", b"session=\"\"a\"\"")],               Err(MalformedParameter)),
+            ("space in quotes",              vec![("cookie", b"session=\" a\"")],                  Err(MalformedParameter)),
+            ("space before quotes",          vec![("cookie", b"session= \"a\"")],                  Err(MalformedParameter)),
+            ("single quotes",                vec![("cookie", b"session='a'")],                     Err(MalformedParameter)),
+            ("a semicolon in quotes",        vec![("cookie", b"x=\"; session=a; y=\"z\"; session=\"b\"")], Err(Several)),
+            ("quotes do not hold a cookie",  vec![("cookie", b"x=\"a; session=tok\"")],            Err(MalformedParameter)),
+            ("quoted and not",               vec![("cookie", b"session=\"a\"; session=a")],        Err(Several)),
             ("twice in one line",            vec![("cookie", b"session=a; session=a")],            Err(Several)),
             ("a cookie in two spellings",    vec![("cookie", b"session=a;session =b")],            Err(Several)),
             ("an empty cookie",              vec![("cookie", b"session=")],                        Err(MalformedParameter)),
@@ -587,6 +605,7 @@ mod tests {
             ("a cookie among others", vec![("cookie", "a=b; session=x;c=d")],            cookie.clone()),
             ("cookies in two lines", vec![("cookie", "a=b; session =x"), ("cookie", "session=y;c=d; ;")], cookie),
             ("a cookie alone",       vec![("cookie", "session=x")],                      remove("cookie")),
+            ("a cookie in quotes",   vec![("cookie", "session=\"x\"")],                  remove("cookie")),
         ];
         for (name, lines, want) in cases {
             assert_eq!(of(&lines), want, "{name}");
