@@ -159,6 +159,9 @@ impl Grant {
 pub enum Rejection {
     /// No credentials, or only of schemes that we do not speak.
     NoToken,
+    /// No credentials either, but a request for the metadata of a resource that is none of ours: a challenge
+    /// would send the client there again.
+    NoMetadata,
     /// The path could be read in two ways, or holds a fragment.
     AmbiguousPath,
     /// The credentials do not follow their grammar.
@@ -316,7 +319,7 @@ impl Rejection {
     /// The table.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::NoToken => Verdict::NoToken,
+            Self::NoToken | Self::NoMetadata => Verdict::NoToken,
             Self::AmbiguousPath
             | Self::Malformed
             | Self::Several
@@ -364,6 +367,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoToken => f.write_str("no credentials"),
+            Self::NoMetadata => f.write_str("no credentials, and no resource has its metadata at this path"),
             Self::AmbiguousPath => f.write_str("the path could be read in two ways"),
             Self::Malformed => f.write_str("the credentials do not follow RFC 6750"),
             Self::Several => f.write_str("more than one token"),

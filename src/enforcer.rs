@@ -342,6 +342,9 @@ impl Enforcer {
         let Some(found) = found else {
             return match self.rule_of(&request).map(|rule| rule.access) {
                 Some(Access::Optional) => self.pass(request, body.as_deref()),
+                _ if self.policy.resources.is_metadata_path(request.head()) => {
+                    self.deny(request, Rejection::NoMetadata)
+                }
                 _ => self.deny(request, Rejection::NoToken),
             };
         };

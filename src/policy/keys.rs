@@ -85,7 +85,7 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
         optional(
             "resource",
             Kind::Either { list: &RESOURCES, object: &RESOURCE },
-            "The protected resource: its metadata (RFC 9728) is served without a token at `/.well-known/oauth-protected-resource`, made from this policy, and challenges say where it is (`resource_metadata`). Several: a request is for the one of its host (if any has it) with the longest path, in whole segments, that its own starts with.",
+            "The protected resource: its metadata (RFC 9728) is served without a token at `/.well-known/oauth-protected-resource`, made from this policy, and challenges say where it is (`resource_metadata`). A query and a slash at the end make no difference there; what is below that path and describes no resource is 404 without a token, never a challenge. Several: a request is for the one of its host (if any has it) with the longest path, in whole segments, that its own starts with.",
         ),
         default("responses", Kind::Object(&RESPONSES), "{}", "What a refused client is told."),
         default(
@@ -182,7 +182,7 @@ static TOKEN: Object = Object {
             "from_cookies",
             list_or_none(&Kind::Text(&text::COOKIE_NAME)),
             "[]",
-            "Cookies that may carry a token. **Lowers security.** Browsers send them unasked, so other sites can act for the user (RFC 6750 §5.3).",
+            "Cookies that may carry a token, bare or in double quotes (RFC 6265 §4.1.1). **Lowers security.** Browsers send them unasked, so other sites can act for the user (RFC 6750 §5.3).",
         ),
         default(
             "from_form",
@@ -440,7 +440,7 @@ static RESPONSES: Object = Object {
             "format",
             word(&["json", "problem", "auto", "none"]),
             "json",
-            "The body: `json` with `error` and `error_description`, `problem` of RFC 9457, `auto` for what `Accept` prefers of the two, `none`.",
+            "The body: `json` with `error` and `error_description` (`error` is that of the challenge; `unauthorized` with 401 and `invalid_request` with 400 where the challenge has none, as without a token), `problem` of RFC 9457, `auto` for what `Accept` prefers of the two, `none`.",
         ),
         default(
             "retry_after",

@@ -5,7 +5,7 @@
 use crate::policy::id::ResourceId;
 use crate::policy::rule::{HostPattern, PathPattern};
 use crate::request::head::RequestHead;
-use crate::request::path::NormalPath;
+use crate::request::path::{NormalPath, split_query};
 
 /// All protected resources of a configuration; mostly one or none.
 #[derive(Clone, Debug, Default)]
@@ -46,14 +46,26 @@ impl Resources {
     }
 
     /// The one whose metadata is asked for. Of several under the same target the one of this host, for
-    /// two hosts may have a resource each at the same path.
+    /// two hosts may have a resource each at the same path. A query that no identifier has, and slashes at
+    /// the end, make no difference: some clients add them.
     pub fn described_at(&self, head: RequestHead<'_>) -> Option<ResourceId> {
-        if self.all.is_empty() || !head.path().starts_with(WELL_KNOWN.as_bytes()) {
+        if !self.is_metadata_path(head) {
             return None;
         }
+        let path = trimmed(head.path());
         self.best(head, &|resource| {
-            resource.targets.iter().any(|target| target.as_bytes() == head.path()).then_some(1)
+            let depth = |target: &String| match target.as_bytes() {
+                whole if whole == head.path() => 2,
+                other => usize::from(trimmed(other) == path),
+            };
+            resource.targets.iter().map(depth).max().filter(|depth| *depth > 0)
         })
+    }
+
+    /// Whether a request is for metadata, of one of these resources or of none.
+    pub fn is_metadata_path(&self, head: RequestHead<'_>) -> bool {
+        let rest = head.path().strip_prefix(WELL_KNOWN.as_bytes());
+        !self.all.is_empty() && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
     }
 
     /// The one that a request is for: of this host if there is one, and with the longest path.
@@ -96,6 +108,15 @@ impl Resources {
         }
         best.map(|(_, at)| ResourceId(at))
     }
+}
+
+/// A target without its query and the slashes at its end.
+fn trimmed(target: &[u8]) -> &[u8] {
+    let (mut path, _) = split_query(target);
+    while let [rest @ .., b'/'] = path {
+        path = rest;
+    }
+    path
 }
 
 impl Resource {

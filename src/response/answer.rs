@@ -38,7 +38,8 @@ impl Responses {
     /// What the client is told.
     pub fn answer(&self, rejection: &Rejection, resource: &Advertised<'_>, head: RequestHead<'_>) -> Answer {
         let wording = Wording::of(rejection);
-        let change = self.overrides.get(&rejection.verdict());
+        let is_missing = *rejection == Rejection::NoMetadata;
+        let change = self.overrides.get(&rejection.verdict()).filter(|_| !is_missing);
         let (status, body) = match self.profile {
             Profile::Rfc6750 => {
                 let status = change.and_then(|c| c.status).unwrap_or(wording.status);
@@ -58,7 +59,12 @@ impl Responses {
         if rejection.verdict() == Verdict::Unavailable && self.profile == Profile::Rfc6750 {
             headers.push(("retry-after", self.retry_after_of(rejection).to_string()));
         }
-        self.allow_scripts(head, &mut headers);
+        if is_missing {
+            // As public as the metadata itself.
+            headers.push(("access-control-allow-origin", "*".to_owned()));
+        } else {
+            self.allow_scripts(head, &mut headers);
+        }
         if head.is_grpc() {
             let grpc_status = grpc_status(status);
             return Answer {
@@ -94,6 +100,7 @@ impl Responses {
         let bare = Challenge { realm, resource_metadata: resource.metadata_uri, ..Challenge::default() };
         let is_ours = !matches!(rejection.verdict(), Verdict::Unavailable | Verdict::BadAnswer);
         let refused = match rejection {
+            Rejection::NoMetadata => return Vec::new(),
             Rejection::AmbiguousPath | Rejection::Denied if self.profile == Profile::Rfc6750 => {
                 return Vec::new();
             }

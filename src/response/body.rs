@@ -8,10 +8,12 @@ use crate::response::{Format, Profile};
 pub struct Wording {
     /// The HTTP status.
     pub status: u16,
-    /// The code in the body; `None` where no error information may be given ([RFC 6750 §3.1]).
+    /// The code in the challenge; `None` where no error information may be given ([RFC 6750 §3.1]).
     ///
     /// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
     pub error: Option<&'static str>,
+    /// The code in the body, which always has one.
+    pub code: &'static str,
     /// One sentence, the same for every cause that a client must not tell apart.
     pub description: &'static str,
 }
@@ -21,6 +23,9 @@ impl Wording {
     pub fn of(rejection: &Rejection) -> Self {
         let (status, error, description) = match rejection.verdict() {
             Verdict::Allowed | Verdict::Anonymous | Verdict::Metadata => (200, None, ""),
+            Verdict::NoToken if *rejection == Rejection::NoMetadata => {
+                (404, None, "No protected resource is described here.")
+            }
             Verdict::NoToken => (401, None, "An access token is required."),
             Verdict::InvalidRequest => match rejection {
                 Rejection::AmbiguousPath => (400, None, "The request path is not acceptable."),
@@ -82,7 +87,12 @@ impl Wording {
             ),
             Verdict::BadAnswer => (502, Some("server_error"), "The access token could not be checked."),
         };
-        Self { status, error, description }
+        let code = error.unwrap_or(match status {
+            401 => "unauthorized",
+            404 => "not_found",
+            _ => "invalid_request",
+        });
+        Self { status, error, code, description }
     }
 
     /// The body and its media type, with the status that is really sent.
@@ -95,21 +105,18 @@ impl Wording {
     }
 
     fn json(&self) -> String {
-        match self.error {
-            Some(error) => format!(r#"{{"error":"{error}","error_description":"{}"}}"#, self.description),
-            None => format!(r#"{{"message":"{}"}}"#, self.description),
-        }
+        format!(r#"{{"error":"{}","error_description":"{}"}}"#, self.code, self.description)
     }
 
     /// Problem details ([RFC 9457 §3.1]); `error` is an extension member.
     ///
     /// [RFC 9457 §3.1]: https://www.rfc-editor.org/rfc/rfc9457#section-3.1
     fn problem(&self, status: u16) -> String {
-        let error = self.error.map(|error| format!(r#","error":"{error}""#)).unwrap_or_default();
         format!(
-            r#"{{"type":"about:blank","title":"{}","status":{status},"detail":"{}"{error}}}"#,
+            r#"{{"type":"about:blank","title":"{}","status":{status},"detail":"{}","error":"{}"}}"#,
             reason_phrase(status),
             self.description,
+            self.code,
         )
     }
 }
@@ -119,6 +126,7 @@ pub fn anypoint(rejection: &Rejection) -> (u16, &'static str, &'static str) {
     const JSON: &str = "application/json; charset=UTF-8";
     const TEXT: &str = "text/plain; charset=UTF-8";
     match rejection.verdict() {
+        Verdict::NoToken if *rejection == Rejection::NoMetadata => (404, r#"{"error": "Not Found"}"#, JSON),
         Verdict::NoToken => (400, r#"{"error": "Access token was not provided."}"#, JSON),
         Verdict::InvalidRequest => {
             let status = if *rejection == Rejection::FormTooLarge { 413 } else { 400 };
@@ -156,6 +164,7 @@ fn reason_phrase(status: u16) -> &'static str {
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
+        404 => "Not Found",
         413 => "Content Too Large",
         500 => "Internal Server Error",
         502 => "Bad Gateway",

@@ -395,6 +395,7 @@ fn upstream(outcome: &Outcome, out: &mut Output) -> Result<(), Failure> {
 fn section(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::NoToken => "RFC 6750 §3",
+        Rejection::NoMetadata => "RFC 9728 §3",
         Rejection::AmbiguousPath => "RFC 3986 §6.2",
         Rejection::Malformed | Rejection::Several | Rejection::FormTooLarge | Rejection::FormMissing => {
             "RFC 6750 §2, §3.1"
