@@ -60,7 +60,7 @@ pub(crate) enum Unfound {
 }
 
 /// The longest file that is read, in bytes.
-const MAX_FILE: u64 = 32 << 20;
+const MAX_FILE: u64 = 64 << 20;
 
 impl Host {
     /// Its name, in results.
@@ -146,7 +146,7 @@ pub(crate) fn text(file: &Path) -> io::Result<String> {
         fs::File::open(file)?.take(MAX_FILE.saturating_add(1)).read_to_string(&mut text)?
     };
     if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE {
-        return Err(io::Error::other("it is longer than 32 MiB"));
+        return Err(io::Error::other("it is longer than 64 MiB"));
     }
     Ok(text)
 }

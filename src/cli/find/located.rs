@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
+use serde_saphyr::budget::BudgetBreach;
 
 use crate::cli::printable::printable;
 
@@ -61,19 +62,89 @@ pub(crate) struct Unreadable {
 
 /// Every document in the text, empty ones left out.
 pub(crate) fn read(text: &str) -> Result<Vec<Located>, Unreadable> {
-    // A snippet of the file in the message might show a secret.
-    let options = serde_saphyr::options! { with_snippet: false };
-    let documents: Vec<Spanned<Node>> =
-        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| Unreadable {
+    read_within(text, MAX_VALUES)
+}
+
+/// On a thread whose stack has room for the deepest document, whatever the caller's has.
+fn read_within(text: &str, values: usize) -> Result<Vec<Located>, Unreadable> {
+    let broken =
+        || Unreadable { at: Position::default(), why: "there are no resources to read it".to_owned() };
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(STACK);
+        let reader = reader.spawn_scoped(scope, || parse(text, values)).map_err(|_| broken())?;
+        reader.join().unwrap_or_else(|_| Err(broken()))
+    })
+}
+
+fn parse(text: &str, values: usize) -> Result<Vec<Located>, Unreadable> {
+    let documents: Vec<Spanned<Node>> = serde_saphyr::from_multiple_with_options(text, options(values))
+        .map_err(|error| Unreadable {
             at: error.location().map(position).unwrap_or_default(),
-            why: why(&error),
+            why: why(&error, values),
         })?;
     Ok(documents.into_iter().map(Located::from).collect())
 }
 
+fn options(values: usize) -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        // A snippet of the file in the message might show a secret.
+        with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_nodes: values,
+            // A list or an object is two events, and a document two more.
+            max_events: values.saturating_mul(2).saturating_add(2 << 10),
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH.saturating_add(1),
+            max_total_scalar_bytes: MAX_TEXT,
+            // What aliases stand for is bounded by its size; a document may well use one a hundred times.
+            enforce_alias_anchor_ratio: false,
+            max_recorded_anchor_events: values.div_euclid(4),
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: values.div_euclid(4) },
+    }
+}
+
+/// Why a text cannot be read.
+fn why(error: &serde_saphyr::Error, values: usize) -> String {
+    match error {
+        serde_saphyr::Error::AliasError { error, .. } => why(error, values),
+        serde_saphyr::Error::Budget { breach, .. } => beyond(breach, values),
+        serde_saphyr::Error::AliasReplayLimitExceeded { .. }
+        | serde_saphyr::Error::AliasReplayStackDepthExceeded { .. } => ALIASES.to_owned(),
+        other => match first_line(&other.to_string()) {
+            // The parser's own bound, of what is between brackets.
+            line if line == "recursion limit exceeded" => too_deep(),
+            line => line,
+        },
+    }
+}
+
+fn too_deep() -> String {
+    format!("the document is nested more than {MAX_DEPTH} levels deep")
+}
+
+/// Which bound a text is beyond.
+fn beyond(breach: &BudgetBreach, values: usize) -> String {
+    match breach {
+        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => {
+            format!("the document has more than {values} values")
+        }
+        BudgetBreach::Depth { .. } => too_deep(),
+        BudgetBreach::ScalarBytes { .. } => {
+            format!("the document has more than {} MiB of text", MAX_TEXT.div_euclid(1 << 20))
+        }
+        BudgetBreach::Documents { .. } => "the file holds too many documents".to_owned(),
+        BudgetBreach::Aliases { .. }
+        | BudgetBreach::Anchors { .. }
+        | BudgetBreach::MergeKeys { .. }
+        | BudgetBreach::RecordedAnchorEvents { .. }
+        | BudgetBreach::RecordedAnchorBytes { .. } => ALIASES.to_owned(),
+        _ => "the document is too large".to_owned(),
+    }
+}
+
 /// The first line of the message, without the position that it repeats.
-fn why(error: &serde_saphyr::Error) -> String {
-    let text = error.to_string();
+fn first_line(text: &str) -> String {
     let first = text.lines().next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let first = match first.split_once(": ") {
@@ -82,6 +153,21 @@ fn why(error: &serde_saphyr::Error) -> String {
     };
     printable(first.split(" at line ").next().unwrap_or_default())
 }
+
+/// The most values in a file. Keys, text, numbers, lists and objects are values; the largest OpenAPI
+/// documents that are published have two million.
+const MAX_VALUES: usize = 4_000_000;
+
+/// The most levels of lists and objects.
+const MAX_DEPTH: usize = 128;
+
+/// What reading that many levels takes, in bytes, and room to spare.
+const STACK: usize = 64 << 20;
+
+/// The most text in a file, in bytes.
+const MAX_TEXT: usize = 64 << 20;
+
+const ALIASES: &str = "its anchors and aliases stand for more than is read: write out what they stand for";
 
 impl Located {
     /// What is under a key.
@@ -238,7 +324,7 @@ impl<'de> Visitor<'de> for AnyNode {
 
 #[cfg(test)]
 mod tests {
-    use super::{Located, Position, read};
+    use super::{Located, Position, read, read_within};
 
     fn at(document: &Located, path: &[&str]) -> (u64, u64) {
         let Position { line, column } = document.path(path).unwrap().at;
@@ -278,7 +364,34 @@ mod tests {
             assert!(!error.why.contains("hunter2") && !error.why.is_empty(), "{text:?}: {}", error.why);
             assert!(error.at.line >= line, "{text:?}: {error:?}");
         }
-        let deep = "[".repeat(100_000);
-        assert!(read(&deep).is_err());
+    }
+
+    #[test]
+    fn what_is_too_large_is_said_in_a_sentence() {
+        let aliases = (0..9).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
+            let one = format!("*a{n}, ");
+            text + &format!("a{0}: &a{0} [{1}]\n", n + 1, one.repeat(10).trim_end_matches(", "))
+        });
+        let levels = |n: usize| "[".repeat(n) + &"]".repeat(n);
+        let cases = [
+            ("values", read_within("[1, 2, 3, 4, 5]", 5), "the document has more than 5 values"),
+            ("keys count", read_within("{a: 1, b: 2, c: 3}", 6), "the document has more than 6 values"),
+            ("levels of a flow", read(&levels(129)), "the document is nested more than 128 levels deep"),
+            ("many levels", read(&levels(100_000)), "the document is nested more than 128 levels deep"),
+            ("documents", read(&"--- 1\n".repeat(5000)), "the file holds too many documents"),
+            (
+                "aliases of aliases",
+                read_within(&aliases, 10_000),
+                "its anchors and aliases stand for more than is read",
+            ),
+        ];
+        for (name, read, want) in cases {
+            let error = read.expect_err(name);
+            assert!(error.why.starts_with(want), "{name}: {}", error.why);
+        }
+        assert!(read_within("[1, 2, 3, 4]", 5).is_ok());
+        assert!(read(&levels(128)).is_ok());
+        let often = format!("a: &a [x]\nb: [{}]\n", "*a, ".repeat(500).trim_end_matches(", "));
+        assert!(read(&often).is_ok(), "one alias, used often");
     }
 }

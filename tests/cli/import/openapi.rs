@@ -270,6 +270,15 @@ fn swagger_2_is_read_as_well() {
 }
 
 #[test]
+fn a_large_document_is_read() {
+    // As many values as the largest that are published have in a section or two.
+    let example = format!("[{}]", "1, ".repeat(260_000).trim_end_matches(", "));
+    let text = document("", &format!("  /a: {{get: {{security: [{{o: [a]}}], x-example: {example}}}}}\n"));
+    let (configuration, _) = rules(&text, &[]);
+    assert_eq!(verdict(&configuration, "GET /a", Some("")), "insufficient_scope");
+}
+
+#[test]
 fn first_mistakes_are_explained() {
     let ok = document("", "  /a: {get: {}}\n");
     let deep = format!("openapi: 3.0.0\npaths: {}", "[".repeat(100_000));
@@ -295,8 +304,8 @@ fn first_mistakes_are_explained() {
         ("a path that is text", &document("", "  /a: get\n"), &[], &["paths./a is no object"]),
         ("security that is an object", &document("", "  /a: {get: {security: {o: []}}}\n"), &[], &["`security` of GET /a is no list"]),
         ("a path that cannot be matched, and the rest let through", &document("", "  '/a/{b': {get: {}}\n"), &["--allow-unlisted"], &["there can be no rule for the path /a/{b"]),
-        ("too deep", &deep, &[], &["api.yaml:"]),
-        ("aliases of aliases", aliases, &[], &["api.yaml:"]),
+        ("too deep", &deep, &[], &["api.yaml:2:", "nested more than 128 levels deep"]),
+        ("aliases of aliases", aliases, &[], &["api.yaml:", "its anchors and aliases stand for more than is read"]),
     ];
     for (name, text, args, wants) in cases {
         let tollgate = Tollgate::new();
@@ -306,11 +315,11 @@ fn first_mistakes_are_explained() {
         assert!(wants.iter().all(|want| run.stderr.contains(want)), "{name}: {}", run.stderr);
     }
     let tollgate = Tollgate::new();
-    tollgate.write("api.yaml", "# nothing but comment\n".repeat(1_600_000));
+    tollgate.write("api.yaml", "# nothing but comment\n".repeat(3_200_000));
     let run = tollgate.run(["import", "openapi", "api.yaml"]);
     assert_eq!(
         (run.status, run.stderr.as_str()),
-        (2, "tollgate: cannot read api.yaml: it is longer than 32 MiB\n")
+        (2, "tollgate: cannot read api.yaml: it is longer than 64 MiB\n")
     );
     let run = Tollgate::new().run(["import", "openapi", "nothing.yaml", "--json"]);
     assert_eq!(
