@@ -12,6 +12,7 @@ mod host;
 mod metrics;
 mod stream;
 mod verify;
+mod waiters;
 
 use proxy_wasm::traits::{Context, RootContext};
 use proxy_wasm::types::LogLevel;

@@ -6,8 +6,8 @@
 //! their own, and `make build` gives them the names that the host looks for, in place of the SDK's
 //! ([proxy-wasm ABI 0.2.1]). A module that has not been through that step refuses every configuration.
 //!
-//! There is no `proxy_on_delete`, nor `proxy_on_done` or `proxy_on_log`: [`crate::filter::contexts`] says
-//! how it goes without.
+//! Of the callbacks at a context's end there is `proxy_on_delete` alone: the host promises it when a stream
+//! ends, before anything else can happen to that stream. `proxy_on_done` and `proxy_on_log` tell nothing more.
 //!
 //! [proxy-wasm ABI 0.2.1]: https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1
 #![allow(unsafe_code, reason = "exports have no mangled names, and host calls take addresses")]
@@ -41,6 +41,11 @@ extern "C" fn tollgate_on_vm_start(_root: u32, _size: usize) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn tollgate_on_configure(root: u32, _size: usize) -> u32 {
     u32::from(contexts::configure(root))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_delete(context: u32) {
+    contexts::ended(context);
 }
 
 #[unsafe(no_mangle)]

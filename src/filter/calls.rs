@@ -12,7 +12,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::BufferType;
 
 use crate::cache::shared::{Moment, Shared};
-use crate::decision::{Decision, Rejection};
+use crate::decision::{Decision, NoAnswer, Rejection};
 use crate::enforcer::{AwaitingForm, Enforcer, Outcome, Step};
 use crate::filter::fetches::Fetches;
 use crate::filter::flights::{AT_ONCE, Flights};
@@ -128,10 +128,9 @@ impl Worker {
         };
         for stream in late {
             self.forms.borrow_mut().remove(&stream.id);
-            if host::turn_to(stream.id)
-                && self.give_up_form(&stream, Rejection::FormMissing) == Progress::Passed
-            {
-                host::resume();
+            if let State::AwaitsForm(form) = stream.become_(State::AwaitsTurn) {
+                let step = |worker: &Self| form.give_up(&worker.enforcer, Rejection::FormMissing);
+                self.proceed_elsewhere(&stream, step, now.wall);
             }
         }
         let forms = self.forms.borrow().values().map(|(due, _)| *due).min();
@@ -144,12 +143,22 @@ impl Worker {
         }
     }
 
+    /// Takes over the forms that the worker before this one waits for: they are given up with the next tick.
+    pub(super) fn inherit_forms(&self, before: &Self) {
+        let forms = before.forms.take().into_iter();
+        self.forms.borrow_mut().extend(forms.map(|(id, (_, stream))| (id, (Uptime::ZERO, stream))));
+    }
+
     /// Does what the engine says until something has to be waited for. The effective context is the
     /// request's.
     pub(super) fn proceed(&self, stream: &Rc<Stream>, mut step: Step, now: UnixTime) -> Progress {
         loop {
             step = match step {
                 Step::Done(outcome) => return self.settle(stream, &outcome, now),
+                Step::ReadForm(form) if self.forms.borrow().len() >= MAX_FORMS => {
+                    let crowded = Rejection::NoAnswer { cause: NoAnswer::Crowded, retry_after: None };
+                    form.give_up(&self.enforcer, crowded)
+                }
                 Step::ReadForm(form) => {
                     stream.become_(State::AwaitsForm(Box::new(form)));
                     let due = host::steady().saturating_add(FORM_PATIENCE);
@@ -159,14 +168,14 @@ impl Worker {
                 }
                 Step::FetchKeys(provider, pending) => match self.wait_for_keys(provider, stream, pending) {
                     Ok(()) => {
-                        stream.become_(State::AwaitsAnswer);
+                        stream.become_(State::AwaitsKeys(provider));
                         return Progress::Waiting;
                     }
                     Err(pending) => pending.resume_with_keys(&self.enforcer, KeyNews::None, now),
                 },
                 Step::Introspect(question, pending) => {
                     let Some(finding) = self.seek(&question, stream, now) else {
-                        stream.become_(State::AwaitsAnswer);
+                        stream.become_(State::AwaitsAnswer(question.key));
                         self.flights.wait(question.key, stream, pending);
                         return Progress::Waiting;
                     };
@@ -176,15 +185,28 @@ impl Worker {
         }
     }
 
-    /// Does what the engine says for a request whose callback this is not. One that has gone meanwhile
-    /// is passed over.
+    /// A stream has ended: whatever it waits for, it waits no more.
+    pub(super) fn leave(&self, stream: &Stream) {
+        match stream.leave() {
+            State::AwaitsForm(_) => drop(self.forms.borrow_mut().remove(&stream.id)),
+            State::AwaitsAnswer(key) => self.flights.leave(key),
+            State::AwaitsKeys(provider) => self.leave_keys(provider),
+            State::New | State::AwaitsTurn | State::Passed(_) | State::Answered => {}
+        }
+    }
+
+    /// Does what the engine says for a request whose callback this is not: the one way in which such a request
+    /// is answered or goes on. One whose stream has ended meanwhile is passed over.
     pub(super) fn proceed_elsewhere(
         &self,
         stream: &Rc<Stream>,
         step: impl FnOnce(&Self) -> Step,
         now: UnixTime,
     ) {
-        if host::turn_to(stream.id) && self.proceed(stream, step(self), now) == Progress::Passed {
+        if !stream.is_gone()
+            && host::turn_to(stream.id)
+            && self.proceed(stream, step(self), now) == Progress::Passed
+        {
             host::resume();
         }
     }
@@ -270,6 +292,8 @@ fn ahead(now: Moment) -> u64 {
 /// How long a form body may take to arrive. Without `allow_on_headers_stop_iteration` in the
 /// plugin's configuration the host never hands it over, and the request must not hang.
 const FORM_PATIENCE: Duration = Duration::from_secs(10);
+/// How many form bodies may be under way in one worker: the host keeps each in memory until it is complete.
+const MAX_FORMS: usize = 1024;
 /// How often the clock is looked at while something is remembered; counters that nobody waits for are
 /// handed over then, too.
 const WATCH_EVERY: Duration = Duration::from_secs(1);

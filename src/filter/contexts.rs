@@ -1,10 +1,10 @@
 //! The host's contexts: a root for each configuration, and a stream for each request.
 //!
-//! The host could tell when a context ends, by a callback for every request. It is not asked to: a
-//! request that passes at its head, with nothing to come, leaves nothing behind, and whatever a request
-//! that goes another way leaves is swept up now and then, by asking the host who is still there.
+//! The host tells when a stream ends, whatever the reason, and nothing is sent to it from then on: its context
+//! can still be turned to for a while, but a response to a stream that has been reset would be the end of the
+//! whole host. A request that passes at its head, with nothing to come, has left nothing behind by then.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
 use crate::cache::key::Hashed;
-use crate::decision::Rejection;
+use crate::decision::{NoAnswer, Rejection};
 use crate::filter::abi::Action;
 use crate::filter::calls::Worker;
 use crate::filter::host;
@@ -32,8 +32,6 @@ struct Contexts {
     announced: RefCell<Vec<(u32, u32)>>,
     /// Streams that are not done with.
     streams: RefCell<HashMap<u32, Request, Hashed>>,
-    /// How many of those there are when the next sweep comes.
-    sweep_at: Cell<usize>,
 }
 
 /// A request that is not done with.
@@ -45,8 +43,6 @@ struct Request {
 
 /// How many streams may be announced: the head follows at once, so one is the usual number.
 const MAX_ANNOUNCED: usize = 1024;
-/// The least number of streams that is worth a sweep.
-const SWEEP: usize = 1024;
 
 /// A context has been created; that of a root has no parent.
 pub(super) fn created(context: u32, parent: u32) {
@@ -60,6 +56,20 @@ pub(super) fn created(context: u32, parent: u32) {
             announced.remove(0);
         }
         announced.push((context, parent));
+    });
+}
+
+/// A context ends: a root's, or that of a stream, which has ended already.
+pub(super) fn ended(context: u32) {
+    CONTEXTS.with(|contexts| {
+        let request = contexts.streams.borrow_mut().remove(&context);
+        if let Some(Request { stream, worker }) = request {
+            worker.leave(&stream);
+            return;
+        }
+        if contexts.claim(context).is_none() {
+            let _ = contexts.roots.borrow_mut().remove(&context);
+        }
     });
 }
 
@@ -78,10 +88,10 @@ pub(super) fn configure(root: u32) -> bool {
                 let before = contexts.roots.borrow_mut().insert(root, Some(Rc::clone(&worker)));
                 if let Some(before) = before.flatten() {
                     worker.inherit_fetches(&before);
+                    worker.inherit_forms(&before);
                     worker.inherit(&before);
                 }
                 worker.begin_to_fetch();
-                contexts.sweep_roots(root);
             });
             true
         }
@@ -97,12 +107,9 @@ pub(super) fn configure(root: u32) -> bool {
 
 /// Time has passed for a root.
 pub(super) fn tick(root: u32) {
-    CONTEXTS.with(|contexts| {
-        contexts.sweep_roots(root);
-        if let Some(worker) = contexts.worker(root) {
-            worker.tick();
-        }
-    });
+    if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
+        worker.tick();
+    }
 }
 
 /// An answer to a root's call has arrived, or its absence.
@@ -132,7 +139,7 @@ pub(super) fn request_headers(id: u32, end_of_stream: bool) -> Action {
             }
         }
         if !stream.is_done_with() {
-            contexts.keep(Request { stream, worker });
+            contexts.streams.borrow_mut().insert(id, Request { stream, worker });
         }
         action(progress)
     })
@@ -144,7 +151,9 @@ pub(super) fn request_body(id: u32, size: usize, end_of_stream: bool) -> Action 
         if end_of_stream {
             stream.ends();
         }
-        if stream.awaits_form() {
+        if stream.awaits_form() && is_replaced(worker) {
+            action(worker.give_up_form(stream, replaced()))
+        } else if stream.awaits_form() {
             form_progress(worker, stream, size, end_of_stream)
         } else if stream.is_passed() {
             Action::Continue
@@ -165,6 +174,9 @@ pub(super) fn request_trailers(id: u32) -> Action {
                 let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
             }
         }
+        if stream.awaits_form() && is_replaced(worker) {
+            return action(worker.give_up_form(stream, replaced()));
+        }
         if stream.awaits_form() {
             let max = worker.max_form_bytes().saturating_add(1);
             let body = host::buffer(BufferType::HttpRequestBody, max);
@@ -175,12 +187,17 @@ pub(super) fn request_trailers(id: u32) -> Action {
 }
 
 /// A response's head has come: a token in the query makes it private ([RFC 6750 §2.3]), and a nonce for
-/// the client's next proof is not to be stored with it ([RFC 9449 §8.2]).
+/// the client's next proof is not to be stored with it ([RFC 9449 §8.2]). A request that still waits has been
+/// answered by the host itself or another filter (a timeout, say), and must not be answered twice.
 ///
 /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
 /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
 pub(super) fn response_headers(id: u32) {
-    with(id, |Request { stream, .. }| {
+    with(id, |Request { stream, worker }| {
+        if stream.is_held() {
+            worker.leave(stream);
+            return Action::Continue;
+        }
         let map = MapType::HttpResponseHeaders;
         let set = |name: &str, value: &str| {
             let _ = hostcalls::remove_map_value(map, name);
@@ -214,26 +231,6 @@ impl Contexts {
         let at = announced.iter().rposition(|(stream, _)| *stream == id)?;
         Some(announced.remove(at).1)
     }
-
-    fn keep(&self, request: Request) {
-        let id = request.stream.id;
-        let mut streams = self.streams.borrow_mut();
-        streams.insert(id, request);
-        if streams.len() >= self.sweep_at.get().max(SWEEP) {
-            streams.retain(|id, _| host::turn_to(*id));
-            host::turn_to(id);
-            self.sweep_at.set(streams.len().saturating_mul(2));
-        }
-    }
-
-    /// Forgets the roots that have gone, and what they remember with them.
-    fn sweep_roots(&self, own: u32) {
-        let mut roots = self.roots.borrow_mut();
-        if roots.len() > 1 {
-            roots.retain(|root, _| *root == own || host::turn_to(*root));
-            host::turn_to(own);
-        }
-    }
 }
 
 /// Goes on with a request that is not done with. One that is has been answered.
@@ -259,6 +256,17 @@ fn form_progress(worker: &Worker, stream: &Rc<Stream>, size: usize, complete: bo
     }
     let body = host::buffer(BufferType::HttpRequestBody, max);
     action(worker.form(stream, &body))
+}
+
+/// Whether the root has got another configuration since: what has begun under the old one is not judged by it
+/// any more, nor by the new one.
+fn is_replaced(worker: &Rc<Worker>) -> bool {
+    let current = CONTEXTS.with(|contexts| contexts.worker(worker.root));
+    current.is_none_or(|current| !Rc::ptr_eq(&current, worker))
+}
+
+fn replaced() -> Rejection {
+    Rejection::NoAnswer { cause: NoAnswer::Failed, retry_after: None }
 }
 
 fn action(progress: Progress) -> Action {

@@ -15,6 +15,7 @@ use crate::filter::calls::{Uptime, Worker};
 use crate::filter::flights::{MAX_WAITING, Told};
 use crate::filter::host;
 use crate::filter::stream::Stream;
+use crate::filter::waiters::Waiters;
 use crate::policy::Policy;
 use crate::policy::id::{ListId, ProviderId};
 use crate::provider::fetch::{FetchCall, FetchFault, News};
@@ -52,7 +53,7 @@ struct Schedule {
     /// Whether the latest call repeats one that brought no answer: a connection that the server was about
     /// to close is nothing that anybody has to hear of.
     is_repeated: bool,
-    waiters: Vec<Waiter>,
+    waiters: Waiters<Waiter>,
 }
 
 /// Whose turn it is.
@@ -67,7 +68,6 @@ enum Turn {
 /// A request that waits for keys.
 #[derive(Debug)]
 struct Waiter {
-    stream: Rc<Stream>,
     pending: Box<Pending>,
     /// Whether the call was made after it came.
     is_asked_for: bool,
@@ -92,7 +92,7 @@ impl Fetches {
             has_arrived: false,
             fault: None,
             is_repeated: false,
-            waiters: Vec::new(),
+            waiters: Waiters::default(),
         });
         Self { schedules: RefCell::new(schedules.collect()), waiting: Cell::new(0) }
     }
@@ -117,7 +117,7 @@ impl Fetches {
     }
 
     /// Takes those who wait.
-    fn take_waiters(&self, schedule: &mut Schedule) -> Vec<Waiter> {
+    fn take_waiters(&self, schedule: &mut Schedule) -> Waiters<Waiter> {
         let waiters = std::mem::take(&mut schedule.waiters);
         self.waiting.set(self.waiting.get().saturating_sub(waiters.len()));
         waiters
@@ -206,15 +206,22 @@ impl Worker {
                     due = Some(planned.min(schedule.early(now)));
                     schedule.turn = Turn::Ask(planned.min(schedule.early(now)));
                 }
-                let waiter = |pending| Waiter { stream: Rc::clone(stream), pending, is_asked_for: false };
-                schedule.waiters.extend(pending.take().map(waiter));
-                self.fetches.waiting.set(self.fetches.waiting.get().saturating_add(1));
+                if let Some(pending) = pending.take() {
+                    schedule.waiters.push(stream, Waiter { pending, is_asked_for: false });
+                    self.fetches.waiting.set(self.fetches.waiting.get().saturating_add(1));
+                }
             });
         }
         if let Some(due) = due {
             self.tick_at(due);
         }
         pending.map_or(Ok(()), Err)
+    }
+
+    /// One of those who wait for these keys has left.
+    pub(super) fn leave_keys(&self, id: ProviderId) {
+        self.fetches.change(Wanted::Keys(id), |schedule| schedule.waiters.forget_one());
+        self.fetches.waiting.set(self.fetches.waiting.get().saturating_sub(1));
     }
 
     /// Has keys fetched soon, within limits, for which no request can wait.
@@ -257,7 +264,7 @@ impl Worker {
             schedule.is_repeated = may_repeat && !schedule.is_repeated && !schedule.waiters.is_empty();
             if schedule.is_repeated {
                 schedule.turn = Turn::Ask(now.steady);
-                return Vec::new();
+                return Waiters::default();
             }
             let due = now.steady.saturating_add(self.pause(schedule, is_good));
             schedule.turn = Turn::Ask(due);
@@ -266,7 +273,8 @@ impl Worker {
             schedule.fault = news.err();
             self.fetches.take_waiters(schedule)
         });
-        for Waiter { stream, pending, is_asked_for } in waiters.into_iter().flatten() {
+        let waiters = waiters.into_iter().flat_map(Waiters::into_present);
+        for (stream, Waiter { pending, is_asked_for }) in waiters {
             let news = match (is_good, is_asked_for) {
                 (false, _) => KeyNews::None,
                 (true, true) => KeyNews::Fresh,
@@ -330,7 +338,7 @@ impl Worker {
             self.fetches.change(wanted, |schedule| schedule.has_arrived = true);
         }
         for schedule in before.fetches.schedules.borrow_mut().iter_mut() {
-            for Waiter { stream, pending, .. } in before.fetches.take_waiters(schedule) {
+            for (stream, Waiter { pending, .. }) in before.fetches.take_waiters(schedule).into_present() {
                 self.flights.wake_one(stream, pending, Told::Keys(KeyNews::None));
             }
         }

@@ -4,7 +4,8 @@
 //! it, up to a bound. A flight that another worker makes is looked after from here: by and by, until
 //! its answer is in the shared data. A refresh is a flight on which nobody has to wait.
 //!
-//! All calls are made in the root's name. A client that leaves is noticed when its answer comes.
+//! All calls are made in the root's name. A client that leaves is told of by the host ([`Worker::leave`]), and its
+//! call goes on: others may want to know.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -18,7 +19,8 @@ use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::{Finding, Pending};
 use crate::filter::calls::{Uptime, Worker};
 use crate::filter::host::{self, SharedData};
-use crate::filter::stream::Stream;
+use crate::filter::stream::{State, Stream};
+use crate::filter::waiters::Waiters;
 use crate::provider::Provider;
 use crate::provider::call::IntrospectionCall;
 use crate::provider::flight::{Flight, Landing, Question};
@@ -42,8 +44,6 @@ pub(super) struct Flights {
     waiting: Cell<usize>,
     /// Requests that have waited, and what for.
     ready: RefCell<VecDeque<(Waiter, Told)>>,
-    /// How many requests have found too many before them.
-    turned_away: Cell<usize>,
 }
 
 /// One question, and how its answer is got.
@@ -58,7 +58,7 @@ struct UnderWay {
 struct Interest {
     question: Question,
     digest: Option<TokenDigest>,
-    waiters: Vec<Waiter>,
+    waiters: Waiters<Box<Pending>>,
     /// Whether it goes on even if nobody waits.
     is_refresh: bool,
 }
@@ -87,8 +87,6 @@ enum Way {
 
 /// How many requests may wait in one worker.
 pub(super) const MAX_WAITING: usize = 8192;
-/// How many requests are turned away for each look for those who have gone.
-const LOOK_AROUND: usize = 256;
 /// How many requests are ended in one callback. The host answers them when the callback has returned, and
 /// enters the VM for each answer's head within the one before: some hundreds exhaust V8's stack.
 pub(super) const AT_ONCE: usize = 32;
@@ -106,21 +104,40 @@ impl Flights {
             health: RefCell::new(vec![Health::default(); providers]),
             waiting: Cell::new(0),
             ready: RefCell::default(),
-            turned_away: Cell::new(0),
         }
     }
 
     /// Adds a request to those that wait for this answer. [`Worker::seek`] has said that it may.
     pub(super) fn wait(&self, key: TokenKey, stream: &Rc<Stream>, pending: Box<Pending>) {
         if let Some(flight) = self.under_way.borrow_mut().get_mut(&key) {
-            flight.interest.waiters.push((Rc::clone(stream), pending));
+            flight.interest.waiters.push(stream, pending);
             self.waiting.set(self.waiting.get().saturating_add(1));
+        }
+    }
+
+    /// One of those who wait for this answer has left.
+    pub(super) fn leave(&self, key: TokenKey) {
+        if let Some(flight) = self.under_way.borrow_mut().get_mut(&key) {
+            flight.interest.waiters.forget_one();
+            self.waiting.set(self.waiting.get().saturating_sub(1));
         }
     }
 
     /// A request that has waited somewhere else is to be told.
     pub(super) fn wake_one(&self, stream: Rc<Stream>, pending: Box<Pending>, told: Told) {
+        stream.become_(State::AwaitsTurn);
         self.ready.borrow_mut().push_back(((stream, pending), told));
+    }
+
+    /// The next one of those who are to be told and are still there.
+    fn next_to_tell(&self) -> Option<(Waiter, Told)> {
+        let mut ready = self.ready.borrow_mut();
+        loop {
+            let next = ready.pop_front()?;
+            if !next.0.0.is_gone() {
+                return Some(next);
+            }
+        }
     }
 
     /// When something is to be done next.
@@ -156,16 +173,6 @@ impl Flights {
     fn admits(&self, key: TokenKey, now: UnixTime) -> bool {
         self.health.borrow().get(key.provider.0).is_some_and(|health| health.admits(now))
     }
-
-    /// Forgets those who wait no more because they have gone.
-    fn sweep(&self) {
-        let mut waiting = 0_usize;
-        for flight in self.under_way.borrow_mut().values_mut() {
-            flight.interest.drop_the_gone();
-            waiting = waiting.saturating_add(flight.interest.waiters.len());
-        }
-        self.waiting.set(waiting);
-    }
 }
 
 impl UnderWay {
@@ -178,13 +185,8 @@ impl UnderWay {
 }
 
 impl Interest {
-    fn drop_the_gone(&mut self) {
-        self.waiters.retain(|(stream, _)| host::turn_to(stream.id));
-    }
-
     /// Whether somebody wants to know still.
-    fn is_alive(&mut self) -> bool {
-        self.drop_the_gone();
+    fn is_alive(&self) -> bool {
         self.is_refresh || !self.waiters.is_empty()
     }
 }
@@ -194,7 +196,7 @@ impl Worker {
     /// the request may wait for the flight that is under way then.
     pub(super) fn seek(&self, question: &Question, stream: &Stream, now: UnixTime) -> Option<Finding> {
         let key = question.key;
-        if self.is_crowded(stream) {
+        if self.flights.waiting.get() >= MAX_WAITING {
             return Some(Err(not_asked(NoAnswer::Crowded)));
         }
         if self.flights.is_under_way(key) {
@@ -209,7 +211,7 @@ impl Worker {
             return Some(finding);
         }
         let interest =
-            Interest { question: question.clone(), digest, waiters: Vec::new(), is_refresh: false };
+            Interest { question: question.clone(), digest, waiters: Waiters::default(), is_refresh: false };
         self.ask(interest, moment, stream.id)
     }
 
@@ -224,7 +226,7 @@ impl Worker {
     /// An answer has arrived, or its absence (`arrived` is false then). The callback is the root's.
     pub(super) fn answered(&self, call: u32, arrived: bool) {
         let key = self.flights.calls.borrow_mut().remove(&call);
-        let Some(UnderWay { mut interest, way }) = key.and_then(|key| self.flights.take(key)) else { return };
+        let Some(UnderWay { interest, way }) = key.and_then(|key| self.flights.take(key)) else { return };
         let Way::Called { mut flight, steady, read_up_to } = way else { return };
         let answer = host::answer(arrived, read_up_to);
         let now = Moment { wall: host::now(), steady: host::steady() };
@@ -255,7 +257,7 @@ impl Worker {
             let flights = self.flights.under_way.borrow();
             flights.iter().filter(|(_, flight)| is_due(flight)).map(|(key, _)| *key).collect()
         };
-        for UnderWay { mut interest, way } in due.into_iter().filter_map(|key| self.flights.take(key)) {
+        for UnderWay { interest, way } in due.into_iter().filter_map(|key| self.flights.take(key)) {
             match way {
                 Way::Calls { .. } if !interest.is_alive() => self.abandon(&interest),
                 Way::Calls { flight, call, .. } => {
@@ -286,7 +288,7 @@ impl Worker {
         }
         if self.flights.admits(key, now.wall) {
             self.metrics.refreshed();
-            let interest = Interest { question, digest, waiters: Vec::new(), is_refresh: true };
+            let interest = Interest { question, digest, waiters: Waiters::default(), is_refresh: true };
             self.ask(interest, now, self.root);
         } else {
             entry.ask_again_after(now.wall.plus(REFRESH_AGAIN));
@@ -380,7 +382,7 @@ impl Worker {
     }
 
     /// Another worker asks: looks whether it has an answer, or has given up.
-    fn look_again(&self, mut interest: Interest, since: Uptime, now: Moment) {
+    fn look_again(&self, interest: Interest, since: Uptime, now: Moment) {
         let key = interest.question.key;
         let (Some(provider), Some(digest)) = (self.enforcer.provider(key.provider), interest.digest) else {
             return;
@@ -465,16 +467,17 @@ impl Worker {
     }
 
     /// Everybody who has waited is to be told.
-    fn wake(&self, waiters: Vec<Waiter>, finding: Finding) {
+    fn wake(&self, waiters: Waiters<Box<Pending>>, finding: Finding) {
         let told = Told::Finding(Rc::new(finding));
-        self.flights.ready.borrow_mut().extend(waiters.into_iter().map(|one| (one, told.clone())));
+        for (stream, pending) in waiters.into_present() {
+            self.flights.wake_one(stream, pending, told.clone());
+        }
     }
 
     /// Tells some of those who are to be told; the others have to wait for the next tick.
     pub(super) fn tell_some(&self, now: Moment) {
         for _ in 0..AT_ONCE {
-            let next = self.flights.ready.borrow_mut().pop_front();
-            let Some(((stream, pending), told)) = next else { return };
+            let Some(((stream, pending), told)) = self.flights.next_to_tell() else { return };
             let step = |worker: &Self| match told {
                 Told::Finding(finding) => pending.resume(&worker.enforcer, &finding, now.wall),
                 Told::Keys(news) => pending.resume_with_keys(&worker.enforcer, news, now.wall),
@@ -495,21 +498,6 @@ impl Worker {
         }
         self.flights.ready.borrow_mut().append(&mut before.flights.ready.borrow_mut());
         self.tick_at(host::steady());
-    }
-
-    /// Whether too many wait already. Those who have gone are not counted, but looking for them takes time,
-    /// so it is not done for everybody who is turned away.
-    fn is_crowded(&self, stream: &Stream) -> bool {
-        if self.flights.waiting.get() < MAX_WAITING {
-            return false;
-        }
-        let turned_away = self.flights.turned_away.get();
-        self.flights.turned_away.set(turned_away.wrapping_add(1));
-        if turned_away.is_multiple_of(LOOK_AROUND) {
-            self.flights.sweep();
-            host::turn_to(stream.id);
-        }
-        self.flights.waiting.get() >= MAX_WAITING
     }
 }
 

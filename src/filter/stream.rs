@@ -2,7 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::cache::key::TokenKey;
 use crate::enforcer::AwaitingForm;
+use crate::policy::id::ProviderId;
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,13 +26,21 @@ pub(super) struct Stream {
     ended: Cell<bool>,
     /// Whether its response has come.
     responded: Cell<bool>,
+    /// Whether the host has ended it. Its context can still be turned to for a while, and a response to it
+    /// would be the end of the host.
+    gone: Cell<bool>,
 }
 
 #[derive(Debug)]
 pub(super) enum State {
     New,
     AwaitsForm(Box<AwaitingForm>),
-    AwaitsAnswer,
+    /// What the provider says about this token.
+    AwaitsAnswer(TokenKey),
+    /// Keys of this provider.
+    AwaitsKeys(ProviderId),
+    /// What it has waited for is there; its turn is to come.
+    AwaitsTurn,
     Passed(ResponseChange),
     Answered,
 }
@@ -52,7 +62,8 @@ impl ResponseChange {
 
 impl Stream {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, state: RefCell::new(State::New), ended: Cell::new(false), responded: Cell::new(false) }
+        let no = || Cell::new(false);
+        Self { id, state: RefCell::new(State::New), ended: no(), responded: no(), gone: no() }
     }
 
     /// All of the request has come.
@@ -65,13 +76,32 @@ impl Stream {
         self.responded.set(true);
     }
 
+    /// The host has ended it: nothing may be sent to it any more. What it has been until then.
+    pub(super) fn leave(&self) -> State {
+        self.gone.set(true);
+        self.become_(State::Answered)
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.get()
+    }
+
     /// Whether nobody has to know of it any more. Of one that has been answered the host asks nothing.
     pub(super) fn is_done_with(&self) -> bool {
         match *self.state.borrow() {
             State::Answered => true,
             State::Passed(ref change) => self.ended.get() && (self.responded.get() || change.is_none()),
-            State::New | State::AwaitsForm(_) | State::AwaitsAnswer => false,
+            State::New
+            | State::AwaitsForm(_)
+            | State::AwaitsAnswer(_)
+            | State::AwaitsKeys(_)
+            | State::AwaitsTurn => false,
         }
+    }
+
+    /// Whether it waits: neither let through nor answered by us.
+    pub(super) fn is_held(&self) -> bool {
+        !matches!(*self.state.borrow(), State::Passed(_) | State::Answered)
     }
 
     pub(super) fn awaits_form(&self) -> bool {

@@ -380,6 +380,11 @@ impl Envoy {
         String::from_utf8_lossy(&fs::read(self.directory.join("log")).unwrap_or_default()).into_owned()
     }
 
+    /// The end of the log.
+    pub fn last_lines(&self) -> String {
+        last_lines(&self.log())
+    }
+
     /// Waits until the log holds a text after its first `since` bytes.
     pub fn wait_for_log(&self, since: usize, text: &str) {
         let until = Instant::now() + PATIENCE;
@@ -394,9 +399,18 @@ impl Envoy {
         stage.write_listeners(&self.directory.join("lds.json"));
     }
 
-    /// Panics if the VM has trapped, or if one of these words is in the log.
+    /// A gauge or counter of Envoy's own, by its whole name; 0 if there is none.
+    pub fn stat(&self, name: &str) -> u64 {
+        let path = format!("/stats?filter=^{}$&format=json", name.replace('.', "\\."));
+        let stats: Value = serde_json::from_str(&self.admin(&path)).unwrap_or_default();
+        stats["stats"][0]["value"].as_u64().unwrap_or_default()
+    }
+
+    /// Panics if Envoy has ended or the VM has trapped, or if one of these words is in the log.
     pub fn assert_clean_log(&self, secrets: &[&str]) {
         let log = self.log();
+        let is_alive = Request::get("/ready").try_send(self.admin).is_ok();
+        assert!(is_alive, "Envoy has ended:\n{}", last_lines(&log));
         for sign in ["Function: proxy", "wasm trap", "panicked at", "Uncaught RuntimeError", "VM failure"] {
             assert!(!log.contains(sign), "the VM has trapped:\n{}", last_lines(&log));
         }

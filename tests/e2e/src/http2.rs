@@ -19,6 +19,7 @@ pub struct Http2Request {
     body: Vec<u8>,
     trailers: Vec<(String, Vec<u8>)>,
     protocol: Option<&'static str>,
+    is_unfinished: bool,
 }
 
 /// Its response.
@@ -44,6 +45,7 @@ impl Http2Request {
             body: Vec::new(),
             trailers: Vec::new(),
             protocol: None,
+            is_unfinished: false,
         }
     }
 
@@ -82,6 +84,26 @@ impl Http2Request {
     #[must_use]
     pub fn trailer(mut self, name: &str, value: &str) -> Self {
         self.trailers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: &[u8]) -> Self {
+        self.body = body.to_vec();
+        self
+    }
+
+    /// The token of its `authorization`, if it has one.
+    pub fn token(&self) -> Option<String> {
+        let (_, value) = self.headers.iter().find(|(name, _)| name == "authorization")?;
+        latin1_text(value).strip_prefix("Bearer ").map(str::to_owned)
+    }
+
+    /// The body is only begun: the request does not end by itself.
+    #[must_use]
+    pub fn unfinished(mut self, body: &[u8]) -> Self {
+        (self.body, self.is_unfinished) = (body.to_vec(), true);
         self
     }
 
@@ -155,6 +177,52 @@ impl Http2Response {
     /// The body as text.
     pub fn text(&self) -> String {
         latin1_text(&self.body)
+    }
+}
+
+/// Sends requests on one connection, as many at once as the server takes, and gives each up after its time, by
+/// `RST_STREAM`. How many have got their response before.
+///
+/// # Panics
+///
+/// If the connection breaks, or if not all have ended in bounded time.
+pub fn send_and_reset(port: u16, requests: &[(Http2Request, Duration)]) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let all = async {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+        stream.set_nodelay(true).expect("a connection");
+        let (client, connection) = client::handshake(stream).await.expect("HTTP/2");
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let each = requests.iter().map(|(request, patience)| {
+            let (client, request, patience) = (client.clone(), request.clone(), *patience);
+            tokio::spawn(async move { request.give_up_after(client, patience).await })
+        });
+        let mut answered = 0;
+        for one in each.collect::<Vec<_>>() {
+            answered += usize::from(one.await.expect("a request"));
+        }
+        answered
+    };
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, all).await.expect("an end in time") })
+}
+
+impl Http2Request {
+    /// Sends it and gives it up after a while. Whether there was a response before.
+    async fn give_up_after(&self, client: client::SendRequest<Bytes>, patience: Duration) -> bool {
+        let mut client = client.ready().await.expect("the connection holds");
+        let ends = self.body.is_empty() && !self.is_unfinished;
+        let (response, mut stream) = client.send_request(self.head(), ends).expect("the connection holds");
+        if !ends {
+            let _ = stream.send_data(Bytes::from(self.body.clone()), !self.is_unfinished);
+        }
+        let in_time = tokio::time::timeout(patience, response).await;
+        stream.send_reset(h2::Reason::CANCEL);
+        match in_time {
+            Ok(response) => response.is_ok(),
+            Err(_) => false,
+        }
     }
 }
 

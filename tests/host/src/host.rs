@@ -217,6 +217,12 @@ pub(crate) struct Stream {
     pub(crate) is_grpc: bool,
     pub(crate) is_head: bool,
     pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Whether it has ended: complete, or reset. Its context stays for a while, as Envoy's do.
+    pub(crate) ended: bool,
+    /// Whether its context has been deleted as well.
+    pub(crate) deleted: bool,
+    /// Whether the test has ended it.
+    pub(crate) closed: bool,
 }
 
 impl Host {
@@ -226,12 +232,12 @@ impl Host {
     }
 
     pub(crate) fn knows(&self, context: u32) -> bool {
-        self.roots.contains(&context) || self.streams.contains_key(&context)
+        self.roots.contains(&context) || self.streams.get(&context).is_some_and(|stream| !stream.deleted)
     }
 
     pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
         let context = self.context();
-        self.streams.get_mut(&context)
+        self.streams.get_mut(&context).filter(|stream| !stream.deleted)
     }
 
     /// The root context that a host call is about.
@@ -283,6 +289,14 @@ impl Host {
             _ => return Status::BadArgument,
         }
         Status::Ok
+    }
+
+    /// Deletes the contexts of the streams that have ended: a turn of the event loop is over.
+    pub(crate) fn delete_ended(&mut self) {
+        for (id, stream) in self.streams.iter_mut().filter(|(_, stream)| stream.ended && !stream.deleted) {
+            stream.deleted = true;
+            self.calls.retain(|_, call| call.owner != *id);
+        }
     }
 
     pub(crate) fn crossed(&mut self, name: &'static str) {

@@ -131,6 +131,21 @@ impl Vm {
         accepted
     }
 
+    /// The roots of earlier configurations have no streams left, and end, as Envoy's do when a listener has been
+    /// drained.
+    pub fn end_old_roots(&mut self) {
+        let current = self.root;
+        let old: Vec<u32> = self.host().roots.iter().copied().filter(|root| *root != current).collect();
+        for root in old {
+            self.enter("proxy_on_done", root, &[root]);
+            self.enter("proxy_on_delete", root, &[root]);
+            let host = self.host();
+            host.roots.remove(&root);
+            host.timers.remove(&root);
+            host.calls.retain(|_, call| call.owner != root);
+        }
+    }
+
     /// Sends a request without a body.
     pub fn request(&mut self, head: &Fields) -> StreamId {
         self.request_with(head, &[], None)
@@ -205,7 +220,8 @@ impl Vm {
     /// If it has ended by [`Self::close`].
     pub fn outcome(&mut self, stream: StreamId) -> Outcome {
         self.check();
-        let stream = self.stream(stream.0).expect("a request that has not been closed");
+        let stream = self.stream(stream.0).filter(|stream| !stream.closed);
+        let stream = stream.expect("a request that has not been closed");
         match (&stream.reply, &stream.forwarded) {
             (Some(reply), _) => Outcome::Replied(reply.clone()),
             (None, Some(forwarded)) if !stream.paused => Outcome::Forwarded(forwarded.clone()),
@@ -217,7 +233,8 @@ impl Vm {
     /// its head.
     pub fn respond(&mut self, stream: StreamId, head: &Fields) -> Fields {
         let id = stream.0;
-        let stream = self.stream(id).expect("a request that has not been closed");
+        let stream = self.stream(id).filter(|stream| !stream.ended);
+        let stream = stream.expect("a request that has not ended");
         assert!(stream.forwarded.is_some() && stream.reply.is_none(), "the upstream has not been asked");
         stream.response = Some(head.clone());
         let count = u32::try_from(head.len()).unwrap_or(u32::MAX);
@@ -250,18 +267,36 @@ impl Vm {
         self.afterwards();
     }
 
-    /// Ends a request: it is done with, or its client has left.
+    /// Ends a request: it is done with, or its client has left. As in Envoy, its context can be turned to
+    /// until the event loop's turn is over, which is when time has passed; what is sent to it until then would be
+    /// the end of Envoy, and fails the test.
     pub fn close(&mut self, stream: StreamId) {
-        let id = stream.0;
-        assert!(self.stream(id).is_some(), "a request ends once");
-        if let Some(stream) = self.stream(id) {
-            stream.open = false;
+        let request = self.stream(stream.0).filter(|stream| !stream.closed).expect("a request ends once");
+        request.closed = true;
+        if !request.ended {
+            self.end(stream.0);
         }
-        self.enter("proxy_on_log", id, &[id]);
+    }
+
+    /// Envoy itself answers a request, or another filter does (a timeout, say); the client is slow to take the
+    /// response, so that the stream does not end yet.
+    pub fn answer_elsewhere(&mut self, stream: StreamId, status: u32) {
+        let id = stream.0;
+        let stream = self.stream(id).filter(|stream| !stream.ended).expect("a request that has not ended");
+        stream.response = Some(vec![(b":status".to_vec(), status.to_string().into_bytes())]);
+        stream.reply = Some(Reply { status, head: Fields::new(), body: Vec::new(), grpc_status: None });
+        self.enter_for_action("proxy_on_response_headers", id, &[id, 1, 1]);
+        self.afterwards();
+    }
+
+    /// A stream ends. The module is told at once.
+    fn end(&mut self, id: u32) {
+        if let Some(stream) = self.stream(id) {
+            (stream.open, stream.ended) = (false, true);
+            stream.coming.clear();
+        }
         self.enter("proxy_on_done", id, &[id]);
         self.enter("proxy_on_delete", id, &[id]);
-        self.host().streams.remove(&id);
-        self.host().calls.retain(|_, call| call.owner != id);
         self.afterwards();
     }
 
@@ -290,6 +325,7 @@ impl Vm {
         let host = self.host();
         host.wall = host.wall.saturating_add(until - host.monotonic);
         host.monotonic = until;
+        host.delete_ended();
     }
 
     /// Whether a tick will come.
@@ -477,6 +513,7 @@ impl Vm {
             match action {
                 Afterwards::Resume => {
                     let Some(stream) = self.stream(id) else { continue };
+                    assert!(!stream.ended, "a request whose stream has ended is resumed: Envoy crashes");
                     assert!(stream.reply.is_none(), "a request that has been answered is resumed");
                     assert!(stream.paused, "a request that is not held back is resumed");
                     stream.holds_all = false;
@@ -486,7 +523,13 @@ impl Vm {
                 Afterwards::Reply { status, head, body, grpc_status } => {
                     self.reply(id, status, head, body, grpc_status);
                 }
-                Afterwards::Reset => self.close(StreamId(id)),
+                Afterwards::Reset => {
+                    assert!(
+                        self.stream(id).is_none_or(|stream| !stream.ended),
+                        "a stream that has ended is reset: Envoy crashes"
+                    );
+                    self.end(id);
+                }
             }
         }
     }
@@ -494,6 +537,7 @@ impl Vm {
     /// Answers a request, as Envoy does: gRPC in trailers only, and past the module's own callbacks.
     fn reply(&mut self, id: u32, status: u32, mut head: Fields, body: Vec<u8>, grpc_status: i32) {
         let Some(stream) = self.stream(id) else { return };
+        assert!(!stream.ended, "a request whose stream has ended is answered: Envoy crashes");
         assert!(stream.reply.is_none(), "a request is answered twice");
         assert!(stream.forwarded.is_none(), "a request that went on is answered");
         let set = |head: &mut Fields, name: &str, value: String| {
@@ -537,6 +581,7 @@ impl Vm {
                 reply.head = head;
             }
         }
+        self.end(id);
     }
 }
 

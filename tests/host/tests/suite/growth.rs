@@ -21,6 +21,23 @@ fn memory_stays_over_many_requests() {
     assert_eq!(vm.memory_size(), settled, "memory grows");
 }
 
+#[test]
+fn configurations_that_have_gone_leave_nothing_behind() {
+    let mut vm = vm(&json!({}));
+    let mut settled = 0;
+    for n in 0..30 {
+        let rules: Vec<_> =
+            (0..300).map(|rule| json!({"match": {"prefix": format!("/{n}/{rule}")}})).collect();
+        assert!(vm.configure(&crate::config(&json!({"rules": rules, "cache": {"max_entries": 100}}))));
+        vm.end_old_roots();
+        run(&mut vm, 8);
+        if n == 9 {
+            settled = vm.memory_size();
+        }
+    }
+    assert_eq!(vm.memory_size(), settled, "memory grows");
+}
+
 /// Good and bad tokens, failures, retries, and clients that leave, in turn.
 fn run(vm: &mut Vm, requests: u32) {
     for n in 0..requests {

@@ -17,6 +17,7 @@ mod cache;
 mod calls;
 mod clock;
 mod configuration;
+mod ends;
 mod forms;
 mod growth;
 mod hostile;

@@ -27,6 +27,7 @@ fn the_module_exports_what_is_needed_and_nothing_that_costs_an_entry_besides() {
         "proxy_abi_version_0_2_1",
         "proxy_on_configure",
         "proxy_on_context_create",
+        "proxy_on_delete",
         "proxy_on_http_call_response",
         "proxy_on_memory_allocate",
         "proxy_on_request_body",
