@@ -408,7 +408,7 @@ impl Enforcer {
             return Err(Rejection::WrongAudience);
         }
         let requirement = self.requirement_of(request);
-        let certificate = || match self.policy.mtls {
+        let certificate = || match &self.policy.mtls {
             Some(source) => Ok(source.thumbprint(request.head(), self.peer)),
             None => Err(Rejection::Unproven),
         };

@@ -19,6 +19,7 @@ use tollgate_filter::policy::requirement::SenderConstraint;
 use tollgate_filter::policy::rule::{Access, PathPattern};
 use tollgate_filter::policy::schema::{Absent, Kind};
 use tollgate_filter::policy::{CorsPreflight, Mode, Policy, TokenHeader, reference};
+use tollgate_filter::proof::certificate::CertificateSource;
 use tollgate_filter::provider::assertion::key::Algorithm as SigningAlgorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::keys::KeySource;
@@ -336,7 +337,7 @@ fn everything() -> Value {
             "forward_payload_header": "X-Token-Claims",
             "filter_state": true,
         },
-        "mtls": {"source": "xfcc"},
+        "mtls": {"source": "xfcc", "hops": 2},
         "dpop": {
             "max_age": "30s",
             "clock_skew": "1s",
@@ -500,6 +501,7 @@ fn every_key_arrives() {
     assert_eq!((dpop.max_age, dpop.clock_skew), (Duration::from_secs(30), Duration::from_secs(1)));
     assert_eq!((dpop.algorithms.to_string().as_str(), dpop.replay_cache, dpop.forward), ("ES256", 7, false));
     assert_eq!(dpop.external_origin.as_deref(), Some("https://api.example.com"));
+    assert_eq!(policy.mtls, Some(CertificateSource::Xfcc { hops: 2 }));
     let nonce = dpop.nonce.as_ref().unwrap();
     assert!(nonce.lifetime == Duration::from_secs(60) && nonce.key.is_some());
 
@@ -620,6 +622,8 @@ fn everything_names_every_supported_key() {
     everything["providers"]["a"]["introspection"]["client_auth"]["client_secret_env"] = json!("x");
     everything["client_lists"]["live"]["bearer_token_env"] = json!("x");
     everything["providers"]["a"]["introspection"]["client_auth"]["private_key"] = json!("x");
+    everything["mtls"]["header"] = json!("client-cert");
+    everything["mtls"]["format"] = json!("rfc9440");
     // The same object is at two places.
     everything["rules"][1]["requires"] = everything["requires"].clone();
     let mut missing = Vec::new();
@@ -768,8 +772,20 @@ fn every_mistake_has_its_message() {
          &["requires.sender_constraint: needs mtls as well"]),
         ("a binding nobody can prove",     vec![("requires.sender_constraint", json!("any_bound"))],
          &["requires.sender_constraint: needs dpop (or mtls) as well"]),
-        ("a certificate from elsewhere",   vec![("mtls", json!({"source": "header"}))],
-         &["mtls.source: expected \"connection\" or \"xfcc\""]),
+        ("a certificate from elsewhere",   vec![("mtls", json!({"source": "headers"}))],
+         &["mtls.source: expected \"connection\", \"xfcc\" or \"header\"; did you mean \"header\"?"]),
+        ("a certificate in some field",    vec![("mtls", json!({"source": "header"}))],
+         &["mtls.header: required, but missing", "mtls.format: required, but missing"]),
+        ("a certificate in two places",    vec![("mtls", json!({"source": "xfcc", "header": "client-cert", "format": "der", "hops": 0}))],
+         &["mtls.hops: expected 1 to 10, got 0", "mtls.header: needs source: header as well", "mtls.format: expected \"pem\", \"pem_chain\", \"rfc9440\" or \"base64\""]),
+        ("hops of a connection",           vec![("mtls", json!({"hops": 2}))],
+         &["mtls.hops: needs source: xfcc as well"]),
+        ("a field of its own kind",        vec![("mtls", json!({"source": "header", "header": "X-Forwarded-Client-Cert", "format": "pem"}))],
+         &["mtls.header: reserved: use source: xfcc"]),
+        ("a field that clients fill",      vec![("mtls", json!({"source": "header", "header": "Authorization", "format": "pem"}))],
+         &["mtls.header: reserved: clients send it themselves"]),
+        ("a field of the connection",      vec![("mtls", json!({"source": "header", "header": "te", "format": "pem"}))],
+         &["mtls.header: reserved: it belongs to the connection"]),
         ("a client list of both kinds",    vec![("client_lists.live", json!({"clients": [], "uri": "https://x.example"}))],
          &["client_lists.live: expected exactly one of \"clients\" and \"uri\", found 2", "client_lists.live.cluster: required, but missing"]),
         ("a client list of no kind",       vec![("client_lists.live", json!({"cluster": "lists", "bearer_token": "x"}))],

@@ -324,12 +324,30 @@ static DPOP: Object = Object {
 };
 
 static MTLS: Object = Object {
-    keys: &[default(
-        "source",
-        word(&["connection", "xfcc"]),
-        "connection",
-        "Who tells of the certificate. `connection`: the TLS connection to this Envoy. `xfcc`: the last element of `x-forwarded-client-cert`, added by a hop before, which Envoy's connection manager must let through (`forward_client_cert_details`). **Lowers security.** With `xfcc`, whoever gets around that hop has any certificate that he likes.",
-    )],
+    keys: &[
+        default(
+            "source",
+            word(&["connection", "xfcc", "header"]),
+            "connection",
+            "Who tells of the certificate. `connection`: the TLS connection to this Envoy. `xfcc`: the field `x-forwarded-client-cert` of a hop before, which Envoy's connection manager must let through (`forward_client_cert_details`); its element starts with `Hash`, or with `Cert`, or with `By` before them. `header`: the field `header` of a hop before. **Lowers security.** With `xfcc` and `header`, a client that reaches this Envoy around that hop can claim any certificate.",
+        ),
+        default(
+            "hops",
+            Kind::Integer { min: 1, max: 10 },
+            "1",
+            "With `xfcc`, how many hops write an element, this Envoy included if it does. The field must have exactly that many; the first one counts. **Lowers security.** With two or more, the first hop must replace what clients send (`SANITIZE_SET`), or a client can claim any certificate.",
+        ),
+        optional(
+            "header",
+            Kind::Text(&text::FIELD_NAME),
+            "With `header`, the field's name. It must come once.",
+        ),
+        optional(
+            "format",
+            word(&["pem", "pem_chain", "rfc9440", "base64"]),
+            "With `header`, how the field holds the certificate. `pem`: one in PEM, percent-encoded. `pem_chain`: the same with those of its issuers behind it. `rfc9440`: `Client-Cert` of RFC 9440. `base64`: DER in base64.",
+        ),
+    ],
     choices: &[],
 };
 

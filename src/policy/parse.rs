@@ -15,6 +15,7 @@ mod client_lists;
 mod dpop;
 mod endpoint;
 mod jwks;
+mod mtls;
 mod node;
 mod provider;
 mod resource;
@@ -37,7 +38,6 @@ use crate::policy::parse::node::Node;
 use crate::policy::resource::Resources;
 use crate::policy::schema::{self, Faults, Place, nearest};
 use crate::policy::{CorsPreflight, Mode, Policy, protobuf};
-use crate::proof::certificate::CertificateSource;
 use crate::provider::client_list::ListSource;
 use crate::response::Profile;
 
@@ -129,7 +129,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         upstream,
         cache: cache::parse(&root.key("cache")),
         dpop: dpop::parse(&root.key("dpop"), &mut context),
-        mtls: mtls(&root.key("mtls")),
+        mtls: mtls::parse(&root.key("mtls"), &mut context),
         resources: Resources::default(),
         responses,
         cors_preflight: match root.key("cors_preflight").text() {
@@ -141,14 +141,6 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
     policy.resources = resource::parse(root, &policy, &mut context);
     user_info::check(root, &policy, &mut context);
     (policy, context.faults)
-}
-
-/// Who tells of clients' certificates.
-fn mtls(mtls: &Node<'_>) -> Option<CertificateSource> {
-    mtls.is_set().then(|| match mtls.key("source").text() {
-        "xfcc" => CertificateSource::Xfcc,
-        _ => CertificateSource::Connection,
-    })
 }
 
 impl Context<'_> {

@@ -5,22 +5,37 @@
 //!
 //! [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
 
+mod encoding;
+mod xfcc;
+
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
 
+pub use self::encoding::Encoding;
+use self::xfcc::Told;
 use crate::request::head::RequestHead;
 
 /// `mtls.source`: who tells of the client's certificate.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum CertificateSource {
     /// The TLS connection that the request has come by.
     #[default]
     Connection,
-    /// The last element of `x-forwarded-client-cert`, which the hop before has added. Only for a hop that
-    /// nobody can get around.
-    Xfcc,
+    /// `x-forwarded-client-cert`, of a hop that nobody can get around.
+    Xfcc {
+        /// How many hops write an element. The first is the client's.
+        hops: usize,
+    },
+    /// The certificate itself in a field, of a hop that nobody can get around.
+    Field {
+        /// The field's name, in lower case.
+        name: String,
+        /// How the certificate is written.
+        encoding: Encoding,
+    },
 }
 
 /// Who knows the connection of the request that is being decided.
@@ -39,15 +54,26 @@ impl Peer for Nobody {
     }
 }
 
+/// The longest field that is read, in bytes.
+const MAX_FIELD: usize = 32 << 10;
+
 impl CertificateSource {
     /// The thumbprint of the client's certificate, as `cnf.x5t#S256` has it ([RFC 8705 §3.1]).
     ///
+    /// A field counts if there is one line of it. What its certificates say is not looked at: the hop has
+    /// seen that the client has the key.
+    ///
     /// [RFC 8705 §3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
     #[inline(never)]
-    pub fn thumbprint(self, head: RequestHead<'_>, peer: &dyn Peer) -> Option<String> {
+    pub fn thumbprint(&self, head: RequestHead<'_>, peer: &dyn Peer) -> Option<String> {
+        let line = |name| head.single(name).filter(|value: &&[u8]| value.len() <= MAX_FIELD);
         match self {
             Self::Connection => thumbprint_of(&peer.certificate_digest()?),
-            Self::Xfcc => thumbprint_of(hash_of(head.single("x-forwarded-client-cert")?)?),
+            Self::Xfcc { hops } => match xfcc::client_of(line("x-forwarded-client-cert")?, *hops)? {
+                Told::Hash(hash) => thumbprint_of(hash),
+                Told::Cert(cert) => Some(thumbprint_of_der(&Encoding::Pem.decode(cert)?)),
+            },
+            Self::Field { name, encoding } => Some(thumbprint_of_der(&encoding.decode(line(name)?)?)),
         }
     }
 }
@@ -65,77 +91,17 @@ pub fn thumbprint_of(hex: &[u8]) -> Option<String> {
     bytes.filter(|bytes| bytes.len() == 32).map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The `Hash` of the last element. Elements are parted by commas, their pairs by semicolons; in quotes
-/// neither does, and a backslash takes the next character as it is. What does not end as it should says
-/// nothing at all: what seems to be the last element might be within somebody's name.
-fn hash_of(field: &[u8]) -> Option<&[u8]> {
-    let last = parts(field, b',')?.pop()?;
-    let mut hash = None;
-    for pair in parts(last, b';')? {
-        let at = pair.iter().position(|b| *b == b'=')?;
-        let (name, value) = pair.split_at_checked(at)?;
-        if name.trim_ascii().eq_ignore_ascii_case(b"hash") && hash.replace(value.get(1..)?).is_some() {
-            return None;
-        }
-    }
-    let hash = hash?.trim_ascii();
-    Some(hash.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(hash))
-}
-
-/// Splits where a byte stands outside of quotes; `None` if a quote or an escape does not end.
-fn parts(field: &[u8], by: u8) -> Option<Vec<&[u8]>> {
-    let (mut parts, mut start) = (Vec::new(), 0);
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    for (at, byte) in field.iter().enumerate() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_quoted => is_escaped = true,
-            b'"' => is_quoted = !is_quoted,
-            _ if *byte == by && !is_quoted => {
-                parts.push(field.get(start..at)?);
-                start = at.saturating_add(1);
-            }
-            _ => {}
-        }
-    }
-    parts.push(field.get(start..)?);
-    (!is_quoted).then_some(parts)
+/// The same of a certificate in DER.
+fn thumbprint_of_der(der: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(der))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CertificateSource, Nobody, Peer, hash_of, thumbprint_of};
+    use super::{CertificateSource, Encoding, MAX_FIELD, Nobody, Peer, thumbprint_of};
     use crate::request::head::Head;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    #[test]
-    fn the_last_hash_counts() {
-        // MTL-07, MTL-08
-        #[rustfmt::skip]
-        let cases: [(&str, &str, Option<&str>); 17] = [
-            ("one",                        "Hash=bb",                                                  Some("bb")),
-            ("among others",               "By=spiffe://a;Hash=bb;Subject=\"CN=a\";URI=spiffe://b",    Some("bb")),
-            ("in other letters",           "by=a;HASH=bb",                                             Some("bb")),
-            ("in quotes",                  "Hash=\"bb\"",                                              Some("bb")),
-            ("the last element",           "Hash=aa;Subject=\"CN=a\",Hash=bb",                         Some("bb")),
-            ("a space between",            "Hash=aa, Hash=bb",                                         Some("bb")),
-            ("commas within a name",       "Hash=aa;Subject=\"CN=a,b\", Hash=bb;Subject=\"O=x,CN=y\"", Some("bb")),
-            ("semicolons within a name",   "Hash=bb;Subject=\"CN=a;Hash=aa\"",                         Some("bb")),
-            ("quotes within a name",       "Hash=bb;Subject=\"CN=\\\"a\\\",Hash=aa\"",                 Some("bb")),
-            ("a backslash within a name",  "Subject=\"CN=a\\\\\";Hash=bb",                             Some("bb")),
-            ("the last has none",          "Hash=aa,By=x",                                             None),
-            ("the last is empty",          "Hash=aa,",                                                 None),
-            ("two in one element",         "Hash=aa;Hash=bb",                                          None),
-            ("no value",                   "Hash",                                                     None),
-            ("a quote that does not end",  "Hash=aa;Subject=\"x,Hash=bb",                              None),
-            ("an escape at the end",       "Hash=aa;Subject=\"x\\",                                    None),
-            ("nothing",                    "",                                                         None),
-        ];
-        for (name, field, want) in cases {
-            assert_eq!(hash_of(field.as_bytes()), want.map(str::as_bytes), "{name}");
-        }
-    }
 
     #[test]
     fn a_digest_becomes_a_thumbprint() {
@@ -178,7 +144,40 @@ mod tests {
         let by_connection = CertificateSource::Connection;
         assert_eq!(by_connection.thumbprint(forged.view(), &Somebody), Some(zeros));
         assert_eq!(by_connection.thumbprint(forged.view(), &Nobody), None);
-        assert_eq!(CertificateSource::Xfcc.thumbprint(forged.view(), &Somebody), Some(ab));
-        assert_eq!(CertificateSource::Xfcc.thumbprint(twice.view(), &Somebody), None);
+        let xfcc = CertificateSource::Xfcc { hops: 1 };
+        assert_eq!(xfcc.thumbprint(forged.view(), &Somebody), Some(ab));
+        assert_eq!(xfcc.thumbprint(twice.view(), &Somebody), None);
+        let name = "x-forwarded-client-cert".to_owned();
+        let other = CertificateSource::Field { name, encoding: Encoding::Pem };
+        assert_eq!(other.thumbprint(forged.view(), &Somebody), None);
+    }
+
+    #[test]
+    fn a_certificate_in_a_field_is_hashed() {
+        // MTL-07: SHA-256 of the bytes 00, ff, bf
+        const HASH: &str = "6ZTe80xBpQH0uCX9GVJd82PJOJUbJDYwPfZGtG6K4xY";
+        let encoded = "AP+/";
+        let pem = "-----BEGIN%20CERTIFICATE-----%0AAP+/%0A-----END%20CERTIFICATE-----";
+        let field = |name: &str, encoding| CertificateSource::Field { name: name.to_owned(), encoding };
+        #[rustfmt::skip]
+        let cases = [
+            ("AWS",                    field("x-amzn-mtls-clientcert", Encoding::PemChain), "x-amzn-mtls-clientcert", pem.to_owned(), true),
+            ("RFC 9440",               field("client-cert", Encoding::Rfc9440),             "client-cert",            format!(":{encoded}:"), true),
+            ("HAProxy",                field("x-ssl-client-der", Encoding::Base64),         "x-ssl-client-der",       encoded.to_owned(), true),
+            ("no Hash in the element", CertificateSource::Xfcc { hops: 1 },                 "x-forwarded-client-cert", format!("Cert=\"{pem}\""), true),
+            ("another field",          field("client-cert", Encoding::Base64),              "x-client-cert",          encoded.to_owned(), false),
+            ("too long",               field("client-cert", Encoding::Base64),              "client-cert",            "A".repeat(MAX_FIELD + 4), false),
+        ];
+        for (name, source, field, value, is_good) in cases {
+            let line = (field.as_bytes().to_vec(), value.into_bytes());
+            let once = Head::Lines(vec![line.clone()]);
+            assert_eq!(
+                source.thumbprint(once.view(), &Somebody).as_deref(),
+                is_good.then_some(HASH),
+                "{name}"
+            );
+            let twice = Head::Lines(vec![line.clone(), line]);
+            assert_eq!(source.thumbprint(twice.view(), &Somebody), None, "{name}, twice");
+        }
     }
 }

@@ -34,21 +34,28 @@ const CLUSTERS: &str = "  clusters:\n  - name: login\n    transport_socket: {typ
 fn a_certificate_from_a_hop_has_to_arrive() {
     // MTL-18
     let tollgate = Tollgate::new();
-    let configuration = format!("{GOOD}mtls: {{source: xfcc}}\n");
+    let forward = |how| format!("          forward_client_cert_details: {how}\n");
     #[rustfmt::skip]
     let cases = [
-        ("it is taken away",     "",                                                       1),
-        ("so it is on purpose",  "          forward_client_cert_details: SANITIZE\n",            1),
-        ("it is handed on",      "          forward_client_cert_details: ALWAYS_FORWARD_ONLY\n", 0),
+        ("it is taken away",           "",           String::new(),                  "reads a field that never arrives"),
+        ("so it is on purpose",        "",           forward("SANITIZE"),            "reads a field that never arrives"),
+        ("it is handed on",            "",           forward("ALWAYS_FORWARD_ONLY"), ""),
+        ("it is handed on over mTLS",  "",           forward("FORWARD_ONLY"),        ""),
+        ("it is replaced here",        "",           forward("SANITIZE_SET"),        "use mtls.source: connection"),
+        ("an element is added",        "",           forward("APPEND_FORWARD"),      "mtls.hops must count it"),
+        ("and counted",                ", hops: 2",  forward("APPEND_FORWARD"),      ""),
     ];
-    for (name, manager, status) in cases {
+    for (name, hops, manager, want) in cases {
+        let configuration = format!("{GOOD}mtls: {{source: xfcc{hops}}}\n");
+        let status = i32::from(!want.is_empty());
         let file = envoy(RELOAD, &configuration, CLUSTERS);
         let place = "          normalize_path: true\n";
-        tollgate.write("envoy.yaml", file.replacen(place, &[place, manager].concat(), 1));
+        tollgate.write("envoy.yaml", file.replacen(place, &[place, &manager].concat(), 1));
         let run = tollgate.run(["check", "envoy.yaml"]);
         assert_eq!(run.status, status, "{name}: {run:?}");
-        assert_eq!(run.stdout.contains("reads a field that never arrives"), status == 1, "{name}: {run:?}");
+        assert!(run.stdout.contains(want), "{name}: {run:?}");
         assert!(run.stdout.contains("mtls.source: lowers security"), "{name}: {run:?}");
+        assert_eq!(run.stdout.contains("mtls.hops: lowers security"), !hops.is_empty(), "{name}: {run:?}");
     }
 }
 

@@ -65,13 +65,26 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
     }
 }
 
-/// Whether the field arrives from which certificates are to be read.
+/// Whether the field arrives from which certificates are to be read, and as a hop has written it.
 fn certificates(found: &Found, manager: &Located, all: &mut Vec<(Position, bool, String)>) {
-    let is_read = found.value.pointer("/mtls/source").is_some_and(|source| source == "xfcc");
-    let forward = manager.key("forward_client_cert_details");
-    if is_read && matches!(forward.and_then(Located::text), None | Some("SANITIZE")) {
-        all.push((at(forward, manager), true, "mtls.source: xfcc reads a field that never arrives: forward_client_cert_details must be ALWAYS_FORWARD_ONLY here, behind a hop that sets it".to_owned()));
+    if found.value.pointer("/mtls/source").is_none_or(|source| source != "xfcc") {
+        return;
     }
+    let hops = found.value.pointer("/mtls/hops").and_then(Value::as_u64).unwrap_or(1);
+    let forward = manager.key("forward_client_cert_details");
+    let what = match forward.and_then(Located::text) {
+        None | Some("SANITIZE") => {
+            "mtls.source: xfcc reads a field that never arrives: forward_client_cert_details must be ALWAYS_FORWARD_ONLY here, behind a hop that sets it"
+        }
+        Some("SANITIZE_SET") => {
+            "mtls.source: xfcc reads a field that this Envoy writes itself, of the connection to it: with SANITIZE_SET here, use mtls.source: connection; behind a hop that sets the field, use ALWAYS_FORWARD_ONLY"
+        }
+        Some("APPEND_FORWARD") if hops < 2 => {
+            "mtls.source: xfcc expects one element, and with APPEND_FORWARD this Envoy adds another: mtls.hops must count it"
+        }
+        _ => return,
+    };
+    all.push((at(forward, manager), true, what.to_owned()));
 }
 
 fn istio(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)>) {

@@ -73,7 +73,7 @@ fn headers(list: &Node<'_>, upstream: &Upstream, context: &mut Context<'_>) -> V
 }
 
 #[inline(never)]
-fn reserved(name: &str) -> Option<&'static str> {
+pub(super) fn reserved(name: &str) -> Option<&'static str> {
     match name {
         "cookie" => Some("use token.from_cookies"),
         "host" | "content-length" | "content-type" => Some("it has another meaning in every request"),

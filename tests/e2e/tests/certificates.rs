@@ -13,8 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rcgen::{CertificateParams, CertifiedKey, KeyPair, generate_simple_self_signed};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rcgen::string::Ia5String;
+use rcgen::{
+    CertificateParams, CertifiedKey, DistinguishedName, DnType, KeyPair, SanType, generate_simple_self_signed,
+};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
@@ -146,7 +149,67 @@ fn a_trusted_hop_tells_of_the_certificate() {
     assert_eq!(over_tls(&world, "front", None, &request).status(), 401, "none");
     let seen = world.upstream.take();
     let told = seen[0].all("x-forwarded-client-cert").concat();
-    assert!(told.contains("Hash=00") && told.contains(r#"Subject=""#), "the name did not try: {told}");
+    assert!(told.contains(r#"Subject="O=b,CN=a\,\;\"b"#), "the name did not try: {told}");
+}
+
+#[test]
+fn a_certificate_s_names_are_not_read_as_the_hop_s_words() {
+    // MTL-08, ATK-99: a URI stands in the field without quotes
+    let (world, victim) = (world(), client(0));
+    bind(&world, "hush-names", victim);
+    let hash = format!("{:x}", Sha256::digest(victim.cert.der()));
+    let request = Request::get("/any").bearer("hush-names");
+    #[rustfmt::skip]
+    let cases = [
+        ("an element in a URI",      named("x", &[SanType::URI(text(&format!("spiffe://a/b,Hash={hash}")))])),
+        ("with a space",             named("x", &[SanType::URI(text(&format!("spiffe://a/b, Hash={hash}")))])),
+        ("a whole element",          named("x", &[SanType::URI(text(&format!("spiffe://a/b,By=spiffe://c;Hash={hash};URI=d")))])),
+        ("a hash in a URI",          named("x", &[SanType::URI(text(&format!("spiffe://a/b;Hash={hash}")))])),
+        ("an element in a DNS name", named("x", &[SanType::DnsName(text(&format!("a,Hash={hash}")))])),
+        ("quotes around it",         named("x", &[SanType::URI(text("a\"")), SanType::URI(text(&format!("b,Hash={hash};URI=\"c")))])),
+        ("an element in the name",   named(&format!("\",Hash={hash}"), &[])),
+    ];
+    for (name, thief) in &cases {
+        for front in ["front", "appends"] {
+            let response = over_tls(&world, front, Some(thief), &request);
+            assert_eq!(response.status(), 401, "{name}, {front}: {response:?}");
+        }
+    }
+    // A hop that adds to what the client sends, and closes its quote.
+    for field in ["Hash=$", "Hash=$;Subject=\"", "Hash=$\\", "Hash=$;Subject=\"\\", "By=a;Hash=$;URI="] {
+        let forged = request.clone().header("x-forwarded-client-cert", &field.replace('$', &hash));
+        for thief in [client(1), &named("\"", &[SanType::URI(text("a\""))])] {
+            let response = over_tls(&world, "appends", Some(thief), &forged);
+            assert_eq!(response.status(), 401, "{field}: {response:?}");
+        }
+    }
+    assert!(world.upstream.take().is_empty(), "nobody has passed");
+    assert_eq!(over_tls(&world, "appends", Some(victim), &request).status(), 200, "its own certificate");
+}
+
+#[test]
+fn a_certificate_may_come_in_other_fields() {
+    // MTL-07: as `hop` hands its clients' on, and in the name of proxies that are no Envoy
+    let (world, own, thief) = (world(), client(0), client(1));
+    bind(&world, "hush-fields", own);
+    let escaped =
+        |of: &Certified| of.cert.pem().replace("\r\n", "\n").replace('\n', "%0A").replace(' ', "%20");
+    let encoded = |of: &Certified| STANDARD.encode(of.cert.der());
+    #[rustfmt::skip]
+    let cases = [
+        ("pem",       "x-amzn-mtls-clientcert-leaf", escaped(own), escaped(thief)),
+        ("pem_chain", "x-amzn-mtls-clientcert",      escaped(own) + &escaped(thief), escaped(thief) + &escaped(own)),
+        ("rfc9440",   "client-cert",                 format!(":{}:", encoded(own)), format!(":{}:", encoded(thief))),
+    ];
+    for (listener, field, good, bad) in cases {
+        let request = Request::get("/any").bearer("hush-fields");
+        let port = world.port(listener);
+        assert_eq!(request.clone().header(field, &good).send(port).status(), 200, "{listener}");
+        assert_eq!(request.clone().header(field, &bad).send(port).status(), 401, "{listener}, another");
+        let twice = request.clone().header(field, &good).header(field, &good);
+        assert_eq!(twice.send(port).status(), 401, "{listener}, twice");
+        assert_eq!(request.send(port).status(), 401, "{listener}, none");
+    }
 }
 
 /// A world with listeners that end TLS, and one behind such a one.
@@ -182,22 +245,30 @@ fn stage() -> Stage {
     let to_hop = json!({"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
         {"match": {"prefix": "/"}, "route": {"cluster": "hop"}},
     ]}]});
-    let front = Plugin {
+    let front = |how: &str, details: Value| Plugin {
         manager: json!({
-            "forward_client_cert_details": "SANITIZE_SET",
-            "set_current_client_cert_details": {"subject": true, "uri": true},
+            "forward_client_cert_details": how,
+            "set_current_client_cert_details": details,
             "route_config": to_hop,
         }),
         ..over(json!({"rules": [{"match": {"prefix": "/"}, "access": "anonymous"}]}))
     };
+    let of = |header: &str, format: &str| {
+        Plugin::new(policy(json!({"mtls": {"source": "header", "header": header, "format": format}})))
+    };
+    let all = json!({"cert": true, "chain": true, "subject": true, "uri": true, "dns": true});
     Stage::new()
+        .listener("pem", of("x-amzn-mtls-clientcert-leaf", "pem"))
+        .listener("pem_chain", of("x-amzn-mtls-clientcert", "pem_chain"))
+        .listener("rfc9440", of("client-cert", "rfc9440"))
         .cluster("hop", hop.port)
         .listener("direct", over(cached))
         .listener("only", over(only))
         .listener("jwt", over(of_jwts()))
         .listener("plain", Plugin::new(policy(json!({"mtls": {}}))))
         .listener("hop", hop)
-        .listener("front", front)
+        .listener("front", front("SANITIZE_SET", all))
+        .listener("appends", front("APPEND_FORWARD", json!({"uri": true})))
 }
 
 /// Tokens are JWTs, signed with a key of the tests.
@@ -232,18 +303,26 @@ fn server() -> &'static Certified {
     MADE.get_or_init(|| generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate"))
 }
 
-/// One of two clients, each with a certificate of its own making, whose name tries to confuse.
+/// One of two clients, each with a certificate of its own making; one has a name that is hard to read.
 fn client(n: usize) -> &'static Certified {
     static MADE: OnceLock<[Certified; 2]> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
-        ["a,Hash=00;\"b\\", "thief"].map(|name| {
-            let mut params = CertificateParams::new(vec!["client".to_owned()]).expect("parameters");
-            params.distinguished_name.push(rcgen::DnType::CommonName, name);
-            let signing_key = KeyPair::generate().expect("a key");
-            CertifiedKey { cert: params.self_signed(&signing_key).expect("a certificate"), signing_key }
-        })
-    });
-    &made[n]
+    let names = [SanType::URI(text("spiffe://a/b,c;d")), SanType::DnsName(text("client"))];
+    &MADE.get_or_init(|| ["a,;\"b\\", "thief"].map(|name| named(name, &names)))[n]
+}
+
+/// A certificate of these names.
+fn named(common: &str, names: &[SanType]) -> Certified {
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.subject_alt_names = names.to_vec();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common);
+    params.distinguished_name.push(DnType::OrganizationName, "b");
+    let signing_key = KeyPair::generate().expect("a key");
+    CertifiedKey { cert: params.self_signed(&signing_key).expect("a certificate"), signing_key }
+}
+
+fn text(text: &str) -> Ia5String {
+    text.try_into().expect("ASCII")
 }
 
 fn thumbprint(of: &Certified) -> String {
