@@ -4,6 +4,7 @@ mod advice;
 mod around;
 mod fapi;
 pub(crate) mod places;
+mod reach;
 
 use std::path::{Path, PathBuf};
 

@@ -274,6 +274,41 @@ fn what_is_legal_and_unwise_is_a_warning() {
 }
 
 #[test]
+fn a_plugin_that_istio_installs_nowhere_is_a_fault() {
+    let label = |label: &str| format!("selector: {{matchLabels: {{{label}}}}}");
+    let target =
+        |kind: &str| format!("targetRefs: [{{group: gateway.networking.k8s.io, kind: {kind}, name: front}}]");
+    let on_gateway = "mode: SERVER installs nothing on a gateway, which to Istio is a client";
+    let on_sidecar = "mode: CLIENT is for what the workload itself sends";
+    #[rustfmt::skip]
+    let cases = [
+        ("a gateway by its label",          label("istio: ingressgateway"),      "[{mode: SERVER}]",                    Some(on_gateway)),
+        ("an east-west gateway",            label("istio: eastwestgateway"),     "[{mode: SERVER}]",                    Some(on_gateway)),
+        ("a gateway by another label",      label("app: istio-ingressgateway"),  "[{mode: SERVER, ports: [{number: 80}]}]", Some(on_gateway)),
+        ("a gateway of the Gateway API",    label("gateway.networking.k8s.io/gateway-name: front"), "[{mode: SERVER}]", Some(on_gateway)),
+        ("a gateway by reference",          target("Gateway"),                   "[{mode: SERVER}]",                    Some(on_gateway)),
+        ("a gateway without a match",       label("istio: ingressgateway"),      "[]",                                  None),
+        ("a gateway, both ways",            label("istio: ingressgateway"),      "[{mode: CLIENT_AND_SERVER}]",         None),
+        ("a gateway, as a client",          label("istio: ingressgateway"),      "[{mode: SERVER}, {mode: CLIENT}]",    None),
+        ("a gateway, by ports",             target("Gateway"),                   "[{ports: [{number: 443}]}]",          None),
+        ("a workload named like one",       label("app: payment-gateway"),       "[{mode: SERVER}]",                    None),
+        ("a sidecar",                       label("app: orders"),                "[{mode: SERVER}]",                    None),
+        ("a sidecar, as a client",          label("app: orders"),                "[{mode: CLIENT}]",                    Some(on_sidecar)),
+        ("a service, as a client",          target("Service"),                   "[{mode: CLIENT}]",                    Some(on_sidecar)),
+        ("everything in the namespace, as a client", "priority: 1".to_owned(),   "[{mode: CLIENT}]",                    Some(on_sidecar)),
+    ];
+    for (name, selector, traffic, want) in cases {
+        let at = Tollgate::new();
+        at.write("istio.yaml", format!("kind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n  {selector}\n  match: {traffic}\n  vmConfig: {{env: [{{name: TG_SECRET}}]}}\n  pluginConfig:\n{}", indented(GOOD, 4)));
+        let run = at.run(["check", "istio.yaml"]);
+        match want {
+            Some(want) => assert!(run.status == 1 && run.stdout.contains(want), "{name}: {run:?}"),
+            None => assert_eq!(run.status, 0, "{name}: {run:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_variable_that_is_set_here_is_looked_at() {
     let bearer = GOOD.replace(
         "{client_id: gateway, client_secret_env: TG_SECRET}",

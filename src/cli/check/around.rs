@@ -96,6 +96,7 @@ fn istio(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
             "failStrategy: FAIL_OPEN lets every request in when the filter cannot run".to_owned(),
         ));
     }
+    all.extend(super::reach::of(plugin).into_iter().map(|(at, message)| (at, true, message)));
     let given = plugin.path(&["vmConfig", "env"]).map(Located::items).unwrap_or_default();
     for (position, name) in variables(&found.located) {
         if !given.iter().any(|variable| variable.key("name").and_then(Located::text) == Some(name)) {
