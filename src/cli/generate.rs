@@ -5,6 +5,7 @@
 //! | [`shape`] | the short file's keys |
 //! | [`plan`] | what the file means, what it only names, and the filter's configuration that follows |
 //! | [`envoy`], [`istio`], [`gateway`], [`compose`] | the outputs |
+//! | [`module`] | the module that they load |
 //! | [`yaml`], [`files`] | how they are written |
 
 mod compose;
@@ -12,6 +13,7 @@ mod envoy;
 mod files;
 mod gateway;
 mod istio;
+mod module;
 mod plan;
 mod shape;
 mod yaml;
@@ -29,6 +31,7 @@ use crate::cli::http::Network;
 use crate::cli::output::Output;
 use crate::cli::store::StoreArgs;
 
+use module::{ModuleArgs, has_module};
 use plan::{Faults, Plan, Source};
 
 /// Write a whole configuration from one short file
@@ -86,23 +89,6 @@ struct GatewayArgs {
     module: ModuleArgs,
 }
 
-/// Where a cluster fetches the module.
-#[derive(Debug, clap::Args)]
-struct ModuleArgs {
-    /// The module: oci://… or https://…
-    #[arg(long, value_name = "URL", default_value = "oci://registry.example.com/tollgate:0.1.0")]
-    module: String,
-    /// The SHA-256 of the module's file
-    #[arg(long, value_name = "HEX")]
-    module_sha256: Option<String>,
-}
-
-impl ModuleArgs {
-    fn module(&self) -> istio::Module<'_> {
-        istio::Module { url: &self.module, sha256: self.module_sha256.as_deref() }
-    }
-}
-
 /// A Docker Compose project with an Envoy in front of your services
 #[derive(Debug, clap::Args)]
 struct ComposeArgs {
@@ -117,7 +103,9 @@ struct ComposeArgs {
 #[derive(Debug, clap::Args)]
 struct What {
     /// The short file: providers and APIs; `-` is the standard input
-    #[arg(conflicts_with_all = ["client", "upstream", "scope", "host", "prefix", "listen", "mcp"])]
+    #[arg(conflicts_with_all = [
+        "client", "upstream", "scope", "audience", "host", "prefix", "listen", "admin", "mcp", "websocket", "grpc",
+    ])]
     file: Option<PathBuf>,
     /// Without a file: the gateway's client, by its name in the store
     #[arg(long, value_name = "NAME", requires = "upstream")]
@@ -128,6 +116,9 @@ struct What {
     /// Without a file: a scope that a token must carry; may be repeated
     #[arg(long, requires = "client")]
     scope: Vec<String>,
+    /// Without a file: an audience, one of which a token must be for; may be repeated
+    #[arg(long, requires = "client")]
+    audience: Vec<String>,
     /// Without a file: a host of the API [default: all]; may be repeated
     #[arg(long, requires = "client")]
     host: Vec<String>,
@@ -137,9 +128,18 @@ struct What {
     /// Without a file: the API is an MCP server, which clients know by this URI
     #[arg(long, value_name = "URI", requires = "client")]
     mcp: Option<String>,
+    /// Without a file: let the API's requests become web sockets
+    #[arg(long, requires = "client")]
+    websocket: bool,
+    /// Without a file: call the API by HTTP/2, as gRPC is
+    #[arg(long, requires = "client")]
+    grpc: bool,
     /// Without a file: where Envoy listens [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT", requires = "client")]
     listen: Option<SocketAddr>,
+    /// Without a file: where Envoy's own pages are [default: 127.0.0.1:9901]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "client")]
+    admin: Option<SocketAddr>,
     /// Write everything into this directory [default: print the main file; `-`: the same]
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -157,13 +157,21 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     match args.command {
         Command::Envoy(args) => run_envoy(&args, out)?,
         Command::Istio(args) => {
-            let (source, plan) = args.what.read(out)?;
-            let files = settled(istio::files(&plan, &args.module.module()), &source)?;
+            let (source, mut plan) = args.what.read(out)?;
+            let module = args.module.module(out);
+            istio::guesses(&plan, out);
+            plan.is_https = false;
+            let files = settled(istio::files(&plan, &module), &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
         }
         Command::EnvoyGateway(args) => {
-            let (source, plan) = args.what.read(out)?;
-            let files = settled(gateway::files(&plan, &args.module.module())?, &source)?;
+            let (source, mut plan) = args.what.read(out)?;
+            let module = args.module.module(out);
+            plan.is_https |= plan.kubernetes.tls_secret.is_some();
+            if !plan.is_https {
+                out.warning("the Gateway listens with plain HTTP: everyone on the way reads the clients' tokens; `tls: {certificate: …, key: …}` turns TLS on, or kubernetes.tls_secret");
+            }
+            let files = settled(gateway::files(&plan, &module)?, &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
         }
         Command::Compose(args) => {
@@ -184,7 +192,8 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
         (None, None) => PathBuf::from("/etc/envoy"),
     };
     let module = absolute(&args.module)?;
-    if args.installed_at.is_none() && args.what.directory().is_some() && !module.exists() {
+    let is_there = has_module(&module)?;
+    if args.installed_at.is_none() && args.what.directory().is_some() && !is_there {
         out.warning(format_args!(
             "there is no module at {}: --module PATH names another place",
             module.display()
@@ -195,18 +204,13 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
         directory,
         module,
         roots: args.trusted_ca.clone(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        listen: plan.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
         tls: match &plan.tls {
             Some((certificate, key)) => Some((absolute(certificate)?, absolute(key)?)),
             None => None,
         },
     };
-    let listen = plan.listen.unwrap_or(around.listen);
-    if plan.tls.is_none() && !listen.ip().is_loopback() {
-        out.warning(format_args!(
-            "{listen} is plain HTTP: unless something in front of Envoy speaks TLS, everyone on the way reads the clients' tokens; `tls: {{certificate: …, key: …}}` turns it on"
-        ));
-    }
+    unprotected(&plan, around.listen, out);
     let files = settled(envoy::files(&plan, &around)?, &source)?;
     let environment = if files.iter().any(|file| file.path == Path::new("secrets.env")) {
         out.warning("a client that does not authenticate by client_secret_basic: Envoy cannot add its credentials, so the module reads its secret from Envoy's environment (secrets.env)");
@@ -215,6 +219,20 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
         ""
     };
     args.what.write(&files, &format!("Next: {environment}envoy -c DIR/envoy.yaml"), out)
+}
+
+/// Warns of what strangers can read or stop.
+fn unprotected(plan: &Plan, listen: SocketAddr, out: &mut Output) {
+    if plan.tls.is_none() && !listen.ip().is_loopback() {
+        out.warning(format_args!(
+            "{listen} is plain HTTP: unless something in front of Envoy speaks TLS, everyone on the way reads the clients' tokens; `tls: {{certificate: …, key: …}}` turns it on"
+        ));
+    }
+    if let Some(admin) = plan.admin.filter(|admin| !admin.ip().is_loopback()) {
+        out.warning(format_args!(
+            "admin: {admin} is not for this machine alone: everyone who reaches it can stop Envoy"
+        ));
+    }
 }
 
 /// The files, or what is wrong with the plan.
@@ -257,10 +275,19 @@ impl What {
                 ("resource".to_owned(), json!({"identifier": identifier, "profile": "mcp"}))
             }),
         );
+        for (key, is_set) in [("websocket", self.websocket), ("grpc", self.grpc)] {
+            api.extend(is_set.then(|| (key.to_owned(), json!(true))));
+        }
+        let mut provider = Map::from_iter([("client".to_owned(), json!(self.client))]);
+        if !self.audience.is_empty() {
+            provider.insert("audiences".to_owned(), json!(self.audience));
+        }
         let mut whole = Map::new();
-        whole.insert("providers".to_owned(), json!({"main": {"client": self.client}}));
+        whole.insert("providers".to_owned(), json!({"main": provider}));
         whole.insert("apis".to_owned(), json!({"api": api}));
-        whole.extend(self.listen.map(|listen| ("listen".to_owned(), json!(listen.to_string()))));
+        for (key, address) in [("listen", self.listen), ("admin", self.admin)] {
+            whole.extend(address.map(|address| (key.to_owned(), json!(address.to_string()))));
+        }
         Value::Object(whole)
     }
 
@@ -277,6 +304,6 @@ impl What {
 
 const ENVOY_EXAMPLES: &str = "Examples:
   tollgate generate envoy --client gateway --upstream http://127.0.0.1:3000 --scope orders:read \\
-    --out gateway
+    --audience https://api.example.com --out gateway
   tollgate generate envoy gateway.yaml --out gateway --force
   tollgate generate envoy gateway.yaml --module /usr/lib/tollgate_filter.wasm > envoy.yaml";

@@ -36,6 +36,7 @@ fn a_client_of_the_store_and_an_upstream_are_enough() {
                 },
             }},
             "rules": [{"name": "api", "match": {"prefix": "/"}, "requires": {"scopes": ["orders:read"]}}],
+            "upstream": {"filter_state": true},
         })
     );
     // OAU-23: the secret is in one file, for its owner alone, and nowhere else.
@@ -297,22 +298,30 @@ fn istio_gets_a_plugin_and_a_way() {
     let at = Tollgate::new();
     at.write("secret", "hush-secret\n");
     at.write("gateway.yaml", SEVERAL);
-    let run = at.run(["generate", "istio", "gateway.yaml", "--out", "out", "--module-sha256", "00ff"]);
+    let run = at.run(["generate", "istio", "gateway.yaml", "--out", "out", "--module-sha256", SHA256]);
     assert_eq!(run.status, 0, "{run:?}");
     let resources = documents(&at.read("out/istio.yaml"));
     let kinds: Vec<_> = resources.iter().map(|resource| resource["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["WasmPlugin", "ServiceEntry", "DestinationRule"]);
+    assert_eq!(kinds, ["WasmPlugin", "EnvoyFilter", "ServiceEntry", "DestinationRule"]);
     let spec = &resources[0]["spec"];
     assert_eq!(spec["failStrategy"], "FAIL_RELOAD");
-    assert_eq!(spec["sha256"], "00ff");
+    assert_eq!(spec["sha256"], SHA256);
     let introspection = &spec["pluginConfig"]["providers"]["main"]["introspection"];
-    assert_eq!(introspection["cluster"], "outbound|443||login.example.com");
+    assert_eq!(introspection["cluster"], "outbound|14430||login.example.com");
     assert_eq!(
         introspection["client_auth"],
         json!({"client_id": "gateway", "client_secret_env": "TOLLGATE_MAIN_SECRET"})
     );
     assert_eq!(spec["vmConfig"]["env"], json!([{"name": "TOLLGATE_MAIN_SECRET", "valueFrom": "HOST"}]));
-    let tls = &resources[2]["spec"]["trafficPolicy"]["tls"];
+    // Nothing but the module's own calls goes there: not the whole mesh, and not the port that others use.
+    for resource in &resources[2..] {
+        assert_eq!(resource["spec"]["exportTo"], json!(["."]), "{resource}");
+    }
+    let port = json!({"number": 14430, "targetPort": 443, "name": "http", "protocol": "HTTP"});
+    assert_eq!(resources[2]["spec"]["ports"], json!([port]));
+    let settings = &resources[3]["spec"]["trafficPolicy"]["portLevelSettings"];
+    assert_eq!(settings[0]["port"]["number"], 14430);
+    let tls = &settings[0]["tls"];
     assert_eq!(
         *tls,
         json!({"mode": "SIMPLE", "sni": "login.example.com", "subjectAltNames": ["login.example.com"]})
@@ -324,6 +333,409 @@ fn istio_gets_a_plugin_and_a_way() {
     assert_eq!(mode(&at, "out/secret.yaml"), 0o600);
     assert!(!at.read("out/istio.yaml").contains("hush"));
     assert_eq!(at.run(["check", "out/istio.yaml"]).status, 0);
+}
+
+#[test]
+fn a_gateway_of_the_mesh_is_guarded_as_well() {
+    // To Istio, a gateway is a client.
+    let cases = [
+        ("{selector: {app: orders}}", Some("SERVER"), "SIDECAR_INBOUND"),
+        ("{selector: {istio: ingressgateway}}", None, "GATEWAY"),
+        ("{selector: {app: front, gateway.networking.k8s.io/gateway-name: front}}", None, "GATEWAY"),
+        ("{selector: {app: edge}, workload: gateway}", None, "GATEWAY"),
+        ("{selector: {app: payment-gateway}, workload: sidecar}", Some("SERVER"), "SIDECAR_INBOUND"),
+        ("{namespace: shop}", Some("SERVER"), "SIDECAR_INBOUND"),
+    ];
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    for (kubernetes, mode, context) in cases {
+        at.write("gateway.yaml", format!("{SEVERAL}kubernetes: {kubernetes}\n"));
+        let run = at.run(["generate", "istio", "gateway.yaml", "--module", PINNED]);
+        assert_eq!(run.status, 0, "{kubernetes}: {run:?}");
+        let resources = documents(&run.stdout);
+        let plugin = &resources[0]["spec"];
+        assert_eq!(plugin["match"][0]["mode"].as_str(), mode, "{kubernetes}");
+        let patch = &resources[1]["spec"]["configPatches"][0];
+        assert_eq!(patch["match"]["context"], context, "{kubernetes}");
+        assert_eq!(resources[1]["spec"]["workloadSelector"]["labels"], plugin["selector"]["matchLabels"]);
+        // Labels that nobody has named are a guess.
+        let is_guess = run.stderr.contains("kubernetes.selector is not given: app: admin is a guess");
+        assert_eq!(is_guess, kubernetes == "{namespace: shop}", "{run:?}");
+        at.write("istio.yaml", &run.stdout);
+        let check = at.run(["check", "istio.yaml"]);
+        assert_eq!(check.status, 0, "{check:?}");
+    }
+}
+
+#[test]
+fn two_ports_of_one_host_are_two_ways() {
+    let at = Tollgate::new();
+    at.write("gateway.yaml", "providers:\n  a: {introspection_endpoint: \"https://login.example.com/ask\", client_id: g, client_secret_env: A}\n  b: {introspection_endpoint: \"https://login.example.com:8443/ask\", client_id: g, client_secret_env: B}\n  c: {introspection_endpoint: \"https://login.example.com/other\", client_id: g, client_secret_env: C}\napis:\n  x: {upstream: \"http://a:1\", provider: a, scopes: [a]}\n  y: {upstream: \"http://a:1\", prefix: /y, provider: b, scopes: [a]}\n  z: {upstream: \"http://a:1\", prefix: /z, provider: c, scopes: [a]}\n");
+    let run = at.run(["generate", "istio", "gateway.yaml"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let resources = documents(&run.stdout);
+    let cluster = |name: &str| {
+        resources[0]["spec"]["pluginConfig"]["providers"][name]["introspection"]["cluster"].clone()
+    };
+    assert_eq!(cluster("a"), "outbound|14430||login.example.com");
+    assert_eq!(cluster("b"), "outbound|14431||login.example.com");
+    assert_eq!(cluster("c"), cluster("a"));
+    let ports =
+        resources.iter().filter(|one| one["kind"] == "ServiceEntry").map(|one| &one["spec"]["ports"][0]);
+    let ports: Vec<_> = ports.map(|port| (port["number"].as_u64(), port["targetPort"].as_u64())).collect();
+    assert_eq!(ports, [(Some(14430), Some(443)), (Some(14431), Some(8443))]);
+}
+
+#[test]
+fn the_gateway_listens_with_tls_if_it_is_told_to() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("c.pem", include_str!("../demo/tls/server.pem"));
+    at.write("k.pem", include_str!("../demo/tls/server-key.pem"));
+    let generate = |more: &str| {
+        at.write("gateway.yaml", format!("{SEVERAL}{more}\n"));
+        at.run(["generate", "envoy-gateway", "gateway.yaml", "--module", PINNED, "--out", "out", "--force"])
+    };
+    let listener = || {
+        let resources = documents(&at.read("out/envoy-gateway.yaml"));
+        let gateway = resources.iter().find(|one| one["kind"] == "Gateway").unwrap();
+        let policy = resources.iter().find(|one| one["kind"] == "EnvoyExtensionPolicy").unwrap();
+        let config = &policy["spec"]["wasm"][0]["config"];
+        (gateway["spec"]["listeners"][0].clone(), config["token"]["require_tls"].clone())
+    };
+    let tls = |name: &str, port: u16| json!({"name": "https", "protocol": "HTTPS", "port": port, "tls": {"mode": "Terminate", "certificateRefs": [{"group": "", "kind": "Secret", "name": name}]}});
+    let run = generate("tls: {certificate: c.pem, key: k.pem}");
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(!run.stderr.contains("plain HTTP"), "{run:?}");
+    assert_eq!(listener(), (tls("tollgate-tls", 8443), json!(true)));
+    let secret = documents(&at.read("out/tls-secret.yaml"));
+    assert_eq!(secret[0]["type"], "kubernetes.io/tls");
+    assert_eq!(secret[0]["metadata"]["name"], "tollgate-tls");
+    assert_eq!(secret[0]["stringData"]["tls.crt"], include_str!("../demo/tls/server.pem"));
+    assert_eq!(secret[0]["stringData"]["tls.key"], include_str!("../demo/tls/server-key.pem"));
+    assert_eq!(mode(&at, "out/tls-secret.yaml"), 0o600);
+    // One that is in the cluster already.
+    let run = generate("listen: 0.0.0.0:443\nkubernetes: {tls_secret: api.example.com}");
+    assert_eq!(run.status, 0, "{run:?}");
+    assert_eq!(listener(), (tls("api.example.com", 443), json!(true)));
+    // Nothing that is no certificate, and no key that is none.
+    for (more, want) in [
+        ("tls: {certificate: secret, key: k.pem}", "secret holds no certificate"),
+        ("tls: {certificate: c.pem, key: c.pem}", "c.pem holds no private key"),
+        ("tls: {certificate: nowhere.pem, key: k.pem}", "cannot read nowhere.pem"),
+    ] {
+        let run = generate(more);
+        assert_eq!(run.status, 2, "{more}: {run:?}");
+        assert!(run.stderr.contains(want), "{more}: {run:?}");
+    }
+    let run = generate("");
+    assert!(run.stderr.contains("the Gateway listens with plain HTTP"), "{run:?}");
+    assert_eq!(listener(), (json!({"name": "http", "protocol": "HTTP", "port": 8080}), Value::Null));
+}
+
+#[test]
+fn streams_websockets_and_grpc_have_what_they_need() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", r#"
+providers:
+  main: {introspection_endpoint: "https://login.example.com/ask", client_id: gateway, client_secret_file: secret}
+apis:
+  plain: {upstream: "http://a:1", scopes: [a]}
+  chat: {upstream: "http://b:1", prefix: /chat, scopes: [a], websocket: true, idle_timeout: 1m, max_stream_duration: 8h}
+  rpc: {upstream: "https://c.example.net", prefix: /rpc, scopes: [a], grpc: true}
+  short: {upstream: "http://d:1", prefix: /short, scopes: [a], timeout: 2s500ms}
+"#);
+    let run = at.run(["generate", "envoy", "gateway.yaml"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let envoy: Value = serde_saphyr::from_str(&run.stdout).unwrap();
+    let manager =
+        &envoy["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array().unwrap();
+    let route = |prefix: &str| {
+        let of = |route: &&Value| {
+            let matcher = &route["match"];
+            matcher["prefix"] == prefix || matcher["path_separated_prefix"] == prefix
+        };
+        routes.iter().find(of).unwrap()["route"].clone()
+    };
+    let longest = |text: &str| json!({"max_stream_duration": text, "grpc_timeout_header_max": text});
+    assert_eq!(
+        route("/"),
+        json!({"cluster": "api-plain", "timeout": "0s", "idle_timeout": "300s", "max_stream_duration": longest("3600s")})
+    );
+    assert_eq!(
+        route("/chat"),
+        json!({
+            "cluster": "api-chat", "timeout": "0s", "idle_timeout": "60s", "max_stream_duration": longest("28800s"),
+            "upgrade_configs": [{"upgrade_type": "websocket"}],
+        })
+    );
+    // Beside a max_stream_duration, Envoy would not look at the timeout.
+    let short = json!({"cluster": "api-short", "timeout": "2.500s", "idle_timeout": "300s"});
+    assert_eq!(route("/short"), short);
+    assert_eq!(manager["common_http_protocol_options"]["max_stream_duration"], "28800s");
+    assert_eq!(manager["http2_protocol_options"]["allow_connect"], true);
+    let clusters = envoy["static_resources"]["clusters"].as_array().unwrap();
+    let options = |name: &str| {
+        let cluster = clusters.iter().find(|cluster| cluster["name"] == name).unwrap();
+        let options = &cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+        (
+            options["explicit_http_config"].clone(),
+            cluster["transport_socket"]["typed_config"]["common_tls_context"]["alpn_protocols"].clone(),
+        )
+    };
+    assert_eq!(options("api-rpc"), (json!({"http2_protocol_options": {}}), json!(["h2"])));
+    assert_eq!(options("api-plain"), (Value::Null, Value::Null));
+    // The same for Envoy Gateway, which has WebSockets on all routes.
+    let run = at.run(["generate", "envoy-gateway", "gateway.yaml"]);
+    let resources = documents(&run.stdout);
+    let named = |kind: &str, name: &str| {
+        resources.iter().find(|one| one["kind"] == kind && one["metadata"]["name"] == name).unwrap()["spec"]
+            .clone()
+    };
+    let http = json!({"streamIdleTimeout": "5m"});
+    assert_eq!(named("BackendTrafficPolicy", "tollgate")["timeout"]["http"], http);
+    let limit = json!({"value": 10000, "maxStreamDuration": "8h"});
+    assert_eq!(named("ClientTrafficPolicy", "tollgate")["connection"]["connectionLimit"], limit);
+    assert_eq!(named("Backend", "api-rpc")["appProtocols"], json!(["gateway.envoyproxy.io/h2c"]));
+    let rules = named("HTTPRoute", "apis-1")["rules"].clone();
+    let timeouts: Vec<_> =
+        rules.as_array().unwrap().iter().map(|rule| rule["timeouts"]["request"].clone()).collect();
+    assert_eq!(timeouts, ["2s500ms", "0s", "0s", "0s"]);
+    // Flags say the same.
+    let at = with_client("client_secret_basic");
+    let run = at.run([
+        "generate",
+        "envoy",
+        "--client",
+        "gateway",
+        "--upstream",
+        "http://a:1",
+        "--scope",
+        "a",
+        "--websocket",
+        "--grpc",
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    for line in
+        ["upgrade_configs: [{upgrade_type: websocket}]", "explicit_http_config: {http2_protocol_options: {}}"]
+    {
+        assert!(run.stdout.contains(line), "{line} is not in\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn what_operations_advises_is_generated() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    let generate = |more: &str| {
+        at.write("gateway.yaml", format!("{SEVERAL}{more}\n"));
+        let run = at.run(["generate", "envoy", "gateway.yaml"]);
+        assert_eq!(run.status, 0, "{run:?}");
+        serde_saphyr::from_str::<Value>(&run.stdout).unwrap()
+    };
+    let manager = |envoy: &Value| {
+        envoy["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"].clone()
+    };
+    let envoy = generate("");
+    let limit = "/overload_manager/resource_monitors/0/typed_config/max_active_downstream_connections";
+    assert_eq!(envoy.pointer(limit), Some(&json!(10000)));
+    let filters = manager(&envoy)["http_filters"].clone();
+    assert_eq!(filters[0]["name"], "envoy.filters.http.local_ratelimit");
+    let bucket = &filters[0]["typed_config"]["descriptors"][0]["token_bucket"];
+    assert_eq!((&bucket["max_tokens"], &bucket["fill_interval"]), (&json!(1000), &json!("1s")));
+    let log = &manager(&envoy)["access_log"][0]["typed_config"]["log_format"]["json_format"];
+    assert_eq!(log["client_id"], "%FILTER_STATE(wasm.tollgate.client_id:PLAIN)%");
+    assert_eq!(log["sub"], "%FILTER_STATE(wasm.tollgate.sub:PLAIN)%");
+    assert_eq!(policy_in(&envoy)["upstream"]["filter_state"], true);
+    let clusters = envoy["static_resources"]["clusters"].as_array().unwrap();
+    let provider = clusters.iter().find(|cluster| cluster["name"] == "provider-main").unwrap();
+    assert_eq!(provider["circuit_breakers"]["thresholds"][0]["max_requests"], 8192);
+    // The policy gives calls one second; to connect takes less.
+    assert_eq!(provider["connect_timeout"], "0.500s");
+    assert_eq!(policy_in(&envoy)["token"], Value::Null);
+    // What is written counts.
+    let envoy = generate("max_connections: 7\nrate_limit: 0\ntls: {certificate: c.pem, key: k.pem}");
+    assert_eq!(envoy.pointer(limit), Some(&json!(7)));
+    assert_eq!(manager(&envoy)["http_filters"][0]["name"], "tollgate");
+    assert_eq!(policy_in(&envoy)["token"], json!({"require_tls": true}));
+    let envoy = generate("rate_limit: 5\nlogin: {client_id: web, client_secret_file: secret}");
+    let filters = manager(&envoy)["http_filters"].clone();
+    let names: Vec<_> = filters.as_array().unwrap().iter().map(|filter| filter["name"].clone()).collect();
+    let order = ["local_ratelimit", "oauth2"].map(|name| format!("envoy.filters.http.{name}"));
+    assert_eq!(names[..2], order);
+    assert_eq!(filters[0]["typed_config"]["descriptors"][0]["token_bucket"]["max_tokens"], 5);
+}
+
+#[test]
+fn what_cannot_be_a_module_is_rejected() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", SEVERAL);
+    let good = b"\0asm\x01\0\0\0 and more";
+    #[rustfmt::skip]
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("an empty file",  b"",                      "is empty"),
+        ("text",           b"(module)",              "is not a WebAssembly module"),
+        ("a few bytes",    b"\0as",                  "is not a WebAssembly module"),
+        ("a download that was an error", b"<!DOCTYPE html>", "is not a WebAssembly module"),
+        ("a component",    b"\0asm\x0d\0\x01\0",     "is a WebAssembly component"),
+        ("another version", b"\0asm\x02\0\0\0",      "is not a WebAssembly module"),
+    ];
+    for (name, bytes, want) in cases {
+        at.write("m.wasm", bytes);
+        for target in ["envoy", "compose"] {
+            let run = at.run(["generate", target, "gateway.yaml", "--module", "m.wasm", "--out", "out"]);
+            assert_eq!(run.status, 2, "{name}: {run:?}");
+            assert!(run.stderr.contains(&format!("m.wasm {want}")), "{name}: {run:?}");
+            assert!(!at.directory.path().join("out").exists(), "{name}");
+        }
+    }
+    at.write("m.wasm", good);
+    let run = at.run(["generate", "envoy", "gateway.yaml", "--module", "m.wasm", "--out", "out"]);
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run:?}");
+    // And where a cluster fetches it.
+    for target in ["istio", "envoy-gateway"] {
+        for sum in ["", "00ff", "x", &SHA256[1..], &format!("{SHA256}0"), &SHA256.replace('0', "g")] {
+            let run = at.run(["generate", target, "gateway.yaml", "--module-sha256", sum]);
+            assert_eq!(run.status, 2, "{sum}: {run:?}");
+            assert!(run.stderr.contains("expected 64 hexadecimal digits"), "{sum}: {run:?}");
+        }
+        for url in [
+            "",
+            "tollgate.wasm",
+            "http://m.example.net/t.wasm",
+            "oci://",
+            "https://m.example.net",
+            "oci://a b/c",
+        ] {
+            let run = at.run(["generate", target, "gateway.yaml", "--module", url]);
+            assert_eq!(run.status, 2, "{url}: {run:?}");
+        }
+        let sum = SHA256.to_uppercase();
+        let run = at.run([
+            "generate",
+            target,
+            "gateway.yaml",
+            "--module",
+            "oci://r.example.net/t:1",
+            "--module-sha256",
+            &sum,
+        ]);
+        assert!(run.status == 0 && run.stdout.contains(SHA256), "{run:?}");
+        // A placeholder and what may change are told of.
+        let warned =
+            |args: &[&str]| at.run([&["generate", target, "gateway.yaml"][..], args].concat()).stderr;
+        assert!(warned(&[]).contains("is a placeholder: --module names"));
+        assert!(warned(&["--module", "oci://r.example.net/t:1"]).contains("is not pinned"));
+        assert!(!warned(&["--module", PINNED]).contains("--module"), "{}", warned(&["--module", PINNED]));
+    }
+}
+
+/// Whatever is generated, our own check has nothing to say against it.
+#[test]
+fn what_is_written_is_beyond_reproach() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("ca.pem", include_str!("../demo/tls/ca.pem"));
+    at.write("c.pem", include_str!("../demo/tls/server.pem"));
+    at.write("k.pem", include_str!("../demo/tls/server-key.pem"));
+    let provider = "issuer: \"https://login.example.com\", introspection_endpoint: \"https://login.example.com/ask\", audiences: [\"https://api.example.com\"], client_id: g, client_secret_file: secret";
+    let one = |provider: &str, api: &str, more: &str| {
+        format!(
+            "providers:\n  main: {{{provider}}}\napis:\n  a: {{upstream: \"http://a:1\", scopes: [a]{api}}}\nkubernetes: {{selector: {{app: a}}}}\n{more}\n"
+        )
+    };
+    let cases = [
+        ("the least", one(provider, "", "")),
+        ("TLS", one(provider, "", "tls: {certificate: c.pem, key: k.pem}")),
+        ("a client that posts", one(&format!("{provider}, auth_method: client_secret_post"), "", "")),
+        (
+            "an authority of its own",
+            one(&format!("{provider}, ca_file: ca.pem"), ", upstream_ca_file: ca.pem", ""),
+        ),
+        (
+            "streams",
+            one(
+                provider,
+                ", websocket: true, grpc: true, timeout: 1m, prefix: /a, hosts: [a.example.com]",
+                "",
+            ),
+        ),
+        (
+            "JWTs",
+            one(
+                "issuer: \"https://login.example.com\", jwks_uri: \"https://login.example.com/k\", audiences: [x], validate: jwt",
+                "",
+                "",
+            ),
+        ),
+        (
+            "an MCP server",
+            one(
+                provider,
+                ", prefix: /mcp, resource: {identifier: \"https://t.example.com/mcp\", profile: mcp}",
+                "",
+            ),
+        ),
+        (
+            "a list and a policy",
+            one(
+                provider,
+                ", client_list: l",
+                "client_lists: {l: {uri: \"https://l.example.com/l\", bearer_token_env: L}}\npolicy: {cache: {ttl: 30s}, token: {forward: false}}",
+            ),
+        ),
+        ("limits", one(provider, "", "rate_limit: 10\nmax_connections: 10\nlisten: 0.0.0.0:80")),
+    ];
+    for (name, short) in cases {
+        at.write("gateway.yaml", &short);
+        for (target, file) in
+            [("envoy", "envoy"), ("compose", "envoy"), ("istio", "istio"), ("envoy-gateway", "envoy-gateway")]
+        {
+            let out = format!("{target}-out");
+            let run = at.run(["generate", target, "gateway.yaml", "--out", &out, "--force"]);
+            assert_eq!(run.status, 0, "{name}, {target}: {run:?}");
+            let check = at.run(["check", "--strict", &format!("{out}/{file}.yaml")]);
+            let want = "no faults, no warnings in 1 configuration\n";
+            assert_eq!((check.status, check.stdout.as_str()), (0, want), "{name}, {target}: {check:?}");
+        }
+    }
+    // So it is with what three commands lead to.
+    let at = with_client("client_secret_basic");
+    let run = at.run([
+        "generate",
+        "envoy",
+        "--client",
+        "gateway",
+        "--upstream",
+        "http://127.0.0.1:3000",
+        "--scope",
+        "orders:read",
+        "--audience",
+        "https://api.example.com",
+        "--admin",
+        "127.0.0.1:9999",
+        "--out",
+        "out",
+    ]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(at.read("out/envoy.yaml").contains("socket_address: {address: \"127.0.0.1\", port_value: 9999}"));
+    let check = at.run(["check", "--strict", "out/envoy.yaml"]);
+    assert_eq!(check.stdout, "no faults, no warnings in 1 configuration\n", "{check:?}");
+    // Whoever opens the admin pages to others is told.
+    let run = at.run([
+        "generate",
+        "envoy",
+        "--client",
+        "gateway",
+        "--upstream",
+        "http://127.0.0.1:3000",
+        "--admin",
+        "0.0.0.0:9901",
+    ]);
+    assert!(run.stderr.contains("everyone who reaches it can stop Envoy"), "{run:?}");
 }
 
 #[test]
@@ -368,6 +780,33 @@ fn compose_gets_a_service() {
     let compose = documents(&at.read("out/docker-compose.yaml"));
     let gateway = &compose[0]["services"]["gateway"];
     assert_eq!(gateway["ports"], json!(["127.0.0.1:8080:8080"]));
+    // It is published where the short file says, and plain HTTP to everybody is warned of.
+    for (listen, ports, inside) in [
+        ("127.0.0.1:9000", "127.0.0.1:9000:9000", 9000),
+        ("0.0.0.0:8443", "0.0.0.0:8443:8443", 8443),
+        ("10.1.2.3:80", "10.1.2.3:80:80", 80),
+        ("\"[::1]:9000\"", "[::1]:9000:9000", 9000),
+    ] {
+        at.write("listen.yaml", format!("{SEVERAL}listen: {listen}\n"));
+        let run = at.run([
+            "generate",
+            "compose",
+            "listen.yaml",
+            "--out",
+            "out",
+            "--force",
+            "--module",
+            "filter.wasm",
+        ]);
+        assert_eq!(run.status, 0, "{run:?}");
+        let compose = documents(&at.read("out/docker-compose.yaml"));
+        assert_eq!(compose[0]["services"]["gateway"]["ports"], json!([ports]));
+        let envoy = at.read("out/envoy.yaml");
+        assert!(envoy.contains(&format!("address: \"0.0.0.0\", port_value: {inside}")), "{listen}: {envoy}");
+        let is_open = !listen.contains("127.0.0.1") && !listen.contains("::1");
+        assert_eq!(run.stderr.contains("is plain HTTP"), is_open, "{run:?}");
+    }
+    assert_eq!(at.run(["generate", "compose", "gateway.yaml", "--out", "out", "--force"]).status, 0);
     let envoy = at.read("out/envoy.yaml");
     assert!(envoy.contains("path: /etc/envoy/tollgate/secrets/main.yaml"), "{envoy}");
     assert!(envoy.contains("local: {filename: /etc/envoy/tollgate/tollgate_filter.wasm}"), "{envoy}");
@@ -389,8 +828,9 @@ fn browser_login_is_a_filter_of_envoys_own_before_ours() {
         &envoy["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
     let filters = manager["http_filters"].as_array().unwrap();
     let names: Vec<_> = filters.iter().map(|filter| filter["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["envoy.filters.http.oauth2", "tollgate", "envoy.filters.http.router"]);
-    let config = &filters[0]["typed_config"]["config"];
+    let want = ["local_ratelimit", "oauth2"].map(|name| format!("envoy.filters.http.{name}"));
+    assert_eq!(names, [&want[0], &want[1], "tollgate", "envoy.filters.http.router"]);
+    let config = &filters[1]["typed_config"]["config"];
     assert_eq!(config["forward_bearer_token"], true);
     assert_eq!(config["token_endpoint"]["cluster"], "login-main");
     assert_eq!(config["credentials"]["client_id"], "web");
@@ -602,6 +1042,8 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
          "providers.main.introspection.client_auth.algorithm: required, but missing"),
         ("proofs that nobody checks",         "scopes: [a]", "sender_constraint: dpop",
          "apis.a.requires.sender_constraint: needs dpop as well"),
+        ("two bounds, of which one would not count", "scopes: [a]", "timeout: 1s, max_stream_duration: 1h",
+         "apis.a: expected at most one of \"timeout\" and \"max_stream_duration\", found 2"),
         ("two APIs for the same requests",    "\napis:", "\napis:\n  b: {upstream: \"http://b:1\"}",
          "apis.b: the same host and prefix as apis.a: which of them has the request?"),
     ];
@@ -654,6 +1096,10 @@ fn what_only_one_target_can_do_is_said_so() {
     assert!(half.stderr.contains("--upstream <URL>"), "{half:?}");
 }
 
+const SHA256: &str = "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c";
+const PINNED: &str =
+    "oci://r.example.net/tollgate@sha256:b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c";
+
 const SEVERAL: &str = r#"
 providers:
   main:
@@ -702,7 +1148,10 @@ fn with_client(method: &str) -> Tollgate {
 
 /// The filter's configuration in Envoy's.
 fn policy_of(envoy: &str) -> Value {
-    let envoy: Value = serde_saphyr::from_str(envoy).unwrap();
+    policy_in(&serde_saphyr::from_str(envoy).unwrap())
+}
+
+fn policy_in(envoy: &Value) -> Value {
     let manager =
         &envoy["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
     let filters = manager["http_filters"].as_array().unwrap();

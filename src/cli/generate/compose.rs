@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::absolute;
 use super::envoy::{self, Surroundings};
 use super::files::File;
+use super::module::has_module;
 use super::plan::{Faults, Plan, is_loopback};
 use super::yaml::{fill, scalar};
+use super::{absolute, unprotected};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use serde_json::Value;
 
 /// Where everything is inside the container.
 const INSIDE: &str = "/etc/envoy/tollgate";
@@ -33,9 +35,18 @@ pub(crate) fn files(
         directory: inside.clone(),
         module: inside.join("tollgate_filter.wasm"),
         roots: "/etc/ssl/certs/ca-certificates.crt".into(),
-        listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+        // The container's own addresses; who outside reaches it is said below, in `ports`.
+        listen: SocketAddr::from(([0, 0, 0, 0], published(plan).port())),
         tls: plan.tls.as_ref().map(|_| (inside.join("tls/certificate.pem"), inside.join("tls/key.pem"))),
     };
+    let published = published(plan);
+    if !has_module(module)? {
+        out.warning(format_args!(
+            "there is no module at {}: --module PATH names another place",
+            module.display()
+        ));
+    }
+    unprotected(plan, published, out);
     let mut files = match envoy::files(plan, &around)? {
         Ok(files) => files,
         Err(faults) => return Ok(Err(faults)),
@@ -59,14 +70,14 @@ pub(crate) fn files(
             scalar(&format!("{INSIDE}/{to}"))
         )
     });
-    let listen = plan.listen.unwrap_or(around.listen).port().to_string();
+    let publish = Value::from(format!("{published}:{}", published.port())).to_string();
     let text = fill(
         include_str!("templates/docker-compose.yaml"),
         &[
             ("source", &plan.source),
             ("uid", &own_id().to_string()),
             ("volumes", &volumes),
-            ("port", &listen),
+            ("publish", &publish),
             ("env_file", if has("secrets.env") { "env_file: [secrets.env]" } else { "" }),
         ],
     );
@@ -74,9 +85,14 @@ pub(crate) fn files(
     Ok(Ok(files))
 }
 
+/// Where the machine that runs the container listens.
+fn published(plan: &Plan) -> SocketAddr {
+    plan.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)))
+}
+
 /// A path for Compose, to which `$` begins a variable.
 fn scalar_path(path: &str) -> String {
-    serde_json::Value::from(path.replace('$', "$$")).to_string()
+    Value::from(path.replace('$', "$$")).to_string()
 }
 
 /// The user that writes the files.

@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_filter::policy::keys::CONFIGURATION;
+use tollgate_filter::policy::schema::duration;
 use tollgate_filter::secret::Secret;
 use url::{Host, Url};
 
 use super::files::{Content, File};
-use super::plan::{Api, Faults, Holder, Login, Plan, Provider, Way, endpoint};
+use super::plan::{Api, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
 use super::yaml::{block, fill, scalar};
 use crate::cli::failure::Failure;
 
@@ -25,7 +27,7 @@ pub(crate) struct Surroundings {
     pub(crate) module: PathBuf,
     /// The file of root certificates.
     pub(crate) roots: PathBuf,
-    /// Where Envoy listens unless the plan says so.
+    /// Where Envoy listens.
     pub(crate) listen: SocketAddr,
     /// The certificate with which Envoy listens, and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
@@ -122,7 +124,7 @@ fn random() -> Result<Secret, Failure> {
 }
 
 fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
-    let listen = plan.listen.unwrap_or(around.listen);
+    let listen = around.listen;
     let admin = plan.admin.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9901)));
     let variables = plan.variables(Holder::Envoy);
     let environment = if variables.is_empty() {
@@ -145,12 +147,13 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
     };
     let stop =
         if plan.reads_bodies() { "allow_on_headers_stop_iteration: true # for token.from_form" } else { "" };
+    let websockets = plan.apis.iter().any(|api| api.traffic.websocket);
     let clusters: Vec<String> = plan
         .apis
         .iter()
         .map(|api| api_cluster(api, around))
-        .chain(plan.providers.iter().map(|provider| provider_cluster(provider, around)))
-        .chain(plan.more_ways().map(|way| cluster(&cluster_of(&way), &way.url, &around.roots, "")))
+        .chain(plan.providers.iter().map(|provider| provider_cluster(provider, around, policy)))
+        .chain(plan.more_ways().map(|way| Cluster::new(&cluster_of(&way), &way.url, &around.roots).text()))
         .chain(login_cluster(plan, around))
         .collect();
     fill(
@@ -158,6 +161,13 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
         &[
             ("target", around.target),
             ("source", &plan.source),
+            ("longest", &seconds(plan.longest(|traffic| traffic.longest))),
+            ("connections", &plan.max_connections.to_string()),
+            (
+                "connect",
+                if websockets { "allow_connect: true # WebSockets over HTTP/2 (RFC 8441)" } else { "" },
+            ),
+            ("rate_limit", &plan.rate_limit.map(rate_limit).unwrap_or_default()),
             ("admin_address", &scalar_address(admin)),
             ("admin_port", &admin.port().to_string()),
             ("listen_address", &listen.ip().to_string()),
@@ -193,12 +203,48 @@ fn virtual_hosts(plan: &Plan) -> String {
         let _ = write!(text, "- name: {name}\n  domains: [{}]\n  routes:\n", scalar(&host));
         for api in apis {
             let matcher = if api.prefix == "/" { "prefix" } else { "path_separated_prefix" };
-            let rewrite = if api.rewrite_host { ", auto_host_rewrite: true" } else { "" };
             let _ = writeln!(text, "  - match: {{{matcher}: {}}}", scalar(&api.prefix));
-            let _ = writeln!(text, "    route: {{cluster: {}{rewrite}}}", scalar(&api_cluster_name(api)));
+            text.push_str(&route(api));
         }
     }
     text
+}
+
+/// Without a bound, Envoy cuts what takes longer than 15 s: streams of events, long calls.
+fn route(api: &Api) -> String {
+    let Traffic { timeout, idle, longest, websocket, .. } = api.traffic;
+    // Beside a max_stream_duration, Envoy does not look at the timeout.
+    let longest = if timeout.is_some() {
+        String::new()
+    } else {
+        let span = seconds(longest);
+        format!("max_stream_duration: {{max_stream_duration: {span}, grpc_timeout_header_max: {span}}}")
+    };
+    let rewrite = if api.rewrite_host { "auto_host_rewrite: true" } else { "" };
+    let upgrades = if websocket { "upgrade_configs: [{upgrade_type: websocket}]" } else { "" };
+    let text = fill(
+        include_str!("templates/route.yaml"),
+        &[
+            ("cluster", &scalar(&api_cluster_name(api))),
+            ("rewrite", rewrite),
+            ("timeout", &seconds(timeout.unwrap_or_default())),
+            ("idle", &seconds(idle)),
+            ("longest", &longest),
+            ("upgrades", upgrades),
+        ],
+    );
+    text.lines().fold(String::new(), |all, line| all + "    " + line + "\n")
+}
+
+/// A duration as Envoy reads it.
+pub(crate) fn seconds(duration: Duration) -> String {
+    let millis = duration.subsec_millis();
+    let whole = duration.as_secs();
+    if millis == 0 { format!("{whole}s") } else { format!("{whole}.{millis:03}s") }
+}
+
+fn rate_limit(rate: u64) -> String {
+    fill(include_str!("templates/rate-limit.yaml"), &[("rate", &rate.to_string())])
 }
 
 fn api_cluster_name(api: &Api) -> String {
@@ -207,24 +253,51 @@ fn api_cluster_name(api: &Api) -> String {
 
 fn api_cluster(api: &Api, around: &Surroundings) -> String {
     let ca = api.ca_file.as_ref().map(|_| around.directory.join(format!("ca/api-{}.pem", api.name)));
-    cluster(&api_cluster_name(api), &api.upstream, ca.as_deref().unwrap_or(&around.roots), "")
+    let name = api_cluster_name(api);
+    let plain = Cluster::new(&name, &api.upstream, ca.as_deref().unwrap_or(&around.roots));
+    if api.traffic.http2 {
+        let options = include_str!("templates/http2.yaml").to_owned();
+        Cluster { options, alpn: "alpn_protocols: [h2]", ..plain }.text()
+    } else {
+        plain.text()
+    }
 }
 
-fn provider_cluster(provider: &Provider, around: &Surroundings) -> String {
+fn provider_cluster(provider: &Provider, around: &Surroundings, policy: &Value) -> String {
     let own = around.directory.join(format!("ca/{}.pem", cluster_of(&provider.way())));
     let roots = if provider.ca_file.is_some() { &own } else { &around.roots };
-    let options = if provider.injected().is_some() {
+    let is_https = provider.introspection.scheme() == "https";
+    let mut options = if provider.injected().is_some() {
+        let protocol = if is_https {
+            "# HTTP/2 if the server speaks it: fewer connections for the same calls.\nauto_config: {http_protocol_options: {}, http2_protocol_options: {}}"
+        } else {
+            "explicit_http_config: {http_protocol_options: {}}"
+        };
         fill(
             include_str!("templates/injector.yaml"),
             &[
+                ("protocol", protocol),
                 ("secret", &scalar(&secret_name(provider))),
                 ("file", &path(&around.directory.join(format!("secrets/{}.yaml", provider.name)))),
             ],
         )
+    } else if is_https {
+        include_str!("templates/alpn.yaml").to_owned()
     } else {
         String::new()
     };
-    cluster(&cluster_of(&provider.way()), &provider.introspection, roots, &options)
+    options.push_str(include_str!("templates/circuit-breakers.yaml"));
+    let name = cluster_of(&provider.way());
+    let connect = connect_timeout(policy, &provider.name);
+    Cluster { options, connect, ..Cluster::new(&name, &provider.introspection, roots) }.text()
+}
+
+/// Shorter than a call may take, so that a server that cannot be reached is not one that is slow.
+fn connect_timeout(policy: &Value, provider: &str) -> Duration {
+    let introspection = policy.get("providers").and_then(|all| all.get(provider)?.get("introspection"));
+    let timeout = introspection.and_then(|call| call.get("timeout")?.as_str()).and_then(duration);
+    let half = timeout.and_then(|timeout| timeout.checked_div(2));
+    half.map_or(Cluster::CONNECT, |half| half.clamp(Duration::from_millis(1), Cluster::CONNECT))
 }
 
 /// The way of browser logins: without the gateway's own credentials.
@@ -232,14 +305,39 @@ fn login_cluster(plan: &Plan, around: &Surroundings) -> Option<String> {
     let provider = plan.providers.get(plan.login.as_ref()?.provider)?;
     let own = around.directory.join(format!("ca/{}.pem", cluster_of(&provider.way())));
     let roots = if provider.ca_file.is_some() { &own } else { &around.roots };
-    Some(cluster(&login_cluster_name(provider), provider.token.as_ref()?, roots, ""))
+    Some(Cluster::new(&login_cluster_name(provider), provider.token.as_ref()?, roots).text())
 }
 
 fn login_cluster_name(provider: &Provider) -> String {
     format!("login-{}", provider.name)
 }
 
-fn cluster(name: &str, url: &Url, roots: &Path, options: &str) -> String {
+/// A cluster of one address.
+struct Cluster<'a> {
+    name: &'a str,
+    url: &'a Url,
+    /// The file of root certificates.
+    roots: &'a Path,
+    /// Members of the cluster besides.
+    options: String,
+    connect: Duration,
+    /// A member of its `common_tls_context`, or nothing.
+    alpn: &'static str,
+}
+
+impl<'a> Cluster<'a> {
+    const CONNECT: Duration = Duration::from_secs(1);
+
+    fn new(name: &'a str, url: &'a Url, roots: &'a Path) -> Self {
+        Self { name, url, roots, options: String::new(), connect: Self::CONNECT, alpn: "" }
+    }
+
+    fn text(&self) -> String {
+        cluster(self)
+    }
+}
+
+fn cluster(Cluster { name, url, roots, options, connect, alpn }: &Cluster<'_>) -> String {
     let (host, port) = endpoint(url);
     let tls = if url.scheme() == "https" {
         let (kind, sni) = match url.host() {
@@ -250,6 +348,7 @@ fn cluster(name: &str, url: &Url, roots: &Path, options: &str) -> String {
             include_str!("templates/tls.yaml"),
             &[
                 ("sni", &sni),
+                ("alpn", alpn),
                 ("roots", &path(roots)),
                 ("kind", kind),
                 ("name", &Value::from(host.as_str()).to_string()),
@@ -264,6 +363,7 @@ fn cluster(name: &str, url: &Url, roots: &Path, options: &str) -> String {
             ("cluster", &scalar(name)),
             ("host", &Value::from(host.as_str()).to_string()),
             ("port", &port.to_string()),
+            ("connect", &seconds(*connect)),
             ("options", options),
             ("transport", &tls),
         ],

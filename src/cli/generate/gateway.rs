@@ -1,13 +1,17 @@
 //! `tollgate generate envoy-gateway`: Envoy Gateway's resources.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tollgate_filter::policy::keys::CONFIGURATION;
+use tollgate_filter::policy::schema::written;
+use tollgate_filter::secret::Secret;
 use url::Url;
 
-use super::files::File;
-use super::istio::{Module, resource_name, secret, unreachable_in_a_cluster};
+use super::files::{Content, File};
+use super::istio::{resource_name, secret, unreachable_in_a_cluster};
+use super::module::Module;
 use super::plan::{Api, Faults, Holder, Plan, Way, endpoint};
 use super::yaml::{block, fill, scalar};
 use crate::cli::failure::Failure;
@@ -19,6 +23,7 @@ pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Result<Vec<File>
         Ok(text) => {
             let mut files = vec![File::text("envoy-gateway.yaml", text)];
             files.extend(secret(plan));
+            files.extend(tls_secret(plan)?);
             files.extend(authorities(plan)?);
             Ok(Ok(files))
         }
@@ -62,7 +67,10 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
             ("source", &plan.source),
             ("namespace", &scalar(namespace)),
             ("gateway", &scalar(&plan.kubernetes.gateway)),
-            ("port", &plan.listen.map_or(8080, |listen| listen.port()).to_string()),
+            ("listener", &listener(plan)),
+            ("connections", &plan.max_connections.to_string()),
+            ("idle", &written(plan.longest(|traffic| traffic.idle))),
+            ("longest", &written(plan.longest(|traffic| traffic.longest))),
             ("environment", &environment),
             ("variables", &variables.join(", ")),
             ("code", &code),
@@ -73,7 +81,13 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
         text.push_str(&route(plan, &format!("apis-{}", i.saturating_add(1)), &host, &apis));
     }
     for api in &plan.apis {
-        text.push_str(&backend(plan, &resource_name("api", &api.name), &api.upstream, api.ca_file.is_some()));
+        let protocol = if api.traffic.http2 {
+            "# gRPC needs HTTP/2.\nappProtocols: [gateway.envoyproxy.io/h2c]"
+        } else {
+            ""
+        };
+        let name = resource_name("api", &api.name);
+        text.push_str(&backend(plan, &name, &api.upstream, api.ca_file.is_some(), protocol));
     }
     for way in plan.ways() {
         let name = resource_name(way.kind, way.name);
@@ -86,9 +100,55 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
                 ("host", &hidden_host(&way)),
             ],
         ));
-        text.push_str(&backend(plan, &name, &way.url, way.ca_file.is_some()));
+        text.push_str(&backend(plan, &name, &way.url, way.ca_file.is_some(), ""));
     }
     Ok(text)
+}
+
+/// What the Gateway listens with.
+fn listener(plan: &Plan) -> String {
+    let port = |otherwise| plan.listen.map_or(otherwise, |listen| listen.port());
+    if plan.is_https {
+        format!(
+            "- name: https\n  protocol: HTTPS\n  port: {}\n  tls: {{mode: Terminate, certificateRefs: [{{group: \"\", kind: Secret, name: {}}}]}}",
+            port(8443),
+            scalar(secret_of_tls(plan))
+        )
+    } else {
+        format!(
+            "# Plain HTTP: `tls` in the short file makes it HTTPS.\n- {{name: http, protocol: HTTP, port: {}}}",
+            port(8080)
+        )
+    }
+}
+
+fn secret_of_tls(plan: &Plan) -> &str {
+    plan.kubernetes.tls_secret.as_deref().unwrap_or("tollgate-tls")
+}
+
+/// The certificate and its key, unless they are in the cluster already.
+fn tls_secret(plan: &Plan) -> Result<Option<File>, Failure> {
+    let (Some((certificate, key)), None) = (&plan.tls, &plan.kubernetes.tls_secret) else { return Ok(None) };
+    let pem = |file: &Path, what: &str| -> Result<String, Failure> {
+        let text = std::fs::read_to_string(file).map_err(|error| Failure::file("read", file, &error))?;
+        if text.lines().any(|line| line.starts_with("-----BEGIN ") && line.ends_with(&format!("{what}-----")))
+        {
+            return Ok(text);
+        }
+        let failure = Failure::new(format_args!("{} holds no {}", file.display(), what.to_lowercase()));
+        Err(failure
+            .help("Expected PEM. A Secret that is in the cluster already: kubernetes: {tls_secret: NAME}."))
+    };
+    let text = fill(
+        include_str!("templates/tls-secret.yaml"),
+        &[
+            ("name", secret_of_tls(plan)),
+            ("namespace", &scalar(&plan.kubernetes.namespace)),
+            ("certificate", &pem(certificate, "CERTIFICATE")?),
+            ("key", &pem(key, "PRIVATE KEY")?),
+        ],
+    );
+    Ok(Some(File { path: "tls-secret.yaml".into(), content: Content::Secret(Secret::new(text)) }))
 }
 
 /// A host that nobody has (RFC 6761).
@@ -114,8 +174,9 @@ fn route(plan: &Plan, name: &str, host: &str, apis: &[&Api]) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             rules,
-            "- matches:\n  - path: {{type: PathPrefix, value: {}}}\n{metadata}{filters}  backendRefs:\n  - {{group: gateway.envoyproxy.io, kind: Backend, name: {name}}}\n",
-            scalar(&api.prefix)
+            "- matches:\n  - path: {{type: PathPrefix, value: {}}}\n{metadata}{filters}  timeouts: {{request: {}}}\n  backendRefs:\n  - {{group: gateway.envoyproxy.io, kind: Backend, name: {name}}}\n",
+            scalar(&api.prefix),
+            written(api.traffic.timeout.unwrap_or_default())
         );
     }
     fill(
@@ -130,7 +191,7 @@ fn route(plan: &Plan, name: &str, host: &str, apis: &[&Api]) -> String {
     )
 }
 
-fn backend(plan: &Plan, name: &str, url: &Url, own_authority: bool) -> String {
+fn backend(plan: &Plan, name: &str, url: &Url, own_authority: bool, protocol: &str) -> String {
     let (host, port) = endpoint(url);
     let is_name = matches!(url.host(), Some(url::Host::Domain(_)));
     let address = if is_name {
@@ -140,7 +201,12 @@ fn backend(plan: &Plan, name: &str, url: &Url, own_authority: bool) -> String {
     };
     let mut text = fill(
         include_str!("templates/envoy-gateway-backend.yaml"),
-        &[("name", name), ("namespace", &scalar(&plan.kubernetes.namespace)), ("address", &address)],
+        &[
+            ("name", name),
+            ("namespace", &scalar(&plan.kubernetes.namespace)),
+            ("address", &address),
+            ("protocol", protocol),
+        ],
     );
     if url.scheme() == "https" {
         let authority = if own_authority {

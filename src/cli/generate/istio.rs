@@ -2,30 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tollgate_filter::policy::keys::CONFIGURATION;
 use tollgate_filter::secret::Secret;
 use url::{Host, Url};
 
 use super::files::{Content, File};
+use super::module::Module;
 use super::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback};
 use super::yaml::{block, fill, scalar};
+use crate::cli::output::Output;
 
-/// The module, as Kubernetes' resources name it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Module<'a> {
-    /// `oci://…` or `https://…`.
-    pub(crate) url: &'a str,
-    /// The SHA-256 of its file.
-    pub(crate) sha256: Option<&'a str>,
+/// Warns of what is a guess, or has to be added by hand.
+pub(crate) fn guesses(plan: &Plan, out: &mut Output) {
+    if !plan.kubernetes.is_selected {
+        out.warning(format_args!(
+            "kubernetes.selector is not given: {} is a guess, and where no workload has these labels, nothing is guarded",
+            yaml_line(&plan.kubernetes.selector)
+        ));
+    }
+    if plan.is_https {
+        out.warning("tls plays no part here: what the guarded workload listens with is its own matter");
+    }
+    for way in plan.ways().filter(|way| way.ca_file.is_some()) {
+        out.warning(format_args!(
+            "{}: its certificate authority has to be put into the proxy as {}",
+            way.place(),
+            authority(&way)
+        ));
+    }
+}
+
+/// Where in the proxy a way's certificate authority has to be.
+fn authority(way: &Way<'_>) -> String {
+    format!("/etc/tollgate/ca/{}.pem", resource_name(way.kind, way.name))
+}
+
+fn yaml_line(labels: &Map<String, Value>) -> String {
+    block(None, &Value::Object(labels.clone())).trim_end().replace('\n', ", ")
 }
 
 /// `istio.yaml` and the secrets.
 pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Faults> {
     unreachable_in_a_cluster(plan)?;
+    let ports = own_ports(plan);
+    let own_port = |way: &Way<'_>| ports.get(&endpoint(&way.url)).copied().unwrap_or(FIRST_PORT);
     let policy = plan.configuration(Holder::Module, |way| {
-        let (host, port) = endpoint(&way.url);
-        format!("outbound|{port}||{host}")
+        format!("outbound|{}||{}", own_port(way), endpoint(&way.url).0)
     })?;
     let environment = plan
         .variables(Holder::Module)
@@ -42,6 +65,8 @@ pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Fault
             ("module", &scalar(module.url)),
             ("sha256", &digest),
             ("environment", &environment),
+            ("match", if plan.kubernetes.is_gateway { OF_GATEWAYS } else { OF_SIDECARS }),
+            ("context", if plan.kubernetes.is_gateway { "GATEWAY" } else { "SIDECAR_INBOUND" }),
             ("policy", &block(Some(&CONFIGURATION), &policy)),
         ],
     );
@@ -50,26 +75,52 @@ pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Fault
         ways.entry(endpoint(&way.url)).or_insert(way);
     }
     for ((host, port), way) in ways {
-        text.push_str(&resources(&way, &host, port, &namespace));
+        text.push_str(&resources(&way, &host, (port, own_port(&way)), &namespace));
     }
     let mut files = vec![File::text("istio.yaml", text)];
     files.extend(secret(plan));
     Ok(files)
 }
 
-fn resources(way: &Way<'_>, host: &str, port: u16, namespace: &str) -> String {
+/// A port for each way, which no other host of the mesh shares: a listener for HTTP on 443 would be
+/// everybody's. Two ports of one host are two.
+fn own_ports(plan: &Plan) -> BTreeMap<(String, u16), u16> {
+    let mut ports = BTreeMap::new();
+    for way in plan.ways() {
+        let (host, port) = endpoint(&way.url);
+        if !ports.contains_key(&(host.clone(), port)) {
+            let before = u16::try_from(ports.len()).unwrap_or_default();
+            ports.insert((host, port), FIRST_PORT.saturating_add(before));
+        }
+    }
+    ports
+}
+
+/// Below the range that Linux hands out, and Istio's own.
+const FIRST_PORT: u16 = 14_430;
+
+const OF_SIDECARS: &str = "# Only what clients send to the workload, not what it sends itself. Were it a gateway, this would guard nothing.
+match:
+- mode: SERVER";
+
+const OF_GATEWAYS: &str =
+    "# No `match`: to Istio, a gateway is a client, and `mode: SERVER` would leave everything unguarded.";
+
+fn resources(way: &Way<'_>, host: &str, (port, own_port): (u16, u16), namespace: &str) -> String {
     let name = resource_name(way.kind, way.name);
     let gaps = [
         ("name", scalar(&name)),
         ("namespace", namespace.to_owned()),
         ("host", scalar(host)),
         ("port", port.to_string()),
+        ("own_port", own_port.to_string()),
         (
             "ca",
             match way.ca_file {
                 Some(_) => format!(
-                    "# Put {}'s certificate authority there: the annotations sidecar.istio.io/userVolume and userVolumeMount.\ncaCertificates: /etc/tollgate/ca/{name}.pem",
-                    way.name
+                    "# Put {}'s certificate authority there: the annotations sidecar.istio.io/userVolume and userVolumeMount.\ncaCertificates: {}",
+                    way.name,
+                    authority(way)
                 ),
                 None => {
                     "# No caCertificates: the proxy image's own root certificates are trusted.".to_owned()

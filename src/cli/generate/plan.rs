@@ -9,6 +9,7 @@ mod rules;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tollgate_filter::policy::Policy;
@@ -35,8 +36,14 @@ pub(crate) struct Plan {
     pub(crate) listen: Option<SocketAddr>,
     /// Where Envoy's own pages are.
     pub(crate) admin: Option<SocketAddr>,
+    /// How many connections clients may have at once.
+    pub(crate) max_connections: u64,
+    /// How many requests a second one address may send, if that is bounded.
+    pub(crate) rate_limit: Option<u64>,
     /// The certificate with which Envoy listens, and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Whether clients speak TLS to the Envoy that is configured.
+    pub(crate) is_https: bool,
     /// Whether it asks clients for theirs, for tokens that are bound to one.
     pub(crate) client_certificates: bool,
     /// The authorization servers, by name.
@@ -117,6 +124,23 @@ pub(crate) struct Api {
     pub(crate) rewrite_host: bool,
     /// What its tokens must carry.
     pub(crate) scopes: Vec<String>,
+    /// How its requests and responses run.
+    pub(crate) traffic: Traffic,
+}
+
+/// How the requests of an API and their responses run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traffic {
+    /// Whether requests may become web sockets.
+    pub(crate) websocket: bool,
+    /// Whether the upstream is called by HTTP/2.
+    pub(crate) http2: bool,
+    /// How long a whole response may take, if that is bounded.
+    pub(crate) timeout: Option<Duration>,
+    /// How long nothing may move.
+    pub(crate) idle: Duration,
+    /// How long a request may last in all.
+    pub(crate) longest: Duration,
 }
 
 /// Somewhere that the filter's own calls go: a cluster of its own.
@@ -169,6 +193,12 @@ pub(crate) struct Kubernetes {
     pub(crate) namespace: String,
     /// The guarded workload's labels.
     pub(crate) selector: Map<String, Value>,
+    /// Whether somebody has named them.
+    pub(crate) is_selected: bool,
+    /// Whether that workload is a gateway, which to Istio is a client.
+    pub(crate) is_gateway: bool,
+    /// The Secret with the certificate, if it is in the cluster already.
+    pub(crate) tls_secret: Option<String>,
     /// The Gateway's name.
     pub(crate) gateway: String,
 }
@@ -293,6 +323,7 @@ impl Plan {
         if let (Some(members), true) = (whole.as_object_mut(), self.client_certificates) {
             members.insert("mtls".to_owned(), json!({"source": "connection"}));
         }
+        merge(&mut whole, &self.surroundings(holder));
         merge(&mut whole, &Value::Object(self.policy.clone()));
         // What the variables will hold that are not known yet is no matter here.
         let variable = |name: &str| {
@@ -317,6 +348,19 @@ impl Plan {
             .map(|error| (self.origin(&error.at.to_string()), error.fault.to_string()))
             .collect();
         if faults.is_empty() { Ok(whole) } else { Err(faults) }
+    }
+
+    /// What follows from what is generated around the filter.
+    fn surroundings(&self, holder: Holder) -> Value {
+        let mut follows = json!({});
+        // The access log has client and user.
+        if holder == Holder::Envoy {
+            merge(&mut follows, &json!({"upstream": {"filter_state": true}}));
+        }
+        if self.is_https {
+            merge(&mut follows, &json!({"token": {"require_tls": true}}));
+        }
+        follows
     }
 
     /// Where in the short file a place of the filter's configuration comes from.
@@ -396,6 +440,11 @@ impl Plan {
             all.push(("*".to_owned(), everywhere));
         }
         all
+    }
+
+    /// The longest of a span of all APIs.
+    pub(crate) fn longest(&self, of: impl Fn(&Traffic) -> Duration) -> Duration {
+        self.apis.iter().map(|api| of(&api.traffic)).max().unwrap_or_default()
     }
 
     /// Whether the filter is asked to read form bodies, for which the host must know.

@@ -2,6 +2,8 @@
 //!
 //! The same machinery as the filter's own configuration, so a misspelt key is reported the same way.
 
+use std::time::Duration;
+
 use tollgate_filter::policy::keys::{CLIENT_LIST, RESOURCE, RULE, SIGNED_WITH, text};
 use tollgate_filter::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, Text};
 use url::{Host, Url};
@@ -15,6 +17,16 @@ pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
             "Where Envoy listens. Absent: `127.0.0.1:8080`, and `0.0.0.0:8080` in a container.",
         ),
         optional("admin", Kind::Text(&ADDRESS), "Where Envoy's own pages are. Absent: `127.0.0.1:9901`."),
+        optional(
+            "max_connections",
+            Kind::Integer { min: 1, max: 1_000_000 },
+            "How many connections clients may have at once (Envoy and Compose). Absent: `10000`.",
+        ),
+        optional(
+            "rate_limit",
+            Kind::Integer { min: 0, max: 1_000_000 },
+            "How many requests a second one address may send (Envoy and Compose); `0`: any number. Absent: `1000`.",
+        ),
         optional("tls", Kind::Object(&TLS), "The certificate with which Envoy listens. Absent: plain HTTP."),
         required(
             "providers",
@@ -162,6 +174,19 @@ static API: Object = Object {
             Kind::Bool,
             "Whether it is called by the host of `upstream` instead of the client's.",
         ),
+        optional("websocket", Kind::Bool, "Whether its requests may become WebSockets."),
+        optional("grpc", Kind::Bool, "Whether the upstream is called by HTTP/2, as gRPC is."),
+        optional(
+            "timeout",
+            SPAN,
+            "How long a whole response may take. Absent: as long as something moves, so that streams are not cut.",
+        ),
+        optional("idle_timeout", SPAN, "How long nothing may move in either direction. Absent: `5m`."),
+        optional(
+            "max_stream_duration",
+            SPAN,
+            "How long a request may last in all: streams outlive their tokens, and this is their end. Absent: `1h`, or what `timeout` says.",
+        ),
         optional(
             "provider",
             Kind::Text(&text::NAME),
@@ -194,7 +219,7 @@ static API: Object = Object {
             "Other demands for some of its requests, as in the filter's configuration.",
         ),
     ],
-    choices: &[],
+    choices: &[Choice { quantity: Quantity::AtMostOne, keys: &["timeout", "max_stream_duration"] }],
 };
 
 static LOGIN: Object = Object {
@@ -239,7 +264,17 @@ static KUBERNETES: Object = Object {
             },
             "Istio: the labels of the guarded workload. Absent: `app` and the first API's name.",
         ),
+        optional(
+            "workload",
+            Kind::Word { known: &["sidecar", "gateway"], later: &[] },
+            "Istio: what those labels select. Absent: `gateway` if one of them names a gateway, as `istio: ingressgateway`; `sidecar` otherwise.",
+        ),
         optional("gateway", Kind::Text(&LABEL), "Envoy Gateway: the Gateway's name. Absent: `tollgate`."),
+        optional(
+            "tls_secret",
+            Kind::Text(&RESOURCE_NAME),
+            "Envoy Gateway: the Secret that holds the certificate with which the Gateway listens, if it is in the cluster already. Absent: one is written from the files of `tls`.",
+        ),
     ],
     choices: &[],
 };
@@ -286,6 +321,15 @@ static PREFIX: Text = Text {
                 .strip_prefix('/')
                 .is_some_and(|rest| text.bytes().all(fine) && rest.split('/').all(segment))
     },
+};
+
+const SPAN: Kind =
+    Kind::Duration { min: Duration::from_millis(1), max: Duration::from_secs(7 * 24 * 60 * 60) };
+
+/// The name of a resource of Kubernetes (RFC 1123 subdomain).
+static RESOURCE_NAME: Text = Text {
+    what: "a name of lower-case letters, digits, \"-\" and \".\"",
+    fits: |text| text.len() <= 253 && text.split('.').all(LABEL.fits),
 };
 
 static LABEL: Text = Text {

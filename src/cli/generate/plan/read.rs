@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tollgate_filter::policy::schema::{self, Place, nearest};
@@ -9,7 +10,9 @@ use tollgate_filter::secret::Secret;
 use url::Url;
 
 use super::faults::Faults;
-use super::{Api, Credential, Kubernetes, Login, Plan, Provider, is_loopback, resources, rules, several};
+use super::{
+    Api, Credential, Kubernetes, Login, Plan, Provider, Traffic, is_loopback, resources, rules, several,
+};
 use crate::cli::check::places;
 use crate::cli::failure::Failure;
 use crate::cli::find::{self, located};
@@ -178,7 +181,11 @@ impl Reader<'_> {
             source: self.source.name.clone(),
             listen: address("listen"),
             admin: address("admin"),
+            max_connections: whole.get("max_connections").and_then(Value::as_u64).unwrap_or(10_000),
+            rate_limit: Some(whole.get("rate_limit").and_then(Value::as_u64).unwrap_or(1000))
+                .filter(|rate| *rate != 0),
             tls: file("/tls/certificate").zip(file("/tls/key")),
+            is_https: whole.get("tls").is_some(),
             client_certificates: whole.pointer("/tls/client_certificates") == Some(&Value::Bool(true)),
             kubernetes: kubernetes(whole.get("kubernetes"), &apis),
             providers,
@@ -346,6 +353,7 @@ impl Reader<'_> {
             ca_file: text(written, "upstream_ca_file").map(|file| self.source.directory.join(file)),
             rewrite_host: written.get("rewrite_host") == Some(&Value::Bool(true)),
             scopes: texts("scopes"),
+            traffic: traffic(written),
         })
     }
 
@@ -407,13 +415,36 @@ impl Reader<'_> {
     }
 }
 
+/// Absent bounds are for streams: no bound on a whole response, but on silence and in all.
+fn traffic(written: &Value) -> Traffic {
+    let is_true = |key: &str| written.get(key) == Some(&Value::Bool(true));
+    let span = |key: &str| text(written, key).and_then(schema::duration);
+    Traffic {
+        websocket: is_true("websocket"),
+        http2: is_true("grpc"),
+        timeout: span("timeout"),
+        idle: span("idle_timeout").unwrap_or(Duration::from_secs(5 * 60)),
+        longest: span("max_stream_duration").unwrap_or(Duration::from_secs(60 * 60)),
+    }
+}
+
 fn kubernetes(written: Option<&Value>, apis: &[Api]) -> Kubernetes {
     let own = |key: &str| written.and_then(|written| text(written, key));
     let selector = written.and_then(|written| written.get("selector")).and_then(Value::as_object);
     let first = apis.iter().map(|api| api.name.as_str()).min().unwrap_or_default();
+    let is_gateway = match own("workload") {
+        Some(word) => word == "gateway",
+        // As istio: ingressgateway, or gateway.networking.k8s.io/gateway-name: front.
+        None => selector.into_iter().flatten().any(|(key, value)| {
+            key.contains("gateway") || value.as_str().is_some_and(|value| value.contains("gateway"))
+        }),
+    };
     Kubernetes {
         namespace: own("namespace").unwrap_or("default").to_owned(),
+        is_selected: selector.is_some(),
         selector: selector.cloned().unwrap_or_else(|| Map::from_iter([("app".to_owned(), json!(first))])),
+        is_gateway,
+        tls_secret: own("tls_secret").map(str::to_owned),
         gateway: own("gateway").unwrap_or("tollgate").to_owned(),
     }
 }
