@@ -30,6 +30,8 @@ pub struct Stage {
     pub fixed: bool,
     /// How many requests at once a cluster lets through, by its name, where that is not Envoy's default.
     pub narrow: BTreeMap<String, u32>,
+    /// The module's file; `None`: the one that `make build` makes.
+    pub module: Option<PathBuf>,
 }
 
 /// One listener's filter.
@@ -88,6 +90,7 @@ impl Stage {
             env: Vec::new(),
             fixed: false,
             narrow: BTreeMap::new(),
+            module: None,
         }
     }
 
@@ -225,7 +228,7 @@ impl Stage {
                 "vm_config": {
                     "vm_id": "tollgate",
                     "runtime": "envoy.wasm.runtime.v8",
-                    "code": {"local": {"filename": module()}},
+                    "code": {"local": {"filename": self.module.clone().unwrap_or_else(module)}},
                     "environment_variables": {"key_values": env},
                 },
             },

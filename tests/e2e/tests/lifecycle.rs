@@ -1,6 +1,7 @@
 //! Ring 4: configurations that come and go, clients that leave, bodies that arrive early or late, and
 //! what the upstream is told.
 
+use std::fs;
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Request, connect, exchange};
-use tollgate_e2e::envoy::{Plugin, Stage};
+use tollgate_e2e::envoy::{Plugin, Stage, module};
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::{Message, Side};
+use tollgate_e2e::scratch;
 use tollgate_e2e::world::{Shared, World, policy};
 
 #[test]
@@ -458,6 +460,73 @@ fn a_bad_configuration_is_refused_with_all_its_faults_and_the_old_one_keeps_serv
     }
     assert_eq!(challenge(&world), "Bearer realm=\"new\"");
     world.envoy.assert_clean_log(&["hush"]);
+}
+
+#[test]
+fn a_replaced_module_counts_when_its_listener_changes() {
+    let file = scratch().join("tollgate_filter.wasm");
+    let good = fs::read(module()).expect("the module");
+    let replace = |bytes: &[u8]| {
+        fs::write(file.with_extension("new"), bytes).expect("a file");
+        fs::rename(file.with_extension("new"), &file).expect("a file");
+    };
+    replace(&good);
+    let stage = |realm: &str| Stage {
+        module: Some(file.clone()),
+        ..Stage::new().policy("it", json!({"responses": {"realm": realm}}))
+    };
+    let world = World::start(stage("first"));
+    let clusters = world.stage.clusters.clone();
+    let realm =
+        |world: &World| Request::get("/any").send(world.envoy.port("it")).all("www-authenticate").concat();
+    let update = |realm: &str| {
+        let logged = world.envoy.log().len();
+        world.envoy.update(&Stage { clusters: clusters.clone(), ..stage(realm) });
+        logged
+    };
+    // A file that is no module: the listener is refused, and the one before serves on.
+    replace(b"not a module");
+    let logged = update("second");
+    world.envoy.wait_for_log(logged, "Unable to create Wasm");
+    assert_eq!(realm(&world), "Bearer realm=\"first\"");
+    assert!(world.envoy.stat("listener_manager.lds.update_rejected") >= 1);
+    // Another build of ours, with a section of its own: it takes over.
+    let section = [&[0, 5, 4][..], b"note"].concat();
+    replace(&[good, section].concat());
+    update("third");
+    let until = Instant::now() + Duration::from_secs(60);
+    while realm(&world) != "Bearer realm=\"third\"" && Instant::now() < until {
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(realm(&world), "Bearer realm=\"third\"");
+    world.envoy.assert_clean_log(&[]);
+}
+
+#[test]
+fn a_changed_variable_makes_a_new_vm_with_the_new_secret() {
+    // Envoy 1.39 and later
+    let client_auth = json!({"client_id": "gateway", "client_secret": null, "client_secret_env": "SECRET"});
+    let changes = json!({"providers": {"as": {"introspection": {"client_auth": client_auth}}}});
+    let stage = |secret: &str| Stage {
+        env: vec![("SECRET".to_owned(), secret.to_owned())],
+        ..Stage::new().policy("it", changes.clone())
+    };
+    let world = World::start(stage("first-secret"));
+    let start = Instant::now();
+    let credentials = || {
+        world.server.take();
+        let token = format!("token-{}", start.elapsed().as_nanos());
+        let _ = Request::get("/any").bearer(&token).send(world.envoy.port("it"));
+        world.server.take().first().map(|call| call.all("authorization").concat())
+    };
+    let before = credentials();
+    assert!(before.is_some());
+    world.envoy.update(&Stage { clusters: world.stage.clusters.clone(), ..stage("second-secret") });
+    let until = Instant::now() + Duration::from_secs(60);
+    while credentials() == before && Instant::now() < until {
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_ne!(credentials(), before);
 }
 
 #[test]
