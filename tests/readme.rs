@@ -130,19 +130,6 @@ fn every_relative_link_leads_somewhere() {
     }
 }
 
-#[test]
-fn every_switch_that_lowers_security_is_in_the_threat_model() {
-    let threat_model = page("docs/threat-model.md").text;
-    let reference = page("docs/configuration.md").text;
-    let mut count = 0;
-    for line in reference.lines().filter(|line| line.contains("Lowers security")) {
-        let Some(key) = line.strip_prefix("| `").and_then(|row| row.split('`').next()) else { continue };
-        assert!(threat_model.contains(key), "docs/threat-model.md says nothing of {key}");
-        count += 1;
-    }
-    assert!(count > 0, "docs/configuration.md marks none");
-}
-
 /// Every page of prose.
 fn pages() -> Vec<Page> {
     let mut names: Vec<String> =

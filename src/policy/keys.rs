@@ -14,7 +14,7 @@ pub use self::provider::SIGNED_WITH;
 use self::rules::REQUIREMENT;
 pub use self::rules::RULE;
 use crate::jose::algorithm;
-use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity};
+use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, When};
 use crate::provider::MAX_TIMEOUT;
 
 /// The whole configuration.
@@ -29,8 +29,8 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "provider_order",
             list_or_none(&NAME),
             "[]",
-            "Providers to ask in turn about a token that nothing else assigns to one of several. Empty: such a token is `invalid_token`. What decides before: the rule's `providers`, then `token_prefix`, then the unverified `iss` of a JWT-shaped token, then the only provider there is. **Lowers security.** Each of them sees the token.",
-        ),
+            "Providers to ask in turn about a token that nothing else assigns to one of several. Empty: such a token is `invalid_token`. What decides before: the rule's `providers`, then `token_prefix`, then the unverified `iss` of a JWT-shaped token, then the only provider there is.",
+        ).lowers_as_meant(When::Set, "Each of them sees the token."),
         default(
             "token",
             Kind::Object(&TOKEN),
@@ -92,15 +92,15 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "cors_preflight",
             word(&["enforce", "pass"]),
             "enforce",
-            "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token; `enforce` treats them like everything else, so put Envoy's CORS filter before this one. **Lowers security.** With `pass`, they reach the upstream without a token.",
-        ),
+            "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token; `enforce` treats them like everything else, so put Envoy's CORS filter before this one.",
+        ).lowers(When::Words(&["pass"]), "Preflights reach the upstream without a token."),
         later("on_expiry", "Ending long-lived streams with their token."),
         default(
             "mode",
             word(&["enforce", "shadow"]),
             "enforce",
-            "`shadow` decides, counts and logs; of a request it changes the identity fields (`upstream`) and nothing else, so the token reaches the upstream even with `forward: false`. **Lowers security.** Nothing is blocked.",
-        ),
+            "`shadow` decides, counts and logs; of a request it changes the identity fields (`upstream`) and nothing else, so the token reaches the upstream even with `forward: false`.",
+        ).lowers(When::Words(&["shadow"]), "Nothing is blocked."),
     ],
     choices: &[],
 });
@@ -118,13 +118,13 @@ static CACHE: Object = Object {
             duration(0, 86_400_000),
             "5m",
             "How long an active token is remembered, from the moment of the call; never past its `exp`. So long may a token still pass that has been revoked.",
-        ),
+        ).lowers(When::Above("15m"), "A revoked token may be accepted for up to this long (RFC 7662 §4)."),
         default(
             "ttl_without_exp",
             duration(0, 86_400_000),
             "0s",
             "The same for replies without `exp`; `0s`: they are not remembered.",
-        ),
+        ).lowers(When::Above("5m"), "A token of unknown lifetime may be accepted for this long after it has expired."),
         default(
             "ttl_jitter",
             Kind::Integer { min: 0, max: 50 },
@@ -159,8 +159,8 @@ static CACHE: Object = Object {
             "stale_if_error",
             duration(0, 86_400_000),
             "0s",
-            "How long beyond its end an entry may serve while the authorization server gives no verdict; never past `exp`. **Lowers security.** A token that was revoked meanwhile passes for that much longer.",
-        ),
+            "How long beyond its end an entry may serve while the authorization server gives no verdict; never past `exp`.",
+        ).lowers(When::Set, "A token that was revoked meanwhile is accepted for that much longer."),
     ],
     choices: &[],
 };
@@ -176,32 +176,32 @@ static TOKEN: Object = Object {
         optional(
             "from_params",
             list_or_none(&PARAMETER),
-            "Query parameters that may carry a token, as `access_token`. Absent: none; in the profile `anypoint`, `[access_token]`. **Lowers security.** URIs end up in logs and histories (RFC 6750 §5.3).",
-        ),
+            "Query parameters that may carry a token, as `access_token`. Absent: none; in the profile `anypoint`, `[access_token]`.",
+        ).lowers(When::Set, "URIs end up in logs and histories (RFC 6750 §5.3)."),
         default(
             "from_cookies",
             list_or_none(&Kind::Text(&text::COOKIE_NAME)),
             "[]",
-            "Cookies that may carry a token, bare or in double quotes (RFC 6265 §4.1.1). **Lowers security.** Browsers send them unasked, so other sites can act for the user (RFC 6750 §5.3).",
-        ),
+            "Cookies that may carry a token, bare or in double quotes (RFC 6265 §4.1.1).",
+        ).lowers(When::Set, "Browsers send them unasked, so other sites can act for the user (RFC 6750 §5.3)."),
         default(
             "from_form",
             Kind::Bool,
             "false",
-            "Whether a form body may carry a token in the field `access_token`, which RFC 6750 §2.2 advises against. **Lowers security.** More code of more parties sees bodies than headers.",
-        ),
+            "Whether a form body may carry a token in the field `access_token`, which RFC 6750 §2.2 advises against.",
+        ).lowers(When::Set, "More code of more parties sees bodies than headers."),
         default(
             "max_form_bytes",
             Kind::Integer { min: 1, max: 16_777_216 },
             "65536",
             "The longest form body that is looked at.",
-        ),
+        ).lowers(When::Above("65536"), "A request may take more memory."),
         default(
             "max_length",
             Kind::Integer { min: 1, max: 1_048_576 },
             "16384",
             "The longest token, in bytes; a longer one is `invalid_token`.",
-        ),
+        ).lowers(When::Above("16384"), "A request may take more memory."),
         optional(
             "forward",
             Kind::Bool,
@@ -213,7 +213,7 @@ static TOKEN: Object = Object {
             "false",
             "Refuses a token in `access_token` of the query even where the query is no place for tokens, if another place carries one as well.",
         ),
-        default("require_tls", Kind::Bool, "false", "Refuses requests over plain HTTP (RFC 6750 §5.3)."),
+        default("require_tls", Kind::Bool, "false", "Refuses requests over plain HTTP (RFC 6750 §5.3).").lowers_as_meant(When::Off, "Tokens that come over plain HTTP are accepted. Turn it on wherever Envoy itself ends TLS."),
     ],
     choices: &[],
 };
@@ -255,8 +255,9 @@ pub static RESOURCE: Object = Object {
             "audience_check",
             word(&["enforce", "ignore"]),
             "enforce",
-            "`ignore` leaves `aud` to providers and rules. **Lowers security.** A token that was issued for another API may pass.",
-        ),
+            "`ignore` leaves `aud` to providers and rules.",
+        )
+        .lowers(When::Words(&["ignore"]), "A token that was issued for another API may pass."),
         optional(
             "authorization_servers",
             list(&Kind::Text(&text::ISSUER)),
@@ -277,8 +278,8 @@ pub static RESOURCE: Object = Object {
 
 static DPOP: Object = Object {
     keys: &[
-        default("max_age", duration(1000, 600_000), "60s", "How old a proof may be, by its `iat`."),
-        default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, both ways."),
+        default("max_age", duration(1000, 600_000), "60s", "How old a proof may be, by its `iat`.").lowers(When::Above("60s"), "A captured proof can be used for longer."),
+        default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, both ways.").lowers(When::Above("5s"), "A captured proof can be used for longer."),
         default(
             "algorithms",
             list(&ALGORITHM),
@@ -307,7 +308,7 @@ static DPOP: Object = Object {
             Kind::Integer { min: 1, max: 1_000_000 },
             "10000",
             "How many used proofs are remembered, about, by all workers together; the oldest give way. Room for the requests of `max_age` and twice `clock_skew` is enough.",
-        ),
+        ).lowers(When::Below("10000"), "A used proof may be forgotten, and accepted again."),
         optional(
             "external_origin",
             Kind::Text(&text::LINE),
@@ -329,13 +330,21 @@ static MTLS: Object = Object {
             "source",
             word(&["connection", "xfcc", "header"]),
             "connection",
-            "Who tells of the certificate. `connection`: the TLS connection to this Envoy. `xfcc`: the field `x-forwarded-client-cert` of a hop before, which Envoy's connection manager must let through (`forward_client_cert_details`); its element starts with `Hash`, or with `Cert`, or with `By` before them. `header`: the field `header` of a hop before. **Lowers security.** With `xfcc` and `header`, a client that reaches this Envoy around that hop can claim any certificate.",
+            "Who tells of the certificate. `connection`: the TLS connection to this Envoy. `xfcc`: the field `x-forwarded-client-cert` of a hop before, which Envoy's connection manager must let through (`forward_client_cert_details`); its element starts with `Hash`, or with `Cert`, or with `By` before them. `header`: the field `header` of a hop before.",
+        )
+        .lowers(
+            When::Words(&["xfcc", "header"]),
+            "A client that reaches this Envoy around that hop can claim any certificate.",
         ),
         default(
             "hops",
             Kind::Integer { min: 1, max: 10 },
             "1",
-            "With `xfcc`, how many hops write an element, this Envoy included if it does. The field must have exactly that many; the first one counts. **Lowers security.** With two or more, the first hop must replace what clients send (`SANITIZE_SET`), or a client can claim any certificate.",
+            "With `xfcc`, how many hops write an element, this Envoy included if it does. The field must have exactly that many; the first one counts.",
+        )
+        .lowers(
+            When::Above("1"),
+            "The first hop must replace what clients send (`SANITIZE_SET`), or a client can claim any certificate.",
         ),
         optional(
             "header",
@@ -365,9 +374,9 @@ pub static CLIENT_LIST: Object = Object {
             "Where the list is fetched instead, in the background: `{\"clients\": [{\"id\": …, \"name\": …, \"tier\": …}]}` as `application/json`. The last good list is kept; before the first one has arrived, requests that need it are `unavailable`. `ETag` and 304 are understood.",
         ),
         optional("cluster", CLUSTER, "The Envoy cluster that reaches it; needed with `uri`."),
-        default("refresh", duration(1000, 86_400_000), "30s", "How often it is fetched, by each worker."),
+        default("refresh", duration(1000, 86_400_000), "30s", "How often it is fetched, by each worker.").lowers(When::Above("5m"), "A client that was removed from the list may be accepted for up to this long."),
         TIMEOUT,
-        optional("bearer_token", Kind::Secret, "Sent there as a Bearer token. Better: `bearer_token_env`."),
+        optional("bearer_token", Kind::Secret, "Sent there as a Bearer token. Better: `bearer_token_env`.").lowers(When::Set, "The secret is in plain text, in this file and in Envoy's `/config_dump`. Let an environment variable hold it, or let Envoy add it (`credential_injector`)."),
         optional(
             "bearer_token_env",
             Kind::Text(&text::VARIABLE),
@@ -448,7 +457,7 @@ static RESPONSES: Object = Object {
             word(&["rfc6750", "anypoint"]),
             "rfc6750",
             "Whose statuses and bodies: those of the RFCs, or those that clients of Anypoint's policies expect.",
-        ),
+        ).lowers_as_meant(When::Words(&["anypoint"]), "Responses tell an expired token from a revoked one, and a query parameter may carry the token."),
         optional(
             "realm",
             Kind::Text(&text::REALM),
@@ -476,7 +485,7 @@ static RESPONSES: Object = Object {
             list_or_none(&Kind::Text(&text::ORIGIN)),
             "[]",
             "Origins whose scripts may read refusals, challenge included.",
-        ),
+        ).lowers_as_meant(When::Set, "Scripts of these origins can read refusals."),
         default(
             "overrides",
             Kind::Map {
@@ -486,7 +495,7 @@ static RESPONSES: Object = Object {
             },
             "{}",
             "Other statuses and bodies, by verdict.",
-        ),
+        ).lowers_as_meant(When::Set, "The response is not the standard's. The decision stays."),
     ],
     choices: &[],
 };
@@ -537,19 +546,19 @@ const FALLBACK_CLUSTERS: Key = default(
 );
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Fault, doc }
+    Key { name, kind, absent: Absent::Fault, doc, lowers: None }
 }
 
 const fn default(name: &'static str, kind: Kind, value: &'static str, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Default(value), doc }
+    Key { name, kind, absent: Absent::Default(value), doc, lowers: None }
 }
 
 const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Nothing, doc }
+    Key { name, kind, absent: Absent::Nothing, doc, lowers: None }
 }
 
 const fn later(name: &'static str, doc: &'static str) -> Key {
-    Key { name, kind: Kind::Later, absent: Absent::Nothing, doc }
+    Key { name, kind: Kind::Later, absent: Absent::Nothing, doc, lowers: None }
 }
 
 const fn list(of: &'static Kind) -> Kind {

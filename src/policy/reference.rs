@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::policy::keys::CONFIGURATION;
-use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, default, listed, written};
+use crate::policy::schema::{
+    Absent, Choice, Key, Kind, Lowers, Names, Object, Quantity, default, listed, written,
+};
 
 /// `docs/configuration.md`.
 pub fn markdown() -> String {
@@ -116,7 +118,7 @@ impl Reference {
             (Absent::Default(text), _) => format!("`{text}`"),
         };
         let kind = self.value(&key.kind, path);
-        let _ = writeln!(self.text, "| {name} | {kind} | {without} | {} |", key.doc);
+        let _ = writeln!(self.text, "| {name} | {kind} | {without} | {} |", description(key));
     }
 
     fn value(&self, kind: &Kind, path: &str) -> String {
@@ -145,6 +147,14 @@ impl Reference {
     fn known(&self, object: &Object) -> Option<&str> {
         let same = |(known, _): &&(*const Object, String)| std::ptr::eq(*known, object);
         self.sections.iter().find(same).map(|(_, path)| path.as_str())
+    }
+}
+
+/// What a key is for, and what it costs.
+fn description(key: &Key) -> String {
+    match key.lowers {
+        Some(Lowers { when, cost, .. }) => format!("{} **Lowers security{when}.** {cost}", key.doc),
+        None => key.doc.to_owned(),
     }
 }
 
@@ -242,7 +252,7 @@ fn object_schema(object: &Object) -> Value {
 fn key_schema(key: &Key) -> Value {
     let mut schema = schema(&key.kind);
     if let Value::Object(members) = &mut schema {
-        members.insert("description".to_owned(), key.doc.into());
+        members.insert("description".to_owned(), description(key).into());
         if let Absent::Default(text) = key.absent {
             members.insert("default".to_owned(), default(&key.kind, text));
         }

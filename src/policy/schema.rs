@@ -4,6 +4,7 @@
 //! One table drives three things: [`check`] finds the faults, [`complete`] fills in the defaults, and
 //! `docs/configuration.md` is written from it. So a key is described once.
 
+mod lowers;
 mod place;
 
 use std::fmt::{self, Write as _};
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::policy::error::Fault;
 use crate::policy::protobuf::whole;
+pub use crate::policy::schema::lowers::{Lowers, When};
 pub use crate::policy::schema::place::{Faults, Place, Step};
 
 /// One key of an object.
@@ -26,6 +28,22 @@ pub struct Key {
     pub absent: Absent,
     /// What it is for, in a sentence.
     pub doc: &'static str,
+    /// Whether it can lower security, with which values, and what that costs.
+    pub lowers: Option<Lowers>,
+}
+
+impl Key {
+    /// The same key, which lowers security; `tollgate check` warns of it.
+    #[must_use]
+    pub const fn lowers(self, when: When, cost: &'static str) -> Self {
+        Self { lowers: Some(Lowers { when, cost, is_warned_of: true }), ..self }
+    }
+
+    /// The same key, which lowers security as most who set it mean it to.
+    #[must_use]
+    pub const fn lowers_as_meant(self, when: When, cost: &'static str) -> Self {
+        Self { lowers: Some(Lowers { when, cost, is_warned_of: false }), ..self }
+    }
 }
 
 /// What holds if a key is not there.

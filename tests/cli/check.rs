@@ -1,6 +1,7 @@
 //! `tollgate check`.
 
 mod names;
+mod switches;
 
 use serde_json::json;
 
@@ -212,11 +213,11 @@ fn what_is_legal_and_unwise_is_a_warning() {
         ("a token in the query",  GOOD.replace("requires", "token: {from_params: [access_token]}\nrequires"),
          "x.yaml:9:9: warning: token.from_params: lowers security: URIs end up in logs and histories (RFC 6750 §5.3)."),
         ("a long TTL",            GOOD.replace("requires", "cache: {ttl: 1h}\nrequires"),
-         "x.yaml:9:14: warning: cache.ttl: longer than 15 minutes: a token that has been revoked passes for that long"),
+         "x.yaml:9:14: warning: cache.ttl: lowers security above \"15m\": A revoked token may be accepted for up to this long"),
         ("no audience",           GOOD.replace("    audiences: [https://api.example.com]\n", ""),
          "x.yaml:2:3: warning: providers.main: no audiences: a token that was issued for another API passes here as well (RFC 9700 §2.3)"),
         ("RSI-02 no audience of the resource", format!("{GOOD}resource: {{identifier: \"https://api.example.com\", audience_check: ignore}}\n"),
-         "x.yaml:10:67: warning: resource.audience_check: lowers security: A token that was issued for another API may pass."),
+         "x.yaml:10:67: warning: resource.audience_check: lowers security with \"ignore\": A token that was issued for another API may pass."),
         ("MCP-02 a server that nobody is told of", format!("{GOOD}rules: [{{match: {{prefix: /mcp}}, requires: {{scopes: [a]}}}}]\n"),
          "x.yaml:10:9: warning: rules[0]: an MCP server? Its clients find the authorization server by protected resource metadata"),
         ("MCP-07 a token that goes on", format!("{GOOD}resource: {{identifier: \"https://api.example.com/mcp\", profile: mcp}}\ntoken: {{forward: true}}\n"),
@@ -230,7 +231,7 @@ fn what_is_legal_and_unwise_is_a_warning() {
         ("no issuer",             GOOD.replace("    issuer: https://login.example.com\n", ""),
          "x.yaml:2:3: warning: providers.main: no issuer:"),
         ("a secret in plain text", GOOD.replace("client_secret_env: TG_SECRET", "client_secret: hunter2"),
-         "x.yaml:8:56: warning: providers.main.introspection.client_auth.client_secret: a secret in plain text;"),
+         "x.yaml:8:56: warning: providers.main.introspection.client_auth.client_secret: lowers security: The secret is in plain text"),
         ("plain http",            GOOD.replace("uri: https", "uri: http"),
          "x.yaml:6:12: warning: providers.main.introspection.uri: plain http:"),
         ("plain http, in disguise", GOOD.replace("uri: https://login.example.com", "uri: http://localhost.example.com"),
@@ -238,9 +239,9 @@ fn what_is_legal_and_unwise_is_a_warning() {
         ("a list in plain http",  format!("{GOOD}client_lists: {{l: {{uri: 'http://lists.example.com/l', cluster: c}}}}\n"),
          "x.yaml:10:25: warning: client_lists.l.uri: plain http: unless the cluster adds TLS, whoever is on the way decides who may call"),
         ("a list of long ago",    format!("{GOOD}client_lists: {{l: {{uri: 'https://lists.example.com/l', cluster: c, refresh: 1h}}}}\n"),
-         "warning: client_lists.l.refresh: longer than 5 minutes: a client that has been struck off passes for that long"),
+         "warning: client_lists.l.refresh: lowers security above \"5m\": A client that was removed from the list"),
         ("shadow",                format!("{GOOD}mode: shadow\n"),
-         "x.yaml:10:7: warning: mode: lowers security: Nothing is blocked."),
+         "x.yaml:10:7: warning: mode: lowers security with \"shadow\": Nothing is blocked."),
         ("no demands",            GOOD.replace("requires: {scopes: [orders:read]}\n", ""),
          "warning: requires: nothing is demanded: any valid token will do for every request"),
         ("a rule out of reach",   format!("{GOOD}rules: [{{match: {{prefix: /}}}}, {{match: {{path: /x}}}}]\n"),

@@ -111,9 +111,9 @@ fn check_says_what_lowers_security() {
     assert_eq!(run.status, 0, "{run:?}");
     for warning in [
         "providers.main.any_audience: lowers security: A token for any other API of this issuer passes.",
-        "providers.main.typ: lowers security: With \"any\", an ID token",
+        "providers.main.typ: lowers security with \"any\": An ID token",
         "providers.main.jwks.uri: plain http: unless the cluster adds TLS, whoever is on the way decides which tokens are good",
-        "providers.main.jwks.cache_duration: longer than an hour",
+        "providers.main.jwks.cache_duration: lowers security above \"1h\": What is signed with a withdrawn key",
     ] {
         assert!(run.stdout.contains(warning), "{warning}: {}", run.stdout);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tollgate_filter::policy::keys::CONFIGURATION;
-use tollgate_filter::policy::schema::{Absent, Kind, Place, duration};
+use tollgate_filter::policy::schema::{Kind, Lowers, Place, duration};
 use url::Url;
 
 use crate::cli::http::is_loopback;
@@ -23,23 +23,17 @@ pub(super) fn of(configuration: &Value) -> Vec<(Place, String)> {
     advice
 }
 
-/// Every key that is set to lower security, in the reference's own words; and every secret.
+/// Every key with a value that lowers security, in the reference's own words.
 fn lowered(kind: &Kind, value: &Value, at: &Place, advice: &mut Vec<(Place, String)>) {
     match (kind, value) {
-        (Kind::Secret, Value::String(_)) => advice.push((
-            at.clone(),
-            "a secret in plain text; let an environment variable hold it, or keep it out of the module altogether with Envoy's credential_injector".to_owned(),
-        )),
         (Kind::Object(object) | Kind::Either { object, .. }, Value::Object(members)) => {
             for (rank, key) in object.keys.iter().enumerate() {
                 let Some(member) = members.get(key.name) else { continue };
                 let at = at.key(rank, key.name);
-                let harmless = match key.absent {
-                    Absent::Default(text) => is_default(member, text) || is_nothing(member),
-                    Absent::Fault | Absent::Nothing => is_nothing(member),
-                };
-                if let (Some((_, cost)), false) = (key.doc.split_once("**Lowers security.** "), harmless) {
-                    advice.push((at.clone(), format!("lowers security: {}", cost.replace('`', "\""))));
+                let lowers = key.lowers.filter(|lowers| lowers.is_warned_of && lowers.when.holds(member));
+                if let Some(Lowers { when, cost, .. }) = lowers {
+                    let text = format!("lowers security{when}: {cost}");
+                    advice.push((at.clone(), text.replace('`', "\"")));
                 }
                 lowered(&key.kind, member, &at, advice);
             }
@@ -53,24 +47,6 @@ fn lowered(kind: &Kind, value: &Value, at: &Place, advice: &mut Vec<(Place, Stri
             members.iter().for_each(|(name, member)| lowered(of, member, &at.name(name), advice));
         }
         _ => {}
-    }
-}
-
-/// Whether a value says what holds without it.
-fn is_default(value: &Value, text: &str) -> bool {
-    match value {
-        Value::String(value) => value == text,
-        _ => serde_json::from_str::<Value>(text).is_ok_and(|text| text == *value),
-    }
-}
-
-/// Whether a value switches nothing on.
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::String(text) => duration(text) == Some(Duration::ZERO),
-        _ => false,
     }
 }
 
@@ -102,13 +78,6 @@ fn providers(configuration: &Value, advice: &mut Vec<(Place, String)>) {
                     .to_owned(),
             ));
         }
-        if duration(text("/jwks/cache_duration")).is_some_and(|age| age > Duration::from_secs(60 * 60)) {
-            advice.push((
-                at.name("jwks").name("cache_duration"),
-                "longer than an hour: what is signed with a key that has been withdrawn passes for that long"
-                    .to_owned(),
-            ));
-        }
         let uri = at.name("introspection").name("uri");
         if is_plain(text("/introspection/uri")) {
             advice.push((
@@ -131,12 +100,6 @@ fn lists(configuration: &Value, advice: &mut Vec<(Place, String)>) {
                     .to_owned(),
             ));
         }
-        if duration(text("refresh")).is_some_and(|refresh| refresh > Duration::from_secs(5 * 60)) {
-            advice.push((
-                at.name("refresh"),
-                "longer than 5 minutes: a client that has been struck off passes for that long".to_owned(),
-            ));
-        }
     }
 }
 
@@ -146,18 +109,12 @@ fn is_plain(uri: &str) -> bool {
 }
 
 fn times(configuration: &Value, advice: &mut Vec<(Place, String)>) {
-    let limits = [
-        ("ttl", 15 * 60, "a token that has been revoked passes for that long"),
-        ("ttl_without_exp", 5 * 60, "a token of unknown end passes for that long after it has ended"),
-        ("negative_ttl", 60, "a token that becomes active is refused for that long"),
-    ];
-    for (key, seconds, cost) in limits {
-        let value = configuration.pointer(&format!("/cache/{key}")).and_then(Value::as_str);
-        if value.and_then(duration).is_some_and(|value| value > Duration::from_secs(seconds)) {
-            let minutes = seconds / 60;
-            let longest = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
-            advice.push((Place::default().name("cache").name(key), format!("longer than {longest}: {cost}")));
-        }
+    let value = configuration.pointer("/cache/negative_ttl").and_then(Value::as_str);
+    if value.and_then(duration).is_some_and(|value| value > Duration::from_secs(60)) {
+        advice.push((
+            Place::default().name("cache").name("negative_ttl"),
+            "more than a minute: a token that becomes active may be refused for that long".to_owned(),
+        ));
     }
 }
 

@@ -344,9 +344,9 @@ static LABEL: Text = Text {
 };
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Fault, doc }
+    Key { name, kind, absent: Absent::Fault, doc, lowers: None }
 }
 
 const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Nothing, doc }
+    Key { name, kind, absent: Absent::Nothing, doc, lowers: None }
 }

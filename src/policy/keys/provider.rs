@@ -5,7 +5,7 @@ use super::{
     SCOPE_LIST, TIMEOUT,
 };
 use super::{default, duration, later, list, list_or_none, optional, required, text, word};
-use crate::policy::schema::{Choice, Kind, Names, Object, Quantity};
+use crate::policy::schema::{Choice, Kind, Names, Object, Quantity, When};
 
 pub(super) static PROVIDER: Object = Object {
     keys: &[
@@ -34,19 +34,19 @@ pub(super) static PROVIDER: Object = Object {
             "any_audience",
             Kind::Bool,
             "false",
-            "Takes JWTs whoever they are meant for, where `audiences` names nobody. **Lowers security.** A token for any other API of this issuer passes.",
-        ),
+            "Takes JWTs whoever they are meant for, where `audiences` names nobody.",
+        ).lowers(When::Set, "A token for any other API of this issuer passes."),
         optional(
             "clock_skew",
             duration(0, 300_000),
             "Leeway for `exp` and `nbf`, and for `iat` with `max_token_age`. Absent: `60s` where JWTs are verified, otherwise `0s`.",
-        ),
+        ).lowers(When::Above("60s"), "An expired token is accepted for that much longer."),
         default(
             "validate",
             word(&["introspection", "jwt", "jwt_then_introspection"]),
             "introspection",
             "How tokens are checked. `introspection`: the authorization server is asked. `jwt`: the signature is verified here and the claims are believed (RFC 9068), so a token that has been revoked passes until it ends. `jwt_then_introspection`: first the one, and only what passes is asked about; what counts is the answer. A JWT that does not pass is refused, never asked about instead.",
-        ),
+        ).lowers_as_meant(When::Words(&["jwt"]), "A revoked token is accepted until it expires."),
         optional(
             "token_prefix",
             Kind::Text(&text::TOKEN_START),
@@ -71,8 +71,8 @@ pub(super) static PROVIDER: Object = Object {
         optional(
             "typ",
             word(&["at+jwt", "any"]),
-            "What a JWT must say that it is: `at+jwt` demands that `typ` and every claim that RFC 9068 requires; `any` takes `JWT` or no `typ` as well, and refuses what its claims show to be no access token. Absent: `at+jwt`, or `any` for a `preset` other than `generic`, since none of those products follows RFC 9068. **Lowers security.** With `any`, an ID token whose audience is ours may be taken for an access token.",
-        ),
+            "What a JWT must say that it is: `at+jwt` demands that `typ` and every claim that RFC 9068 requires; `any` takes `JWT` or no `typ` as well, and refuses what its claims show to be no access token. Absent: `at+jwt`, or `any` for a `preset` other than `generic`, since none of those products follows RFC 9068.",
+        ).lowers(When::Words(&["any"]), "An ID token whose audience is ours may be taken for an access token."),
         optional(
             "max_token_age",
             duration(1000, 31_536_000_000),
@@ -94,14 +94,14 @@ pub(super) static PROVIDER: Object = Object {
             "scope_array",
             word(&["ignore", "accept"]),
             "ignore",
-            "What an array of strings is worth where RFC 7662 wants a space-separated string: `ignore` grants nothing, `accept` takes each string as a scope. **Lowers security.** A member of the wrong type grants something.",
-        ),
+            "What an array of strings is worth where RFC 7662 wants a space-separated string: `ignore` grants nothing, `accept` takes each string as a scope.",
+        ).lowers(When::Words(&["accept"]), "A member of the wrong type grants something."),
         default(
             "default_scopes",
             list_or_none(&SCOPE),
             "[]",
-            "The scopes of a token whose reply has none of the members of `scope_claim`, for authorization servers that leave out a default scope (RFC 6749 §3.3; PingFederate). **Lowers security.** A reply that has lost its scopes grants these.",
-        ),
+            "The scopes of a token whose reply has none of the members of `scope_claim`, for authorization servers that leave out a default scope (RFC 6749 §3.3; PingFederate).",
+        ).lowers(When::Set, "A reply that has lost its scopes grants these."),
         default(
             "implied_scopes",
             Kind::Map { names: Names::Text("SCOPE", &text::SCOPE), of: &SCOPE_LIST, empty: true },
@@ -112,7 +112,7 @@ pub(super) static PROVIDER: Object = Object {
             "userinfo",
             Kind::Object(&USERINFO),
             "Where tokens are tried out that nobody can be asked about: a UserInfo endpoint (OpenID Connect Core, section 5.3) that answers knows the token. The last resort, instead of `introspection`: nothing is known of scopes, audience, client and end then, so nothing of it can be demanded, unless `validate` is `jwt_then_introspection` and the token says so itself.",
-        ),
+        ).lowers(When::Set, "Any token of any client is accepted if the server names a user for it: scopes and audience are unknown, unless the token is a JWT that has been verified."),
     ],
     choices: &[Choice { quantity: Quantity::AtMostOne, keys: &["introspection", "userinfo"] }],
 };
@@ -145,13 +145,13 @@ static JWKS: Object = Object {
             duration(1000, 86_400_000),
             "5m",
             "How old a set becomes before it is fetched anew; a little less, so that not all workers ask at once. A key that has been withdrawn works for that much longer.",
-        ),
+        ).lowers(When::Above("1h"), "What is signed with a withdrawn key may be accepted for up to this long."),
         default(
             "stale_if_error",
             duration(0, 604_800_000),
             "24h",
             "How long beyond that the last good set is used while its server is away; then tokens are `unavailable`.",
-        ),
+        ).lowers(When::Above("24h"), "What is signed with a withdrawn key may be accepted for that much longer."),
         default(
             "max_response_bytes",
             Kind::Integer { min: 1, max: 16_777_216 },
@@ -218,8 +218,8 @@ static INTROSPECTION: Object = Object {
         optional(
             "token_in",
             word(&["header", "form", "query"]),
-            "Where a call of the dialect `tokeninfo` has the token. `header`: a GET with `Authorization: Bearer`. `form`: a POST, with our credentials. `query`: a GET with `access_token`. Absent: `form` for the `preset` `ping_federate`, otherwise `header`. **Lowers security.** With `query`, tokens end up in the authorization server's logs (RFC 6750 §5.3).",
-        ),
+            "Where a call of the dialect `tokeninfo` has the token. `header`: a GET with `Authorization: Bearer`. `form`: a POST, with our credentials. `query`: a GET with `access_token`. Absent: `form` for the `preset` `ping_federate`, otherwise `header`.",
+        ).lowers(When::Words(&["query"]), "Tokens end up in the authorization server's logs (RFC 6750 §5.3)."),
         optional(
             "reply_audience",
             Kind::Text(&text::CLIENT_ID),
@@ -236,19 +236,19 @@ static INTROSPECTION: Object = Object {
             Kind::Integer { min: 1, max: 16_777_216 },
             "65536",
             "The longest reply that is read.",
-        ),
+        ).lowers(When::Above("65536"), "A request may take more memory."),
         default(
             "lenient_content_type",
             Kind::Bool,
             "false",
-            "Reads a reply whose media type is not `application/json` all the same. **Lowers security.** Some other document may be taken for the answer.",
-        ),
+            "Reads a reply whose media type is not `application/json` all the same.",
+        ).lowers(When::Set, "Some other document may be taken for the answer."),
         default(
             "ignore_token_type",
             Kind::Bool,
             "false",
-            "Leaves `token_type` alone, for authorization servers that fill it with something else. **Lowers security.** An active token of another kind is taken for an access token.",
-        ),
+            "Leaves `token_type` alone, for authorization servers that fill it with something else.",
+        ).lowers(When::Set, "An active token of another kind is taken for an access token."),
         default("require_iss", Kind::Bool, "false", "Refuses replies without `iss`; needs `issuer`."),
         default(
             "back_off",
@@ -314,13 +314,13 @@ static CLIENT_AUTH: Object = Object {
             },
             "client_secret_basic",
             "How we authenticate. `none` leaves it to the cluster: mutual TLS, or Envoy's `credential_injector`.",
-        ),
+        ).lowers_as_meant(When::Words(&["none"]), "Tollgate sends no credentials. Unless the cluster adds them, anybody may be able to ask (RFC 7662 §4)."),
         optional(
             "client_id",
             CLIENT_ID,
             "Our client id, for every method that begins with `client_secret` or is `private_key_jwt`; with `none` it is sent as a form field.",
         ),
-        optional("client_secret", Kind::Secret, "The client secret. Better: `client_secret_env`."),
+        optional("client_secret", Kind::Secret, "The client secret. Better: `client_secret_env`.").lowers(When::Set, "The secret is in plain text, in this file and in Envoy's `/config_dump`. Let an environment variable hold it, or let Envoy add it (`credential_injector`)."),
         optional(
             "client_secret_env",
             Kind::Text(&text::VARIABLE),
@@ -331,12 +331,12 @@ static CLIENT_AUTH: Object = Object {
             word(&["form", "raw"]),
             "form",
             "Whether id and secret are form-encoded in Basic credentials, as RFC 6749 §2.3.1 has it; some authorization servers want them `raw`.",
-        ),
+        ).lowers_as_meant(When::Words(&["raw"]), "Not RFC 6749 §2.3.1. Harmless where the server wants it."),
         optional(
             "bearer_token",
             Kind::Secret,
             "The token of the method `bearer`. Better: `bearer_token_env`.",
-        ),
+        ).lowers(When::Set, "The secret is in plain text, in this file and in Envoy's `/config_dump`. Let an environment variable hold it, or let Envoy add it (`credential_injector`)."),
         optional(
             "bearer_token_env",
             Kind::Text(&text::VARIABLE),
@@ -346,7 +346,7 @@ static CLIENT_AUTH: Object = Object {
             "private_key",
             Kind::Secret,
             "The key of `private_key_jwt`, in PEM: PKCS#8, PKCS#1 (RSA) or SEC1 (elliptic curves), without a passphrase. Better: `private_key_env`.",
-        ),
+        ).lowers(When::Set, "The secret is in plain text, in this file and in Envoy's `/config_dump`. Let an environment variable hold it, or let Envoy add it (`credential_injector`)."),
         optional(
             "private_key_env",
             Kind::Text(&text::VARIABLE),

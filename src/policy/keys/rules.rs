@@ -2,7 +2,7 @@
 
 use super::{AUDIENCE, CLIENT_ID, NAME, PARAMETER, SCOPE};
 use super::{default, duration, list, list_or_none, optional, required, text, word};
-use crate::policy::schema::{Choice, Kind, Object, Quantity};
+use crate::policy::schema::{Choice, Kind, Object, Quantity, When};
 
 pub(super) static REQUIREMENT: Object = Object {
     keys: &[
@@ -48,8 +48,8 @@ pub(super) static REQUIREMENT: Object = Object {
             "sender_constraint",
             word(&["if_bound", "dpop", "mtls", "any_bound", "ignore"]),
             "if_bound",
-            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, as `dpop` and `mtls` have it; `dpop` refuses every token that is not bound to a key as well, `mtls` every one that is not bound to a certificate, and `any_bound` those that are bound to neither; `ignore` takes a bound token as if it were not. **Lowers security.** With `ignore`, whoever steals such a token can use it.",
-        ),
+            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, as `dpop` and `mtls` have it; `dpop` refuses every token that is not bound to a key as well, `mtls` every one that is not bound to a certificate, and `any_bound` those that are bound to neither; `ignore` takes a bound token as if it were not.",
+        ).lowers(When::Words(&["ignore"]), "Whoever steals such a token can use it."),
     ],
     choices: &[],
 };
@@ -109,7 +109,7 @@ pub static RULE: Object = Object {
             word(&["required", "optional", "anonymous", "deny"]),
             "required",
             "`required`: a valid token. `optional`: a valid token or none. `anonymous`: tokens are not looked at; identity headers are removed all the same. `deny`: nobody passes.",
-        ),
+        ).lowers_as_meant(When::Words(&["optional", "anonymous"]), "Requests without a token reach the upstream. With `anonymous`, a token is not even looked at."),
         optional(
             "requires",
             Kind::Object(&REQUIREMENT),
@@ -119,8 +119,8 @@ pub static RULE: Object = Object {
             "from_params",
             list_or_none(&PARAMETER),
             "[]",
-            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events). **Lowers security.** URIs end up in logs and histories (RFC 6750 §5.3).",
-        ),
+            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events).",
+        ).lowers(When::Set, "URIs end up in logs and histories (RFC 6750 §5.3)."),
     ],
     choices: &[],
 };
