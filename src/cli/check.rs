@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Also compare the rules with what this OpenAPI document demands
     #[arg(long, value_name = "FILE")]
     openapi: Option<PathBuf>,
+    /// A host that the OpenAPI document is about, instead of those of its `servers`; as often as needed
+    #[arg(long, value_name = "HOST", requires = "openapi")]
+    openapi_host: Vec<String>,
     /// Also demand what a security profile does: `fapi2`, the FAPI 2.0 Security Profile
     #[arg(long, value_name = "PROFILE", value_parser = ["fapi2"])]
     profile: Option<String>,
@@ -39,6 +42,9 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 }
+
+/// An OpenAPI document, and the hosts that it is about, if not its own.
+type OpenApi<'a> = (&'a Value, &'a [String]);
 
 /// One thing to say about a configuration.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -60,10 +66,11 @@ struct Checked {
 
 /// Checks the files.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let openapi = args.openapi.as_deref().map(openapi::read).transpose()?;
+    let described = args.openapi.as_deref().map(openapi::read).transpose()?;
+    let openapi = described.as_ref().map(|document| (document, args.openapi_host.as_slice()));
     let mut all = Vec::new();
     for file in &args.files {
-        all.push(check(file, openapi.as_ref(), args.profile.is_some())?);
+        all.push(check(file, openapi, args.profile.is_some())?);
     }
     let nothing = |checked: &Checked| checked.configurations.is_empty() && checked.findings.is_empty();
     if all.iter().all(nothing) {
@@ -83,7 +90,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if faults > 0 || (args.strict && warnings > 0) { Exit::Faults } else { Exit::Good })
 }
 
-fn check(file: &Path, openapi: Option<&Value>, is_fapi: bool) -> Result<Checked, Failure> {
+fn check(file: &Path, openapi: Option<OpenApi<'_>>, is_fapi: bool) -> Result<Checked, Failure> {
     let found = match find::configurations(file) {
         Ok(found) => found,
         Err(Unfound::File(failure)) => return Err(failure),
@@ -106,7 +113,7 @@ fn check(file: &Path, openapi: Option<&Value>, is_fapi: bool) -> Result<Checked,
 }
 
 /// Everything that there is to say about one configuration.
-fn inspect(found: &Found, openapi: Option<&Value>, is_fapi: bool, findings: &mut Vec<Finding>) {
+fn inspect(found: &Found, openapi: Option<OpenApi<'_>>, is_fapi: bool, findings: &mut Vec<Finding>) {
     let mut say = |is_fault: bool, place: &Place, of_key: bool, message: String| {
         let position = places::position(&found.located, place, of_key);
         findings.push(Finding { position, is_fault, place: place.to_string(), message });
@@ -125,8 +132,8 @@ fn inspect(found: &Found, openapi: Option<&Value>, is_fapi: bool, findings: &mut
             say(true, &place, false, format!("FAPI 2.0: {message}"));
         }
     }
-    if let (Some(openapi), Ok(_)) = (openapi, &parsed) {
-        for message in openapi::drift(&found.value, openapi) {
+    if let (Some((document, hosts)), Ok(_)) = (openapi, &parsed) {
+        for message in openapi::drift(&found.value, document, hosts) {
             say(true, &Place::default().name("rules"), false, message);
         }
     }

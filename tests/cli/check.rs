@@ -1,5 +1,6 @@
 //! `tollgate check`.
 
+mod hosts;
 mod names;
 mod switches;
 

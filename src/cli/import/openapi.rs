@@ -5,6 +5,7 @@ mod document;
 mod drift;
 mod path;
 mod routes;
+mod servers;
 
 use std::path::{Path, PathBuf};
 

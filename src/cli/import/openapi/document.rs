@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::cli::failure::Failure;
 use crate::cli::import::openapi::Remarks;
 use crate::cli::import::openapi::demand::{Checker, Demand};
+use crate::cli::import::openapi::servers::{self, Server};
 
 /// One operation.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Operation {
     pub(super) path: String,
     /// The same below each base path.
     pub(super) paths: Vec<String>,
+    /// Where it is served, whatever `paths` makes of that.
+    pub(super) servers: Vec<Server>,
     /// The `operationId`.
     pub(super) id: Option<String>,
     /// What it demands.
@@ -124,6 +127,7 @@ impl Reader<'_> {
             method,
             path: path.to_owned(),
             paths: bases.iter().map(|base| format!("{base}{path}")).collect(),
+            servers: servers::of(self.document, servers),
             id: operation.get("operationId").and_then(Value::as_str).map(str::to_owned),
             demand,
             unsaid: security.is_none(),
@@ -225,7 +229,7 @@ fn base_paths(document: &Value, servers: Option<&Value>, remarks: &mut Remarks) 
 }
 
 /// The path of a server's URL; `Err` if it is relative to where the document is.
-fn path_of(url: &str) -> Result<String, String> {
+pub(super) fn path_of(url: &str) -> Result<String, String> {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let authority = url.split_once("://").map(|(_, rest)| rest).or_else(|| url.strip_prefix("//"));
     match authority {
@@ -236,7 +240,7 @@ fn path_of(url: &str) -> Result<String, String> {
 }
 
 /// A server's URL with the defaults of its variables.
-fn with_defaults(url: &str, variables: Option<&Value>) -> String {
+pub(super) fn with_defaults(url: &str, variables: Option<&Value>) -> String {
     let mut text = url.to_owned();
     for (name, variable) in variables.and_then(Value::as_object).into_iter().flatten() {
         if let Some(default) = variable.get("default").and_then(Value::as_str) {
