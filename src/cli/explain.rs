@@ -16,7 +16,7 @@ use serde_json::Value;
 use tollgate_filter::cache::entry::Entry;
 use tollgate_filter::decision::Decision;
 use tollgate_filter::enforcer::{Enforcer, Outcome, Step};
-use tollgate_filter::policy::Policy;
+use tollgate_filter::policy::{Mode, Policy};
 use tollgate_filter::provider::flight::{Flight, Landing, Question};
 use tollgate_filter::provider::outcome::CallOutcome;
 use tollgate_filter::provider::reply::Introspection;
@@ -39,8 +39,8 @@ use crate::cli::{Exit, clock, find};
 /// Decide one request as the filter would, and show each step
 ///
 /// Asks the authorization server itself, or takes a saved reply (`--reply`), so that a case can be
-/// replayed offline. The last line is the verdict; the exit status is 0 if the request passes and 1 if it
-/// is refused.
+/// replayed offline. The last line is the verdict. The exit status is 0 if the request passes, as every
+/// request does with `mode: shadow`, 1 if it is refused, and 2 if that cannot be told from here.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The configuration: plain, or inside an Envoy, Istio or Envoy Gateway file; `-` is the standard input
@@ -125,7 +125,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let outcome = decide(&enforcer, head, form.as_deref(), now, (&mut source, &args.jwks), &mut report, out)?;
     report.look_at_jwt(&enforcer, &outcome, now);
     report.finish(&enforcer, &outcome, now, out)?;
-    Ok(if matches!(outcome.decision, Decision::Deny(_)) { Exit::Faults } else { Exit::Good })
+    let is_refused = matches!(outcome.decision, Decision::Deny(_)) && enforcer.policy().mode == Mode::Enforce;
+    Ok(if is_refused { Exit::Faults } else { Exit::Good })
 }
 
 /// Drives the engine as the filter does.
@@ -182,7 +183,11 @@ fn find_out(
                 out.progress(format_args!("asking {} about the token", provider.name));
                 let reply = ask(http, &call);
                 asked.took = Some(started.elapsed());
-                reply.map(Saved::from).map_err(|failure| asked.failure = Some(failure.to_string()))
+                match reply {
+                    Err(failure) if failure.is_own() => return Err(failure),
+                    Err(failure) => Err(asked.failure = Some(failure.to_string())),
+                    Ok(reply) => Ok(Saved::from(reply)),
+                }
             }
             Source::Saved(saved) => Ok(saved.pop().ok_or_else(|| {
                 Failure::new(format_args!(

@@ -15,6 +15,8 @@ pub(crate) enum Failure {
         what: String,
         /// What to do about it.
         help: Option<String>,
+        /// Whether it is the command that refused, so that nothing follows for a peer.
+        is_own: bool,
     },
     /// Nobody reads what we print.
     Gone,
@@ -23,15 +25,30 @@ pub(crate) enum Failure {
 impl Failure {
     /// What is wrong, in a sentence without a full stop. Text of peers is made [`printable`].
     pub(crate) fn new(what: impl fmt::Display) -> Self {
-        Self::Told { what: printable(&what.to_string()), help: None }
+        Self::Told { what: printable(&what.to_string()), help: None, is_own: false }
     }
 
     /// The same, and what to do about it.
     pub(crate) fn help(self, help: impl fmt::Display) -> Self {
         match self {
-            Self::Told { what, .. } => Self::Told { what, help: Some(printable(&help.to_string())) },
+            Self::Told { what, is_own, .. } => {
+                Self::Told { what, help: Some(printable(&help.to_string())), is_own }
+            }
             Self::Gone => Self::Gone,
         }
+    }
+
+    /// The same, which the command itself refused to do.
+    pub(crate) fn own(self) -> Self {
+        match self {
+            Self::Told { what, help, .. } => Self::Told { what, help, is_own: true },
+            Self::Gone => Self::Gone,
+        }
+    }
+
+    /// Whether the command itself refused: the filter might well have got a response.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self, Self::Told { is_own: true, .. })
     }
 
     /// A file that cannot be read or written; `doing` as in "read".
@@ -43,8 +60,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Told { what, help: None } => f.write_str(what),
-            Self::Told { what, help: Some(help) } => write!(f, "{what}\n  {help}"),
+            Self::Told { what, help: None, .. } => f.write_str(what),
+            Self::Told { what, help: Some(help), .. } => write!(f, "{what}\n  {help}"),
             Self::Gone => f.write_str("nobody reads the output"),
         }
     }

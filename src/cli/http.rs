@@ -138,7 +138,7 @@ impl Http {
 
     /// Sends one request. A redirect is an answer like any other: nothing is sent again.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
-        self.permits(request.url)?;
+        self.permits(request.url).map_err(Failure::own)?;
         let mut builder = ::http::Request::builder().method(request.method).uri(request.url.as_str());
         for (name, value) in &request.headers {
             builder = builder.header(name, value.expose());

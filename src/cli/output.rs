@@ -59,7 +59,7 @@ impl Output {
     /// Why the command could not run.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         if self.json {
-            let Failure::Told { what, help } = failure else { return };
+            let Failure::Told { what, help, .. } = failure else { return };
             // The status says it too, so it does not matter if nobody reads this.
             drop(self.document(&json!({"error": what, "help": help})));
             drop(self.finish());

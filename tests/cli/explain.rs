@@ -1,5 +1,8 @@
 //! `tollgate explain`.
 
+mod shadow;
+mod unknown;
+
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Scripted, Tollgate};
@@ -287,15 +290,6 @@ fn the_authorization_server_is_asked_as_the_filter_asks_it() {
     assert_eq!(call.header("authorization"), Some("Basic Z2F0ZXdheTpzM2NyM3Q="));
     assert_eq!(call.header("content-type"), Some("application/x-www-form-urlencoded"));
     assert_eq!(call.body, "token=t0k3n&token_type_hint=access_token");
-
-    // What is refused over the network is refused here.
-    let plain = tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /x", "--token", "t"]);
-    assert!(
-        plain.status == 1
-            && plain.stdout.contains("plain http")
-            && plain.stdout.ends_with("verdict: unavailable\n"),
-        "{plain:?}"
-    );
 }
 
 #[test]

@@ -77,6 +77,36 @@ fn a_jwt_is_explained() {
 }
 
 #[test]
+fn the_age_of_a_jwt_has_its_row() {
+    let explain = |iat: u64, skew: &str| {
+        let tollgate = Tollgate::new();
+        let own = format!("\"validate\":\"jwt\",\"max_token_age\":\"5m\"{skew}");
+        tollgate
+            .write("c.json", configuration("https://as.example.com").replace("\"validate\":\"jwt\"", &own));
+        tollgate.write("jwks.json", set().to_string());
+        let claims = Map::from_iter([("iat".to_owned(), json!(iat))]);
+        let (token, at) = (Token { claims, ..Token::default() }.at(NOW), NOW.to_string());
+        let args = ["explain", "-c", "c.json", "-r", "GET /orders", "--at", &at, "--token", &token];
+        tollgate.run([&args[..], &KEYS].concat())
+    };
+    let young = explain(NOW - 60, "");
+    let line = "· age            wanted at most 5m (and 1m of clock_skew) since iat, found issued 2027-01-15T07:59:00Z, 1m ago";
+    assert!(young.status == 0 && young.stdout.contains(line), "{young:?}");
+    let none = ",\"clock_skew\":\"0s\"";
+    #[rustfmt::skip]
+    let cases = [
+        ("an hour",                NOW - 3600, "",   "✗ age            wanted at most 5m (and 1m of clock_skew) since iat, found issued 2027-01-15T07:00:00Z, 1h ago  (RFC 9068 §4)"),
+        ("just beyond the leeway", NOW - 360,  "",   "✗ age            wanted at most 5m (and 1m of clock_skew) since iat, found issued 2027-01-15T07:54:00Z, 6m ago"),
+        ("without leeway",         NOW - 301,  none, "✗ age            wanted at most 5m since iat, found issued 2027-01-15T07:54:59Z, 5m 1s ago"),
+    ];
+    for (name, iat, skew, want) in cases {
+        let run = explain(iat, skew);
+        assert!(run.status == 1 && run.stdout.contains(want), "{name}: {run:?}");
+        assert_eq!(run.stdout.matches('✗').count(), 1, "{name}: one reason: {run:?}");
+    }
+}
+
+#[test]
 fn keys_that_cannot_be_had_are_named() {
     let saved = explain(&Token::default(), &["--reply", "jwks.json"]);
     assert_eq!(saved.status, 1, "{saved:?}");

@@ -264,9 +264,9 @@ fn document(lists: &[(&str, &[Member])]) -> Value {
 /// A failure with one more sentence on what to do.
 fn failure_with(failure: Failure, more: &str) -> Failure {
     match failure {
-        Failure::Told { what, help } => {
+        Failure::Told { what, help, .. } => {
             let help = help.map_or_else(|| more.to_owned(), |help| format!("{help} {more}"));
-            Failure::Told { what, help: Some(help) }
+            Failure::new(what).help(help)
         }
         Failure::Gone => Failure::Gone,
     }

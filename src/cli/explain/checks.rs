@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tollgate_filter::decision::fault::JwtFault;
 use tollgate_filter::decision::{NoAnswer, Rejection};
 use tollgate_filter::policy::claims::{ClaimRequirement, ClaimTest};
 use tollgate_filter::policy::requirement::{Requirement, SenderConstraint};
+use tollgate_filter::policy::schema::written;
 use tollgate_filter::policy::scope::{ScopePolicy, ScopeToken};
-use tollgate_filter::provider::Provider;
 use tollgate_filter::provider::reply::AccessToken;
+use tollgate_filter::provider::{Provider, Validate};
 use tollgate_filter::time::UnixTime;
 
 use crate::cli::clock;
@@ -43,6 +45,20 @@ pub(super) fn of(
     checks.all
 }
 
+/// How old the token may be (`max_token_age`), and how old it is.
+pub(super) fn age(token: &AccessToken, provider: &Provider, is_missed: bool, now: UnixTime) -> Option<Check> {
+    let (max, skew) = (provider.jwt.max_token_age?, provider.clock_skew);
+    let leeway =
+        if skew.is_zero() { String::new() } else { format!(" (and {} of clock_skew)", written(skew)) };
+    let found = match token.issued_at() {
+        Ok(Some(iat)) => moment("issued", iat, now),
+        Ok(None) => "no iat".to_owned(),
+        Err(()) => "an iat that is no number".to_owned(),
+    };
+    let text = format!("wanted at most {}{leeway} since iat, found {found}", written(max));
+    Some(Check { name: "age", text: printable(&text), section: "RFC 9068 §4", is_missed })
+}
+
 struct Checks<'a> {
     token: &'a AccessToken,
     provider: &'a Provider,
@@ -73,6 +89,10 @@ impl Checks<'_> {
         }
         let kind = self.claim("token_type");
         self.add("token type", "RFC 6749 §7.1", self.is(&Rejection::NotAnAccessToken), kind);
+        if self.provider.validate == Validate::Jwt {
+            let is_missed = self.is(&Rejection::BadJwt { fault: JwtFault::TooOld });
+            self.all.extend(age(self.token, self.provider, is_missed, now));
+        }
         self.audience(&self.provider.audiences);
     }
 

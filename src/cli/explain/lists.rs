@@ -52,6 +52,7 @@ pub(super) fn arrive(
             out.progress(format_args!("fetching the client list {name}"));
             let fault = match fetch(http, &call).map(Saved::from) {
                 Ok(reply) => take(enforcer, id, &reply).err(),
+                Err(failure) if failure.is_own() => return Err(failure),
                 Err(failure) => failure.to_string().lines().next().map(str::to_owned),
             };
             if let Some(fault) = fault {

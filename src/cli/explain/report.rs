@@ -7,6 +7,7 @@ use tollgate_filter::decision::fault::JwtFault;
 use tollgate_filter::decision::{Decision, NoAnswer, Rejection};
 use tollgate_filter::enforcer::{Enforcer, Fields, Outcome};
 use tollgate_filter::jose::jws::{Compact, JwsFault};
+use tollgate_filter::policy::Mode;
 use tollgate_filter::policy::rule::Access;
 use tollgate_filter::provider::TokenIn;
 use tollgate_filter::provider::assertion::key::Algorithm;
@@ -16,9 +17,10 @@ use tollgate_filter::provider::reply::{AccessToken, Introspection};
 use tollgate_filter::provider::{IntrospectionEndpoint, Provider, Validate, choice};
 use tollgate_filter::request::head::Head;
 use tollgate_filter::request::token;
+use tollgate_filter::response::answer::Answer;
 use tollgate_filter::time::UnixTime;
 
-use crate::cli::explain::checks;
+use crate::cli::explain::checks::{self, Check};
 use crate::cli::explain::saved::Saved;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -34,6 +36,8 @@ pub(super) struct Report<'a> {
     token: Option<AccessToken>,
     /// What was found out about JWTs, by provider.
     jwts: Vec<String>,
+    /// That a JWT is older than it may be.
+    too_old: Option<Check>,
 }
 
 /// One call.
@@ -55,6 +59,12 @@ struct Step {
     is_reason: bool,
     text: String,
     section: &'static str,
+}
+
+impl From<&Check> for Step {
+    fn from(Check { name, text, section, is_missed }: &Check) -> Self {
+        Self { name, is_reason: *is_missed, text: text.clone(), section }
+    }
 }
 
 impl Asked {
@@ -94,7 +104,7 @@ fn authenticated(auth: &ClientAuth) -> &'static str {
 impl<'a> Report<'a> {
     /// Nothing has happened yet.
     pub(super) fn new(configuration: &'a Value, head: Fields) -> Self {
-        Self { configuration, head, asked: Vec::new(), token: None, jwts: Vec::new() }
+        Self { configuration, head, asked: Vec::new(), token: None, jwts: Vec::new(), too_old: None }
     }
 
     /// What a provider has said in the end.
@@ -119,6 +129,10 @@ impl<'a> Report<'a> {
             let verified = enforcer.verify(id, &found.token, now);
             let jws = Compact::parse(found.token.expose());
             self.jwts.push(format!("{}: {}", provider.name, jwt(&jws, &enforcer.keys(id), &verified)));
+            if let (Err(Rejection::BadJwt { fault: JwtFault::TooOld }), Ok(jws)) = (&verified, &jws) {
+                let token = jws.claims().and_then(|claims| AccessToken::new(id, claims).ok());
+                self.too_old = token.and_then(|token| checks::age(&token, provider, true, now));
+            }
             if let (Ok(token), Validate::Jwt) = (verified, provider.validate) {
                 self.token = Some(token);
             }
@@ -141,6 +155,7 @@ impl<'a> Report<'a> {
             let text = printable(text);
             steps.push(Step { name: "JWT", is_reason: false, text, section: "RFC 9068 §4, RFC 7515 §5.2" });
         }
+        steps.extend(self.too_old.iter().map(Step::from));
         self.calls(&mut steps);
         self.checks(enforcer, outcome, now, &mut steps);
         let rejection = match &outcome.decision {
@@ -152,6 +167,7 @@ impl<'a> Report<'a> {
             steps.push(Step { name: "refused", is_reason: true, text, section: section(rejection) });
         }
         let answer = outcome.answer(enforcer);
+        let is_shadow = rejection.is_some() && enforcer.policy().mode == Mode::Shadow;
         let verdict = outcome.decision.verdict().name();
         if out.is_json() {
             let steps = steps.iter().map(|step| {
@@ -165,13 +181,14 @@ impl<'a> Report<'a> {
                     "headers": answer.headers.iter().map(|(name, value)| json!([name, value])).collect::<Value>(),
                     "body": answer.body,
                 })),
-                "upstream": outcome.decision.verdict().passes().then(|| json!({
+                "upstream": (rejection.is_none() || is_shadow).then(|| json!({
                     "removed": outcome.grant.remove,
                     "added": outcome.grant.additions().map(|(name, value)| json!([name, String::from_utf8_lossy(value)])).collect::<Value>(),
                     "path": outcome.grant.path.as_deref().map(String::from_utf8_lossy),
                 })),
                 "reason": rejection.map(ToString::to_string),
                 "verdict": verdict,
+                "enforced": !is_shadow,
             }));
         }
         for Step { name, is_reason, text, section } in &steps {
@@ -179,18 +196,18 @@ impl<'a> Report<'a> {
             let section = if section.is_empty() { String::new() } else { format!("  ({section})") };
             out.line(format_args!("{mark} {name:<14} {text}{section}"))?;
         }
-        match &answer {
-            Some(answer) => {
-                let grpc = answer.grpc_status.map(|status| format!(", grpc-status {status}"));
-                out.line(format_args!("→ the client gets {}{}", answer.status, grpc.unwrap_or_default()))?;
-                for (name, value) in &answer.headers {
-                    out.line(format_args!("    {name}: {value}"))?;
-                }
-                if !answer.body.is_empty() {
-                    out.line(format_args!("    {}", printable(&answer.body)))?;
-                }
-            }
-            None => upstream(outcome, out)?,
+        if let Some(answer) = &answer {
+            client(
+                answer,
+                if is_shadow { "with mode: enforce, the client would get" } else { "the client gets" },
+                out,
+            )?;
+        }
+        if is_shadow {
+            out.line("→ not enforced: mode: shadow lets the request pass")?;
+        }
+        if answer.is_none() || is_shadow {
+            upstream(outcome, out)?;
         }
         out.line(format_args!("verdict: {verdict}"))
     }
@@ -323,12 +340,7 @@ impl<'a> Report<'a> {
         let audiences = audiences(enforcer, outcome);
         for check in checks::of(token, provider, &audiences, requirement, rejection, now) {
             let missed = check.is_missed;
-            steps.push(Step {
-                name: check.name,
-                is_reason: missed,
-                text: check.text,
-                section: check.section,
-            });
+            steps.push(Step::from(&check));
             if missed {
                 return;
             }
@@ -376,6 +388,19 @@ fn read_as(outcome: &Outcome) -> Option<Step> {
     let path = path.split('?').next().unwrap_or_default();
     let text = printable(&format!("read as {path}, by rules and upstream alike"));
     Some(Step { name: "path", is_reason: false, text, section: "RFC 3986 §6.2.2" })
+}
+
+/// What the client gets, or would get.
+fn client(answer: &Answer, what: &str, out: &mut Output) -> Result<(), Failure> {
+    let grpc = answer.grpc_status.map(|status| format!(", grpc-status {status}"));
+    out.line(format_args!("→ {what} {}{}", answer.status, grpc.unwrap_or_default()))?;
+    for (name, value) in &answer.headers {
+        out.line(format_args!("    {name}: {value}"))?;
+    }
+    if !answer.body.is_empty() {
+        out.line(format_args!("    {}", printable(&answer.body)))?;
+    }
+    Ok(())
 }
 
 /// What the upstream gets to see of it.

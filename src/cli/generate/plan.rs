@@ -488,5 +488,6 @@ pub(crate) fn several(mut lines: Vec<String>) -> Failure {
     Failure::Told {
         what,
         help: Some("Nothing was written. The keys are explained in docs/generate.md.".to_owned()),
+        is_own: false,
     }
 }
