@@ -28,6 +28,7 @@ mod find;
 mod generate;
 mod http;
 mod import;
+mod injected;
 mod manual;
 mod output;
 mod printable;

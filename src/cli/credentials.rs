@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::find;
+use crate::cli::injected::ByProvider;
 use crate::cli::store::StoreArgs;
 
 /// Credentials that stand in for those that Envoy adds (`client_auth: {method: none}`).
@@ -24,11 +25,25 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Puts them into every provider of the configuration that has none of its own.
-    pub(crate) fn stand_in(&self, configuration: &mut Value, store: &StoreArgs) -> Result<(), Failure> {
+    /// Whether there are any.
+    pub(crate) fn are_given(&self) -> bool {
+        self.client.is_some() || self.client_id.is_some()
+    }
+
+    /// Puts them into every provider of the configuration that has none of its own, and none that Envoy adds
+    /// and we know.
+    pub(crate) fn stand_in(
+        &self,
+        configuration: &mut Value,
+        injected: &ByProvider,
+        store: &StoreArgs,
+    ) -> Result<(), Failure> {
         let Some(own) = self.client_auth(store)? else { return Ok(()) };
         let providers = configuration.get_mut("providers").and_then(Value::as_object_mut);
-        for provider in providers.into_iter().flat_map(Map::values_mut) {
+        for (name, provider) in providers.into_iter().flatten() {
+            if matches!(injected.get(name), Some(Ok(_))) {
+                continue;
+            }
             let auth = provider.pointer_mut("/introspection/client_auth");
             if let Some(auth) = auth.filter(|auth| auth.get("method") == Some(&Value::from("none"))) {
                 *auth = own.clone();

@@ -22,15 +22,17 @@ use crate::cli::ask::random_seed;
 use crate::cli::credentials::Credentials;
 use crate::cli::failure::Failure;
 use crate::cli::http::{Http, Network};
+use crate::cli::injected::{Injected, Unusable};
 use crate::cli::output::Output;
 use crate::cli::printable::printable;
 use crate::cli::store::StoreArgs;
-use crate::cli::{Exit, find};
+use crate::cli::{Exit, find, injected};
 
 /// Make the calls that the filter would make, and say what is wrong
 ///
 /// Asks each configured authorization server what it offers, and about a token that nobody has issued;
-/// with `--token-file`, about a token that should be good. Looks for the metadata of each configured
+/// with `--token-file`, about a token that should be good. Credentials that Envoy adds (`credential_injector`)
+/// are read from the file that the configuration names. Looks for the metadata of each configured
 /// resource where clients do. Ends with 1 if anything is wrong.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
@@ -86,6 +88,10 @@ struct Patient<'a> {
     configuration: &'a Value,
     /// The provider as it is written.
     written: &'a Value,
+    /// The credentials that Envoy adds to its calls.
+    injected: Option<&'a Result<Injected, Unusable>>,
+    /// Whether others stand in for those.
+    has_stand_in: bool,
     /// The identifiers of the protected resources that its tokens are for.
     resources: Vec<String>,
     /// The authentication contexts that rules demand of its tokens.
@@ -96,8 +102,10 @@ struct Patient<'a> {
 /// Examines them.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let http = args.network.http(out)?;
-    let mut configuration = find::load_one(&args.file, args.number)?.value;
-    args.credentials.stand_in(&mut configuration, &args.store)?;
+    let found = find::load_one(&args.file, args.number)?;
+    let injected = injected::of(&found, &args.file);
+    let mut configuration = found.value;
+    args.credentials.stand_in(&mut configuration, &injected, &args.store)?;
     let (policy, unset) = policy(&configuration, &args.file)?;
     let token = args.token_file.as_deref().map(read).transpose()?;
     let enforcer = Enforcer::new(policy, random_seed()?, b"");
@@ -121,6 +129,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             enforcer: &enforcer,
             configuration: &configuration,
             written: written.unwrap_or(&Value::Null),
+            injected: injected.get(&provider.name),
+            has_stand_in: args.credentials.are_given(),
             resources: policy.resources.all.iter().map(|resource| resource.identifier.clone()).collect(),
             contexts: contexts(policy, ProviderId(i)),
             findings: Vec::new(),
@@ -157,9 +167,29 @@ impl Patient<'_> {
         if self.provider.validate == Validate::Jwt {
             return;
         }
+        if !self.has_credentials() {
+            return;
+        }
         let answers = call::ask_about_nothing(self, known.as_ref(), http, out);
         if let (true, Some(token)) = (answers, token) {
             token::ask_about(self, token, http, out);
+        }
+    }
+
+    /// Looks at the credentials that Envoy adds; whether there is something to ask with.
+    fn has_credentials(&mut self) -> bool {
+        match self.injected {
+            None => true,
+            Some(Ok(injected)) => {
+                self.good(format!("the credentials that Envoy adds are those in {}", injected.source));
+                true
+            }
+            Some(Err(unusable)) => {
+                let (saw, advice) = (unusable.saw.clone(), unusable.advice);
+                let grade = if unusable.is_absent && self.has_stand_in { Grade::Note } else { Grade::Wrong };
+                self.add(grade, saw, advice);
+                self.has_stand_in
+            }
         }
     }
 

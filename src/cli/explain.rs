@@ -32,9 +32,10 @@ use crate::cli::explain::report::{Asked, Report};
 use crate::cli::explain::saved::Saved;
 use crate::cli::failure::Failure;
 use crate::cli::http::{Http, Network};
+use crate::cli::injected::ByProvider;
 use crate::cli::output::Output;
 use crate::cli::store::StoreArgs;
-use crate::cli::{Exit, clock, find};
+use crate::cli::{Exit, clock, find, injected};
 
 /// Decide one request as the filter would, and show each step
 ///
@@ -91,7 +92,7 @@ pub(crate) struct Args {
 /// Where answers come from.
 enum Source {
     /// The authorization servers.
-    Live(Http),
+    Live(Http, ByProvider),
     /// Files, the next one last.
     Saved(Vec<Saved>),
 }
@@ -99,15 +100,21 @@ enum Source {
 /// Explains one request.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut source = if args.reply.is_empty() {
-        Source::Live(args.network.http(out)?)
+        Source::Live(args.network.http(out)?, ByProvider::new())
     } else {
         let mut saved = args.reply.iter().map(|file| Saved::read(file)).collect::<Result<Vec<_>, _>>()?;
         saved.reverse();
         Source::Saved(saved)
     };
     let found = find::load_one(&args.config, args.number)?;
+    let injected = injected::of(&found, &args.config);
     let mut configuration = found.value;
-    args.credentials.stand_in(&mut configuration, &args.store)?;
+    args.credentials.stand_in(&mut configuration, &injected, &args.store)?;
+    if let Source::Live(_, known) = &mut source {
+        *known = injected;
+        // Where others stand in, what Envoy would add is no matter.
+        known.retain(|_, one| one.is_ok() || !args.credentials.are_given());
+    }
     let policy = policy(&configuration, matches!(source, Source::Saved(_)), &args.config)?;
     let now = args.at.unwrap_or_else(clock::now);
 
@@ -118,7 +125,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(file) = &args.certificate {
         enforcer = enforcer.with_peer(Box::leak(Box::new(Client::with(file)?)));
     }
-    let http = if let Source::Live(http) = &source { Some(http) } else { None };
+    let http = if let Source::Live(http, _) = &source { Some(http) } else { None };
     lists::arrive(&enforcer, &args.client_list, http, out)?;
     keys::check(&enforcer, &args.jwks)?;
     let mut report = Report::new(&configuration, head.clone());
@@ -145,7 +152,7 @@ fn decide(
             Step::Done(outcome) => return Ok(*outcome),
             Step::ReadForm(awaiting) => awaiting.body(enforcer, form.unwrap_or_default().as_bytes(), now),
             Step::FetchKeys(provider, pending) => {
-                let http = if let Source::Live(http) = source { Some(&*http) } else { None };
+                let http = if let Source::Live(http, _) = source { Some(&*http) } else { None };
                 let news = keys::arrive(enforcer, provider, saved_keys, http, now, out)?;
                 pending.resume_with_keys(enforcer, news, now)
             }
@@ -179,7 +186,12 @@ fn find_out(
     loop {
         let mut asked = Asked::new(provider);
         let reply = match source {
-            Source::Live(http) => {
+            Source::Live(http, injected) => {
+                match injected.get(&provider.name) {
+                    Some(Ok(injected)) => injected.add_to(&mut call.headers),
+                    Some(Err(unusable)) => return Err(Failure::new(&unusable.saw).help(unusable.advice)),
+                    None => {}
+                }
                 out.progress(format_args!("asking {} about the token", provider.name));
                 let reply = ask(http, &call);
                 asked.took = Some(started.elapsed());

@@ -33,6 +33,8 @@ pub(crate) struct Found {
     pub(crate) plugin: Option<Located>,
     /// The clusters that the same document defines, where it is a whole Envoy configuration.
     pub(crate) clusters: Option<Vec<Located>>,
+    /// The secrets that the same document defines.
+    pub(crate) secrets: Vec<Located>,
     /// Envoy's connection manager whose filter it is.
     pub(crate) manager: Option<Located>,
 }
@@ -126,9 +128,17 @@ pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
 pub(crate) fn configurations(file: &Path) -> Result<Vec<Found>, Unfound> {
     let text = text(file).map_err(|error| Unfound::File(Failure::file("read", file, &error)))?;
     let documents = located::read(&text).map_err(Unfound::Syntax)?;
-    let mut search = Search { text: &text, clusters: None, manager: None, found: Vec::new(), faults: None };
+    let mut search = Search {
+        text: &text,
+        clusters: None,
+        secrets: Vec::new(),
+        manager: None,
+        found: Vec::new(),
+        faults: None,
+    };
     for document in &documents {
         search.clusters = clusters(document);
+        search.secrets = secrets(document);
         search.document(document);
     }
     match search.faults {
@@ -154,6 +164,7 @@ pub(crate) fn text(file: &Path) -> io::Result<String> {
 struct Search<'a> {
     text: &'a str,
     clusters: Option<Vec<Located>>,
+    secrets: Vec<Located>,
     /// The connection manager that is looked into.
     manager: Option<Located>,
     found: Vec<Found>,
@@ -192,10 +203,10 @@ impl Search<'_> {
                     // Other people's text may be anything.
                     for inner in located::read(text).unwrap_or_default() {
                         let inner = self.placed(inner, member.value.at);
-                        let outer = self.clusters.take();
-                        self.clusters = clusters(&inner);
+                        let outer = (self.clusters.take(), std::mem::take(&mut self.secrets));
+                        (self.clusters, self.secrets) = (clusters(&inner), secrets(&inner));
                         self.document(&inner);
-                        self.clusters = outer;
+                        (self.clusters, self.secrets) = outer;
                     }
                 }
             }
@@ -281,16 +292,20 @@ impl Search<'_> {
 
     fn push(&mut self, host: Host, located: Located, plugin: Option<Located>) {
         let value = located.value();
-        let (clusters, manager) = match host {
-            Host::Envoy => (self.clusters.clone(), self.manager.clone()),
-            _ => (None, None),
+        let (clusters, secrets, manager) = match host {
+            Host::Envoy => (self.clusters.clone(), self.secrets.clone(), self.manager.clone()),
+            _ => (None, Vec::new(), None),
         };
-        self.found.push(Found { host, located, value, plugin, clusters, manager });
+        self.found.push(Found { host, located, value, plugin, clusters, secrets, manager });
     }
 }
 
 fn is_ours(name: Option<&str>) -> bool {
     name.is_some_and(|name| name.to_ascii_lowercase().contains("tollgate"))
+}
+
+fn secrets(document: &Located) -> Vec<Located> {
+    document.path(&["static_resources", "secrets"]).map(Located::items).unwrap_or_default().to_vec()
 }
 
 /// The clusters, if the document is a whole Envoy configuration that gets none from

@@ -186,7 +186,7 @@ impl AccessToken {
     }
 
     /// `iat` in whole seconds; an error if it is no number.
-    pub fn issued_at(&self) -> Result<Option<i64>, ()> {
+    pub(crate) fn issued_at(&self) -> Result<Option<i64>, ()> {
         timestamp(&self.claims, "iat")
     }
 

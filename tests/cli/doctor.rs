@@ -1,5 +1,7 @@
 //! `tollgate doctor`.
 
+mod injected;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};

@@ -28,7 +28,10 @@ pub(super) fn introspect(
 ) -> Result<(Reply, Result<Introspection, Rejection>), Failure> {
     let question = Question { key: TokenKey::new([0, 0], patient.id, token), token: token.clone() };
     let nonces = patient.enforcer.nonces();
-    let (mut flight, call) = Flight::take_off(patient.provider, question, clock::now(), nonces);
+    let (mut flight, mut call) = Flight::take_off(patient.provider, question, clock::now(), nonces);
+    if let Some(Ok(injected)) = patient.injected {
+        injected.add_to(&mut call.headers);
+    }
     let reply = ask(http, &call)?;
     let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
     head.extend(
@@ -168,7 +171,11 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
     let saw = |what: &str| format!("status {status}{said}: {what}");
     let is_none = matches!(patient.provider.introspection.client_auth, ClientAuth::None { .. });
     match (status, error) {
-        (400 | 401 | 403, _) if is_none => (
+        (401, _) | (400, Some("invalid_client" | "unauthorized_client")) if let Some(Ok(injected)) = patient.injected => (
+            saw(&format!("it refuses the credentials in {}, which Envoy adds", injected.source)),
+            "Are id and secret in it those of a client there, and is the secret not expired? `tollgate client secret-file` writes it anew.".to_owned(),
+        ),
+        (400 | 401 | 403, _) if is_none && patient.injected.is_none() => (
             saw("it wants credentials, and the configuration leaves those to Envoy"),
             "If Envoy adds them (credential_injector, a certificate), let a client stand in here: --client NAME, or --client-id ID --client-secret-file FILE.".to_owned(),
         ),

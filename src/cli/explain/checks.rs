@@ -50,13 +50,17 @@ pub(super) fn age(token: &AccessToken, provider: &Provider, is_missed: bool, now
     let (max, skew) = (provider.jwt.max_token_age?, provider.clock_skew);
     let leeway =
         if skew.is_zero() { String::new() } else { format!(" (and {} of clock_skew)", written(skew)) };
-    let found = match token.issued_at() {
-        Ok(Some(iat)) => moment("issued", iat, now),
-        Ok(None) => "no iat".to_owned(),
-        Err(()) => "an iat that is no number".to_owned(),
+    let iat = token.present("iat");
+    let found = match iat.and_then(|iat| iat.as_i64().or_else(|| rounded(iat.as_f64()?))) {
+        Some(seconds) => moment("issued", seconds, now),
+        None => shown(iat),
     };
     let text = format!("wanted at most {}{leeway} since iat, found {found}", written(max));
     Some(Check { name: "age", text: printable(&text), section: "RFC 9068 §4", is_missed })
+}
+
+fn rounded(seconds: f64) -> Option<i64> {
+    format!("{:.0}", seconds.floor()).parse().ok()
 }
 
 struct Checks<'a> {
