@@ -197,7 +197,10 @@ fn find_out(
                 asked.took = Some(started.elapsed());
                 match reply {
                     Err(failure) if failure.is_own() => return Err(failure),
-                    Err(failure) => Err(asked.failure = Some(failure.to_string())),
+                    Err(failure) => {
+                        asked.failure = Some(failure.to_string());
+                        Err(())
+                    }
                     Ok(reply) => Ok(Saved::from(reply)),
                 }
             }

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::Tollgate;
 
+const UNKNOWN: &str = "the rules are for certain hosts, and the document does not name its own";
+
 /// The differences, and nothing else.
 fn differences(rules: &Value, servers: &str, more: &[&str]) -> Vec<String> {
     let tollgate = Tollgate::new();
@@ -37,7 +39,6 @@ fn hosts_count() {
     let below = "servers: [{url: https://api.example.com/v1}]\n";
     let stages =
         "servers: [{url: 'https://{s}.example.com', variables: {s: {default: api, enum: [api, eu]}}}]\n";
-    const UNKNOWN: &str = "the rules are for certain hosts, and the document does not name its own";
     #[rustfmt::skip]
     let cases: [(&str, Value, &str, &[&str], &[&str]); 15] = [
         ("its own rule",               json!([read(&["api.example.com"])]), one, &[], &[]),

@@ -5,15 +5,15 @@ use serde_json::json;
 use super::{NOW, but, good};
 use crate::support::{Run, Tollgate};
 
-fn explain(mode: &str, request: &str, more: &[&str]) -> Run {
+fn explain(mode: &str, request: &str, args: &[&str]) -> Run {
     let tollgate = Tollgate::new();
     let configuration = super::CONFIGURATION.replace("URI", "https://login.example.com/introspect");
     tollgate.write("c.yaml", format!("{configuration}mode: {mode}\n"));
     tollgate.write("good.json", good().to_string());
     tollgate.write("narrow.json", but("scope", json!("other")).to_string());
     tollgate.write("down.txt", "HTTP/1.1 503 Unavailable\n\n");
-    let args = ["explain", "-c", "c.yaml", "--at", NOW, "-H", "x-client: forged", "-r", request];
-    tollgate.run([&args[..], more].concat())
+    let first = ["explain", "-c", "c.yaml", "--at", NOW, "-H", "x-client: forged", "-r", request];
+    tollgate.run([&first[..], args].concat())
 }
 
 #[test]
