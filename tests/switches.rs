@@ -25,10 +25,10 @@ fn every_row_of_the_threat_model_is_a_key_that_lowers_security() {
             match lowers.when {
                 When::Words(words) => {
                     let named = |word: &&str| spans.iter().any(|span| span.ends_with(*word));
-                    assert!(words.iter().all(|word| named(word)), "{cell}: expected {words:?}");
+                    assert!(words.iter().all(named), "{cell}: expected {words:?}");
                 }
                 When::Above(_) => {
-                    assert!(cell.contains("raised"), "{cell}: {path} lowers security when it is raised")
+                    assert!(cell.contains("raised"), "{cell}: {path} lowers security when it is raised");
                 }
                 When::Below(_) => assert!(cell.contains("too small"), "{cell}: {path} does when it is small"),
                 When::Set | When::Off => {}
