@@ -2,6 +2,7 @@
 
 mod advice;
 mod around;
+mod chain;
 mod fapi;
 pub(crate) mod places;
 mod reach;
@@ -137,7 +138,7 @@ fn inspect(found: &Found, openapi: Option<OpenApi<'_>>, is_fapi: bool, findings:
             say(true, &Place::default().name("rules"), false, message);
         }
     }
-    for (position, is_fault, message) in around::of(found) {
+    for (position, is_fault, message) in around::of(found).into_iter().chain(chain::of(found)) {
         findings.push(Finding { position, is_fault, place: String::new(), message });
     }
 }

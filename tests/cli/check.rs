@@ -1,5 +1,6 @@
 //! `tollgate check`.
 
+mod chain;
 mod hosts;
 mod names;
 mod switches;

@@ -1,6 +1,7 @@
 //! What is legal and unwise in a configuration.
 
 mod resources;
+mod shadowed;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub(super) fn of(configuration: &Value) -> Vec<(Place, String)> {
     times(configuration, &mut advice);
     demands(configuration, &mut advice);
     resources::of(configuration, &mut advice);
+    shadowed::of(configuration, &mut advice);
     advice
 }
 
@@ -128,17 +130,14 @@ fn demands(configuration: &Value, advice: &mut Vec<(Place, String)>) {
             matches.len() == 1 && matches.get("prefix").is_some_and(|prefix| prefix == "/")
         })
     };
-    let last = rules.iter().position(catches_all);
-    if is_empty(configuration.get("requires")) && last.is_none() && configuration.get("providers").is_some() {
+    if is_empty(configuration.get("requires"))
+        && !rules.iter().any(catches_all)
+        && configuration.get("providers").is_some()
+    {
         let who = if rules.is_empty() { "every request" } else { "every request that no rule matches" };
         advice.push((
             Place::default().name("requires"),
             format!("nothing is demanded: any valid token will do for {who}"),
         ));
-    }
-    for (i, _) in rules.iter().enumerate().skip(last.map_or(usize::MAX, |last| last.saturating_add(1))) {
-        let at = Place::default().name("rules");
-        let first = last.unwrap_or_default();
-        advice.push((at.index(i), format!("never reached: {} matches everything", at.index(first))));
     }
 }
