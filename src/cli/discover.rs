@@ -107,7 +107,7 @@ fn find_out(args: &Args, out: &mut Output) -> Result<Known, Failure> {
                 Ok(document) => Some(document),
                 // Whoever has named the product, or the endpoint, needs no document.
                 Err(failure) if args.preset.is_some() || args.introspection_endpoint.is_some() => {
-                    remarks.push(failure.to_string().lines().next().unwrap_or_default().to_owned());
+                    remarks.push(failure.what().to_owned());
                     None
                 }
                 Err(failure) => return Err(failure),

@@ -198,7 +198,7 @@ fn find_out(
                 match reply {
                     Err(failure) if failure.is_own() => return Err(failure),
                     Err(failure) => {
-                        asked.failure = Some(failure.to_string());
+                        asked.failure = Some(failure.what().to_owned());
                         Err(())
                     }
                     Ok(reply) => Ok(Saved::from(reply)),

@@ -38,6 +38,22 @@ impl Failure {
         }
     }
 
+    /// What is wrong.
+    pub(crate) fn what(&self) -> &str {
+        match self {
+            Self::Told { what, .. } => what,
+            Self::Gone => "nobody reads the output",
+        }
+    }
+
+    /// What to do about it; empty for nothing.
+    pub(crate) fn advice(&self) -> &str {
+        match self {
+            Self::Told { help, .. } => help.as_deref().unwrap_or_default(),
+            Self::Gone => "",
+        }
+    }
+
     /// The same, which the command itself refused to do.
     pub(crate) fn own(self) -> Self {
         match self {
@@ -73,6 +89,19 @@ pub(crate) fn reason(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a directory".to_owned(),
+        io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+        io::ErrorKind::AlreadyExists => "it exists already".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        io::ErrorKind::ConnectionRefused => "the connection is refused; nothing listens there".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+            "the connection was reset before the response".to_owned()
+        }
+        io::ErrorKind::UnexpectedEof => "the connection ended before the response did".to_owned(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "there is no route to it".to_owned()
+        }
         _ => error.to_string(),
     }
 }

@@ -197,24 +197,55 @@ impl Http {
             ureq::Error::BodyExceedsLimit(limit) => {
                 Failure::new(format_args!("{url} answers with more than {limit} bytes"))
             }
-            ureq::Error::Io(error) => Failure::new(format_args!("cannot talk to {url}: {}", reason(error)))
-                .help(hint(&error.to_string())),
             other => {
-                let text = printable(&other.to_string());
-                Failure::new(format_args!("cannot talk to {url}: {text}")).help(hint(&text))
+                let text = other.to_string();
+                let known = TLS.iter().find(|(sign, ..)| text.contains(sign));
+                let (what, help) = match (known, other) {
+                    (Some((_, what, help)), _) => ((*what).to_owned(), *help),
+                    (None, ureq::Error::Io(error)) => (reason(error), RUNS),
+                    (None, _) => (printable(&text), RUNS),
+                };
+                let failure = Failure::new(format_args!("cannot talk to {url}: {what}")).help(help);
+                // Whom we trust is our own affair: Envoy may trust others.
+                if text.contains("certificate") { failure.own() } else { failure }
             }
         }
     }
 }
 
-/// What an operator may do about an error of the connection.
-fn hint(error: &str) -> &'static str {
-    if error.contains("certificate") || error.contains("UnknownIssuer") {
-        "If the server's certificate comes from your own authority, name that: --ca-file."
-    } else {
-        "Is the address right, and does the server run?"
-    }
-}
+const RUNS: &str = "Is the address right, and does the server run?";
+const TRUST: &str = "If the server's certificate comes from your own authority, name that: --ca-file.";
+
+/// What an error of TLS tells an operator, by what the library calls it; and what to do.
+const TLS: [(&str, &str, &str); 11] = [
+    (
+        "InvalidContentType",
+        "this port speaks plain http, not TLS",
+        "Is it another port, or does the address begin with http:// ?",
+    ),
+    ("UnknownIssuer", "its certificate comes from no authority that is trusted here", TRUST),
+    ("NotValidForName", "its certificate is for another name", "Is the address the one in the certificate?"),
+    (
+        "not valid for name",
+        "its certificate is for another name",
+        "Is the address the one in the certificate?",
+    ),
+    ("NotValidYet", "its certificate is not valid yet", "Is this machine's clock right?"),
+    ("not valid yet", "its certificate is not valid yet", "Is this machine's clock right?"),
+    ("xpired", "its certificate has expired", "The server needs a new one."),
+    (
+        "CertificateRequired",
+        "it wants a client certificate, which this command does not have",
+        "Envoy's cluster may have one; this command cannot tell.",
+    ),
+    (
+        "HandshakeFailure",
+        "it accepts no version or cipher of TLS that is offered",
+        "TLS 1.2 or 1.3 is needed.",
+    ),
+    ("ProtocolVersion", "it accepts no version of TLS that is offered", "TLS 1.2 or 1.3 is needed."),
+    ("invalid peer certificate", "its certificate cannot be verified", TRUST),
+];
 
 /// Whether the URL leads to this machine itself.
 pub(crate) fn is_loopback(url: &Url) -> bool {

@@ -81,6 +81,23 @@ fn a_variable_that_is_not_set_here_is_named_whatever_the_provider_is_called() {
 }
 
 #[test]
+fn what_was_seen_and_what_to_do_are_lines_of_their_own() {
+    let server = server(healthy(json!({})));
+    let tollgate = Tollgate::new().variable("TG_SECRET", "s3cr3t");
+    tollgate.write("c.yaml", configuration(&server.origin));
+    let plain = tollgate.run(["doctor", "c.yaml"]);
+    let want = "/introspect is plain http\n      To this machine that can be allowed: --allow-http.\n";
+    assert!(plain.status == 1 && plain.stdout.contains(want), "{plain:?}");
+    let named = configuration(&server.origin).replace("issuer: http://127.0.0.1", "issuer: http://localhost");
+    let run = examine(&named, &[]);
+    assert!(run.stdout.contains("is the document of another issuer"), "{run:?}");
+    for line in run.stdout.lines() {
+        let sentences = line.split(". ").all(|one| !one.contains(" Tokens of this server"));
+        assert!(!line.contains("   To this") && sentences, "{line}");
+    }
+}
+
+#[test]
 fn a_context_that_the_server_does_not_list_is_noted() {
     // STP-10
     let server = Scripted::start(|origin, request| match request.target.as_str() {

@@ -55,10 +55,10 @@ fn configuration(plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
             "a StringValue holds text, and this is an object: write `value: |` and the configuration below it, or make it a google.protobuf.Struct",
         ),
         "google.protobuf.BytesValue" if !is_text => {
-            fault(at, "a BytesValue holds base64, and this is an object: make it a google.protobuf.Struct")
+            fault(at, "a BytesValue holds base64, and this is an object: make it a google.protobuf.Struct");
         }
         "google.protobuf.Struct" if is_text => {
-            fault(at, "a Struct holds an object, and this is text: make it a google.protobuf.StringValue")
+            fault(at, "a Struct holds an object, and this is text: make it a google.protobuf.StringValue");
         }
         "google.protobuf.StringValue" | "google.protobuf.BytesValue" | "google.protobuf.Struct" => {}
         other => fault(
@@ -130,9 +130,9 @@ fn lua(config: &Located) -> Option<String> {
     let Some(code) = code else {
         return Some("may change path, method and host, for its script is in another file".to_owned());
     };
-    let changes = ["replace(", "add(", "remove("];
+    let calls = ["replace(", "add(", "remove("];
     let changed = [":path", ":method", ":authority"].into_iter().find(|field| code.contains(field));
-    changed.filter(|_| changes.iter().any(|call| code.contains(call))).map(|field| format!("changes {field}"))
+    changed.filter(|_| calls.iter().any(|call| code.contains(call))).map(|field| format!("changes {field}"))
 }
 
 /// Fields that rules look at, and by which Envoy routes.

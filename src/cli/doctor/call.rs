@@ -57,9 +57,7 @@ pub(super) fn ask_about_nothing(
     let (reply, said) = match introspect(patient, &Secret::new("tollgate-doctor-made-this-up"), http) {
         Ok(answer) => answer,
         Err(failure) => {
-            let text = failure.to_string();
-            let (saw, advice) = text.split_once('\n').unwrap_or((&text, ""));
-            patient.wrong(saw, advice.trim());
+            patient.wrong(failure.what(), failure.advice());
             return false;
         }
     };

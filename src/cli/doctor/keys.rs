@@ -32,9 +32,7 @@ pub(super) fn look(
         let reply = match fetch(http, &uri.call(&keys)) {
             Ok(reply) => reply,
             Err(failure) => {
-                let text = failure.to_string();
-                let (saw, advice) = text.split_once('\n').unwrap_or((&text, ""));
-                patient.wrong(format!("the keys: {saw}"), advice.trim());
+                patient.wrong(format!("the keys: {}", failure.what()), failure.advice());
                 return None;
             }
         };

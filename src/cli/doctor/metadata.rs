@@ -20,10 +20,10 @@ pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> 
     let found = match discover(http, &issuer) {
         Ok(found) => found,
         Err(failure) => {
-            let text = failure.to_string();
-            let (saw, advice) = text.split_once('\n').unwrap_or((&text, ""));
+            let saw = failure.what();
             if saw.contains("another issuer") {
-                patient.wrong(saw, &format!("{} Tokens of this server carry the issuer that it says; all of them will be refused.", advice.trim()));
+                let advice = failure.advice().trim_end_matches('.');
+                patient.wrong(saw, &format!("{advice}. Tokens of this server carry the issuer that it says; all of them will be refused."));
             } else {
                 patient.note(saw, "The filter does not need it; the introspection endpoint is what counts.");
             }

@@ -74,7 +74,7 @@ fn challenge(resource: &Resource, reply: &Reply) -> Finding {
 fn get(http: &Http, uri: &str) -> Result<Reply, String> {
     let url = Url::parse(uri).map_err(|_| format!("{uri} is no URL"))?;
     http.send(&Request { method: "GET", url: &url, headers: Vec::new(), body: None })
-        .map_err(|failure| failure.to_string().lines().next().unwrap_or_default().to_owned())
+        .map_err(|failure| failure.what().to_owned())
 }
 
 fn finding(grade: Grade, saw: String, advice: &str) -> Finding {

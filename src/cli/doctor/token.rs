@@ -21,7 +21,7 @@ pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, 
     out.progress(format_args!("asking {} about the token", patient.provider.name));
     let said = match call::introspect(patient, token, http) {
         Ok((_, said)) => said,
-        Err(failure) => return patient.wrong(failure.to_string(), ""),
+        Err(failure) => return patient.wrong(failure.what(), failure.advice()),
     };
     match said {
         Err(rejection) => patient.wrong(

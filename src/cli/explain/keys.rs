@@ -80,7 +80,7 @@ pub(super) fn arrive(
     let fault = match fetch(http, &call).map(Saved::from) {
         Ok(reply) => take(&reply).err(),
         Err(failure) if failure.is_own() => return Err(failure),
-        Err(failure) => failure.to_string().lines().next().map(str::to_owned),
+        Err(failure) => Some(failure.what().to_owned()),
     };
     if let Some(fault) = fault {
         out.warning(format_args!("the keys of {name} have not come: {fault}"));

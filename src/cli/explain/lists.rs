@@ -53,7 +53,7 @@ pub(super) fn arrive(
             let fault = match fetch(http, &call).map(Saved::from) {
                 Ok(reply) => take(enforcer, id, &reply).err(),
                 Err(failure) if failure.is_own() => return Err(failure),
-                Err(failure) => failure.to_string().lines().next().map(str::to_owned),
+                Err(failure) => Some(failure.what().to_owned()),
             };
             if let Some(fault) = fault {
                 out.warning(format_args!("the client list {name} has not come: {fault}"));

@@ -1,6 +1,6 @@
 //! TLS is checked, unless one loud switch says otherwise (DCR-23).
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
@@ -75,7 +75,11 @@ fn certificates_are_checked() {
         "DCR-23 a stranger",
         &server.register(&tollgate, &[]),
         2,
-        &["cannot talk to https://localhost", "--ca-file"],
+        &[
+            "cannot talk to https://localhost",
+            "its certificate comes from no authority that is trusted here",
+            "--ca-file",
+        ],
     );
     says(
         "DCR-23 no authority",
@@ -93,7 +97,24 @@ fn certificates_are_checked() {
     let tollgate = Tollgate::new();
     tollgate.write("ca.pem", &other.authority);
     let run = other.register(&tollgate, &["--ca-file", "ca.pem"]);
-    says("DCR-23 another name", &run, 2, &["cannot talk to https://localhost"]);
+    says(
+        "DCR-23 another name",
+        &run,
+        2,
+        &["cannot talk to https://localhost", "its certificate is for another name"],
+    );
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://localhost:{}/", plain.local_addr().unwrap().port());
+    thread::spawn(move || {
+        for mut stream in plain.incoming().flatten() {
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n"));
+        }
+    });
+    let run = Tollgate::new().run(["client", "register", "g", "--registration-endpoint", &address]);
+    says("plain http", &run, 2, &["this port speaks plain http, not TLS", "begin with http://"]);
+    let run =
+        Tollgate::new().run(["client", "register", "g", "--registration-endpoint", "https://127.0.0.1:1/"]);
+    says("nobody", &run, 2, &["the connection is refused; nothing listens there"]);
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Reader<'_> {
         let http = self.network.http(self.out)?;
         let found = discover(&http, issuer).map_err(|failure| {
             let help = "Name the endpoint in the short file (introspection_endpoint: https://…), or the product (preset: …).";
-            Failure::new(failure.to_string().lines().next().unwrap_or_default()).help(help)
+            Failure::new(failure.what()).help(help)
         })?;
         Ok(found.endpoints())
     }

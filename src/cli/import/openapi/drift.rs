@@ -26,7 +26,7 @@ pub(crate) fn drift(configuration: &Value, openapi: &Value, hosts: &[String]) ->
     let read = |options: &Options| document::operations(openapi, options, &mut Remarks::default());
     let (strict, lax) = match (read(&closed), read(&open)) {
         (Ok(strict), Ok(lax)) => (strict, lax),
-        (Err(failure), _) | (_, Err(failure)) => return vec![failure.to_string()],
+        (Err(failure), _) | (_, Err(failure)) => return vec![failure.what().to_owned()],
     };
     let by_host = policy.rules.iter().any(|rule| !rule.matcher.hosts.is_empty());
     let comparison = Comparison { policy: &policy, hosts, by_host, below_base: true };
