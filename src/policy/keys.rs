@@ -355,6 +355,10 @@ static MTLS: Object = Object {
             "format",
             word(&["pem", "pem_chain", "rfc9440", "base64"]),
             "With `header`, how the field holds the certificate. `pem`: one in PEM, percent-encoded. `pem_chain`: the same with those of its issuers behind it. `rfc9440`: `Client-Cert` of RFC 9440. `base64`: DER in base64.",
+        )
+        .lowers(
+            When::Words(&["pem_chain"]),
+            "The first certificate counts. If the hop writes the chain in another order, a client can claim any certificate.",
         ),
     ],
     choices: &[],
