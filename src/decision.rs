@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::decision::fault::{JwtFault, ProofFault, ReplyFault};
 use crate::policy::id::ResourceId;
+use crate::policy::rule::fit::Doubt;
 use crate::upstream::IdentityFields;
 
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
@@ -164,6 +165,8 @@ pub enum Rejection {
     NoMetadata,
     /// The path could be read in two ways, or holds a fragment.
     AmbiguousPath,
+    /// Something else of it could be read in two ways, by which another rule or resource would be meant.
+    Ambiguous(Doubt),
     /// The credentials do not follow their grammar.
     Malformed,
     /// Credentials in more than one place, or more than once in one.
@@ -321,6 +324,7 @@ impl Rejection {
         match self {
             Self::NoToken | Self::NoMetadata => Verdict::NoToken,
             Self::AmbiguousPath
+            | Self::Ambiguous(_)
             | Self::Malformed
             | Self::Several
             | Self::TlsRequired
@@ -369,6 +373,7 @@ impl fmt::Display for Rejection {
             Self::NoToken => f.write_str("no credentials"),
             Self::NoMetadata => f.write_str("no credentials, and no resource has its metadata at this path"),
             Self::AmbiguousPath => f.write_str("the path could be read in two ways"),
+            Self::Ambiguous(doubt) => doubt.fmt(f),
             Self::Malformed => f.write_str("the credentials do not follow RFC 6750"),
             Self::Several => f.write_str("more than one token"),
             Self::TlsRequired => f.write_str("a token over plain HTTP"),

@@ -20,10 +20,10 @@ use crate::cache::local::Local;
 use crate::decision::fault::ProofFault;
 use crate::decision::{Decision, Grant, Rejection, Verdict};
 use crate::jose::verify::{Here, Verifier};
-use crate::policy::id::{ProviderId, ResourceId};
+use crate::policy::id::ProviderId;
 use crate::policy::requirement::{Requirement, SenderConstraint};
-use crate::policy::resource::Resource;
-use crate::policy::rule::{Access, Rule};
+use crate::policy::resource::{Belonging, Resource};
+use crate::policy::rule::{Access, Rule, Seen};
 use crate::policy::{CorsPreflight, Mode, Policy};
 use crate::proof::certificate::{Nobody, Peer};
 use crate::proof::dpop::{Help, Proof, Proofs};
@@ -155,7 +155,7 @@ struct Request {
     /// The path as the rules see it, if that is not what was sent.
     normal: Option<NormalPath>,
     /// The protected resource that it is for.
-    resource: Option<ResourceId>,
+    resource: Belonging,
 }
 
 impl Enforcer {
@@ -259,10 +259,16 @@ impl Enforcer {
 
     /// Takes a request head.
     pub fn begin(&self, head: impl Into<Head>, now: UnixTime) -> Step {
-        let mut request = Request { head: head.into(), rule: None, normal: None, resource: None };
-        if let Some(resource) = self.policy.resources.described_at(request.head()) {
-            request.resource = Some(resource);
-            return done(Decision::Describe(resource), Grant::default(), Source::Nowhere, None, request);
+        let head = head.into();
+        let mut request = Request { head, rule: None, normal: None, resource: Belonging::default() };
+        let seen = Seen::new(request.head(), None, self.policy.matching);
+        match self.policy.resources.described_at(&seen) {
+            Ok(None) => {}
+            Ok(Some(resource)) => {
+                request.resource.to = Some(resource);
+                return done(Decision::Describe(resource), Grant::default(), Source::Nowhere, None, request);
+            }
+            Err(doubt) => return self.deny(request, Rejection::Ambiguous(doubt)),
         }
         match self.route(&mut request) {
             Ok(Access::Deny) => self.deny(request, Rejection::Denied),
@@ -300,15 +306,22 @@ impl Enforcer {
         }
         let mut path = None;
         if self.matches_paths && !matches!(sent, b"" | b"*") {
-            let normal = NormalPath::parse(sent).map_err(|_| Rejection::AmbiguousPath)?;
+            let parameters = self.policy.matching.path_parameters;
+            let normal = NormalPath::read(sent, parameters).map_err(|_| Rejection::AmbiguousPath)?;
             request.normal = (normal.as_str().as_bytes() != sent).then(|| normal.clone());
             path = Some(normal);
         }
-        let head = request.head();
-        let rule = self.policy.rules.iter().position(|rule| rule.matcher.matches(head, path.as_ref()));
-        let resource = self.policy.resources.of(head, path.as_ref());
-        (request.rule, request.resource) = (rule, resource);
-        Ok(self.rule_of(request).map_or(Access::Required, |rule| rule.access))
+        let seen = Seen::new(request.head(), path.as_ref(), self.policy.matching);
+        let rule = self.policy.rule_of(&seen).map_err(Rejection::Ambiguous)?;
+        let resource = self.policy.resources.of(&seen).map_err(Rejection::Ambiguous);
+        request.rule = rule;
+        let access = self.rule_of(request).map_or(Access::Required, |rule| rule.access);
+        request.resource = match access {
+            Access::Required | Access::Optional => resource?,
+            // No token is looked at.
+            Access::Anonymous | Access::Deny => resource.unwrap_or_default(),
+        };
+        Ok(access)
     }
 
     fn passes_preflight(&self, head: RequestHead<'_>) -> bool {
@@ -342,7 +355,7 @@ impl Enforcer {
         let Some(found) = found else {
             return match self.rule_of(&request).map(|rule| rule.access) {
                 Some(Access::Optional) => self.pass(request, body.as_deref()),
-                _ if self.policy.resources.is_metadata_path(request.head()) => {
+                _ if self.policy.resources.is_metadata_path(request.head().path()) => {
                     self.deny(request, Rejection::NoMetadata)
                 }
                 _ => self.deny(request, Rejection::NoToken),
@@ -404,7 +417,7 @@ impl Enforcer {
     ) -> Result<(), Rejection> {
         let Some(provider) = self.provider(token.provider) else { return Err(Rejection::NoProvider) };
         token.check(provider, now)?;
-        if !self.policy.resources.accept(request.resource, |wanted| token.has_audience(wanted)) {
+        if !self.policy.resources.accept(&request.resource, |wanted| token.has_audience(wanted)) {
             return Err(Rejection::WrongAudience);
         }
         let requirement = self.requirement_of(request);
@@ -414,7 +427,7 @@ impl Enforcer {
         };
         requirement.judge_binding(token, proof, certificate)?;
         requirement.judge(token, provider, &self.lists.borrow(), now)?;
-        let resource = request.resource.and_then(|id| self.policy.resources.at(id));
+        let resource = request.resource.to.and_then(|id| self.policy.resources.at(id));
         requirement.judge_details(token, provider, resource)?;
         self.use_up(proof, now)
     }
@@ -486,7 +499,7 @@ impl Enforcer {
 
     /// What a challenge says of the resource.
     fn advertised(&self, request: &Request) -> Advertised<'_> {
-        let resource = request.resource.and_then(|id| self.policy.resources.at(id));
+        let resource = request.resource.to.and_then(|id| self.policy.resources.at(id));
         let requirement = self.requirement_of(request);
         let is_mcp = resource.is_some_and(|resource| resource.is_mcp);
         Advertised {
@@ -523,7 +536,7 @@ impl Outcome {
 
     /// The protected resource that the request is for, or asks about.
     pub fn resource<'a>(&self, enforcer: &'a Enforcer) -> Option<&'a Resource> {
-        enforcer.policy.resources.at(self.request.resource?)
+        enforcer.policy.resources.at(self.request.resource.to?)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod details;
 pub mod error;
 pub mod id;
 pub mod keys;
+pub mod matching;
 pub mod parse;
 pub mod protobuf;
 pub mod reference;
@@ -21,6 +22,7 @@ pub mod uri;
 
 use crate::cache::Cache;
 use crate::policy::id::ProviderId;
+use crate::policy::matching::Matching;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
@@ -44,6 +46,8 @@ pub struct Policy {
     pub requires: Requirement,
     /// First match wins.
     pub rules: Vec<Rule>,
+    /// How requests are read that others may read otherwise.
+    pub matching: Matching,
     /// The client lists that are fetched, sorted by name.
     pub lists: Vec<ListSource>,
     /// What the upstream is told.

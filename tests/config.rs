@@ -16,7 +16,7 @@ use tollgate_filter::policy::error::ConfigError;
 use tollgate_filter::policy::id::ProviderId;
 use tollgate_filter::policy::keys::{CONFIGURATION, REFUSALS};
 use tollgate_filter::policy::requirement::SenderConstraint;
-use tollgate_filter::policy::rule::{Access, PathPattern};
+use tollgate_filter::policy::rule::{Access, HeaderTest, PathPattern};
 use tollgate_filter::policy::schema::{Absent, Kind};
 use tollgate_filter::policy::{CorsPreflight, Mode, Policy, TokenHeader, reference};
 use tollgate_filter::proof::certificate::CertificateSource;
@@ -309,8 +309,8 @@ fn everything() -> Value {
         "rules": [
             {
                 "name": "read",
-                "match": {"path_template": "/orders/{id}", "methods": ["GET"], "hosts": ["*.Example.com"],
-                          "headers": [{"name": "X-Env", "exact": "prod"}]},
+                "match": {"path_template": "/orders/{id}", "methods": ["GET"], "hosts": ["*.Example.com"], "ignore_case": true, "ignore_final_slash": true, "escaped_slashes": "keep",
+                          "headers": [{"name": "X-Env", "exact": "prod"}, {"name": "x-debug", "present": false}]},
                 "access": "optional",
                 "requires": {"clients": ["one", "two"]},
                 "from_params": ["token", "access_token"],
@@ -319,6 +319,7 @@ fn everything() -> Value {
             {"match": {"prefix": "/internal"}, "access": "deny"},
             {"match": {"safe_regex": "/v[0-9]+/.*"}, "access": "required"},
         ],
+        "matching": {"path_parameters": "literal", "host_port": "ignore", "method_override": "ignore"},
         "client_lists": {
             "partners": {"clients": [{"id": "one", "name": "One", "tier": "gold"}, {"id": "two"}]},
             "nobody": {"clients": []},
@@ -557,10 +558,8 @@ fn every_key_arrives() {
     assert!(matches!(internal.matcher.path, Some(PathPattern::Prefix(_))));
     assert!(matches!(versioned.matcher.path, Some(PathPattern::Regex(_))));
     assert_eq!((read.matcher.methods.as_slice(), read.matcher.hosts.len()), (&["GET".to_owned()][..], 1));
-    assert_eq!(
-        (read.matcher.headers[0].name.as_str(), read.matcher.headers[0].exact.as_str()),
-        ("x-env", "prod")
-    );
+    assert_eq!(read.matcher.headers[0].name, "x-env");
+    assert_eq!(read.matcher.headers[0].test, HeaderTest::Exact("prod".to_owned()));
     assert!(read.requires.as_ref().unwrap().clients.as_ref().unwrap().allows("one"));
     assert!(read.requires.as_ref().unwrap().scopes.all.is_empty(), "never merged with the general one");
     assert!(health.requires.is_none());
@@ -723,12 +722,12 @@ fn every_mistake_has_its_message() {
         ("PWX-18 a misspelt key",          vec![("providers.okta.audience", json!(["a"]))],
          &["providers.okta.audience: unknown key; did you mean \"audiences\"?"]),
         ("an unknown key",                 vec![("colour", json!("red"))],
-         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
          &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\" and \"assertion_typ\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
-         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a bare number for a duration",   vec![("@.timeout", json!(2))],
          &["@.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number"]),
         ("an odd duration",                vec![("@.timeout", json!("2 s"))],
@@ -1048,9 +1047,23 @@ fn every_mistake_has_its_message() {
          &["rules[0].match.path_template: expected a path that starts with \"/\""]),
         ("a bad regular expression",       rule(json!({"match": {"safe_regex": "("}})),
          &["rules[0].match.safe_regex: expected a regular expression (without look-around and back-references)"]),
-        ("a host with a port",             rule(json!({"match": {"hosts": ["api.example.com:443", "https://x"]}})),
-         &["rules[0].match.hosts[0]: expected a host name without a port, as api.example.com or *.example.com",
-           "rules[0].match.hosts[1]: expected a host name without a port, as api.example.com or *.example.com"]),
+        ("PTH-06 what is no host",         rule(json!({"match": {"hosts": ["api.example.com:", "https://x"]}})),
+         &["rules[0].match.hosts[0]: expected a host name, as api.example.com, *.example.com or api.example.com:8443",
+           "rules[0].match.hosts[1]: expected a host name, as api.example.com, *.example.com or api.example.com:8443"]),
+        ("PTH-18 a port where none counts", vec![("rules", json!([{"match": {"hosts": ["api.example.com", "api.example.com:443"]}}])), ("matching", json!({"host_port": "ignore"}))],
+         &["rules[0].match.hosts[1]: contradicts matching.host_port: no request fits a port where ports are ignored"]),
+        ("PTH-11 a path with a parameter", vec![("rules", json!([{"match": {"prefix": "/a;x"}}, {"match": {"path_template": "/{id}/a%3bx"}}]))],
+         &["rules[0].match.prefix: contradicts matching.path_parameters: no request fits a path with parameters unless they are read literally",
+           "rules[1].match.path_template: contradicts matching.path_parameters: no request fits a path with parameters unless they are read literally"]),
+        ("PTH-11 a resource with one",     vec![("resource", json!({"identifier": "https://api.example.com/a;x"})), ("matching", json!({"path_parameters": "ignore"}))],
+         &["resource.identifier: contradicts matching.path_parameters: no request is for a path with parameters unless they are read literally"]),
+        ("PTH-10 the case of no path",     rule(json!({"match": {"methods": ["GET"], "ignore_case": true, "ignore_final_slash": false}})),
+         &["rules[0].match.ignore_case: needs a path as well", "rules[0].match.ignore_final_slash: needs a path as well"]),
+        ("PTH-16 a field that is there, and how", rule(json!({"match": {"headers": [{"name": "a", "exact": "x", "present": true}, {"name": "b"}]}})),
+         &["rules[0].match.headers[0]: expected exactly one of \"exact\" and \"present\", found 2",
+           "rules[0].match.headers[1]: expected exactly one of \"exact\" and \"present\", found none"]),
+        ("a reading of no kind",           vec![("matching", json!({"path_parameters": "strip", "host_port": "refuse", "method_override": "literal"}))],
+         &["matching.path_parameters: expected \"refuse\", \"ignore\" or \"literal\"", "matching.method_override: expected \"refuse\" or \"ignore\""]),
         ("PTH-07 a method in lower case",  rule(json!({"match": {"methods": ["get", "GET", "GET"]}})),
          &["rules[0].match.methods[0]: expected a method in upper case, as GET", "rules[0].match.methods[2]: the same as rules[0].match.methods[1]"]),
         ("host as a header",               rule(json!({"match": {"headers": [{"name": "Host", "exact": "x"}]}})),
@@ -1190,8 +1203,8 @@ fn all_faults_come_at_once_in_the_order_of_the_reference() {
             "rules[1].requires.providers[0]: no provider has this name; known: \"a\" and \"b\"",
             "rules[1].acces: unknown key; did you mean \"access\"?",
             "mode: expected \"enforce\" or \"shadow\"",
-            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
-            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
         ]
     );
 }

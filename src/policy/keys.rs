@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use self::provider::PROVIDER;
 pub use self::provider::SIGNED_WITH;
-use self::rules::REQUIREMENT;
 pub use self::rules::RULE;
+use self::rules::{MATCHING, REQUIREMENT};
 use crate::jose::algorithm;
 use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, When};
 use crate::provider::MAX_TIMEOUT;
@@ -48,6 +48,12 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             list_or_none(&Kind::Object(&RULE)),
             "[]",
             "Demands for some requests; the first rule that matches decides.",
+        ),
+        default(
+            "matching",
+            Kind::Object(&MATCHING),
+            "{}",
+            "How rules and resources read what Envoy or the upstream may read otherwise.",
         ),
         default(
             "client_lists",

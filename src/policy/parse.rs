@@ -15,6 +15,7 @@ mod client_lists;
 mod dpop;
 mod endpoint;
 mod jwks;
+mod matching;
 mod mtls;
 mod node;
 mod provider;
@@ -124,6 +125,7 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         token: token::parse(root, &upstream, responses.profile == Profile::Anypoint, &mut context),
         requires: rules::requirement(&root.key("requires"), &mut context),
         rules: rules::parse(root, &mut context),
+        matching: matching::parse(&root.key("matching")),
         providers: provider::parse(&providers, &mut context),
         lists: std::mem::take(&mut context.lists),
         upstream,

@@ -3,8 +3,8 @@
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
 use crate::policy::id::ResourceId;
-use crate::policy::rule::{HostPattern, PathPattern};
-use crate::request::head::RequestHead;
+use crate::policy::rule::fit::Doubt;
+use crate::policy::rule::{HostPattern, HostReading, PathPattern, Seen};
 use crate::request::path::{NormalPath, split_query};
 
 /// All protected resources of a configuration; mostly one or none.
@@ -33,8 +33,8 @@ pub struct Resource {
     pub targets: Vec<String>,
     /// The metadata, in JSON.
     pub metadata: String,
-    /// The identifier's host.
-    pub host: Option<HostPattern>,
+    /// The identifier's host, without its port and with it.
+    pub hosts: Vec<HostPattern>,
     /// The requests that are for it.
     pub prefix: PathPattern,
 }
@@ -48,32 +48,62 @@ impl Resources {
     /// The one whose metadata is asked for. Of several under the same target the one of this host, for
     /// two hosts may have a resource each at the same path. A query that no identifier has, and slashes at
     /// the end, make no difference: some clients add them.
-    pub fn described_at(&self, head: RequestHead<'_>) -> Option<ResourceId> {
-        if !self.is_metadata_path(head) {
-            return None;
+    pub fn described_at(&self, seen: &Seen<'_>) -> Result<Option<ResourceId>, Doubt> {
+        let target = seen.target();
+        if !self.is_metadata_path(target) {
+            return Ok(None);
         }
-        let path = trimmed(head.path());
-        self.best(head, &|resource| {
-            let depth = |target: &String| match target.as_bytes() {
-                whole if whole == head.path() => 2,
+        let path = trimmed(target);
+        let depth = |resource: &Resource, _: Option<&str>| {
+            let depth = |one: &String| match one.as_bytes() {
+                whole if whole == target => 2,
                 other => usize::from(trimmed(other) == path),
             };
             resource.targets.iter().map(depth).max().filter(|depth| *depth > 0)
-        })
+        };
+        let settled = self.settle(seen, [None], &depth)?;
+        Ok(settled.map(|best| ResourceId(best.at)))
     }
 
     /// Whether a request is for metadata, of one of these resources or of none.
-    pub fn is_metadata_path(&self, head: RequestHead<'_>) -> bool {
-        let rest = head.path().strip_prefix(WELL_KNOWN.as_bytes());
+    pub fn is_metadata_path(&self, target: &[u8]) -> bool {
+        let rest = target.strip_prefix(WELL_KNOWN.as_bytes());
         !self.all.is_empty() && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
     }
 
     /// The one that a request is for: of this host if there is one, and with the longest path.
-    pub fn of(&self, head: RequestHead<'_>, path: Option<&NormalPath>) -> Option<ResourceId> {
-        self.best(head, &|resource| {
-            let is_inside = resource.depth() <= 1 || path.is_some_and(|path| resource.prefix.matches(path));
+    pub fn of(&self, seen: &Seen<'_>) -> Result<Belonging, Doubt> {
+        let in_case = |resource: &Resource, path: Option<&str>, any_case: bool| {
+            let is_inside =
+                resource.depth() <= 1 || path.is_some_and(|path| resource.prefix.is_start_of(path, any_case));
             is_inside.then(|| resource.depth())
-        })
+        };
+        let depth = |resource: &Resource, path: Option<&str>| in_case(resource, path, false);
+        let settled = match seen.path {
+            _ if self.all.is_empty() => return Ok(Belonging::default()),
+            Some(path) if self.match_paths() => {
+                let settled = self.settle(seen, path.readings().map(Some), &depth)?;
+                let folded = |resource: &Resource, path: Option<&str>| in_case(resource, path, true);
+                let in_any_case = match self.all.len() {
+                    1 => settled,
+                    _ => self.settle(seen, path.readings().map(Some), &folded)?,
+                };
+                if settled.map(|best| best.at) != in_any_case.map(|best| best.at) {
+                    return Err(Doubt::Spelling);
+                }
+                settled
+            }
+            _ => self.settle(seen, [None], &depth)?,
+        };
+        let Some(best) = settled else { return Ok(Belonging::default()) };
+        let mut belonging = Belonging { to: Some(ResourceId(best.at)), or: Vec::new() };
+        if !best.is_here && self.are_on_several_hosts() {
+            let path = seen.path.map(NormalPath::matched);
+            let others =
+                self.all.iter().enumerate().filter(|(at, one)| *at != best.at && depth(one, path).is_some());
+            belonging.or = others.map(|(at, _)| ResourceId(at)).collect();
+        }
+        Ok(belonging)
     }
 
     /// The resource of that number.
@@ -83,31 +113,92 @@ impl Resources {
 
     /// What `aud` must hold one of: the request's own resource's audiences. A request that is for none
     /// of several resources still needs a token for one of them.
-    pub fn accept(&self, id: Option<ResourceId>, has_audience: impl Fn(&[String]) -> bool) -> bool {
+    pub fn accept(&self, belonging: &Belonging, has_audience: impl Fn(&[String]) -> bool) -> bool {
         let accepts =
             |resource: &Resource| resource.audiences.is_empty() || has_audience(&resource.audiences);
-        match id.and_then(|id| self.at(id)) {
-            Some(resource) => accepts(resource),
+        match belonging.to.and_then(|id| self.at(id)) {
+            Some(resource) => {
+                accepts(resource) && belonging.or.iter().filter_map(|id| self.at(*id)).all(accepts)
+            }
             None => self.all.is_empty() || self.all.iter().any(accepts),
         }
     }
 
-    #[inline(never)]
-    fn best(&self, head: RequestHead<'_>, depth: &dyn Fn(&Resource) -> Option<usize>) -> Option<ResourceId> {
-        let fits =
-            self.all.iter().enumerate().filter_map(|(at, resource)| Some((at, resource, depth(resource)?)));
-        // The first of equals: two with the same host and path differ in their query, which requests of
-        // the API do not tell.
-        let mut best: Option<((bool, usize), usize)> = None;
-        for (at, resource, depth) in fits {
-            let here = self.all.len() > 1
-                && resource.host.as_ref().is_some_and(|host| host.matches(head.authority()));
-            if best.is_none_or(|(rank, _)| rank < (here, depth)) {
-                best = Some(((here, depth), at));
+    /// The best of them in every reading of host and path; an error if there are two.
+    fn settle<'p>(
+        &self,
+        seen: &Seen<'_>,
+        paths: impl IntoIterator<Item = Option<&'p str>>,
+        depth: &dyn Fn(&Resource, Option<&str>) -> Option<usize>,
+    ) -> Result<Option<Best>, Doubt> {
+        let mut settled: Option<Option<Best>> = None;
+        let authority = if self.all.len() > 1 { seen.authority() } else { None };
+        if authority.is_none() && self.are_on_several_hosts() {
+            return Err(Doubt::Host);
+        }
+        for path in paths {
+            let hosts = authority.into_iter().flat_map(|authority| authority.readings().map(Some));
+            for host in hosts.chain(authority.is_none().then_some(None)) {
+                let best = self.best(host, &|resource| depth(resource, path));
+                match settled {
+                    None => settled = Some(best),
+                    Some(other) if other.map(|best| best.at) == best.map(|best| best.at) => {}
+                    Some(_) => return Err(Self::doubt(seen)),
+                }
             }
         }
-        best.map(|(_, at)| ResourceId(at))
+        Ok(settled.flatten())
     }
+
+    /// What makes the difference between two readings, most likely.
+    fn doubt(seen: &Seen<'_>) -> Doubt {
+        match seen.path {
+            Some(path) if path.has_escaped_slash() => Doubt::EscapedSlash,
+            Some(path) if path.others().next().is_some() => Doubt::Parameters,
+            _ => Doubt::Host,
+        }
+    }
+
+    fn are_on_several_hosts(&self) -> bool {
+        let mut hosts = self.all.iter().map(|resource| resource.hosts.first());
+        let first = hosts.next();
+        hosts.any(|host| Some(host) != first)
+    }
+
+    #[inline(never)]
+    fn best(
+        &self,
+        host: Option<HostReading<'_>>,
+        depth: &dyn Fn(&Resource) -> Option<usize>,
+    ) -> Option<Best> {
+        // The first of equals: two with the same host and path differ in their query, which requests of
+        // the API do not tell.
+        let mut best: Option<Best> = None;
+        for (at, resource) in self.all.iter().enumerate() {
+            let Some(depth) = depth(resource) else { continue };
+            let is_here = host.is_some_and(|host| resource.hosts.iter().any(|one| one.is(host)));
+            if best.is_none_or(|best| (best.is_here, best.depth) < (is_here, depth)) {
+                best = Some(Best { at, is_here, depth });
+            }
+        }
+        best
+    }
+}
+
+/// Which resource a request is for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Belonging {
+    /// This one, if any.
+    pub to: Option<ResourceId>,
+    /// Or one of these: its host is none of theirs, and its token must be good for all of them.
+    pub or: Vec<ResourceId>,
+}
+
+#[derive(Clone, Copy)]
+struct Best {
+    at: usize,
+    is_here: bool,
+    depth: usize,
 }
 
 /// A target without its query and the slashes at its end.

@@ -1,11 +1,21 @@
 //! Rules: which requests a demand is for.
 
+mod field;
+pub mod fit;
 mod host;
+mod method;
 mod path;
+mod seen;
 
+pub use self::field::{HeaderMatch, HeaderTest};
+use self::fit::{Doubt, Fit};
 pub use self::host::HostPattern;
-pub use self::path::PathPattern;
+pub(crate) use self::host::HostReading;
 use self::path::is_below;
+pub use self::path::{PathPattern, Spelling, Variation};
+pub use self::seen::Seen;
+use crate::policy::Policy;
+use crate::policy::matching::Matching;
 use crate::policy::requirement::Requirement;
 use crate::request::head::RequestHead;
 use crate::request::path::NormalPath;
@@ -43,30 +53,29 @@ pub enum Access {
 pub struct Matcher {
     /// On the normalised path, without the query.
     pub path: Option<PathPattern>,
+    /// What counts in a path besides.
+    pub spelling: Spelling,
     /// Methods, case-sensitive ([RFC 9110 §9.1]); empty: any.
     ///
     /// [RFC 9110 §9.1]: https://www.rfc-editor.org/rfc/rfc9110#section-9.1
     pub methods: Vec<String>,
-    /// Hosts without their port; empty: any.
+    /// Hosts; empty: any.
     pub hosts: Vec<HostPattern>,
     /// Header fields.
     pub headers: Vec<HeaderMatch>,
 }
 
-/// A header field that must be there once, with this value.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HeaderMatch {
-    /// Its name, in lower case.
-    pub name: String,
-    /// Its whole value.
-    pub exact: String,
-}
-
 impl Matcher {
     /// Whether some request below `prefix` may fit, as far as paths tell.
     pub fn may_concern(&self, prefix: &PathPattern) -> bool {
-        let Some(own) = self.path.as_ref().and_then(PathPattern::fixed_start) else { return true };
-        let Some(other) = prefix.fixed_start() else { return true };
+        let folded = |start: String| match self.spelling.case {
+            Variation::Ignored => start.to_ascii_lowercase(),
+            Variation::Refused | Variation::Counts => start,
+        };
+        let Some(own) = self.path.as_ref().and_then(PathPattern::fixed_start).map(folded) else {
+            return true;
+        };
+        let Some(other) = prefix.fixed_start().map(folded) else { return true };
         is_below(&own, &other) || !matches!(self.path, Some(PathPattern::Exact(_))) && is_below(&other, &own)
     }
 
@@ -78,23 +87,77 @@ impl Matcher {
             _ => false,
         };
         let authority = uri.split('/').nth(2).unwrap_or_default().as_bytes();
-        let is_host = self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(authority));
+        let is_host = self.hosts.is_empty() || self.hosts.iter().any(|host| host.may_fit(authority));
         all_paths && is_host && self.methods.is_empty() && self.headers.is_empty()
     }
 
-    /// Whether the request fits. `path` is `None` where the request has none (CONNECT, `OPTIONS *`).
+    /// Whether the request fits, if that can be told. What is cheap is looked at first.
+    pub fn fits(&self, seen: &Seen<'_>) -> Fit {
+        self.fits_without_path(seen).and(|| match (&self.path, seen.path) {
+            (Some(pattern), Some(path)) => pattern.fits(path, self.spelling),
+            (Some(_), None) => Fit::No,
+            (None, Some(path)) if path.has_escaped_slash() && !self.spelling.keeps_escaped_slashes => {
+                Fit::Unclear(Doubt::EscapedSlash)
+            }
+            (None, _) => Fit::Yes,
+        })
+    }
+
+    /// Whether the request may fit where the slashes of its path are unescaped, and only there.
+    pub(super) fn may_fit_unescaped_only(&self, seen: &Seen<'_>) -> bool {
+        let (Some(pattern), Some(path)) = (&self.path, seen.path) else { return false };
+        self.fits_without_path(seen) != Fit::No && pattern.fits_unescaped_only(path, self.spelling)
+    }
+
+    /// Whether the request fits in every reading. `path` is `None` where the request has none (CONNECT,
+    /// `OPTIONS *`).
     pub fn matches(&self, head: RequestHead<'_>, path: Option<&NormalPath>) -> bool {
-        self.path.as_ref().is_none_or(|pattern| path.is_some_and(|path| pattern.matches(path)))
-            && (self.methods.is_empty()
-                || self.methods.iter().any(|method| method.as_bytes() == head.method()))
-            && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(head.authority())))
-            && self.headers.iter().all(|header| head.single(&header.name) == Some(header.exact.as_bytes()))
+        self.fits(&Seen::new(head, path, Matching::default())) == Fit::Yes
+    }
+
+    fn fits_without_path(&self, seen: &Seen<'_>) -> Fit {
+        let method = if self.methods.is_empty() { Fit::Yes } else { seen.method().fits(&self.methods) };
+        let host = || match seen.authority() {
+            _ if self.hosts.is_empty() => Fit::Yes,
+            Some(authority) => authority.fits(&self.hosts),
+            None => Fit::Unclear(Doubt::Host),
+        };
+        let fields = || self.headers.iter().fold(Fit::Yes, |fit, header| fit.and(|| header.fits(seen.head)));
+        method.and(host).and(fields)
+    }
+}
+
+impl Policy {
+    /// The rule that a request falls under, if any; a request that falls under another one, or none, in
+    /// another reading is to be refused.
+    pub fn rule_of(&self, seen: &Seen<'_>) -> Result<Option<usize>, Doubt> {
+        for (at, rule) in self.rules.iter().enumerate() {
+            match rule.matcher.fits(seen) {
+                Fit::No => {}
+                Fit::Unclear(doubt) => return Err(doubt),
+                Fit::Yes => return self.only(at, seen),
+            }
+        }
+        let has_escaped_slash = seen.path.is_some_and(NormalPath::has_escaped_slash);
+        if has_escaped_slash { Err(Doubt::EscapedSlash) } else { Ok(None) }
+    }
+
+    /// Whether an escaped slash keeps the request from no later rule. It keeps it from no earlier one.
+    fn only(&self, at: usize, seen: &Seen<'_>) -> Result<Option<usize>, Doubt> {
+        let has_escaped_slash = seen.path.is_some_and(NormalPath::has_escaped_slash);
+        let mut later = self.rules.iter().skip(at).filter(|_| has_escaped_slash);
+        if later.any(|rule| rule.matcher.may_fit_unescaped_only(seen)) {
+            return Err(Doubt::EscapedSlash);
+        }
+        Ok(Some(at))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMatch, Matcher, PathPattern};
+    use super::{HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, Seen};
+    use crate::policy::matching::Matching;
+    use crate::policy::rule::fit::{Doubt, Fit};
     use crate::request::head::RequestHead;
     use crate::request::path::NormalPath;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -104,10 +167,12 @@ mod tests {
     fn all_conditions_of_a_rule_hold_together() {
         // PTH-07, ATK-107
         let matcher = Matcher {
-            path: None,
             methods: vec!["GET".to_owned()],
-            hosts: Vec::new(),
-            headers: vec![HeaderMatch { name: "x-tier".to_owned(), exact: "gold".to_owned() }],
+            headers: vec![HeaderMatch {
+                name: "x-tier".to_owned(),
+                test: HeaderTest::Exact("gold".to_owned()),
+            }],
+            ..Matcher::default()
         };
         let fits = |method: &str, tiers: &[&str]| {
             let mut fields = vec![(b":method".to_vec(), method.as_bytes().to_vec())];
@@ -131,5 +196,33 @@ mod tests {
         assert!(!everything.matches(head, None));
         assert!(everything.matches(head, Some(&NormalPath::parse(b"/").unwrap())));
         assert!(Matcher::default().matches(head, None));
+    }
+
+    #[test]
+    fn a_condition_that_fails_for_sure_settles_what_is_unclear() {
+        let matcher = Matcher {
+            path: Some(PathPattern::prefix("/admin").unwrap()),
+            methods: vec!["DELETE".to_owned()],
+            hosts: vec![HostPattern::parse("a.example").unwrap()],
+            ..Matcher::default()
+        };
+        #[rustfmt::skip]
+        let cases = [
+            ("DELETE", "a.example",    "/admin",  Fit::Yes),
+            ("delete", "a.example",    "/admin",  Fit::Unclear(Doubt::Method)),
+            ("delete", "b.example",    "/admin",  Fit::No),
+            ("delete", "a.example",    "/public", Fit::No),
+            ("DELETE", "a.example:80", "/admin",  Fit::Unclear(Doubt::Host)),
+            ("GET",    "a.example:80", "/ADMIN",  Fit::No),
+            ("DELETE", "a.example,",   "/public", Fit::No),
+            ("DELETE", "a.example",    "/ADMIN",  Fit::Unclear(Doubt::Spelling)),
+        ];
+        for (method, authority, path, want) in cases {
+            let fields = [(":method", method), (":authority", authority), (":path", path)]
+                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+            let normal = NormalPath::parse(path.as_bytes()).unwrap();
+            let seen = Seen::new(RequestHead::new(&fields), Some(&normal), Matching::default());
+            assert_eq!(matcher.fits(&seen), want, "{method} {authority} {path}");
+        }
     }
 }

@@ -2,12 +2,17 @@
 //!
 //! [RFC 3986 §6.2.2]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2
 
+use crate::policy::matching::Reading;
+
 /// A path in normal form: absolute, no dot segments, no empty segments but the last, escapes of
 /// unreserved characters decoded and all others in upper case, no query.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NormalPath {
     normal: String,
     matched: Option<String>,
+    /// What some upstreams make of it besides.
+    others: Vec<String>,
+    has_escaped_slash: bool,
 }
 
 /// Why a path is refused: an upstream might read it otherwise than the rules do.
@@ -22,7 +27,36 @@ impl NormalPath {
     /// spaces, `?`, `#` and bytes beyond ASCII that are not; controls either way; escapes that are
     /// none; dot segments with parameters (`..;x`), for some upstreams read them as dot segments.
     pub fn parse(path: &[u8]) -> Result<Self, AmbiguousPath> {
-        let decoded = decode_unreserved(path)?;
+        Self::normalise(path, false)
+    }
+
+    /// The same of a request, with what others may make of it: a path with parameters
+    /// ([RFC 3986 §3.3]) has readings without them, and slashes may be escaped where unescaping them
+    /// removes nothing.
+    ///
+    /// [RFC 3986 §3.3]: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+    pub fn read(path: &[u8], parameters: Reading) -> Result<Self, AmbiguousPath> {
+        let mut parsed = Self::normalise(path, true)?;
+        if parsed.normal.contains("%2F") {
+            return parsed.with_slashes_unescaped();
+        }
+        if !parsed.matched().contains(';') || parameters == Reading::Literal {
+            return Ok(parsed);
+        }
+        let without = without_parameters(parsed.matched());
+        if parameters == Reading::Ignore {
+            parsed.matched = Some(without);
+            return Ok(parsed);
+        }
+        // Envoy's router and a few upstreams end the path at the first of them.
+        let cut = parsed.matched().split(';').next().unwrap_or_default().to_owned();
+        parsed.others.extend((cut != without).then_some(cut));
+        parsed.others.push(without);
+        Ok(parsed)
+    }
+
+    fn normalise(path: &[u8], allow_escaped_slashes: bool) -> Result<Self, AmbiguousPath> {
+        let decoded = decode_unreserved(path, allow_escaped_slashes)?;
         let absolute = decoded.strip_prefix('/').ok_or(AmbiguousPath)?;
         let mut kept: Vec<&str> = Vec::new();
         let mut ends_open = false;
@@ -35,16 +69,20 @@ impl NormalPath {
                 other => kept.push(other),
             }
         }
-        let mut normal = String::with_capacity(decoded.len());
-        for segment in &kept {
-            normal.push('/');
-            normal.push_str(segment);
-        }
-        if ends_open || kept.is_empty() {
-            normal.push('/');
-        }
+        let normal = joined(&kept, ends_open, decoded.len());
         let matched = normal.contains('%').then(|| decode_segment_characters(&normal));
-        Ok(Self { normal, matched })
+        Ok(Self { normal, matched, others: Vec::new(), has_escaped_slash: false })
+    }
+
+    /// Adds the reading of those who unescape slashes. What dot segments or empty ones would vanish
+    /// from then is refused, and so are parameters besides.
+    fn with_slashes_unescaped(self) -> Result<Self, AmbiguousPath> {
+        let unescaped = self.normal.replace("%2F", "/");
+        let other = Self::parse(unescaped.as_bytes())?;
+        if other.normal != unescaped || self.matched().contains(';') {
+            return Err(AmbiguousPath);
+        }
+        Ok(Self { others: vec![other.matched().to_owned()], has_escaped_slash: true, ..self })
     }
 
     /// The path, as the upstream is to see it.
@@ -60,6 +98,26 @@ impl NormalPath {
     pub fn matched(&self) -> &str {
         self.matched.as_deref().unwrap_or(&self.normal)
     }
+
+    /// What some upstreams make of it besides.
+    pub fn others(&self) -> impl Iterator<Item = &str> {
+        self.others.iter().map(String::as_str)
+    }
+
+    /// All of its readings.
+    pub fn readings(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.matched()).chain(self.others())
+    }
+
+    /// Whether one of its slashes is escaped.
+    pub fn has_escaped_slash(&self) -> bool {
+        self.has_escaped_slash
+    }
+
+    /// How long it is, all readings together.
+    pub fn length(&self) -> usize {
+        self.readings().fold(0, |sum, reading| sum.saturating_add(reading.len()))
+    }
 }
 
 /// Splits a request target at its first `?`; the second part is `None` if there is no `?`.
@@ -68,6 +126,27 @@ pub fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
         Some(at) => (target.get(..at).unwrap_or_default(), target.get(at.saturating_add(1)..)),
         None => (target, None),
     }
+}
+
+/// Segments in one piece.
+fn joined(segments: &[&str], ends_open: bool, capacity: usize) -> String {
+    let mut path = String::with_capacity(capacity);
+    for segment in segments {
+        path.push('/');
+        path.push_str(segment);
+    }
+    if ends_open || segments.is_empty() {
+        path.push('/');
+    }
+    path
+}
+
+/// A path as those see it who take off the parameters of each segment.
+fn without_parameters(path: &str) -> String {
+    let bare = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+    let ends_open = bare.clone().next_back().is_some_and(str::is_empty);
+    let kept: Vec<&str> = bare.filter(|segment| !segment.is_empty()).collect();
+    joined(&kept, ends_open, path.len())
 }
 
 /// Whether this is a dot segment to those who cut parameters off first, before or after decoding.
@@ -98,7 +177,7 @@ fn decode_segment_characters(normal: &str) -> String {
 
 /// Decodes escapes of unreserved characters, puts all others into upper case, and refuses what could
 /// be read in two ways.
-fn decode_unreserved(path: &[u8]) -> Result<String, AmbiguousPath> {
+fn decode_unreserved(path: &[u8], allow_escaped_slashes: bool) -> Result<String, AmbiguousPath> {
     let mut decoded = String::with_capacity(path.len());
     let mut bytes = path.iter().copied();
     while let Some(byte) = bytes.next() {
@@ -106,7 +185,8 @@ fn decode_unreserved(path: &[u8]) -> Result<String, AmbiguousPath> {
             b'%' => {
                 let escaped = escaped_byte(bytes.next(), bytes.next()).ok_or(AmbiguousPath)?;
                 match escaped {
-                    b'/' | b'\\' | 0..=0x1f | 0x7f => return Err(AmbiguousPath),
+                    b'/' if !allow_escaped_slashes => return Err(AmbiguousPath),
+                    b'\\' | 0..=0x1f | 0x7f => return Err(AmbiguousPath),
                     b'-' | b'.' | b'_' | b'~' => decoded.push(char::from(escaped)),
                     _ if escaped.is_ascii_alphanumeric() => decoded.push(char::from(escaped)),
                     _ => {
@@ -131,6 +211,7 @@ pub(crate) fn escaped_byte(high: Option<u8>, low: Option<u8>) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::{AmbiguousPath, NormalPath, split_query};
+    use crate::policy::matching::Reading;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -204,6 +285,47 @@ mod tests {
             let parsed = NormalPath::parse(path.as_bytes()).unwrap();
             assert_eq!((parsed.as_str(), parsed.matched()), (normal, matched), "{path}");
         }
+    }
+
+    #[test]
+    fn what_others_make_of_a_path() {
+        // PTH-11, PTH-12
+        #[rustfmt::skip]
+        let cases: &[(&str, Result<&[&str], AmbiguousPath>)] = &[
+            ("/a/b",              Ok(&["/a/b"])),
+            ("/a;x/b;y",          Ok(&["/a;x/b;y", "/a", "/a/b"])),
+            ("/a;x",              Ok(&["/a;x", "/a"])),
+            ("/a%3Bx",            Ok(&["/a;x", "/a"])),
+            ("/;x/a",             Ok(&["/;x/a", "/", "/a"])),
+            ("/a/;x",             Ok(&["/a/;x", "/a/"])),
+            ("/a;x/",             Ok(&["/a;x/", "/a", "/a/"])),
+            ("/;",                Ok(&["/;", "/"])),
+            ("/a%253Bx",          Ok(&["/a%253Bx"])),
+            ("/a%2Fb",            Ok(&["/a%2Fb", "/a/b"])),
+            ("/a%2fb%3A",         Ok(&["/a%2Fb:", "/a/b:"])),
+            ("/a%2F",             Ok(&["/a%2F", "/a/"])),
+            ("/a%252Fb",          Ok(&["/a%252Fb"])),
+            ("/a/../b%2Fc",       Ok(&["/b%2Fc", "/b/c"])),
+            ("/a%2F/b",           Err(AmbiguousPath)),
+            ("/%2Fa",             Err(AmbiguousPath)),
+            ("/a%2F%2Fb",         Err(AmbiguousPath)),
+            ("/a%2F..%2Fb",       Err(AmbiguousPath)),
+            ("/a/..%2Fb",         Err(AmbiguousPath)),
+            ("/a%2F%2e",          Err(AmbiguousPath)),
+            ("/a%2Fb;x",          Err(AmbiguousPath)),
+            ("/a%2Fb%3Bx",        Err(AmbiguousPath)),
+            ("/a%2F..;/b",        Err(AmbiguousPath)),
+            ("/a%5Cb",            Err(AmbiguousPath)),
+        ];
+        for (path, want) in cases {
+            let read = NormalPath::read(path.as_bytes(), Reading::Refuse);
+            let got = read.as_ref().map(|path| path.readings().collect::<Vec<_>>()).map_err(|error| *error);
+            assert_eq!(got, want.map(<[&str]>::to_vec), "{path}");
+        }
+        let ignored = NormalPath::read(b"/a;x/b;y", Reading::Ignore).unwrap();
+        assert_eq!((ignored.as_str(), ignored.matched()), ("/a;x/b;y", "/a/b"));
+        let literal = NormalPath::read(b"/a;x", Reading::Literal).unwrap();
+        assert_eq!(literal.readings().collect::<Vec<_>>(), ["/a;x"]);
     }
 
     #[test]

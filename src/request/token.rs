@@ -259,7 +259,7 @@ fn credentials<'a>(element: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     .then_some(rest)
 }
 
-fn query_params(head: RequestHead<'_>) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn query_params(head: RequestHead<'_>) -> impl Iterator<Item = (&[u8], &[u8])> {
     let (_, query) = split_query(head.path());
     pairs(query.unwrap_or_default()).map(split_pair)
 }
@@ -296,7 +296,7 @@ fn in_param(value: &[u8]) -> Result<Secret, TokenError> {
 }
 
 /// Percent-decoded; `None` if an escape is none.
-fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes.iter().copied();
     while let Some(byte) = rest.next() {
@@ -338,7 +338,7 @@ fn strip_cookies(head: RequestHead<'_>, places: &TokenPlaces, stripped: &mut Str
 /// Without the whitespace that is no part of a field value ([RFC 9110 §5.6.3]): no other controls.
 ///
 /// [RFC 9110 §5.6.3]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3
-fn trim_space(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim_space(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }

@@ -101,7 +101,9 @@ impl Responses {
         let is_ours = !matches!(rejection.verdict(), Verdict::Unavailable | Verdict::BadAnswer);
         let refused = match rejection {
             Rejection::NoMetadata => return Vec::new(),
-            Rejection::AmbiguousPath | Rejection::Denied if self.profile == Profile::Rfc6750 => {
+            Rejection::AmbiguousPath | Rejection::Ambiguous(_) | Rejection::Denied
+                if self.profile == Profile::Rfc6750 =>
+            {
                 return Vec::new();
             }
             // A 401 must carry a challenge even if an override made it one (RFC 9110 §15.5.2).

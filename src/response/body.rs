@@ -29,6 +29,7 @@ impl Wording {
             Verdict::NoToken => (401, None, "An access token is required."),
             Verdict::InvalidRequest => match rejection {
                 Rejection::AmbiguousPath => (400, None, "The request path is not acceptable."),
+                Rejection::Ambiguous(_) => (400, None, "The request could be read in two ways."),
                 Rejection::Several => {
                     (400, Some("invalid_request"), "The access token was sent more than once.")
                 }

@@ -9,6 +9,7 @@ use tollgate_filter::enforcer::{Enforcer, Fields, Outcome};
 use tollgate_filter::jose::jws::{Compact, JwsFault};
 use tollgate_filter::policy::Mode;
 use tollgate_filter::policy::rule::Access;
+use tollgate_filter::policy::rule::fit::Doubt;
 use tollgate_filter::provider::TokenIn;
 use tollgate_filter::provider::assertion::key::Algorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
@@ -228,8 +229,10 @@ impl<'a> Report<'a> {
     fn rule(&self, enforcer: &Enforcer, outcome: &Outcome, steps: &mut Vec<Step>) {
         let mut push =
             |text: String, is_reason, section| steps.push(Step { name: "rule", is_reason, text, section });
-        if matches!(outcome.decision, Decision::Deny(Rejection::AmbiguousPath)) {
-            push(Rejection::AmbiguousPath.to_string(), true, section(&Rejection::AmbiguousPath));
+        if let Decision::Deny(rejection @ (Rejection::AmbiguousPath | Rejection::Ambiguous(_))) =
+            &outcome.decision
+        {
+            push(rejection.to_string(), true, section(rejection));
             return;
         }
         if let (Decision::Describe(_), Some(resource)) = (&outcome.decision, outcome.resource(enforcer)) {
@@ -260,7 +263,10 @@ impl<'a> Report<'a> {
         if rule.is_some_and(|rule| matches!(rule.access, Access::Anonymous | Access::Deny))
             || matches!(
                 outcome.decision,
-                Decision::Describe(_) | Decision::Deny(Rejection::AmbiguousPath | Rejection::TlsRequired)
+                Decision::Describe(_)
+                    | Decision::Deny(
+                        Rejection::AmbiguousPath | Rejection::Ambiguous(_) | Rejection::TlsRequired
+                    )
             )
         {
             return;
@@ -422,6 +428,10 @@ fn section(rejection: &Rejection) -> &'static str {
         Rejection::NoToken => "RFC 6750 §3",
         Rejection::NoMetadata => "RFC 9728 §3",
         Rejection::AmbiguousPath => "RFC 3986 §6.2",
+        Rejection::Ambiguous(Doubt::Method | Doubt::MethodOverride) => "RFC 9110 §9.1",
+        Rejection::Ambiguous(Doubt::Host) => "RFC 9110 §7.2",
+        Rejection::Ambiguous(Doubt::Field) => "RFC 9110 §5.3",
+        Rejection::Ambiguous(_) => "RFC 3986 §3.3, §6.2",
         Rejection::Malformed | Rejection::Several | Rejection::FormTooLarge | Rejection::FormMissing => {
             "RFC 6750 §2, §3.1"
         }

@@ -125,12 +125,37 @@ pub static RULE: Object = Object {
     choices: &[],
 };
 
+/// How requests are read that others may read otherwise.
+pub(super) static MATCHING: Object = Object {
+    keys: &[
+        default(
+            "path_parameters",
+            word(&["refuse", "ignore", "literal"]),
+            "refuse",
+            "Parameters of segments (`;v=1`, `%3Bv=1`), which Java servers take off and others do not. `refuse`: a request is refused (400) if another rule or resource would be meant without them, or if its path ended there. `ignore`: rules see paths without them. `literal`: they are a part of the path. **Lowers security.** With `ignore` or `literal`, a rule is passed by if the upstream reads its path otherwise.",
+        ),
+        default(
+            "host_port",
+            word(&["refuse", "ignore", "literal"]),
+            "refuse",
+            "The port of the authority. Envoy's router compares it too, unless the connection manager has `strip_any_host_port` (then Tollgate never sees it) or the route configuration has `ignore_port_in_host_matching`. `refuse`: a request is refused (400) if another rule or resource would be meant without its port. `ignore`: hosts are compared without ports. `literal`: with them, so `api.example.com` does not match `api.example.com:443`. With `ignore` or `literal`, a rule is passed by if Envoy's router reads the authority otherwise; `tollgate check` compares them.",
+        ),
+        default(
+            "method_override",
+            word(&["refuse", "ignore"]),
+            "refuse",
+            "Fields by which frameworks replace the method: `X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`, and the query parameter `_method` of a POST. `refuse`: a request is refused (400) if another rule would be meant by that method. `ignore`: they are not looked at. **Lowers security.** With `ignore`, rules on methods are passed by if the upstream follows these fields.",
+        ),
+    ],
+    choices: &[],
+};
+
 static MATCH: Object = Object {
     keys: &[
         optional(
             "path",
             Kind::Text(&text::PATH),
-            "The whole path, without the query. All paths are compared in one spelling: dot segments resolved, slashes merged, and every character that may stand in a segment as it is unescaped (`%3A` is `:`).",
+            "The whole path, without the query. All paths are compared in one spelling: dot segments resolved, slashes merged, and every character that may stand in a segment as it is unescaped (`%3A` is `:`). Letter case and a final slash: see `ignore_case` and `ignore_final_slash`; parameters (`;v=1`): see `matching.path_parameters`.",
         ),
         optional(
             "prefix",
@@ -145,15 +170,35 @@ static MATCH: Object = Object {
         optional(
             "safe_regex",
             Kind::Text(&text::REGEX),
-            "A regular expression for the whole path; it runs in linear time.",
+            "A regular expression for the whole path; it runs in linear time. A path of more than 2048 bytes is refused (400) where it would have to be matched.",
         ),
-        optional("methods", list(&Kind::Text(&text::METHOD)), "Methods, case-sensitive."),
+        optional(
+            "ignore_case",
+            Kind::Bool,
+            "Whether ASCII letters of the path match in either case. Absent: a path that fits but for its letter case is refused (400), for servers differ in what they make of it. With `false`, `/ADMIN` passes by a rule for `/admin`.",
+        ),
+        optional(
+            "ignore_final_slash",
+            Kind::Bool,
+            "Whether a slash at the end of the path does not count. Absent: for `path` and `path_template`, a path that fits but for its final slash is refused (400); for `prefix` and `safe_regex`, it counts. With `false`, `/admin/` passes by a rule for `/admin`; two rules that differ in nothing else both need it.",
+        ),
+        default(
+            "escaped_slashes",
+            word(&["refuse", "keep"]),
+            "refuse",
+            "Escaped slashes in the path (`%2F`). `keep` makes them a part of their segment, as in `/projects/group%2Fproject`, for upstreams that read them so; the request is refused all the same if, unescaped, a rule would match that does not match it as it is. **Lowers security.** With `keep`, a rule is passed by if the upstream unescapes them.",
+        ),
+        optional(
+            "methods",
+            list(&Kind::Text(&text::METHOD)),
+            "Methods. A request whose method is not in upper case is refused (400) where it would have to be compared.",
+        ),
         optional(
             "hosts",
             list(&Kind::Text(&text::HOST)),
-            "Hosts without their port: `api.example.com`, `*.example.com`.",
+            "Hosts: `api.example.com`, `*.example.com`, `api.example.com:8443`. Without a port a host means that authority; see `matching.host_port`. An authority that cannot be read is refused (400) where it would have to be compared, and so is one that fits but for its port or a final dot.",
         ),
-        optional("headers", list(&Kind::Object(&HEADER_MATCH)), "Header fields that must be there."),
+        optional("headers", list(&Kind::Object(&HEADER_MATCH)), "Header fields."),
     ],
     choices: &[
         Choice {
@@ -167,7 +212,12 @@ static MATCH: Object = Object {
 static HEADER_MATCH: Object = Object {
     keys: &[
         required("name", Kind::Text(&text::FIELD_NAME), "The field's name."),
-        required("exact", Kind::Text(&text::FIELD_VALUE), "Its whole value; the field must be there once."),
+        optional(
+            "exact",
+            Kind::Text(&text::FIELD_VALUE),
+            "Its whole value; the field must be there once. A request is refused (400) where the value stands in one of several lines, in a list, in other letter case, or in a field whose name differs by an underscore.",
+        ),
+        optional("present", Kind::Bool, "Whether it is there, with whatever value."),
     ],
-    choices: &[],
+    choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["exact", "present"] }],
 };

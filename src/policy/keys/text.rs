@@ -56,7 +56,7 @@ pub static REGEX: Text = Text { what: "a regular expression", fits: |text| !text
 
 /// A host; [`HostPattern`] knows more.
 pub static HOST: Text = Text {
-    what: "a host name without a port, as api.example.com or *.example.com",
+    what: "a host name, as api.example.com, *.example.com or api.example.com:8443",
     fits: |text| HostPattern::parse(text).is_some(),
 };
 

@@ -15,6 +15,13 @@ use crate::policy::{Policy, TokenPlaces};
 #[inline(never)]
 pub(super) fn parse(root: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Resources {
     let all = nodes(root);
+    let parameters = root.key("matching").key("path_parameters");
+    for identifier in all.iter().map(|one| one.key("identifier")) {
+        if identifier.text().contains(';') && parameters.text() != "literal" {
+            let why = "no request is for a path with parameters unless they are read literally";
+            context.contradiction(&identifier, &parameters, why);
+        }
+    }
     context.no_duplicates(all.iter().map(|one| one.key("identifier")), |one| one.text().to_owned());
     for one in all.iter().filter(|one| is_mcp(one)) {
         check_mcp(one, root, context);
@@ -103,7 +110,7 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
         metadata_uri: format!("{}{}", identifier.origin, identifier.metadata_target()),
         targets: vec![identifier.metadata_target()],
         metadata: String::new(),
-        host: HostPattern::parse(identifier.host),
+        hosts: hosts(&identifier),
         prefix,
     };
     let demands = demands(&resource, policy);
@@ -114,6 +121,13 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
     }
     resource.metadata = metadata(one, &resource, &issuers, &demands, policy);
     Some(resource)
+}
+
+/// The hosts by which requests for it come. Proxies may have taken the port off.
+fn hosts(identifier: &Identifier<'_>) -> Vec<HostPattern> {
+    let authority = identifier.origin.split_once("://").map_or("", |(_, authority)| authority);
+    let with_port = (authority != identifier.host).then_some(authority);
+    std::iter::once(identifier.host).chain(with_port).filter_map(HostPattern::parse).collect()
 }
 
 /// The document ([RFC 9728 §2]). Nothing in it comes from a request; what has no entries is left out

@@ -7,7 +7,9 @@ use crate::policy::error::{Fault, PatternError};
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, responses, unknown_name};
 use crate::policy::requirement::{Requirement, SenderConstraint};
-use crate::policy::rule::{Access, HeaderMatch, HostPattern, Matcher, PathPattern, Rule};
+use crate::policy::rule::{
+    Access, HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, Rule, Spelling, Variation,
+};
 use crate::policy::scope::{ScopePolicy, ScopeToken};
 
 /// The rules, in order.
@@ -16,7 +18,36 @@ pub(super) fn parse(root: &Node<'_>, context: &mut Context<'_>) -> Vec<Rule> {
     let rules = root.key("rules");
     context.no_duplicates(rules.items().map(|rule| rule.key("name")), |name| name.text().to_owned());
     let general = root.key("token").key("from_params").texts();
+    let matching = root.key("matching");
+    for rule in rules.items() {
+        check_reachable(&rule.key("match"), &matching, context);
+    }
     rules.items().map(|rule| one(&rule, &general, context)).collect()
+}
+
+/// What no request can fit, as requests are read.
+#[inline(never)]
+fn check_reachable(rule: &Node<'_>, matching: &Node<'_>, context: &mut Context<'_>) {
+    let parameters = matching.key("path_parameters");
+    for key in ["path", "prefix", "path_template"].map(|key| rule.key(key)) {
+        let has_parameters = key.text().contains(';') || key.text().to_ascii_uppercase().contains("%3B");
+        if has_parameters && parameters.text() != "literal" {
+            let why = "no request fits a path with parameters unless they are read literally";
+            context.contradiction(&key, &parameters, why);
+        }
+    }
+    let port = matching.key("host_port");
+    for host in rule.key("hosts").items() {
+        if port.text() == "ignore" && HostPattern::parse(host.text()).is_some_and(|host| host.has_port()) {
+            context.contradiction(&host, &port, "no request fits a port where ports are ignored");
+        }
+    }
+    let paths = ["path", "prefix", "path_template", "safe_regex"];
+    for key in ["ignore_case", "ignore_final_slash"].map(|key| rule.key(key)) {
+        if key.is_set() && !paths.iter().any(|path| rule.key(path).is_set()) {
+            context.faults.add(&key.place, Fault::Needs { other: "a path" });
+        }
+    }
 }
 
 #[inline(never)]
@@ -79,17 +110,34 @@ fn matcher(rule: &Node<'_>, context: &mut Context<'_>) -> Matcher {
         }
     }
     context.no_duplicates(headers.items(), |header| header.key("name").text().to_ascii_lowercase());
+    let escaped_slashes = rule.key("escaped_slashes");
     Matcher {
         path,
+        spelling: Spelling {
+            case: variation(&rule.key("ignore_case")),
+            final_slash: variation(&rule.key("ignore_final_slash")),
+            keeps_escaped_slashes: escaped_slashes.text() == "keep",
+        },
         methods: rule.key("methods").texts(),
         hosts: rule.key("hosts").items().filter_map(|host| HostPattern::parse(host.text())).collect(),
         headers: headers
             .items()
             .map(|header| HeaderMatch {
                 name: header.key("name").text().to_ascii_lowercase(),
-                exact: header.key("exact").text().to_owned(),
+                test: match header.key("present") {
+                    present if present.is_set() => HeaderTest::Present(present.bool()),
+                    _ => HeaderTest::Exact(header.key("exact").text().to_owned()),
+                },
             })
             .collect(),
+    }
+}
+
+fn variation(ignored: &Node<'_>) -> Variation {
+    match (ignored.is_set(), ignored.bool()) {
+        (false, _) => Variation::Refused,
+        (true, true) => Variation::Ignored,
+        (true, false) => Variation::Counts,
     }
 }
 

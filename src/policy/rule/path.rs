@@ -1,9 +1,10 @@
 //! How a path is matched.
 
 use crate::policy::error::PatternError;
+use crate::policy::rule::fit::{Doubt, Fit};
 use crate::request::path::NormalPath;
 
-/// How a path is matched. Always case-sensitive.
+/// How a path is matched.
 #[derive(Clone, Debug)]
 pub enum PathPattern {
     /// The whole path.
@@ -13,7 +14,46 @@ pub enum PathPattern {
     /// Segments, with variables.
     Template(Vec<Segment>),
     /// The whole path by a regular expression that runs in linear time.
-    Regex(regex_lite::Regex),
+    Regex(Expression),
+}
+
+/// A regular expression.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    exact: regex_lite::Regex,
+    /// The same in any letter case.
+    folded: regex_lite::Regex,
+    has_capitals: bool,
+}
+
+/// What counts in a path besides its segments.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Spelling {
+    /// The case of ASCII letters.
+    pub case: Variation,
+    /// A slash at the end.
+    pub final_slash: Variation,
+    /// Whether the upstream keeps an escaped slash as a part of its segment.
+    pub keeps_escaped_slashes: bool,
+}
+
+/// What is made of a path that fits but for its spelling.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Variation {
+    /// The request is refused, for some upstreams read both alike and some do not.
+    #[default]
+    Refused,
+    /// It fits.
+    Ignored,
+    /// It does not fit.
+    Counts,
+}
+
+/// What is overlooked in one comparison.
+#[derive(Clone, Copy)]
+struct Lenience {
+    case: bool,
+    final_slash: bool,
 }
 
 /// One segment of a template.
@@ -86,11 +126,17 @@ impl PathPattern {
         regex_lite::Regex::new(text).map_err(|_| {
             PatternError::new("expected a regular expression (without look-around and back-references)")
         })?;
-        regex_lite::RegexBuilder::new(&format!("^(?:{text})$"))
-            .size_limit(MAX_COMPILED_REGEX)
-            .build()
-            .map(Self::Regex)
-            .map_err(|_| PatternError::new("expected a smaller regular expression, without (?x) comments"))
+        let build = |any_case| {
+            regex_lite::RegexBuilder::new(&format!("^(?:{text})$"))
+                .case_insensitive(any_case)
+                .size_limit(MAX_COMPILED_REGEX)
+                .build()
+                .map_err(|_| {
+                    PatternError::new("expected a smaller regular expression, without (?x) comments")
+                })
+        };
+        let has_capitals = text.bytes().any(|b| b.is_ascii_uppercase());
+        Ok(Self::Regex(Expression { exact: build(false)?, folded: build(true)?, has_capitals }))
     }
 
     /// What every path that fits starts with, in whole segments; `None`: that cannot be told.
@@ -108,18 +154,100 @@ impl PathPattern {
         }
     }
 
-    /// Whether the path fits.
-    pub fn matches(&self, path: &NormalPath) -> bool {
-        let path = path.matched();
-        match self {
-            Self::Exact(want) => path == want,
-            Self::Prefix(prefix) => path
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/')),
-            Self::Template(segments) => matches_template(segments, path),
-            Self::Regex(regex) => regex.find(path).is_some_and(|found| found.range() == (0..path.len())),
+    /// Whether the path fits. Unclear: it does in one of its readings only, or but for its spelling.
+    pub fn fits(&self, path: &NormalPath, spelling: Spelling) -> Fit {
+        let is_long = path.length() > MAX_REGEX_PATH;
+        if matches!(self, Self::Regex(_)) && is_long {
+            return Fit::Unclear(Doubt::LongPath);
+        }
+        let ignored = Lenience {
+            case: spelling.case == Variation::Ignored,
+            final_slash: spelling.final_slash == Variation::Ignored,
+        };
+        let exactly = |reading: &str| self.is(reading, ignored);
+        let nearly = |reading: &str| self.is_nearly(reading, spelling);
+        let own = exactly(path.matched());
+        if path.has_escaped_slash() {
+            return match (own, spelling.keeps_escaped_slashes) {
+                (true, true) => Fit::Yes,
+                (false, _) if !path.readings().any(nearly) => Fit::No,
+                _ => Fit::Unclear(Doubt::EscapedSlash),
+            };
+        }
+        match own {
+            true if path.others().all(exactly) => Fit::Yes,
+            true => Fit::Unclear(Doubt::Parameters),
+            false if path.others().any(nearly) => Fit::Unclear(Doubt::Parameters),
+            false if nearly(path.matched()) => Fit::Unclear(Doubt::Spelling),
+            false => Fit::No,
         }
     }
+
+    /// Whether this reading of a path fits.
+    pub(crate) fn is_start_of(&self, reading: &str, any_case: bool) -> bool {
+        self.is(reading, Lenience { case: any_case, final_slash: false })
+    }
+
+    /// Whether the path fits where its escaped slashes are unescaped, and only there.
+    pub(super) fn fits_unescaped_only(&self, path: &NormalPath, spelling: Spelling) -> bool {
+        path.length() > MAX_REGEX_PATH
+            || !self.is_nearly(path.matched(), spelling)
+                && path.others().any(|reading| self.is_nearly(reading, spelling))
+    }
+
+    /// Whether the path fits but for what may be overlooked. The final slash of a prefix is written to
+    /// be seen.
+    fn is_nearly(&self, path: &str, spelling: Spelling) -> bool {
+        let final_slash = match self {
+            Self::Exact(_) | Self::Template(_) => spelling.final_slash != Variation::Counts,
+            Self::Prefix(_) | Self::Regex(_) => spelling.final_slash == Variation::Ignored,
+        };
+        self.is(path, Lenience { case: spelling.case != Variation::Counts, final_slash })
+    }
+
+    fn is(&self, path: &str, lenience: Lenience) -> bool {
+        let trimmed = if lenience.final_slash { without_final_slash(path) } else { path };
+        let alike = |a: &str, b: &str| if lenience.case { a.eq_ignore_ascii_case(b) } else { a == b };
+        match self {
+            Self::Exact(want) if lenience.final_slash => alike(trimmed, without_final_slash(want)),
+            Self::Exact(want) => alike(path, want),
+            Self::Prefix(prefix) => {
+                let start = path.split_at_checked(prefix.len());
+                let below = start.is_some_and(|(start, rest)| {
+                    alike(start, prefix)
+                        && (prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
+                });
+                below || lenience.final_slash && alike(trimmed, without_final_slash(prefix))
+            }
+            Self::Template(segments) => {
+                let segments = match segments.as_slice() {
+                    [start @ .., last]
+                        if lenience.final_slash && *last == Segment::Literal(String::new()) =>
+                    {
+                        if start.is_empty() { segments } else { start }
+                    }
+                    all => all,
+                };
+                matches_template(segments, trimmed, &alike)
+            }
+            Self::Regex(expression) => expression.is(trimmed, lenience.case),
+        }
+    }
+}
+
+impl Expression {
+    fn is(&self, path: &str, any_case: bool) -> bool {
+        let is = |regex: &regex_lite::Regex| {
+            regex.find(path).is_some_and(|found| found.range() == (0..path.len()))
+        };
+        let has_case = || self.has_capitals || path.bytes().any(|b| b.is_ascii_uppercase());
+        is(&self.exact) || any_case && has_case() && is(&self.folded)
+    }
+}
+
+/// A path without the slash at its end, unless that is all there is.
+fn without_final_slash(path: &str) -> &str {
+    path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path)
 }
 
 /// Whether a path is another one or continues it, in whole segments.
@@ -128,14 +256,14 @@ pub(super) fn is_below(path: &str, start: &str) -> bool {
     path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn matches_template(segments: &[Segment], path: &str) -> bool {
+fn matches_template(segments: &[Segment], path: &str, alike: &dyn Fn(&str, &str) -> bool) -> bool {
     let Some(absolute) = path.strip_prefix('/') else { return false };
     let mut parts = absolute.split('/');
     for segment in segments {
         match segment {
             Segment::Rest => return true,
             Segment::One if parts.next().is_some_and(|part| !part.is_empty()) => {}
-            Segment::Literal(text) if parts.next() == Some(text.as_str()) => {}
+            Segment::Literal(text) if parts.next().is_some_and(|part| alike(part, text)) => {}
             Segment::One | Segment::Literal(_) => return false,
         }
     }
@@ -189,6 +317,10 @@ fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(word) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
+/// The longest path that is matched by regular expressions, all of its readings together, in bytes. Their
+/// time grows with it, and the request has shown no token yet.
+const MAX_REGEX_PATH: usize = 2048;
+
 /// The longest regular expression, in bytes.
 const MAX_REGEX: usize = 1024;
 
@@ -198,7 +330,9 @@ const MAX_COMPILED_REGEX: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
-    use super::PathPattern;
+    use super::{PathPattern, Spelling, Variation};
+    use crate::policy::matching::Reading;
+    use crate::policy::rule::fit::{Doubt, Fit};
     use crate::request::path::NormalPath;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -284,11 +418,14 @@ mod tests {
         ];
         for (name, pattern, fits, fits_not) in cases {
             let pattern = pattern.expect(name);
-            for path in fits {
-                assert!(pattern.matches(&NormalPath::parse(path.as_bytes()).unwrap()), "{name}: {path}");
-            }
-            for path in fits_not {
-                assert!(!pattern.matches(&NormalPath::parse(path.as_bytes()).unwrap()), "{name}: not {path}");
+            for (path, want) in fits
+                .into_iter()
+                .map(|path| (path, true))
+                .chain(fits_not.into_iter().map(|path| (path, false)))
+            {
+                let normal = NormalPath::parse(path.as_bytes()).unwrap();
+                assert_eq!(pattern.fits(&normal, AS_WRITTEN) == Fit::Yes, want, "{name}: {path}");
+                assert_eq!(pattern.fits(&normal, Spelling::default()) == Fit::Yes, want, "{name}: {path}");
             }
         }
     }
@@ -338,22 +475,153 @@ mod tests {
     #[test]
     fn no_path_takes_a_pattern_long() {
         // Each of these would take minutes if time grew with the square of the path's length.
-        let long = NormalPath::parse(format!("/{}", "a/".repeat(100_000)).as_bytes()).unwrap();
-        for (pattern, want) in [
-            (PathPattern::prefix("/a"), true),
-            (PathPattern::template("/a/{x}/{rest=**}"), true),
-            (PathPattern::template("/a/{x}"), false),
-            (PathPattern::regex("/(?:a|a/)*"), true),
-            (PathPattern::regex("(?:/a)*(?:/a)*b"), false),
+        let long = |times| NormalPath::parse(format!("/{}", "a/".repeat(times)).as_bytes()).unwrap();
+        let unclear = Fit::Unclear(Doubt::LongPath);
+        for (pattern, times, want) in [
+            (PathPattern::prefix("/a"), 100_000, Fit::Yes),
+            (PathPattern::template("/a/{x}/{rest=**}"), 100_000, Fit::Yes),
+            (PathPattern::template("/a/{x}"), 100_000, Fit::No),
+            (PathPattern::regex("/(?:a|a/)*"), 1_000, Fit::Yes),
+            (PathPattern::regex("(?:/a)*(?:/a)*b"), 1_000, Fit::No),
+            (PathPattern::regex("/(?:a|a/)*"), 1_024, unclear),
+            (PathPattern::regex("/x"), 100_000, unclear),
         ] {
-            assert_eq!(pattern.unwrap().matches(&long), want);
+            assert_eq!(pattern.unwrap().fits(&long(times), Spelling::default()), want);
+        }
+        // Three readings take three times as long.
+        let three = NormalPath::read(format!("/;/{}", "a/".repeat(400)).as_bytes(), Reading::Refuse).unwrap();
+        assert_eq!(PathPattern::regex("/.*").unwrap().fits(&three, Spelling::default()), Fit::Yes);
+        let three = NormalPath::read(format!("/;/{}", "a/".repeat(600)).as_bytes(), Reading::Refuse).unwrap();
+        assert_eq!(PathPattern::regex("/.*").unwrap().fits(&three, Spelling::default()), unclear);
+    }
+
+    #[test]
+    fn letter_case_and_final_slash() {
+        // PTH-10
+        use Fit::{No, Yes};
+        let unclear = Fit::Unclear(Doubt::Spelling);
+        #[rustfmt::skip]
+        let cases = [
+            // pattern, path, by default, ignored, as written
+            (PathPattern::exact("/admin"),            "/admin",      Yes,     Yes, Yes),
+            (PathPattern::exact("/admin"),            "/ADMIN",      unclear, Yes, No),
+            (PathPattern::exact("/Admin"),            "/admin",      unclear, Yes, No),
+            (PathPattern::exact("/admin"),            "/admin/",     unclear, Yes, No),
+            (PathPattern::exact("/admin/"),           "/admin",      unclear, Yes, No),
+            (PathPattern::exact("/admin"),            "/Admin/",     unclear, Yes, No),
+            (PathPattern::exact("/admin"),            "/admin/x",    No,      No,  No),
+            (PathPattern::exact("/"),                 "/",           Yes,     Yes, Yes),
+            (PathPattern::exact("/"),                 "/a",          No,      No,  No),
+            (PathPattern::exact("/caf%c3%a9"),        "/CAF%C3%A9",  unclear, Yes, No),
+            (PathPattern::prefix("/admin"),           "/aDmin/x",    unclear, Yes, No),
+            (PathPattern::prefix("/admin"),           "/ADMINS",     No,      No,  No),
+            (PathPattern::prefix("/admin"),           "/admi",       No,      No,  No),
+            (PathPattern::prefix("/assets/"),         "/assets",     No,      Yes, No),
+            (PathPattern::prefix("/assets/"),         "/ASSETS/x",   unclear, Yes, No),
+            (PathPattern::prefix("/"),                "/",           Yes,     Yes, Yes),
+            (PathPattern::template("/orders/{id}"),   "/Orders/7",   unclear, Yes, No),
+            (PathPattern::template("/orders/{id}"),   "/orders/A",   Yes,     Yes, Yes),
+            (PathPattern::template("/orders/{id}"),   "/orders/7/",  unclear, Yes, No),
+            (PathPattern::template("/orders/{id}/"),  "/orders/7",   unclear, Yes, No),
+            (PathPattern::template("/orders/{id}"),   "/orders/",    No,      No,  No),
+            (PathPattern::template("/files/{f=**}"),  "/FILES/a/",   unclear, Yes, No),
+            (PathPattern::template("/"),              "/",           Yes,     Yes, Yes),
+            (PathPattern::regex("/v[0-9]+/status"),   "/V1/status",  unclear, Yes, No),
+            (PathPattern::regex("/V[0-9]"),           "/v1",         unclear, Yes, No),
+            (PathPattern::regex("/v[0-9]"),           "/v1",         Yes,     Yes, Yes),
+            (PathPattern::regex("/v[0-9]"),           "/v1/",        No,      Yes, No),
+            (PathPattern::regex("/[a-z]+"),           "/x/Y",        No,      No,  No),
+        ];
+        let ignored =
+            Spelling { case: Variation::Ignored, final_slash: Variation::Ignored, ..Spelling::default() };
+        for (pattern, path, by_default, if_ignored, as_written) in cases {
+            let (pattern, normal) = (pattern.unwrap(), NormalPath::parse(path.as_bytes()).unwrap());
+            for (spelling, want) in
+                [(Spelling::default(), by_default), (ignored, if_ignored), (AS_WRITTEN, as_written)]
+            {
+                assert_eq!(pattern.fits(&normal, spelling), want, "{pattern:?} {path} {spelling:?}");
+            }
         }
     }
+
+    #[test]
+    fn parameters_of_segments() {
+        // PTH-11
+        use Fit::{No, Yes};
+        let unclear = Fit::Unclear(Doubt::Parameters);
+        #[rustfmt::skip]
+        let cases = [
+            // pattern, path, by default, where they are ignored, where they count
+            (PathPattern::prefix("/admin"),          "/admin;x=1",      unclear, Yes, No),
+            (PathPattern::prefix("/admin"),          "/admin;",         unclear, Yes, No),
+            (PathPattern::prefix("/admin"),          "/admin%3Bx",      unclear, Yes, No),
+            (PathPattern::prefix("/admin"),          "/admin%3bx/y",    unclear, Yes, No),
+            (PathPattern::prefix("/admin"),          "/;x/admin",       unclear, Yes, No),
+            (PathPattern::prefix("/admin"),          "/x/..//;/admin",  unclear, Yes, No),
+            (PathPattern::prefix("/admin"),          "/ADMIN;x",        unclear, Fit::Unclear(Doubt::Spelling), No),
+            (PathPattern::prefix("/admin"),          "/admin/x;y=z",    Yes,     Yes, Yes),
+            (PathPattern::prefix("/admin"),          "/public;/admin",  No,      No,  No),
+            (PathPattern::prefix("/admin/users"),    "/admin/users;x/y", unclear, Yes, No),
+            (PathPattern::exact("/admin"),           "/admin;/x",       unclear, No,  No),
+            (PathPattern::exact("/admin/x"),         "/admin;a/x;b",    unclear, Yes, No),
+            (PathPattern::exact("/admin/"),          "/admin/;x",       unclear, Yes, No),
+            (PathPattern::template("/orders/{id}"),  "/orders/7;v=1",   Yes,     Yes, Yes),
+            (PathPattern::template("/orders/{id}"),  "/orders/;x",      unclear, No,  Yes),
+            (PathPattern::template("/orders/{id}"),  "/orders/7;v/x",   unclear, No,  No),
+            (PathPattern::template("/{all=**}"),     "/a;x/b",          Yes,     Yes, Yes),
+            (PathPattern::regex("/[a-z/]+"),         "/admin;x",        unclear, Yes, No),
+        ];
+        for (pattern, path, refuse, ignore, literal) in cases {
+            let pattern = pattern.unwrap();
+            for (reading, want) in
+                [(Reading::Refuse, refuse), (Reading::Ignore, ignore), (Reading::Literal, literal)]
+            {
+                let normal = NormalPath::read(path.as_bytes(), reading).unwrap();
+                assert_eq!(
+                    pattern.fits(&normal, Spelling::default()),
+                    want,
+                    "{pattern:?} {path} {reading:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn escaped_slashes() {
+        // PTH-12
+        use Fit::{No, Yes};
+        let unclear = Fit::Unclear(Doubt::EscapedSlash);
+        #[rustfmt::skip]
+        let cases = [
+            // pattern, path, by default, where they are kept, whether it fits unescaped only
+            (PathPattern::template("/projects/{id}"), "/projects/group%2Fproject", unclear, Yes,     false),
+            (PathPattern::template("/projects/{id}"), "/projects/a%2fb%2fc",       unclear, Yes,     false),
+            (PathPattern::template("/projects/{id}"), "/projects%2Fx",             unclear, unclear, true),
+            (PathPattern::prefix("/projects"),        "/projects/a%2Fb",           unclear, Yes,     false),
+            (PathPattern::prefix("/projects/a"),      "/projects/a%2Fb",           unclear, unclear, true),
+            (PathPattern::prefix("/projects/A"),      "/projects/a%2Fb",           unclear, unclear, true),
+            (PathPattern::prefix("/other"),           "/projects/a%2Fb",           No,      No,      false),
+            (PathPattern::prefix("/"),                "/projects/a%2Fb",           unclear, Yes,     false),
+            (PathPattern::exact("/a/b"),              "/a%2Fb",                    unclear, unclear, true),
+        ];
+        for (pattern, path, refuse, keep, unescaped_only) in cases {
+            let (pattern, normal) =
+                (pattern.unwrap(), NormalPath::read(path.as_bytes(), Reading::Refuse).unwrap());
+            let kept = Spelling { keeps_escaped_slashes: true, ..Spelling::default() };
+            assert_eq!(pattern.fits(&normal, Spelling::default()), refuse, "{pattern:?} {path}");
+            assert_eq!(pattern.fits(&normal, kept), keep, "{pattern:?} {path}, kept");
+            assert_eq!(pattern.fits_unescaped_only(&normal, kept), unescaped_only, "{pattern:?} {path}");
+        }
+    }
+
+    const AS_WRITTEN: Spelling =
+        Spelling { case: Variation::Counts, final_slash: Variation::Counts, keeps_escaped_slashes: false };
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]
 mod laws {
-    use super::PathPattern;
+    use super::{PathPattern, Spelling};
+    use crate::policy::rule::fit::Fit;
     use crate::request::path::NormalPath;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
@@ -365,7 +633,7 @@ mod laws {
             for text in [&text, &absolute] {
                 for compile in [PathPattern::exact, PathPattern::prefix, PathPattern::template, PathPattern::regex] {
                     match compile(text) {
-                        Ok(pattern) => { pattern.matches(&root); }
+                        Ok(pattern) => { pattern.fits(&root, Spelling::default()); }
                         Err(error) => prop_assert!(error.to_string().starts_with("expected ")),
                     }
                 }
@@ -377,11 +645,11 @@ mod laws {
         fn a_path_fits_itself(path in "/[a-z%;.0-9]{0,6}(/[a-z~:]{0,4}){0,3}") {
             if let Ok(normal) = NormalPath::parse(path.as_bytes()) {
                 let escaped = path.replace('.', r"\.");
-                prop_assert!(PathPattern::exact(&path).unwrap().matches(&normal));
-                prop_assert!(PathPattern::prefix(&path).unwrap().matches(&normal));
+                prop_assert_eq!(PathPattern::exact(&path).unwrap().fits(&normal, Spelling::default()), Fit::Yes);
+                prop_assert_eq!(PathPattern::prefix(&path).unwrap().fits(&normal, Spelling::default()), Fit::Yes);
                 if normal.matched() == path {
-                    prop_assert!(PathPattern::template(&path).unwrap().matches(&normal));
-                    prop_assert!(PathPattern::regex(&escaped).unwrap().matches(&normal));
+                    prop_assert_eq!(PathPattern::template(&path).unwrap().fits(&normal, Spelling::default()), Fit::Yes);
+                    prop_assert_eq!(PathPattern::regex(&escaped).unwrap().fits(&normal, Spelling::default()), Fit::Yes);
                 }
             }
         }
@@ -389,7 +657,7 @@ mod laws {
         // PTH-03
         #[test]
         fn a_prefix_means_whole_segments(prefix in "(/[ab]{1,2}){1,2}", path in "(/[ab]{1,2}){1,3}/?") {
-            let fits = PathPattern::prefix(&prefix).unwrap().matches(&NormalPath::parse(path.as_bytes()).unwrap());
+            let fits = PathPattern::prefix(&prefix).unwrap().fits(&NormalPath::parse(path.as_bytes()).unwrap(), Spelling::default()) == Fit::Yes;
             let segments = |text: &str| text.split('/').map(ToOwned::to_owned).collect::<Vec<_>>();
             prop_assert_eq!(fits, segments(&path).starts_with(&segments(&prefix)));
         }
@@ -401,7 +669,7 @@ mod laws {
         ) {
             let path = NormalPath::parse(path.as_bytes()).unwrap();
             if let Ok(compiled) = PathPattern::regex(&pattern)
-                && compiled.matches(&path)
+                && compiled.fits(&path, Spelling::default()) == Fit::Yes
             {
                 let anchored = regex_lite::Regex::new(&format!(r"\A(?:{pattern})\z")).unwrap();
                 prop_assert!(anchored.is_match(path.as_str()));

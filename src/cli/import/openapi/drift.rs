@@ -92,7 +92,7 @@ impl Comparison<'_> {
         for (number, rule) in self.policy.rules.iter().enumerate() {
             let own = &rule.matcher.hosts;
             let is_elsewhere = !own.is_empty()
-                && !own.iter().any(|own| hosts.iter().any(|host| own.matches(host.as_bytes())));
+                && !own.iter().any(|own| hosts.iter().any(|host| own.may_fit(host.as_bytes())));
             let is_exempt = rule.access == Access::Deny || !rule.matcher.headers.is_empty() || is_elsewhere;
             if !used.contains(&number) && !is_exempt {
                 differences.push(format!("the rule {} is for no operation of the document", rule.name));

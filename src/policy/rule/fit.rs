@@ -1,0 +1,92 @@
+//! Whether a request fits a condition, if that can be told.
+
+use std::fmt;
+
+/// Whether a request fits. There are three answers, for others may read the request otherwise.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fit {
+    /// However it is read.
+    Yes,
+    /// However it is read.
+    No,
+    /// In one reading it does, in another it does not.
+    Unclear(Doubt),
+}
+
+/// What can be read in two ways.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Doubt {
+    /// Parameters in a path.
+    Parameters,
+    /// An escaped slash in a path.
+    EscapedSlash,
+    /// The letter case or the final slash of a path.
+    Spelling,
+    /// A path that is too long for regular expressions.
+    LongPath,
+    /// A method that is none of the standard's kind.
+    Method,
+    /// Another method, in a header field or a parameter.
+    MethodOverride,
+    /// The authority.
+    Host,
+    /// A header field.
+    Field,
+}
+
+impl Fit {
+    /// Of a condition that can be read in one way only.
+    pub(crate) fn of(fits: bool) -> Self {
+        if fits { Self::Yes } else { Self::No }
+    }
+
+    /// Of a condition that was looked at in each reading.
+    pub(crate) fn of_readings(readings: impl Iterator<Item = bool>, doubt: Doubt) -> Self {
+        let (mut some, mut all) = (false, true);
+        for fits in readings {
+            some |= fits;
+            all &= fits;
+        }
+        match (some, all) {
+            (true, true) => Self::Yes,
+            (true, false) => Self::Unclear(doubt),
+            (false, _) => Self::No,
+        }
+    }
+
+    /// Of both conditions.
+    pub(crate) fn and(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::No => Self::No,
+            Self::Yes => other(),
+            unclear @ Self::Unclear(_) => match other() {
+                Self::No => Self::No,
+                Self::Yes | Self::Unclear(_) => unclear,
+            },
+        }
+    }
+}
+
+/// In words for the log, with the key that settles it.
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Parameters => {
+                "the path has parameters (\";\"), and with or without them another rule or resource is meant; see matching.path_parameters"
+            }
+            Self::EscapedSlash => "the path has an escaped slash; see match.escaped_slashes",
+            Self::Spelling => {
+                "the path differs from a rule's in letter case or in its final slash only; see match.ignore_case and match.ignore_final_slash"
+            }
+            Self::LongPath => "the path is too long for safe_regex",
+            Self::Method => "the method is not in upper case, or no method at all",
+            Self::MethodOverride => {
+                "a header field or a parameter names another method; see matching.method_override"
+            }
+            Self::Host => {
+                "the authority could be read in two ways (a port, a final dot), or not at all; see matching.host_port"
+            }
+            Self::Field => "a header field that a rule looks at could be read in two ways",
+        })
+    }
+}
