@@ -19,7 +19,7 @@ use crate::json;
 use crate::policy::id::ProviderId;
 use crate::provider::reply::{AccessToken, Introspection};
 use crate::secret::Secret;
-use crate::store::Store;
+use crate::store::{NOTHING, Store};
 use crate::time::UnixTime;
 
 /// A moment by both clocks: the one that says what time it is and may be set, and the one that says
@@ -86,11 +86,6 @@ impl Shared {
         }
     }
 
-    /// Makes every place for a mark, or two workers that look at the same time would both ask.
-    pub fn prepare(store: &impl Store) {
-        store.make(&mut (0..MARKS.slots).map(|slot| MARKS.key(slot)));
-    }
-
     /// What the workers know of a token that any of them has asked about after `after`.
     pub fn recall(
         self,
@@ -101,7 +96,7 @@ impl Shared {
         after: Option<UnixTime>,
     ) -> Recalled {
         for key in self.active.keys(digest).into_iter().chain(self.inactive.keys(digest)) {
-            let Some((bytes, _)) = store.get(&key) else { continue };
+            let (bytes, _) = store.get(&key);
             let Some(record) = Record::read(&bytes).filter(|record| record.digest == *digest.as_bytes())
             else {
                 continue;
@@ -143,21 +138,20 @@ impl Shared {
         };
         // What was said before counts no more.
         for key in other.keys(digest) {
-            if let Some((bytes, after)) = store.get(&key)
-                && Record::read(&bytes).is_some_and(|record| record.digest == *digest.as_bytes())
-            {
-                store.set(&key, &[], Some(after));
+            let (bytes, seen) = store.get(&key);
+            if Record::read(&bytes).is_some_and(|record| record.digest == *digest.as_bytes()) {
+                store.set(&key, NOTHING, seen);
             }
         }
         let places = own.keys(digest).map(|key| {
-            let found = store.get(&key);
-            let record = found.as_ref().and_then(|(bytes, _)| Record::read(bytes));
+            let (bytes, seen) = store.get(&key);
+            let record = Record::read(&bytes);
             let is_same = record.as_ref().is_some_and(|record| record.digest == *digest.as_bytes());
             let since = record.map(|record| record.asked.steady);
-            (!is_same, since, key, found.as_ref().map(|(_, after)| *after))
+            (!is_same, since, key, seen)
         });
         // Its own place, or an empty one, or the older one.
-        places.into_iter().min().is_some_and(|(.., key, after)| store.set(&key, &value, after))
+        places.into_iter().min().is_some_and(|(.., key, seen)| store.set(&key, &value, seen))
     }
 
     /// Announces a call, unless somebody else has announced one less than `patience` ago. `since` is
@@ -171,9 +165,8 @@ impl Shared {
         since: Duration,
     ) -> Claim {
         let [key, _] = MARKS.keys(digest);
-        let found = store.get(&key);
-        let mark = found.as_ref().and_then(|(bytes, _)| Record::read(bytes));
-        if let Some(mark) = mark.filter(|mark| mark.digest == *digest.as_bytes()) {
+        let (bytes, seen) = store.get(&key);
+        if let Some(mark) = Record::read(&bytes).filter(|mark| mark.digest == *digest.as_bytes()) {
             match mark.kind {
                 Kind::Asking if now.steady.saturating_sub(mark.asked.steady) < patience => {
                     return Claim::Theirs;
@@ -186,23 +179,23 @@ impl Shared {
         }
         let mark = Record { kind: Kind::Asking, digest: *digest.as_bytes(), asked: now, body: &[] };
         // Whoever writes first asks; the other one sees the mark when it looks again.
-        let ours = store.set(&key, &mark.write(), found.map(|(_, after)| after));
+        let ours = store.set(&key, &mark.write(), seen);
         if ours { Claim::Ours } else { Claim::Theirs }
     }
 
     /// Takes the announcement back.
     pub fn release(self, store: &impl Store, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
         let [key, _] = MARKS.keys(digest);
-        let Some((bytes, after)) = store.get(&key) else { return };
+        let (bytes, seen) = store.get(&key);
         if Record::read(&bytes).is_some_and(|mark| mark.digest == *digest.as_bytes()) {
             let mark = |kind, body| Record { kind, digest: *digest.as_bytes(), asked: now, body }.write();
             let value = match ending {
-                Ending::Over => Vec::new(),
+                Ending::Over => NOTHING.to_vec(),
                 Ending::NotShared => mark(Kind::NotShared, &[]),
                 Ending::Failed(Rejection::BadAnswer { .. }) => mark(Kind::Failed, &[1]),
                 Ending::Failed(_) => mark(Kind::Failed, &[0]),
             };
-            store.set(&key, &value, Some(after));
+            store.set(&key, &value, seen);
         }
     }
 }
@@ -319,7 +312,7 @@ mod tests {
     use crate::policy::id::ProviderId;
     use crate::provider::reply::{AccessToken, Introspection};
     use crate::secret::Secret;
-    use crate::store::{Own, Store};
+    use crate::store::{Own, Seen, Store};
     use crate::time::UnixTime;
     use std::cell::RefCell;
     use std::time::Duration;
@@ -422,7 +415,7 @@ mod tests {
         for n in 0..2000 {
             remember(&store, shared, &format!("token-{n}"), active(CLAIMS), at(2));
         }
-        let keys: Vec<String> = store.0.borrow().keys().cloned().collect();
+        let keys: Vec<String> = store.all().into_iter().map(|(key, _)| key).collect();
         let slots = |name: &str| keys.iter().filter(|key| key.starts_with(name)).count();
         assert!(slots("tollgate.1.active.") <= 64 && slots("tollgate.1.inactive.") <= 16);
         assert!(slots("tollgate.1.mark.") <= 4096);
@@ -442,8 +435,8 @@ mod tests {
             at(0),
         );
         remember(&store, shared, "bad-token", Introspection::Inactive, at(0));
-        for (key, (value, _)) in store.0.borrow().iter() {
-            let text = format!("{key} {}", String::from_utf8_lossy(value));
+        for (key, value) in store.all() {
+            let text = format!("{key} {}", String::from_utf8_lossy(&value));
             assert!(
                 !text.contains("a-token") && !text.contains("told") && !text.contains("bad-token"),
                 "{text}"
@@ -493,7 +486,6 @@ mod tests {
         let store = Meanwhile { store: Own::default(), other: RefCell::default() };
         let (now, patience) = (at(0), Duration::from_secs(4));
         for turn in 0..2 {
-            Shared::prepare(&store.store);
             store.other.replace(Some(Box::new(move |store| {
                 shared.claim(store, &digest("one"), now, patience, now.steady)
             })));
@@ -501,7 +493,15 @@ mod tests {
             assert_eq!((own, store.other.take().is_none()), (Claim::Theirs, true), "turn {turn}");
             shared.release(&store.store, &digest("one"), now, Ending::Over);
         }
-        assert_eq!(store.store.size().0, 4096);
+        assert_eq!(store.store.size().0, 1);
+        // The first version emptied places instead of writing that there is nothing.
+        let [key, _] = super::MARKS.keys(&digest("one"));
+        store.store.put(&key, b"");
+        store.other.replace(Some(Box::new(move |store| {
+            shared.claim(store, &digest("one"), now, patience, now.steady)
+        })));
+        assert_eq!(shared.claim(&store, &digest("one"), now, patience, now.steady), Claim::Theirs);
+        assert!(store.store.all().iter().all(|(_, value)| !value.is_empty()));
     }
 
     type OtherWorker = Box<dyn Fn(&Own) -> Claim>;
@@ -519,7 +519,7 @@ mod tests {
     }
 
     impl Store for Meanwhile {
-        fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        fn get(&self, key: &str) -> (Vec<u8>, Seen) {
             let found = self.store.get(key);
             if let Some(other) = self.other.take() {
                 assert_eq!(other(&self.store), Claim::Ours);
@@ -527,8 +527,8 @@ mod tests {
             found
         }
 
-        fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
-            self.store.set(key, value, after)
+        fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
+            self.store.set(key, value, seen)
         }
     }
 
@@ -537,7 +537,7 @@ mod tests {
         let (store, shared) = (Own::default(), Shared::new(&cache(1)));
         for junk in [&b""[..], b"x", &[1; 48], &[9; 49], &[1; 60], &[0xff; 200]] {
             for key in ["tollgate.1.active.0", "tollgate.1.inactive.0"] {
-                store.set(key, junk, None);
+                store.put(key, junk);
             }
             assert_eq!(recall(&store, shared, "one", at(0)), None);
         }

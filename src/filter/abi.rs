@@ -100,6 +100,22 @@ unsafe extern "C" {
         call: *mut u32,
     ) -> u32;
 
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        bytes: *mut *mut u8,
+        size: *mut usize,
+        number: *mut u32,
+    ) -> u32;
+
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        number: u32,
+    ) -> u32;
+
     fn proxy_get_header_map_pairs(map: u32, bytes: *mut *mut u8, size: *mut usize) -> u32;
 
     fn proxy_call_foreign_function(
@@ -168,6 +184,29 @@ pub(super) fn header_map(map: MapType) -> Vec<u8> {
         return Vec::new();
     }
     given(bytes, size)
+}
+
+/// What lies under a key of the shared data, and the number of the write that has left it there. The SDK's own
+/// loses the number of an empty value, for which the host hands over no address.
+pub(super) fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
+    let (mut bytes, mut size, mut number) = (null_mut(), 0, 0);
+    // SAFETY: the host reads as many bytes as it is told there are, and writes an address and two numbers.
+    let status = unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut bytes, &raw mut size, &raw mut number)
+    };
+    if status != OK {
+        return None;
+    }
+    Some((if bytes.is_null() { Vec::new() } else { given(bytes, size) }, number))
+}
+
+/// Writes to the shared data if the latest write to that key has this number, or there is none; 0: in any case.
+/// `false`: there is another, or the host would not.
+pub(super) fn set_shared_data(key: &str, value: &[u8], number: u32) -> bool {
+    // SAFETY: the host reads as many bytes as it is told there are.
+    let status =
+        unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), number) };
+    status == OK
 }
 
 /// Why a function of the host's own has not answered.

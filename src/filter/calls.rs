@@ -61,9 +61,6 @@ impl Worker {
             .with_peer(&host::Downstream)
             .with_store(Box::new(host::SharedData));
         let policy = enforcer.policy();
-        if policy.cache.is_shared() {
-            Shared::prepare(&host::SharedData);
-        }
         Self {
             root,
             shared: Shared::new(&policy.cache),

@@ -16,7 +16,7 @@ use crate::provider::fetch::FetchCall;
 use crate::provider::outcome::CallOutcome;
 use crate::request::head::Packed;
 use crate::response::answer;
-use crate::store::Store;
+use crate::store::{Seen, Store};
 use crate::time::UnixTime;
 
 /// The host's wall clock.
@@ -48,13 +48,23 @@ pub(super) fn plugin() -> Vec<u8> {
 pub(super) struct SharedData;
 
 impl Store for SharedData {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        let (bytes, after) = hostcalls::get_shared_data(key).ok()?;
-        Some((bytes?, after.unwrap_or_default()))
+    fn get(&self, key: &str) -> (Vec<u8>, Seen) {
+        match abi::shared_data(key) {
+            Some((bytes, number)) => (bytes, Seen::Write(number)),
+            None => (Vec::new(), Seen::Nothing),
+        }
     }
 
-    fn set(&self, key: &str, value: &[u8], after: Option<u32>) -> bool {
-        hostcalls::set_shared_data(key, Some(value), after).is_ok()
+    fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
+        let number = match seen {
+            // No write has that number but one of billions: where there is any, the host refuses, and where
+            // there is none, it writes.
+            Seen::Nothing => u32::MAX,
+            // That would be a write in any case.
+            Seen::Write(0) => return false,
+            Seen::Write(number) => number,
+        };
+        abi::set_shared_data(key, value, number)
     }
 }
 

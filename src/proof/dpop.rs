@@ -114,7 +114,6 @@ impl Proofs {
 
     /// Gets the workers' common memory ready, before there are requests.
     pub fn prepare(&self, dpop: &Dpop, help: Help<'_>) {
-        self.0.prepare(help.store);
         if dpop.nonce.is_some() {
             Key::shared(help.store, help.nonces);
         }

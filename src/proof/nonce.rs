@@ -39,14 +39,15 @@ impl Key {
         Self(hash.finalize().into())
     }
 
-    /// The key of this proxy, which its first worker has made. It is read each time: two workers may have
-    /// made one at once, and what lies there counts. `None` if the host keeps nothing for us.
+    /// The key of this proxy, which its first worker has made. `None` if the host keeps nothing for us.
     pub fn shared(store: &dyn Store, nonces: &Nonces) -> Option<Self> {
-        let known = || store.get(KEY).and_then(|(bytes, _)| Some(Self(bytes.try_into().ok()?)));
-        known().or_else(|| {
-            store.set(KEY, &nonces.block(), None);
-            known()
-        })
+        let (bytes, seen) = store.get(KEY);
+        if let Ok(known) = bytes.try_into() {
+            return Some(Self(known));
+        }
+        // Whoever comes second reads what the first has written.
+        store.set(KEY, &nonces.block(), seen);
+        store.get(KEY).0.try_into().ok().map(Self)
     }
 
     /// A new nonce: `1*NQCHAR`, 128 bits, 96 of them a signature ([RFC 9449 §8.1]).

@@ -52,11 +52,6 @@ impl Replays {
         Self { prefix: format!("tollgate.1.dpop.{name:016x}"), buckets: max.div_ceil(average).max(1) as u64 }
     }
 
-    /// Makes every bucket, or two workers could each take the same proof.
-    pub fn prepare(&self, store: &dyn Store) {
-        store.make(&mut (0..self.buckets).map(|bucket| self.key(bucket)));
-    }
-
     fn key(&self, bucket: u64) -> String {
         format!("{}.{bucket:x}", self.prefix)
     }
@@ -66,12 +61,9 @@ impl Replays {
         let number = u64::from_le_bytes(mark.0.first_chunk().copied().unwrap_or_default());
         let key = self.key(number.checked_rem(self.buckets).unwrap_or_default());
         for _ in 0..TRIES {
-            let (known, after) = match store.get(&key) {
-                Some((bytes, after)) => (bytes, Some(after)),
-                None => (Vec::new(), None),
-            };
+            let (known, seen) = store.get(&key);
             let Some(bytes) = with(&known, mark, until, now) else { return false };
-            if store.set(&key, &bytes, after) {
+            if store.set(&key, &bytes, seen) {
                 return true;
             }
         }
@@ -101,7 +93,7 @@ fn with(bucket: &[u8], mark: Mark, until: UnixTime, now: UnixTime) -> Option<Vec
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use super::{Mark, Replays};
-    use crate::store::{Own, Store};
+    use crate::store::{Own, Seen, Store};
     use crate::time::UnixTime;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -132,8 +124,6 @@ mod tests {
     fn the_oldest_give_way_and_memory_is_bounded() {
         // DPP-28
         let (store, replays) = (Own::default(), Replays::new(b"plugin", 320));
-        replays.prepare(&store);
-        assert_eq!(store.size(), (10, 0));
         for n in 0..20_000_u64 {
             let mark = Mark::new("key", &n.to_string(), "https://h/r");
             assert!(replays.first_use(&store, mark, seconds(65 + n), seconds(0)));
@@ -150,11 +140,11 @@ mod tests {
     struct Busy;
 
     impl Store for Busy {
-        fn get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-            None
+        fn get(&self, _: &str) -> (Vec<u8>, Seen) {
+            (Vec::new(), Seen::Nothing)
         }
 
-        fn set(&self, _: &str, _: &[u8], _: Option<u32>) -> bool {
+        fn set(&self, _: &str, _: &[u8], _: Seen) -> bool {
             false
         }
     }

@@ -2,12 +2,13 @@
 
 #![expect(clippy::arithmetic_side_effects, clippy::expect_used, reason = "what helps tests may fail loudly")]
 
+use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tollgate_cases::proof::Client;
 use tollgate_e2e::authorization_server::Behaviour;
-use tollgate_e2e::client::Request;
+use tollgate_e2e::client::{Request, connect, response_on};
 use tollgate_e2e::envoy::Stage;
 use tollgate_e2e::message::Message;
 use tollgate_e2e::world::World;
@@ -64,6 +65,52 @@ fn a_nonce_is_asked_for_and_taken_by_every_worker() {
         assert!(answer.status() == 200 || answer.status() == 401, "{answer:?}");
     }
     assert!(passed > 20 && renewed >= 2, "{passed} passed, {renewed} nonces");
+}
+
+/// As many tries as make two workers look at one place at the same moment, again and again.
+const TRIES: usize = 300;
+
+#[test]
+fn one_proof_on_eight_connections_at_once_counts_once() {
+    // DPP-27, ATK-93
+    let world = world(4, &json!({}));
+    assert_eq!(with(&world, Some(&proof("client", &json!({}))), "DPoP").status(), 200);
+    for attempt in 0..TRIES {
+        let proof = proof("client", &json!({}));
+        let request = Request::get("/orders?page=2").header("authorization", "DPoP hush-bound");
+        let statuses = at_once(&world, &request.header("dpop", &proof));
+        let passed = statuses.iter().filter(|status| **status == 200).count();
+        let refused = statuses.iter().filter(|status| **status == 401).count();
+        assert_eq!((passed, refused), (1, 7), "attempt {attempt}: {statuses:?}");
+    }
+}
+
+#[test]
+fn one_fresh_token_on_eight_connections_at_once_is_asked_about_once() {
+    // INT-32
+    let world = world(4, &json!({}));
+    world.server.on_all("hush-fresh", Behaviour::active_for(600, "read"));
+    for attempt in 0..TRIES {
+        let token = format!("hush-fresh-{attempt}");
+        let statuses = at_once(&world, &Request::get("/orders").bearer(&token));
+        assert_eq!(statuses, [200; 8], "attempt {attempt}");
+        assert_eq!(world.server.calls_about(&token), 1, "attempt {attempt}");
+    }
+}
+
+/// What eight connections hear that send the same request at the same moment.
+fn at_once(world: &World, request: &Request) -> Vec<u16> {
+    let port = world.port("api");
+    let bytes = request.bytes();
+    let (last, rest) = bytes.split_last().expect("a request");
+    let mut connections: Vec<_> = (0..8).map(|_| connect(port).expect("a connection")).collect();
+    for connection in &mut connections {
+        connection.write_all(rest).expect("most of a request is sent");
+    }
+    for connection in &mut connections {
+        connection.write_all(&[*last]).expect("its last byte is sent");
+    }
+    connections.into_iter().map(|connection| response_on(connection).status()).collect()
 }
 
 /// Seconds since the epoch.

@@ -117,6 +117,8 @@ pub(crate) struct Slots {
     /// By key: the value, and the number of the write that left it there.
     pub(crate) values: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     last_cas: u32,
+    /// What another worker writes when somebody has just read a key that begins like this.
+    pub(crate) meanwhile: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl SharedData {
@@ -126,6 +128,15 @@ impl SharedData {
 }
 
 impl Slots {
+    /// Reads; and then another worker writes, if a test wants it.
+    pub(crate) fn get(&mut self, key: &[u8]) -> Option<(Vec<u8>, u32)> {
+        let found = self.values.get(key).cloned();
+        if let Some((_, value)) = self.meanwhile.take_if(|(prefix, _)| key.starts_with(prefix)) {
+            self.set(key.to_vec(), value, 0);
+        }
+        found
+    }
+
     /// Writes, unless somebody else has since the write `cas`; 0: in any case.
     pub(crate) fn set(&mut self, key: Vec<u8>, value: Vec<u8>, cas: u32) -> Status {
         if self.values.get(&key).is_some_and(|(_, known)| cas != 0 && cas != *known) {

@@ -229,7 +229,7 @@ fn proxy(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
                                             length_at: u32,
                                             cas_at: u32| {
         let key = guest.read(key, key_len)?;
-        let found = guest.host().shared.slots().values.get(&key).cloned();
+        let found = guest.host().shared.slots().get(&key);
         let Some((value, cas)) = found else { return Some(Status::NotFound) };
         guest.give(&value, at, length_at)?;
         guest.write(cas_at, &cas.to_le_bytes())?;

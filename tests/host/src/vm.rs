@@ -407,6 +407,25 @@ impl Vm {
         slots.values.iter().flat_map(|(key, (value, _))| [key.clone(), value.clone()]).collect()
     }
 
+    /// Puts this under all keys that begin like that; `None`: takes them away.
+    pub fn overwrite_shared_data(&mut self, prefix: &str, value: Option<&[u8]>) {
+        let mut slots = self.store.data().shared.slots();
+        let keys: Vec<_> =
+            slots.values.keys().filter(|key| key.starts_with(prefix.as_bytes())).cloned().collect();
+        for key in keys {
+            match value {
+                Some(value) => _ = slots.set(key, value.to_vec(), 0),
+                None => _ = slots.values.remove(&key),
+            }
+        }
+    }
+
+    /// Has another worker write this between the next look at a key that begins like that and whatever
+    /// follows it.
+    pub fn write_meanwhile(&mut self, prefix: &str, value: &[u8]) {
+        self.store.data().shared.slots().meanwhile = Some((prefix.as_bytes().to_vec(), value.to_vec()));
+    }
+
     /// How often the border was crossed since [`Self::reset_crossings`].
     pub fn crossings(&self) -> &Crossings {
         &self.store.data().crossings

@@ -24,6 +24,7 @@ mod hostile;
 mod jwt;
 mod lists;
 mod proofs;
+mod sharing;
 mod structure;
 mod vectors;
 mod waiting;

@@ -41,14 +41,17 @@ fn a_proof_counts_once_in_all_workers_together() {
     let fresh = proof(&two, &json!({}));
     let stream = request(&mut two, &fresh);
     forwarded(&mut two, stream);
-    let before = one.shared_data().len();
-    for _ in 0..500 {
-        let next = proof(&one, &json!({}));
-        let stream = request(&mut one, &next);
-        forwarded(&mut one, stream);
-        one.close(stream);
+    let mut lie_there = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..250 {
+            let next = proof(&one, &json!({}));
+            let stream = request(&mut one, &next);
+            forwarded(&mut one, stream);
+            one.close(stream);
+        }
+        lie_there.push(one.shared_data().len());
     }
-    assert_eq!(one.shared_data().len(), before, "shared data grows");
+    assert_eq!(lie_there[0], lie_there[1], "shared data grows");
     let all: usize = one.shared_data().iter().map(Vec::len).sum();
     assert!(all < 50_000, "{all} bytes");
     assert_eq!(one.metric("tollgate.verdict.invalid_binding"), Some(1));
