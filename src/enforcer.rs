@@ -26,7 +26,7 @@ use crate::policy::resource::{Belonging, Resource};
 use crate::policy::rule::{Access, Rule, Seen};
 use crate::policy::{CorsPreflight, Mode, Policy};
 use crate::proof::certificate::{Nobody, Peer};
-use crate::proof::dpop::{Help, Proof, Proofs};
+use crate::proof::dpop::{Proof, Proofs};
 use crate::provider::client_list::LiveList;
 use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::jwt;
@@ -42,6 +42,7 @@ use crate::request::path::{NormalPath, split_query};
 use crate::request::token::{self, Found, Place, TokenError};
 use crate::response::answer::{Advertised, Answer};
 use crate::secret::Secret;
+use crate::store::common::Common;
 use crate::store::{Own, Store};
 use crate::time::UnixTime;
 
@@ -58,6 +59,8 @@ pub struct Enforcer {
     /// Keys the hashes by which this worker knows tokens.
     seed: [u64; 2],
     nonces: Nonces,
+    /// Which plugin this is.
+    owner: Vec<u8>,
     /// What checking proofs of possession needs, if they are understood.
     proofs: Option<Proofs>,
     /// What the workers share.
@@ -168,9 +171,10 @@ impl Enforcer {
                 || policy.resources.match_paths(),
             seed,
             nonces: Nonces::new(seed),
-            proofs: policy.dpop.as_ref().map(|dpop| Proofs::new(dpop, owner)),
+            owner: owner.to_vec(),
+            proofs: None,
             store: Box::<Own>::default(),
-            namespaces: policy.providers.iter().map(|provider| Namespace::new(owner, provider)).collect(),
+            namespaces: Vec::new(),
             cache: RefCell::new(Local::new(&policy.cache)),
             lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
             keys: RefCell::new(policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect()),
@@ -178,14 +182,23 @@ impl Enforcer {
             peer: &Nobody,
             policy,
         }
+        // Alone, it has remembered everything that there has been.
+        .with_store(Box::<Own>::default(), UnixTime::from_millis(0))
     }
 
     /// The same engine in a worker that shares data with others.
     #[must_use]
-    pub fn with_store(self, store: Box<dyn Store>) -> Self {
-        let enforcer = Self { store, ..self };
-        if let (Some(proofs), Some(dpop)) = (&enforcer.proofs, &enforcer.policy.dpop) {
-            proofs.prepare(dpop, enforcer.help());
+    pub fn with_store(self, store: Box<dyn Store>, now: UnixTime) -> Self {
+        let mut enforcer = Self { store, ..self };
+        if enforcer.policy.dpop.is_some() || enforcer.policy.cache.is_shared() {
+            let common = Common::of(enforcer.store.as_ref(), &enforcer.nonces, now);
+            let proofs = |dpop| Proofs::new(dpop, &enforcer.owner, common.as_ref());
+            enforcer.proofs = enforcer.policy.dpop.as_ref().map(proofs);
+            let namespace = |provider| {
+                let namespace = Namespace::new(&enforcer.owner, provider);
+                common.as_ref().map_or(namespace, |common| namespace.within(common))
+            };
+            enforcer.namespaces = enforcer.policy.providers.iter().map(namespace).collect();
         }
         enforcer
     }
@@ -384,7 +397,7 @@ impl Enforcer {
     fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
         match (&self.proofs, &self.policy.dpop) {
             (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {
-                proofs.check(dpop, request.head(), &found.token, self.help(), now).map(Some)
+                proofs.check(dpop, request.head(), &found.token, self.verifier, now).map(Some)
             }
             _ if self.requirement_of(request).sender_constraint == SenderConstraint::Dpop => {
                 Err(Rejection::ProofWanted)
@@ -393,14 +406,12 @@ impl Enforcer {
         }
     }
 
-    fn help(&self) -> Help<'_> {
-        Help { verifier: self.verifier, store: self.store.as_ref(), nonces: &self.nonces }
-    }
-
     /// Uses up the proof of a request that passes. The second time, it does not.
     fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
-        match (&self.proofs, proof) {
-            (Some(proofs), Some(proof)) if !proofs.first_use(proof, self.store.as_ref(), now) => {
+        match (&self.proofs, &self.policy.dpop, proof) {
+            (Some(proofs), Some(dpop), Some(proof))
+                if !proofs.first_use(dpop, proof, self.store.as_ref(), now) =>
+            {
                 Err(Rejection::BadProof(ProofFault::Replayed))
             }
             _ => Ok(()),

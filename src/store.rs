@@ -1,5 +1,7 @@
 //! What workers share: the host's shared data.
 
+pub mod common;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 

@@ -10,6 +10,7 @@ use crate::policy::id::ProviderId;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::{Dialect, IntrospectionEndpoint, Provider};
 use crate::secret::Secret;
+use crate::store::common::Common;
 
 /// A token of one provider, for one worker: 128 bits of SipHash-2-4 under a key that never leaves the
 /// VM's memory, so nobody can look for two tokens with one hash.
@@ -142,6 +143,13 @@ impl Namespace {
         }
         parts.count(*max_response_bytes).count(usize::from(*lenient_content_type));
         Self(parts.0.finalize().into())
+    }
+
+    /// The same namespace where these workers are among themselves: nobody else can tell which tokens meet in
+    /// one place.
+    #[must_use]
+    pub fn within(&self, common: &Common) -> Self {
+        Self(common.key("tokens", &self.0))
     }
 
     /// The digest of a token in this namespace.

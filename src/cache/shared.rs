@@ -55,6 +55,8 @@ pub enum Claim {
     Ours,
     /// Somebody else is asking.
     Theirs,
+    /// Nobody is any more, since a moment ago: an answer may be there that was not before.
+    Over,
     /// Somebody else has asked in vain a moment ago.
     Failed(Rejection),
 }
@@ -74,6 +76,8 @@ pub enum Ending<'a> {
 pub const MAX_SHARED: usize = 16_384;
 
 const MARKS: Table = Table { name: "tollgate.1.mark", slots: 4096 };
+/// Whoever has taken a mark away may have looked at the clock so long before.
+const LATELY: Duration = Duration::from_secs(1);
 const HEAD: usize = 1 + 32 + 8 + 8;
 
 impl Shared {
@@ -155,7 +159,7 @@ impl Shared {
     }
 
     /// Announces a call, unless somebody else has announced one less than `patience` ago. `since` is
-    /// when whoever wants to know began to: a failure before that is not theirs.
+    /// when whoever wants to know began to: a failure before that is not theirs, and an answer they have seen.
     pub fn claim(
         self,
         store: &impl Store,
@@ -171,6 +175,7 @@ impl Shared {
                 Kind::Asking if now.steady.saturating_sub(mark.asked.steady) < patience => {
                     return Claim::Theirs;
                 }
+                Kind::Over if mark.asked.steady.saturating_add(LATELY) >= since => return Claim::Over,
                 Kind::Failed if mark.asked.steady >= since => return Claim::Failed(mark.failure()),
                 // Whoever waited for one another would do so in line, each time anew.
                 Kind::NotShared => return Claim::Ours,
@@ -190,7 +195,7 @@ impl Shared {
         if Record::read(&bytes).is_some_and(|mark| mark.digest == *digest.as_bytes()) {
             let mark = |kind, body| Record { kind, digest: *digest.as_bytes(), asked: now, body }.write();
             let value = match ending {
-                Ending::Over => NOTHING.to_vec(),
+                Ending::Over => mark(Kind::Over, &[]),
                 Ending::NotShared => mark(Kind::NotShared, &[]),
                 Ending::Failed(Rejection::BadAnswer { .. }) => mark(Kind::Failed, &[1]),
                 Ending::Failed(_) => mark(Kind::Failed, &[0]),
@@ -234,6 +239,7 @@ enum Kind {
     Asking = 2,
     Failed = 3,
     NotShared = 4,
+    Over = 5,
 }
 
 impl<'a> Record<'a> {
@@ -249,6 +255,7 @@ impl<'a> Record<'a> {
             2 => Kind::Asking,
             3 => Kind::Failed,
             4 => Kind::NotShared,
+            5 => Kind::Over,
             _ => return None,
         };
         let asked = Moment {
@@ -287,7 +294,7 @@ impl<'a> Record<'a> {
                 }
                 _ => None,
             },
-            Kind::Asking | Kind::Failed | Kind::NotShared => None,
+            Kind::Asking | Kind::Failed | Kind::NotShared | Kind::Over => None,
         }
     }
 
@@ -457,7 +464,8 @@ mod tests {
         assert_eq!(claim(1, 1), Claim::Theirs);
         assert_eq!(claim(4, 1), Claim::Ours, "who has asked for too long is not waited for");
         shared.release(&store, &digest("one"), at(5), Ending::Over);
-        assert_eq!(claim(5, 5), Claim::Ours);
+        assert_eq!((claim(5, 5), claim(6, 6)), (Claim::Over, Claim::Over), "look again");
+        assert_eq!(claim(7, 7), Claim::Ours);
         let failures = [
             (Rejection::NoAnswer { cause: NoAnswer::Status(503), retry_after: Some(3) }, NoAnswer::Failed),
             (Rejection::NoAnswer { cause: NoAnswer::NotDispatched, retry_after: None }, NoAnswer::Failed),
@@ -476,7 +484,7 @@ mod tests {
         shared.release(&store, &digest("one"), at(11), Ending::NotShared);
         assert_eq!((claim(11, 10), claim(11, 10), claim(99, 99)), (Claim::Ours, Claim::Ours, Claim::Ours));
         shared.release(&store, &digest("one"), at(99), Ending::Over);
-        assert_eq!((claim(99, 99), claim(99, 99)), (Claim::Ours, Claim::Theirs));
+        assert_eq!((claim(101, 101), claim(101, 101)), (Claim::Ours, Claim::Theirs));
     }
 
     #[test]
@@ -484,8 +492,9 @@ mod tests {
         // INT-32: as Envoy's workers do, each in a thread of its own
         let shared = Shared::new(&cache(16));
         let store = Meanwhile { store: Own::default(), other: RefCell::default() };
-        let (now, patience) = (at(0), Duration::from_secs(4));
+        let patience = Duration::from_secs(4);
         for turn in 0..2 {
+            let now = at(turn * 10);
             store.other.replace(Some(Box::new(move |store| {
                 shared.claim(store, &digest("one"), now, patience, now.steady)
             })));
@@ -495,6 +504,7 @@ mod tests {
         }
         assert_eq!(store.store.size().0, 1);
         // The first version emptied places instead of writing that there is nothing.
+        let now = at(20);
         let [key, _] = super::MARKS.keys(&digest("one"));
         store.store.put(&key, b"");
         store.other.replace(Some(Box::new(move |store| {

@@ -82,8 +82,10 @@ pub enum ProofFault {
     Token,
     /// The signature is not the key's.
     Signature,
-    /// It has been used.
+    /// It has been used, or may have been.
     Replayed,
+    /// Issued before this proxy began to remember which have been used.
+    Forgotten,
 }
 
 /// The fault in words for the log: nothing that a client chose.
@@ -105,6 +107,7 @@ impl fmt::Display for ProofFault {
             Self::Token => f.write_str("it is for another token"),
             Self::Signature => f.write_str("its signature does not verify"),
             Self::Replayed => f.write_str("it has been used before"),
+            Self::Forgotten => f.write_str("it was issued before this proxy began to remember used ones"),
         }
     }
 }

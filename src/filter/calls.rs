@@ -59,7 +59,7 @@ impl Worker {
         let enforcer = Enforcer::new(policy, host::seed(), &host::plugin())
             .with_verifier(&Native)
             .with_peer(&host::Downstream)
-            .with_store(Box::new(host::SharedData));
+            .with_store(Box::new(host::SharedData), host::now());
         let policy = enforcer.policy();
         Self {
             root,

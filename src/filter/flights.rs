@@ -321,14 +321,24 @@ impl Worker {
             self.metrics.backed_off();
             return Some(Err(not_asked(NoAnswer::BackingOff)));
         }
-        if let Some(digest) = &interest.digest
-            && self.shared.claim(&SharedData, digest, now, provider.patience(), now.steady) == Claim::Theirs
-        {
-            self.metrics.coalesced();
-            let look = now.steady.saturating_add(LOOK.0);
-            self.flights.put(interest, Way::Elsewhere { since: now.steady, look });
-            self.tick_at(look);
-            return None;
+        if let Some(digest) = &interest.digest {
+            let claim = |since| self.shared.claim(&SharedData, digest, now, provider.patience(), since);
+            let mut claimed = claim(if interest.is_refresh { Uptime::MAX } else { now.steady });
+            if claimed == Claim::Over {
+                // It has come since we looked for it, or it was none that is shared.
+                if let Some(finding) = self.look_up(key, digest, now, None) {
+                    self.metrics.shared_hit();
+                    return Some(finding);
+                }
+                claimed = claim(Uptime::MAX);
+            }
+            if claimed == Claim::Theirs {
+                self.metrics.coalesced();
+                let look = now.steady.saturating_add(LOOK.0);
+                self.flights.put(interest, Way::Elsewhere { since: now.steady, look });
+                self.tick_at(look);
+                return None;
+            }
         }
         self.take_off(provider, interest, now, back_to)
     }
@@ -390,24 +400,28 @@ impl Worker {
         let before = interest.is_refresh.then(|| self.enforcer.remembered(key)).flatten();
         let waited = now.steady.saturating_sub(since);
         // The claim first: whoever has an answer shares it before the mark is taken away.
-        let claim = self.shared.claim(&SharedData, &digest, now, provider.patience(), since);
-        if claim != Claim::Theirs
+        let claim = |since| self.shared.claim(&SharedData, &digest, now, provider.patience(), since);
+        let mut claimed = claim(since);
+        if claimed != Claim::Theirs
             && let Some(finding) = self.look_up(key, &digest, now, before.map(|entry| entry.asked()))
         {
             self.metrics.shared_hit();
-            if claim == Claim::Ours {
+            if claimed == Claim::Ours {
                 self.shared.release(&SharedData, &digest, now, Ending::Over);
             }
             return self.wake(interest.waiters, finding);
         }
-        match claim {
+        if claimed == Claim::Over {
+            claimed = claim(Uptime::MAX);
+        }
+        match claimed {
             Claim::Theirs if waited < provider.patience() => {
                 let look = now.steady.saturating_add(part(waited, 1, 4).clamp(LOOK.0, LOOK.1));
                 self.flights.put(interest, Way::Elsewhere { since, look });
                 self.tick_at(look);
             }
             Claim::Failed(failure) => self.wake(interest.waiters, Err(failure)),
-            Claim::Ours | Claim::Theirs => {
+            Claim::Ours | Claim::Over | Claim::Theirs => {
                 let hopeless = !self.flights.admits(key, now.wall);
                 if interest.is_alive() && !hopeless {
                     self.take_off(provider, interest, now, self.root);

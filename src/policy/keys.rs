@@ -313,8 +313,8 @@ static DPOP: Object = Object {
             "replay_cache",
             Kind::Integer { min: 1, max: 1_000_000 },
             "10000",
-            "How many used proofs are remembered, about, by all workers together; the oldest give way. Room for the requests of `max_age` and twice `clock_skew` is enough.",
-        ).lowers(When::Below("10000"), "A used proof may be forgotten, and accepted again."),
+            "How many used proofs are remembered, about, by all workers together. Room for the requests of `max_age` and twice `clock_skew` is enough; with less, older proofs of the busiest clients are rejected.",
+        ),
         optional(
             "external_origin",
             Kind::Text(&text::LINE),

@@ -16,12 +16,12 @@ use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::key::PublicKey;
 use crate::jose::verify::Verifier;
 use crate::proof::nonce::{Age, Key};
-use crate::proof::replay::{Mark, Replays};
+use crate::proof::replay::{Mark, Name, Replays};
 use crate::proof::target::Target;
-use crate::provider::nonces::Nonces;
 use crate::request::head::RequestHead;
 use crate::secret::Secret;
 use crate::store::Store;
+use crate::store::common::Common;
 use crate::time::UnixTime;
 
 /// `dpop`: how proofs are checked.
@@ -54,17 +54,11 @@ pub struct NonceRule {
 
 /// Everything that checking proofs needs besides the request.
 #[derive(Debug)]
-pub struct Proofs(Replays);
-
-/// Whose help is needed.
-#[derive(Clone, Copy)]
-pub struct Help<'a> {
-    /// Computes signatures.
-    pub verifier: &'a dyn Verifier,
-    /// What the workers share.
-    pub store: &'a dyn Store,
-    /// Randomness.
-    pub nonces: &'a Nonces,
+pub struct Proofs {
+    /// `None`: the host keeps nothing for the workers, and no proof counts.
+    replays: Option<Replays>,
+    /// What nonces are signed with; `None`: none of them is good.
+    nonce_key: Option<Key>,
 }
 
 /// A proof that is good in itself. Whether it is of the token's key, and for the first time, is to be seen.
@@ -75,7 +69,6 @@ pub struct Proof {
     /// [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
     pub thumbprint: String,
     mark: Mark,
-    until: UnixTime,
     /// A new nonce, if the client's soon ends.
     pub next_nonce: Option<String>,
 }
@@ -84,9 +77,13 @@ pub struct Proof {
 const MAX_JTI: usize = 256;
 
 impl Proofs {
-    /// What a policy needs, for the plugin `owner`.
-    pub fn new(dpop: &Dpop, owner: &[u8]) -> Self {
-        Self(Replays::new(owner, dpop.replay_cache))
+    /// What a policy needs, for the plugin `owner`, whose workers have this in common.
+    pub fn new(dpop: &Dpop, owner: &[u8], common: Option<&Common>) -> Self {
+        let given = dpop.nonce.as_ref().and_then(|rule| rule.key);
+        Self {
+            replays: common.map(|common| Replays::new(common, owner, dpop.replay_cache)),
+            nonce_key: given.or_else(|| common.map(|common| Key::own(common, owner))),
+        }
     }
 
     /// Checks the proof that a request carries for its token.
@@ -95,28 +92,23 @@ impl Proofs {
         dpop: &Dpop,
         head: RequestHead<'_>,
         token: &Secret,
-        help: Help<'_>,
+        verifier: &dyn Verifier,
         now: UnixTime,
     ) -> Result<Proof, Rejection> {
-        let Checked { claims, thumbprint, mark, until } =
-            check(dpop, head, token, help.verifier, now).map_err(Rejection::BadProof)?;
-        let mut proof = Proof { thumbprint, mark, until, next_nonce: None };
+        let replays = self.replays.as_ref().ok_or(Rejection::BadProof(ProofFault::Forgotten))?;
+        let Checked { claims, mut proof } =
+            check(dpop, replays, head, token, verifier, now).map_err(Rejection::BadProof)?;
         if let Some(rule) = &dpop.nonce {
-            proof.next_nonce = check_nonce(rule, claims.get("nonce"), help, now)?;
+            let key = self.nonce_key.as_ref().ok_or(Rejection::BadProof(ProofFault::Forgotten))?;
+            proof.next_nonce = check_nonce(rule, key, claims.get("nonce"), now)?;
         }
         Ok(proof)
     }
 
     /// Uses a proof up. `false`: that has been done.
-    pub fn first_use(&self, proof: &Proof, store: &dyn Store, now: UnixTime) -> bool {
-        self.0.first_use(store, proof.mark, proof.until, now)
-    }
-
-    /// Gets the workers' common memory ready, before there are requests.
-    pub fn prepare(&self, dpop: &Dpop, help: Help<'_>) {
-        if dpop.nonce.is_some() {
-            Key::shared(help.store, help.nonces);
-        }
+    pub fn first_use(&self, dpop: &Dpop, proof: &Proof, store: &dyn Store, now: UnixTime) -> bool {
+        let older = now.minus(dpop.max_age).minus(dpop.clock_skew);
+        self.replays.as_ref().is_some_and(|replays| replays.first_use(store, proof.mark, older, now))
     }
 }
 
@@ -125,13 +117,10 @@ impl Proofs {
 /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
 fn check_nonce(
     rule: &NonceRule,
+    key: &Key,
     nonce: Option<&Value>,
-    help: Help<'_>,
     now: UnixTime,
 ) -> Result<Option<String>, Rejection> {
-    // Without a key of all workers nobody's nonce is good: closed.
-    let nobody = || Key::of_secret(&Secret::new(help.nonces.text()));
-    let key = rule.key.or_else(|| Key::shared(help.store, help.nonces)).unwrap_or_else(nobody);
     let new = || key.nonce(now, rule.lifetime);
     match nonce.and_then(Value::as_str).and_then(|nonce| key.age(nonce, now, rule.lifetime)) {
         Some(Age::Current) => Ok(None),
@@ -142,9 +131,7 @@ fn check_nonce(
 
 struct Checked {
     claims: Map<String, Value>,
-    thumbprint: String,
-    mark: Mark,
-    until: UnixTime,
+    proof: Proof,
 }
 
 /// The list of [RFC 9449 §4.3], but for the nonce, with the signature last: it costs the most.
@@ -152,6 +139,7 @@ struct Checked {
 /// [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 fn check(
     dpop: &Dpop,
+    replays: &Replays,
     head: RequestHead<'_>,
     token: &Secret,
     verifier: &dyn Verifier,
@@ -198,7 +186,10 @@ fn check(
         return Err(ProofFault::Target);
     }
     let iat = claims.get("iat").and_then(Value::as_f64).ok_or(ProofFault::Claim("iat"))?;
-    let until = iat_end(dpop, iat, now).ok_or(ProofFault::Time)?;
+    let iat = in_time(dpop, iat, now).ok_or(ProofFault::Time)?;
+    if replays.may_be_forgotten(iat, now) {
+        return Err(ProofFault::Forgotten);
+    }
     let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose().as_bytes()));
     if text("ath")? != hash {
         return Err(ProofFault::Token);
@@ -210,12 +201,12 @@ fn check(
         return Err(ProofFault::Signature);
     }
     let thumbprint = URL_SAFE_NO_PAD.encode(key.thumbprint());
-    let mark = Mark::new(&thumbprint, jti, htu);
-    Ok(Checked { claims, thumbprint, mark, until })
+    let mark = replays.mark(Name { thumbprint: &thumbprint, jti, htu }, iat);
+    Ok(Checked { claims, proof: Proof { thumbprint, mark, next_nonce: None } })
 }
 
-/// When a proof will be too old; `None` if it is, or if it is of the future.
-fn iat_end(dpop: &Dpop, iat: f64, now: UnixTime) -> Option<UnixTime> {
+/// When a proof was issued; `None` if that is too long ago, or is to come.
+fn in_time(dpop: &Dpop, iat: f64, now: UnixTime) -> Option<UnixTime> {
     // Beyond a double's whole numbers there is no time that anybody means.
     if !(0.0..9e15).contains(&iat) {
         return None;
@@ -223,5 +214,5 @@ fn iat_end(dpop: &Dpop, iat: f64, now: UnixTime) -> Option<UnixTime> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is within bounds")]
     let iat = UnixTime::from_secs(iat as u64);
     let until = iat.plus(dpop.max_age).plus(dpop.clock_skew);
-    (iat <= now.plus(dpop.clock_skew) && now <= until).then_some(until)
+    (iat <= now.plus(dpop.clock_skew) && now <= until).then_some(iat)
 }

@@ -1,7 +1,7 @@
 //! Nonces of ours that proofs must carry ([RFC 9449 §9]).
 //!
-//! A nonce says when it was given and is signed, so nothing has to be remembered, and every worker knows
-//! those of the others. How the key comes to all of them is [`Key::shared`]'s to see to.
+//! A nonce says when it was given, and is signed together with how long it is good, so nothing has to be
+//! remembered, and every worker knows those of the others.
 //!
 //! [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
 
@@ -13,9 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::provider::nonces::Nonces;
 use crate::secret::Secret;
-use crate::store::Store;
+use crate::store::common::Common;
 use crate::time::UnixTime;
 
 /// What nonces are signed with.
@@ -39,40 +38,36 @@ impl Key {
         Self(hash.finalize().into())
     }
 
-    /// The key of this proxy, which its first worker has made. `None` if the host keeps nothing for us.
-    pub fn shared(store: &dyn Store, nonces: &Nonces) -> Option<Self> {
-        let (bytes, seen) = store.get(KEY);
-        if let Ok(known) = bytes.try_into() {
-            return Some(Self(known));
-        }
-        // Whoever comes second reads what the first has written.
-        store.set(KEY, &nonces.block(), seen);
-        store.get(KEY).0.try_into().ok().map(Self)
+    /// The key of one plugin of this proxy: nobody else's nonces are good there.
+    pub fn own(common: &Common, owner: &[u8]) -> Self {
+        Self(common.key("dpop nonce", owner))
     }
 
     /// A new nonce: `1*NQCHAR`, 128 bits, 96 of them a signature ([RFC 9449 §8.1]).
     ///
     /// [RFC 9449 §8.1]: https://www.rfc-editor.org/rfc/rfc9449#section-8.1
     pub fn nonce(&self, now: UnixTime, lifetime: Duration) -> String {
-        self.of_period(period(now, lifetime))
+        self.of_period(period(now, lifetime), lifetime)
     }
 
     /// Whether a nonce is one of ours, and how old; `None` if not, or if it is too old.
     pub fn age(&self, nonce: &str, now: UnixTime, lifetime: Duration) -> Option<Age> {
         let current = period(now, lifetime);
-        let is = |period| same(nonce.as_bytes(), self.of_period(period).as_bytes());
+        let is = |period| same(nonce.as_bytes(), self.of_period(period, lifetime).as_bytes());
         if is(current) {
             return Some(Age::Current);
         }
         current.checked_sub(1).filter(|last| is(*last)).map(|_| Age::Last)
     }
 
-    fn of_period(&self, period: u32) -> String {
+    fn of_period(&self, period: u32, lifetime: Duration) -> String {
         let mut bytes = [0; 16];
         let (first, rest) = bytes.split_at_mut(4);
         first.copy_from_slice(&period.to_be_bytes());
         if let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
-            let signature = mac.chain_update(period.to_be_bytes()).finalize().into_bytes();
+            let lifetime = lifetime.as_secs().to_be_bytes();
+            let signature =
+                mac.chain_update(period.to_be_bytes()).chain_update(lifetime).finalize().into_bytes();
             rest.iter_mut().zip(signature).for_each(|(byte, signed)| *byte = signed);
         }
         URL_SAFE_NO_PAD.encode(bytes)
@@ -85,8 +80,6 @@ impl fmt::Debug for Key {
         f.write_str("[redacted]")
     }
 }
-
-const KEY: &str = "tollgate.1.dpop.key";
 
 fn period(now: UnixTime, lifetime: Duration) -> u32 {
     let seconds = lifetime.as_secs().max(1);
@@ -106,6 +99,7 @@ mod tests {
     use crate::provider::nonces::Nonces;
     use crate::secret::Secret;
     use crate::store::Own;
+    use crate::store::common::Common;
     use crate::time::UnixTime;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -137,12 +131,22 @@ mod tests {
     }
 
     #[test]
-    fn all_workers_have_one_key() {
-        let store = Own::default();
-        let [a, b] = [[1, 2], [3, 4]].map(|seed| Key::shared(&store, &Nonces::new(seed)));
-        assert!(a.is_some());
-        assert_eq!(a, b);
-        let other = Key::shared(&Own::default(), &Nonces::new([3, 4]));
-        assert_ne!(a, other);
+    fn a_nonce_is_of_one_plugin_and_one_lifetime() {
+        let common = |seed| Common::of(&Own::default(), &Nonces::new(seed), UnixTime::from_secs(0)).unwrap();
+        let key = Key::own(&common([1, 2]), b"one");
+        let (now, minute) = (UnixTime::from_secs(6_000), Duration::from_secs(60));
+        let nonce = key.nonce(now, minute);
+        assert_eq!(key.age(&nonce, now, minute), Some(Age::Current));
+        for other in [Key::own(&common([1, 2]), b"two"), Key::own(&common([3, 4]), b"one")] {
+            assert_eq!(other.age(&nonce, now, minute), None, "of another plugin, of another proxy");
+        }
+        // The hundredth minute, the hundredth second, and the hundredth hour have one number.
+        for (lifetime, then) in [(1, 100), (3600, 360_000)] {
+            let then = UnixTime::from_secs(then);
+            assert_eq!(key.age(&nonce, then, Duration::from_secs(lifetime)), None, "{lifetime}");
+        }
+        let given = Key::of_secret(&Secret::new("s"));
+        let (nonce, then) = (given.nonce(now, minute), UnixTime::from_secs(100));
+        assert_eq!(given.age(&nonce, then, Duration::from_secs(1)), None, "the operator's key");
     }
 }

@@ -1,69 +1,108 @@
 //! Proofs that have been used ([RFC 9449 §11.1]): none counts twice, in whichever worker.
 //!
-//! What is kept is a hash, in buckets of the host's shared data, and the oldest gives way where there is
-//! no room: the memory is bounded, and a flood shortens the time for which proofs are remembered.
+//! What is kept lies in buckets of the host's shared data. Which bucket, and what is written there, are hashes
+//! under a key that the workers share, so nobody can look for proofs that meet. The buckets are the same
+//! whatever the configuration says; how much they hold is not.
 //!
 //! [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
 
-use sha2::{Digest as _, Sha256};
+mod bucket;
 
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+use std::hash::Hasher as _;
+
+use crate::proof::replay::bucket::{Bucket, Entry, Window};
 use crate::store::Store;
+use crate::store::common::Common;
 use crate::time::UnixTime;
 
-/// What tells a proof from all others: the hash of its key, its `jti` and its `htu`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Mark([u8; 16]);
-
-/// The proofs that have been used, as one policy keeps them.
+/// The proofs that have been used, as one plugin remembers them.
 #[derive(Clone, Debug)]
 pub struct Replays {
+    key: [u64; 2],
     prefix: String,
-    buckets: u64,
+    /// How much a bucket may hold.
+    room: usize,
+    since: UnixTime,
 }
 
-/// How many marks a bucket may hold; on average it holds half of that when all is full.
-const BUCKET: usize = 64;
-/// A mark, and the millisecond when its proof is too old by itself.
-const ENTRY: usize = 24;
+/// What tells a proof from all others ([RFC 9449 §11.1]).
+///
+/// [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
+#[derive(Clone, Copy, Debug)]
+pub struct Name<'a> {
+    /// The thumbprint of its key.
+    pub thumbprint: &'a str,
+    /// Its `jti`.
+    pub jti: &'a str,
+    /// Its `htu`.
+    pub htu: &'a str,
+}
+
+/// A proof, as it is remembered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Mark {
+    bucket: u64,
+    entry: Entry,
+}
+
+/// How many buckets there are, whatever `dpop.replay_cache` is: another number would be another place for each
+/// proof. A power of two.
+const BUCKETS: u64 = 1024;
+/// The least room of a bucket.
+const LEAST: usize = 16;
 /// How often a write is tried that another worker's has come before.
 const TRIES: usize = 16;
 
-impl Mark {
-    /// The mark of a proof.
-    pub fn new(thumbprint: &str, jti: &str, htu: &str) -> Self {
-        let mut hash = Sha256::new();
-        for part in [thumbprint, jti, htu] {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part);
-        }
-        let hash: [u8; 32] = hash.finalize().into();
-        let mut mark = [0; 16];
-        mark.iter_mut().zip(hash).for_each(|(byte, hashed)| *byte = hashed);
-        Self(mark)
-    }
-}
-
 impl Replays {
-    /// Room for about `max` marks, for the plugin `owner`.
-    pub fn new(owner: &[u8], max: usize) -> Self {
-        let hash: [u8; 32] = Sha256::digest(owner).into();
-        let name = u64::from_le_bytes(hash.first_chunk().copied().unwrap_or_default());
-        let average = BUCKET / 2;
-        Self { prefix: format!("tollgate.1.dpop.{name:016x}"), buckets: max.div_ceil(average).max(1) as u64 }
+    /// Room for about `max` proofs, for the plugin `owner`. Plugins with one owner remember together.
+    pub fn new(common: &Common, owner: &[u8], max: usize) -> Self {
+        let key = common.key("dpop replay", owner);
+        let word =
+            |n: usize| key.as_chunks::<8>().0.get(n).copied().map(u64::from_le_bytes).unwrap_or_default();
+        let average = max.div_ceil(usize::try_from(BUCKETS).unwrap_or(usize::MAX));
+        Self {
+            key: [word(0), word(1)],
+            prefix: format!("tollgate.2.dpop.{:016x}", word(2)),
+            // By chance some buckets get more than others.
+            room: average.saturating_mul(2).max(LEAST),
+            since: common.since(),
+        }
     }
 
-    fn key(&self, bucket: u64) -> String {
-        format!("{}.{bucket:x}", self.prefix)
+    /// The mark of a proof that was issued at `iat`.
+    pub fn mark(&self, name: Name<'_>, iat: UnixTime) -> Mark {
+        let hash = |parts: &[&str]| {
+            let mut hasher = SipHasher24::new_with_keys(self.key[0], self.key[1]);
+            for part in parts {
+                hasher.write_u64(part.len() as u64);
+                hasher.write(part.as_bytes());
+            }
+            hasher.finish128()
+        };
+        let whose = hash(&[name.thumbprint]).h1;
+        let which = hash(&[name.thumbprint, name.jti, name.htu]);
+        Mark { bucket: which.h2 & BUCKETS.saturating_sub(1), entry: Entry::new(whose, which.h1, iat) }
     }
 
-    /// Uses a proof that is good until `until`. `false`: it has been used, or nobody can say.
-    pub fn first_use(&self, store: &dyn Store, mark: Mark, until: UnixTime, now: UnixTime) -> bool {
-        let number = u64::from_le_bytes(mark.0.first_chunk().copied().unwrap_or_default());
-        let key = self.key(number.checked_rem(self.buckets).unwrap_or_default());
+    /// Whether a proof may have been used before the workers began to remember: in another process. A
+    /// beginning in the future is one before the clock was set back.
+    pub fn may_be_forgotten(&self, iat: UnixTime, now: UnixTime) -> bool {
+        iat.as_secs() < self.since.as_secs() && self.since <= bucket::latest(now)
+    }
+
+    /// Uses a proof up. `false`: it has been used, or nobody can say. Those that are `older` are too old by
+    /// themselves.
+    pub fn first_use(&self, store: &dyn Store, mark: Mark, older: UnixTime, now: UnixTime) -> bool {
+        let key = format!("{}.{:x}", self.prefix, mark.bucket);
+        let window = Window { older, latest: bucket::latest(now) };
         for _ in 0..TRIES {
-            let (known, seen) = store.get(&key);
-            let Some(bytes) = with(&known, mark, until, now) else { return false };
-            if store.set(&key, &bytes, seen) {
+            let (bytes, seen) = store.get(&key);
+            let mut bucket = Bucket::read(&bytes);
+            if !bucket.take(mark.entry, window, self.room) {
+                return false;
+            }
+            if store.set(&key, &bucket.write(), seen) {
                 return true;
             }
         }
@@ -71,68 +110,170 @@ impl Replays {
     }
 }
 
-/// A bucket with one mark more and without those that are over; `None` if it is in it already.
-fn with(bucket: &[u8], mark: Mark, until: UnixTime, now: UnixTime) -> Option<Vec<u8>> {
-    let (entries, _) = bucket.as_chunks::<ENTRY>();
-    let end = |entry: &[u8; ENTRY]| u64::from_le_bytes(entry.last_chunk().copied().unwrap_or_default());
-    let mut live: Vec<&[u8; ENTRY]> = entries.iter().filter(|entry| end(entry) >= now.as_millis()).collect();
-    if live.iter().any(|entry| entry.starts_with(&mark.0)) {
-        return None;
-    }
-    while live.len() >= BUCKET {
-        let oldest = live.iter().enumerate().min_by_key(|(_, entry)| end(entry)).map(|(at, _)| at)?;
-        live.swap_remove(oldest);
-    }
-    let mut bytes: Vec<u8> = live.into_iter().flatten().copied().collect();
-    bytes.extend(mark.0);
-    bytes.extend(until.as_millis().to_le_bytes());
-    Some(bytes)
-}
-
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
-    use super::{Mark, Replays};
+    use super::{Name, Replays};
+    use crate::provider::nonces::Nonces;
+    use crate::store::common::Common;
     use crate::store::{Own, Seen, Store};
     use crate::time::UnixTime;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn seconds(later: u64) -> UnixTime {
-        UnixTime::from_secs(1_800_000_000).plus(Duration::from_secs(later))
+    const START: u64 = 1_800_000_000;
+    const WINDOW: u64 = 65;
+
+    /// Workers that remember together, with a clock.
+    struct Workers {
+        store: Own,
+        replays: Replays,
+        now: u64,
+        window: u64,
+    }
+
+    impl Workers {
+        fn new(max: usize) -> Self {
+            let store = Own::default();
+            let replays = Self::replays(&store, b"plugin", max);
+            Self { store, replays, now: 0, window: WINDOW }
+        }
+
+        fn replays(store: &Own, owner: &[u8], max: usize) -> Replays {
+            let common = Common::of(store, &Nonces::new([1, 2]), at(0)).unwrap();
+            Replays::new(&common, owner, max)
+        }
+
+        fn uses(&self, thumbprint: &str, jti: &str, iat: u64) -> bool {
+            self.uses_for(Name { thumbprint, jti, htu: "https://h/r" }, iat)
+        }
+
+        fn uses_for(&self, name: Name<'_>, iat: u64) -> bool {
+            let older = at(self.now).minus(Duration::from_secs(self.window));
+            self.replays.first_use(&self.store, self.replays.mark(name, at(iat)), older, at(self.now))
+        }
+    }
+
+    fn at(later: u64) -> UnixTime {
+        UnixTime::from_secs(START + later)
     }
 
     #[test]
     fn a_proof_counts_once_while_it_is_good() {
         // DPP-27
-        let (store, replays) = (Own::default(), Replays::new(b"plugin", 1000));
-        let mark = Mark::new("key", "jti", "https://h/r");
-        let uses = |mark, now| replays.first_use(&store, mark, seconds(65), now);
-        assert!(uses(mark, seconds(0)));
-        assert!(!uses(mark, seconds(0)), "a second time");
-        assert!(!uses(mark, seconds(65)), "at its end");
-        assert!(uses(Mark::new("key", "other", "https://h/r"), seconds(0)), "another proof");
-        assert!(uses(Mark::new("other", "jti", "https://h/r"), seconds(0)), "of another key");
-        assert!(uses(Mark::new("key", "jti", "https://h/s"), seconds(0)), "for another URI");
-        assert!(uses(mark, seconds(66)), "it is too old by then anyway");
-        let others = Replays::new(b"another plugin", 1000);
-        assert!(others.first_use(&store, mark, seconds(65), seconds(0)), "another plugin");
+        let mut workers = Workers::new(1000);
+        workers.now = 100;
+        assert!(workers.uses("key", "jti", 100));
+        assert!(!workers.uses("key", "jti", 100), "a second time");
+        assert!(workers.uses("key", "other", 100), "another proof");
+        assert!(workers.uses("other", "jti", 100), "of another key");
+        let elsewhere = Name { thumbprint: "key", jti: "jti", htu: "https://h/s" };
+        assert!(workers.uses_for(elsewhere, 100), "for another URI");
+        workers.now = 165;
+        assert!(!workers.uses("key", "jti", 100), "at its end");
+        let others = Workers::replays(&workers.store, b"another plugin", 1000);
+        let name = Name { thumbprint: "key", jti: "jti", htu: "https://h/r" };
+        assert!(
+            others.first_use(&workers.store, others.mark(name, at(100)), at(100), at(165)),
+            "another plugin"
+        );
     }
 
     #[test]
-    fn the_oldest_give_way_and_memory_is_bounded() {
-        // DPP-28
-        let (store, replays) = (Own::default(), Replays::new(b"plugin", 320));
-        for n in 0..20_000_u64 {
-            let mark = Mark::new("key", &n.to_string(), "https://h/r");
-            assert!(replays.first_use(&store, mark, seconds(65 + n), seconds(0)));
+    fn another_size_remembers_the_same() {
+        // DPP-27: as over LDS
+        let mut workers = Workers::new(10_000);
+        for n in 0..200 {
+            assert!(workers.uses("key", &n.to_string(), 0));
         }
-        let (buckets, bytes) = store.size();
-        assert_eq!(buckets, 10);
-        assert!(bytes <= 10 * 64 * 24, "{bytes}");
-        let last = Mark::new("key", "19999", "https://h/r");
-        assert!(!replays.first_use(&store, last, seconds(65), seconds(0)), "the newest is remembered");
+        for max in [1, 10_001, 1_000_000, 500] {
+            workers.replays = Workers::replays(&workers.store, b"plugin", max);
+            for n in 0..200 {
+                assert!(!workers.uses("key", &n.to_string(), 0), "{max}: {n}");
+            }
+        }
+        // A longer life of proofs does not bring back those that have been forgotten since.
+        workers.now = 70;
+        (0..30_000).for_each(|n| _ = workers.uses("another", &n.to_string(), 70));
+        workers.window = 600;
+        for n in 0..200 {
+            assert!(!workers.uses("key", &n.to_string(), 0), "{n}");
+        }
+    }
+
+    #[test]
+    fn whoever_floods_the_memory_opens_nothing_and_closes_it_for_nobody_else() {
+        // DPP-28, ATK-93
+        let mut workers = Workers::new(1000);
+        for n in 0..100 {
+            assert!(workers.uses("victim", &format!("before-{n}"), 0));
+        }
+        workers.now = 1;
+        let taken = (0..100_000).filter(|n| workers.uses("flood", &n.to_string(), 1 + n % 5)).count();
+        assert!(taken > 16_000, "{taken}");
+        for n in 0..100 {
+            assert!(!workers.uses("victim", &format!("before-{n}"), 0), "{n} again");
+            assert!(workers.uses("victim", &format!("after-{n}"), 1), "{n}");
+            assert!(workers.uses("other", &format!("after-{n}"), 0), "{n}, issued before the flood");
+        }
+        for n in 0..100_000 {
+            assert!(!workers.uses("flood", &n.to_string(), 1 + n % 5), "{n} again");
+        }
+        let (buckets, bytes) = workers.store.size();
+        assert!(buckets <= 1025 && bytes < 1025 * (16 * 24 + 16), "{buckets} {bytes}");
+    }
+
+    #[test]
+    fn a_flood_of_many_keys_opens_nothing() {
+        let mut workers = Workers::new(1);
+        for n in 0..100 {
+            assert!(workers.uses("victim", &format!("before-{n}"), 0));
+        }
+        workers.now = 2;
+        for n in 0..60_000 {
+            workers.uses(&format!("flood-{n}"), "jti", 2);
+        }
+        assert!((0..100).all(|n| !workers.uses("victim", &format!("before-{n}"), 0)));
+        assert!((0..60_000).all(|n| !workers.uses(&format!("flood-{n}"), "jti", 2)));
+        workers.now = 3;
+        let fresh = (0..100).filter(|n| workers.uses("victim", &format!("after-{n}"), 3)).count();
+        assert_eq!(fresh, 100, "a second later all is well");
+    }
+
+    #[test]
+    fn a_client_with_many_requests_has_its_older_proofs_refused_at_worst() {
+        let mut workers = Workers::new(1000);
+        for second in 0..30 {
+            workers.now = second;
+            for n in 0..2000 {
+                assert!(workers.uses("busy", &format!("{second}-{n}"), second), "{second} {n}");
+            }
+        }
+        assert!(!workers.uses("busy", "late", 1), "nobody remembers whether it was used");
+        for second in 0..30 {
+            assert!(!workers.uses("busy", &format!("{second}-7"), second));
+        }
+    }
+
+    #[test]
+    fn what_was_issued_before_there_was_a_memory_may_have_been_used() {
+        let workers = Workers::new(1);
+        assert!(workers.replays.may_be_forgotten(at(0).minus(Duration::from_secs(1)), at(1)));
+        assert!(!workers.replays.may_be_forgotten(at(0), at(1)));
+        let back = at(0).minus(Duration::from_secs(3600));
+        assert!(!workers.replays.may_be_forgotten(back, back), "the clock has been set back");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_refuses_nobody_for_long() {
+        let mut workers = Workers::new(1);
+        workers.now = 100_000;
+        (0..60_000).for_each(|n| _ = workers.uses(&format!("key-{n}"), "jti", 100_000));
+        workers.now = 50;
+        for n in 0..1000 {
+            assert!(workers.uses("key", &n.to_string(), 50), "{n}");
+        }
     }
 
     /// Another worker that is always faster.
@@ -151,7 +292,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_down_does_not_count() {
-        let mark = Mark::new("key", "jti", "https://h/r");
-        assert!(!Replays::new(b"", 1).first_use(&Busy, mark, seconds(1), seconds(0)));
+        let replays = Workers::new(1).replays;
+        let mark = replays.mark(Name { thumbprint: "key", jti: "jti", htu: "https://h/r" }, at(0));
+        assert!(!replays.first_use(&Busy, mark, at(0), at(0)));
     }
 }

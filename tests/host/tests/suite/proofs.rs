@@ -41,17 +41,14 @@ fn a_proof_counts_once_in_all_workers_together() {
     let fresh = proof(&two, &json!({}));
     let stream = request(&mut two, &fresh);
     forwarded(&mut two, stream);
-    let mut lie_there = Vec::new();
-    for _ in 0..2 {
-        for _ in 0..250 {
-            let next = proof(&one, &json!({}));
-            let stream = request(&mut one, &next);
-            forwarded(&mut one, stream);
-            one.close(stream);
-        }
-        lie_there.push(one.shared_data().len());
+    for _ in 0..500 {
+        let next = proof(&one, &json!({}));
+        let stream = request(&mut one, &next);
+        forwarded(&mut one, stream);
+        one.close(stream);
     }
-    assert_eq!(lie_there[0], lie_there[1], "shared data grows");
+    // A bucket each at most, and what the workers have in common.
+    assert!(one.shared_data().len() <= 2 * 503, "{}", one.shared_data().len());
     let all: usize = one.shared_data().iter().map(Vec::len).sum();
     assert!(all < 50_000, "{all} bytes");
     assert_eq!(one.metric("tollgate.verdict.invalid_binding"), Some(1));
@@ -93,4 +90,95 @@ fn nonces_are_one_for_all_workers_and_are_renewed_with_a_response() {
     one.advance(to_next);
     let stream = request(&mut one, &with);
     assert!(matches!(one.outcome(stream), Outcome::Forwarded(_)), "{:?}", one.log());
+}
+
+#[test]
+fn another_configuration_remembers_what_has_been_used() {
+    // DPP-27: as over LDS, in one worker after the other
+    let small = json!({"dpop": {"replay_cache": 10}});
+    let mut one = vm(&small);
+    let mut two = one.beside();
+    assert!(two.configure(&config(&small)));
+    let used: Vec<_> = (0..40).map(|_| proof(&one, &json!({}))).collect();
+    for used in &used {
+        let stream = request(&mut one, used);
+        forwarded(&mut one, stream);
+    }
+    for dpop in [
+        json!({"replay_cache": 50_000}),
+        json!({"max_age": "5m"}),
+        json!({"replay_cache": 1, "clock_skew": "1m", "forward": false}),
+    ] {
+        assert!(one.configure_again(&config(&json!({"dpop": dpop}))));
+        for vm in [&mut one, &mut two] {
+            for used in &used {
+                let stream = request(vm, used);
+                assert_eq!(replied(vm, stream).status, 401, "{dpop}");
+            }
+        }
+    }
+    let fresh = proof(&one, &json!({}));
+    let stream = request(&mut one, &fresh);
+    forwarded(&mut one, stream);
+}
+
+#[test]
+fn what_may_have_been_used_in_a_process_before_does_not_count() {
+    // DPP-27, ATK-93: a restart forgets what has been used
+    let policy = json!({"dpop": {}});
+    let before = vm(&policy);
+    let overheard = proof(&before, &json!({}));
+    let mut after = Vm::new();
+    after.set_clock(before.now() + 2);
+    assert!(after.configure(&config(&policy)));
+    let stream = request(&mut after, &overheard);
+    let reply = replied(&mut after, stream);
+    assert_eq!(reply.status, 401);
+    assert!(String::from_utf8_lossy(&reply.body).contains("invalid_dpop_proof"), "{reply:?}");
+    assert!(
+        after.log().iter().any(|line| line.text.contains("before this proxy began")),
+        "{:?}",
+        after.log()
+    );
+    let fresh = proof(&after, &json!({}));
+    let stream = request(&mut after, &fresh);
+    forwarded(&mut after, stream);
+    // A worker that joins later has what the others have.
+    let mut joins = after.beside();
+    joins.set_clock(after.now() + 30);
+    assert!(joins.configure(&config(&policy)));
+    let issued_before = proof(&after, &json!({}));
+    let stream = request(&mut joins, &issued_before);
+    forwarded(&mut joins, stream);
+}
+
+#[test]
+fn a_nonce_of_another_plugin_or_another_life_is_none() {
+    // DPP-24, DPP-25, ATK-98
+    let policy = |lifetime: &str| json!({"dpop": {"nonce": "required", "nonce_lifetime": lifetime}});
+    let asked = |vm: &mut Vm| {
+        let without = proof(vm, &json!({}));
+        let stream = request(vm, &without);
+        values(&replied(vm, stream).head, "dpop-nonce").remove(0)
+    };
+    let mut one = vm(&policy("1m"));
+    let nonce = asked(&mut one);
+    let with = |vm: &mut Vm| {
+        let proof = proof(vm, &json!({"claims": {"nonce": nonce}}));
+        let stream = request(vm, &proof);
+        vm.outcome(stream)
+    };
+    let mut same = one.beside();
+    assert!(same.configure(&config(&policy("1m"))));
+    let mut other = one.beside();
+    other.set_attribute(&["plugin_name"], b"another listener's");
+    assert!(other.configure(&config(&policy("1m"))));
+    let mut shorter = one.beside();
+    assert!(shorter.configure(&config(&policy("1h"))));
+    assert!(matches!(with(&mut same), Outcome::Forwarded(_)));
+    assert!(matches!(with(&mut other), Outcome::Replied(_)), "of another plugin");
+    assert!(matches!(with(&mut shorter), Outcome::Replied(_)), "of another lifetime");
+    let later = one.now() + 121;
+    same.set_clock(later);
+    assert!(matches!(with(&mut same), Outcome::Replied(_)), "expired");
 }

@@ -81,5 +81,5 @@ fn passes(vm: &mut Vm, proof: &str) -> bool {
 }
 
 const MARK: &str = "tollgate.1.mark.";
-const USED: &str = "tollgate.1.dpop.";
+const USED: &str = "tollgate.2.dpop.";
 const INACTIVE: &str = r#"{"active":false}"#;
