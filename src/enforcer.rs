@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::cache::entry::Entry;
+use crate::cache::entry::{Age, Entry};
 use crate::cache::key::{Namespace, TokenKey};
 use crate::cache::local::Local;
 use crate::decision::fault::ProofFault;
@@ -374,14 +374,29 @@ impl Enforcer {
                 _ => self.deny(request, Rejection::NoToken),
             };
         };
+        let next_providers: VecDeque<_> =
+            choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
+        // A proof is work, and none makes a token good that is known to be bad.
+        if found.place == Place::Dpop && self.is_known_bad(&next_providers, &found.token, now) {
+            return self.deny_by(request, Rejection::Inactive, Source::Memory);
+        }
         let proof = match self.prove(&request, &found, now) {
             Ok(proof) => proof.map(Box::new),
             Err(rejection) => return self.deny(request, rejection),
         };
-        let next_providers = choice::choose(&self.policy, self.requirement_of(&request), &found.token).into();
         let pending =
             Pending { request, found, body, next_providers, asked: None, undecided: None, keys: None, proof };
         pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
+    }
+
+    /// Whether all who would be asked about a token have said that it is none.
+    fn is_known_bad(&self, providers: &VecDeque<ProviderId>, token: &Secret, now: UnixTime) -> bool {
+        let says_no = |id: &ProviderId| {
+            let known = self.remembered(TokenKey::new(self.seed, *id, token));
+            known
+                .is_some_and(|entry| entry.age(now) == Age::Fresh && *entry.said() == Introspection::Inactive)
+        };
+        !providers.is_empty() && providers.iter().all(says_no)
     }
 
     /// Verifies a token that this provider has signed, or should have, by the keys that are there.

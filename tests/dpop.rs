@@ -10,10 +10,17 @@
     reason = "helpers of tests, too, may fail loudly"
 )]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tollgate_cases::proof::{Client, ath};
+use tollgate_filter::decision::fault::ProofFault;
 use tollgate_filter::decision::{Decision, Grant, Rejection};
 use tollgate_filter::enforcer::{Enforcer, Outcome, Step};
+use tollgate_filter::jose::algorithm::Hash;
+use tollgate_filter::jose::verify::Verifier;
 use tollgate_filter::policy::Policy;
 use tollgate_filter::provider::flight::{Flight, Landing};
 use tollgate_filter::provider::outcome::CallOutcome;
@@ -154,7 +161,7 @@ fn a_token_and_a_proof_belong_together() {
 #[test]
 fn each_scheme_has_its_challenge_and_the_error_is_with_the_one_that_was_used() {
     // DPP-19, DPP-20, DPP-21, DPP-22, HTT-06
-    let algs = r#"algs="ES256 EdDSA RS256 PS256""#;
+    let algs = r#"algs="ES256 EdDSA""#;
     let world = World::new(&json!({}));
     let only = World::new(&json!({"requires": {"sender_constraint": "dpop"}}));
     let bare = [r#"Bearer realm="tollgate""#.to_owned(), format!(r#"DPoP realm="tollgate", {algs}"#)];
@@ -362,6 +369,58 @@ fn the_proof_that_the_standard_prints_is_good() {
     assert_eq!(world.error(&outcome), None, "{:?}", outcome.decision);
 }
 
+/// Counts what it is asked.
+#[derive(Debug)]
+struct Counting(AtomicUsize);
+
+impl Verifier for Counting {
+    fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Some(true)
+    }
+}
+
+#[test]
+fn whoever_proves_nothing_buys_no_signature() {
+    // DPP-05, DPP-28
+    static VERIFIER: Counting = Counting(AtomicUsize::new(0));
+    let rsa = |bytes: usize, e: &str| {
+        let n = URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+        json!({"header": {"alg": "RS256", "jwk": {"kty": "RSA", "n": n, "e": e}}})
+    };
+    let all = json!(["ES256", "RS256"]);
+    #[rustfmt::skip]
+    let cases = [
+        // name, dpop.algorithms, changes to the proof, fault, signatures
+        ("RSA, which nobody allows by itself", Value::Null, rsa(256, "AQAB"),                     ProofFault::Algorithm,    0),
+        ("RSA of 4096 bits",                   all.clone(), rsa(512, "AQAB"),                     ProofFault::Size,         0),
+        ("RSA of 3080 bits",                   all.clone(), rsa(385, "AQAB"),                     ProofFault::Size,         0),
+        ("a long exponent",                    all.clone(), rsa(256, "_____w"),                   ProofFault::Size,         0),
+        ("a signature of another length",      all.clone(), rsa(384, "AQAB"),                     ProofFault::Signature,    0),
+        ("too old",                            all.clone(), json!({"claims": {"iat": NOW - 100}}), ProofFault::Time,        0),
+        ("for another token",                  all.clone(), json!({"claims": {"ath": "x"}}),      ProofFault::Token,        0),
+        ("for another method",                 all.clone(), json!({"claims": {"htm": "PUT"}}),    ProofFault::Method,       0),
+        ("for another URI",                    all.clone(), json!({"claims": {"htu": "https://i/"}}), ProofFault::Target,   0),
+        ("no jti",                             all,         json!({"claims": {"jti": null}}),     ProofFault::Claim("jti"), 0),
+    ];
+    for (name, algorithms, changes, fault, signatures) in cases {
+        let dpop = if algorithms.is_null() { json!({}) } else { json!({ "algorithms": algorithms }) };
+        let world = World::new(&json!({ "dpop": dpop })).verified_by(&VERIFIER);
+        let proof = world.proof(&changes);
+        let outcome = world.request(&[("authorization", "DPoP good"), ("dpop", &proof)]);
+        assert_eq!(outcome.decision, Decision::Deny(Rejection::BadProof(fault)), "{name}");
+        assert_eq!((VERIFIER.0.load(Ordering::Relaxed), world.asked.get()), (signatures, 0), "{name}");
+    }
+    // A token that is known to be none is not worth looking at a proof.
+    let world = World::new(&json!({"cache": {"max_entries": 10}})).verified_by(&VERIFIER);
+    for attempt in 0..3 {
+        let proof = world.client.proof("GET", URI, "bad", NOW, &json!({}));
+        let outcome = world.request(&[("authorization", "DPoP bad"), ("dpop", &proof)]);
+        assert_eq!(outcome.decision, Decision::Deny(Rejection::Inactive), "{attempt}");
+        assert_eq!((VERIFIER.0.load(Ordering::Relaxed), world.asked.get()), (1, 1), "{attempt}");
+    }
+}
+
 /// An engine that understands proofs, a client with a key, and what is said of its token.
 struct World {
     enforcer: Enforcer,
@@ -390,6 +449,10 @@ impl World {
             path: "/r",
             asked: std::cell::Cell::default(),
         }
+    }
+
+    fn verified_by(self, verifier: &'static dyn Verifier) -> Self {
+        Self { enforcer: self.enforcer.with_verifier(verifier), ..self }
     }
 
     fn proof(&self, changes: &Value) -> String {

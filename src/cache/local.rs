@@ -54,10 +54,13 @@ impl Local {
 
     /// Forgets what is known of the tokens of one provider.
     pub fn forget_provider(&mut self, provider: ProviderId) {
-        for segment in [&mut self.active, &mut self.inactive] {
-            segment.young.retain(|key, _| key.provider != provider);
-            segment.old.retain(|key, _| key.provider != provider);
-        }
+        self.active.forget(provider);
+        self.inactive.forget(provider);
+    }
+
+    /// Forgets which tokens of one provider are no good.
+    pub fn forget_refused(&mut self, provider: ProviderId) {
+        self.inactive.forget(provider);
     }
 
     /// How many entries there are.
@@ -118,6 +121,11 @@ impl Segment {
     fn remove(&mut self, key: TokenKey) {
         self.young.remove(&key);
         self.old.remove(&key);
+    }
+
+    fn forget(&mut self, provider: ProviderId) {
+        self.young.retain(|key, _| key.provider != provider);
+        self.old.retain(|key, _| key.provider != provider);
     }
 
     fn clear(&mut self) {

@@ -70,6 +70,8 @@ pub enum ProofFault {
     Algorithm,
     /// `jwk` is missing, private, or no key that we understand.
     Key,
+    /// `jwk` is a greater RSA key than proofs may have.
+    Size,
     /// A claim is missing, or of another type or length.
     Claim(&'static str),
     /// For another method.
@@ -99,6 +101,9 @@ impl fmt::Display for ProofFault {
             Self::Typ => f.write_str("its typ is not dpop+jwt"),
             Self::Algorithm => f.write_str("its alg is not one of dpop.algorithms"),
             Self::Key => f.write_str("its jwk is no public key that fits its alg"),
+            Self::Size => {
+                f.write_str("its jwk is an RSA key of more than 3072 bits, or with a long exponent")
+            }
             Self::Claim("all") => f.write_str("its claims are no JSON object"),
             Self::Claim(name) => write!(f, "its {name} is missing or malformed"),
             Self::Method => f.write_str("it is for another method"),

@@ -51,7 +51,7 @@ impl Enforcer {
     }
 
     /// Takes what has come of that call. If a key has gone, everything is forgotten that it may have
-    /// verified (JWT-47, JWT-51).
+    /// verified (JWT-47, JWT-51); if any is new, whatever no key has verified before.
     pub fn take_keys(
         &self,
         id: ProviderId,
@@ -63,10 +63,13 @@ impl Enforcer {
         let keys = all.get_mut(id.0).ok_or(FetchFault::NoAnswer)?;
         let before = keys.last().cloned();
         let news = keys.take(uri, outcome, now)?;
-        if let (Some(before), Some(after)) = (before, keys.last())
-            && !before.is_part_of(after)
-        {
-            self.cache.borrow_mut().forget_provider(id);
+        if let (Some(before), Some(after)) = (before, keys.last()) {
+            let mut cache = self.cache.borrow_mut();
+            if !before.is_part_of(after) {
+                cache.forget_provider(id);
+            } else if !after.is_part_of(&before) {
+                cache.forget_refused(id);
+            }
         }
         Ok(news)
     }

@@ -75,8 +75,15 @@ impl Pending {
                     return Step::FetchKeys(provider, Box::new(self));
                 }
                 Err(Some(rejection)) => {
-                    if matches!(rejection, Rejection::NoAnswer { .. }) {
-                        self.undecided.get_or_insert(rejection.clone());
+                    match &rejection {
+                        Rejection::NoAnswer { .. } => {
+                            self.undecided.get_or_insert(rejection.clone());
+                        }
+                        // That was work: as long as the keys are the same, it need not be done again.
+                        Rejection::BadJwt { fault: JwtFault::Signature } => {
+                            enforcer.learn(key, Introspection::Inactive, now);
+                        }
+                        _ => {}
                     }
                     return self.ask_next(enforcer, rejection, Source::Answer, now);
                 }

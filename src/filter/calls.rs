@@ -21,7 +21,6 @@ use crate::filter::metrics::Metrics;
 use crate::filter::stream::{Progress, ResponseChange, State, Stream};
 use crate::filter::verify::Native;
 use crate::policy::{Mode, Policy};
-use crate::provider::keys::KeyNews;
 use crate::request::head::Packed;
 use crate::time::UnixTime;
 
@@ -168,7 +167,7 @@ impl Worker {
                         stream.become_(State::AwaitsKeys(provider));
                         return Progress::Waiting;
                     }
-                    Err(pending) => pending.resume_with_keys(&self.enforcer, KeyNews::None, now),
+                    Err((pending, news)) => pending.resume_with_keys(&self.enforcer, news, now),
                 },
                 Step::Introspect(question, pending) => {
                     let Some(finding) = self.seek(&question, stream, now) else {

@@ -3,7 +3,8 @@
 //! The first calls go out with the first tick after a configuration has been taken. No request waits for a
 //! list: until it has come, requests that need it are `unavailable`. For keys requests do wait, the first
 //! ones and those whose token names a key that is not in the set: the issuer may have a new one. Such a call
-//! is made early, but no sooner than [`EARLY`] after the last, whatever tokens name.
+//! is made early, but no sooner than [`EARLY`] after the last, whatever tokens name. Where such calls bring nothing
+//! new, they become rarer and rarer, and nobody waits for them any more ([`VAIN`]).
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -53,6 +54,10 @@ struct Schedule {
     /// Whether the latest call repeats one that brought no answer: a connection that the server was about
     /// to close is nothing that anybody has to hear of.
     is_repeated: bool,
+    /// Whether the next call, or the one under way, is made before its time.
+    is_early: bool,
+    /// How many calls in a row have been made early and have brought no other keys.
+    in_vain: u32,
     waiters: Waiters<Waiter>,
 }
 
@@ -79,6 +84,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN_FOR_KEYS: Duration = Duration::from_secs(5);
 /// The least time between a call and one that is made early.
 const EARLY: Duration = Duration::from_secs(2);
+/// After so many early calls in vain nobody waits for the next, and each comes after twice the time.
+const VAIN: u32 = 2;
 
 impl Fetches {
     pub(super) fn new(policy: &Policy, enforcer: &Enforcer) -> Self {
@@ -92,6 +99,8 @@ impl Fetches {
             has_arrived: false,
             fault: None,
             is_repeated: false,
+            is_early: false,
+            in_vain: 0,
             waiters: Waiters::default(),
         });
         Self { schedules: RefCell::new(schedules.collect()), waiting: Cell::new(0) }
@@ -125,9 +134,13 @@ impl Fetches {
 }
 
 impl Schedule {
-    /// The earliest moment for a call that was not planned.
-    fn early(&self, now: Uptime) -> Uptime {
-        self.called.map_or(now, |called| now.max(called.saturating_add(EARLY)))
+    /// Moves the next call to the earliest moment for one that was not planned.
+    fn hasten(&mut self, planned: Uptime, now: Uptime) -> Uptime {
+        let pause = EARLY.saturating_mul(1 << self.in_vain.saturating_sub(VAIN.saturating_sub(1)).min(20));
+        let early = self.called.map_or(now, |called| now.max(called.saturating_add(pause)));
+        self.is_early |= early < planned;
+        self.turn = Turn::Ask(planned.min(early));
+        planned.min(early)
     }
 
     fn due(&self) -> Option<Uptime> {
@@ -186,15 +199,15 @@ impl Worker {
         true
     }
 
-    /// Has a request wait for other keys, which are fetched early for its sake; or gives it back, for there
-    /// is no hope.
+    /// Has a request wait for other keys, which are fetched early for its sake; or gives it back with what
+    /// is to be told to it, for there is no hope.
     pub(super) fn wait_for_keys(
         &self,
         id: ProviderId,
         stream: &Rc<Stream>,
         pending: Box<Pending>,
-    ) -> Result<(), Box<Pending>> {
-        let (mut pending, mut due) = (Some(pending), None);
+    ) -> Result<(), (Box<Pending>, KeyNews)> {
+        let (mut pending, mut due, mut news) = (Some(pending), None, KeyNews::None);
         if self.fetches.waiting.get() < MAX_WAITING {
             let now = host::steady();
             self.fetches.change(Wanted::Keys(id), |schedule| {
@@ -203,8 +216,12 @@ impl Worker {
                         // The server is away, and is asked again soon anyway.
                         return;
                     }
-                    due = Some(planned.min(schedule.early(now)));
-                    schedule.turn = Turn::Ask(planned.min(schedule.early(now)));
+                    due = Some(schedule.hasten(planned, now));
+                }
+                if schedule.in_vain >= VAIN {
+                    // Others have waited for keys that nobody has.
+                    news = KeyNews::Fresh;
+                    return;
                 }
                 if let Some(pending) = pending.take() {
                     schedule.waiters.push(stream, Waiter { pending, is_asked_for: false });
@@ -215,7 +232,7 @@ impl Worker {
         if let Some(due) = due {
             self.tick_at(due);
         }
-        pending.map_or(Ok(()), Err)
+        pending.map_or(Ok(()), |pending| Err((pending, news)))
     }
 
     /// One of those who wait for these keys has left.
@@ -228,11 +245,7 @@ impl Worker {
     pub(super) fn fetch_keys_early(&self, id: ProviderId) {
         let now = host::steady();
         let due = self.fetches.change(Wanted::Keys(id), |schedule| match schedule.turn {
-            Turn::Ask(planned) if schedule.fault.is_none() => {
-                let due = planned.min(schedule.early(now));
-                schedule.turn = Turn::Ask(due);
-                Some(due)
-            }
+            Turn::Ask(planned) if schedule.fault.is_none() => Some(schedule.hasten(planned, now)),
             _ => None,
         });
         if let Some(due) = due.flatten() {
@@ -270,6 +283,11 @@ impl Worker {
             schedule.turn = Turn::Ask(due);
             self.say(schedule, &news);
             schedule.has_arrived |= is_good;
+            match (std::mem::take(&mut schedule.is_early), &news) {
+                (true, Ok(News::Unchanged)) => schedule.in_vain = schedule.in_vain.saturating_add(1),
+                (true, Err(_)) => {}
+                (false, _) | (true, Ok(News::Changed(_))) => schedule.in_vain = 0,
+            }
             schedule.fault = news.err();
             self.fetches.take_waiters(schedule)
         });

@@ -98,6 +98,13 @@ impl Algorithm {
     }
 }
 
+impl Algorithm {
+    /// Whether it is RSASSA-PSS, which hosts do not compute for us.
+    pub fn is_pss(self) -> bool {
+        matches!(self, Self::Ps256 | Self::Ps384 | Self::Ps512)
+    }
+}
+
 impl Algorithms {
     /// A list of these. `None` if there are none, or one has a name that is unknown.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {

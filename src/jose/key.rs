@@ -143,6 +143,15 @@ impl PublicKey {
         }
     }
 
+    /// Whether verifying by it costs little, whoever has made it: of RSA no more than 3072 bits and an exponent of
+    /// three bytes.
+    pub fn is_modest(&self) -> bool {
+        match &self.material {
+            Material::Rsa { n, e } => n.len() <= 384 && e.len() <= 3,
+            Material::Ec { .. } | Material::Ed25519 { .. } => true,
+        }
+    }
+
     /// Whether it is a key for this algorithm.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
         use Algorithm::{Ed25519, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
@@ -200,7 +209,7 @@ impl PublicKey {
         elsewhere: &dyn Verifier,
         (n, e): (&[u8], &[u8]),
     ) -> bool {
-        let is_pss = matches!(algorithm, Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512);
+        let is_pss = algorithm.is_pss();
         if !is_pss && let Some(good) = elsewhere.verify(algorithm.hash(), &self.der, message, signature) {
             return good;
         }

@@ -10,8 +10,10 @@ use crate::jose::key::{KeyFault, PublicKey};
 
 /// The most entries that a set may have, used or not.
 pub const MAX_KEYS: usize = 100;
-/// How many keys are tried for a signature that does not say whose it is.
-pub const MAX_TRIED: usize = 8;
+/// How many keys are tried for a signature: there may be several of one name, and it may not say whose it is.
+pub const MAX_TRIED: usize = 4;
+/// How many are for RSASSA-PSS, of which each costs some milliseconds.
+pub const MAX_TRIED_PSS: usize = 2;
 
 /// The keys of one issuer. What is of no use to us is left out.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -96,11 +98,16 @@ impl KeySet {
     }
 
     /// The keys that may have made a signature with this header: those of its `kid`, or without one a few
-    /// of those that fit. `kid` is a hint and does not choose the algorithm: the same may be on several keys.
+    /// of those that fit. `kid` is a hint and does not choose the algorithm: the same may be on several keys. For
+    /// RSASSA-PSS without a `kid`, only keys count that say so.
     pub fn candidates<'a>(&'a self, header: &'a Header) -> impl Iterator<Item = &'a PublicKey> {
         let named = move |jwk: &&Jwk| header.kid.is_none() || jwk.kid == header.kid;
-        let fit = move |jwk: &&Jwk| jwk.key.fits(header.alg) && jwk.alg.is_none_or(|alg| alg == header.alg);
-        self.keys.iter().filter(named).filter(fit).map(|jwk| &jwk.key).take(MAX_TRIED)
+        let is_pss = header.alg.is_pss();
+        let may_be_silent = !is_pss || header.kid.is_some();
+        let says = move |alg: Option<Algorithm>| alg.map_or(may_be_silent, |alg| alg == header.alg);
+        let fit = move |jwk: &&Jwk| jwk.key.fits(header.alg) && says(jwk.alg);
+        let most = if is_pss { MAX_TRIED_PSS } else { MAX_TRIED };
+        self.keys.iter().filter(named).filter(fit).map(|jwk| &jwk.key).take(most)
     }
 
     /// Whether any key is for this algorithm.
@@ -194,7 +201,8 @@ mod tests {
             ("its kid",                     vec![ec(&json!({"kid": "a"})), ec(&json!({"kid": "b"}))], Es256, Some("a"), 1),
             ("JWT-19 another case",         vec![ec(&json!({"kid": "a"}))],             Es256, Some("A"), 0),
             ("JWT-21 no kid",               vec![ec(&json!({"kid": "a"})), ec(&json!({}))], Es256, None, 2),
-            ("JWT-21 at most eight",        vec![ec(&json!({})); 20],                   Es256, None, 8),
+            ("JWT-21 at most four",         vec![ec(&json!({})); 20],                   Es256, None, 4),
+            ("at most four of one name",    vec![ec(&json!({"kid": "a"})); 20],         Es256, Some("a"), 4),
             ("no kid in the set",           vec![ec(&json!({}))],                       Es256, Some("a"), 0),
             ("JWT-22 one kid, two kinds",   vec![ec(&json!({"kid": "a"})), ed(&json!({"kid": "a"}))], Es256, Some("a"), 1),
             ("JWT-22 and the other",        vec![ec(&json!({"kid": "a"})), ed(&json!({"kid": "a"}))], Ed25519, Some("a"), 1),
@@ -207,6 +215,28 @@ mod tests {
             ("JWT-12 key_ops",              vec![ec(&json!({"key_ops": ["deriveKey"]}))], Es256, None, 0),
             ("ATK-60 a private key",        vec![ec(&json!({"d": "AQAB"}))],            Es256, None, 0),
             ("a kid that is no text",       vec![ec(&json!({"kid": 1}))],               Es256, None, 0),
+        ];
+        for (name, keys, alg, kid, want) in cases {
+            assert_eq!(number(&keys, alg, kid), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn signatures_that_cost_most_are_tried_least() {
+        let rsa = |more: Value| {
+            let n = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
+            let mut key = json!({"kty": "RSA", "e": "AQAB", "n": n});
+            key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            vec![key; 8]
+        };
+        #[rustfmt::skip]
+        let cases = [
+            ("PSS, no kid, no alg",           rsa(json!({})),                             Algorithm::Ps256, None,      0),
+            ("PSS, no kid, and it says so",   rsa(json!({"alg": "PS256"})),               Algorithm::Ps256, None,      2),
+            ("PSS, no kid, and another hash", rsa(json!({"alg": "PS384"})),               Algorithm::Ps256, None,      0),
+            ("PSS, its kid",                  rsa(json!({"kid": "a"})),                   Algorithm::Ps256, Some("a"), 2),
+            ("PKCS #1, no kid, no alg",       rsa(json!({})),                             Algorithm::Rs256, None,      4),
+            ("PKCS #1, and it says PSS",      rsa(json!({"alg": "PS256", "kid": "a"})),   Algorithm::Rs256, Some("a"), 0),
         ];
         for (name, keys, alg, kid, want) in cases {
             assert_eq!(number(&keys, alg, kid), want, "{name}");

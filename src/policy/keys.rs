@@ -289,8 +289,8 @@ static DPOP: Object = Object {
         default(
             "algorithms",
             list(&ALGORITHM),
-            "[\"ES256\", \"EdDSA\", \"RS256\", \"PS256\"]",
-            "What proofs may be signed with; challenges name them in this order.",
+            "[\"ES256\", \"EdDSA\"]",
+            "What proofs may be signed with; challenges name them in this order. With RSA (up to 3072 bits) each proof costs more, and clients choose their keys themselves: `PS…` takes some milliseconds.",
         ),
         default(
             "nonce",

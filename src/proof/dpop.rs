@@ -163,7 +163,6 @@ fn check(
         return Err(ProofFault::Algorithm);
     }
     let jwk = jws.header.jwk.as_ref().ok_or(ProofFault::Key)?;
-    let key = PublicKey::from_jwk(jwk).map_err(|_| ProofFault::Key)?;
     let claims = jws.claims().ok_or(ProofFault::Claim("all"))?;
     let text = |name: &'static str| {
         claims
@@ -193,6 +192,11 @@ fn check(
     let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose().as_bytes()));
     if text("ath")? != hash {
         return Err(ProofFault::Token);
+    }
+    let key = PublicKey::from_jwk(jwk).map_err(|_| ProofFault::Key)?;
+    // It is the client's own choice, and we pay for it.
+    if !key.is_modest() {
+        return Err(ProofFault::Size);
     }
     if !key.fits(jws.header.alg) {
         return Err(ProofFault::Key);

@@ -188,6 +188,79 @@ fn a_thousand_unknown_kids_cost_one_call() {
 }
 
 #[test]
+fn keys_that_nobody_has_are_asked_for_more_and_more_rarely_and_nobody_waits() {
+    // JWT-20, ATK-62
+    let mut vm = with_keys(&json!({}), &[p256("a")]);
+    let mut waited = 0;
+    for second in 0..250 {
+        vm.advance(Duration::from_secs(1));
+        let stream = request(&mut vm, "ES256", &format!("x{second}"), second);
+        vm.advance(Duration::from_millis(20));
+        if keys_call(&vm).is_some() {
+            deliver(&mut vm, Duration::ZERO, &set(&[p256("a")]));
+        }
+        if vm.outcome(stream) == Outcome::Paused {
+            waited += 1;
+            deliver(&mut vm, TWO, &set(&[p256("a")]));
+        }
+        assert_eq!(replied(&mut vm, stream).status, 401, "{second}");
+    }
+    // The first; two that are waited for; after 4, 8, 16, 32, 64 and 128 seconds.
+    let calls = vm.metric("tollgate.jwks.calls").unwrap();
+    assert!((7..=9).contains(&calls), "{calls}");
+    assert!(waited <= 2, "{waited}");
+    // A new key comes with the next call, and is waited for again from then on.
+    deliver(&mut vm, Duration::from_secs(300), &set(&[p256("a"), ed25519("b")]));
+    passes(&mut vm, "EdDSA", "b", 0);
+    vm.advance(TWO);
+    let waits = request(&mut vm, "ES256", "c", 0);
+    assert_eq!(vm.outcome(waits), Outcome::Paused);
+    deliver(&mut vm, Duration::from_millis(20), &set(&[p256("a"), ed25519("b"), p256("c")]));
+    forwarded(&mut vm, waits);
+}
+
+#[test]
+fn a_signature_that_is_none_is_verified_once_while_the_keys_are_the_same() {
+    let mut vm = with_keys(&json!({}), &[p256("a"), p256("a")]);
+    // Signed with another key than it names.
+    let good = token(&vm, "ES256", "a", 0);
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let forged =
+        format!("{signed}.{}{}", if signature.starts_with('A') { "B" } else { "A" }, &signature[1..]);
+    for attempt in 0..5 {
+        let stream = vm.request(&with_token(&forged));
+        assert_eq!(replied(&mut vm, stream).status, 401, "{attempt}");
+    }
+    assert_eq!(vm.signatures(), 2, "by two keys");
+    let stream = vm.request(&with_token(&good));
+    forwarded(&mut vm, stream);
+    assert_eq!(vm.signatures(), 3);
+}
+
+#[test]
+fn another_key_may_verify_what_none_did_before() {
+    let mut vm = with_keys(
+        &json!({}),
+        &[json!({"kty": "EC", "crv": "P-256", "kid": "a",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"})],
+    );
+    let token = token(&vm, "ES256", "a", 0);
+    let stream = vm.request(&with_token(&token));
+    assert_eq!(replied(&mut vm, stream).status, 401);
+    let both = [
+        json!({"kty": "EC", "crv": "P-256", "kid": "a",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}),
+        p256("a"),
+    ];
+    vm.advance(TWO);
+    let unknown = request(&mut vm, "ES256", "b", 1);
+    deliver(&mut vm, Duration::from_millis(20), &set(&both));
+    assert_eq!(replied(&mut vm, unknown).status, 401);
+    let stream = vm.request(&with_token(&token));
+    forwarded(&mut vm, stream);
+}
+
+#[test]
 fn whoever_comes_while_a_call_is_under_way_may_need_another_one() {
     let mut vm = with_keys(&json!({}), &[p256("a")]);
     vm.advance(TWO);
