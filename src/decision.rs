@@ -275,6 +275,8 @@ pub enum NoAnswer {
     BackingOff,
     /// Not asked: too many requests wait already.
     Crowded,
+    /// Not asked: as many assertions have been signed as may be.
+    Unsigned,
     /// A client list has not arrived yet.
     NoClientList,
     /// The keys that could verify a signature have not arrived yet, or not for too long.
@@ -428,6 +430,7 @@ impl fmt::Display for NoAnswer {
             Self::NoClientList => f.write_str("the client list that the rule demands has not arrived yet"),
             Self::NoKeys => f.write_str("the authorization server's keys have not arrived"),
             Self::Crowded => f.write_str("not asked, for too many requests wait already"),
+            Self::Unsigned => f.write_str("not asked, for signing its client assertions takes too long to make more (see assertion_reuse)"),
         }
     }
 }

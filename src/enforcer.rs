@@ -27,6 +27,8 @@ use crate::policy::rule::{Access, Rule, Seen};
 use crate::policy::{CorsPreflight, Mode, Policy};
 use crate::proof::certificate::{Nobody, Peer};
 use crate::proof::dpop::{Proof, Proofs};
+use crate::provider::assertion::signer::Signer;
+use crate::provider::client_auth::ClientAuth;
 use crate::provider::client_list::LiveList;
 use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::jwt;
@@ -207,6 +209,17 @@ impl Enforcer {
     #[must_use]
     pub fn with_verifier(self, verifier: &'static dyn Verifier) -> Self {
         Self { verifier, ..self }
+    }
+
+    /// The same engine with somebody who signs for it.
+    #[must_use]
+    pub fn with_signer(mut self, signer: &'static dyn Signer) -> Self {
+        for provider in &mut self.policy.providers {
+            if let ClientAuth::Assertion(assertion) = &mut provider.introspection.client_auth {
+                assertion.sign_elsewhere(signer);
+            }
+        }
+        self
     }
 
     /// The same engine with somebody who knows the connection of whatever request it is given.

@@ -237,6 +237,7 @@ fn everything() -> Value {
                     "method": "private_key_jwt", "client_id": "id", "private_key_env": "AS_KEY", "algorithm": "ES256",
                     "kid": "2026", "audience": "https://f.example.com", "assertion_lifetime": "30s",
                     "assertion_typ": "client-authentication+jwt",
+                    "assertion_reuse": true,
                 },
             }},
             "g": {
@@ -724,7 +725,7 @@ fn every_mistake_has_its_message() {
         ("an unknown key",                 vec![("colour", json!("red"))],
          &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
-         &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\" and \"assertion_typ\"",
+         &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\", \"assertion_typ\" and \"assertion_reuse\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
          &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),

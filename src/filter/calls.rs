@@ -57,6 +57,7 @@ impl Worker {
     pub(super) fn new(root: u32, policy: Policy) -> Self {
         let enforcer = Enforcer::new(policy, host::seed(), &host::plugin())
             .with_verifier(&Native)
+            .with_signer(&Native)
             .with_peer(&host::Downstream)
             .with_store(Box::new(host::SharedData), host::now());
         let policy = enforcer.policy();

@@ -286,7 +286,10 @@ impl Worker {
         if digest.as_ref().and_then(newer).is_some() {
             return;
         }
-        if self.flights.admits(key, now.wall) {
+        let has_credentials = |provider: &Provider| provider.introspection.client_auth.admits(now.wall);
+        if self.flights.admits(key, now.wall)
+            && self.enforcer.provider(key.provider).is_some_and(has_credentials)
+        {
             self.metrics.refreshed();
             let interest = Interest { question, digest, waiters: Waiters::default(), is_refresh: true };
             self.ask(interest, now, self.root);
@@ -320,6 +323,9 @@ impl Worker {
         if !self.flights.admits(key, now.wall) {
             self.metrics.backed_off();
             return Some(Err(not_asked(NoAnswer::BackingOff)));
+        }
+        if !provider.introspection.client_auth.admits(now.wall) {
+            return Some(Err(not_asked(NoAnswer::Unsigned)));
         }
         if let Some(digest) = &interest.digest {
             let claim = |since| self.shared.claim(&SharedData, digest, now, provider.patience(), since);
@@ -422,7 +428,8 @@ impl Worker {
             }
             Claim::Failed(failure) => self.wake(interest.waiters, Err(failure)),
             Claim::Ours | Claim::Over | Claim::Theirs => {
-                let hopeless = !self.flights.admits(key, now.wall);
+                let hopeless = !self.flights.admits(key, now.wall)
+                    || !provider.introspection.client_auth.admits(now.wall);
                 if interest.is_alive() && !hopeless {
                     self.take_off(provider, interest, now, self.root);
                 } else {

@@ -5,7 +5,9 @@
 
 mod der;
 pub mod key;
+pub mod signer;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
 
@@ -15,9 +17,10 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::provider::assertion::key::{Algorithm, SigningKey};
+use crate::provider::assertion::signer::{Bound, Signer};
 use crate::provider::nonces::Nonces;
 use crate::secret::Secret;
-use crate::time::UnixTime;
+use crate::time::{UnixTime, part};
 
 /// The value of `client_assertion_type`.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -34,6 +37,14 @@ pub struct Assertion {
     claims: String,
     lifetime: Duration,
     fingerprint: Fingerprint,
+    /// The key for somebody else who signs; empty where nobody does.
+    pkcs8: Pkcs8,
+    signer: Option<&'static dyn Signer>,
+    bound: Bound,
+    /// Whether one serves for many calls.
+    is_reused: bool,
+    /// The latest one, and when it was made.
+    latest: RefCell<Option<(UnixTime, Secret)>>,
 }
 
 /// What an assertion says besides who we are.
@@ -49,7 +60,13 @@ pub struct Statement<'a> {
     pub typ: &'a str,
     /// `exp` less `iat`.
     pub lifetime: Duration,
+    /// Whether one assertion serves for all calls of half its lifetime.
+    pub is_reused: bool,
 }
+
+/// A private key in DER.
+#[derive(Clone)]
+struct Pkcs8(Vec<u8>);
 
 /// Tells apart configurations whose answers must not be shared.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -76,6 +93,30 @@ impl Assertion {
             claims,
             lifetime: statement.lifetime,
             fingerprint: Fingerprint(hash.into()),
+            pkcs8: Pkcs8(key::pkcs8_of_pem(material, algorithm).unwrap_or_default()),
+            signer: None,
+            bound: Bound::new(),
+            is_reused: statement.is_reused,
+            latest: RefCell::default(),
+        }
+    }
+
+    /// From now on, this one signs what it can.
+    pub fn sign_elsewhere(&mut self, signer: &'static dyn Signer) {
+        self.signer = Some(signer);
+    }
+
+    /// Whether an assertion may be had for another question now. Where a signature takes long, a few a second
+    /// may be made, whatever clients present.
+    pub fn admits(&self, now: UnixTime) -> bool {
+        !self.is_slow() || self.is_reused || self.bound.admits(now)
+    }
+
+    fn is_slow(&self) -> bool {
+        match self.algorithm {
+            Algorithm::Ps256 => true,
+            Algorithm::Rs256 => !self.signer.is_some_and(Signer::is_there),
+            _ => false,
         }
     }
 
@@ -94,30 +135,58 @@ impl Assertion {
         &self.fingerprint.0
     }
 
-    /// An assertion for one call, used for no other. Empty if it cannot be signed, which the
-    /// authorization server then refuses.
+    /// An assertion for one call, used for no other, unless they are to be. Empty if it cannot be signed, which
+    /// the authorization server then refuses.
     pub fn sign(&self, now: UnixTime, nonces: &Nonces) -> Secret {
+        let is_good = |made: UnixTime| made <= now && made.until(now) < part(self.lifetime, 1, 2);
+        if let Some((_, latest)) = self.latest.borrow().as_ref().filter(|(made, _)| is_good(*made)) {
+            return latest.clone();
+        }
+        if self.is_slow() {
+            self.bound.count(now);
+        }
         let iat = now.as_secs();
         let exp = iat.saturating_add(self.lifetime.as_secs());
         let claims = format!(r#"{},"jti":"{}","iat":{iat},"exp":{exp}}}"#, self.claims, nonces.text());
         let mut assertion = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(claims));
-        let Some(signature) = self.key.sign(self.algorithm, assertion.as_bytes(), nonces) else {
+        let Some(signature) = self.signature(assertion.as_bytes(), nonces) else {
             return Secret::new("");
         };
         assertion.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut assertion);
-        Secret::new(assertion)
+        let assertion = Secret::new(assertion);
+        if self.is_reused {
+            self.latest.replace(Some((now, assertion.clone())));
+        }
+        assertion
+    }
+
+    fn signature(&self, message: &[u8], nonces: &Nonces) -> Option<Vec<u8>> {
+        let signer = self.signer.filter(|_| !self.pkcs8.0.is_empty());
+        let elsewhere = signer.and_then(|signer| signer.sign(&self.pkcs8.0, message));
+        let elsewhere = match self.algorithm {
+            Algorithm::Es256 => elsewhere.and_then(|signature| der::p256_signature(&signature)),
+            _ => elsewhere,
+        };
+        elsewhere.or_else(|| self.key.sign(self.algorithm, message, nonces))
     }
 }
 
 /// The same statement with the same key.
 impl PartialEq for Assertion {
     fn eq(&self, other: &Self) -> bool {
-        (self.lifetime, self.fingerprint) == (other.lifetime, other.fingerprint)
+        (self.lifetime, self.is_reused, self.fingerprint)
+            == (other.lifetime, other.is_reused, other.fingerprint)
     }
 }
 
 impl Eq for Assertion {}
+
+impl fmt::Debug for Pkcs8 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,6 +204,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::key::{Algorithm, SigningKey};
+    use super::signer::Signer;
     use super::{Assertion, Statement};
     use crate::provider::nonces::Nonces;
     use crate::secret::Secret;
@@ -148,6 +218,7 @@ mod tests {
         kid: None,
         typ: "JWT",
         lifetime: Duration::from_secs(60),
+        is_reused: false,
     };
 
     fn assertion(statement: &Statement<'_>) -> Assertion {
@@ -188,6 +259,61 @@ mod tests {
             .map(|_| part(&assertion.sign(UnixTime::from_secs(7), &nonces), 1)["jti"].to_string())
             .collect();
         assert_eq!(jtis.len(), 10_000);
+    }
+
+    #[test]
+    fn one_may_serve_for_half_its_life() {
+        let reused = assertion(&Statement { is_reused: true, ..STATEMENT });
+        let nonces = Nonces::new([1, 2]);
+        let at = |secs| reused.sign(UnixTime::from_secs(secs), &nonces);
+        let first = at(1000);
+        assert_eq!((at(1000), at(1029)), (first.clone(), first.clone()));
+        let second = at(1030);
+        assert_ne!(second, first);
+        assert_ne!(at(900), second, "made after that: the clock was set back");
+    }
+
+    /// Somebody who signs, and how.
+    #[derive(Debug)]
+    struct Other(bool);
+
+    impl Signer for Other {
+        fn sign(&self, key: &[u8], _: &[u8]) -> Option<Vec<u8>> {
+            (self.0 && key.len() > 100).then(|| vec![7; 256])
+        }
+
+        fn is_there(&self) -> bool {
+            self.0
+        }
+    }
+
+    #[test]
+    fn whoever_signs_slowly_signs_seldom() {
+        let pem = Secret::new(include_str!("../../tests/keys/rsa.pem"));
+        let now = UnixTime::from_secs(1_800_000_000);
+        #[rustfmt::skip]
+        let cases: [(&str, Algorithm, Option<&'static dyn Signer>, bool, bool); 6] = [
+            // name, algorithm, who else signs, whether assertions are reused, whether there is a bound
+            ("RS256, by the host",        Algorithm::Rs256, Some(&Other(true)),  false, false),
+            ("RS256, by an older host",   Algorithm::Rs256, Some(&Other(false)), false, true),
+            ("RS256, here",               Algorithm::Rs256, None,                false, true),
+            ("PS256",                     Algorithm::Ps256, Some(&Other(true)),  false, true),
+            ("PS256, reused",             Algorithm::Ps256, Some(&Other(true)),  true,  false),
+            ("RS256, reused",             Algorithm::Rs256, None,                true,  false),
+        ];
+        for (name, algorithm, signer, is_reused, is_bounded) in cases {
+            let key = SigningKey::of_pem(&pem, algorithm).unwrap();
+            let statement = Statement { is_reused, ..STATEMENT };
+            let mut assertion = Assertion::new(&statement, algorithm, key, &pem);
+            if let Some(signer) = signer {
+                assertion.sign_elsewhere(signer);
+            }
+            let signed = assertion.sign(now, &Nonces::new([1, 2]));
+            let by_host = signed.expose().ends_with("BwcHBw");
+            assert_eq!(by_host, name == "RS256, by the host", "{name}");
+            (0..100).for_each(|_| assertion.bound.count(now));
+            assert_eq!(assertion.admits(now), !is_bounded, "{name}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::provider::assertion::Assertion;
 use crate::secret::Secret;
+use crate::time::UnixTime;
 
 /// How we authenticate; exactly one way per request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,6 +55,14 @@ impl ClientAuth {
         };
         let pair = format!("{}:{}", part(client_id), part(client_secret.expose()));
         Self::Basic(Secret::new(format!("Basic {}", STANDARD.encode(pair))))
+    }
+
+    /// Whether there are credentials for another question now.
+    pub fn admits(&self, now: UnixTime) -> bool {
+        match self {
+            Self::Assertion(assertion) => assertion.admits(now),
+            _ => true,
+        }
     }
 
     /// `bearer`.

@@ -373,12 +373,17 @@ static CLIENT_AUTH: Object = Object {
         optional(
             "assertion_lifetime",
             duration(5_000, 300_000),
-            "For how long an assertion is good; each is used once, so this is for clocks that differ. Absent: `60s`.",
+            "For how long an assertion is good. Each is used for one call unless `assertion_reuse` says otherwise, so this is for clocks that differ. Absent: `60s`.",
         ),
         optional(
             "assertion_typ",
             word(&["JWT", "client-authentication+jwt"]),
             "The `typ` of an assertion; the longer word is for authorization servers that ask for it. Absent: `JWT`.",
+        ),
+        optional(
+            "assertion_reuse",
+            Kind::Bool,
+            "`true`: each worker uses one assertion for all calls of half its lifetime, for authorization servers that accept a `jti` more than once (RFC 7523 §3). Wanted with `PS256`, which the module has to compute itself: without it a worker makes four signatures a second and sixteen at once, and requests that need more are `unavailable`. Absent: `false`.",
         ),
     ],
     choices: &[],

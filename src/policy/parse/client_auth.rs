@@ -70,7 +70,8 @@ pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_
 const SECRET: [&str; 2] = ["client_secret", "client_secret_env"];
 const BEARER: [&str; 2] = ["bearer_token", "bearer_token_env"];
 const PRIVATE_KEY: [&str; 2] = ["private_key", "private_key_env"];
-const ASSERTION: [&str; 5] = ["algorithm", "kid", "audience", "assertion_lifetime", "assertion_typ"];
+const ASSERTION: [&str; 6] =
+    ["algorithm", "kid", "audience", "assertion_lifetime", "assertion_typ", "assertion_reuse"];
 
 /// A signed statement, by one of `algorithms` (CAS-01 to CAS-12).
 #[inline(never)]
@@ -112,13 +113,15 @@ fn assertion(
         unfit(auth, keys, chosen.key(), context);
         return nothing;
     };
-    let (lifetime, typ) = (auth.key("assertion_lifetime"), auth.key("assertion_typ"));
+    let [lifetime, typ, reuse] =
+        ["assertion_lifetime", "assertion_typ", "assertion_reuse"].map(|name| auth.key(name));
     let statement = Statement {
         client_id: id.text(),
         audience: audience.text(),
         kid: kid.is_set().then(|| kid.text()),
         typ: if typ.is_set() { typ.text() } else { "JWT" },
         lifetime: if lifetime.is_set() { lifetime.duration() } else { LIFETIME },
+        is_reused: reuse.is_set() && reuse.bool(),
     };
     ClientAuth::Assertion(Box::new(Assertion::new(&statement, chosen, key, &material)))
 }

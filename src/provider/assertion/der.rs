@@ -1,5 +1,5 @@
 //! Private keys in DER: PKCS#8 ([RFC 5208 §5]), and the older forms of RSA ([RFC 8017 §A.1.2]) and elliptic
-//! curves ([RFC 5915 §3]). Reading only, and no more of DER than these need: a general reader weighs more than
+//! curves ([RFC 5915 §3]). No more of DER than these need: a general reader weighs more than
 //! all that is done with the keys.
 //!
 //! [RFC 5208 §5]: https://www.rfc-editor.org/rfc/rfc5208#section-5
@@ -8,6 +8,7 @@
 
 const INTEGER: u8 = 0x02;
 const OCTET_STRING: u8 = 0x04;
+const NULL: u8 = 0x05;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 /// `[0]`, the parameters of an elliptic curve's key.
@@ -70,6 +71,42 @@ pub(super) fn ed25519_of_pkcs8(der: &[u8]) -> Option<[u8; 32]> {
     if algorithm == ED25519 { seed.try_into().ok() } else { None }
 }
 
+/// PKCS#8 around a key in an older form, or around none that anybody reads.
+pub(super) fn to_pkcs8(der: &[u8], is_rsa: bool) -> Vec<u8> {
+    let (of, parameters) =
+        if is_rsa { (RSA, element(NULL, &[])) } else { (EC, element(OBJECT_IDENTIFIER, &[P256])) };
+    let algorithm = element(SEQUENCE, &[&element(OBJECT_IDENTIFIER, &[of]), &parameters]);
+    element(SEQUENCE, &[&element(INTEGER, &[&[0]]), &algorithm, &element(OCTET_STRING, &[der])])
+}
+
+/// The two numbers of an `ECDSA-Sig-Value` on P-256 ([RFC 3279 §2.2.3]), one after the other ([RFC 7518 §3.4]).
+///
+/// [RFC 3279 §2.2.3]: https://www.rfc-editor.org/rfc/rfc3279#section-2.2.3
+/// [RFC 7518 §3.4]: https://www.rfc-editor.org/rfc/rfc7518#section-3.4
+pub(super) fn p256_signature(der: &[u8]) -> Option<Vec<u8>> {
+    let mut numbers = Reader::of(der, SEQUENCE)?;
+    let mut signature = Vec::with_capacity(64);
+    for _ in 0..2 {
+        let number = numbers.take(INTEGER)?;
+        let digits = number.strip_prefix(&[0]).unwrap_or(number);
+        signature.resize(signature.len().saturating_add(32_usize.checked_sub(digits.len())?), 0);
+        signature.extend_from_slice(digits);
+    }
+    numbers.0.is_empty().then_some(signature)
+}
+
+fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let [.., high, low] = content.len().to_be_bytes();
+    let mut bytes = match (high, low) {
+        (0, 0..=0x7f) => vec![tag, low],
+        (0, _) => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    bytes.extend(content);
+    bytes
+}
+
 fn scalar(der: &[u8]) -> Option<&[u8]> {
     let mut key = Reader::of(der, SEQUENCE)?;
     if key.take(INTEGER)? == [1] { key.take(OCTET_STRING) } else { None }
@@ -116,9 +153,39 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
-    use super::{ed25519_of_pkcs8, p256_of_pkcs8, p256_of_sec1, rsa_of_pkcs1, rsa_of_pkcs8};
+    use super::{
+        ed25519_of_pkcs8, p256_of_pkcs8, p256_of_sec1, p256_signature, rsa_of_pkcs1, rsa_of_pkcs8, to_pkcs8,
+    };
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn older_forms_become_pkcs8() {
+        let [rsa, p256] = [
+            include_str!("../../../tests/keys/rsa-pkcs1.pem"),
+            include_str!("../../../tests/keys/p256-sec1.pem"),
+        ]
+        .map(der);
+        assert_eq!(to_pkcs8(&rsa, true), der(include_str!("../../../tests/keys/rsa.pem")));
+        let wrapped = to_pkcs8(&p256, false);
+        assert_eq!(p256_of_pkcs8(&wrapped), p256_of_sec1(&p256));
+        assert!(p256_of_sec1(&p256).is_some());
+    }
+
+    #[test]
+    fn a_signature_is_two_numbers_of_one_length() {
+        let signature = |der: &[u8]| p256_signature(der);
+        assert_eq!(
+            signature(&[0x30, 6, 2, 1, 5, 2, 1, 6]),
+            Some([[0; 31].as_slice(), &[5], &[0; 31], &[6]].concat())
+        );
+        let full = [[0x30, 70, 2, 33, 0].as_slice(), &[0xff; 32], &[2, 33, 0], &[0xee; 32]].concat();
+        assert_eq!(signature(&full), Some([[0xff; 32], [0xee; 32]].concat()));
+        let long = [[0x30, 38, 2, 33].as_slice(), &[0x7f; 33], &[2, 1, 1]].concat();
+        for odd in [&[][..], &[0x30, 3, 2, 1, 5], &[0x30, 9, 2, 1, 5, 2, 1, 6, 2, 1, 7], &long] {
+            assert_eq!(signature(odd), None, "{odd:?}");
+        }
+    }
 
     type Read = fn(&[u8]) -> bool;
 

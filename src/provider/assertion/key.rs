@@ -160,6 +160,17 @@ impl SigningKey {
     }
 }
 
+/// The same key as PKCS#8, for somebody else who signs; `None` where nobody does.
+pub(super) fn pkcs8_of_pem(pem: &Secret, algorithm: Algorithm) -> Option<Vec<u8>> {
+    let is_rsa = match algorithm {
+        Algorithm::Rs256 => true,
+        Algorithm::Es256 => false,
+        _ => return None,
+    };
+    let (label, der) = decoded(pem.expose())?;
+    Some(if label == "PRIVATE KEY" { der } else { der::to_pkcs8(&der, is_rsa) })
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")

@@ -163,6 +163,8 @@ pub(crate) struct Host {
     pub(crate) has_no_functions: bool,
     /// How many signatures have been verified.
     pub(crate) signatures: usize,
+    /// How many have been made.
+    pub(crate) signed: usize,
     pub(crate) configuration: Option<Vec<u8>>,
     pub(crate) attributes: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) unknown_clusters: BTreeSet<String>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wasmi::{Caller, Error, Extern, Linker, Memory, Module};
 
 use crate::abi::{Buffer, Map, Status, deserialize, serialize};
-use crate::foreign::verify_signature;
+use crate::foreign::{sign, verify_signature};
 use crate::host::{Afterwards, Call, Host, LogLine, Timer};
 use crate::module::compiled;
 
@@ -380,12 +380,22 @@ fn proxy(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
         linker,
         "proxy_call_foreign_function",
         |guest, name: u32, name_len: u32, at: u32, length: u32, result: u32, result_len: u32| {
-            if guest.read(name, name_len)? != b"verify_signature" || guest.host().has_no_functions {
+            if guest.host().has_no_functions {
                 return Some(Status::NotFound);
             }
-            guest.host().signatures += 1;
             let argument = guest.read(at, length)?;
-            let Some(answer) = verify_signature(&argument) else { return Some(Status::BadArgument) };
+            let answer = match guest.read(name, name_len)?.as_slice() {
+                b"verify_signature" => {
+                    guest.host().signatures += 1;
+                    verify_signature(&argument)
+                }
+                b"sign" => {
+                    guest.host().signed += 1;
+                    sign(&argument)
+                }
+                _ => return Some(Status::NotFound),
+            };
+            let Some(answer) = answer else { return Some(Status::BadArgument) };
             guest.give(&answer, result, result_len)?;
             Some(Status::Ok)
         }

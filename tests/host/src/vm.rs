@@ -355,6 +355,11 @@ impl Vm {
         self.store.data().signatures
     }
 
+    /// How many signatures the host has made.
+    pub fn signed(&self) -> usize {
+        self.store.data().signed
+    }
+
     /// The wall clock in seconds.
     pub fn now(&self) -> u64 {
         self.store.data().wall / 1_000_000_000

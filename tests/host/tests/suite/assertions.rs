@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tollgate_host::{Response, Vm, values};
+use tollgate_host::{Outcome, Response, Vm, values};
 
 use crate::{ACTIVE, config, forwarded, vm, with_token};
 
@@ -46,12 +46,14 @@ fn an_assertion_is_all_there_is() {
     let keys = |name: &str| {
         std::fs::read_to_string(format!("{}/../keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap()
     };
-    for (auth, key, signature) in [
-        (of_secret(), "p256", 43),
-        (of_key("ES256"), "p256", 86),
-        (of_key("EdDSA"), "ed25519", 86),
-        (of_key("RS256"), "rsa", 342),
-        (of_key("PS256"), "rsa-pkcs1", 342),
+    for (auth, key, signature, by_host) in [
+        (of_secret(), "p256", 43, 0),
+        (of_key("ES256"), "p256", 86, 1),
+        (of_key("ES256"), "p256-sec1", 86, 1),
+        (of_key("EdDSA"), "ed25519", 86, 0),
+        (of_key("RS256"), "rsa", 342, 1),
+        (of_key("RS256"), "rsa-pkcs1", 342, 1),
+        (of_key("PS256"), "rsa-pkcs1", 342, 0),
     ] {
         let mut vm = Vm::with_env(&BTreeMap::from([("AS_KEY".to_owned(), keys(key))]));
         assert!(vm.configure(with(&auth, 0).to_string().as_bytes()), "{auth}: {:?}", vm.log());
@@ -68,6 +70,40 @@ fn an_assertion_is_all_there_is() {
         assert!(matches!(parts.as_slice(), [_, _, length] if *length == signature), "{auth}: {parts:?}");
         vm.answer(call.id, &Response::json(ACTIVE));
         forwarded(&mut vm, stream);
+        assert_eq!(vm.signed(), by_host, "{auth}");
+    }
+}
+
+#[test]
+fn an_older_host_does_not_sign_and_the_module_does_so_within_bounds() {
+    // CAS-05
+    let key = std::fs::read_to_string(format!("{}/../keys/rsa.pem", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let calls = |auth: &Value, is_older: bool| {
+        let mut vm = Vm::with_env(&BTreeMap::from([("AS_KEY".to_owned(), key.clone())]));
+        if is_older {
+            vm.forget_functions();
+        }
+        assert!(vm.configure(with(auth, 0).to_string().as_bytes()), "{:?}", vm.log());
+        let mut statuses = BTreeSet::new();
+        for n in 0..40 {
+            let stream = vm.request(&with_token(&format!("garbage-{n}")));
+            if let Outcome::Replied(reply) = vm.outcome(stream) {
+                statuses.insert(reply.status);
+            }
+        }
+        let assertions: BTreeSet<_> =
+            vm.calls().iter().map(|call| form(&call.body)["client_assertion"].clone()).collect();
+        (vm.calls().len(), assertions.len(), statuses)
+    };
+    let none = BTreeSet::new();
+    assert_eq!(calls(&of_key("RS256"), false), (40, 40, none.clone()), "the host signs fast");
+    for (auth, is_older) in [(of_key("RS256"), true), (of_key("PS256"), false)] {
+        let (made, assertions, statuses) = calls(&auth, is_older);
+        assert!((16..=18).contains(&made) && assertions == made, "{auth}: {made} {assertions}");
+        assert_eq!(statuses, BTreeSet::from([503]), "{auth}: and no more");
+        let mut reused = auth;
+        reused["assertion_reuse"] = json!(true);
+        assert_eq!(calls(&reused, is_older), (40, 1, none.clone()), "{reused}");
     }
 }
 

@@ -1,0 +1,75 @@
+//! Who computes the signature of an assertion, and how often one may be computed.
+//!
+//! The host of the filter has native code for RS256 and ES256 (Envoy's foreign function `sign`), thirty times
+//! as fast as RSA in the VM. Where it cannot, [`super::key`] does it; and where that takes long, there is a bound,
+//! for whoever presents a token that nobody knows has a signature made.
+
+use std::cell::Cell;
+use std::fmt;
+use std::time::Duration;
+
+use crate::time::UnixTime;
+
+/// Somebody who signs with RSASSA-PKCS1-v1_5 and ECDSA, hashing with SHA-256.
+pub trait Signer: fmt::Debug {
+    /// The signature of `message` (of ECDSA in DER) by the private key in this PKCS#8. `None`: cannot.
+    fn sign(&self, key: &[u8], message: &[u8]) -> Option<Vec<u8>>;
+    /// Whether it can, as far as it knows.
+    fn is_there(&self) -> bool;
+}
+
+/// How many signatures that take long may be made: some at once, and then one in a while.
+#[derive(Clone, Debug)]
+pub(super) struct Bound(Cell<UnixTime>);
+
+/// What one costs.
+const ONE: Duration = Duration::from_millis(250);
+/// How many may be made at once after a time without any.
+const AT_ONCE: u32 = 16;
+
+impl Bound {
+    pub(super) fn new() -> Self {
+        Self(Cell::new(UnixTime::from_millis(0)))
+    }
+
+    /// Whether one may be made now.
+    pub(super) fn admits(&self, now: UnixTime) -> bool {
+        let free = self.0.get();
+        // Beyond what it can have become, the clock was set back.
+        free <= now || free > now.plus(ONE)
+    }
+
+    /// One is made.
+    pub(super) fn count(&self, now: UnixTime) {
+        let rested = now.minus(ONE.saturating_mul(AT_ONCE));
+        let free = self.0.get();
+        let free = if free > now.plus(ONE) { rested } else { free.max(rested) };
+        self.0.set(free.plus(ONE).min(now.plus(ONE)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bound;
+    use crate::time::UnixTime;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn some_at_once_and_then_four_a_second() {
+        let bound = Bound::new();
+        let signs = |millis: u64| {
+            let now = UnixTime::from_millis(1_800_000_000_000).plus(std::time::Duration::from_millis(millis));
+            let may = bound.admits(now);
+            if may {
+                bound.count(now);
+            }
+            may
+        };
+        let made = |from: u64, to: u64| (from..to).step_by(10).filter(|millis| signs(*millis)).count();
+        assert!((16..=17).contains(&(0..100).filter(|_| signs(0)).count()));
+        assert!((39..=41).contains(&made(10, 10_000)));
+        assert!((16..=17).contains(&(0..100).filter(|_| signs(60_000)).count()), "rested");
+        assert!((0..100).any(|_| signs(1000)), "the clock was set back");
+    }
+}
