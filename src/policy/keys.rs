@@ -284,8 +284,10 @@ pub static RESOURCE: Object = Object {
 
 static DPOP: Object = Object {
     keys: &[
-        default("max_age", duration(1000, 600_000), "60s", "How old a proof may be, by its `iat`.").lowers(When::Above("60s"), "A captured proof can be used for longer."),
-        default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, both ways.").lowers(When::Above("5s"), "A captured proof can be used for longer."),
+        default("max_age", duration(1000, 600_000), "60s", "How old a proof may be, by its `iat`.")
+            .lowers(When::Above("60s"), "A captured proof can be used for longer."),
+        default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, both ways.")
+            .lowers(When::Above("5s"), "A captured proof can be used for longer."),
         default(
             "algorithms",
             list(&ALGORITHM),

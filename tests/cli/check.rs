@@ -96,7 +96,7 @@ rules:
         ("FAP-05 by a rule",                 "[b], sender_constraint: dpop", "[b]", "rules[1].requires.sender_constraint: FAPI 2.0: tokens have to be bound"),
         ("FAP-06 RSA as it was",             "[PS256, ES256]", "[RS256, ES256]", "providers.main.algorithms: FAPI 2.0: RS256 may not be used; expected PS256, ES256 or EdDSA (§5.4.1)"),
         ("FAP-06 what is allowed unsaid",    "    algorithms: [PS256, ES256]\n", "", "providers.main.algorithms: FAPI 2.0: RS256 may not be used"),
-        ("FAP-06 for proofs",                "{algorithms: [ES256], ", "{", "dpop.algorithms: FAPI 2.0: RS256 may not be used"),
+        ("FAP-06 for proofs",                "{algorithms: [ES256], ", "{algorithms: [ES256, RS256], ", "dpop.algorithms: FAPI 2.0: RS256 may not be used"),
         ("FAP-09 a secret",                  "method: private_key_jwt, client_id: gateway, private_key_env: TG_KEY, algorithm: ES256", "client_id: gateway, client_secret_env: TG_SECRET", "providers.main.introspection.client_auth.method: FAPI 2.0: expected private_key_jwt, or none with mutual TLS"),
         ("FAP-09 a weak signature",          "algorithm: ES256}", "algorithm: RS256}", "client_auth.algorithm: FAPI 2.0: expected PS256, ES256 or EdDSA"),
         ("FAP-09 another audience",          "algorithm: ES256}", "algorithm: ES256, audience: https://login.example.com/introspect}", "client_auth.audience: FAPI 2.0: expected the issuer"),

@@ -384,7 +384,7 @@ static CLIENT_AUTH: Object = Object {
             "assertion_reuse",
             Kind::Bool,
             "`true`: each worker uses one assertion for all calls of half its lifetime, for authorization servers that accept a `jti` more than once (RFC 7523 §3). Wanted with `PS256`, which the module has to compute itself: without it a worker makes four signatures a second and sixteen at once, and requests that need more are `unavailable`. Absent: `false`.",
-        ),
+        ).lowers(When::Set, "An assertion that leaks can be used by others while it is good."),
     ],
     choices: &[],
 };
