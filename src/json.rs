@@ -28,6 +28,42 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     Ok(value)
 }
 
+/// Whether two values are the same. Numbers are by what they are, `300` and `300.0` alike (a protobuf
+/// `Struct` has doubles only); one that is not known exactly is the same as none.
+pub fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => match (integer(a), integer(b)) {
+            (Some(a), Some(b)) => a == b,
+            (None, None) => is_exact(a) && a.as_f64() == b.as_f64(),
+            _ => false,
+        },
+        _ => a == b,
+    }
+}
+
+/// Whether a number is known as it was written: an integer of up to 64 bits, or a double so small that
+/// no two integers share it.
+pub fn is_exact(number: &Number) -> bool {
+    integer(number).is_some() || number.as_f64().is_some_and(|double| double.abs() < READ)
+}
+
+/// The integer that a double stands for, as long as no two integers share that double.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole, and within 53 bits")]
+pub(crate) fn whole(double: f64) -> Option<i64> {
+    (double.fract() == 0.0 && double.abs() < SHARED).then_some(double as i64)
+}
+
+/// 2^53: from here on, integers share doubles.
+const SHARED: f64 = 9_007_199_254_740_992.0;
+/// 2^51: from here on, the reader of JSON may take one integer that is written with a fraction or an
+/// exponent for another.
+const READ: f64 = 2_251_799_813_685_248.0;
+
+fn integer(number: &Number) -> Option<i128> {
+    let double = || number.as_f64().filter(|double| double.abs() < READ).and_then(whole).map(i128::from);
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from)).or_else(double)
+}
+
 /// serde's own messages quote the offending value in some cases; position and category do not.
 fn describe(error: &serde_json::Error) -> JsonError {
     let text = error.to_string();
@@ -118,7 +154,7 @@ impl<'de> Visitor<'de> for Strict {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_DEPTH, parse};
+    use super::{MAX_DEPTH, Value, is_exact, parse, same};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -143,6 +179,49 @@ mod tests {
             let error = parse(bytes).expect_err(name).to_string();
             assert_eq!(error.split(" at line").next(), Some(*want), "{name}");
         }
+    }
+
+    #[test]
+    fn numbers_are_the_same_if_they_are_one_number() {
+        #[rustfmt::skip]
+        let cases = [
+            ("300",                  "300.0",                 true),
+            ("1e3",                  "1000",                  true),
+            ("1.0",                  "1",                     true),
+            ("-0",                   "0",                     true),
+            ("-0.0",                 "0",                     true),
+            ("0.5",                  "5e-1",                  true),
+            ("0.5",                  "0.25",                  false),
+            ("0.5",                  "1",                     false),
+            ("1234567890123456789",  "1234567890123456789",   true),
+            ("1234567890123456789",  "1234567890123456700",   false),
+            ("9007199254740993",     "9007199254740992",      false),
+            ("9007199254740993",     "9007199254740993.0",    false),
+            ("900719925474099",      "900719925474099.0",     true),
+            ("9007199254740991",     "9007199254740991.0",    false),
+            ("-9007199254740993",    "-9007199254740992",     false),
+            ("18446744073709551615", "18446744073709551615",  true),
+            ("18446744073709551615", "18446744073709551614",  false),
+            ("18446744073709551615", "-1",                    false),
+            ("18446744073709551616", "18446744073709551616",  false),
+            ("18446744073709551616", "18446744073709551617",  false),
+            ("-9223372036854775808", "-9223372036854775808",  true),
+            ("-9223372036854775809", "-9223372036854775810",  false),
+            ("1e30",                 "1e30",                  false),
+            ("1e300",                "1e300",                 false),
+            ("1e-300",               "2e-300",                false),
+            ("1",                    "\"1\"",                 false),
+            ("1",                    "true",                  false),
+        ];
+        for (a, b, want) in cases {
+            let [one, other] = [a, b].map(|text| parse(text.as_bytes()).unwrap());
+            assert_eq!(same(&one, &other), want, "{a} {b}");
+            assert_eq!(same(&other, &one), want, "{b} {a}");
+        }
+        assert!(parse(b"1e400").is_err(), "what is no number at all");
+        let exact = |text: &str| matches!(parse(text.as_bytes()), Ok(Value::Number(one)) if is_exact(&one));
+        assert!(["1", "0.1", "18446744073709551615", "2251799813685247.0"].into_iter().all(exact));
+        assert!(!["18446744073709551616", "9007199254740992.0", "1e30"].into_iter().any(exact));
     }
 
     #[test]

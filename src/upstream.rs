@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::json::{Map, Value};
+use crate::json::{Map, Value, is_exact};
 use crate::policy::claims::ClaimPath;
 use crate::request::head::RequestHead;
 
@@ -82,7 +82,7 @@ impl Upstream {
         let mut fields = IdentityFields::default();
         for field in &self.claim_to_headers {
             if let Some(value) = field.claim.find(claims) {
-                fields.push(field.header_name.clone(), header_value(value));
+                fields.tell(field.header_name.clone(), value);
             }
         }
         if let Some(prefix) = &self.claims_prefix {
@@ -91,7 +91,7 @@ impl Upstream {
                 if matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_)) {
                     let name = format!("{prefix}{}", name.to_ascii_lowercase());
                     if !fields.has(&name) {
-                        fields.push(name, header_value(value));
+                        fields.tell(name, value);
                     }
                 }
             }
@@ -115,6 +115,14 @@ impl Upstream {
 }
 
 impl IdentityFields {
+    /// Nothing is told of a number that is not known as it was written: it may be somebody else's as well.
+    fn tell(&mut self, name: String, value: &Value) {
+        match value {
+            Value::Number(number) if !is_exact(number) => self.dropped = self.dropped.saturating_add(1),
+            value => self.push(name, header_value(value)),
+        }
+    }
+
     fn push(&mut self, name: String, value: Vec<u8>) {
         if value.len() > MAX_VALUE {
             self.dropped = self.dropped.saturating_add(1);

@@ -1,6 +1,6 @@
 //! Claims by name, and what is demanded of them.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value, same};
 
 /// A claim's name: a member of the reply, or members within members with dots between
 /// (`realm_access.roles`). A member whose own name holds the dots wins over the nested one, so that
@@ -69,14 +69,6 @@ impl ClaimRequirement {
                 one => same(one, want),
             }),
         }
-    }
-}
-
-/// Equality that knows `300` and `300.0` as one number (a protobuf `Struct` has doubles only).
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        _ => a == b,
     }
 }
 

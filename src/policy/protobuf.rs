@@ -3,7 +3,7 @@
 //! Stricter than protobuf: no unknown fields, no repeated members, no value of two kinds, no numbers
 //! that JSON does not have, and at most [`MAX_DEPTH`] levels.
 
-use crate::json::{MAX_DEPTH, Map, Number, Value};
+use crate::json::{MAX_DEPTH, Map, Number, Value, whole};
 
 /// Why bytes were refused; says where, never what they hold.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -91,13 +91,6 @@ fn number(double: f64, at: usize) -> Result<Value, StructError> {
         return Ok(whole.into());
     }
     Number::from_f64(double).map(Value::Number).ok_or(StructError { what: "number that is not finite", at })
-}
-
-/// The integer that a double stands for, as long as no two integers share that double.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole, and within 53 bits")]
-pub(crate) fn whole(double: f64) -> Option<i64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    (double.fract() == 0.0 && double.abs() < EXACT).then_some(double as i64)
 }
 
 struct Field<'a> {

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::json::{self, whole};
 use crate::policy::error::Fault;
-use crate::policy::protobuf::whole;
 pub use crate::policy::schema::lowers::{Lowers, When};
 pub use crate::policy::schema::place::{Faults, Place, Step};
 
@@ -246,7 +246,12 @@ pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {
         (Kind::Bool, Value::Bool(_))
         | (Kind::Secret, Value::String(_))
         | (Kind::Json, Value::Object(_))
-        | (Kind::Scalar, Value::String(_) | Value::Number(_) | Value::Bool(_)) => {}
+        | (Kind::Scalar, Value::String(_) | Value::Bool(_)) => {}
+        (Kind::Scalar, Value::Number(number)) => {
+            if !json::is_exact(number) {
+                faults.add(at, Fault::Expected { what: INEXACT.to_owned() });
+            }
+        }
         (Kind::Text(text), Value::String(found)) => {
             if !(text.fits)(found) {
                 faults.add(at, Fault::Expected { what: text.what.to_owned() });
@@ -335,6 +340,10 @@ fn check_word(word: &str, known: &[&str], later: &[&str], at: &Place, faults: &m
         faults.add(at, Fault::UnknownWord { known: listed(known, "or"), nearest });
     }
 }
+
+/// What is rounded before anybody can compare it.
+const INEXACT: &str = "a number that is exact: an integer of up to 64 bits, of up to 53 bits where the \
+                       configuration is a protobuf Struct, or text";
 
 fn check_integer(value: &Value, min: u64, max: u64, at: &Place, faults: &mut Faults) {
     let range = |got| Fault::OutOfRange { min: min.to_string(), max: max.to_string(), got };

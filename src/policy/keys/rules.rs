@@ -74,7 +74,11 @@ static CLAIM: Object = Object {
             "The claim is one of these, or an array that holds one of them.",
         ),
         optional("contains", Kind::Scalar, "The claim is an array that holds this."),
-        optional("equals", Kind::Scalar, "The claim is this."),
+        optional(
+            "equals",
+            Kind::Scalar,
+            "The claim is this. Text, numbers and booleans are never each other; `300` is `300.0`. A number beyond 64 bits equals nothing.",
+        ),
     ],
     choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["any_of", "contains", "equals"] }],
 };
