@@ -106,6 +106,9 @@ impl Namespace {
         } = &provider.introspection;
         let mut parts = Parts::default();
         parts.add(owner).add(provider.name.as_bytes());
+        // What a token says of itself is part of what is remembered, where it is verified.
+        parts.count(provider.validate as usize).count(provider.jwt.typ as usize);
+        parts.add(provider.jwt.algorithms.to_string().as_bytes());
         parts.add(scheme.as_bytes()).add(authority.as_bytes()).add(path.as_bytes());
         parts.count(clusters.len());
         for cluster in clusters {
@@ -152,9 +155,10 @@ impl Namespace {
         Self(common.key("tokens", &self.0))
     }
 
-    /// The digest of a token in this namespace.
-    pub fn digest(&self, token: &Secret) -> TokenDigest {
-        TokenDigest(Sha256::new().chain_update(self.0).chain_update(token.expose()).finalize().into())
+    /// The digest of a token in this namespace, for whoever has these keys of the provider's.
+    pub fn digest(&self, keys: &[u8; 32], token: &Secret) -> TokenDigest {
+        let hash = Sha256::new().chain_update(self.0).chain_update(keys).chain_update(token.expose());
+        TokenDigest(hash.finalize().into())
     }
 }
 
@@ -254,8 +258,8 @@ mod tests {
     #[test]
     fn a_digest_shows_little_of_itself_and_nothing_of_the_token() {
         // INT-28
-        let digest =
-            namespace("a", "m", r#", "client_auth": {"method": "none"}"#).digest(&Secret::new("tok"));
+        let digest = namespace("a", "m", r#", "client_auth": {"method": "none"}"#)
+            .digest(&[0; 32], &Secret::new("tok"));
         let text = format!("{digest:?}");
         assert!(text.chars().count() == 17 && !text.contains("tok"), "{text}");
     }

@@ -6,6 +6,7 @@ use crate::cache::entry::{Age, Entry};
 use crate::cache::key::{TokenDigest, TokenKey};
 use crate::enforcer::Enforcer;
 use crate::provider::flight::Question;
+use crate::provider::keys::LiveKeys;
 use crate::provider::reply::Introspection;
 use crate::time::UnixTime;
 
@@ -47,9 +48,11 @@ impl Enforcer {
         self.cache.borrow_mut().clear();
     }
 
-    /// How a token is known to all workers; `None` if they share nothing.
+    /// How a token is known to all workers that have the same keys of its provider; `None` if they share
+    /// nothing. What a key has verified that has gone from the set is found by nobody (JWT-47).
     pub fn digest(&self, question: &Question) -> Option<TokenDigest> {
         let namespace = self.namespaces.get(question.key.provider.0)?;
-        self.policy.cache.is_shared().then(|| namespace.digest(&question.token))
+        let keys = || self.keys.borrow().get(question.key.provider.0).map(LiveKeys::fingerprint);
+        self.policy.cache.is_shared().then(|| namespace.digest(&keys().unwrap_or_default(), &question.token))
     }
 }

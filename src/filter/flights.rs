@@ -398,11 +398,19 @@ impl Worker {
     }
 
     /// Another worker asks: looks whether it has an answer, or has given up.
-    fn look_again(&self, interest: Interest, since: Uptime, now: Moment) {
+    fn look_again(&self, mut interest: Interest, since: Uptime, now: Moment) {
         let key = interest.question.key;
         let (Some(provider), Some(digest)) = (self.enforcer.provider(key.provider), interest.digest) else {
             return;
         };
+        // With other keys than when it began to wait, another worker's word may be worth nothing.
+        interest.digest = self.enforcer.digest(&interest.question);
+        if interest.digest != Some(digest) {
+            return match self.flights.admits(key, now.wall) {
+                true => drop(self.take_off(provider, interest, now, self.root)),
+                false => self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff))),
+            };
+        }
         let before = interest.is_refresh.then(|| self.enforcer.remembered(key)).flatten();
         let waited = now.steady.saturating_sub(since);
         // The claim first: whoever has an answer shares it before the mark is taken away.
@@ -460,9 +468,11 @@ impl Worker {
                 let token = &interest.question.token;
                 self.shared.remember(&SharedData, digest, token, entry, asked.steady)
             };
+            // Those who have the keys of before are not told what the ones of now have verified.
+            let is_current = self.enforcer.digest(&interest.question).as_ref() == Some(digest);
             let ending = match &finding {
                 Err(failure) => Ending::Failed(failure),
-                Ok(_) if kept.is_some_and(tell) => Ending::Over,
+                Ok(_) if is_current && kept.is_some_and(tell) => Ending::Over,
                 Ok(_) => Ending::NotShared,
             };
             self.shared.release(&SharedData, digest, now, ending);

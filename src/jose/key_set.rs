@@ -3,6 +3,7 @@
 //! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jws::Header;
@@ -21,6 +22,8 @@ pub struct KeySet {
     keys: Vec<Jwk>,
     /// How many entries are left out.
     left_out: usize,
+    /// What tells this set from others, in whatever order its keys are.
+    fingerprint: [u8; 32],
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,7 +77,13 @@ impl KeySet {
             return Err(KeySetFault::NoneFit);
         }
         let left_out = entries.len().saturating_sub(keys.len());
-        Ok(Self { keys, left_out })
+        let fingerprint = fingerprint(&keys);
+        Ok(Self { keys, left_out, fingerprint })
+    }
+
+    /// A hash of all keys with their names and algorithms: two sets that have the same verify the same.
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
     }
 
     /// Why an entry would be left out; `None`: it would not.
@@ -150,6 +159,20 @@ impl Jwk {
         };
         Ok(Self { key, kid, alg })
     }
+}
+
+fn fingerprint(keys: &[Jwk]) -> [u8; 32] {
+    let hash = |jwk: &Jwk| -> [u8; 32] {
+        let mut hash = Sha256::new().chain_update(jwk.key.thumbprint());
+        // The name comes last, and no algorithm's has a zero in it.
+        hash.update(jwk.alg.map_or("", Algorithm::name));
+        hash.update([0, u8::from(jwk.kid.is_some())]);
+        hash.chain_update(jwk.kid.as_deref().unwrap_or_default()).finalize().into()
+    };
+    let mut hashes: Vec<_> = keys.iter().map(hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.iter().fold(Sha256::new(), |all, one| all.chain_update(one)).finalize().into()
 }
 
 /// By `use` and `key_ops` ([RFC 7517 §4.2, §4.3]).
@@ -272,5 +295,30 @@ mod tests {
         assert!(one.is_part_of(&both) && both.is_part_of(&both) && !both.is_part_of(&one));
         assert!(both.knows(&header(Algorithm::Es256, None)) && !both.knows(&header(Algorithm::Rs256, None)));
         assert!(!both.knows(&header(Algorithm::Es256, Some("a"))), "a kid that nobody has");
+    }
+
+    #[test]
+    fn sets_that_verify_the_same_have_one_fingerprint_and_others_have_others() {
+        // JWT-47
+        let of = |keys: &[Value]| *KeySet::from_json(&json!({ "keys": keys })).unwrap().fingerprint();
+        let (a, b) = (ec(&json!({"kid": "a"})), ed(&json!({"kid": "b"})));
+        let both = of(&[a.clone(), b.clone()]);
+        assert_eq!(of(&[b.clone(), a.clone()]), both, "in another order");
+        assert_eq!(
+            of(&[a.clone(), b.clone(), json!({"kty": "AKP"}), a.clone()]),
+            both,
+            "with more that is of no use"
+        );
+        let others = [
+            of(std::slice::from_ref(&a)),
+            of(std::slice::from_ref(&b)),
+            of(&[ec(&json!({})), b.clone()]),
+            of(&[ec(&json!({"kid": ""})), b.clone()]),
+            of(&[ec(&json!({"kid": "a", "alg": "ES256"})), b.clone()]),
+            of(&[ec(&json!({"kid": "b"})), ed(&json!({"kid": "a"}))]),
+        ];
+        for (at, one) in others.iter().enumerate() {
+            assert!(*one != both && !others.iter().skip(at + 1).any(|other| other == one), "{at}");
+        }
     }
 }

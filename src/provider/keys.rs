@@ -136,6 +136,11 @@ impl LiveKeys {
         }
     }
 
+    /// What tells the set from others: nothing that one of them has verified is taken for what another has.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        self.set.as_ref().map_or([0; 32], |set| *set.fingerprint())
+    }
+
     /// The set, of whatever age.
     pub(crate) fn last(&self) -> Option<&Rc<KeySet>> {
         self.set.as_ref()

@@ -297,6 +297,94 @@ fn a_key_that_has_gone_verifies_nothing_more() {
     assert_eq!(replied(&mut vm, stream).status, 401, "although it was remembered");
 }
 
+/// Two workers that share what they remember, of a server that signs its replies, with these keys.
+fn two_that_share(keys: &[Value]) -> [Vm; 2] {
+    let introspection = json!({
+        "uri": "https://as.example.com/introspect", "cluster": "as", "dialect": "rfc9701",
+        "client_auth": {"client_id": "gateway", "client_secret": "s3cret"},
+    });
+    let changes = json!({
+        "providers": {"main": {"validate": "introspection", "introspection": introspection}},
+        "cache": {"shared": true, "ttl": "1h", "negative_ttl": "10m", "stale_if_error": "1h"},
+    });
+    let first = Vm::new();
+    let second = first.beside();
+    [first, second].map(|mut vm| {
+        assert!(vm.configure(config(&changes).to_string().as_bytes()), "{:?}", vm.log());
+        deliver(&mut vm, Duration::from_millis(20), &set(keys));
+        vm
+    })
+}
+
+/// Answers the introspection call, if there is one, with a reply that this key has signed.
+fn answer_signed(vm: &mut Vm, (alg, kid): (&str, &str), is_active: bool) -> bool {
+    let Some(call) = vm.calls().into_iter().find(|call| call.cluster == "as") else { return false };
+    let told = json!({"active": is_active, "aud": "https://api.example.com", "exp": vm.now() + 86_400});
+    let payload = json!({"iss": "https://as.example.com", "aud": "gateway", "iat": vm.now(), "token_introspection": told});
+    let header = json!({"typ": "token-introspection+jwt", "kid": kid});
+    let signed = Token {
+        alg: Some(alg.to_owned()),
+        header: serde_json::from_value(header).unwrap(),
+        payload: Some(payload.to_string()),
+        ..Token::default()
+    };
+    let mut response = Response::json(&signed.at(vm.now()));
+    for (name, value) in &mut response.head {
+        if name == b"content-type" {
+            *value = b"application/token-introspection+jwt".to_vec();
+        }
+    }
+    vm.answer(call.id, &response);
+    true
+}
+
+#[test]
+fn what_a_key_has_signed_that_has_gone_is_forgotten_by_all_workers() {
+    // JWT-47, JIR-03: in the shared data as well, whichever worker has learned of it, and nobody brings it back
+    for is_active in [true, false] {
+        let [mut one, mut two] = two_that_share(&[p256("a"), ed25519("b")]);
+        let settled = |vm: &mut Vm| {
+            let stream = vm.request(&with_token("opaque"));
+            let asked = answer_signed(vm, ("ES256", "a"), is_active);
+            match vm.outcome(stream) {
+                Outcome::Forwarded(_) => (asked, 200),
+                Outcome::Replied(reply) => (asked, reply.status),
+                Outcome::Paused => panic!("it waits"),
+            }
+        };
+        let good = if is_active { 200 } else { 401 };
+        assert_eq!(settled(&mut one), (true, good));
+        assert_eq!(settled(&mut two), (false, good), "from the shared data");
+        // The key goes; only one of the two has heard of it.
+        deliver(&mut one, Duration::from_secs(300), &set(&[ed25519("b")]));
+        two.advance(Duration::from_secs(1));
+        let stream = one.request(&with_token("opaque"));
+        assert!(answer_signed(&mut one, ("ES256", "a"), is_active), "it is asked anew");
+        while vm_status(&mut one, stream).is_none() {
+            one.advance(Duration::from_millis(50));
+            answer_signed(&mut one, ("ES256", "a"), is_active);
+        }
+        assert_eq!(vm_status(&mut one, stream), Some(503), "and the old key is not believed");
+        assert_eq!(settled(&mut two), (false, good), "the other one does not know yet");
+        deliver(&mut two, Duration::from_secs(300), &set(&[ed25519("b")]));
+        let stream = two.request(&with_token("opaque"));
+        assert_ne!(vm_status(&mut two, stream), Some(good), "now it does");
+        assert!(answer_signed(&mut two, ("EdDSA", "b"), is_active), "and asks");
+        assert_eq!(vm_status(&mut two, stream), Some(good));
+        let stream = one.request(&with_token("opaque"));
+        assert_eq!(vm_status(&mut one, stream), Some(good), "they share again what the new key has signed");
+    }
+}
+
+/// The status that a request has ended with; 200 if it goes on.
+fn vm_status(vm: &mut Vm, stream: StreamId) -> Option<u32> {
+    match vm.outcome(stream) {
+        Outcome::Forwarded(_) => Some(200),
+        Outcome::Replied(reply) => Some(reply.status),
+        Outcome::Paused => None,
+    }
+}
+
 #[test]
 fn the_last_keys_are_kept_while_their_server_is_away() {
     // JWT-45
