@@ -257,7 +257,7 @@ impl Enforcer {
         now: UnixTime,
     ) -> Result<Introspection, Rejection> {
         let Some(provider) = self.provider(id) else { return Err(Rejection::NoProvider) };
-        match &provider.introspection.dialect {
+        let said = match &provider.introspection.dialect {
             Dialect::Rfc7662 => Introspection::read(id, &provider.introspection, outcome),
             Dialect::Rfc9701 { audience, issuer } => {
                 let names = Names { issuer, audience };
@@ -278,8 +278,16 @@ impl Enforcer {
                 };
                 let issuer = provider.issuer.as_deref().unwrap_or_default();
                 let names = audience.as_deref().map(|audience| Names { issuer, audience });
-                user_info::read((id, provider), names, &self.keys(id), outcome, jwt, self.verifier, now)
+                let keys = &self.keys(id);
+                return user_info::read((id, provider), names, keys, outcome, jwt, self.verifier, now);
             }
+        }?;
+        match said {
+            Introspection::Active(reply) if provider.validate == Validate::JwtThenIntrospection => {
+                // Once more by the keys of now: they may have changed while the server was asked.
+                self.verify(id, &question.token, now)?.beside(reply, provider)
+            }
+            said => Ok(said),
         }
     }
 

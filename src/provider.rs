@@ -1,6 +1,7 @@
 //! Whom we ask, how, and what they said.
 
 pub mod assertion;
+mod both;
 pub mod call;
 pub mod choice;
 pub mod client_auth;

@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tollgate_cases::token::Token;
 use tollgate_filter::decision::{Decision, NoAnswer, Rejection, Verdict};
 use tollgate_filter::enforcer::{Enforcer, Finding, Outcome, Source, Step};
 use tollgate_filter::policy::Policy;
@@ -251,6 +252,71 @@ fn an_inactive_answer_turns_to_the_next_provider_from_memory_too() {
     // The first one has forgotten it; the second one has not been asked.
     world.now += 11;
     assert!(world.begin("/", "one").is_none());
+}
+
+/// A JWT that is asked about besides, signed at 1000, and an answer that would prolong it.
+fn jwt(claims: Value) -> (Value, String, Value) {
+    let config = json!({"providers": {"main": {
+        "issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "clock_skew": "0s",
+        "validate": "jwt_then_introspection", "algorithms": ["ES256"],
+        "jwks": {"inline": {"keys": [{"kty": "EC", "crv": "P-256", "kid": "p256",
+            "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y",
+            "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk"}]}},
+    }}});
+    let token = Token { claims: serde_json::from_value(claims).unwrap(), ..Token::default() }.at(1000);
+    (config, token, json!({"active": true, "aud": "https://api.example.com", "exp": EXP, "iat": 1090}))
+}
+
+#[test]
+fn what_a_jwt_says_of_its_end_outlives_no_answer() {
+    // JWT-49: from memory, too, the stricter of both counts
+    let long = json!({"cache": {"ttl": "10m", "ttl_jitter": 0, "stale_if_error": "10m"}});
+    let aged = json!({"providers": {"main": {"max_token_age": "40s"}}});
+    #[rustfmt::skip]
+    let cases = [
+        ("its exp",                       json!({"exp": 1060}), json!({}),    json!({"exp": EXP}),  1060, Verdict::InvalidToken),
+        ("the exp of the answer",         json!({"exp": 4000}), json!({}),    json!({"exp": 1060}), 1060, Verdict::Allowed),
+        ("its iat and max_token_age",     json!({"exp": 4000}), aged.clone(), json!({"iat": 1050}), 1040, Verdict::InvalidToken),
+        ("an answer without iat",         json!({"exp": 4000}), aged.clone(), json!({"iat": null}), 1040, Verdict::InvalidToken),
+        ("the earlier iat of the answer", json!({"exp": 4000}), aged,         json!({"iat": 990}),  1030, Verdict::InvalidToken),
+    ];
+    for (name, claims, changes, more, end, then) in cases {
+        let (config, token, mut reply) = jwt(claims);
+        merge(&mut reply, &more);
+        let mut all = long.clone();
+        merge(&mut all, &config);
+        merge(&mut all, &changes);
+        let mut world = World::new(&all);
+        assert_eq!(world.ask("/", &token, &reply).verdict(), Verdict::Allowed, "{name}");
+        world.now = end - 1;
+        let outcome = world.remembered("/", &token);
+        assert_eq!(
+            (outcome.decision.verdict(), outcome.source),
+            (Verdict::Allowed, Source::Memory),
+            "{name}"
+        );
+        world.now = end;
+        match (world.begin("/", &token), then) {
+            // Whoever can still be asked is.
+            (outcome, Verdict::Allowed) => assert!(outcome.is_none(), "{name}"),
+            (outcome, then) => assert_eq!(outcome.unwrap().decision.verdict(), then, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn what_contradicts_a_jwt_is_remembered_as_a_refusal() {
+    let (config, token, mut reply) = jwt(json!({"exp": 4000}));
+    merge(&mut reply, &json!({"sub": "bob"}));
+    let mut world = World::new(&config);
+    assert_eq!(world.ask("/", &token, &reply).verdict(), Verdict::InvalidToken);
+    let outcome = world.remembered("/", &token);
+    assert_eq!((outcome.decision.verdict(), outcome.source), (Verdict::InvalidToken, Source::Memory));
+    let why = "the token does not pass: its claim sub is not what the authorization server says of it";
+    let Decision::Deny(rejection) = &outcome.decision else { panic!() };
+    assert_eq!(rejection.to_string(), why);
+    world.now += 11;
+    assert!(world.begin("/", &token).is_none(), "for negative_ttl");
 }
 
 /// An engine and a clock.

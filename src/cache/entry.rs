@@ -44,7 +44,7 @@ impl Entry {
         before: Option<&Self>,
     ) -> Self {
         let (span, exp) = match &said {
-            Introspection::Inactive => (times.negative_ttl, None),
+            Introspection::Inactive | Introspection::Contradicts(_) => (times.negative_ttl, None),
             Introspection::Active(token) => match token.exp {
                 Some(exp) => (times.ttl, Some(UnixTime::from_secs(u64::try_from(exp).unwrap_or_default()))),
                 None => (times.ttl_without_exp, None),
@@ -118,7 +118,7 @@ impl Entry {
                 let client_id = provider.and_then(|provider| token.client_id(provider));
                 Rc::new(upstream.identity(&token.claims, client_id))
             }
-            Introspection::Inactive => Rc::default(),
+            Introspection::Inactive | Introspection::Contradicts(_) => Rc::default(),
         };
         Rc::clone(self.identity.get_or_init(make))
     }

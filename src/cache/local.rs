@@ -36,7 +36,7 @@ impl Local {
     pub fn put(&mut self, key: TokenKey, entry: &Rc<Entry>) {
         let (own, other) = match entry.said() {
             Introspection::Active(_) => (&mut self.active, &mut self.inactive),
-            Introspection::Inactive => (&mut self.inactive, &mut self.active),
+            Introspection::Inactive | Introspection::Contradicts(_) => (&mut self.inactive, &mut self.active),
         };
         other.remove(key);
         if entry.is_worth_keeping() {

@@ -126,7 +126,7 @@ impl Shared {
         steady: Duration,
     ) -> bool {
         let (kind, body) = match entry.said() {
-            Introspection::Inactive => (Kind::Inactive, String::new()),
+            Introspection::Inactive | Introspection::Contradicts(_) => (Kind::Inactive, String::new()),
             Introspection::Active(token) => {
                 (Kind::Active, serde_json::to_string(&token.claims).unwrap_or_default())
             }
@@ -335,7 +335,7 @@ mod tests {
         let config = r#"{"providers": {"as": {"introspection": {"uri": "https://as.example.com/introspect",
             "cluster": "as", "client_auth": {"method": "none"}}}}}"#;
         let policy = Policy::parse(config.as_bytes(), &|_| None).unwrap();
-        Namespace::new(b"", &policy.providers[0]).digest(&Secret::new(token))
+        Namespace::new(b"", &policy.providers[0]).digest(&[0; 32], &Secret::new(token))
     }
 
     fn at(secs: u64) -> Moment {

@@ -29,6 +29,8 @@ pub enum JwtFault {
     UnknownKey,
     /// The signature is none.
     Signature,
+    /// The authorization server says something else of it in this member.
+    Contradicted(&'static str),
 }
 
 /// In words for the log: nothing that a token says.
@@ -46,6 +48,9 @@ impl fmt::Display for JwtFault {
             Self::TooOld => f.write_str("it is older than max_token_age"),
             Self::UnknownKey => f.write_str("none of the issuer's keys is the one it is signed with"),
             Self::Signature => f.write_str("its signature is not the issuer's"),
+            Self::Contradicted(name) => {
+                write!(f, "its claim {name} is not what the authorization server says of it")
+            }
         }
     }
 }

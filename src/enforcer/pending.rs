@@ -124,6 +124,10 @@ impl Pending {
         let token = match entry.said() {
             Introspection::Active(token) => token,
             Introspection::Inactive => return self.ask_next(enforcer, Rejection::Inactive, source, now),
+            Introspection::Contradicts(name) => {
+                let rejection = Rejection::BadJwt { fault: JwtFault::Contradicted(name) };
+                return self.ask_next(enforcer, rejection, source, now);
+            }
         };
         let asks = enforcer.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
         let refresh = (source == Source::Memory && asks && entry.wants_refresh(now)).then(|| {

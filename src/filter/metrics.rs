@@ -130,7 +130,7 @@ impl Metrics {
     pub(super) fn answer(&self, said: &Result<Introspection, Rejection>) {
         match said {
             Ok(Introspection::Active(_)) => {}
-            Ok(Introspection::Inactive) => self.inactive.add(1),
+            Ok(Introspection::Inactive | Introspection::Contradicts(_)) => self.inactive.add(1),
             Err(failure) => self.failure(failure),
         }
     }

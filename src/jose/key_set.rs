@@ -172,7 +172,7 @@ fn fingerprint(keys: &[Jwk]) -> [u8; 32] {
     let mut hashes: Vec<_> = keys.iter().map(hash).collect();
     hashes.sort_unstable();
     hashes.dedup();
-    hashes.iter().fold(Sha256::new(), |all, one| all.chain_update(one)).finalize().into()
+    Sha256::digest(hashes.concat()).into()
 }
 
 /// By `use` and `key_ops` ([RFC 7517 §4.2, §4.3]).

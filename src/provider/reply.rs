@@ -8,7 +8,7 @@ use crate::decision::{BadAnswer, NoAnswer, Rejection};
 use crate::json::{self, Map, Value};
 use crate::policy::id::ProviderId;
 use crate::provider::outcome::{CallOutcome, ReplyHead};
-use crate::provider::{IntrospectionEndpoint, Provider, Validate};
+use crate::provider::{IntrospectionEndpoint, Provider};
 use crate::time::UnixTime;
 
 /// The authorization server's answer.
@@ -18,6 +18,8 @@ pub enum Introspection {
     Inactive,
     /// `active: true`; nothing else has been checked.
     Active(AccessToken),
+    /// `active: true`, but of a JWT that says something else of itself in this member.
+    Contradicts(&'static str),
 }
 
 /// An active token, in the authorization server's words.
@@ -165,9 +167,7 @@ impl AccessToken {
         self.check_issuer(provider)?;
         self.check_times(provider.clock_skew, now)?;
         self.check_kind(provider.introspection.ignore_token_type)?;
-        if provider.validate == Validate::Jwt {
-            self.check_age(provider.jwt.max_token_age, provider.clock_skew, now)?;
-        }
+        self.check_age(provider.jwt.max_token_age, provider.clock_skew, now)?;
         if provider.audiences.is_empty() || self.has_audience(&provider.audiences) {
             Ok(())
         } else {
@@ -297,7 +297,7 @@ fn is_unsupported_token_type(body: &[u8]) -> bool {
 }
 
 /// A `NumericDate`, floored; `null` counts as absent, any other type is an error.
-fn timestamp(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
+pub(crate) fn timestamp(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Number(number)) => {

@@ -9,12 +9,12 @@ use crate::decision::fault::ReplyFault;
 use crate::decision::{BadAnswer, Rejection};
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::verify::Verifier;
-use crate::json::{Map, Value};
+use crate::json::{Map, Value, same};
 use crate::policy::id::ProviderId;
 use crate::provider::Provider;
 use crate::provider::keys::LiveKeys;
 use crate::provider::outcome::CallOutcome;
-use crate::provider::reply::{Introspection, body};
+use crate::provider::reply::{Introspection, body, timestamp};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -60,21 +60,36 @@ pub fn read(
     if !iat.is_some_and(|iat| (iat - clock).abs() <= WINDOW) {
         return Err(bad(ReplyFault::Time));
     }
+    // It need not say how long it is good for; where it does, nothing of it is good for longer.
+    let end = timestamp(&claims, "exp").map_err(|()| bad(ReplyFault::Time))?;
+    if end.is_some_and(|end| end <= i64::try_from(now.as_secs()).unwrap_or(i64::MAX)) {
+        return Err(bad(ReplyFault::Time));
+    }
     match claims.remove("token_introspection") {
         // Nothing else ties the answer to what was asked about.
         Some(Value::Object(members)) if is_another(token, &members) => {
             Err(Rejection::BadAnswer { cause: BadAnswer::OtherToken })
         }
-        Some(Value::Object(members)) => Introspection::of(id, members),
+        Some(Value::Object(members)) => Introspection::of(id, ending(members, end)),
         _ => Err(bad(ReplyFault::Shape)),
     }
+}
+
+/// The same with an `exp` that is not after the end of the reply that it came in.
+fn ending(mut members: Map<String, Value>, end: Option<i64>) -> Map<String, Value> {
+    if let (Some(end), Ok(exp)) = (end, timestamp(&members, "exp"))
+        && exp.is_none_or(|exp| end < exp)
+    {
+        members.insert("exp".to_owned(), end.into());
+    }
+    members
 }
 
 /// Whether token and answer each have a `jti`, and these differ.
 fn is_another(token: &Secret, members: &Map<String, Value>) -> bool {
     let Some(told) = members.get("jti").filter(|jti| !jti.is_null()) else { return false };
     let claims = Compact::parse(token.expose()).ok().and_then(|jws| jws.claims());
-    claims.and_then(|mut claims| claims.remove("jti")).is_some_and(|own| own != *told)
+    claims.and_then(|mut claims| claims.remove("jti")).is_some_and(|own| !same(&own, told))
 }
 
 /// The claims of what the provider has signed with one of its keys, by an algorithm that is allowed.

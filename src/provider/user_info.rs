@@ -22,7 +22,8 @@ use crate::time::UnixTime;
 /// The media type of a signed answer.
 pub(crate) const SIGNED: &str = "application/jwt";
 /// What is said of tokens elsewhere: here it would be about something else.
-const OF_TOKENS: [&str; 8] = ["active", "aud", "client_id", "exp", "iat", "nbf", "scope", "token_type"];
+const OF_TOKENS: [&str; 9] =
+    ["active", "aud", "authorization_details", "client_id", "exp", "iat", "nbf", "scope", "token_type"];
 
 /// Reads an answer as [`Introspection::read`] does. `names`: it has to be signed, by this server and for us.
 /// `jwt`: what the token says of itself, if it is a JWT that has been verified.
@@ -53,14 +54,18 @@ pub fn read(
     if !claims.get("sub").is_some_and(Value::is_string) {
         return Err(Rejection::BadAnswer { cause: BadAnswer::Subject });
     }
-    for name in OF_TOKENS {
+    let configured = provider.scope_claim.iter().chain(&provider.client_id_claim).map(String::as_str);
+    for name in OF_TOKENS.into_iter().chain(configured) {
         claims.remove(name);
     }
     match jwt {
         None => AccessToken::new(id, claims).map(Introspection::Active),
         // The token speaks for itself; what is said of its user comes on top.
-        Some(token) if token.claims.get("sub") == claims.get("sub") => {
+        Some(token)
+            if token.claims.get("sub") == claims.get("sub") && !is_bound_elsewhere(&token, &claims) =>
+        {
             let mut all = token.claims;
+            all.retain(|_, value| !value.is_null());
             for (name, value) in claims {
                 all.entry(name).or_insert(value);
             }
@@ -68,6 +73,12 @@ pub fn read(
         }
         Some(_) => Err(Rejection::BadAnswer { cause: BadAnswer::OtherToken }),
     }
+}
+
+/// Whether the answer binds the token to something else than the token does itself.
+fn is_bound_elsewhere(token: &AccessToken, claims: &Map<String, Value>) -> bool {
+    let told = claims.get("cnf").filter(|cnf| !cnf.is_null());
+    matches!((token.present("cnf"), told), (Some(own), Some(told)) if own != told)
 }
 
 fn plain(bytes: &[u8]) -> Result<Map<String, Value>, Rejection> {

@@ -63,6 +63,14 @@ pub(super) fn ask_about_nothing(
     };
     let took = started.elapsed().as_millis();
     clock(patient, &reply);
+    let is_user_info = matches!(patient.provider.introspection.dialect, Dialect::UserInfo { .. });
+    // What is no JWT is verified only after it has been called active.
+    let said = match said {
+        Err(Rejection::BadJwt { .. }) if reply.status == 200 && !is_user_info => {
+            Ok(Introspection::Contradicts("signature"))
+        }
+        said => said,
+    };
     // A JWT that is none is not tried out by the filter; what counts here is that it is not taken.
     let is_unknown = matches!(said, Err(Rejection::BadJwt { .. })) && matches!(reply.status, 401 | 403);
     let is_token_info = matches!(patient.provider.introspection.dialect, Dialect::TokenInfo(_));
@@ -84,7 +92,7 @@ pub(super) fn ask_about_nothing(
             patient.good(format!("it answers, and does not take a made-up token ({took} ms)"));
             true
         }
-        Ok(Introspection::Active(_)) => {
+        Ok(Introspection::Active(_) | Introspection::Contradicts(_)) => {
             patient.wrong(
                 "it calls a made-up token active",
                 "Whoever answers there lets anyone in. Do not use it.",

@@ -29,6 +29,10 @@ pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, 
             "A made-up token was answered; this one is not. The server's log may tell why.",
         ),
         Ok(Introspection::Inactive) => inactive(patient, token),
+        Ok(Introspection::Contradicts(name)) => patient.wrong(
+            format!("the token is active, but its reply has another {name} than the token itself"),
+            "The filter refuses such a token. Something in between may answer for another token.",
+        ),
         Ok(Introspection::Active(token)) => active(patient, &token),
     }
 }

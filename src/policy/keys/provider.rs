@@ -45,7 +45,7 @@ pub(super) static PROVIDER: Object = Object {
             "validate",
             word(&["introspection", "jwt", "jwt_then_introspection"]),
             "introspection",
-            "How tokens are checked. `introspection`: the authorization server is asked. `jwt`: the signature is verified here and the claims are believed (RFC 9068), so a token that has been revoked passes until it ends. `jwt_then_introspection`: first the one, and only what passes is asked about; what counts is the answer. A JWT that does not pass is refused, never asked about instead.",
+            "How tokens are checked. `introspection`: the authorization server is asked. `jwt`: the signature is verified here and the claims are believed (RFC 9068), so a token that has been revoked passes until it ends. `jwt_then_introspection`: first the one, and only what passes is asked about; the response decides about scopes, and of bindings, times, audiences and names the stricter of both counts. A JWT that does not pass is refused, never asked about instead.",
         ).lowers_as_meant(When::Words(&["jwt"]), "A revoked token is accepted until it expires."),
         optional(
             "token_prefix",
