@@ -17,6 +17,8 @@ pub struct Upstream {
     pub claim_to_headers: Vec<ClaimHeader>,
     /// Every scalar claim but `scope` and `exp` as this prefix and its name, in lower case.
     pub claims_prefix: Option<String>,
+    /// Whether those names keep their underscores, which are hyphens otherwise.
+    pub keeps_underscores: bool,
     /// The claims as base64url JSON in this header field, in lower case.
     pub forward_payload_header: Option<String>,
     /// Whether later filters and access logs are told of the token as well.
@@ -37,7 +39,7 @@ pub struct ClaimHeader {
 pub struct IdentityFields {
     /// Names in lower case, and values of printable ASCII.
     pub set: Vec<(String, Vec<u8>)>,
-    /// Claims whose value is longer than [`MAX_VALUE`].
+    /// Claims whose value is longer than [`MAX_VALUE`], and fields for which claims compete.
     pub dropped: u32,
     /// What access logs and later filters are told, by name.
     pub state: Vec<(&'static str, String)>,
@@ -86,13 +88,15 @@ impl Upstream {
             }
         }
         if let Some(prefix) = &self.claims_prefix {
-            let told = |name: &str| !matches!(name, "scope" | "exp") && is_token(name);
-            for (name, value) in claims.iter().filter(|(name, _)| told(name)) {
-                if matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_)) {
-                    let name = format!("{prefix}{}", name.to_ascii_lowercase());
-                    if !fields.has(&name) {
-                        fields.tell(name, value);
-                    }
+            for (field, claim) in &claims_by_field(claims) {
+                let Value::String(name) = claim else {
+                    fields.dropped = fields.dropped.saturating_add(1);
+                    continue;
+                };
+                let value = claims.get(name).filter(|_| !matches!(field.as_str(), "scope" | "exp"));
+                if let Some(value @ (Value::String(_) | Value::Number(_) | Value::Bool(_))) = value {
+                    let name = if self.keeps_underscores { &name.to_ascii_lowercase() } else { field };
+                    fields.tell(format!("{prefix}{name}"), value);
                 }
             }
         }
@@ -130,10 +134,27 @@ impl IdentityFields {
             self.set.push((name, value));
         }
     }
+}
 
-    fn has(&self, name: &str) -> bool {
-        self.set.iter().any(|(known, _)| known == name)
+/// Which claim a field under the prefix tells of, by the name that all their spellings have in common: lower
+/// case, and hyphens for underscores, for upstreams read those as one. Of several spellings the one in lower
+/// case counts, whatever its value. Where that leaves two, nobody can say which one is meant: it is `true` or
+/// `false` then, for spellings in lower case or not.
+#[inline(never)]
+fn claims_by_field(claims: &Map<String, Value>) -> Map<String, Value> {
+    let mut by_field = Map::new();
+    for name in claims.keys().filter(|name| is_token(name)) {
+        let is_exact = |name: &str| !name.bytes().any(|byte| byte.is_ascii_uppercase());
+        let field = name.to_ascii_lowercase().replace('_', "-");
+        let best = match by_field.get(&field) {
+            Some(Value::String(known)) if is_exact(known) == is_exact(name) => Value::Bool(is_exact(name)),
+            Some(Value::String(known)) if is_exact(known) => continue,
+            Some(Value::Bool(were_exact)) if *were_exact || !is_exact(name) => continue,
+            _ => Value::String(name.clone()),
+        };
+        by_field.insert(field, best);
     }
+    by_field
 }
 
 /// Long names share the last bit.
@@ -222,8 +243,7 @@ mod tests {
                 header_name: "x-sub".to_owned(),
                 claim: ClaimPath::parse("sub").unwrap(),
             }],
-            forward_payload_header: None,
-            filter_state: false,
+            ..Upstream::default()
         };
         let claims = json!({
             "uid": "u1", "mail": "m@example.com", "token_type": "Bearer", "scope": "a", "exp": 1, "big": "x".repeat(MAX_VALUE + 1),
@@ -232,8 +252,41 @@ mod tests {
         let fields = upstream.identity(claims.as_object().unwrap(), None);
         let mut names: Vec<_> = fields.set.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
-        assert_eq!(names, ["x-agw-mail", "x-agw-token_type", "x-agw-uid", "x-agw-uid2"]);
+        assert_eq!(names, ["x-agw-mail", "x-agw-token-type", "x-agw-uid", "x-agw-uid2"]);
         assert_eq!(fields.dropped, 1);
+    }
+
+    #[test]
+    fn one_field_for_each_claim_and_one_claim_for_each_field() {
+        // HDR-02, HDR-12
+        type Fields = &'static [(&'static str, &'static str)];
+        #[rustfmt::skip]
+        let cases: Vec<(&str, _, bool, Fields, u32)> = vec![
+            ("the exact name wins",            json!({"Sub": "b", "sub": "a"}),               false, &[("x-sub", "a")], 0),
+            ("it wins before all others",      json!({"SUB": "c", "Sub": "b", "sub": "a"}),   false, &[("x-sub", "a")], 0),
+            ("it wins although it is nothing", json!({"Sub": "b", "sub": null}),              false, &[], 0),
+            ("or a list",                      json!({"Sub": "b", "sub": ["a"]}),             false, &[], 0),
+            ("or is too long",                 json!({"Sub": "b", "sub": "x".repeat(MAX_VALUE + 1)}), false, &[], 1),
+            ("two variants, nothing exact",    json!({"SUB": "c", "Sub": "b"}),               false, &[], 1),
+            ("a variant alone",                json!({"Sub": "b"}),                           false, &[("x-sub", "b")], 0),
+            ("no underscores",                 json!({"client_id": "a"}),                     false, &[("x-client-id", "a")], 0),
+            ("underscores that are kept",      json!({"Client_Id": "a"}),                     true,  &[("x-client_id", "a")], 0),
+            ("never both",                     json!({"a-b": 1, "a_b": 2}),                   false, &[], 1),
+            ("nor if they are kept",           json!({"a-b": 1, "a_b": 2}),                   true,  &[], 1),
+            ("three of them",                  json!({"a-b-c": 1, "a-b_c": 2, "a_b_c": 3}),   true,  &[], 1),
+            ("an exact one before odd ones",   json!({"A-B": 1, "A_B": 2, "a_b": 3}),         false, &[("x-a-b", "3")], 0),
+            ("an exact one behind odd ones",   json!({"A_b": 1, "a_B": 2, "a-b": 3}),         true,  &[("x-a-b", "3")], 0),
+            ("no variant of what is not told", json!({"Scope": "a", "EXP": 1, "exp": 2}),     false, &[], 0),
+        ];
+        for (name, claims, keeps_underscores, want, dropped) in cases {
+            let upstream =
+                Upstream { claims_prefix: Some("x-".to_owned()), keeps_underscores, ..Upstream::default() };
+            let fields = upstream.identity(claims.as_object().unwrap(), None);
+            let set: Vec<_> =
+                fields.set.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+            let want: Vec<_> = want.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            assert_eq!((set, fields.dropped), (want, dropped), "{name}");
+        }
     }
 
     #[test]
@@ -246,9 +299,17 @@ mod tests {
                 claim: ClaimPath::parse("sub").unwrap(),
             }],
             forward_payload_header: Some("x-claims".to_owned()),
-            filter_state: false,
+            ..Upstream::default()
         };
-        for ours in ["x-auth-sub", "X_Auth_Sub", "x-auth_sub", "x-agw-anything", "X_AGW_x", "x_claims"] {
+        for ours in [
+            "x-auth-sub",
+            "X_Auth_Sub",
+            "x-auth_sub",
+            "x-agw-anything",
+            "X_AGW_x",
+            "x-Agw-Client_Id",
+            "x_claims",
+        ] {
             assert!(upstream.owns(ours.as_bytes()), "{ours}");
         }
         for theirs in ["x-auth-subject", "x-auth", "x-ag", "authorization"] {

@@ -337,6 +337,7 @@ fn everything() -> Value {
             "claim_to_headers": [{"header_name": "X-Client-Id", "claim_name": "client_id"}],
             "claims_prefix": "X-Agw-",
             "forward_payload_header": "X-Token-Claims",
+            "claims_prefix_underscores": "keep",
             "filter_state": true,
         },
         "mtls": {"source": "xfcc", "hops": 2},
@@ -575,6 +576,7 @@ fn every_key_arrives() {
     );
     assert_eq!(policy.upstream.claims_prefix.as_deref(), Some("x-agw-"));
     assert_eq!(policy.upstream.forward_payload_header.as_deref(), Some("x-token-claims"));
+    assert!(policy.upstream.keeps_underscores);
     assert!(policy.upstream.filter_state);
 
     let responses = &policy.responses;
@@ -1100,6 +1102,11 @@ fn every_mistake_has_its_message() {
          &["resource.identifier: expected an absolute https URI without a fragment, as https://api.example.com/orders (http for this machine only)"]),
         ("no identifier",                  vec![("resource", json!({"name": "x"}))],
          &["resource.identifier: required, but missing"]),
+        ("underscores of no prefix",       vec![("upstream.claims_prefix_underscores", json!("keep"))],
+         &["upstream.claims_prefix_underscores: needs claims_prefix as well"]),
+        ("a word for underscores",         vec![("upstream", json!({"claims_prefix": "x-agw-", "claims_prefix_underscores": true}))],
+         &["upstream.claims_prefix_underscores: expected \"replace\" or \"keep\", found a boolean"]),
+
         ("a path of two readings",         vec![("resource", json!({"identifier": "https://h/a%2Fb"}))],
          &["resource.identifier: expected a path that can be read in one way only"]),
         ("no resource",                    vec![("resource", json!([]))],

@@ -433,7 +433,13 @@ static UPSTREAM: Object = Object {
         optional(
             "claims_prefix",
             Kind::Text(&text::FIELD_PREFIX),
-            "Every scalar claim but `scope` and `exp` becomes a field of this prefix and its name; whatever a client sends under the prefix is removed.",
+            "Every scalar claim but `scope` and `exp` becomes a field of this prefix and its name, in lower case and with hyphens for underscores: `client_id` is `x-token-client-id`. Of claims that differ in case alone the one in lower case counts; where two are left for one field, as `a_b` and `a-b`, neither is forwarded. Whatever a client sends under the prefix is removed.",
+        ),
+        default(
+            "claims_prefix_underscores",
+            word(&["replace", "keep"]),
+            "replace",
+            "What becomes of underscores in names under the prefix. `keep` leaves them, for upstreams that look for such names; nginx and others drop fields whose names hold one.",
         ),
         optional(
             "forward_payload_header",

@@ -80,7 +80,10 @@ fn configuration(
         cache.extend(policy.cache.clone());
         username |= policy.by_username;
         if policy.expose_headers {
-            whole.insert("upstream".to_owned(), json!({"claims_prefix": "x-agw-"}));
+            whole.insert(
+                "upstream".to_owned(),
+                json!({"claims_prefix": "x-agw-", "claims_prefix_underscores": "keep"}),
+            );
         }
         if policy.checks_clients {
             requires.insert("clients".to_owned(), json!({"list": "contracts"}));

@@ -58,6 +58,10 @@ pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream 
         }
     }
     context.no_duplicates(fields(), |field| alike(field.text()));
+    let underscores = upstream.key("claims_prefix_underscores");
+    if underscores.text() == "keep" && prefix.text().is_empty() {
+        context.faults.add(&underscores.place, Fault::Needs { other: "claims_prefix" });
+    }
     if covers_reserved(&alike(prefix.text())) {
         let why = "other fields start with this; choose a longer prefix, as x-token-";
         context.faults.add(&prefix.place, Fault::Reserved { why });
@@ -65,6 +69,7 @@ pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream 
     Upstream {
         claim_to_headers: claims.items().filter_map(|claim| claim_header(&claim)).collect(),
         claims_prefix: lower(&prefix),
+        keeps_underscores: underscores.text() == "keep",
         forward_payload_header: lower(&payload),
         filter_state: upstream.key("filter_state").bool(),
     }

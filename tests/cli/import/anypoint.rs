@@ -89,7 +89,7 @@ providers:
     client_id_claim: [username]
 requires:
   scopes: {any: [read, write]}
-upstream: {claims_prefix: x-agw-}
+upstream: {claims_prefix: x-agw-, claims_prefix_underscores: keep}
 cache: {max_entries: 500, ttl: 600s}
 responses: {profile: anypoint}
 "#
@@ -117,7 +117,10 @@ fn names_of_older_documentation_are_understood() {
     );
     assert_eq!(configuration["cache"], json!({"ttl": "60s", "max_entries": 0}));
     assert_eq!(configuration["requires"], json!({"scopes": ["a", "b"]}));
-    assert_eq!(configuration["upstream"], json!({"claims_prefix": "x-agw-"}));
+    assert_eq!(
+        configuration["upstream"],
+        json!({"claims_prefix": "x-agw-", "claims_prefix_underscores": "keep"})
+    );
     assert_eq!(configuration["providers"]["main"]["introspection"]["timeout"], "10s");
     assert_eq!(
         remarks,
