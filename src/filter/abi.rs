@@ -12,12 +12,13 @@
 //! [proxy-wasm ABI 0.2.1]: https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1
 #![allow(unsafe_code, reason = "exports have no mangled names, and host calls take addresses")]
 
-use std::ptr::{null_mut, slice_from_raw_parts_mut};
+use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 use std::time::Duration;
 
 use proxy_wasm::types::MapType;
 
 use crate::filter::contexts;
+use crate::response::answer::Answer;
 use crate::secret::Secret;
 
 /// What a callback tells the host.
@@ -116,6 +117,17 @@ unsafe extern "C" {
         number: u32,
     ) -> u32;
 
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+
     fn proxy_get_header_map_pairs(map: u32, bytes: *mut *mut u8, size: *mut usize) -> u32;
 
     fn proxy_call_foreign_function(
@@ -137,6 +149,8 @@ const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const UNIMPLEMENTED: u32 = 12;
 const MONOTONIC: u32 = 1;
+/// The host finds one itself, if one is needed.
+const NO_GRPC_STATUS: i32 = -1;
 /// No fields.
 const EMPTY_MAP: [u8; 4] = [0; 4];
 
@@ -173,6 +187,29 @@ pub(super) fn http_call(call: Outgoing<'_>) -> Option<u32> {
         )
     };
     (status == OK).then_some(id)
+}
+
+/// Answers the request of the effective context. The host knows how the client sent it: to gRPC it gives the
+/// gRPC status, in trailers only, to everybody else the HTTP status and the body. The SDK has calls for the
+/// one or the other, and the one for gRPC has the HTTP status 200: whoever translates gRPC before us would
+/// hand that on.
+pub(super) fn reply(answer: &Answer) {
+    let fields = answer.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let headers = serialize(fields);
+    let body = answer.body.as_bytes();
+    // SAFETY: the host reads as many bytes of each part as it is told there are.
+    let _ = unsafe {
+        proxy_send_local_response(
+            u32::from(answer.status),
+            null(),
+            0,
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            answer.grpc_status.map_or(NO_GRPC_STATUS, i32::from),
+        )
+    };
 }
 
 /// All fields of a map as the host serializes them; nothing if there is no such map.

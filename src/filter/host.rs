@@ -15,7 +15,6 @@ use crate::provider::call::IntrospectionCall;
 use crate::provider::fetch::FetchCall;
 use crate::provider::outcome::CallOutcome;
 use crate::request::head::Packed;
-use crate::response::answer;
 use crate::store::{Seen, Store};
 use crate::time::UnixTime;
 
@@ -25,7 +24,7 @@ pub(super) fn now() -> UnixTime {
     UnixTime::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
-pub(super) use crate::filter::abi::steady;
+pub(super) use crate::filter::abi::{reply, steady};
 
 /// Random numbers that are nobody else's.
 pub(super) fn seed() -> [u64; 2] {
@@ -161,18 +160,6 @@ pub(super) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
-/// Answers the request of the effective context.
-pub(super) fn reply(answer: &answer::Answer) {
-    if let Some(status) = answer.grpc_status {
-        let metadata = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        let _ = hostcalls::send_grpc_response(grpc_status(status), Some(&answer.body), metadata);
-    } else {
-        let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let body = Some(answer.body.as_bytes()).filter(|body| !body.is_empty());
-        let _ = hostcalls::send_http_response(u32::from(answer.status), headers, body);
-    }
-}
-
 /// Makes a word readable in access logs, as `%FILTER_STATE(wasm.NAME:PLAIN)%`.
 pub(super) fn note(name: &str, text: &str) {
     let _ = hostcalls::set_property(vec![name], Some(text.as_bytes()));
@@ -186,13 +173,4 @@ pub(super) fn turn_to(context_id: u32) -> bool {
 /// Asks for a tick after `period`; zero: for none.
 pub(super) fn tick_after(period: Duration) {
     let _ = hostcalls::set_tick_period(period);
-}
-
-fn grpc_status(status: u8) -> proxy_wasm::types::GrpcStatusCode {
-    use proxy_wasm::types::GrpcStatusCode;
-    match status {
-        16 => GrpcStatusCode::Unauthenticated,
-        7 => GrpcStatusCode::PermissionDenied,
-        _ => GrpcStatusCode::Unavailable,
-    }
 }

@@ -9,13 +9,15 @@ use crate::response::{Format, Override, Profile, Responses};
 /// A whole refusal, ready for the host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
-    /// The HTTP status; 200 for gRPC.
+    /// The HTTP status, for a gRPC request as well: a filter before ours may have made one of something
+    /// else. A gRPC client gets 200.
     pub status: u16,
     /// Header fields, names in lower case; a name may come twice.
     pub headers: Vec<(&'static str, String)>,
-    /// The body; for gRPC it is the `grpc-message`.
+    /// The body; a gRPC client gets it as `grpc-message`.
     pub body: String,
-    /// The gRPC status of a trailers-only answer.
+    /// The gRPC status, if that is what the request looks like from here: of a trailers-only answer to a
+    /// gRPC client, and of no meaning to everybody else.
     pub grpc_status: Option<u8>,
 }
 
@@ -68,7 +70,7 @@ impl Responses {
         if head.is_grpc() {
             let grpc_status = grpc_status(status);
             return Answer {
-                status: 200,
+                status,
                 headers,
                 body: wording.description.to_owned(),
                 grpc_status: Some(grpc_status),
@@ -230,6 +232,7 @@ fn grpc_status(status: u16) -> u8 {
     match status {
         400 | 401 | 413 => 16,
         403 => 7,
+        404 => 12,
         _ => 14,
     }
 }

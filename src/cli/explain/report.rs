@@ -285,7 +285,13 @@ impl<'a> Report<'a> {
                 (format!("{} bytes, in {place}", found.token.expose().len()), false)
             }
             Ok(None) if !self.asked.is_empty() => ("in the form".to_owned(), false),
-            Ok(None) => ("none".to_owned(), matches!(outcome.decision, Decision::Deny(Rejection::NoToken))),
+            Ok(None) => {
+                let is_reason =
+                    |rejection: &Rejection| matches!(rejection, Rejection::NoToken | Rejection::NoMetadata);
+                let is_reason =
+                    matches!(&outcome.decision, Decision::Deny(rejection) if is_reason(rejection));
+                ("none".to_owned(), is_reason)
+            }
             Err(_) => match &outcome.decision {
                 Decision::Deny(rejection) => (rejection.to_string(), true),
                 Decision::Allow(_) | Decision::Describe(_) => return,
@@ -398,7 +404,7 @@ fn read_as(outcome: &Outcome) -> Option<Step> {
 
 /// What the client gets, or would get.
 fn client(answer: &Answer, what: &str, out: &mut Output) -> Result<(), Failure> {
-    let grpc = answer.grpc_status.map(|status| format!(", grpc-status {status}"));
+    let grpc = answer.grpc_status.map(|status| format!(", or with gRPC grpc-status {status}"));
     out.line(format_args!("→ {what} {}{}", answer.status, grpc.unwrap_or_default()))?;
     for (name, value) in &answer.headers {
         out.line(format_args!("    {name}: {value}"))?;

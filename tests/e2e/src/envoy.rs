@@ -32,6 +32,8 @@ pub struct Stage {
     pub narrow: BTreeMap<String, u32>,
     /// The module's file; `None`: the one that `make build` makes.
     pub module: Option<PathBuf>,
+    /// The clusters that speak HTTP/2, by name.
+    pub http2: Vec<String>,
 }
 
 /// One listener's filter.
@@ -47,6 +49,8 @@ pub struct Plugin {
     pub port: u16,
     /// Whether the connection manager normalises paths.
     pub normalize_path: bool,
+    /// The filters before ours.
+    pub earlier: Vec<Value>,
     /// The filters between ours and the router.
     pub later: Vec<Value>,
     /// Members of the connection manager, besides those that it has or in their place.
@@ -64,6 +68,7 @@ impl Plugin {
             stop_iteration: false,
             port: 0,
             normalize_path: false,
+            earlier: Vec::new(),
             later: Vec::new(),
             manager: json!({}),
             tls: None,
@@ -91,6 +96,7 @@ impl Stage {
             fixed: false,
             narrow: BTreeMap::new(),
             module: None,
+            http2: Vec::new(),
         }
     }
 
@@ -133,8 +139,16 @@ impl Stage {
 
     fn bootstrap(&self, directory: &PathBuf) -> Value {
         let at_most = |name: &str| self.narrow.get(name).copied();
-        let clusters: Vec<Value> =
-            self.clusters.iter().map(|(name, port)| cluster_json(name, *port, at_most(name))).collect();
+        let cluster = |(name, port): &(String, u16)| {
+            let mut cluster = cluster_json(name, *port, at_most(name));
+            if self.http2.contains(name) {
+                let options = &mut cluster["typed_extension_protocol_options"];
+                options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]["explicit_http_config"] =
+                    json!({"http2_protocol_options": {}});
+            }
+            cluster
+        };
+        let clusters: Vec<Value> = self.clusters.iter().map(cluster).collect();
         let mut fixed = json!({"clusters": clusters});
         let mut dynamic = json!({});
         if self.fixed {
@@ -165,7 +179,8 @@ impl Stage {
     }
 
     fn listener_json(&self, name: &str, plugin: &Plugin) -> Value {
-        let mut filters = vec![self.filter_json(plugin)];
+        let mut filters = plugin.earlier.clone();
+        filters.push(self.filter_json(plugin));
         filters.extend(plugin.later.clone());
         filters.push(json!({"name": "envoy.filters.http.router", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",

@@ -16,6 +16,7 @@
 pub mod authorization_server;
 pub mod client;
 pub mod envoy;
+pub mod ext_proc;
 pub mod http2;
 pub mod message;
 pub mod oidc_provider;

@@ -25,6 +25,7 @@ pub struct Vm {
     root: u32,
     last_context: u32,
     allow_stop_iteration: bool,
+    translates: bool,
     trap: Option<String>,
 }
 
@@ -66,8 +67,15 @@ impl Vm {
         let instance = linker(module)
             .instantiate_and_start(&mut store, module)
             .unwrap_or_else(|cause| panic!("the module does not load: {cause}"));
-        let mut vm =
-            Self { store, instance, root: 0, last_context: 0, allow_stop_iteration: true, trap: None };
+        let mut vm = Self {
+            store,
+            instance,
+            root: 0,
+            last_context: 0,
+            allow_stop_iteration: true,
+            translates: false,
+            trap: None,
+        };
         vm.enter("_initialize", 0, &[]);
         vm
     }
@@ -76,6 +84,12 @@ impl Vm {
     /// its request at the head. On at first.
     pub fn allow_on_headers_stop_iteration(&mut self, allow: bool) {
         self.allow_stop_iteration = allow;
+    }
+
+    /// Whether a filter before the module makes gRPC of what is something else, and back: the host gives
+    /// nobody a gRPC answer then.
+    pub fn translate_grpc(&mut self, translate: bool) {
+        self.translates = translate;
     }
 
     /// Makes the host's randomness fail, or work again.
@@ -186,7 +200,7 @@ impl Vm {
             open: true,
             coming: body.iter().map(|chunk| chunk.to_vec()).collect(),
             more,
-            is_grpc: is(b"content-type", is_grpc),
+            is_grpc: is(b"content-type", is_grpc) && !self.translates,
             is_head: is(b":method", |value| value == b"HEAD"),
             trailers: trailers.map(lower),
             request,

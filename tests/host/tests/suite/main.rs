@@ -20,6 +20,7 @@ mod configuration;
 mod ends;
 mod forms;
 mod growth;
+mod grpc;
 mod hostile;
 mod jwt;
 mod lists;
