@@ -140,6 +140,9 @@ pub struct Grant {
     ///
     /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
     pub dpop_nonce: Option<String>,
+    /// The protocol that a WebSocket's response names if it names none: browsers that have offered some insist,
+    /// and the upstream has not seen this one.
+    pub websocket_protocol: Option<String>,
 }
 
 impl Grant {

@@ -42,6 +42,7 @@ use crate::request::form;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
 use crate::request::token::{self, Found, Place, TokenError};
+use crate::request::websocket;
 use crate::response::answer::{Advertised, Answer};
 use crate::secret::Secret;
 use crate::store::common::Common;
@@ -509,6 +510,13 @@ impl Enforcer {
             && head.all("dpop").next().is_some()
         {
             grant.remove.push("dpop".to_owned());
+        }
+        if let Some(rest) = self.policy.token.websocket.as_ref().and_then(|marker| marker.strip(head)) {
+            grant.remove.push(websocket::FIELD.to_owned());
+            if !rest.protocols.is_empty() {
+                grant.set.push((websocket::FIELD.to_owned(), rest.protocols));
+            }
+            grant.websocket_protocol = rest.marker;
         }
         if !self.policy.token.forward {
             let stripped = token::strip(head, &self.policy.token, self.extra_params(request));

@@ -30,6 +30,7 @@ use crate::proof::certificate::CertificateSource;
 use crate::proof::dpop::Dpop;
 use crate::provider::Provider;
 use crate::provider::client_list::ListSource;
+use crate::request::websocket::Marker;
 use crate::response::Responses;
 use crate::upstream::Upstream;
 
@@ -83,6 +84,8 @@ pub struct TokenPlaces {
     pub params: Vec<String>,
     /// Names of cookies.
     pub cookies: Vec<String>,
+    /// How a WebSocket client says that it offers a token among its subprotocols; `None`: it cannot.
+    pub websocket: Option<Marker>,
     /// Whether a form body may carry `access_token` ([RFC 6750 §2.2]).
     ///
     /// [RFC 6750 §2.2]: https://www.rfc-editor.org/rfc/rfc6750#section-2.2

@@ -4,3 +4,4 @@ pub mod form;
 pub mod head;
 pub mod path;
 pub mod token;
+pub mod websocket;

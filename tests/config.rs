@@ -277,6 +277,7 @@ fn everything() -> Value {
             "from_headers": [{"name": "X-Access-Token"}, {"name": "Authorization", "scheme": "Token"}],
             "from_params": ["access_token"],
             "from_cookies": ["session"],
+            "from_websocket_protocol": "bearer",
             "from_form": true,
             "max_form_bytes": 1000,
             "max_length": 100,
@@ -336,8 +337,8 @@ fn everything() -> Value {
         "upstream": {
             "claim_to_headers": [{"header_name": "X-Client-Id", "claim_name": "client_id"}],
             "claims_prefix": "X-Agw-",
-            "forward_payload_header": "X-Token-Claims",
             "claims_prefix_underscores": "keep",
+            "forward_payload_header": "X-Token-Claims",
             "filter_state": true,
         },
         "mtls": {"source": "xfcc", "hops": 2},
@@ -575,8 +576,8 @@ fn every_key_arrives() {
         ("x-client-id", "client_id")
     );
     assert_eq!(policy.upstream.claims_prefix.as_deref(), Some("x-agw-"));
-    assert_eq!(policy.upstream.forward_payload_header.as_deref(), Some("x-token-claims"));
     assert!(policy.upstream.keeps_underscores);
+    assert_eq!(policy.upstream.forward_payload_header.as_deref(), Some("x-token-claims"));
     assert!(policy.upstream.filter_state);
 
     let responses = &policy.responses;
@@ -991,7 +992,7 @@ fn every_mistake_has_its_message() {
 
         // Tokens
         ("no place for tokens",            vec![("token.from_headers", json!([]))],
-         &["token: expected at least one place for tokens: from_headers, from_params, from_cookies or from_form"]),
+         &["token: expected at least one place for tokens: from_headers, from_params, from_cookies, from_websocket_protocol or from_form"]),
         ("a place twice",                  vec![("token", json!({"from_headers": [{"name": "authorization", "scheme": "Bearer"}, {"name": "x"}, {"name": "Authorization", "scheme": "bearer"}, {"name": "X", "scheme": "Y"}], "from_params": ["a", "a"], "from_cookies": ["c", "c"]}))],
          &["token.from_headers[2]: the same as token.from_headers[0]", "token.from_headers[3]: the same as token.from_headers[1]",
            "token.from_params[1]: the same as token.from_params[0]", "token.from_cookies[1]: the same as token.from_cookies[0]"]),
@@ -999,6 +1000,12 @@ fn every_mistake_has_its_message() {
          &["token.from_headers[0].name: reserved: use token.from_cookies", "token.from_headers[1].name: reserved: it has another meaning in every request",
            "token.from_headers[2].name: reserved: it belongs to the connection", "token.from_headers[3].name: expected a header name",
            "token.from_headers[4].name: required, but missing"]),
+        ("no name of a protocol",          vec![("token.from_websocket_protocol", json!("bearer, token"))],
+         &["token.from_websocket_protocol: expected the name of a WebSocket protocol, as bearer"]),
+        ("a protocol's name in a list",    vec![("token.from_websocket_protocol", json!(["bearer"]))],
+         &["token.from_websocket_protocol: expected the name of a WebSocket protocol, as bearer, found a list"]),
+        ("two readers of one field",       vec![("token", json!({"from_headers": [{"name": "Sec-WebSocket-Protocol"}], "from_websocket_protocol": "bearer"}))],
+         &["token.from_websocket_protocol: contradicts token.from_headers: both read Sec-WebSocket-Protocol"]),
         ("DPoP",                           vec![("token.from_headers", json!([{"name": "authorization", "scheme": "DPoP"}]))],
          &["token.from_headers[0].scheme: \"DPoP\" is not supported by this version"]),
         ("a header that upstream sets",    vec![("token.from_headers", json!([{"name": "x_user"}, {"name": "x-agw-token"}])), ("upstream", json!({"forward_payload_header": "x-user", "claims_prefix": "x-agw-"}))],
@@ -1095,6 +1102,11 @@ fn every_mistake_has_its_message() {
         ("a prefix that takes everything", vec![("upstream.claims_prefix", json!("x-"))],
          &["upstream.claims_prefix: reserved: other fields start with this; choose a longer prefix, as x-token-"]),
 
+        ("underscores of no prefix",       vec![("upstream.claims_prefix_underscores", json!("keep"))],
+         &["upstream.claims_prefix_underscores: needs claims_prefix as well"]),
+        ("a word for underscores",         vec![("upstream", json!({"claims_prefix": "x-agw-", "claims_prefix_underscores": true}))],
+         &["upstream.claims_prefix_underscores: expected \"replace\" or \"keep\", found a boolean"]),
+
         // Resource
         ("RSI-01 no absolute URI",         vec![("resource", json!({"identifier": "rs"}))],
          &["resource.identifier: expected an absolute https URI without a fragment, as https://api.example.com/orders (http for this machine only)"]),
@@ -1102,11 +1114,6 @@ fn every_mistake_has_its_message() {
          &["resource.identifier: expected an absolute https URI without a fragment, as https://api.example.com/orders (http for this machine only)"]),
         ("no identifier",                  vec![("resource", json!({"name": "x"}))],
          &["resource.identifier: required, but missing"]),
-        ("underscores of no prefix",       vec![("upstream.claims_prefix_underscores", json!("keep"))],
-         &["upstream.claims_prefix_underscores: needs claims_prefix as well"]),
-        ("a word for underscores",         vec![("upstream", json!({"claims_prefix": "x-agw-", "claims_prefix_underscores": true}))],
-         &["upstream.claims_prefix_underscores: expected \"replace\" or \"keep\", found a boolean"]),
-
         ("a path of two readings",         vec![("resource", json!({"identifier": "https://h/a%2Fb"}))],
          &["resource.identifier: expected a path that can be read in one way only"]),
         ("no resource",                    vec![("resource", json!([]))],

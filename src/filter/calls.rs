@@ -246,6 +246,7 @@ impl Worker {
         let change = ResponseChange {
             is_private: outcome.grant.private_response,
             dpop_nonce: outcome.grant.dpop_nonce.clone(),
+            websocket_protocol: outcome.grant.websocket_protocol.clone(),
         };
         stream.become_(State::Passed(change));
         Progress::Passed

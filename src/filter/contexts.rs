@@ -18,6 +18,8 @@ use crate::filter::calls::Worker;
 use crate::filter::host;
 use crate::filter::stream::{Progress, ResponseChange, Stream};
 use crate::policy::Policy;
+use crate::request::head::Head;
+use crate::request::websocket;
 use crate::response::cache_control;
 
 thread_local! {
@@ -203,17 +205,20 @@ pub(super) fn response_headers(id: u32) {
             let _ = hostcalls::remove_map_value(map, name);
             let _ = hostcalls::add_map_value_bytes(map, name, value.as_bytes());
         };
-        match stream.response_change() {
-            Some(ResponseChange { dpop_nonce: Some(nonce), .. }) => {
-                set("dpop-nonce", &nonce);
-                set("cache-control", "no-store");
+        let ResponseChange { is_private, dpop_nonce, websocket_protocol } =
+            stream.response_change().unwrap_or_default();
+        if let Some(nonce) = dpop_nonce {
+            set("dpop-nonce", &nonce);
+            set("cache-control", "no-store");
+        } else if is_private && let Some(value) = cache_control::made_private(&host::lines(map)) {
+            set("cache-control", &value);
+        }
+        if let Some(protocol) = websocket_protocol {
+            let head = Head::Lines(host::lines(map));
+            let switches = head.view().single(":status") == Some(b"101");
+            if switches && head.view().all(websocket::FIELD).next().is_none() {
+                set(websocket::FIELD, &protocol);
             }
-            Some(_) => {
-                if let Some(value) = cache_control::made_private(&host::lines(map)) {
-                    set("cache-control", &value);
-                }
-            }
-            None => {}
         }
         stream.is_responded_to();
         Action::Continue

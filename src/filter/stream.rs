@@ -52,11 +52,13 @@ pub(super) struct ResponseChange {
     pub(super) is_private: bool,
     /// It gets this `DPoP-Nonce`, and must not be stored.
     pub(super) dpop_nonce: Option<String>,
+    /// If it begins a WebSocket and names no protocol, it names this one.
+    pub(super) websocket_protocol: Option<String>,
 }
 
 impl ResponseChange {
     fn is_none(&self) -> bool {
-        !self.is_private && self.dpop_nonce.is_none()
+        !self.is_private && self.dpop_nonce.is_none() && self.websocket_protocol.is_none()
     }
 }
 

@@ -161,7 +161,9 @@ pub enum Fault {
     #[error("credentials and tokens do not belong in a URI; put them into client_auth")]
     CredentialsInUri,
     /// No place is left in which a token may be.
-    #[error("expected at least one place for tokens: from_headers, from_params, from_cookies or from_form")]
+    #[error(
+        "expected at least one place for tokens: from_headers, from_params, from_cookies, from_websocket_protocol or from_form"
+    )]
     NoPlaces,
     /// A path pattern that cannot be used.
     #[error("{0}")]

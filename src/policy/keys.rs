@@ -190,6 +190,11 @@ static TOKEN: Object = Object {
             "[]",
             "Cookies that may carry a token, bare or in double quotes (RFC 6265 §4.1.1).",
         ).lowers(When::Set, "Browsers send them unasked, so other sites can act for the user (RFC 6750 §5.3)."),
+        optional(
+            "from_websocket_protocol",
+            Kind::Text(&text::PROTOCOL),
+            "The WebSocket protocol behind which a client offers its token in `Sec-WebSocket-Protocol`, as browsers have no other field: with `bearer`, `Sec-WebSocket-Protocol: bearer, TOKEN`. With a dot at its end the token follows in the same protocol, in base64url, as `base64url.bearer.authorization.k8s.io.`. Looked at where a WebSocket begins. The upstream never sees token and marker, whatever `forward` says.",
+        ).lowers(When::Set, "More logs show this field than `Authorization`."),
         default(
             "from_form",
             Kind::Bool,

@@ -49,6 +49,7 @@ mod tests {
             headers: Vec::new(),
             params: Vec::new(),
             cookies: Vec::new(),
+            websocket: None,
             form: true,
             max_form_bytes: 100,
             max_length: 5,

@@ -146,6 +146,20 @@ impl<'a> RequestHead<'a> {
             })
     }
 
+    /// Whether this begins a WebSocket: by an upgrade ([RFC 6455 §4.1]), or by the extended CONNECT
+    /// ([RFC 8441 §4]), which Envoy turns into the former.
+    ///
+    /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+    /// [RFC 8441 §4]: https://www.rfc-editor.org/rfc/rfc8441#section-4
+    pub fn is_websocket(self) -> bool {
+        let name = match self.method() {
+            b"GET" => "upgrade",
+            b"CONNECT" => ":protocol",
+            _ => return false,
+        };
+        self.single(name).is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+    }
+
     /// Whether this is a CORS preflight: `OPTIONS` with `Origin` and a method that is asked for
     /// (the Fetch standard's CORS-preflight request).
     pub fn is_cors_preflight(self) -> bool {

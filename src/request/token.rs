@@ -29,6 +29,8 @@ pub enum Place {
     Query,
     /// A cookie.
     Cookie,
+    /// The subprotocols that a WebSocket client offers.
+    WebSocket,
     /// A form body.
     Form,
 }
@@ -82,6 +84,11 @@ pub fn extract(
             let token = b64token(unquoted(value)).ok_or(TokenError::MalformedParameter)?;
             sole.put(token, Place::Cookie)?;
         }
+    }
+    if let Some(marker) = &places.websocket
+        && let Some(token) = marker.find(head)?
+    {
+        sole.put(token, Place::WebSocket)?;
     }
     if sole.0.is_some() && has_second_method(head, places, extra_params) {
         return Err(TokenError::Several);
@@ -364,6 +371,7 @@ mod tests {
             }],
             params: Vec::new(),
             cookies: Vec::new(),
+            websocket: None,
             form: false,
             max_form_bytes: 1000,
             max_length: 20,
@@ -666,6 +674,7 @@ mod laws {
             ],
             params: vec!["access_token".to_owned()],
             cookies: vec!["session".to_owned()],
+            websocket: None,
             form: true,
             max_form_bytes: 100,
             max_length: 16,

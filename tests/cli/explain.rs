@@ -440,3 +440,23 @@ fn a_client_list_can_be_replayed() {
         assert!(run.stdout.trim_end().ends_with(verdict) && run.stderr.contains(said), "{name}: {run:?}");
     }
 }
+
+#[test]
+fn a_token_is_put_among_the_protocols_of_a_websocket_where_that_is_its_only_place() {
+    // BRR-35
+    let tollgate = offline();
+    for marker in ["bearer", "base64url.bearer.authorization.k8s.io."] {
+        let places = format!("token: {{from_headers: [], from_websocket_protocol: {marker}}}");
+        let configuration = CONFIGURATION.replace("URI", "https://login.example.com/introspect");
+        tollgate.write("ws.yaml", format!("{configuration}\n{places}\n"));
+        let explain =
+            ["explain", "-c", "ws.yaml", "-r", "GET /orders/7", "--reply", "good.json", "--at", NOW];
+        let run = tollgate.run([&explain[..], &["--token", "good"]].concat());
+        assert_eq!(run.status, 0, "{marker}: {}", run.stderr);
+        for line in
+            ["· token          4 bytes, in a WebSocket's protocols", "    without sec-websocket-protocol\n"]
+        {
+            assert!(run.stdout.contains(line), "{marker}: {}", run.stdout);
+        }
+    }
+}

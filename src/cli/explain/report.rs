@@ -280,6 +280,7 @@ impl<'a> Report<'a> {
                     token::Place::Dpop => "a header field, with the scheme DPoP",
                     token::Place::Query => "the query",
                     token::Place::Cookie => "a cookie",
+                    token::Place::WebSocket => "a WebSocket's protocols",
                     token::Place::Form => "a form",
                 };
                 (format!("{} bytes, in {place}", found.token.expose().len()), false)

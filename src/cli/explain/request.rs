@@ -1,6 +1,9 @@
 //! From what was typed to a request head.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tollgate_filter::policy::TokenPlaces;
+use tollgate_filter::request::websocket::{self, Marker};
 use tollgate_filter::secret::Secret;
 
 use crate::cli::failure::Failure;
@@ -77,6 +80,13 @@ fn place(
         path.extend([separator, name, "=", &value]);
     } else if let Some(name) = places.cookies.first() {
         headers.push(("cookie".to_owned(), format!("{name}={token}")));
+    } else if let Some(marker) = &places.websocket {
+        let offer = match marker {
+            Marker::Before(name) => format!("{name}, {token}"),
+            Marker::Within(name) => format!("{name}{}", URL_SAFE_NO_PAD.encode(token)),
+        };
+        headers.push(("upgrade".to_owned(), "websocket".to_owned()));
+        headers.push((websocket::FIELD.to_owned(), offer));
     } else {
         return Err(Failure::new("this configuration looks for tokens in form bodies alone")
             .help("Put the token into one: --form FILE, with --header 'content-type: application/x-www-form-urlencoded'."));

@@ -92,6 +92,11 @@ pub static FIELD_PREFIX: Text = Text {
 /// [RFC 6265 §4.1.1]: https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1
 pub static COOKIE_NAME: Text = Text { what: "the name of a cookie", fits: is_token };
 
+/// The name of a WebSocket subprotocol ([RFC 6455 §4.1]).
+///
+/// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+pub static PROTOCOL: Text = Text { what: "the name of a WebSocket protocol, as bearer", fits: is_token };
+
 /// The name of a query parameter, as it looks after decoding.
 pub static PARAMETER: Text =
     Text { what: "the name of a parameter: printable ASCII without spaces", fits: is_visible };

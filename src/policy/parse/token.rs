@@ -4,6 +4,7 @@ use crate::policy::error::Fault;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, resource};
 use crate::policy::{TokenHeader, TokenPlaces};
+use crate::request::websocket::{self, Marker};
 use crate::upstream::Upstream;
 
 /// The places. The profile `anypoint` has the query among them unless told otherwise.
@@ -24,6 +25,7 @@ pub(super) fn parse(
         headers,
         params: if anypoint && !params.is_set() { vec!["access_token".to_owned()] } else { params.texts() },
         cookies: token.key("from_cookies").texts(),
+        websocket: token.key("from_websocket_protocol").some_text().map(|name| Marker::new(&name)),
         form: token.key("from_form").bool(),
         max_form_bytes: token.key("max_form_bytes").integer(),
         max_length: token.key("max_length").integer(),
@@ -33,8 +35,15 @@ pub(super) fn parse(
     };
     context.no_duplicates(params.items(), |name| name.text().to_owned());
     context.no_duplicates(token.key("from_cookies").items(), |name| name.text().to_owned());
-    let general =
-        !places.headers.is_empty() || !places.params.is_empty() || !places.cookies.is_empty() || places.form;
+    if places.websocket.is_some() && places.headers.iter().any(|header| header.name == websocket::FIELD) {
+        let protocol = token.key("from_websocket_protocol");
+        context.contradiction(&protocol, &token.key("from_headers"), "both read Sec-WebSocket-Protocol");
+    }
+    let general = !places.headers.is_empty()
+        || !places.params.is_empty()
+        || !places.cookies.is_empty()
+        || places.websocket.is_some()
+        || places.form;
     if !general && !root.key("rules").items().any(|rule| rule.key("from_params").items().next().is_some()) {
         context.faults.add(&token.place, Fault::NoPlaces);
     }

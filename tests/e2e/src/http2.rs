@@ -147,7 +147,12 @@ impl Http2Request {
             ends_with_headers: body.is_end_stream(),
         };
         while let Some(data) = body.data().await {
-            let data = data?;
+            let data = match data {
+                Ok(data) => data,
+                // What follows a CONNECT is no body, and ends as the upstream likes.
+                Err(_) if self.protocol.is_some() && head.status.is_success() => break,
+                Err(error) => return Err(error),
+            };
             let _ = body.flow_control().release_capacity(data.len());
             response.body.extend(data);
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tollgate_cases::{Case, Reply, Ring, check_lines, load_all};
+use tollgate_cases::{Case, Reply, Ring, check_lines, latin1, load_all};
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::Request;
 use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
@@ -105,7 +105,7 @@ impl World {
             request = request.header(name, value);
         }
         if let Some(body) = &case.request.body {
-            request = request.body(body.as_bytes());
+            request = request.body(&latin1(body));
         }
         let response = request.try_send(port).map_err(|error| error.to_string())?;
         self.check_calls(case)?;

@@ -29,6 +29,7 @@ mod sharing;
 mod structure;
 mod vectors;
 mod waiting;
+mod websocket;
 
 use serde_json::{Value, json};
 use tollgate_host::{Fields, Forwarded, Outcome, Reply, StreamId, Vm, head};
