@@ -105,8 +105,8 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "mode",
             word(&["enforce", "shadow"]),
             "enforce",
-            "`shadow` decides, counts and logs; of a request it changes the identity fields (`upstream`) and nothing else, so the token reaches the upstream even with `forward: false`.",
-        ).lowers(When::Words(&["shadow"]), "Nothing is blocked."),
+            "`shadow` decides, counts and logs; of a request it changes the identity fields (`upstream`) and nothing else.",
+        ).lowers(When::Words(&["shadow"]), "Nothing is blocked, and the token reaches the upstream even with `token.forward: false`."),
     ],
     choices: &[],
 });

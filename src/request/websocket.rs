@@ -217,3 +217,38 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod laws {
+    use super::{FIELD, Marker};
+    use crate::request::head::RequestHead;
+    use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
+    use proptest::{collection, sample};
+
+    const PIECES: &[&str] =
+        &["bearer", "Bearer", "bearer.", ",", ", ", " ", "tok", "dG9r", "\"", "\t", "\u{e9}"];
+
+    proptest! {
+        // BRR-35
+        #[test]
+        fn nothing_is_found_in_what_is_left(
+            lines in collection::vec(collection::vec(sample::select(PIECES), 0..10), 0..3),
+            name in sample::select(&["bearer", "bearer."][..]),
+        ) {
+            let marker = Marker::new(name);
+            let start = [(":method", "GET"), ("upgrade", "websocket")];
+            let mut fields: Vec<_> =
+                start.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).into();
+            fields.extend(lines.iter().map(|line| (FIELD.as_bytes().to_vec(), line.concat().into_bytes())));
+            let found = marker.find(RequestHead::new(&fields));
+            let rest = marker.strip(RequestHead::new(&fields));
+            prop_assert!(rest.is_some() || found == Ok(None));
+            if let Some(rest) = rest {
+                fields.truncate(2);
+                fields.push((FIELD.as_bytes().to_vec(), rest.protocols));
+                prop_assert_eq!(marker.strip(RequestHead::new(&fields)), None);
+                prop_assert_eq!(marker.find(RequestHead::new(&fields)), Ok(None));
+            }
+        }
+    }
+}

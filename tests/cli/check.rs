@@ -243,7 +243,7 @@ fn what_is_legal_and_unwise_is_a_warning() {
         ("a list of long ago",    format!("{GOOD}client_lists: {{l: {{uri: 'https://lists.example.com/l', cluster: c, refresh: 1h}}}}\n"),
          "warning: client_lists.l.refresh: lowers security above \"5m\": A client that was removed from the list"),
         ("shadow",                format!("{GOOD}mode: shadow\n"),
-         "x.yaml:10:7: warning: mode: lowers security with \"shadow\": Nothing is blocked."),
+         "x.yaml:10:7: warning: mode: lowers security with \"shadow\": Nothing is blocked, and the token reaches the upstream even with \"token.forward: false\"."),
         ("no demands",            GOOD.replace("requires: {scopes: [orders:read]}\n", ""),
          "warning: requires: nothing is demanded: any valid token will do for every request"),
         ("a rule out of reach",   format!("{GOOD}rules: [{{match: {{prefix: /}}}}, {{match: {{path: /x}}}}]\n"),

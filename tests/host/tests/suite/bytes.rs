@@ -11,7 +11,7 @@ fn everything_on() -> Vm {
     vm(&json!({
         "token": {
             "from_headers": [{"name": "authorization", "scheme": "Bearer"}, {"name": "x-access-token"}],
-            "from_params": ["access_token"], "from_cookies": ["token"], "from_form": true, "forward": false,
+            "from_params": ["access_token"], "from_cookies": ["token"], "from_websocket_protocol": "bearer", "from_form": true, "forward": false,
         },
         "rules": [{"match": {"prefix": "/a", "hosts": ["api.example.com"], "methods": ["GET"], "headers": [{"name": "x-kind", "exact": "k"}]}}],
         "responses": {"cors_origins": ["https://app.example.com"], "format": "auto"},
@@ -45,6 +45,8 @@ fn odd_bytes_in_any_field_end_no_vm() {
         "content-length",
         "origin",
         "accept",
+        "upgrade",
+        "sec-websocket-protocol",
         "access-control-request-method",
         "x-agw-sub",
         "x-kind",
@@ -56,6 +58,7 @@ fn odd_bytes_in_any_field_end_no_vm() {
             b"",
             b"Bearer \xff",
             b"token=\xff",
+            b"bearer, \xff",
             b"application/x-www-form-urlencoded; \xff",
             b"/a?access_token=\xff",
         ] {

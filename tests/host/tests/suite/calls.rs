@@ -305,6 +305,35 @@ fn forged_identity_in_trailers_is_removed() {
 }
 
 #[test]
+fn no_spelling_of_a_field_under_the_prefix_gets_through_in_trailers() {
+    // HDR-02, HDR-03, HDR-09
+    let spellings = ["x-c-client-id", "x_c_client_id", "X-C-Client_Id", "x_c-other"];
+    let rules = json!([{"match": {"path": "/orders"}}, {"match": {"prefix": "/"}, "access": "anonymous"}]);
+    for (mode, path) in
+        [("enforce", "/orders"), ("enforce", "/open"), ("shadow", "/orders"), ("shadow", "/open")]
+    {
+        let config = json!({"mode": mode, "upstream": {"claims_prefix": "x-c-"}, "rules": rules.clone()});
+        let mut vm = vm(&config);
+        let mut head = with_token("good");
+        head.retain(|(name, _)| name != b":path");
+        head.push((b":path".to_vec(), path.as_bytes().to_vec()));
+        let forged = spellings.map(|name| (name.as_bytes().to_vec(), b"admin".to_vec()));
+        head.extend(forged.clone());
+        let trailers = forged.into_iter().chain([(b"x-sum".to_vec(), b"1".to_vec())]).collect();
+        let stream = vm.request_with(&head, &[b"body"], Some(trailers));
+        for call in vm.calls() {
+            vm.answer(call.id, &Response::json(ACTIVE));
+        }
+        let sent = forwarded(&mut vm, stream);
+        let known = if path == "/orders" { vec!["app"] } else { Vec::new() };
+        assert_eq!(values(&sent.head, "x-c-client-id"), known, "{mode} {path}");
+        let names: Vec<_> = sent.trailers.unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [b"x-sum"], "{mode} {path}");
+        assert!(spellings[1..].iter().all(|name| values(&sent.head, &name.to_ascii_lowercase()).is_empty()));
+    }
+}
+
+#[test]
 fn a_token_in_the_query_makes_the_response_private() {
     // BRR-16
     let mut vm = vm(&json!({"token": {"from_params": ["access_token"]}}));
