@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tollgate_filter::policy::Policy;
 use tollgate_filter::policy::error::{ConfigError, Fault};
 use tollgate_filter::policy::schema::Place;
+use tollgate_filter::policy::scope::ScopeToken;
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
@@ -36,6 +37,8 @@ pub(crate) struct Args {
     /// A host that the OpenAPI document is about, instead of those of its `servers`; as often as needed
     #[arg(long, value_name = "HOST", requires = "openapi")]
     openapi_host: Vec<String>,
+    #[command(flatten)]
+    reading: Reading,
     /// Also demand what a security profile does: `fapi2`, the FAPI 2.0 Security Profile
     #[arg(long, value_name = "PROFILE", value_parser = ["fapi2"])]
     profile: Option<String>,
@@ -44,8 +47,33 @@ pub(crate) struct Args {
     strict: bool,
 }
 
-/// An OpenAPI document, and the hosts that it is about, if not its own.
-type OpenApi<'a> = (&'a Value, &'a [String]);
+/// How the OpenAPI document is read, as `tollgate import openapi` was told.
+#[derive(Debug, clap::Args)]
+struct Reading {
+    /// What requests' paths begin with, instead of the paths of the document's `servers`
+    #[arg(long = "openapi-base-path", value_name = "PATH", requires = "openapi")]
+    base_path: Option<String>,
+    /// A security scheme of the document that is about our tokens, whatever its type
+    #[arg(long = "openapi-scheme", value_name = "NAME", requires = "openapi")]
+    scheme: Vec<String>,
+    /// A security scheme of the document that something else checks
+    #[arg(long = "openapi-elsewhere", value_name = "NAME", requires = "openapi")]
+    elsewhere: Vec<String>,
+    /// A scope that operations need of which the document says nothing
+    #[arg(long = "openapi-require", value_name = "SCOPE", requires = "openapi", value_parser = openapi::scope)]
+    require: Vec<ScopeToken>,
+}
+
+/// An OpenAPI document, and how it is read.
+type OpenApi = (openapi::Document, openapi::Options);
+
+impl Reading {
+    fn document(&self, file: &Path, hosts: &[String]) -> Result<OpenApi, Failure> {
+        let Self { base_path, scheme, elsewhere, require } = self;
+        let options = openapi::Options::new(base_path.as_deref(), scheme, elsewhere, require)?;
+        Ok((openapi::read(file)?, options.of_hosts(hosts)))
+    }
+}
 
 /// One thing to say about a configuration.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -67,11 +95,11 @@ struct Checked {
 
 /// Checks the files.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let described = args.openapi.as_deref().map(openapi::read).transpose()?;
-    let openapi = described.as_ref().map(|document| (document, args.openapi_host.as_slice()));
+    let openapi =
+        args.openapi.as_deref().map(|file| args.reading.document(file, &args.openapi_host)).transpose()?;
     let mut all = Vec::new();
     for file in &args.files {
-        all.push(check(file, openapi, args.profile.is_some())?);
+        all.push(check(file, openapi.as_ref(), args.profile.is_some())?);
     }
     let nothing = |checked: &Checked| checked.configurations.is_empty() && checked.findings.is_empty();
     if all.iter().all(nothing) {
@@ -91,7 +119,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if faults > 0 || (args.strict && warnings > 0) { Exit::Faults } else { Exit::Good })
 }
 
-fn check(file: &Path, openapi: Option<OpenApi<'_>>, is_fapi: bool) -> Result<Checked, Failure> {
+fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checked, Failure> {
     let found = match find::configurations(file) {
         Ok(found) => found,
         Err(Unfound::File(failure)) => return Err(failure),
@@ -114,7 +142,7 @@ fn check(file: &Path, openapi: Option<OpenApi<'_>>, is_fapi: bool) -> Result<Che
 }
 
 /// Everything that there is to say about one configuration.
-fn inspect(found: &Found, openapi: Option<OpenApi<'_>>, is_fapi: bool, findings: &mut Vec<Finding>) {
+fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &mut Vec<Finding>) {
     let mut say = |is_fault: bool, place: &Place, of_key: bool, message: String| {
         let position = places::position(&found.located, place, of_key);
         findings.push(Finding { position, is_fault, place: place.to_string(), message });
@@ -133,8 +161,8 @@ fn inspect(found: &Found, openapi: Option<OpenApi<'_>>, is_fapi: bool, findings:
             say(true, &place, false, format!("FAPI 2.0: {message}"));
         }
     }
-    if let (Some((document, hosts)), Ok(_)) = (openapi, &parsed) {
-        for message in openapi::drift(&found.value, document, hosts) {
+    if let (Some((document, options)), Ok(_)) = (openapi, &parsed) {
+        for message in openapi::drift(&found.value, document, options) {
             say(true, &Place::default().name("rules"), false, message);
         }
     }

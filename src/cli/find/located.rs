@@ -204,6 +204,18 @@ impl Located {
         }
     }
 
+    /// What it is, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.node {
+            Node::Plain(Value::Bool(_)) => "true or false",
+            Node::Plain(Value::Number(_)) => "a number",
+            Node::Plain(_) => "null",
+            Node::Text(_) => "text",
+            Node::List(_) => "a list",
+            Node::Map(_) => "an object",
+        }
+    }
+
     /// The value, without the positions.
     pub(crate) fn value(&self) -> Value {
         match &self.node {

@@ -5,19 +5,24 @@ mod document;
 mod drift;
 mod path;
 mod routes;
+mod security;
 mod servers;
+mod source;
+mod template;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tollgate_filter::policy::scope::ScopeToken;
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::find;
-use crate::cli::find::located::{self, Unreadable};
-use crate::cli::import::openapi::document::Options;
+use crate::cli::import::openapi::demand::Demand;
+pub(crate) use crate::cli::import::openapi::document::Options;
 pub(crate) use crate::cli::import::openapi::drift::drift;
-use crate::cli::import::openapi::routes::Routes;
+use crate::cli::import::openapi::routes::{Base, Routes, unique};
+pub(crate) use crate::cli::import::openapi::source::Document;
 use crate::cli::import::{Imported, verify};
 use crate::cli::output::Output;
 
@@ -43,6 +48,9 @@ pub(crate) struct Args {
     /// A security scheme that something else checks, as an API key: it is left out of the demands
     #[arg(long, value_name = "NAME")]
     elsewhere: Vec<String>,
+    /// A scope that operations need of which the document says nothing; as often as needed
+    #[arg(long, value_name = "SCOPE", value_parser = scope)]
+    require: Vec<ScopeToken>,
     /// End without the rule that denies what the document does not list: the top-level `requires` is for it
     #[arg(long)]
     allow_unlisted: bool,
@@ -60,72 +68,95 @@ struct Remarks(Vec<(String, Vec<String>)>);
 /// How many operations a remark names.
 const MAX_NAMED: usize = 5;
 
+/// From how many operations on it is said that they are open to everybody.
+const MANY_OPEN: usize = 20;
+
 /// Imports.
 pub(super) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    if let Some(base) = args.base_path.as_deref().filter(|base| !base.starts_with('/')) {
-        return Err(Failure::new(format_args!("--base-path {base} does not begin with \"/\""))
-            .help(format_args!("Say --base-path /{base}, or --base-path / for nothing.")));
-    }
     let document = read(&args.file)?;
-    let options = Options {
-        base_path: args.base_path.clone(),
-        schemes: args.scheme.clone(),
-        elsewhere: args.elsewhere.clone(),
-    };
+    let options = Options::new(args.base_path.as_deref(), &args.scheme, &args.elsewhere, &args.require)?;
     import(&document, &options, args.allow_unlisted)?.print(out)?;
     Ok(Exit::Good)
 }
 
-fn import(document: &Value, options: &Options, allow_unlisted: bool) -> Result<Imported, Failure> {
+impl Options {
+    /// How a document is read, as switches say it.
+    pub(crate) fn new(
+        base_path: Option<&str>,
+        schemes: &[String],
+        elsewhere: &[String],
+        require: &[ScopeToken],
+    ) -> Result<Self, Failure> {
+        if let Some(base) = base_path.filter(|base| !base.starts_with('/')) {
+            return Err(Failure::new(format_args!("--base-path {base} does not begin with \"/\""))
+                .help(format_args!("Say --base-path /{base}, or --base-path / for nothing.")));
+        }
+        Ok(Self {
+            base_path: base_path.map(str::to_owned),
+            schemes: schemes.to_vec(),
+            elsewhere: elsewhere.to_vec(),
+            require: (!require.is_empty()).then(|| Demand::token(require.iter().cloned())),
+            hosts: Vec::new(),
+        })
+    }
+
+    /// The same for a document that is about these hosts, instead of those of its servers, if there are any.
+    pub(crate) fn of_hosts(self, hosts: &[String]) -> Self {
+        Self { hosts: hosts.to_vec(), ..self }
+    }
+}
+
+/// A scope, of an option.
+pub(crate) fn scope(text: &str) -> Result<ScopeToken, &'static str> {
+    ScopeToken::parse(text).ok_or("expected a scope (RFC 6749, section 3.3)")
+}
+
+fn import(document: &Document, options: &Options, allow_unlisted: bool) -> Result<Imported, Failure> {
     let mut remarks = Remarks::default();
     let operations = document::operations(document, options, &mut remarks)?;
-    let routes = Routes::new(&operations, &mut remarks)?;
-    if let (Some(path), true) = (&routes.left_out, allow_unlisted) {
-        return Err(Failure::new(format_args!("there can be no rule for the path {path}"))
-            .help("Correct it, or leave out --allow-unlisted, so that it is denied."));
+    let routes = Routes::new(&operations, Base::Servers, &mut remarks)?;
+    if let (Some(path), true) = (&routes.narrow, allow_unlisted) {
+        return Err(Failure::new(format_args!(
+            "the rule for {path} may be for fewer requests than the document means"
+        ))
+        .help("Leave out --allow-unlisted, so that the others are denied."));
     }
-    let mut rules = routes.rules();
+    let open = operations.iter().filter(|operation| operation.demand.is_open()).count();
+    if open >= MANY_OPEN {
+        remarks.add(
+            &format!("{open} of {} operations are open to everybody, without a token", operations.len()),
+            "",
+        );
+    }
+    let mut names = BTreeSet::new();
+    let mut rules = routes.rules(&mut names);
     if !allow_unlisted {
-        rules.push(json!({"name": "unlisted", "match": {"prefix": "/"}, "access": "deny"}));
+        let name = unique("unlisted", &names);
+        rules.push(json!({"name": name, "match": {"prefix": "/"}, "access": "deny"}));
     }
     let configuration = json!({"rules": rules});
     verify(&beside_a_provider(&configuration))?;
-    let info =
-        |name: &str| document.pointer(&format!("/info/{name}")).and_then(Value::as_str).unwrap_or_default();
-    let title = format!("Rules of {} {}, made by `tollgate import openapi`.", info("title"), info("version"));
-    let title = title.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",");
+    let title = document.title();
+    let of = if title.is_empty() { String::new() } else { format!(" of {title}") };
+    let title = format!("Rules{of}, made by `tollgate import openapi`.");
     Ok(Imported { title, configuration, remarks: remarks.sentences() })
 }
 
 /// Reads a document, and makes sure that it is OpenAPI.
-pub(crate) fn read(file: &Path) -> Result<Value, Failure> {
-    let name = file.display();
-    let text = find::text(file).map_err(|error| Failure::file("read", file, &error))?;
-    if text.trim_start().starts_with("#%RAML") {
-        return Err(Failure::new(format_args!("{name} is RAML, and only OpenAPI is read"))
-            .help("Convert it to OpenAPI first."));
-    }
-    let documents = located::read(&text).map_err(|Unreadable { at, why }| {
-        Failure::new(format_args!("{name}:{}:{}: {why}", at.line, at.column))
-            .help("An OpenAPI document is YAML or JSON.")
-    })?;
-    let document = match documents.as_slice() {
-        [] => return Err(Failure::new(format_args!("{name} is empty"))),
-        [document] => document.value(),
-        _ => {
-            return Err(Failure::new(format_args!("{name} holds {} documents", documents.len()))
-                .help("Give a file with one OpenAPI document."));
-        }
+pub(crate) fn read(file: &Path) -> Result<Document, Failure> {
+    let (name, document) = (file.display(), Document::read(file)?);
+    let root = document.root();
+    let version = |key: &str| root.key(key).map(|version| version.text_or_number()).transpose();
+    let is = |version: &str, major: &str| {
+        version.strip_prefix(major).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    let version = |key: &str| match document.get(key) {
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(number @ Value::Number(_)) => Some(number.to_string()),
-        _ => None,
-    };
-    match (version("openapi"), version("swagger")) {
-        (Some(version), _) if version.starts_with("3.") || version == "3" => Ok(document),
-        (_, Some(version)) if version.starts_with("2.") || version == "2" => Ok(document),
-        (Some(version), _) | (_, Some(version)) => {
+    match (version("openapi")?, version("swagger")?) {
+        (Some(version), None) if is(&version, "3") => Ok(document),
+        (None, Some(version)) if is(&version, "2") => Ok(document),
+        (Some(_), Some(_)) => Err(Failure::new(format_args!(
+            "{name} has both `openapi` and `swagger`, so it may be read in two ways"
+        ))),
+        (Some(version), None) | (None, Some(version)) => {
             Err(Failure::new(format_args!("{name} is OpenAPI {version}, and only 3.x and 2.0 are read")))
         }
         (None, None) => Err(Failure::new(format_args!(
@@ -175,3 +206,6 @@ impl Remarks {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod laws;

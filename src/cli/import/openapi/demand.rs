@@ -27,6 +27,9 @@ pub(super) struct Scopes {
     any: BTreeSet<String>,
 }
 
+/// A Security Requirement Object: schemes, and the scopes of each.
+pub(super) type Requirement = BTreeMap<String, Vec<String>>;
+
 /// Who checks a security scheme.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Checker {
@@ -41,7 +44,7 @@ pub(super) enum Checker {
 impl Demand {
     /// What a list of Security Requirement Objects comes to, and what there is to say about it. Never
     /// less than the document says: what a rule cannot express becomes stricter.
-    pub(super) fn of(security: &[Value], checkers: &BTreeMap<String, Checker>) -> (Self, Vec<String>) {
+    pub(super) fn of(security: &[Requirement], checkers: &BTreeMap<String, Checker>) -> (Self, Vec<String>) {
         let mut remarks = Vec::new();
         if security.is_empty() {
             return (Self::Anonymous, remarks);
@@ -63,6 +66,17 @@ impl Demand {
         (demand, remarks)
     }
 
+    /// A token with all of these scopes.
+    pub(super) fn token(scopes: impl IntoIterator<Item = ScopeToken>) -> Self {
+        let all = scopes.into_iter().map(|scope| scope.as_str().to_owned()).collect();
+        Self::Token(Scopes { all, any: BTreeSet::new() })
+    }
+
+    /// Whether a request without a token passes.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Anonymous | Self::Optional)
+    }
+
     /// What meets both.
     pub(super) fn and(&self, other: &Self) -> Self {
         let (Self::Token(a), Self::Token(b)) = (self, other) else {
@@ -76,7 +90,7 @@ impl Demand {
             (false, false) => return Self::Deny,
         };
         let all = a.all.union(&b.all).cloned().collect();
-        Self::Token(Scopes { all, any: any.clone() })
+        Self::Token(Scopes { all, any: any.clone() }.plain())
     }
 
     /// What a rule demands.
@@ -88,14 +102,7 @@ impl Demand {
             Access::Optional => Self::Optional,
             Access::Required => {
                 let texts = |scopes: &[ScopeToken]| scopes.iter().map(|s| s.as_str().to_owned()).collect();
-                let mut scopes = Scopes { all: texts(&scopes.all), any: texts(&scopes.any) };
-                if scopes.any.iter().any(|scope| scopes.all.contains(scope)) {
-                    scopes.any.clear();
-                }
-                if scopes.any.len() == 1 {
-                    scopes.all.append(&mut scopes.any);
-                }
-                Self::Token(scopes)
+                Self::Token(Scopes { all: texts(&scopes.all), any: texts(&scopes.any) }.plain())
             }
         }
     }
@@ -119,26 +126,21 @@ impl Demand {
 /// One Security Requirement Object: whether it wants a token, and the scopes. `None`: nobody can meet it
 /// here.
 fn alternative(
-    requirement: &Value,
+    schemes: &Requirement,
     checkers: &BTreeMap<String, Checker>,
     remarks: &mut Vec<String>,
 ) -> Option<(bool, BTreeSet<String>)> {
-    let Some(schemes) = requirement.as_object() else {
-        remarks.push("an entry of `security` is no object; closed".to_owned());
-        return None;
-    };
     let (mut wants_token, mut scopes, mut closed) = (false, BTreeSet::new(), false);
     for (name, wanted) in schemes {
         match checkers.get(name) {
             Some(Checker::Elsewhere) => {}
             Some(Checker::Tollgate) => {
                 wants_token = true;
-                for scope in wanted.as_array().into_iter().flatten() {
-                    let token = scope.as_str().and_then(ScopeToken::parse);
-                    if let Some(token) = &token {
+                for scope in wanted {
+                    if let Some(token) = ScopeToken::parse(scope) {
                         scopes.insert(token.as_str().to_owned());
                     } else {
-                        remarks.push(format!("{scope} cannot be a scope (RFC 6749, section 3.3); closed"));
+                        remarks.push(format!("{scope:?} cannot be a scope (RFC 6749, section 3.3); closed"));
                         closed = true;
                     }
                 }
@@ -159,6 +161,17 @@ fn alternative(
 }
 
 impl Scopes {
+    /// The same, said in the one way in which it is compared.
+    fn plain(mut self) -> Self {
+        if self.any.iter().any(|scope| self.all.contains(scope)) {
+            self.any.clear();
+        }
+        if self.any.len() == 1 {
+            self.all.append(&mut self.any);
+        }
+        self
+    }
+
     /// One of several sets, all of it; stricter where `all` and `any` cannot say so.
     fn one_of(mut sets: Vec<BTreeSet<String>>, remarks: &mut Vec<String>) -> Self {
         // What is met by whoever meets another set, and more, adds nothing.
@@ -224,9 +237,8 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
-    use serde_json::{Value, json};
 
-    use super::{Checker, Demand, Scopes};
+    use super::{Checker, Demand, Requirement, Scopes};
 
     fn passes(demand: &Demand, granted: Option<&BTreeSet<String>>) -> bool {
         let met = |Scopes { all, any }: &Scopes, granted: &BTreeSet<String>| {
@@ -245,6 +257,10 @@ mod tests {
         prop::collection::btree_map(prop::sample::select(vec!["one", "two", "key"]), scopes, 0..3)
     }
 
+    fn requirement(schemes: &BTreeMap<&'static str, BTreeSet<String>>) -> Requirement {
+        schemes.iter().map(|(name, scopes)| ((*name).to_owned(), scopes.iter().cloned().collect())).collect()
+    }
+
     proptest! {
         #[test]
         fn nothing_passes_that_the_document_refuses(
@@ -258,7 +274,7 @@ mod tests {
                 ("two".to_owned(), Checker::Tollgate),
                 ("key".to_owned(), key),
             ]);
-            let security: Vec<Value> = document.iter().map(|schemes| json!(schemes)).collect();
+            let security: Vec<Requirement> = document.iter().map(requirement).collect();
             let (demand, remarks) = Demand::of(&security, &checkers);
             let met = |schemes: &BTreeMap<&str, BTreeSet<String>>| schemes.iter().all(|(name, scopes)| match *name {
                 "key" => key_is_elsewhere,
@@ -277,8 +293,8 @@ mod tests {
             granted in prop::option::of(prop::collection::btree_set("[a-d]", 0..5)),
         ) {
             let checkers = BTreeMap::from(["one", "two", "key"].map(|name| (name.to_owned(), Checker::Tollgate)));
-            let demand = |schemes: &[BTreeMap<&str, BTreeSet<String>>]| {
-                Demand::of(&schemes.iter().map(|schemes| json!(schemes)).collect::<Vec<_>>(), &checkers).0
+            let demand = |schemes: &[BTreeMap<&'static str, BTreeSet<String>>]| {
+                Demand::of(&schemes.iter().map(requirement).collect::<Vec<_>>(), &checkers).0
             };
             let (one, other) = (demand(&one), demand(&other));
             if passes(&one.and(&other), granted.as_ref()) {

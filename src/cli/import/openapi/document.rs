@@ -1,24 +1,22 @@
 //! An OpenAPI document: its operations, and what each demands.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value};
-
 use crate::cli::failure::Failure;
 use crate::cli::import::openapi::Remarks;
-use crate::cli::import::openapi::demand::{Checker, Demand};
+use crate::cli::import::openapi::demand::Demand;
+use crate::cli::import::openapi::security::{self, Schemes};
 use crate::cli::import::openapi::servers::{self, Server};
+use crate::cli::import::openapi::source::{Document, Part};
 
 /// One operation.
 #[derive(Clone, Debug)]
-pub(super) struct Operation {
+pub(super) struct Operation<'a> {
     /// The method, in upper case.
     pub(super) method: String,
     /// The path as the document has it.
     pub(super) path: String,
-    /// The same below each base path.
-    pub(super) paths: Vec<String>,
-    /// Where it is served, whatever `paths` makes of that.
+    /// Where it is.
+    pub(super) part: Part<'a>,
+    /// Where it is served.
     pub(super) servers: Vec<Server>,
     /// The `operationId`.
     pub(super) id: Option<String>,
@@ -30,229 +28,232 @@ pub(super) struct Operation {
 
 /// How a document is read.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Options {
+pub(crate) struct Options {
     /// Instead of the base paths of `servers`.
     pub(super) base_path: Option<String>,
+    /// Instead of the hosts of `servers`.
+    pub(super) hosts: Vec<String>,
     /// The schemes that are about our tokens; empty: those that can be.
     pub(super) schemes: Vec<String>,
     /// The schemes that something else checks.
     pub(super) elsewhere: Vec<String>,
+    /// What operations demand of which the document says nothing.
+    pub(super) require: Option<Demand>,
 }
-
-/// The longest chain of references.
-const MAX_REFERENCES: usize = 16;
 
 /// The methods that a Path Item Object has fields for.
 const METHODS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 
+/// What Amazon API Gateway calls an operation for every method that has none of its own, and those methods.
+const ANY_METHOD: (&str, [&str; 7]) =
+    ("x-amazon-apigateway-any-method", ["delete", "get", "head", "options", "patch", "post", "put"]);
+
+/// What counts of an operation; a reference cannot stand beside it.
+const OF_AN_OPERATION: [&str; 2] = ["security", "servers"];
+
 /// All operations of a document.
-pub(super) fn operations(
-    document: &Value,
+pub(super) fn operations<'a>(
+    document: &'a Document,
     options: &Options,
     remarks: &mut Remarks,
-) -> Result<Vec<Operation>, Failure> {
-    let reader = Reader { document, checkers: checkers(document, options)?, options };
-    let paths = document.get("paths").and_then(Value::as_object).filter(|paths| !paths.is_empty());
-    let paths = paths.ok_or_else(|| {
-        Failure::new("the OpenAPI document has no `paths`, so there is nothing to make rules of")
-    })?;
+) -> Result<Vec<Operation<'a>>, Failure> {
+    let root = document.root();
+    let schemes = Schemes::of(document, options)?;
+    let nothing =
+        || Failure::new("the OpenAPI document has no `paths`, so there is nothing to make rules of");
+    let paths = root.key("paths").ok_or_else(nothing)?.resolved(&[])?;
+    let reader = Reader { general: said(&root)?, root, schemes, options };
     let mut operations = Vec::new();
-    for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("x-")) {
-        reader.path_item(path, item, remarks, &mut operations)?;
+    for (path, item) in paths.members()?.filter(|(path, _)| !path.starts_with("x-")) {
+        if !path.starts_with('/') {
+            return Err(item.fault("this path does not begin with \"/\", so it may be read in two ways"));
+        }
+        reader.path_item(path, &item, remarks, &mut operations)?;
+    }
+    if operations.is_empty() && paths.members()?.next().is_none() {
+        return Err(nothing());
     }
     Ok(operations)
 }
 
-struct Reader<'a> {
-    document: &'a Value,
-    checkers: BTreeMap<String, Checker>,
-    options: &'a Options,
+struct Reader<'a, 'o> {
+    root: Part<'a>,
+    /// The document's own `security`.
+    general: Option<Part<'a>>,
+    schemes: Schemes<'a>,
+    options: &'o Options,
 }
 
-impl Reader<'_> {
+/// A Path Item Object, put together from what stands in it and what it refers to.
+#[derive(Default)]
+struct PathItem<'a> {
+    operations: Vec<(String, Part<'a>)>,
+    servers: Option<Part<'a>>,
+    any: Option<Part<'a>>,
+}
+
+impl<'a> Reader<'a, '_> {
     fn path_item(
         &self,
         path: &str,
-        item: &Value,
+        item: &Part<'a>,
         remarks: &mut Remarks,
-        operations: &mut Vec<Operation>,
+        operations: &mut Vec<Operation<'a>>,
     ) -> Result<(), Failure> {
-        let place = format!("paths.{path}");
-        let item = resolve(self.document, item, &place)?;
-        let item = item.as_object().ok_or_else(|| Failure::new(format_args!("{place} is no object")))?;
-        let more = item.get("additionalOperations").and_then(Value::as_object);
-        let named = METHODS.iter().filter_map(|method| item.get(*method).map(|found| (*method, found)));
-        let all = named.chain(more.into_iter().flatten().map(|(method, found)| (method.as_str(), found)));
-        for (method, operation) in all {
-            let method = method.to_ascii_uppercase();
-            let operation = operation
-                .as_object()
-                .ok_or_else(|| Failure::new(format_args!("{method} of {place} is no object")))?;
-            operations.push(self.operation(method, path, item, operation, remarks)?);
+        let mut whole = PathItem::default();
+        let mut part = item.clone();
+        whole.add(&part)?;
+        // Its own fields may stand beside a reference, as long as they are not there as well.
+        for number in 0_usize.. {
+            let Some(reference) = part.key("$ref") else { break };
+            if number >= MAX_REFERENCES {
+                return Err(item
+                    .fault(format_args!("refers to itself, or through more than {MAX_REFERENCES} places")));
+            }
+            part = reference.target()?;
+            whole.add(&part)?;
+        }
+        if let Some(any) = whole.any.take() {
+            let (field, methods) = ANY_METHOD;
+            let is_listed =
+                |method: &str| whole.operations.iter().any(|(known, _)| known.eq_ignore_ascii_case(method));
+            let rest: Vec<_> = methods.into_iter().filter(|method| !is_listed(method)).collect();
+            remarks.add(&format!("`{field}` is for {}", rest.join(", ").to_ascii_uppercase()), path);
+            whole
+                .operations
+                .extend(rest.into_iter().map(|method| (method.to_ascii_uppercase(), any.clone())));
+        }
+        for (method, operation) in &whole.operations {
+            operations.push(self.operation(method, path, whole.servers.as_ref(), operation, remarks)?);
         }
         Ok(())
     }
 
     fn operation(
         &self,
-        method: String,
+        method: &str,
         path: &str,
-        item: &Map<String, Value>,
-        operation: &Map<String, Value>,
+        servers: Option<&Part<'a>>,
+        operation: &Part<'a>,
         remarks: &mut Remarks,
-    ) -> Result<Operation, Failure> {
+    ) -> Result<Operation<'a>, Failure> {
         let name = format!("{method} {path}");
-        let security = operation.get("security").or_else(|| self.document.get("security"));
-        let demand = match security {
+        let operation = operation.resolved(&OF_AN_OPERATION)?;
+        operation.be_object()?;
+        self.schemes.agree_with(&operation.whole(), self.options)?;
+        let own = said(&operation)?;
+        let unsaid = own.is_none() && self.general.is_none();
+        let mut demand = match own.as_ref().or(self.general.as_ref()) {
+            Some(security) => self.demand(security, &name, remarks)?,
             // Nothing said is not the same as `security: []`: it may have been forgotten.
-            None => {
-                remarks.add("the document says nothing of security, so any valid token is demanded; `security: []` there opens it", &name);
-                Demand::Token(<_>::default())
-            }
-            Some(Value::Array(security)) => {
-                let (demand, said) = Demand::of(security, &self.checkers);
-                for remark in &said {
-                    remarks.add(remark, &name);
-                }
-                demand
-            }
-            Some(_) => return Err(Failure::new(format_args!("`security` of {name} is no list"))),
+            None => self.unsaid(&name, remarks),
         };
-        let servers = operation.get("servers").or_else(|| item.get("servers"));
-        let bases = match &self.options.base_path {
-            Some(base) => vec![base.trim_end_matches('/').to_owned()],
-            None => base_paths(self.document, servers, remarks),
-        };
+        let elsewhere = operation.whole();
+        if let (None, false, Some(other)) = (&own, elsewhere.is_beside(&self.root), said(&elsewhere)?) {
+            demand = demand.and(&self.demand(&other, &name, remarks)?);
+            remarks.add(
+                &format!(
+                    "{} has a `security` of its own for all operations, which is demanded as well",
+                    other.file()
+                ),
+                &name,
+            );
+        }
+        let servers = operation.key("servers").or_else(|| servers.cloned());
+        let mut servers = servers::of(&self.root, servers, remarks)?;
+        if let Some(base) = &self.options.base_path {
+            for server in &mut servers {
+                base.trim_end_matches('/').clone_into(&mut server.base);
+            }
+        }
         Ok(Operation {
-            method,
+            method: method.to_owned(),
             path: path.to_owned(),
-            paths: bases.iter().map(|base| format!("{base}{path}")).collect(),
-            servers: servers::of(self.document, servers),
-            id: operation.get("operationId").and_then(Value::as_str).map(str::to_owned),
+            servers,
+            id: operation.key("operationId").and_then(|id| id.text().ok()).map(str::to_owned),
+            part: operation,
             demand,
-            unsaid: security.is_none(),
+            unsaid,
         })
     }
-}
 
-/// Who checks each security scheme.
-fn checkers(document: &Value, options: &Options) -> Result<BTreeMap<String, Checker>, Failure> {
-    let components = document.pointer("/components/securitySchemes");
-    let defined = components.or_else(|| document.get("securityDefinitions")).and_then(Value::as_object);
-    let Some(defined) = defined.filter(|defined| !defined.is_empty()) else {
-        return Err(Failure::new("the OpenAPI document defines no security schemes, so it does not say which operations need a token").help(
-            "Define one in components.securitySchemes (`tollgate generate api-spec` prints it), and name it in `security`.",
-        ));
-    };
-    for name in options.schemes.iter().chain(&options.elsewhere) {
-        if !defined.contains_key(name) {
-            let known: Vec<_> = defined.keys().map(String::as_str).collect();
-            return Err(Failure::new(format_args!("the document has no security scheme {name:?}"))
-                .help(format_args!("It has {}.", known.join(", "))));
+    fn demand(&self, security: &Part<'a>, operation: &str, remarks: &mut Remarks) -> Result<Demand, Failure> {
+        let (demand, said) = Demand::of(&security::requirements(security)?, self.schemes.checkers());
+        for remark in &said {
+            remarks.add(remark, operation);
         }
+        Ok(demand)
     }
-    let mut checkers = BTreeMap::new();
-    for (name, scheme) in defined {
-        let scheme = resolve(document, scheme, &format!("the security scheme {name}"))?;
-        let checker = if options.elsewhere.contains(name) {
-            Checker::Elsewhere
-        } else if options.schemes.contains(name) {
-            Checker::Tollgate
-        } else if options.schemes.is_empty() {
-            checker(name, scheme)
-        } else {
-            Checker::Nobody("not the scheme that was asked for".to_owned())
-        };
-        checkers.insert(name.clone(), checker);
-    }
-    Ok(checkers)
-}
 
-/// Who checks a scheme unless the operator says otherwise.
-fn checker(name: &str, scheme: &Value) -> Checker {
-    let text = |name: &str| scheme.get(name).and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
-    let what = match (text("type").as_str(), text("scheme").as_str()) {
-        ("oauth2" | "openidconnect", _) | ("http", "bearer" | "dpop") => return Checker::Tollgate,
-        // As Swagger 2.0, which has no `bearer`, writes it.
-        ("apikey", _) if text("in") == "header" && text("name") == "authorization" => {
-            let what = format!("an API key in Authorization (--scheme {name} if that is the access token)");
-            return Checker::Nobody(what);
-        }
-        ("apikey", _) => "an API key",
-        ("http", "basic") | ("basic", _) => "a user name and password",
-        ("mutualtls", _) => "a client certificate",
-        ("http", other) if !other.is_empty() => return Checker::Nobody(format!("the HTTP scheme {other:?}")),
-        _ => "of no kind that is known",
-    };
-    Checker::Nobody(what.to_owned())
-}
-
-/// What stands behind a reference within the document.
-fn resolve<'a>(document: &'a Value, value: &'a Value, place: &str) -> Result<&'a Value, Failure> {
-    let mut value = value;
-    for _ in 0..MAX_REFERENCES {
-        let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok(value) };
-        let pointer = reference.strip_prefix('#').ok_or_else(|| {
-            Failure::new(format_args!("{place} refers to another file ({reference}), which is not read"))
-                .help("Bundle the document into one file first, as `npx @redocly/cli bundle` does.")
-        })?;
-        value = document
-            .pointer(pointer)
-            .ok_or_else(|| Failure::new(format_args!("{place} refers to {reference}, which is not there")))?;
-    }
-    Err(Failure::new(format_args!("{place} refers to itself, or through more than {MAX_REFERENCES} places")))
-}
-
-/// The paths of the servers, without a final slash; each once.
-fn base_paths(document: &Value, servers: Option<&Value>, remarks: &mut Remarks) -> Vec<String> {
-    if let Some(base) = document.get("basePath").and_then(Value::as_str) {
-        return vec![base.trim_end_matches('/').to_owned()];
-    }
-    let servers = servers.or_else(|| document.get("servers")).and_then(Value::as_array);
-    let mut paths: Vec<String> = Vec::new();
-    for server in servers.into_iter().flatten() {
-        let Some(url) = server.get("url").and_then(Value::as_str) else { continue };
-        let path = path_of(&with_defaults(url, server.get("variables")));
-        let path = path.unwrap_or_else(|relative| {
+    fn unsaid(&self, operation: &str, remarks: &mut Remarks) -> Demand {
+        if let Some(demand) = &self.options.require {
             remarks.add(
-                &format!("the server {url:?} is relative to the document; taken for \"/{relative}\" (or say --base-path)"),
-                "",
+                &format!("the document says nothing of security; {demand} is demanded, as --require says"),
+                operation,
             );
-            format!("/{relative}")
-        });
-        let path = path.trim_end_matches('/').to_owned();
-        if !paths.contains(&path) {
-            paths.push(path);
+            return demand.clone();
         }
-    }
-    if paths.is_empty() { vec![String::new()] } else { paths }
-}
-
-/// The path of a server's URL; `Err` if it is relative to where the document is.
-pub(super) fn path_of(url: &str) -> Result<String, String> {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let authority = url.split_once("://").map(|(_, rest)| rest).or_else(|| url.strip_prefix("//"));
-    match authority {
-        Some(rest) => Ok(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default().to_owned()),
-        None if url.is_empty() || url.starts_with('/') => Ok(url.to_owned()),
-        None => Err(url.trim_start_matches("./").to_owned()),
+        remarks.add("the document says nothing of security, so any valid token is demanded; `security: []` there opens it", operation);
+        Demand::Token(<_>::default())
     }
 }
 
-/// A server's URL with the defaults of its variables.
-pub(super) fn with_defaults(url: &str, variables: Option<&Value>) -> String {
-    let mut text = url.to_owned();
-    for (name, variable) in variables.and_then(Value::as_object).into_iter().flatten() {
-        if let Some(default) = variable.get("default").and_then(Value::as_str) {
-            text = text.replace(&format!("{{{name}}}"), default);
+/// The longest chain of references.
+const MAX_REFERENCES: usize = 16;
+
+impl<'a> PathItem<'a> {
+    /// Adds the fields of a part that is one; an error if some are there already.
+    fn add(&mut self, part: &Part<'a>) -> Result<(), Failure> {
+        for (key, field) in part.members()? {
+            let method = key.to_ascii_lowercase();
+            if METHODS.contains(&method.as_str()) {
+                if key != method {
+                    return Err(field.fault(format_args!("is no field of a path; expected `{method}`")));
+                }
+                self.operation(method.to_ascii_uppercase(), field)?;
+            } else if key == "additionalOperations" {
+                for (method, operation) in field.members()? {
+                    if !is_method(method) {
+                        return Err(operation.fault("expected a method in upper case as the key"));
+                    }
+                    self.operation(method.to_owned(), operation)?;
+                }
+            } else if key == ANY_METHOD.0 {
+                once(&mut self.any, field)?;
+            } else if key == "servers" {
+                once(&mut self.servers, field)?;
+            }
         }
+        Ok(())
     }
-    text
+
+    fn operation(&mut self, method: String, operation: Part<'a>) -> Result<(), Failure> {
+        if self.operations.iter().any(|(known, _)| *known == method) {
+            return Err(operation.fault(TWICE));
+        }
+        self.operations.push((method, operation));
+        Ok(())
+    }
 }
 
-/// The schemes that are not about tokens, by their types.
-pub(super) fn foreign(document: &Value) -> Vec<String> {
-    let checkers = checkers(document, &Options::default()).unwrap_or_default();
-    let nobody = |checker: &Checker| matches!(checker, Checker::Nobody(_));
-    checkers.into_iter().filter(|(_, checker)| nobody(checker)).map(|(name, _)| name).collect()
+fn once<'a>(slot: &mut Option<Part<'a>>, field: Part<'a>) -> Result<(), Failure> {
+    match slot.replace(field) {
+        None => Ok(()),
+        Some(known) => Err(known.fault(TWICE)),
+    }
+}
+
+const TWICE: &str = "is there twice for this path, and nothing says which of them counts";
+
+/// `security` of a part, whose shape is right.
+fn said<'a>(part: &Part<'a>) -> Result<Option<Part<'a>>, Failure> {
+    let security = part.key("security");
+    security.iter().try_for_each(|security| security::requirements(security).map(drop))?;
+    Ok(security)
+}
+
+/// A method as requests have it; what is in lower case is refused by Envoy, or is another one.
+fn is_method(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    text.starts_with(|c: char| c.is_ascii_uppercase()) && text.bytes().all(fits)
 }

@@ -8,68 +8,135 @@ use crate::cli::failure::Failure;
 use crate::cli::import::openapi::Remarks;
 use crate::cli::import::openapi::demand::Demand;
 use crate::cli::import::openapi::document::Operation;
-use crate::cli::import::openapi::path::{Common, Path};
+use crate::cli::import::openapi::path::{Common, Path, Written};
+use crate::cli::import::openapi::servers::Server;
 
 /// Every path with its methods; what is more specific comes first.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     by_path: BTreeMap<Path, Route>,
-    /// A path that cannot be matched.
-    pub(super) left_out: Option<String>,
+    /// A path that may have been meant for more requests than its rule is for.
+    pub(super) narrow: Option<String>,
 }
 
 #[derive(Debug)]
 struct Route {
     /// The path as it is written.
     text: String,
-    /// What each method demands, and the `operationId`.
-    methods: BTreeMap<String, (Demand, Option<String>)>,
-    /// Whether it is only what two others have in common.
+    /// `match`, without the methods.
+    matcher: Value,
+    methods: BTreeMap<String, Said>,
+}
+
+/// What is demanded for one method.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Said {
+    demand: Demand,
+    /// The `operationId`.
+    id: Option<String>,
+    /// Whether no operation is for this path, but two for others that match it, too.
     is_common: bool,
+}
+
+/// Where the paths of the operations begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Base {
+    /// With the paths of the servers.
+    Servers,
+    /// With nothing, as for a proxy that has cut those off.
+    Nothing,
 }
 
 /// How many paths may be added because others have requests in common.
 const MAX_COMMON: usize = 500;
 
+impl Operation<'_> {
+    /// Its paths, each once.
+    pub(super) fn below(&self, base: Base) -> Vec<String> {
+        let mut paths: Vec<String> = Vec::new();
+        for server in &self.servers {
+            let path = server.path(base, &self.path);
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths
+    }
+}
+
+impl Server {
+    /// The path of an operation there.
+    pub(super) fn path(&self, base: Base, path: &str) -> String {
+        match base {
+            Base::Servers => format!("{}{path}", self.base),
+            Base::Nothing => path.to_owned(),
+        }
+    }
+}
+
 impl Routes {
-    /// Sorts the operations. What cannot be matched is left out, and is among the remarks.
-    pub(super) fn new(operations: &[Operation], remarks: &mut Remarks) -> Result<Self, Failure> {
-        let mut routes = Self::default();
+    /// Sorts the operations.
+    pub(super) fn new(
+        operations: &[Operation<'_>],
+        base: Base,
+        remarks: &mut Remarks,
+    ) -> Result<Self, Failure> {
+        let (mut routes, mut cut) = (Self::default(), Vec::new());
         for operation in operations {
-            for text in &operation.paths {
-                match Path::parse(text) {
-                    Ok(path) => routes.add(path, text, operation, remarks),
-                    Err(why) => {
-                        remarks.add(
-                            &format!("the path {text} {why}; there is no rule for it"),
-                            &format!("{} {}", operation.method, operation.path),
-                        );
-                        routes.left_out.get_or_insert_with(|| text.clone());
-                    }
+            for text in operation.below(base) {
+                let written = Written::parse(&text)
+                    .map_err(|why| operation.part.fault(format_args!("the path {text} {why}")))?;
+                for remark in &written.remarks {
+                    remarks.add(&format!("the path {text}: {remark}"), "");
+                }
+                if written.is_narrow {
+                    routes.narrow.get_or_insert_with(|| text.clone());
+                }
+                if written.is_cut {
+                    cut.push((operation, written, text));
+                } else {
+                    routes.add(&written, &text, operation, remarks);
                 }
             }
+        }
+        for (operation, written, text) in cut {
+            routes.add_cut(&written, &text, operation, remarks);
         }
         routes.heads();
         while routes.add_common(remarks)? {}
         Ok(routes)
     }
 
-    fn add(&mut self, path: Path, text: &str, operation: &Operation, remarks: &mut Remarks) {
-        let new = || Route { text: text.to_owned(), methods: BTreeMap::new(), is_common: false };
-        let route = self.by_path.entry(path).or_insert_with(new);
-        let mut said = (operation.demand.clone(), operation.id.clone());
-        if let Some((other, _)) = route.methods.get(&operation.method)
-            && *other != said.0
+    fn add(&mut self, written: &Written, text: &str, operation: &Operation<'_>, remarks: &mut Remarks) {
+        let route = self.by_path.entry(written.path.clone()).or_insert_with(|| Route::new(written, text));
+        let mut said = Said { demand: operation.demand.clone(), id: operation.id.clone(), is_common: false };
+        if let Some(Said { demand: other, .. }) = route.methods.get(&operation.method)
+            && *other != said.demand
         {
-            said.0 = said.0.and(other);
+            said.demand = said.demand.and(other);
             remarks.add(
-                &format!(
-                    "two operations are for {} {text}; the rule demands what either does",
-                    operation.method
-                ),
+                &format!("two operations are for {} {text}; the rule demands what both do", operation.method),
                 "",
             );
         }
+        route.methods.insert(operation.method.clone(), said);
+    }
+
+    /// Adds an operation that is told apart by a query or a fragment, which no rule sees: a request for it looks like
+    /// one for the path alone. Where there is an operation for that, it has to meet both; else it is closed.
+    fn add_cut(&mut self, written: &Written, text: &str, operation: &Operation<'_>, remarks: &mut Remarks) {
+        let route = self.by_path.entry(written.path.clone()).or_insert_with(|| Route::new(written, text));
+        let name = format!("{} {}", operation.method, operation.path);
+        let closed = Said { demand: Demand::Deny, id: None, is_common: false };
+        let (said, what) = match route.methods.get(&operation.method) {
+            Some(said) => (
+                Said { demand: said.demand.and(&operation.demand), ..said.clone() },
+                "the rule for the path alone demands what both do",
+            ),
+            None => (closed, "it is closed"),
+        };
+        remarks
+            .add(&format!("the path has a query or a fragment, which rules do not look at; {what}"), &name);
         route.methods.insert(operation.method.clone(), said);
     }
 
@@ -97,35 +164,30 @@ impl Routes {
                     Common::Path(common) if common == **path || common == **other_path => continue,
                     Common::Path(common) => Some(common),
                 };
-                for (method, (demand, _)) in &route.methods {
-                    let Some((other_demand, _)) = other.methods.get(method) else { continue };
+                for (method, Said { demand, .. }) in &route.methods {
+                    let Some(Said { demand: other_demand, .. }) = other.methods.get(method) else { continue };
                     if demand == other_demand {
                         continue;
                     }
+                    let both = demand.and(other_demand);
+                    let (text, other_text) = (&route.text, &other.text);
                     let Some(common) = &common else {
                         remarks.add(
-                            &format!(
-                                "{} and {} may match the same requests; the first rule decides",
-                                route.text, other.text
-                            ),
+                            &format!("{text} and {other_text} may match the same requests; the rules of each demand what both do"),
                             "",
                         );
+                        for path in [*path, *other_path] {
+                            found.push((path.clone(), method.clone(), both.clone()));
+                        }
                         continue;
                     };
-                    let both = demand.and(other_demand);
-                    let known = self.by_path.get(common);
-                    let settled = known.is_some_and(|known| {
-                        known
-                            .methods
-                            .get(method)
-                            .is_some_and(|(settled, _)| !known.is_common || settled.and(&both) == *settled)
-                    });
+                    let known = self.by_path.get(common).and_then(|known| known.methods.get(method));
+                    let settled = known
+                        .is_some_and(|known| !known.is_common || known.demand.and(&both) == known.demand);
                     if !settled {
                         remarks.add(
                             &format!(
-                                "{} and {} both match {}; the rule demands what either does",
-                                route.text,
-                                other.text,
+                                "{text} and {other_text} both match {}; the rule demands what both do",
                                 common.text()
                             ),
                             "",
@@ -135,37 +197,52 @@ impl Routes {
                 }
             }
         }
-        if self.by_path.values().filter(|route| route.is_common).count() > MAX_COMMON {
+        let is_common = |route: &&Route| route.methods.values().any(|said| said.is_common);
+        if self.by_path.values().filter(is_common).count() > MAX_COMMON {
             return Err(Failure::new("too many paths of the document match the same requests")
                 .help("Give paths that differ more, or split the document."));
         }
         let any = !found.is_empty();
         for (path, method, demand) in found {
-            let new = Route { text: path.text(), methods: BTreeMap::new(), is_common: true };
-            let route = self.by_path.entry(path).or_insert(new);
-            let both =
-                route.methods.get(&method).map_or_else(|| demand.clone(), |(known, _)| known.and(&demand));
-            route.methods.insert(method, (both, None));
+            let route = self.by_path.entry(path).or_insert_with_key(Route::common);
+            let said = match route.methods.get(&method) {
+                Some(said) => Said { demand: said.demand.and(&demand), ..said.clone() },
+                None => Said { demand, id: None, is_common: true },
+            };
+            route.methods.insert(method, said);
         }
         Ok(any)
     }
 
-    /// `rules`.
-    pub(super) fn rules(&self) -> Vec<Value> {
-        let mut names = BTreeSet::new();
+    /// What a request has to meet; `None`: no operation is for it. `path` is in the spelling that rules see.
+    pub(super) fn demand(&self, method: &str, path: &str) -> Option<&Demand> {
+        let fits = |(known, route): &(&Path, &Route)| route.methods.contains_key(method) && known.fits(path);
+        let (_, route) = self.by_path.iter().find(fits)?;
+        route.methods.get(method).map(|said| &said.demand)
+    }
+
+    /// A request for each path and method, also for what two paths have in common.
+    pub(super) fn samples(&self) -> impl Iterator<Item = (&str, String)> {
+        let of = |(path, route)| {
+            let (path, route): (&Path, &Route) = (path, route);
+            route.methods.keys().map(|method| (method.as_str(), path.sample()))
+        };
+        self.by_path.iter().flat_map(of)
+    }
+
+    /// `rules`, each with a name that is not yet among `names`.
+    pub(super) fn rules(&self, names: &mut BTreeSet<String>) -> Vec<Value> {
         let mut rules = Vec::new();
-        for (path, route) in &self.by_path {
+        for route in self.by_path.values() {
             let mut by_demand: BTreeMap<&Demand, Vec<(&str, Option<&str>)>> = BTreeMap::new();
-            for (method, (demand, id)) in &route.methods {
-                by_demand.entry(demand).or_default().push((method, id.as_deref()));
+            for (method, said) in &route.methods {
+                by_demand.entry(&said.demand).or_default().push((method, said.id.as_deref()));
             }
             for (demand, operations) in by_demand {
                 let methods: Vec<_> = operations.iter().map(|(method, _)| *method).collect();
                 let mut rule = Map::new();
-                if let Some(name) = name(&route.text, &operations).filter(|name| names.insert(name.clone())) {
-                    rule.insert("name".to_owned(), name.into());
-                }
-                let mut matcher = path.matcher(&route.text);
+                rule.insert("name".to_owned(), name(&route.text, &operations, names).into());
+                let mut matcher = route.matcher.clone();
                 if let Value::Object(matcher) = &mut matcher {
                     matcher.insert("methods".to_owned(), json!(methods));
                 }
@@ -178,8 +255,18 @@ impl Routes {
     }
 }
 
-/// The `operationId` if there is one only, or methods and path.
-fn name(path: &str, operations: &[(&str, Option<&str>)]) -> Option<String> {
+impl Route {
+    fn new(written: &Written, text: &str) -> Self {
+        Self { text: text.to_owned(), matcher: written.matcher(), methods: BTreeMap::new() }
+    }
+
+    fn common(path: &Path) -> Self {
+        Self { text: path.text(), matcher: path.matcher(&[]).unwrap_or_default(), methods: BTreeMap::new() }
+    }
+}
+
+/// The `operationId` if there is one only, or methods and path; with a number if that is taken.
+fn name(path: &str, operations: &[(&str, Option<&str>)], taken: &mut BTreeSet<String>) -> String {
     let ids: BTreeSet<_> = operations.iter().map(|(_, id)| id).collect();
     let only = match ids.iter().next() {
         Some(Some(id)) if ids.len() == 1 => Some((*id).to_owned()),
@@ -190,7 +277,25 @@ fn name(path: &str, operations: &[(&str, Option<&str>)]) -> Option<String> {
         methods.retain(|method| *method != "HEAD");
     }
     let fits = |name: &String| {
-        (1..=128).contains(&name.len()) && name.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
+        (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
     };
-    only.filter(fits).or_else(|| Some(format!("{} {path}", methods.join(","))).filter(fits))
+    let long = format!("{} {path}", methods.join(","));
+    let candidates = [only, Some(long)].into_iter().flatten().filter(fits);
+    let free = candidates.clone().find(|name| !taken.contains(name));
+    let name = free.unwrap_or_else(|| {
+        let start = candidates.into_iter().next().unwrap_or_else(|| methods.join(","));
+        let start: String = start.chars().take(MAX_NAME.saturating_sub(8)).collect();
+        unique(&start, taken)
+    });
+    taken.insert(name.clone());
+    name
+}
+
+/// The longest name of a rule, in bytes.
+const MAX_NAME: usize = 128;
+
+/// A name that is not taken: this one, or with a number.
+pub(super) fn unique(name: &str, taken: &BTreeSet<String>) -> String {
+    let numbered = (2_usize..).map(|number| format!("{name} {number}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
 }

@@ -1,8 +1,10 @@
 //! Where an OpenAPI document's operations are served: hosts, and paths below them.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
 
-use crate::cli::import::openapi::document::{path_of, with_defaults};
+use crate::cli::failure::Failure;
+use crate::cli::import::openapi::Remarks;
+use crate::cli::import::openapi::source::Part;
 
 /// One place.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,87 +15,185 @@ pub(super) struct Server {
     pub(super) base: String,
 }
 
-/// The most hosts that one server may stand for.
-const MAX_HOSTS: usize = 100;
+/// The most servers that one list may come to.
+const MAX_SERVERS: usize = 100;
 
 /// The servers of an operation, each once; one of an unknown host if there is none. `own` is what stands at
 /// the operation or its path.
-pub(super) fn of(document: &Value, own: Option<&Value>) -> Vec<Server> {
-    if document.get("swagger").is_some() {
-        let text = |key: &str| document.get(key).and_then(Value::as_str);
-        let host = text("host").map(str::to_ascii_lowercase);
-        let base = text("basePath").unwrap_or_default().trim_end_matches('/').to_owned();
-        return vec![Server { host, base }];
+pub(super) fn of(
+    root: &Part<'_>,
+    own: Option<Part<'_>>,
+    remarks: &mut Remarks,
+) -> Result<Vec<Server>, Failure> {
+    let nowhere = || Server { host: None, base: String::new() };
+    if root.key("swagger").is_some() {
+        let host = root.key("host").map(|host| host.text().map(str::to_ascii_lowercase)).transpose()?;
+        let base = root.key("basePath").map(|base| without_slash(&base, base.text()?)).transpose()?;
+        return Ok(vec![Server { host, base: base.unwrap_or_default() }]);
     }
-    let servers = own.or_else(|| document.get("servers")).and_then(Value::as_array);
-    let mut all = Vec::new();
-    for server in servers.into_iter().flatten() {
-        let Some(url) = server.get("url").and_then(Value::as_str) else { continue };
-        let variables = server.get("variables");
-        let path = path_of(&with_defaults(url, variables)).unwrap_or_else(|relative| format!("/{relative}"));
-        let base = path.trim_end_matches('/').to_owned();
-        for host in hosts(url, variables) {
-            let server = Server { host, base: base.clone() };
-            if !all.contains(&server) {
-                all.push(server);
+    let is_own = own.is_some();
+    let Some(list) = own.or_else(|| root.key("servers")) else { return Ok(vec![nowhere()]) };
+    let mut all: Vec<Server> = Vec::new();
+    for server in list.items()? {
+        for one in of_one(&server, remarks)? {
+            if !all.contains(&one) {
+                all.push(one);
             }
         }
-    }
-    if all.is_empty() { vec![Server { host: None, base: String::new() }] } else { all }
-}
-
-/// The hosts of a server's URL: one for each value that its variables may have.
-fn hosts(url: &str, variables: Option<&Value>) -> Vec<Option<String>> {
-    let rest = url.split_once("://").map(|(_, rest)| rest).or_else(|| url.strip_prefix("//"));
-    let Some(rest) = rest else { return vec![None] };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let authority = authority.rsplit('@').next().unwrap_or_default().to_owned();
-    let mut texts = vec![authority];
-    for (name, variable) in variables.and_then(Value::as_object).into_iter().flatten() {
-        let name = format!("{{{name}}}");
-        if texts.iter().any(|text| text.contains(&name)) {
-            let known = variable.get("enum").and_then(Value::as_array).filter(|values| !values.is_empty());
-            let values =
-                known.map(Vec::as_slice).or_else(|| variable.get("default").map(std::slice::from_ref));
-            let values: Vec<_> = values.unwrap_or_default().iter().filter_map(Value::as_str).collect();
-            let filled = texts.iter().flat_map(|text| values.iter().map(|value| text.replace(&name, value)));
-            texts = filled.take(MAX_HOSTS.saturating_add(1)).collect();
+        if all.len() > MAX_SERVERS {
+            return Err(list.fault(format_args!("comes to more than {MAX_SERVERS} servers")));
         }
     }
-    let is_open = texts.is_empty() || texts.len() > MAX_HOSTS;
-    if is_open || texts.iter().any(|text| text.is_empty() || text.contains('{')) {
-        return vec![None];
+    match (all.is_empty(), is_own) {
+        // Nothing says whether the specification's default is meant, or the document's servers.
+        (true, true) => Err(list.fault("is empty; name the servers, or leave it out")),
+        (true, false) => Ok(vec![nowhere()]),
+        (false, _) => Ok(all),
     }
-    texts.iter().map(|text| Some(text.to_ascii_lowercase())).collect()
+}
+
+/// A Server Object: one place for each combination of its variables' values.
+fn of_one(server: &Part<'_>, remarks: &mut Remarks) -> Result<Vec<Server>, Failure> {
+    server.be_object()?;
+    let url = server.key("url").ok_or_else(|| server.fault("has no `url`"))?;
+    let text = url.text()?;
+    let variables = server.key("variables");
+    let mut texts = vec![text.to_owned()];
+    for name in names(text) {
+        let place = format!("{{{name}}}");
+        let in_path = split(text).1.contains(&place);
+        let Some(variable) = variables.as_ref().and_then(|variables| variables.key(name)) else {
+            if in_path {
+                return Err(url.fault(format_args!("has a variable {place} that is not defined")));
+            }
+            continue;
+        };
+        let (values, is_closed) = values(&variable)?;
+        if !is_closed && in_path {
+            remarks.add(
+                &format!("the servers' variable {place} may have any value; the rules are for its default alone (or say --base-path)"),
+                "",
+            );
+        }
+        texts =
+            texts.iter().flat_map(|text| values.iter().map(|value| text.replace(&place, value))).collect();
+        if texts.len() > MAX_SERVERS {
+            return Err(server.fault(format_args!("comes to more than {MAX_SERVERS} servers")));
+        }
+    }
+    let mut servers = Vec::new();
+    for filled in texts {
+        let (host, path) = split(&filled);
+        let mut path = path.to_owned();
+        if !path.is_empty() && !path.starts_with('/') {
+            path = format!("/{}", path.trim_start_matches("./"));
+            remarks.add(
+                &format!("the server {filled:?} is relative to the document; taken for {path:?} (or say --base-path)"),
+                "",
+            );
+        }
+        let is_known = |host: &&str| !host.is_empty() && !host.contains('{');
+        let host = host.filter(is_known).map(str::to_ascii_lowercase);
+        servers.push(Server { host, base: without_slash(&url, &path)? });
+    }
+    Ok(servers)
+}
+
+/// The values of a variable: all that are listed, or the default; and whether there are no others.
+fn values(variable: &Part<'_>) -> Result<(BTreeSet<String>, bool), Failure> {
+    let default = variable.key("default").ok_or_else(|| variable.fault("has no `default`"))?;
+    let mut values = BTreeSet::from([default.text_or_number()?]);
+    let list = variable.key("enum");
+    if let Some(list) = &list {
+        for value in list.items()? {
+            values.insert(value.text_or_number()?);
+        }
+    }
+    Ok((values, list.is_some()))
+}
+
+/// A base path without its final slash.
+fn without_slash(place: &Part<'_>, path: &str) -> Result<String, Failure> {
+    if !path.is_empty() && !path.starts_with('/') {
+        return Err(place.fault("does not begin with \"/\""));
+    }
+    if path.contains(['{', '}', '?', '#']) {
+        return Err(place.fault("is more than the start of a path"));
+    }
+    Ok(path.trim_end_matches('/').to_owned())
+}
+
+/// A server's URL: its authority, if it has one, and its path.
+fn split(url: &str) -> (Option<&str>, &str) {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some(rest) = url.split_once("://").map(|(_, rest)| rest).or_else(|| url.strip_prefix("//")) else {
+        return (None, url);
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    (authority.rsplit('@').next(), path)
+}
+
+/// The variables in a text.
+fn names(text: &str) -> Vec<&str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::of;
-    use serde_json::json;
+    use crate::cli::import::openapi::Remarks;
+    use crate::cli::import::openapi::source::Document;
 
     #[test]
-    fn the_hosts_of_servers() {
-        let stages = json!({"stage": {"default": "prod", "enum": ["prod", "test"]}, "v": {"default": "v2"}});
+    fn where_operations_are_served() {
+        let stages = "variables: {stage: {default: prod, enum: [prod, test]}, v: {default: v2}}";
         #[rustfmt::skip]
         let cases = [
-            ("nothing said",         json!({}),                                                      vec![(None, "")]),
-            ("a path alone",         json!({"servers": [{"url": "/v1/"}]}),                           vec![(None, "/v1")]),
-            ("a relative path",      json!({"servers": [{"url": "v1"}]}),                             vec![(None, "/v1")]),
-            ("a URL",                json!({"servers": [{"url": "https://API.example.com/v1"}]}),     vec![(Some("api.example.com"), "/v1")]),
-            ("a port",               json!({"servers": [{"url": "https://a.example.com:8443"}]}),     vec![(Some("a.example.com:8443"), "")]),
-            ("without a scheme",     json!({"servers": [{"url": "//a.example.com/x"}]}),              vec![(Some("a.example.com"), "/x")]),
-            ("several",              json!({"servers": [{"url": "https://a/1"}, {"url": "https://b/2"}, {"url": "https://a/1"}]}), vec![(Some("a"), "/1"), (Some("b"), "/2")]),
-            ("every value",          json!({"servers": [{"url": "https://{stage}.example.com/{v}", "variables": stages}]}), vec![(Some("prod.example.com"), "/v2"), (Some("test.example.com"), "/v2")]),
-            ("a default",            json!({"servers": [{"url": "https://{t}.example.com", "variables": {"t": {"default": "demo"}}}]}), vec![(Some("demo.example.com"), "")]),
-            ("a variable of nobody", json!({"servers": [{"url": "https://{t}.example.com"}]}),        vec![(None, "")]),
-            ("Swagger 2.0",          json!({"swagger": "2.0", "host": "a.example.com", "basePath": "/v1"}), vec![(Some("a.example.com"), "/v1")]),
-            ("Swagger without one",  json!({"swagger": "2.0", "basePath": "/v1/"}),                   vec![(None, "/v1")]),
+            ("nothing said",         "a: 1".to_owned(),                                           vec![(None, "")]),
+            ("a path alone",         "servers: [{url: /v1/}]".to_owned(),                         vec![(None, "/v1")]),
+            ("a relative path",      "servers: [{url: v1}]".to_owned(),                           vec![(None, "/v1")]),
+            ("a URL",                "servers: [{url: 'https://API.example.com/v1'}]".to_owned(), vec![(Some("api.example.com"), "/v1")]),
+            ("a port",               "servers: [{url: 'https://a.example.com:8443'}]".to_owned(), vec![(Some("a.example.com:8443"), "")]),
+            ("without a scheme",     "servers: [{url: //a.example.com/x}]".to_owned(),            vec![(Some("a.example.com"), "/x")]),
+            ("several",              "servers: [{url: 'https://a/1'}, {url: 'https://b/2'}, {url: 'https://a/1'}]".to_owned(), vec![(Some("a"), "/1"), (Some("b"), "/2")]),
+            ("every value",          format!("servers: [{{url: 'https://{{stage}}.example.com/{{v}}', {stages}}}]"), vec![(Some("prod.example.com"), "/v2"), (Some("test.example.com"), "/v2")]),
+            ("every value in the path", format!("servers: [{{url: 'https://a/{{stage}}', {stages}}}]"), vec![(Some("a"), "/prod"), (Some("a"), "/test")]),
+            ("a number",             "servers: [{url: 'https://a/v{n}', variables: {n: {default: 1}}}]".to_owned(), vec![(Some("a"), "/v1")]),
+            ("a value with a path",  "servers: [{url: 'https://{h}/x', variables: {h: {default: a/y}}}]".to_owned(), vec![(Some("a"), "/y/x")]),
+            ("a value that is a URL", "servers: [{url: '{u}/x', variables: {u: {default: 'https://a/y'}}}]".to_owned(), vec![(Some("a"), "/y/x")]),
+            ("a default",            "servers: [{url: 'https://{t}.example.com', variables: {t: {default: demo}}}]".to_owned(), vec![(Some("demo.example.com"), "")]),
+            ("a variable of nobody", "servers: [{url: 'https://{t}.example.com'}]".to_owned(),    vec![(None, "")]),
+            ("an empty list",        "servers: []".to_owned(),                                    vec![(None, "")]),
+            ("Swagger 2.0",          "{swagger: '2.0', host: A.example.com, basePath: /v1}".to_owned(), vec![(Some("a.example.com"), "/v1")]),
+            ("Swagger without one",  "{swagger: '2.0', basePath: /v1/}".to_owned(),               vec![(None, "/v1")]),
         ];
-        for (name, document, want) in cases {
-            let got = of(&document, None);
+        for (name, text, want) in cases {
+            let document = Document::alone(&text);
+            let got = of(&document.root(), None, &mut Remarks::default()).unwrap();
             let got: Vec<_> = got.iter().map(|one| (one.host.as_deref(), one.base.as_str())).collect();
             assert_eq!(got, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn servers_that_say_nothing_are_errors() {
+        #[rustfmt::skip]
+        let cases = [
+            ("an object",            "servers: {url: /v1}",                                  "api.yaml:1:10: servers: expected a list, found an object"),
+            ("null",                 "servers:",                                             "servers: expected a list, found null"),
+            ("text in the list",     "servers: [/v1]",                                       "servers[0]: expected an object, found text"),
+            ("no URL",               "servers: [{}]",                                        "servers[0]: has no `url`"),
+            ("a URL that is none",   "servers: [{url: [x]}]",                                "servers[0].url: expected text, found a list"),
+            ("a variable of nobody", "servers: [{url: '/{v}'}]",                             "servers[0].url: has a variable {v} that is not defined"),
+            ("no default",           "servers: [{url: '/{v}', variables: {v: {enum: [a]}}}]", "servers[0].variables.v: has no `default`"),
+            ("a default that is none", "servers: [{url: '/{v}', variables: {v: {default: []}}}]", "servers[0].variables.v.default: expected text, found a list"),
+            ("a base path that is none", "{swagger: '2.0', basePath: v1}",                   "basePath: does not begin with \"/\""),
+            ("a base path that is a list", "{swagger: '2.0', basePath: [/v1]}",              "basePath: expected text, found a list"),
+        ];
+        for (name, text, want) in cases {
+            let document = Document::alone(text);
+            let error = of(&document.root(), None, &mut Remarks::default()).unwrap_err();
+            assert!(error.to_string().ends_with(want), "{name}: {error}");
         }
     }
 }
