@@ -664,6 +664,13 @@ fn what_is_written_is_beyond_reproach() {
             ),
         ),
         (
+            "an audience for each API",
+            format!(
+                "providers:\n  main: {{{}}}\napis:\n  a: {{upstream: \"http://a:1\", scopes: [a], audiences: [a], rules: [{{match: {{path: /health}}, access: anonymous}}]}}\n  b: {{upstream: \"http://b:1\", prefix: /b, audiences: [b], scopes: [b]}}\nkubernetes: {{selector: {{app: a}}}}\n",
+                provider.replace("audiences: [\"https://api.example.com\"], ", "")
+            ),
+        ),
+        (
             "JWTs",
             one(
                 "issuer: \"https://login.example.com\", jwks_uri: \"https://login.example.com/k\", audiences: [x], validate: jwt",

@@ -54,8 +54,9 @@ fn lowered(kind: &Kind, value: &Value, at: &Place, advice: &mut Vec<(Place, Stri
 
 fn providers(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     let demanded = |requirement: &Value| requirement.get("audiences").is_some();
-    let everywhere =
-        configuration.get("requires").is_some_and(demanded) || resources::check_audiences(configuration);
+    let everywhere = configuration.get("requires").is_some_and(demanded)
+        || resources::check_audiences(configuration)
+        || every_rule(configuration, demanded);
     for (name, provider) in configuration.get("providers").and_then(Value::as_object).into_iter().flatten() {
         let at = Place::default().name("providers").name(name);
         let text = |place: &str| provider.pointer(place).and_then(Value::as_str).unwrap_or_default();
@@ -91,6 +92,16 @@ fn providers(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     }
 }
 
+/// Whether every request falls under a rule, and every rule that looks at tokens demands something of
+/// them.
+fn every_rule(configuration: &Value, demands: impl Fn(&Value) -> bool) -> bool {
+    let rules = configuration.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let takes_no_token =
+        |rule: &Value| matches!(rule.get("access").and_then(Value::as_str), Some("anonymous" | "deny"));
+    rules.iter().any(catches_all)
+        && rules.iter().all(|rule| takes_no_token(rule) || rule.get("requires").is_some_and(&demands))
+}
+
 fn lists(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     for (name, list) in configuration.get("client_lists").and_then(Value::as_object).into_iter().flatten() {
         let at = Place::default().name("client_lists").name(name);
@@ -120,16 +131,17 @@ fn times(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     }
 }
 
+fn catches_all(rule: &Value) -> bool {
+    let matches = rule.get("match").and_then(Value::as_object);
+    matches.is_some_and(|matches| {
+        matches.len() == 1 && matches.get("prefix").is_some_and(|prefix| prefix == "/")
+    })
+}
+
 fn demands(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     let is_empty =
         |value: Option<&Value>| value.and_then(Value::as_object).is_none_or(serde_json::Map::is_empty);
     let rules = configuration.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let catches_all = |rule: &Value| {
-        let matches = rule.get("match").and_then(Value::as_object);
-        matches.is_some_and(|matches| {
-            matches.len() == 1 && matches.get("prefix").is_some_and(|prefix| prefix == "/")
-        })
-    };
     if is_empty(configuration.get("requires"))
         && !rules.iter().any(catches_all)
         && configuration.get("providers").is_some()
