@@ -160,7 +160,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             let (source, mut plan) = args.what.read(out)?;
             let module = args.module.module(out);
             istio::guesses(&plan, out);
-            plan.is_https = false;
+            (plan.is_https, plan.is_logged) = (false, false);
             let files = settled(istio::files(&plan, &module), &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
         }

@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// Whether clients speak TLS to the Envoy that is configured.
     pub(crate) is_https: bool,
+    /// Whether the access log is ours to write, and names clients and users.
+    pub(crate) is_logged: bool,
     /// Whether it asks clients for theirs, for tokens that are bound to one.
     pub(crate) client_certificates: bool,
     /// The authorization servers, by name.
@@ -323,7 +325,7 @@ impl Plan {
         if let (Some(members), true) = (whole.as_object_mut(), self.client_certificates) {
             members.insert("mtls".to_owned(), json!({"source": "connection"}));
         }
-        merge(&mut whole, &self.surroundings(holder));
+        merge(&mut whole, &self.surroundings());
         merge(&mut whole, &Value::Object(self.policy.clone()));
         // What the variables will hold that are not known yet is no matter here.
         let variable = |name: &str| {
@@ -351,10 +353,9 @@ impl Plan {
     }
 
     /// What follows from what is generated around the filter.
-    fn surroundings(&self, holder: Holder) -> Value {
+    fn surroundings(&self) -> Value {
         let mut follows = json!({});
-        // The access log has client and user.
-        if holder == Holder::Envoy {
+        if self.is_logged {
             merge(&mut follows, &json!({"upstream": {"filter_state": true}}));
         }
         if self.is_https {

@@ -45,8 +45,9 @@ fn envoy_gateway_translates_what_is_written_for_it() {
     let egctl = tool("EGCTL", "egctl");
     let directory = generate("envoy-gateway");
     let whole = format!(
-        "{}\n---\n{}\n---\n{}",
+        "{}\n---\n{}\n---\n{}\n---\n{}",
         read(&directory.join("out/secret.yaml")),
+        read(&directory.join("out/tls-secret.yaml")),
         read(&directory.join("out/provider-two-ca.yaml")),
         read(&directory.join("out/envoy-gateway.yaml"))
     );
@@ -109,15 +110,36 @@ fn envoy_gateway_translates_what_is_written_for_it() {
         assert!(all.contains("matchTypedSubjectAltNames"), "{all}");
     }
     let all = translated.to_string();
-    assert!(all.contains("\"pathWithEscapedSlashesAction\":\"REJECT_REQUEST\""), "{all}");
-    assert!(all.contains("\"headersWithUnderscoresAction\":\"REJECT_REQUEST\""), "{all}");
+    for part in [
+        r#""pathWithEscapedSlashesAction":"REJECT_REQUEST""#,
+        r#""headersWithUnderscoresAction":"REJECT_REQUEST""#,
+        r#""normalizePath":true"#,
+        r#""mergeSlashes":true"#,
+        r#""stripTrailingHostDot":true"#,
+        // The router compares hosts without ports, as the filter does.
+        r#""ignorePortInHostMatching":true"#,
+        // The Gateway listens with the certificate that was written.
+        r#""tlsCertificateSdsSecretConfigs":[{"name":"shop/tollgate-tls""#,
+        // Streams are not cut after 15 s, and end.
+        r#""timeout":"0s""#,
+        r#""idleTimeout":"300s""#,
+        r#""maxStreamDuration":"3600s""#,
+        r#""upgradeType":"websocket""#,
+        r#""http2ProtocolOptions":{"#,
+        r#""maxPendingRequests":8192"#,
+    ] {
+        assert!(all.contains(part), "{part} is not in {all}");
+    }
 }
 
 /// Generates into a directory's `out`.
 fn generate(target: &str) -> PathBuf {
     let at = Operator::new();
     at.write("secret", "hush-secret\n");
-    fs::copy(root().join("tests/demo/tls/ca.pem"), at.directory.join("ca.pem")).expect("a certificate");
+    for file in ["ca.pem", "server.pem", "server-key.pem"] {
+        fs::copy(root().join("tests/demo/tls").join(file), at.directory.join(file))
+            .expect("a file is copied");
+    }
     at.write("gateway.yaml", SHORT_FILE);
     at.run(&["generate", target, "gateway.yaml", "--out", "out"]);
     at.directory
@@ -208,6 +230,7 @@ fn text(value: &Value) -> &str {
 }
 
 const SHORT_FILE: &str = r#"
+tls: {certificate: server.pem, key: server-key.pem}
 providers:
   one: {issuer: "https://login.example.com/realms/main", preset: keycloak, client_id: gateway, client_secret_file: secret}
   two: {base_url: "https://am.example.com/openam/oauth2", preset: openam, client_id: gateway, client_secret_file: secret, ca_file: ca.pem}
@@ -222,6 +245,7 @@ apis:
     rules:
     - {match: {path_template: "/orders/{id}", methods: [DELETE]}, requires: {scopes: ["orders:write"], claims: [{name: tenant, any_of: [1, "b"]}]}}
   rest: {hosts: ["*.example.com"], upstream: "https://rest.example.net", provider: two, scopes: [rest], rewrite_host: true}
+  rpc: {hosts: [rpc.example.com], upstream: "http://rpc.default.svc.cluster.local:9000", provider: one, scopes: [rpc], grpc: true}
 client_lists:
   partners: {uri: "https://lists.example.com/lists/partners", bearer_token_env: LISTS_TOKEN}
 policy:

@@ -186,6 +186,7 @@ impl Reader<'_> {
                 .filter(|rate| *rate != 0),
             tls: file("/tls/certificate").zip(file("/tls/key")),
             is_https: whole.get("tls").is_some(),
+            is_logged: true,
             client_certificates: whole.pointer("/tls/client_certificates") == Some(&Value::Bool(true)),
             kubernetes: kubernetes(whole.get("kubernetes"), &apis),
             providers,
