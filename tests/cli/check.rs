@@ -116,6 +116,60 @@ rules:
 }
 
 #[test]
+fn what_envoy_reads_otherwise_than_the_rules_is_said() {
+    // PTH-04, PTH-10, PTH-11, PTH-12, PTH-18
+    let tollgate = Tollgate::new();
+    let dot = "          strip_trailing_host_dot: true\n";
+    let routes = |option: &str, more: &str| {
+        format!(
+            "          route_config:\n            name: r\n{option}            virtual_hosts:\n            - {{domains: ['*'], routes: [{{match: {{prefix: /a{more}}}, route: {{cluster: a}}}}, {{match: {{prefix: /}}, route: {{cluster: b}}}}]}}\n"
+        )
+    };
+    let ignoring = routes("            ignore_port_in_host_matching: true\n", "");
+    let cutting = routes("            ignore_path_parameters_in_path_matching: true\n", "");
+    let hosts = "rules:\n- match: {hosts: [a.example.com]}\n";
+    let keeping = "rules:\n- match: {path: /a, escaped_slashes: keep}\n";
+    let (reject, keep) = (
+        "path_with_escaped_slashes_action: REJECT_REQUEST",
+        "path_with_escaped_slashes_action: KEEP_UNCHANGED",
+    );
+    #[rustfmt::skip]
+    let cases = [
+        // name, the rules, what is added to the connection manager, what is said
+        ("no hosts count",                String::new(), routes("", ""), vec![]),
+        ("nothing is taken off",          hosts.to_owned(), String::new(), vec!["has a port are refused where hosts count; to let", "ends in a dot are refused"]),
+        ("everything is taken off",       hosts.to_owned(), format!("{dot}          strip_any_host_port: true\n"), vec![]),
+        ("both ignore ports",             format!("{hosts}matching: {{host_port: ignore}}\n"), format!("{dot}{ignoring}"), vec![]),
+        ("the routes alone ignore ports", hosts.to_owned(), format!("{dot}{ignoring}"), vec!["although Envoy's router ignores ports"]),
+        ("the rules alone ignore ports",  format!("{hosts}matching: {{host_port: ignore}}\n"), format!("{dot}{}", routes("", "")), vec!["but Envoy's router compares ports"]),
+        ("the rules mind ports",          format!("{hosts}matching: {{host_port: literal}}\n"), format!("{dot}{ignoring}"), vec!["but Envoy's router ignores ports"]),
+        ("the routes cut parameters",     "matching: {path_parameters: literal}\n".to_owned(), cutting.clone(), vec!["passes by its rule", "lowers security"]),
+        ("the rules cut parameters",      "matching: {path_parameters: ignore}\n".to_owned(), routes("", ""), vec!["takes another route", "lowers security"]),
+        ("both cut parameters",           "matching: {path_parameters: ignore}\n".to_owned(), cutting, vec!["lowers security"]),
+        ("a route in any case",           "rules:\n- match: {path: /a}\n".to_owned(), routes("", ", case_sensitive: false"), vec!["takes paths in any letter case"]),
+        ("and the rule, too",             "rules:\n- match: {path: /a, ignore_case: true}\n".to_owned(), routes("", ", case_sensitive: false"), vec![]),
+        ("a slash that never arrives",    keeping.to_owned(), String::new(), vec!["must be KEEP_UNCHANGED", "lowers security"]),
+        ("a slash that arrives",          keeping.to_owned(), keep.to_owned(), vec!["lowers security"]),
+    ];
+    for (name, rules, manager, wants) in cases {
+        let file = envoy(RELOAD, &format!("{GOOD}{rules}"), CLUSTERS);
+        let file = if manager == keep {
+            file.replacen(reject, keep, 1)
+        } else {
+            let place = "          normalize_path: true\n";
+            file.replacen(place, &[place, &manager].concat(), 1)
+        };
+        tollgate.write("envoy.yaml", file);
+        let run = tollgate.run(["check", "envoy.yaml"]);
+        let warnings = run.stdout.lines().filter(|line| line.contains("warning:")).count();
+        assert_eq!(warnings, wants.len(), "{name}: {run:?}");
+        for want in wants {
+            assert!(run.stdout.contains(want), "{name}: {want}: {run:?}");
+        }
+    }
+}
+
+#[test]
 fn a_good_configuration_has_no_faults_wherever_it_stands() {
     let tollgate = Tollgate::new();
     let indent = |by: usize| indented(GOOD, by);

@@ -1,5 +1,7 @@
 //! What loads the module, and the way to the authorization server: faults, and what is unwise.
 
+mod readings;
+
 use serde_json::Value;
 
 use crate::cli::find::located::{Located, Position};
@@ -60,7 +62,7 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
         tls(&found.located, clusters, all);
     }
     if let Some(manager) = &found.manager {
-        paths(manager, all);
+        readings::of(found, manager, all);
         certificates(found, manager, all);
     }
 }
@@ -205,22 +207,5 @@ fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, Stri
             false,
             format!("the cluster {name:?} sends no server name: sni, or auto_host_sni: true"),
         ));
-    }
-}
-
-/// Whether all of Envoy reads paths alike (PTH-04 of docs/conformance.md).
-fn paths(manager: &Located, all: &mut Vec<(Position, bool, String)>) {
-    let is_true = |key: &str| manager.key(key).is_some_and(|value| value.value() == Value::Bool(true));
-    let slashes = manager.key("path_with_escaped_slashes_action").and_then(Located::text);
-    let safe = matches!(slashes, Some("REJECT_REQUEST" | "UNESCAPE_AND_REDIRECT"));
-    let wanted = [
-        ("normalize_path: true", is_true("normalize_path")),
-        ("merge_slashes: true", is_true("merge_slashes")),
-        ("path_with_escaped_slashes_action: REJECT_REQUEST", safe),
-    ];
-    let missing: Vec<_> = wanted.iter().filter(|(_, is_set)| !is_set).map(|(option, _)| *option).collect();
-    if !missing.is_empty() {
-        let missing = missing.join(", ");
-        all.push((manager.at, false, format!("other filters and routes may read a path otherwise than Tollgate does; the connection manager lacks {missing}")));
     }
 }

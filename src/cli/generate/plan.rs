@@ -326,6 +326,10 @@ impl Plan {
             members.insert("mtls".to_owned(), json!({"source": "connection"}));
         }
         merge(&mut whole, &self.surroundings());
+        // The routes that are generated ignore ports, and so do those of Istio's and Envoy Gateway's gateways.
+        if let (Some(members), true) = (whole.as_object_mut(), self.tells_hosts_apart()) {
+            members.insert("matching".to_owned(), json!({"host_port": "ignore"}));
+        }
         merge(&mut whole, &Value::Object(self.policy.clone()));
         // What the variables will hold that are not known yet is no matter here.
         let variable = |name: &str| {
@@ -362,6 +366,11 @@ impl Plan {
             merge(&mut follows, &json!({"token": {"require_tls": true}}));
         }
         follows
+    }
+
+    /// Whether rules or resources are for some hosts only.
+    fn tells_hosts_apart(&self) -> bool {
+        self.resources.len() > 1 || self.apis.iter().any(|api| !api.hosts.is_empty())
     }
 
     /// Where in the short file a place of the filter's configuration comes from.
