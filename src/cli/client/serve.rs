@@ -4,22 +4,23 @@
 //! what was changed a moment ago is what is served. Whatever goes wrong is an answer that leaves a filter
 //! with the last good list it has.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, HeaderValue, IF_NONE_MATCH};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use crate::cli::Exit;
 use crate::cli::failure::{Failure, reason};
@@ -39,6 +40,9 @@ pub(crate) struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8990")]
     listen: SocketAddr,
+    /// Answer to this name in `Host` as well, besides addresses and localhost; repeatable. With a bearer token, all names will do
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
     /// Ask for this bearer token
     #[arg(long, value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
@@ -50,6 +54,8 @@ pub(crate) struct Args {
 #[derive(Debug)]
 struct Service {
     lists: Vec<String>,
+    /// The names by which it may be called.
+    hosts: Vec<String>,
     /// The hash of the token: comparing hashes takes the same time whatever differs.
     token: Option<[u8; 32]>,
     store: StoreArgs,
@@ -75,7 +81,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             args.listen
         ));
     }
-    let service = Arc::new(Service { lists: args.list.clone(), token, store: args.store.clone() });
+    let service = Arc::new(Service {
+        lists: args.list.clone(),
+        hosts: args.host.clone(),
+        token,
+        store: args.store.clone(),
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format_args!("cannot serve: {}", reason(&error))))?;
     runtime.block_on(async {
@@ -100,18 +111,24 @@ fn announce(listener: &TcpListener, args: &Args, out: &mut Output) -> Result<(),
     out.finish()
 }
 
+/// Takes connections. Of those that do nothing, the oldest makes room for a new one.
 async fn accept(listener: &TcpListener, service: &Arc<Service>) -> Result<Exit, Failure> {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut open: VecDeque<JoinHandle<()>> = VecDeque::new();
     loop {
-        // More than that wait in the system's queue.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(Exit::Good) };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, say: others will end.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        open.retain(|connection| !connection.is_finished());
+        // A request is answered within milliseconds, so one that is open for long is idle, or slow on purpose.
+        if open.len() >= MAX_CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
         let service = Arc::clone(service);
-        tokio::spawn(async move {
+        open.push_back(tokio::spawn(async move {
             let answer = service_fn(|request: Request<Incoming>| {
                 let response = service.answer(&request);
                 async { Ok::<_, Infallible>(response) }
@@ -121,13 +138,16 @@ async fn accept(listener: &TcpListener, service: &Arc<Service>) -> Result<Exit, 
             let connection = http.serve_connection(TokioIo::new(stream), answer);
             // Whoever has gone, has gone.
             drop(tokio::time::timeout(MAX_AGE, connection).await);
-            drop(place);
-        });
+        }));
     }
 }
 
 impl Service {
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !self.is_meant(request) {
+            let what = json!({"error": "not a name of this server; `--host NAME` adds one"});
+            return json_of(StatusCode::MISDIRECTED_REQUEST, what.to_string());
+        }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET is offered", ("allow", "GET, HEAD"));
         }
@@ -164,6 +184,34 @@ impl Service {
         }
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         response
+    }
+
+    /// Whether the request names this server. Otherwise a page in a browser on this machine could read the lists
+    /// under a name of its own that leads here (DNS rebinding). It cannot know the token, so where one is asked
+    /// for, names do not matter.
+    fn is_meant(&self, request: &Request<Incoming>) -> bool {
+        if self.token.is_some() {
+            return true;
+        }
+        let mut fields = request.headers().get_all(HOST).iter();
+        let field = fields.next().and_then(|host| host.to_str().ok());
+        let target = request.uri().authority().map(hyper::http::uri::Authority::as_str);
+        let is_ours = |authority: &str| self.is_name(authority);
+        fields.next().is_none() && field.is_some_and(is_ours) && target.is_none_or(is_ours)
+    }
+
+    /// Whether an authority names this server: by an address, as localhost, or by a name that was given.
+    fn is_name(&self, authority: &str) -> bool {
+        let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+        let name = match authority.rsplit_once(':') {
+            Some((name, port)) if is_port(port) => name,
+            _ => authority,
+        };
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        let is_local = name.eq_ignore_ascii_case("localhost");
+        is_local
+            || bare.parse::<IpAddr>().is_ok()
+            || self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
     }
 
     fn lets_in(&self, authorization: Option<&HeaderValue>) -> bool {

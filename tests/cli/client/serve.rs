@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -45,9 +46,15 @@ impl Serving {
     }
 
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
+        self.ask_as(&[&self.address], method, path, headers)
+    }
+
+    /// With these lines of `Host`.
+    fn ask_as(&self, hosts: &[&str], method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: lists\r\nconnection: close\r\n");
-        for (name, value) in headers {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+        let hosts = hosts.iter().map(|host| ("host", *host));
+        for (name, value) in hosts.chain(headers.iter().copied()) {
             head.extend([name, ": ", value, "\r\n"]);
         }
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
@@ -151,6 +158,71 @@ fn a_token_can_be_asked_for() {
         let got = serving.ask("GET", "/lists/partners", &fields);
         assert_eq!(got.status, want, "{name}");
         assert!(want == 200 || got.field("www-authenticate") == "bearer", "{name}");
+    }
+}
+
+#[test]
+fn a_page_with_a_name_of_its_own_reads_nothing() {
+    // DNS rebinding: the browser believes that this server is the page's
+    let tollgate = Tollgate::new();
+    client(&tollgate, "allow partners c-1 --id");
+    let serving = Serving::start(&tollgate, &["--host", "Lists.internal"]);
+    #[rustfmt::skip]
+    let cases: [(&str, &[&str], &str, u16); 18] = [
+        ("its address",                &[&serving.address],                 "/lists/partners",                    200),
+        ("without a port",             &["127.0.0.1"],                      "/lists/partners",                    200),
+        ("an address of IPv6",         &["[::1]:8990"],                     "/lists/partners",                    200),
+        ("localhost",                  &["LocalHost:8990"],                 "/lists/partners",                    200),
+        ("a name that was given",      &["lists.INTERNAL"],                 "/lists/partners",                    200),
+        ("with a port",                &["lists.internal:80"],              "/lists/partners",                    200),
+        ("absolute form",              &["localhost"],                      "http://localhost/lists/partners",    200),
+        ("another name",               &["evil.example"],                   "/lists/partners",                    421),
+        ("with a port",                &["evil.example:8990"],              "/lists/partners",                    421),
+        ("a name that begins so",      &["localhost.evil.example"],         "/lists/partners",                    421),
+        ("a name that ends so",        &["evil-localhost"],                 "/lists/partners",                    421),
+        ("an address in a name",       &["127.0.0.1.evil.example"],         "/lists/partners",                    421),
+        ("below a name that was given", &["x.lists.internal"],              "/lists/partners",                    421),
+        ("none",                       &[],                                 "/lists/partners",                    421),
+        ("an empty one",               &[""],                               "/lists/partners",                    421),
+        ("two",                        &["localhost", "evil.example"],      "/lists/partners",                    421),
+        ("another in the target",      &["localhost"],                      "http://evil.example/lists/partners", 421),
+        ("whatever is asked",          &["evil.example"],                   "/",                                  421),
+    ];
+    for (name, hosts, target, want) in cases {
+        let got = serving.ask_as(hosts, "GET", target, &[]);
+        assert_eq!(got.status, want, "{name}");
+        assert!(want == 200 || !got.body.contains("c-1"), "{name}");
+    }
+    tollgate.write("token", "hush-hush\n");
+    let serving = Serving::start(&tollgate, &["--bearer-token-file", "token"]);
+    for (token, want) in [("Bearer hush-hush", 200), ("Bearer hush", 401)] {
+        let got = serving.ask_as(&["lists"], "GET", "/lists/partners", &[("authorization", token)]);
+        assert_eq!(got.status, want, "no page has the token");
+    }
+}
+
+#[test]
+fn connections_that_do_nothing_keep_nobody_out() {
+    let tollgate = Tollgate::new();
+    client(&tollgate, "allow partners c-1 --id");
+    let serving = Serving::start(&tollgate, &[]);
+    // Nothing at all, half a head, a body that does not come, and a response that is not read.
+    let starts = [
+        "",
+        "GET / HT",
+        "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    ];
+    let mut idle = Vec::new();
+    for start in starts {
+        for _ in 0..300 {
+            let mut stream = TcpStream::connect(&serving.address).unwrap();
+            drop(stream.write_all(start.as_bytes()));
+            idle.push(stream);
+        }
+        let since = Instant::now();
+        assert_eq!(serving.ask("GET", "/lists/partners", &[]).status, 200, "{start:?}");
+        assert!(since.elapsed() < Duration::from_secs(5), "{start:?}: {:?}", since.elapsed());
     }
 }
 
