@@ -1,16 +1,20 @@
 //! The one HTTPS client: bounded in size and time, and never led elsewhere.
 //!
+//! Proxies of the environment (`HTTPS_PROXY` and the like) are used for other machines alone. Plain http is spoken
+//! to this machine alone, so it never goes through one.
+//!
 //! A redirect is followed for GET alone, to the same origin alone, three times at most (DSC-16,
 //! DCR-23). TLS is checked; `--insecure-skip-tls-verify` is the one switch that turns that off, loudly.
 
+use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tollgate_filter::secret::Secret;
-use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy};
 use url::Url;
 
 use crate::cli::failure::{Failure, reason};
@@ -39,6 +43,8 @@ pub(crate) struct Network {
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     agent: Agent,
+    /// The same without a proxy, for this machine's own addresses.
+    direct: Agent,
     plain_to_ourselves: bool,
     /// For messages.
     timeout: Duration,
@@ -97,18 +103,23 @@ impl Network {
             tls = tls.disable_verification(true);
         }
         let timeout = Duration::from_secs(self.timeout);
-        let agent = Agent::config_builder()
-            .tls_config(tls.build())
-            .timeout_global(Some(timeout))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .save_redirect_history(false)
-            .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
-            .allow_non_standard_methods(false)
-            .build()
-            .new_agent();
-        Ok(Http { agent, plain_to_ourselves: self.allow_http, timeout })
+        let tls = tls.build();
+        let agent = |proxy: Option<Proxy>| {
+            Agent::config_builder()
+                .tls_config(tls.clone())
+                .timeout_global(Some(timeout))
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .save_redirect_history(false)
+                .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
+                .allow_non_standard_methods(false)
+                .proxy(proxy)
+                .build()
+                .new_agent()
+        };
+        let (agent, direct) = (agent(Proxy::try_from_env()), agent(None));
+        Ok(Http { agent, direct, plain_to_ourselves: self.allow_http, timeout })
     }
 }
 
@@ -138,7 +149,12 @@ impl Http {
 
     /// Sends one request. A redirect is an answer like any other: nothing is sent again.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
-        self.permits(request.url).map_err(Failure::own)?;
+self.permits(request.url).map_err(Failure::own)?;
+        if request.url.scheme() == "http" {
+            stays_here(request.url).map_err(Failure::own)?;
+        }
+        // Nobody but this machine reaches its own addresses, and plain http is for nobody else to read.
+        let agent = if is_loopback(request.url) { &self.direct } else { &self.agent };
         let mut builder = ::http::Request::builder().method(request.method).uri(request.url.as_str());
         for (name, value) in &request.headers {
             builder = builder.header(name, value.expose());
@@ -156,9 +172,9 @@ impl Http {
         })?;
         let unanswered = |error: ureq::Error| self.unanswered(request.url, &error);
         let mut response = if request.body.is_some() {
-            self.agent.run(built).map_err(unanswered)?
+            agent.run(built).map_err(unanswered)?
         } else {
-            self.agent.run(built.map(|_| ())).map_err(unanswered)?
+            agent.run(built.map(|_| ())).map_err(unanswered)?
         };
         let headers = response.headers().iter();
         let headers = headers
@@ -255,6 +271,20 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         None => false,
     }
+}
+
+/// Fails if the name leads elsewhere: `localhost` and what is below it are names that a resolver may answer for.
+fn stays_here(url: &Url) -> Result<(), Failure> {
+    let Some(url::Host::Domain(name)) = url.host() else { return Ok(()) };
+    // A name that leads nowhere is the connection's to complain of.
+    let Ok(mut addresses) = (name, url.port_or_known_default().unwrap_or_default()).to_socket_addrs() else {
+        return Ok(());
+    };
+    if addresses.all(|address| address.ip().is_loopback()) {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!("{url} is plain http, and {name} does not lead to this machine alone"))
+        .help("Use https, or 127.0.0.1."))
 }
 
 impl Reply {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustls::pki_types::PrivateKeyDer;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::says;
 use super::servers::created;
-use crate::support::{Run, Tollgate};
+use crate::support::{Answer, Run, Scripted, Tollgate};
 
 /// A registration endpoint with a certificate of its own making, which is its own authority.
 struct Secured {
@@ -130,4 +130,55 @@ fn one_loud_switch_turns_that_off() {
         "the warning is not in the document"
     );
     assert!(run.stderr.contains("WARNING"));
+}
+
+/// A proxy that does nothing but write down what it is asked for.
+fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Arc::clone(&asked);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            drop(BufReader::new(stream).read_line(&mut line));
+            log.lock().unwrap().push(line.trim_end().to_owned());
+        }
+    });
+    (origin, asked)
+}
+
+#[test]
+fn a_proxy_never_sees_what_is_for_this_machine() {
+    let variables = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    for variable in variables {
+        let (origin, asked) = proxy();
+        let with_proxy = || {
+            let tollgate = Tollgate::new().variable(variable, &origin);
+            tollgate.write("iat", "hush-initial");
+            tollgate
+        };
+        let plain = Scripted::start(|own, got| Answer::json(201, created(own, &got.json())));
+        let port = plain.origin.rsplit(':').next().unwrap();
+        for host in ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]"] {
+            let endpoint = format!("http://{host}:{port}/reg");
+            let args =
+                ["client", "register", "gateway", "--allow-http", "--registration-endpoint", &endpoint];
+            let run = with_proxy().run(args.iter().chain(&["--initial-access-token-file", "iat"]));
+            // An address that is written in another way is none of ours: it is refused.
+            let status = if host.starts_with('[') { 2 } else { 0 };
+            assert_eq!(run.status, status, "{variable}, {host}: {run:?}");
+        }
+        let secured = Secured::start("localhost");
+        let tollgate = with_proxy();
+        tollgate.write("ca.pem", &secured.authority);
+        says(variable, &secured.register(&tollgate, &["--ca-file", "ca.pem"]), 0, &["registered gateway"]);
+        assert_eq!(*asked.lock().unwrap(), Vec::<String>::new(), "{variable}");
+        let away = "https://as.example.com/reg";
+        let run = with_proxy().run(["client", "register", "gateway", "--registration-endpoint", away]);
+        assert_eq!(run.status, 2, "{variable}: {run:?}");
+        let asked = asked.lock().unwrap();
+        assert!(asked.iter().all(|line| line.starts_with("CONNECT as.example.com:443 ")), "{asked:?}");
+        assert!(!asked.is_empty(), "{variable} is used for other machines");
+    }
 }
