@@ -28,6 +28,8 @@ use tollgate_filter::provider::{TokenIn, Typ};
 use tollgate_filter::response::{Format, Profile};
 use tollgate_filter::secret::Secret;
 
+const EXTERNAL: &str = "dpop.external_origin: expected scheme and authority, as https://api.example.com, and the prefix of paths that a hop takes off, if there is one, as https://api.example.com/orders";
+
 /// The smallest configuration.
 fn smallest() -> Value {
     json!({
@@ -350,7 +352,7 @@ fn everything() -> Value {
             "nonce_lifetime": "1m",
             "nonce_key_env": "NONCE_KEY",
             "replay_cache": 7,
-            "external_origin": "https://api.example.com",
+            "external_origin": "https://api.example.com/v1/",
             "forward": false,
         },
         "cache": {
@@ -504,7 +506,7 @@ fn every_key_arrives() {
     let dpop = policy.dpop.as_ref().unwrap();
     assert_eq!((dpop.max_age, dpop.clock_skew), (Duration::from_secs(30), Duration::from_secs(1)));
     assert_eq!((dpop.algorithms.to_string().as_str(), dpop.replay_cache, dpop.forward), ("ES256", 7, false));
-    assert_eq!(dpop.external_origin.as_deref(), Some("https://api.example.com"));
+    assert_eq!(dpop.external_origin.as_deref(), Some("https://api.example.com/v1"));
     assert_eq!(policy.mtls, Some(CertificateSource::Xfcc { hops: 2 }));
     let nonce = dpop.nonce.as_ref().unwrap();
     assert!(nonce.lifetime == Duration::from_secs(60) && nonce.key.is_some());
@@ -826,9 +828,15 @@ fn every_mistake_has_its_message() {
         ("a proof that nobody checks",     vec![("requires.sender_constraint", json!("dpop"))],
          &["requires.sender_constraint: needs dpop as well"]),
         ("how proofs are checked",         vec![("dpop", json!({"max_age": "1h", "algorithms": ["HS256", "ES256", "ES256"], "nonce": "always", "replay_cache": 0, "external_origin": "api.example.com"}))],
-         &["dpop.max_age: expected 1s to 10m, got 1h", "dpop.algorithms[0]: expected \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\", \"EdDSA\" or \"Ed25519\"; did you mean \"RS256\"?", "dpop.algorithms[2]: the same as dpop.algorithms[1]", "dpop.nonce: expected \"off\" or \"required\"", "dpop.replay_cache: expected 1 to 1000000, got 0", "dpop.external_origin: expected scheme and authority alone, as https://api.example.com"]),
-        ("where clients call",             vec![("dpop", json!({"external_origin": "https://api.example.com/v1"}))],
-         &["dpop.external_origin: expected scheme and authority alone, as https://api.example.com"]),
+         &["dpop.max_age: expected 1s to 10m, got 1h", "dpop.algorithms[0]: expected \"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"ES512\", \"EdDSA\" or \"Ed25519\"; did you mean \"RS256\"?", "dpop.algorithms[2]: the same as dpop.algorithms[1]", "dpop.nonce: expected \"off\" or \"required\"", "dpop.replay_cache: expected 1 to 1000000, got 0", EXTERNAL]),
+        ("where clients call",             vec![("dpop", json!({"external_origin": "https://api.example.com/v1?x"}))],
+         &[EXTERNAL]),
+        ("a prefix that is not normal",    vec![("dpop", json!({"external_origin": "https://api.example.com/a/../v1"}))],
+         &[EXTERNAL]),
+        ("a prefix with two slashes",      vec![("dpop", json!({"external_origin": "https://api.example.com//"}))],
+         &[EXTERNAL]),
+        ("a prefix with escapes",          vec![("dpop", json!({"external_origin": "https://api.example.com/%76%31"}))],
+         &[EXTERNAL]),
         ("a key for no nonces",            vec![("dpop", json!({"nonce_key_env": "NONCE_KEY"}))],
          &["dpop.nonce_key_env: needs nonce: required as well"]),
         ("a key that is not there",        vec![("dpop", json!({"nonce": "required", "nonce_key_env": "ABSENT"}))],

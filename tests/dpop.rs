@@ -352,6 +352,25 @@ fn what_the_upstream_sees_and_the_log() {
 }
 
 #[test]
+fn a_hop_may_take_off_a_prefix() {
+    // DPP-12
+    let world = World::new(&json!({"dpop": {"external_origin": "https://api.example.com/svc1/"}}));
+    let of = |uri| world.client.proof("GET", uri, TOKEN, NOW, &json!({}));
+    #[rustfmt::skip]
+    let cases = [
+        ("with the prefix",     "https://api.example.com/svc1/r",   None),
+        ("in another spelling", "https://API.example.com:443/svc1/./r", None),
+        ("without it",          "https://api.example.com/r",        Some("invalid_dpop_proof")),
+        ("another one",         "https://api.example.com/svc2/r",   Some("invalid_dpop_proof")),
+        ("as Envoy sees it",    URI,                                Some("invalid_dpop_proof")),
+    ];
+    for (name, uri, want) in cases {
+        let outcome = world.request(&[("authorization", "DPoP good"), ("dpop", &of(uri))]);
+        assert_eq!(world.error(&outcome).as_deref(), want, "{name}");
+    }
+}
+
+#[test]
 fn the_proof_that_the_standard_prints_is_good() {
     // TV-01, TV-02, TV-04: RFC 9449 §7.1
     const PROOF: &str = concat!(

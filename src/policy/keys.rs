@@ -325,7 +325,7 @@ static DPOP: Object = Object {
         optional(
             "external_origin",
             Kind::Text(&text::LINE),
-            "Scheme and authority by which clients call, as `https://api.example.com`, if Envoy sees others. Forwarding fields are never believed.",
+            "Scheme and authority by which clients call, as `https://api.example.com`, if Envoy sees others; and the prefix of paths that a hop before takes off, as `https://api.example.com/orders`. Absent: the authority that Envoy sees, and `https` if the connection is one over TLS. Forwarding fields are never believed. Plugins with one scheme and authority remember used proofs together.",
         ),
         default(
             "forward",

@@ -181,7 +181,7 @@ fn check(
     let htu = text("htu")?;
     let scheme = head.single(":scheme").unwrap_or_default();
     let request = Target::of_request(dpop.external_origin.as_deref(), scheme, head.authority(), head.path());
-    if request.is_none() || Target::of_uri(htu) != request {
+    if !request.is_some_and(|request| request.is_named_by(htu, dpop.external_origin.as_deref())) {
         return Err(ProofFault::Target);
     }
     let iat = claims.get("iat").and_then(Value::as_f64).ok_or(ProofFault::Claim("iat"))?;

@@ -28,8 +28,8 @@ impl Target {
         Self::new(scheme.as_bytes(), authority.as_bytes(), path.as_bytes())
     }
 
-    /// The same of a request's pseudo-fields; `external` is the origin that clients call, if it is another
-    /// one.
+    /// The same of a request; `external` is the origin that clients call, if it is another one, with the prefix
+    /// of paths that a hop takes off.
     pub(super) fn of_request(
         external: Option<&str>,
         scheme: &[u8],
@@ -37,10 +37,35 @@ impl Target {
         path: &[u8],
     ) -> Option<Self> {
         let (path, _) = split_query(path);
-        match external.and_then(|origin| origin.split_once("://")) {
-            Some((scheme, authority)) => Self::new(scheme.as_bytes(), authority.as_bytes(), path),
-            None => Self::new(scheme, authority, path),
+        let Some((scheme, rest)) = external.and_then(|origin| origin.split_once("://")) else {
+            return Self::new(scheme, authority, path);
+        };
+        let (authority, prefix) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        Self::new(scheme.as_bytes(), authority.as_bytes(), path)?.below(prefix)
+    }
+
+    /// The target that a hop has taken this prefix from. Dot segments of the rest lead nowhere above it.
+    fn below(mut self, prefix: &str) -> Option<Self> {
+        match &mut self.path {
+            Path::Normal(path) => path.insert_str(0, prefix),
+            Path::AsItIs(path) if prefix.is_empty() || path.starts_with(b"/") => {
+                drop(path.splice(0..0, prefix.bytes()));
+            }
+            Path::AsItIs(_) => return None,
         }
+        Some(self)
+    }
+
+    /// Whether `htu` names it. What a hop makes `/` of is a prefix alone, with or without a slash.
+    pub(super) fn is_named_by(&self, htu: &str, external: Option<&str>) -> bool {
+        let Some(named) = Self::of_uri(htu) else { return false };
+        let is_bare = |external: &str| match (&named.path, &self.path) {
+            (Path::Normal(named), Path::Normal(path)) => {
+                external.ends_with(named.as_str()) && path.strip_suffix('/') == Some(named)
+            }
+            _ => false,
+        };
+        named == *self || named.origin == self.origin && external.is_some_and(is_bare)
     }
 
     fn new(scheme: &[u8], authority: &[u8], path: &[u8]) -> Option<Self> {
@@ -99,7 +124,7 @@ mod tests {
         ];
         for (name, htu, scheme, authority, path, same) in cases {
             let request = Target::of_request(None, scheme.as_bytes(), authority.as_bytes(), path.as_bytes());
-            let is_same = request.is_some() && Target::of_uri(htu) == request;
+            let is_same = request.is_some_and(|request| request.is_named_by(htu, None));
             assert_eq!(is_same, same, "{name}");
         }
     }
@@ -107,8 +132,37 @@ mod tests {
     #[test]
     fn what_clients_call_may_be_another_origin() {
         // DPP-12
-        let of = |external| Target::of_request(external, b"http", b"internal:8080", b"/r");
-        assert_eq!(of(Some("https://api.example.com")), Target::of_uri("https://api.example.com/r"));
-        assert_eq!(of(None), Target::of_uri("http://internal:8080/r"));
+        let (origin, below) = ("https://api.example.com", "https://api.example.com:443/svc1");
+        #[rustfmt::skip]
+        let cases = [
+            // name, external, path, htu, whether they are the same
+            ("the origin",                     Some(origin), "/r",           "https://api.example.com/r",           true),
+            ("the one that Envoy sees",        Some(origin), "/r",           "http://internal:8080/r",              false),
+            ("Envoy's, if there is no other",  None,         "/r",           "http://internal:8080/r",              true),
+            ("a prefix",                       Some(below),  "/r?x=1",       "https://api.example.com/svc1/r",      true),
+            ("in another spelling",            Some(below),  "/r",           "HTTPS://API.example.com:443/./%73vc1//r", true),
+            ("without it",                     Some(below),  "/r",           "https://api.example.com/r",           false),
+            ("another prefix",                 Some(below),  "/r",           "https://api.example.com/svc2/r",      false),
+            ("a longer one",                   Some(below),  "/r",           "https://api.example.com/svc11/r",     false),
+            ("the prefix twice",               Some(below),  "/r",           "https://api.example.com/svc1/svc1/r", false),
+            ("a path that has it too",         Some(below),  "/svc1/r",      "https://api.example.com/svc1/r",      false),
+            ("the prefix alone",               Some(below),  "/",            "https://api.example.com/svc1",        true),
+            ("with a slash",                   Some(below),  "/",            "https://api.example.com/svc1/",       true),
+            ("a final slash elsewhere",        Some(below),  "/r/",          "https://api.example.com/svc1/r",      false),
+            ("none elsewhere",                 Some(below),  "/r",           "https://api.example.com/svc1/r/",     false),
+            ("the root of another origin",     Some(below),  "/",            "https://other.example.com/svc1",      false),
+            ("the root without a prefix",      Some(origin), "/",            "https://api.example.com",             true),
+            ("a path above",                   Some(below),  "/../r",        "https://api.example.com/r",           false),
+            ("a path above, below",            Some(below),  "/../r",        "https://api.example.com/svc1/r",      true),
+            ("two slashes",                    Some(below),  "//r",          "https://api.example.com/svc1/r",      true),
+            ("an escaped slash",               Some(below),  "/a%2Fb",       "https://api.example.com/svc1/a%2Fb",  true),
+            ("in other letters",               Some(below),  "/a%2fb",       "https://api.example.com/svc1/a%2Fb",  false),
+            ("no path",                        Some(below),  "*",            "https://api.example.com/svc1*",       false),
+        ];
+        for (name, external, path, htu, same) in cases {
+            let request = Target::of_request(external, b"http", b"internal:8080", path.as_bytes());
+            let is_same = request.is_some_and(|request| request.is_named_by(htu, external));
+            assert_eq!(is_same, same, "{name}");
+        }
     }
 }

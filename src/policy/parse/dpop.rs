@@ -7,6 +7,7 @@ use crate::policy::parse::endpoint;
 use crate::policy::parse::node::Node;
 use crate::proof::dpop::{Dpop, NonceRule};
 use crate::proof::nonce::Key;
+use crate::request::path::NormalPath;
 use crate::secret::Secret;
 
 /// All of it; `None` if it is not there.
@@ -18,13 +19,12 @@ pub(super) fn parse(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<Dpop> 
     let algorithms = dpop.key("algorithms");
     context.no_duplicates(algorithms.items(), |name| name.text().to_owned());
     let origin = dpop.key("external_origin");
-    let external_origin = origin.is_set().then(|| match endpoint::parse(origin.text()) {
-        Ok(parsed) if parsed.path == "/" => format!("{}://{}", parsed.scheme, parsed.authority),
-        _ => {
-            let what = "scheme and authority alone, as https://api.example.com".to_owned();
+    let external_origin = origin.is_set().then(|| {
+        external(origin.text()).unwrap_or_else(|| {
+            let what = "scheme and authority, as https://api.example.com, and the prefix of paths that a hop takes off, if there is one, as https://api.example.com/orders".to_owned();
             context.faults.add(&origin.place, Fault::Expected { what });
             String::new()
-        }
+        })
     });
     let names = algorithms.texts();
     Some(Dpop {
@@ -36,6 +36,18 @@ pub(super) fn parse(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<Dpop> 
         external_origin,
         forward: dpop.key("forward").bool(),
     })
+}
+
+/// Scheme and authority, and a path in normal form that does not end with a slash.
+#[inline(never)]
+fn external(text: &str) -> Option<String> {
+    let parsed = endpoint::parse(text).ok()?;
+    let (_, rest) = text.split_once("://")?;
+    let path = rest.find('/').map_or("", |at| rest.split_at(at).1);
+    let prefix = path.strip_suffix('/').unwrap_or(path);
+    let is_normal = || NormalPath::parse(prefix.as_bytes()).is_ok_and(|normal| normal.as_str() == prefix);
+    let fits = prefix.is_empty() || !prefix.ends_with('/') && is_normal();
+    (fits && !parsed.path.contains('?')).then(|| format!("{}://{}{prefix}", parsed.scheme, parsed.authority))
 }
 
 #[inline(never)]
