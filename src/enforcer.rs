@@ -373,9 +373,7 @@ impl Enforcer {
     fn look_for_token(&self, request: Request, now: UnixTime) -> Step {
         let places = &self.policy.token;
         let head = request.head();
-        if places.require_tls
-            && head.single(":scheme").is_none_or(|scheme| !scheme.eq_ignore_ascii_case(b"https"))
-        {
+        if places.require_tls.is_some_and(|source| !source.says_tls(head, self.peer)) {
             return self.deny(request, Rejection::TlsRequired);
         }
         match token::extract(head, places, self.extra_params(&request)) {

@@ -28,6 +28,7 @@ use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
 use crate::proof::certificate::CertificateSource;
 use crate::proof::dpop::Dpop;
+use crate::proof::tls::TlsSource;
 use crate::provider::Provider;
 use crate::provider::client_list::ListSource;
 use crate::request::websocket::Marker;
@@ -76,7 +77,6 @@ pub struct Policy {
 ///
 /// [RFC 6750 §2]: https://www.rfc-editor.org/rfc/rfc6750#section-2
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "one per switch of the configuration")]
 pub struct TokenPlaces {
     /// Header fields; default: `authorization` with the scheme `Bearer`.
     pub headers: Vec<TokenHeader>,
@@ -99,10 +99,10 @@ pub struct TokenPlaces {
     /// Whether a token in `access_token` of the query is refused even where the query is no place
     /// for tokens, if another place carries one as well.
     pub strict_multiple: bool,
-    /// Whether requests over plain HTTP are refused ([RFC 6750 §5.3]).
+    /// Who tells whether a request has come over TLS, where others are refused ([RFC 6750 §5.3]).
     ///
     /// [RFC 6750 §5.3]: https://www.rfc-editor.org/rfc/rfc6750#section-5.3
-    pub require_tls: bool,
+    pub require_tls: Option<TlsSource>,
 }
 
 /// A header field that may carry a token.

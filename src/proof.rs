@@ -5,3 +5,4 @@ pub mod dpop;
 pub mod nonce;
 pub mod replay;
 mod target;
+pub mod tls;

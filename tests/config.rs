@@ -20,6 +20,7 @@ use tollgate_filter::policy::rule::{Access, HeaderTest, PathPattern};
 use tollgate_filter::policy::schema::{Absent, Kind};
 use tollgate_filter::policy::{CorsPreflight, Mode, Policy, TokenHeader, reference};
 use tollgate_filter::proof::certificate::CertificateSource;
+use tollgate_filter::proof::tls::TlsSource;
 use tollgate_filter::provider::assertion::key::Algorithm as SigningAlgorithm;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::keys::KeySource;
@@ -134,7 +135,7 @@ fn the_smallest_configuration_and_its_defaults() {
     assert_eq!(policy.token.headers, [bearer]);
     assert!(policy.token.params.is_empty() && policy.token.cookies.is_empty());
     assert!(!policy.token.form && policy.token.forward && !policy.token.strict_multiple);
-    assert!(!policy.token.require_tls);
+    assert_eq!(policy.token.require_tls, None);
     assert_eq!((policy.token.max_form_bytes, policy.token.max_length), (65_536, 16_384));
     assert_eq!(policy.requires.scopes.challenge(), "orders:read");
     assert_eq!(policy.requires.sender_constraint, SenderConstraint::IfBound);
@@ -286,6 +287,7 @@ fn everything() -> Value {
             "forward": false,
             "strict_multiple": true,
             "require_tls": true,
+            "tls_source": "forwarded_proto",
         },
         "requires": {
             "providers": ["b"],
@@ -515,12 +517,8 @@ fn every_key_arrives() {
         (policy.token.params.as_slice(), policy.token.cookies.as_slice()),
         (&["access_token".to_owned()][..], &["session".to_owned()][..])
     );
-    assert!(
-        policy.token.form
-            && !policy.token.forward
-            && policy.token.strict_multiple
-            && policy.token.require_tls
-    );
+    assert!(policy.token.form && !policy.token.forward && policy.token.strict_multiple);
+    assert_eq!(policy.token.require_tls, Some(TlsSource::ForwardedProto));
     assert_eq!((policy.token.max_form_bytes, policy.token.max_length), (1000, 100));
 
     let requires = &policy.requires;
@@ -777,6 +775,8 @@ fn every_mistake_has_its_message() {
          &["requires.sender_constraint: needs mtls as well"]),
         ("a binding nobody can prove",     vec![("requires.sender_constraint", json!("any_bound"))],
          &["requires.sender_constraint: needs dpop (or mtls) as well"]),
+        ("a hop's word on nothing",        vec![("token", json!({"tls_source": "forwarded_proto"}))],
+         &["token.tls_source: needs require_tls: true as well"]),
         ("a certificate from elsewhere",   vec![("mtls", json!({"source": "headers"}))],
          &["mtls.source: expected \"connection\", \"xfcc\" or \"header\"; did you mean \"header\"?"]),
         ("a certificate in some field",    vec![("mtls", json!({"source": "header"}))],

@@ -44,10 +44,9 @@ fn every_verdict_has_a_vector() {
 fn run(case: &Case) -> Result<(), String> {
     let policy = Policy::parse(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
-    let mut enforcer = Enforcer::new(policy, [1, 2], b"");
-    if let Some(digest) = &case.request.certificate {
-        enforcer = enforcer.with_peer(Box::leak(Box::new(Client(digest.clone().into_bytes()))));
-    }
+    let certificate = case.request.certificate.clone().map(String::into_bytes);
+    let client = Client { certificate, is_tls: case.request.tls };
+    let enforcer = Enforcer::new(policy, [1, 2], b"").with_peer(Box::leak(Box::new(client)));
     let sent = case.request.fields();
     let mut now = UnixTime::from_secs(NOW);
     let mut step = enforcer.begin(sent.clone(), now);
@@ -88,13 +87,20 @@ fn run(case: &Case) -> Result<(), String> {
     check_outcome(case, &enforcer, &outcome, sent)
 }
 
-/// A client that has shown a certificate of this digest.
+/// A client's connection, and the digest of the certificate that it has shown.
 #[derive(Debug)]
-struct Client(Vec<u8>);
+struct Client {
+    certificate: Option<Vec<u8>>,
+    is_tls: bool,
+}
 
 impl Peer for Client {
     fn certificate_digest(&self) -> Option<Vec<u8>> {
-        Some(self.0.clone())
+        self.certificate.clone()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.is_tls
     }
 }
 

@@ -121,10 +121,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let token = token(args)?;
     let head = request::head(&args.request, &args.header, token.as_ref(), &policy.token)?;
     let form = args.form.as_deref().map(text).transpose()?;
-    let mut enforcer = Enforcer::new(policy, random_seed()?, b"");
-    if let Some(file) = &args.certificate {
-        enforcer = enforcer.with_peer(Box::leak(Box::new(Client::with(file)?)));
-    }
+    let certificate = args.certificate.as_deref().map(Client::digest).transpose()?;
+    let is_tls = head.iter().any(|(name, value)| name == b":scheme" && value == b"https");
+    let client = Client { certificate, is_tls };
+    let enforcer = Enforcer::new(policy, random_seed()?, b"").with_peer(Box::leak(Box::new(client)));
     let http = if let Source::Live(http, _) = &source { Some(http) } else { None };
     lists::arrive(&enforcer, &args.client_list, http, out)?;
     keys::check(&enforcer, &args.jwks)?;

@@ -75,6 +75,11 @@ impl Peer for Downstream {
     fn certificate_digest(&self) -> Option<Vec<u8>> {
         hostcalls::get_property(vec!["connection", "sha256_peer_certificate_digest"]).ok()?
     }
+
+    fn is_tls(&self) -> bool {
+        let version = hostcalls::get_property(vec!["connection", "tls_version"]).ok().flatten();
+        version.is_some_and(|version| !version.is_empty())
+    }
 }
 
 /// All header fields of a map.

@@ -224,7 +224,13 @@ static TOKEN: Object = Object {
             "false",
             "Refuses a token in `access_token` of the query even where the query is no place for tokens, if another place carries one as well.",
         ),
-        default("require_tls", Kind::Bool, "false", "Refuses requests over plain HTTP (RFC 6750 §5.3).").lowers_as_meant(When::Off, "Tokens that come over plain HTTP are accepted. Turn it on wherever Envoy itself ends TLS."),
+        default("require_tls", Kind::Bool, "false", "Refuses requests that have not come over TLS (RFC 6750 §5.3).").lowers_as_meant(When::Off, "Tokens that come over plain HTTP are accepted. Turn it on wherever Envoy itself ends TLS."),
+        default(
+            "tls_source",
+            word(&["connection", "forwarded_proto"]),
+            "connection",
+            "Who tells whether a request has come over TLS. `connection`: the connection to this Envoy. `forwarded_proto`: the field `x-forwarded-proto` of a hop before, which must be `https`.",
+        ).lowers(When::Words(&["forwarded_proto"]), "A client that reaches this Envoy around that hop, or through a hop that does not replace the field, can claim TLS."),
     ],
     choices: &[],
 };

@@ -42,6 +42,8 @@ pub enum CertificateSource {
 pub trait Peer: fmt::Debug {
     /// The SHA-256 of the client's certificate, in hexadecimal; `None`: it has shown none.
     fn certificate_digest(&self) -> Option<Vec<u8>>;
+    /// Whether the connection is one over TLS.
+    fn is_tls(&self) -> bool;
 }
 
 /// Nobody knows of a connection.
@@ -51,6 +53,10 @@ pub struct Nobody;
 impl Peer for Nobody {
     fn certificate_digest(&self) -> Option<Vec<u8>> {
         None
+    }
+
+    fn is_tls(&self) -> bool {
+        false
     }
 }
 
@@ -131,6 +137,10 @@ mod tests {
     impl Peer for Somebody {
         fn certificate_digest(&self) -> Option<Vec<u8>> {
             Some(b"00".repeat(32))
+        }
+
+        fn is_tls(&self) -> bool {
+            true
         }
     }
 

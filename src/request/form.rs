@@ -55,7 +55,7 @@ mod tests {
             max_length: 5,
             forward: true,
             strict_multiple: false,
-            require_tls: false,
+            require_tls: None,
         }
     }
 

@@ -377,7 +377,7 @@ mod tests {
             max_length: 20,
             forward: true,
             strict_multiple: false,
-            require_tls: false,
+            require_tls: None,
         }
     }
 
@@ -680,7 +680,7 @@ mod laws {
             max_length: 16,
             forward: false,
             strict_multiple: true,
-            require_tls: false,
+            require_tls: None,
         }
     }
 

@@ -46,10 +46,10 @@ fn explain(case: &Case) -> String {
         tollgate = tollgate.variable(name, value);
     }
     tollgate.write("config.json", case.config_json());
-    let request = format!(
-        "{} {}://{}{}",
-        case.request.method, case.request.scheme, case.request.authority, case.request.path
-    );
+    // Whether the connection is one over TLS is all that is said of it.
+    let scheme = if case.request.tls { "https" } else { "http" };
+    let request =
+        format!("{} {scheme}://{}{}", case.request.method, case.request.authority, case.request.path);
     let mut args: Vec<String> =
         ["explain", "-c", "config.json", "--at", "1800000000", "-r", &request].map(str::to_owned).into();
     for (name, value) in &case.request.headers {

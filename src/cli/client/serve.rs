@@ -195,7 +195,7 @@ impl Service {
         }
         let mut fields = request.headers().get_all(HOST).iter();
         let field = fields.next().and_then(|host| host.to_str().ok());
-        let target = request.uri().authority().map(hyper::http::uri::Authority::as_str);
+        let target = request.uri().authority().map(::http::uri::Authority::as_str);
         let is_ours = |authority: &str| self.is_name(authority);
         fields.next().is_none() && field.is_some_and(is_ours) && target.is_none_or(is_ours)
     }

@@ -1,4 +1,4 @@
-//! The certificate that the client would have shown.
+//! The connection that the client would have: whether it is over TLS, and the certificate that it has shown.
 
 use std::path::Path;
 
@@ -9,13 +9,17 @@ use tollgate_filter::proof::certificate::Peer;
 
 use crate::cli::failure::Failure;
 
-/// A client that has shown a certificate, by its SHA-256 in hexadecimal.
+/// A client, as the connection shows it.
 #[derive(Debug)]
-pub(super) struct Client(Vec<u8>);
+pub(super) struct Client {
+    /// The SHA-256 of its certificate, in hexadecimal.
+    pub(super) certificate: Option<Vec<u8>>,
+    pub(super) is_tls: bool,
+}
 
 impl Client {
-    /// The first certificate in a PEM file.
-    pub(super) fn with(file: &Path) -> Result<Self, Failure> {
+    /// The SHA-256 of the first certificate in a PEM file, in hexadecimal.
+    pub(super) fn digest(file: &Path) -> Result<Vec<u8>, Failure> {
         let pem = super::text(file)?;
         let block = pem
             .split_once("-----BEGIN CERTIFICATE-----")
@@ -25,12 +29,16 @@ impl Client {
             Failure::new(format_args!("{} holds no certificate", file.display()))
                 .help("Name the client's certificate in PEM, as `openssl x509 -in FILE` prints it.")
         })?;
-        Ok(Self(format!("{:x}", Sha256::digest(der)).into_bytes()))
+        Ok(format!("{:x}", Sha256::digest(der)).into_bytes())
     }
 }
 
 impl Peer for Client {
     fn certificate_digest(&self) -> Option<Vec<u8>> {
-        Some(self.0.clone())
+        self.certificate.clone()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.is_tls
     }
 }

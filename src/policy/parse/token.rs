@@ -4,6 +4,7 @@ use crate::policy::error::Fault;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, resource};
 use crate::policy::{TokenHeader, TokenPlaces};
+use crate::proof::tls::TlsSource;
 use crate::request::websocket::{self, Marker};
 use crate::upstream::Upstream;
 
@@ -31,7 +32,7 @@ pub(super) fn parse(
         max_length: token.key("max_length").integer(),
         forward: if forward.is_set() { forward.bool() } else { !resource::any_mcp(root) },
         strict_multiple: token.key("strict_multiple").bool(),
-        require_tls: token.key("require_tls").bool(),
+        require_tls: tls(&token, context),
     };
     context.no_duplicates(params.items(), |name| name.text().to_owned());
     context.no_duplicates(token.key("from_cookies").items(), |name| name.text().to_owned());
@@ -48,6 +49,17 @@ pub(super) fn parse(
         context.faults.add(&token.place, Fault::NoPlaces);
     }
     places
+}
+
+/// Who tells whether a request has come over TLS; `None`: nobody has to.
+#[inline(never)]
+fn tls(token: &Node<'_>, context: &mut Context<'_>) -> Option<TlsSource> {
+    let (required, source) = (token.key("require_tls").bool(), token.key("tls_source"));
+    let believed = source.text() == "forwarded_proto";
+    if believed && !required {
+        context.faults.add(&source.place, Fault::Needs { other: "require_tls: true" });
+    }
+    required.then_some(if believed { TlsSource::ForwardedProto } else { TlsSource::Connection })
 }
 
 #[inline(never)]

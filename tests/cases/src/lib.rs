@@ -94,6 +94,8 @@ pub struct Request {
     pub token: Option<Token>,
     /// The SHA-256 of the certificate that the client has shown, in hexadecimal.
     pub certificate: Option<String>,
+    /// Whether the client's connection is one over TLS, whatever the scheme says.
+    pub tls: bool,
     /// The body.
     pub body: Option<String>,
 }
@@ -227,8 +229,9 @@ impl File {
                 assert!(is_checklist_id(id), "{at}: {id:?} is not an id such as BRR-01");
             }
             assert!(!case.only.is_empty(), "{at}: no ring runs it");
-            let has_certificate = case.request.certificate.is_some() && case.runs_in(Ring::Envoy);
-            assert!(!has_certificate, "{at}: only a real client has a certificate for a real Envoy");
+            let has_tls = case.request.certificate.is_some() || case.request.tls;
+            let is_real = has_tls && case.runs_in(Ring::Envoy);
+            assert!(!is_real, "{at}: only a real client has a certificate, or TLS, for a real Envoy");
             assert!(case.passes() || !case.expect.upstream.is_asked(), "{at}: a refusal has no upstream");
             assert!(!names.contains(&case.name), "{at}: the name is there twice");
             names.push(case.name.clone());
@@ -297,6 +300,7 @@ impl Default for Request {
             headers: Vec::new(),
             token: None,
             certificate: None,
+            tls: false,
             body: None,
         }
     }

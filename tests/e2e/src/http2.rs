@@ -20,6 +20,7 @@ pub struct Http2Request {
     trailers: Vec<(String, Vec<u8>)>,
     protocol: Option<&'static str>,
     is_unfinished: bool,
+    scheme: &'static str,
 }
 
 /// Its response.
@@ -46,6 +47,7 @@ impl Http2Request {
             trailers: Vec::new(),
             protocol: None,
             is_unfinished: false,
+            scheme: "http",
         }
     }
 
@@ -59,6 +61,12 @@ impl Http2Request {
     /// Extended CONNECT (RFC 8441).
     pub fn connect(protocol: &'static str, path: &str) -> Self {
         Self { protocol: Some(protocol), ..Self::new("CONNECT", path) }
+    }
+
+    /// With another scheme, whatever the connection is.
+    #[must_use]
+    pub fn scheme(self, scheme: &'static str) -> Self {
+        Self { scheme, ..self }
     }
 
     /// Adds a header line; one that is there already stays beside it.
@@ -162,7 +170,7 @@ impl Http2Request {
     fn head(&self) -> Request<()> {
         let mut request = Request::builder()
             .method(Method::from_bytes(self.method.as_bytes()).expect("a method"))
-            .uri(format!("http://api.example.com{}", self.path))
+            .uri(format!("{}://api.example.com{}", self.scheme, self.path))
             .body(())
             .expect("a request");
         *request.headers_mut() = map(&self.headers);

@@ -27,6 +27,7 @@ use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Request, connect};
 use tollgate_e2e::dead_port;
 use tollgate_e2e::envoy::{Plugin, Stage};
+use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::{Message, Side};
 use tollgate_e2e::oidc_provider::{OF_JWTS, OidcProvider};
 use tollgate_e2e::upstream::Upstream;
@@ -153,6 +154,40 @@ fn a_trusted_hop_tells_of_the_certificate() {
 }
 
 #[test]
+fn a_client_s_word_is_no_tls() {
+    // BRR-31: over plain HTTP, each of these says https
+    let world = world();
+    world.server.on("hush-tls", [Behaviour::active("")]);
+    let request = |target| Request::get(target).bearer("hush-tls");
+    let proto = |proto| request("/any").header("x-forwarded-proto", proto);
+    let absolute = request("https://api.example.com/any");
+    let port = world.port("plain-tls");
+    for (name, request) in [
+        ("nothing", request("/any")),
+        ("a forwarded scheme", proto("https")),
+        ("the absolute form", absolute.clone()),
+        ("both", absolute.header("x-forwarded-proto", "https")),
+    ] {
+        assert_eq!(request.send(port).status(), 400, "{name}");
+    }
+    let http2 = |scheme| Http2Request::new("GET", "/any").scheme(scheme).bearer("hush-tls");
+    for scheme in ["http", "https"] {
+        assert_eq!(http2(scheme).send(port).status, 400, "HTTP/2, {scheme}");
+        let forwarded = http2(scheme).header("x-forwarded-proto", "https");
+        assert_eq!(forwarded.send(port).status, 400, "HTTP/2, {scheme}, and a forwarded scheme");
+    }
+    assert!(world.upstream.take().is_empty(), "nobody has passed");
+    for (name, request) in [("nothing", request("/any")), ("http", proto("http"))] {
+        assert_eq!(over_tls(&world, "tls", None, &request).status(), 200, "over TLS, {name}");
+    }
+    let port = world.port("believed-tls");
+    for (proto, want) in [("https", 200), ("http", 400)] {
+        let request = request("/any").header("x-forwarded-proto", proto);
+        assert_eq!(request.send(port).status(), want, "where a hop is believed, {proto}");
+    }
+}
+
+#[test]
 fn a_certificate_s_names_are_not_read_as_the_hop_s_words() {
     // MTL-08, ATK-99: a URI stands in the field without quotes
     let (world, victim) = (world(), client(0));
@@ -258,6 +293,12 @@ fn stage() -> Stage {
     };
     let all = json!({"cert": true, "chain": true, "subject": true, "uri": true, "dns": true});
     Stage::new()
+        .listener("tls", over(json!({"token": {"require_tls": true}})))
+        .listener("plain-tls", Plugin::new(policy(json!({"token": {"require_tls": true}}))))
+        .listener(
+            "believed-tls",
+            Plugin::new(policy(json!({"token": {"require_tls": true, "tls_source": "forwarded_proto"}}))),
+        )
         .listener("pem", of("x-amzn-mtls-clientcert-leaf", "pem"))
         .listener("pem_chain", of("x-amzn-mtls-clientcert", "pem_chain"))
         .listener("rfc9440", of("client-cert", "rfc9440"))

@@ -87,6 +87,9 @@ impl<'a> Run<'a> {
         if let Some(digest) = &case.request.certificate {
             vm.set_attribute(&["connection", "sha256_peer_certificate_digest"], digest.as_bytes());
         }
+        if case.request.tls {
+            vm.set_attribute(&["connection", "tls_version"], b"TLSv1.3");
+        }
         let head = case.request.fields();
         let stream = match &case.request.body {
             Some(body) => vm.request_with(&head, &[&latin1(body)], None),
