@@ -149,7 +149,7 @@ impl Http {
 
     /// Sends one request. A redirect is an answer like any other: nothing is sent again.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
-self.permits(request.url).map_err(Failure::own)?;
+        self.permits(request.url).map_err(Failure::own)?;
         if request.url.scheme() == "http" {
             stays_here(request.url).map_err(Failure::own)?;
         }
