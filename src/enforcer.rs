@@ -432,7 +432,8 @@ impl Enforcer {
     fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
         match (&self.proofs, &self.policy.dpop) {
             (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {
-                proofs.check(dpop, request.head(), &found.token, self.verifier, now).map(Some)
+                let from = (request.head(), self.peer);
+                proofs.check(dpop, from, &found.token, self.verifier, now).map(Some)
             }
             _ if self.requirement_of(request).sender_constraint == SenderConstraint::Dpop => {
                 Err(Rejection::ProofWanted)

@@ -10,6 +10,7 @@
     reason = "helpers of tests, too, may fail loudly"
 )]
 
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
@@ -22,9 +23,11 @@ use tollgate_filter::enforcer::{Enforcer, Outcome, Step};
 use tollgate_filter::jose::algorithm::Hash;
 use tollgate_filter::jose::verify::Verifier;
 use tollgate_filter::policy::Policy;
+use tollgate_filter::proof::certificate::Peer;
 use tollgate_filter::provider::flight::{Flight, Landing};
 use tollgate_filter::provider::outcome::CallOutcome;
 use tollgate_filter::response::answer::Answer;
+use tollgate_filter::store::{Own, Seen, Store};
 use tollgate_filter::time::UnixTime;
 
 const NOW: u64 = 1_800_000_000;
@@ -352,6 +355,57 @@ fn what_the_upstream_sees_and_the_log() {
 }
 
 #[test]
+fn the_scheme_is_the_connection_s() {
+    // DPP-10: whatever `:scheme` says; here it is https
+    for (is_tls, peer) in [(true, &Tls(true)), (false, &Tls(false))] {
+        let mut world = World::new(&json!({}));
+        world.enforcer = world.enforcer.with_peer(peer);
+        for (uri, passes) in [("https://h/r", is_tls), ("http://h/r", !is_tls), ("https://h:443/r", is_tls)] {
+            let proof = world.client.proof("GET", uri, TOKEN, NOW, &json!({}));
+            let forwarded = ("x-forwarded-proto", "https");
+            let outcome = world.request(&[("authorization", "DPoP good"), ("dpop", &proof), forwarded]);
+            assert_eq!(world.error(&outcome).is_none(), passes, "{uri}, TLS: {is_tls}");
+        }
+    }
+}
+
+#[test]
+fn plugins_that_clients_call_by_one_origin_take_a_proof_once_together() {
+    // DPP-27: as two listeners in one process
+    let with = |owner: &[u8], origin: Option<&str>, store: &Together| {
+        let mut world = World::new(&json!({"dpop": {"external_origin": origin.unwrap_or("https://h")}}));
+        let mut config = world.config.clone();
+        if origin.is_none() {
+            config["dpop"] = json!({});
+        }
+        let policy = Policy::from_value(&config, &|_| None).unwrap();
+        let enforcer = Enforcer::new(policy, [1, 2], owner).with_peer(&Tls(true));
+        world.enforcer = enforcer.with_store(Box::new(store.clone()), UnixTime::from_secs(NOW - 1000));
+        world
+    };
+    #[rustfmt::skip]
+    let cases = [
+        // what the other one has, and whether the proof has been used for it, too
+        ("the same origin",              Some("https://h"),       "/r",   true),
+        ("in another spelling",          Some("HTTPS://H:443/"),  "/r",   true),
+        ("with a prefix",                Some("https://h/r"),     "/",    true),
+        ("none, and the same authority", None,                    "/r",   false),
+    ];
+    for (name, origin, path, used) in cases {
+        let store = Together::default();
+        let (one, mut other) = (with(b"one", Some("https://h"), &store), with(b"other", origin, &store));
+        other.path = path;
+        let proof = one.proof(&json!({}));
+        let fields = [("authorization", "DPoP good"), ("dpop", proof.as_str())];
+        assert_eq!(one.error(&one.request(&fields)), None, "{name}");
+        assert_eq!(other.error(&other.request(&fields)).is_some(), used, "{name}");
+        let next = other.proof(&json!({}));
+        let fields = [("authorization", "DPoP good"), ("dpop", next.as_str())];
+        assert_eq!(other.error(&other.request(&fields)), None, "{name}, another proof");
+    }
+}
+
+#[test]
 fn a_hop_may_take_off_a_prefix() {
     // DPP-12
     let world = World::new(&json!({"dpop": {"external_origin": "https://api.example.com/svc1/"}}));
@@ -440,8 +494,37 @@ fn whoever_proves_nothing_buys_no_signature() {
     }
 }
 
+/// What two plugins share.
+#[derive(Clone, Debug, Default)]
+struct Together(Rc<Own>);
+
+impl Store for Together {
+    fn get(&self, key: &str) -> (Vec<u8>, Seen) {
+        self.0.get(key)
+    }
+
+    fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
+        self.0.set(key, value, seen)
+    }
+}
+
+/// A client's connection, over TLS or not.
+#[derive(Debug)]
+struct Tls(bool);
+
+impl Peer for Tls {
+    fn certificate_digest(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0
+    }
+}
+
 /// An engine that understands proofs, a client with a key, and what is said of its token.
 struct World {
+    config: Value,
     enforcer: Enforcer,
     client: Client,
     reply: Value,
@@ -461,7 +544,9 @@ impl World {
         }
         let client = Client::new("client");
         Self {
-            enforcer: Enforcer::new(Policy::from_value(&config, &|_| None).unwrap(), [1, 2], b"plugin"),
+            config: config.clone(),
+            enforcer: Enforcer::new(Policy::from_value(&config, &|_| None).unwrap(), [1, 2], b"plugin")
+                .with_peer(&Tls(true)),
             reply: json!({"active": true, "exp": NOW + 600, "cnf": {"jkt": client.thumbprint()}, "token_type": "DPoP"}),
             client,
             now: NOW,

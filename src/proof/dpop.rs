@@ -15,6 +15,7 @@ use crate::jose::algorithm::Algorithms;
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::key::PublicKey;
 use crate::jose::verify::Verifier;
+use crate::proof::certificate::Peer;
 use crate::proof::nonce::{Age, Key};
 use crate::proof::replay::{Mark, Name, Replays};
 use crate::proof::target::Target;
@@ -37,7 +38,7 @@ pub struct Dpop {
     pub nonce: Option<NonceRule>,
     /// How many used proofs are remembered, about.
     pub replay_cache: usize,
-    /// Scheme and authority by which clients call, if Envoy sees others.
+    /// Scheme and authority by which clients call, if Envoy sees others, and the prefix that a hop takes off.
     pub external_origin: Option<String>,
     /// Whether the upstream gets to see the proof.
     pub forward: bool,
@@ -77,11 +78,15 @@ pub struct Proof {
 const MAX_JTI: usize = 256;
 
 impl Proofs {
-    /// What a policy needs, for the plugin `owner`, whose workers have this in common.
+    /// What a policy needs, for the plugin `owner`, whose workers have this in common. Plugins that clients call
+    /// by one origin would each take a proof, so they remember together.
     pub fn new(dpop: &Dpop, owner: &[u8], common: Option<&Common>) -> Self {
         let given = dpop.nonce.as_ref().and_then(|rule| rule.key);
+        let origin = dpop.external_origin.as_deref().and_then(Target::of_uri);
+        let origin = origin.map(|target| ["origin ", target.origin()].concat().into_bytes());
+        let rememberers = origin.as_deref().unwrap_or(owner);
         Self {
-            replays: common.map(|common| Replays::new(common, owner, dpop.replay_cache)),
+            replays: common.map(|common| Replays::new(common, rememberers, dpop.replay_cache)),
             nonce_key: given.or_else(|| common.map(|common| Key::own(common, owner))),
         }
     }
@@ -90,14 +95,14 @@ impl Proofs {
     pub fn check(
         &self,
         dpop: &Dpop,
-        head: RequestHead<'_>,
+        (head, peer): (RequestHead<'_>, &dyn Peer),
         token: &Secret,
         verifier: &dyn Verifier,
         now: UnixTime,
     ) -> Result<Proof, Rejection> {
         let replays = self.replays.as_ref().ok_or(Rejection::BadProof(ProofFault::Forgotten))?;
         let Checked { claims, mut proof } =
-            check(dpop, replays, head, token, verifier, now).map_err(Rejection::BadProof)?;
+            check(dpop, replays, (head, peer), token, verifier, now).map_err(Rejection::BadProof)?;
         if let Some(rule) = &dpop.nonce {
             let key = self.nonce_key.as_ref().ok_or(Rejection::BadProof(ProofFault::Forgotten))?;
             proof.next_nonce = check_nonce(rule, key, claims.get("nonce"), now)?;
@@ -140,7 +145,7 @@ struct Checked {
 fn check(
     dpop: &Dpop,
     replays: &Replays,
-    head: RequestHead<'_>,
+    (head, peer): (RequestHead<'_>, &dyn Peer),
     token: &Secret,
     verifier: &dyn Verifier,
     now: UnixTime,
@@ -179,9 +184,11 @@ fn check(
         return Err(ProofFault::Method);
     }
     let htu = text("htu")?;
-    let scheme = head.single(":scheme").unwrap_or_default();
-    let request = Target::of_request(dpop.external_origin.as_deref(), scheme, head.authority(), head.path());
-    if !request.is_some_and(|request| request.is_named_by(htu, dpop.external_origin.as_deref())) {
+    let external = dpop.external_origin.as_deref();
+    // The scheme is the client's word; the connection is asked only where it matters.
+    let scheme = if external.is_none() && peer.is_tls() { "https" } else { "http" };
+    let request = Target::of_request(external, scheme.as_bytes(), head.authority(), head.path());
+    if !request.is_some_and(|request| request.is_named_by(htu, external)) {
         return Err(ProofFault::Target);
     }
     let iat = claims.get("iat").and_then(Value::as_f64).ok_or(ProofFault::Claim("iat"))?;

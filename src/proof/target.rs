@@ -44,6 +44,11 @@ impl Target {
         Self::new(scheme.as_bytes(), authority.as_bytes(), path)?.below(prefix)
     }
 
+    /// Scheme and authority.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// The target that a hop has taken this prefix from. Dot segments of the rest lead nowhere above it.
     fn below(mut self, prefix: &str) -> Option<Self> {
         match &mut self.path {
