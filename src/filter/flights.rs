@@ -331,8 +331,10 @@ impl Worker {
             let claim = |since| self.shared.claim(&SharedData, digest, now, provider.patience(), since);
             let mut claimed = claim(if interest.is_refresh { Uptime::MAX } else { now.steady });
             if claimed == Claim::Over {
-                // It has come since we looked for it, or it was none that is shared.
-                if let Some(finding) = self.look_up(key, digest, now, None) {
+                // It has come since we looked for it, or it was none that is shared. It may even have been asked
+                // for since we looked at the clock.
+                let later = Moment { wall: host::now(), steady: host::steady() };
+                if let Some(finding) = self.look_up(key, digest, later, None) {
                     self.metrics.shared_hit();
                     return Some(finding);
                 }

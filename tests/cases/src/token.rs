@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::pkcs8::DecodePrivateKey as _;
 use rsa::rand_core::{CryptoRng, Error, RngCore};
 use rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey};
@@ -107,14 +107,45 @@ fn changed(token: &str, part: usize) -> String {
     parts.join(".")
 }
 
+/// A key of `tests/keys`, in PEM.
+///
+/// # Panics
+///
+/// If there is none of that name.
+pub fn pem(key: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../keys/{key}.pem"));
+    std::fs::read_to_string(path).expect("a key")
+}
+
+/// Whether a JWT is signed with the key of that name, and whether in the way of RFC 6979 (as RSA always is): the
+/// same message has the same signature.
+///
+/// # Panics
+///
+/// If it is no JWT, or the key is of another kind than the algorithm.
+pub fn is_signed(jwt: &str, alg: &str, key: &str) -> (bool, bool) {
+    let (message, signature) = jwt.rsplit_once('.').expect("a JWT");
+    let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    let expected = sign((alg, None), key, message.as_bytes());
+    if alg != "ES256" || signature == expected {
+        return (signature == expected, true);
+    }
+    let key = p256::SecretKey::from_pkcs8_der(&der(key)).expect("a key");
+    let key = p256::ecdsa::VerifyingKey::from(p256::PublicKey::from_secret_scalar(&key.to_nonzero_scalar()));
+    let signature = p256::ecdsa::Signature::from_slice(&signature);
+    (signature.is_ok_and(|signature| key.verify(message.as_bytes(), &signature).is_ok()), false)
+}
+
+fn der(key: &str) -> Vec<u8> {
+    let base64: String = pem(key).lines().filter(|line| !line.starts_with("---")).collect();
+    STANDARD.decode(base64).expect("PEM")
+}
+
 fn sign((alg, salt): (&str, Option<usize>), key: &str, message: &[u8]) -> Vec<u8> {
     if alg == "none" {
         return Vec::new();
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../keys/{key}.pem"));
-    let pem = std::fs::read_to_string(path).expect("a key");
-    let base64: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
-    let der = STANDARD.decode(base64).expect("PEM");
+    let der = der(key);
     let rsa = || RsaPrivateKey::from_pkcs8_der(&der).expect("an RSA key");
     let pss = || salt.map_or_else(Pss::new::<Sha256>, Pss::new_with_salt::<Sha256>);
     match alg {

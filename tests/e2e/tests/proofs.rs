@@ -67,6 +67,36 @@ fn a_nonce_is_asked_for_and_taken_by_every_worker() {
     assert!(passed > 20 && renewed >= 2, "{passed} passed, {renewed} nonces");
 }
 
+#[test]
+fn another_configuration_over_lds_remembers_what_has_been_used() {
+    // DPP-27
+    let mut world = world(4, &json!({"replay_cache": 10}));
+    let used: Vec<_> = (0..40).map(|_| proof("client", &json!({}))).collect();
+    for used in &used {
+        assert_eq!(with(&world, Some(used), "DPoP").status(), 200);
+    }
+    // The last one brings a challenge that shows that it counts.
+    let clusters = world.stage.clusters.clone();
+    let cache = json!({"max_entries": 1000, "ttl": "1h"});
+    let changes =
+        json!({"dpop": {"replay_cache": 50_000, "max_age": "2m", "algorithms": ["ES256"]}, "cache": cache});
+    world.stage = Stage { workers: 4, clusters, ..Stage::new().policy("api", changes) };
+    world.envoy.update(&world.stage);
+    let until = now() + 60;
+    let is_there = |world: &World| {
+        let challenges = with(world, None, "DPoP").all("www-authenticate").concat();
+        challenges.contains("algs=\"ES256\"")
+    };
+    while !is_there(&world) && now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(is_there(&world));
+    for used in &used {
+        assert_eq!(with(&world, Some(used), "DPoP").status(), 401);
+    }
+    assert_eq!(with(&world, Some(&proof("client", &json!({}))), "DPoP").status(), 200);
+}
+
 /// As many tries as make two workers look at one place at the same moment, again and again.
 const TRIES: usize = 300;
 
