@@ -408,10 +408,12 @@ impl Worker {
         // With other keys than when it began to wait, another worker's word may be worth nothing.
         interest.digest = self.enforcer.digest(&interest.question);
         if interest.digest != Some(digest) {
-            return match self.flights.admits(key, now.wall) {
-                true => drop(self.take_off(provider, interest, now, self.root)),
-                false => self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff))),
-            };
+            if self.flights.admits(key, now.wall) && provider.introspection.client_auth.admits(now.wall) {
+                self.take_off(provider, interest, now, self.root);
+            } else {
+                self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff)));
+            }
+            return;
         }
         let before = interest.is_refresh.then(|| self.enforcer.remembered(key)).flatten();
         let waited = now.steady.saturating_sub(since);
