@@ -65,9 +65,18 @@ pub enum KeyFault {
     /// Another `kty` or `crv` than we know.
     #[error("a kind of key that is not supported")]
     Kind,
-    /// A member is missing, or is not what it should be.
-    #[error("a member is missing or not as long as it should be")]
-    Member,
+    /// This member is missing, or no text.
+    #[error("{0} is missing or no text")]
+    Missing(&'static str),
+    /// This member is missing, and there is a certificate instead.
+    #[error("{0} is missing, and the certificate in x5c is not read")]
+    Certificate(&'static str),
+    /// This member is not base64url, or has padding.
+    #[error("{0} is not base64url without padding")]
+    Encoding(&'static str),
+    /// This member has a value that it cannot have.
+    #[error("{0} has a length or a value that it cannot have")]
+    Member(&'static str),
     /// An RSA modulus outside [`RSA_BITS`].
     #[error("an RSA key of less than 2048 or more than 4096 bits")]
     Size,
@@ -108,7 +117,7 @@ impl PublicKey {
             let zeros = number.iter().take_while(|byte| **byte == 0).count();
             number.drain(..zeros);
         }
-        let (Some(first), Some(last)) = (n.first(), n.last()) else { return Err(KeyFault::Member) };
+        let (Some(first), Some(last)) = (n.first(), n.last()) else { return Err(KeyFault::Member("n")) };
         let bits =
             n.len().saturating_mul(8).saturating_sub(usize::try_from(first.leading_zeros()).unwrap_or(0));
         if !(RSA_BITS.0..=RSA_BITS.1).contains(&bits) {
@@ -116,16 +125,21 @@ impl PublicKey {
         }
         // Both are odd; with 1 everything would be its own signature, and more than 32 bits serve nobody.
         let is_odd = |last: Option<&u8>| last.is_some_and(|last| last % 2 == 1);
-        if !is_odd(Some(last)) || !is_odd(e.last()) || e == [1] || e.len() > 4 {
-            return Err(KeyFault::Member);
+        if !is_odd(Some(last)) {
+            return Err(KeyFault::Member("n"));
+        }
+        if !is_odd(e.last()) || e == [1] || e.len() > 4 {
+            return Err(KeyFault::Member("e"));
         }
         let der = der::rsa_key(&n, &e);
         Ok(Self { material: Material::Rsa { n, e }, der })
     }
 
     fn ec(curve: Curve, x: Vec<u8>, y: Vec<u8>) -> Result<Self, KeyFault> {
-        if x.len() != curve.field() || y.len() != curve.field() {
-            return Err(KeyFault::Member);
+        for (name, coordinate) in [("x", &x), ("y", &y)] {
+            if coordinate.len() != curve.field() {
+                return Err(KeyFault::Member(name));
+            }
         }
         let point = [&[4], x.as_slice(), y.as_slice()].concat();
         if !curve.holds(&point) {
@@ -136,7 +150,7 @@ impl PublicKey {
     }
 
     fn ed25519(x: &[u8]) -> Result<Self, KeyFault> {
-        let x = <[u8; 32]>::try_from(x).map_err(|_| KeyFault::Member)?;
+        let x = <[u8; 32]>::try_from(x).map_err(|_| KeyFault::Member("x"))?;
         match ed25519_dalek::VerifyingKey::from_bytes(&x) {
             Ok(key) if !key.is_weak() => Ok(Self { material: Material::Ed25519 { x }, der: Vec::new() }),
             _ => Err(KeyFault::Point),
@@ -312,9 +326,10 @@ impl Curve {
 }
 
 /// The bytes of a member in base64url, without padding.
-fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, KeyFault> {
-    let text = jwk.get(name).and_then(Value::as_str).ok_or(KeyFault::Member)?;
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::Member)
+fn bytes(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyFault> {
+    let missing = if jwk.contains_key("x5c") { KeyFault::Certificate } else { KeyFault::Missing };
+    let text = jwk.get(name).and_then(Value::as_str).ok_or(missing(name))?;
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::Encoding(name))
 }
 
 #[cfg(test)]
@@ -442,14 +457,19 @@ mod tests {
             ("X25519",                     with(ed25519(), "crv", "X25519"),         KeyFault::Kind),
             ("JWT-13 FAP-07 RSA of 1024 bits", with(rsa(), "n", &short),                 KeyFault::Size),
             ("RSA of 4104 bits",           with(rsa(), "n", &long),                  KeyFault::Size),
-            ("an even modulus",            with(rsa(), "n", &even),                  KeyFault::Member),
-            ("an exponent of 1",           with(rsa(), "e", "AQ"),                   KeyFault::Member),
-            ("an even exponent",           with(rsa(), "e", "AQAA"),                 KeyFault::Member),
-            ("no exponent",                with(rsa(), "e", ""),                     KeyFault::Member),
-            ("a coordinate with padding",  with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU="), KeyFault::Member),
-            ("a short coordinate",         with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvR"), KeyFault::Member),
+            ("an even modulus",            with(rsa(), "n", &even),                  KeyFault::Member("n")),
+            ("an exponent of 1",           with(rsa(), "e", "AQ"),                   KeyFault::Member("e")),
+            ("an even exponent",           with(rsa(), "e", "AQAA"),                 KeyFault::Member("e")),
+            ("no exponent",                with(rsa(), "e", ""),                     KeyFault::Member("e")),
+            ("a coordinate with padding",  with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU="), KeyFault::Encoding("x")),
+            ("a short coordinate",         with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvR"), KeyFault::Member("x")),
             ("JWT-16 off the curve",       with(p256(), "x", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"), KeyFault::Point),
-            ("a short Ed25519 key",        with(ed25519(), "x", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcH"), KeyFault::Member),
+            ("no modulus",                 json!({"kty": "RSA", "e": "AQAB"}),       KeyFault::Missing("n")),
+            ("a modulus of null",          json!({"kty": "RSA", "n": null, "e": "AQAB"}), KeyFault::Missing("n")),
+            ("a certificate alone",        json!({"kty": "RSA", "x5c": ["MIIB"]}),   KeyFault::Certificate("n")),
+            ("no second coordinate",       with(p256(), "y", ""),                    KeyFault::Member("y")),
+            ("plain base64",               with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRV+U"), KeyFault::Encoding("x")),
+            ("a short Ed25519 key",        with(ed25519(), "x", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcH"), KeyFault::Member("x")),
             ("a weak Ed25519 key",         with(ed25519(), "x", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), KeyFault::Point),
         ];
         for (name, jwk, want) in cases {

@@ -53,15 +53,53 @@ pub enum JwkFault {
     /// It is no key for us.
     #[error(transparent)]
     Key(#[from] KeyFault),
-    /// Its `use` or `key_ops` are not for signatures.
-    #[error("it is not meant for signatures")]
-    Purpose,
+    /// Its `use` is there, and is not `sig`.
+    #[error("use is not \"sig\"")]
+    Use,
+    /// Its `use` is `null`, which is not the same as none.
+    #[error("use is null")]
+    UseNull,
+    /// Its `key_ops` are there, without `verify`.
+    #[error("key_ops has no \"verify\"")]
+    Operations,
     /// Its `alg` is unknown to us, or of another kind of key.
-    #[error("its `alg` is not one of its kind of key that is supported")]
+    #[error("alg is not one of its kind of key that is supported")]
     Algorithm,
     /// Its `kid` is no text.
-    #[error("its `kid` is no text")]
+    #[error("kid is no text")]
     Kid,
+}
+
+impl KeySetFault {
+    /// The fault in this document, in words: of a set in which nothing can be used, the first keys and why.
+    #[inline(never)]
+    pub fn of(self, document: &Value) -> String {
+        let mut text = self.to_string();
+        let entries = document.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if self == Self::NoneFit {
+            for (at, entry) in entries.iter().enumerate().take(MAX_TOLD) {
+                if let Some(fault) = KeySet::fault_of(entry) {
+                    let mark = if at == 0 { ": " } else { "; " };
+                    text.extend([mark, &place(at, entry), ": ", &fault.to_string()]);
+                }
+            }
+        }
+        if entries.len() > MAX_TOLD && self == Self::NoneFit {
+            text.push_str("; and so on");
+        }
+        text
+    }
+}
+
+/// How many keys a message names.
+const MAX_TOLD: usize = 3;
+
+/// Where an entry is, with its name as far as it is fit for a log.
+pub fn place(at: usize, entry: &Value) -> String {
+    let kid = entry.get("kid").and_then(Value::as_str).unwrap_or_default();
+    let kid: String =
+        kid.chars().take(40).map(|c| if matches!(c, ' '..='~') && c != '"' { c } else { '?' }).collect();
+    if kid.is_empty() { format!("keys[{at}]") } else { format!("keys[{at}] (kid \"{kid}\")") }
 }
 
 impl KeySet {
@@ -143,9 +181,7 @@ impl Jwk {
     fn from_json(entry: &Value) -> Result<Self, JwkFault> {
         let key = PublicKey::from_jwk(entry)?;
         let members = entry.as_object().ok_or(KeyFault::NotAnObject)?;
-        if !is_for_signatures(members) {
-            return Err(JwkFault::Purpose);
-        }
+        is_for_signatures(members)?;
         let alg = match members.get("alg") {
             None => None,
             Some(name) => {
@@ -178,9 +214,14 @@ fn fingerprint(keys: &[Jwk]) -> [u8; 32] {
 /// By `use` and `key_ops` ([RFC 7517 §4.2, §4.3]).
 ///
 /// [RFC 7517 §4.2, §4.3]: https://www.rfc-editor.org/rfc/rfc7517#section-4.2
-fn is_for_signatures(jwk: &Map<String, Value>) -> bool {
+fn is_for_signatures(jwk: &Map<String, Value>) -> Result<(), JwkFault> {
     let verifies = |ops: &Value| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify"));
-    jwk.get("use").is_none_or(|purpose| purpose == "sig") && jwk.get("key_ops").is_none_or(verifies)
+    match jwk.get("use") {
+        Some(Value::Null) => Err(JwkFault::UseNull),
+        Some(purpose) if purpose != "sig" => Err(JwkFault::Use),
+        _ if !jwk.get("key_ops").is_none_or(verifies) => Err(JwkFault::Operations),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -286,6 +327,30 @@ mod tests {
         for (name, document, want) in cases {
             assert_eq!(KeySet::from_json(&document), Err(want), "{name}");
         }
+    }
+
+    #[test]
+    fn a_set_of_no_use_is_told_key_by_key() {
+        let padded = json!({"kty": "RSA", "kid": "a", "n": "AQAB=", "e": "AQAB"});
+        let odd = json!({"kty": "RSA", "kid": format!("line\n\"{}", "x".repeat(100)), "x5c": ["MIIB"]});
+        #[rustfmt::skip]
+        let cases = [
+            (vec![padded.clone()],                 "keys[0] (kid \"a\"): n is not base64url without padding"),
+            (vec![ec(&json!({"use": null}))],      "keys[0]: use is null"),
+            (vec![ec(&json!({"use": "enc"}))],     "keys[0]: use is not \"sig\""),
+            (vec![ec(&json!({"key_ops": ["sign"]}))], "keys[0]: key_ops has no \"verify\""),
+            (vec![json!("x")],                     "keys[0]: not an object"),
+            (vec![odd],                            "keys[0] (kid \"line??xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"): n is missing, and the certificate in x5c is not read"),
+            (vec![padded, json!({"kty": "oct"}), ec(&json!({"kid": 1})), json!(1)],
+             "keys[0] (kid \"a\"): n is not base64url without padding; keys[1]: it holds a private or symmetric key; keys[2]: kid is no text; and so on"),
+        ];
+        for (keys, want) in cases {
+            let document = json!({ "keys": keys });
+            let fault = KeySet::from_json(&document).unwrap_err();
+            assert_eq!(fault.of(&document), format!("no key in it can be used: {want}"));
+        }
+        assert_eq!(KeySetFault::Shape.of(&json!([])), "not an object with an array `keys`");
+        assert_eq!(KeySetFault::NoneFit.of(&json!({"keys": []})), "no key in it can be used");
     }
 
     #[test]

@@ -166,7 +166,7 @@ fn doctor_looks_at_the_keys() {
     assert_eq!(run.status, 1, "{run:?}");
     assert!(run.stdout.contains("✓ 1 key(s), for ES256"), "{run:?}");
     assert!(
-        run.stdout.contains("· key 1 (secret) is passed over: it holds a private or symmetric key"),
+        run.stdout.contains("· keys[1] (kid \"secret\") is passed over: it holds a private or symmetric key"),
         "{run:?}"
     );
     assert!(

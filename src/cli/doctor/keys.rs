@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tollgate_filter::enforcer::Enforcer;
 use tollgate_filter::jose::algorithm::Algorithm;
-use tollgate_filter::jose::key_set::KeySet;
+use tollgate_filter::jose::key_set::{KeySet, place};
 use tollgate_filter::jose::verify::Here;
 use tollgate_filter::policy::id::ProviderId;
 use tollgate_filter::provider::jwt;
@@ -92,8 +92,7 @@ fn left_out(patient: &mut Patient<'_>, reply: &Reply) {
     let Ok(document) = reply.object() else { return };
     for (at, entry) in document.get("keys").and_then(Value::as_array).into_iter().flatten().enumerate() {
         if let Some(fault) = KeySet::fault_of(entry) {
-            let kid = entry.get("kid").and_then(Value::as_str).unwrap_or("no kid");
-            patient.note(format!("key {at} ({kid}) is passed over: {fault}"), "");
+            patient.note(format!("{} is passed over: {fault}", place(at, entry)), "");
         }
     }
 }
