@@ -67,6 +67,12 @@ impl Preset {
         Self::ALL.iter().find(|(_, known)| *known == self).map_or("generic", |(name, _)| name)
     }
 
+    /// Whether its JWTs have their scopes in an array: Okta's in `scp`, those of OpenAM and its successors
+    /// in `scope`.
+    pub fn writes_scope_arrays(self) -> bool {
+        matches!(self, Self::Okta | Self::OpenAm | Self::ForgeRock)
+    }
+
     /// Where its endpoints are, below an issuer or a base URL; all absent for [`Preset::Generic`].
     #[inline(never)]
     pub fn endpoints(self, base: &str) -> Endpoints {
