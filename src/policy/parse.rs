@@ -98,6 +98,8 @@ struct Context<'a> {
     client_lists: BTreeMap<&'a str, ClientList>,
     /// Those of them that are fetched.
     lists: Vec<ListSource>,
+    /// What we call ourselves in calls.
+    user_agent: &'a str,
     /// Whether proofs of possession by DPoP are understood.
     has_dpop: bool,
     /// Whether clients' certificates are known.
@@ -113,6 +115,10 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
         providers: providers.members().map(|(name, _)| name).collect(),
         client_lists: BTreeMap::new(),
         lists: Vec::new(),
+        user_agent: match root.key("user_agent") {
+            ours if ours.is_set() => ours.text(),
+            _ => concat!("tollgate/", env!("CARGO_PKG_VERSION")),
+        },
         has_dpop: root.key("dpop").is_set(),
         has_mtls: root.key("mtls").is_set(),
         faults: Faults::default(),
@@ -146,6 +152,20 @@ fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Fa
 }
 
 impl Context<'_> {
+    /// What an environment variable holds, without one line break at its end: files that become variables
+    /// have one. `None`: nothing.
+    #[inline(never)]
+    fn variable(&self, name: &str) -> Option<String> {
+        let mut value = (self.env)(name)?;
+        if value.ends_with('\n') {
+            value.pop();
+            if value.ends_with('\r') {
+                value.pop();
+            }
+        }
+        Some(value).filter(|value| !value.is_empty())
+    }
+
     /// A list of providers' names: each is known, and none comes twice.
     #[inline(never)]
     fn provider_ids(&mut self, list: &Node<'_>) -> Vec<ProviderId> {

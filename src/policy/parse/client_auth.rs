@@ -18,6 +18,10 @@ pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_
     let id = auth.key("client_id");
     let raw = auth.key("basic_encoding").text() == "raw";
     let method = auth.key("method").text();
+    if !is_printable(id.text()) {
+        let what = "a client id of printable ASCII (RFC 6749 Appendix A.1)".to_owned();
+        context.faults.add(&id.place, Fault::Expected { what });
+    }
     if raw && method != "client_secret_basic" {
         unused(auth, method, &["basic_encoding"], context);
     }
@@ -25,7 +29,7 @@ pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_
         "client_secret_basic" => {
             only(auth, method, &[&["client_id"], &SECRET], context);
             required(&id, context);
-            let secret = secret(auth, SECRET, context).unwrap_or_default();
+            let secret = client_secret(auth, context).unwrap_or_default();
             if raw && id.text().contains(':') {
                 let what = "a client id without a colon, for it is sent raw (RFC 7617 §2)".to_owned();
                 context.faults.add(&id.place, Fault::Expected { what });
@@ -36,7 +40,7 @@ pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_
         "client_secret_post" => {
             only(auth, method, &[&["client_id"], &SECRET], context);
             required(&id, context);
-            let secret = secret(auth, SECRET, context).unwrap_or_default();
+            let secret = client_secret(auth, context).unwrap_or_default();
             ClientAuth::Post { client_id: id.text().to_owned(), client_secret: Secret::new(secret) }
         }
         "client_secret_jwt" => {
@@ -93,7 +97,8 @@ fn assertion(
     }
     let of_secrets = algorithms == Algorithm::OF_SECRETS;
     let keys = if of_secrets { SECRET } else { PRIVATE_KEY };
-    let material = secret(auth, keys, context).map(Secret::new);
+    let material = if of_secrets { client_secret(auth, context) } else { secret(auth, keys, context) };
+    let material = material.map(Secret::new);
     let name = if algorithm.is_set() { algorithm.text() } else { "HS256" };
     let Some(chosen) = algorithms.iter().copied().find(|known| known.name() == name) else {
         if algorithm.is_set() {
@@ -166,6 +171,23 @@ fn unfit(auth: &Node<'_>, keys: [&'static str; 2], what: &'static str, context: 
     context.faults.add(&place, fault);
 }
 
+/// The client secret ([RFC 6749 Appendix A.2]). What else is in it was not meant to be: a server would get
+/// another one than it knows.
+///
+/// [RFC 6749 Appendix A.2]: https://www.rfc-editor.org/rfc/rfc6749#appendix-A.2
+#[inline(never)]
+fn client_secret(auth: &Node<'_>, context: &mut Context<'_>) -> Option<String> {
+    let secret = secret(auth, SECRET, context)?;
+    if !is_printable(&secret) {
+        unfit(auth, SECRET, "a client secret of printable ASCII (RFC 6749 Appendix A.2)", context);
+    }
+    Some(secret)
+}
+
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, 0x20..=0x7e))
+}
+
 /// The secret, written here or in an environment variable; exactly one of the two.
 #[inline(never)]
 fn secret(auth: &Node<'_>, keys: [&'static str; 2], context: &mut Context<'_>) -> Option<String> {
@@ -173,7 +195,7 @@ fn secret(auth: &Node<'_>, keys: [&'static str; 2], context: &mut Context<'_>) -
     match (written.is_set(), variable.is_set()) {
         (true, false) => written.some_text(),
         (false, true) => {
-            let value = (context.env)(variable.text()).filter(|value| !value.is_empty());
+            let value = context.variable(variable.text());
             if value.is_none() {
                 context.faults.add(&variable.place, Fault::Unset);
             }

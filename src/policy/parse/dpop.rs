@@ -60,7 +60,7 @@ fn nonce(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<NonceRule> {
     if !required {
         return None;
     }
-    let secret = variable.is_set().then(|| (context.env)(variable.text()).unwrap_or_default());
+    let secret = variable.is_set().then(|| context.variable(variable.text()).unwrap_or_default());
     if secret.as_ref().is_some_and(String::is_empty) {
         context.faults.add(&variable.place, Fault::Unset);
     } else if secret.as_ref().is_some_and(|secret| secret.len() < MIN_KEY) {
