@@ -297,8 +297,8 @@ pub enum BadAnswer {
     Status(u16),
     /// Not `application/json`.
     MediaType,
-    /// A content coding.
-    Coded,
+    /// This content coding, which nobody has asked for.
+    Coded(&'static str),
     /// Longer than the bound.
     TooLong,
     /// Not one strict JSON document.
@@ -445,7 +445,7 @@ impl fmt::Display for BadAnswer {
             Self::Redirect(status) => write!(f, "status {status}: a redirect"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::MediaType => f.write_str("not application/json"),
-            Self::Coded => f.write_str("it has a content coding"),
+            Self::Coded(name) => write!(f, "its content coding is {name}, and identity was asked for"),
             Self::TooLong => f.write_str("longer than max_response_bytes"),
             Self::NotJson => f.write_str("not one strict JSON document"),
             Self::NotAnObject => f.write_str("not a JSON object"),

@@ -193,4 +193,22 @@ pub struct IntrospectionEndpoint {
     pub require_iss: bool,
     /// The longest pause after a series of calls without an answer; zero: no pause.
     pub back_off: Duration,
+    /// What we call ourselves ([RFC 9110 §10.1.5]).
+    ///
+    /// [RFC 9110 §10.1.5]: https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5
+    pub user_agent: String,
+    /// Which errors say that a token is unknown; `None`: none does.
+    pub unknown_token: Option<UnknownToken>,
+}
+
+/// `introspection.unknown_token`: the errors of a server that answers with one where [RFC 7662 §2.2] wants
+/// `active: false`.
+///
+/// [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UnknownToken {
+    /// The statuses: 400, 401, 403 or 404.
+    pub status: Vec<u16>,
+    /// The values of `error`; never one that is about our own credentials.
+    pub error: Vec<String>,
 }

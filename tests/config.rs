@@ -54,6 +54,8 @@ fn env(name: &str) -> Option<String> {
         "KEY_RSA_1024" => Some(include_str!("keys/rsa-1024.pem").to_owned()),
         "NONCE_KEY" => Some("k".repeat(32)),
         "NOTHING" => Some(String::new()),
+        "BREAK" => Some("\n".to_owned()),
+        "BREAKS" => Some("s3cret\n\n".to_owned()),
         _ => None,
     }
 }
@@ -219,6 +221,7 @@ fn everything() -> Value {
                     "lenient_content_type": true,
                     "ignore_token_type": true,
                     "require_iss": true,
+                    "unknown_token": {"status": [400, 404], "error": ["invalid_token"]},
                     "back_off": "3s",
                 },
             },
@@ -248,7 +251,7 @@ fn everything() -> Value {
                 "typ": "any", "max_token_age": "1h",
                 "jwks": {
                     "uri": "https://G.example.com/jwks?v=1", "cluster": "g", "timeout": "3s", "cache_duration": "10m",
-                    "stale_if_error": "1h", "max_response_bytes": 4096,
+                    "stale_if_error": "1h", "max_response_bytes": 4096, "lenient_content_type": true,
                 },
             },
             "h": {
@@ -390,6 +393,7 @@ fn everything() -> Value {
             "overrides": {"no_token": {"status": 400}, "unavailable": {"body": "<p>", "content_type": "text/html; charset=utf-8"}},
         },
         "cors_preflight": "pass",
+        "user_agent": "gateway/2.1 (eu-1)",
         "mode": "shadow",
     })
 }
@@ -593,6 +597,13 @@ fn every_key_arrives() {
         Some("text/html; charset=utf-8")
     );
     assert_eq!((policy.cors_preflight, policy.mode), (CorsPreflight::Pass, Mode::Shadow));
+    let b = policy.providers.iter().find(|provider| provider.name == "b").unwrap();
+    assert_eq!(b.introspection.user_agent, "gateway/2.1 (eu-1)");
+    let unknown = b.introspection.unknown_token.as_ref().unwrap();
+    assert_eq!(
+        (unknown.status.as_slice(), unknown.error.as_slice()),
+        ([400, 404].as_slice(), ["invalid_token".to_owned()].as_slice())
+    );
 }
 
 #[test]
@@ -717,6 +728,7 @@ fn every_mistake_has_its_message() {
     const I: &str = "providers.okta.introspection";
     let of = |place: &str, text: &str| format!("{place}{text}").replace('@', I);
     let auth = |auth: Value| vec![("@.client_auth", auth)];
+    let unknown_token = |unknown: Value| vec![("@.unknown_token", unknown)];
     let key_auth = |algorithm: &str, variable: &str| json!({"method": "private_key_jwt", "client_id": "x", "private_key_env": variable, "algorithm": algorithm, "audience": "https://a"});
     let rule = |rule: Value| vec![("rules", json!([rule]))];
     let claim = |claim: Value| vec![("requires.claims", json!([claim]))];
@@ -726,12 +738,12 @@ fn every_mistake_has_its_message() {
         ("PWX-18 a misspelt key",          vec![("providers.okta.audience", json!(["a"]))],
          &["providers.okta.audience: unknown key; did you mean \"audiences\"?"]),
         ("an unknown key",                 vec![("colour", json!("red"))],
-         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
          &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\", \"assertion_typ\" and \"assertion_reuse\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
-         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\""]),
+         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\""]),
         ("a bare number for a duration",   vec![("@.timeout", json!(2))],
          &["@.timeout: expected a duration, as 250ms, 2s, 5m or 1h30m, found a number"]),
         ("an odd duration",                vec![("@.timeout", json!("2 s"))],
@@ -867,6 +879,28 @@ fn every_mistake_has_its_message() {
          &["providers.okta.issuer: expected an absolute http or https URI without a fragment"]),
         ("an issuer with a fragment",      vec![("providers.okta.issuer", json!("https://a.example/#x"))],
          &["providers.okta.issuer: expected an absolute http or https URI without a fragment"]),
+        ("a status that says nothing",     unknown_token(json!({"status": [402, 400], "error": ["invalid_token"]})),
+         &["@.unknown_token.status[0]: expected 400, 401, 403 or 404"]),
+        ("a status of another kind",       unknown_token(json!({"status": [500], "error": ["invalid_token"]})),
+         &["@.unknown_token.status[0]: expected 400 to 404, got 500"]),
+        ("errors about ourselves",         unknown_token(json!({"status": [400, 401], "error": ["invalid_token", "invalid_client", "access_denied"]})),
+         &["@.unknown_token.error[1]: reserved: it is about our own credentials or our call", "@.unknown_token.error[2]: reserved: it is about our own credentials or our call"]),
+        ("no error, any error",            unknown_token(json!({"status": [401], "error": []})),
+         &["@.unknown_token.error: expected at least one entry"]),
+        ("a status alone",                 unknown_token(json!({"status": [404]})),
+         &["@.unknown_token.error: required, but missing"]),
+        ("an error that is none",          unknown_token(json!({"status": [404], "error": ["a\"b"]})),
+         &["@.unknown_token.error[0]: expected an error code: printable ASCII without quotes and backslashes (RFC 6749 Appendix A.7)"]),
+        ("twice the same",                 unknown_token(json!({"status": [404, 404], "error": ["a"]})),
+         &["@.unknown_token.status[1]: the same as @.unknown_token.status[0]"]),
+        ("our own bearer token",           vec![("providers.b", json!({"introspection": {"uri": "https://b.example", "cluster": "b", "client_auth": {"method": "bearer", "bearer_token": "x"}, "unknown_token": {"status": [400, 401], "error": ["invalid_token"]}}}))],
+         &["providers.b.introspection.unknown_token.status[1]: contradicts providers.b.introspection.client_auth.method: so it says that our own bearer token is refused (RFC 6750 §3.1)"]),
+        ("where errors mean that anyway",  vec![("providers.b", json!({"introspection": {"uri": "https://b.example", "cluster": "b", "dialect": "tokeninfo", "client_auth": {"method": "none"}, "unknown_token": {"status": [400], "error": ["invalid_token"]}}}))],
+         &["providers.b.introspection.unknown_token: contradicts providers.b.introspection.dialect: there, errors about tokens have that meaning anyway"]),
+        ("a user agent that is none",      vec![("user_agent", json!("a gateway (of ours"))],
+         &["user_agent: expected products and comments, as gateway/1.0 (eu-1) (RFC 9110 §10.1.5)"]),
+        ("a header that we set",           vec![("providers.b", json!({"introspection": {"uri": "https://b.example", "cluster": "b", "client_auth": {"method": "none"}, "headers": {"Accept-Encoding": "gzip"}}}))],
+         &["providers.b.introspection.headers.Accept-Encoding: reserved: Tollgate sets it to fit the call"]),
         ("INT-20 iss without an issuer",   vec![("providers.b", json!({"introspection": {"uri": "https://b.example", "cluster": "b", "client_auth": {"method": "none"}, "require_iss": true}}))],
          &["providers.b.introspection.require_iss: needs issuer as well"]),
         ("JWTs without anything",          vec![("providers.j", json!({"validate": "jwt"}))],
@@ -905,7 +939,7 @@ fn every_mistake_has_its_message() {
         ("ATK-60 keys that are none",      vec![("providers.j", jwt(&json!({"jwks": {"inline": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}, ed25519(), {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}, {"kty": "EC", "crv": "P-256", "x": "", "y": ""}, {"kty": "X"}]}}})))],
          &["providers.j.jwks.inline.keys[0]: expected a public key for signatures: it holds a private or symmetric key",
            "providers.j.jwks.inline.keys[2]: expected a public key for signatures: it holds a private or symmetric key",
-           "providers.j.jwks.inline.keys[3]: expected a public key for signatures: a member is missing or not as long as it should be",
+           "providers.j.jwks.inline.keys[3]: expected a public key for signatures: x has a length or a value that it cannot have",
            "providers.j.jwks.inline.keys[4]: expected a public key for signatures: a kind of key that is not supported"]),
         ("a cache out of bounds",          vec![("cache", json!({"max_entries": 2_000_000, "ttl": "25h", "ttl_jitter": 51, "negative_ttl": "2h", "shared": "yes", "size": 3}))],
          &["cache.max_entries: expected 0 to 1000000, got 2000000", "cache.ttl: expected 0s to 24h, got 25h", "cache.ttl_jitter: expected 0 to 50, got 51",
@@ -949,6 +983,21 @@ fn every_mistake_has_its_message() {
          &["@.client_auth.client_secret_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
         ("a variable that is empty",       auth(json!({"client_id": "x", "client_secret_env": "NOTHING"})),
          &["@.client_auth.client_secret_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
+        ("OAU-15 a secret with a tab",     auth(json!({"client_id": "x", "client_secret": "a\tb"})),
+         &["@.client_auth.client_secret: expected a client secret of printable ASCII (RFC 6749 Appendix A.2)"]),
+        ("a secret in another script",     auth(json!({"method": "client_secret_post", "client_id": "x", "client_secret": "pässword"})),
+         &["@.client_auth.client_secret: expected a client secret of printable ASCII (RFC 6749 Appendix A.2)"]),
+        ("two line breaks at its end",     auth(json!({"client_id": "x", "client_secret_env": "BREAKS"})),
+         &["@.client_auth.client_secret_env: expected an environment variable that holds a client secret of printable ASCII (RFC 6749 Appendix A.2)"]),
+        ("two of them, for an assertion",  auth(json!({"method": "client_secret_jwt", "client_id": "x", "client_secret_env": "BREAKS", "audience": "https://a.example"})),
+         &["@.client_auth.client_secret_env: expected an environment variable that holds a client secret of printable ASCII (RFC 6749 Appendix A.2)",
+           "@.client_auth.client_secret_env: expected an environment variable that holds a client secret of at least 32 bytes, for HS256 (RFC 7518 §3.2)"]),
+        ("two of them, for a token",       auth(json!({"method": "bearer", "bearer_token_env": "BREAKS"})),
+         &["@.client_auth.bearer_token_env: expected an environment variable that holds a Bearer token (RFC 6750 §2.1)"]),
+        ("a variable of a line break",     auth(json!({"client_id": "x", "client_secret_env": "BREAK"})),
+         &["@.client_auth.client_secret_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
+        ("a client id in another script",  auth(json!({"client_id": "gâteway", "client_secret": "x"})),
+         &["@.client_auth.client_id: expected a client id of printable ASCII (RFC 6749 Appendix A.1)"]),
         ("a secret for a variable's name", auth(json!({"client_id": "x", "client_secret_env": "p@ss"})),
          &["@.client_auth.client_secret_env: expected the name of an environment variable"]),
         ("a secret with none",             auth(json!({"method": "none", "client_secret": "x"})),
@@ -1226,8 +1275,8 @@ fn all_faults_come_at_once_in_the_order_of_the_reference() {
             "rules[1].requires.providers[0]: no provider has this name; known: \"a\" and \"b\"",
             "rules[1].acces: unknown key; did you mean \"access\"?",
             "mode: expected \"enforce\" or \"shadow\"",
-            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
-            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\" and \"mode\"",
+            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\"",
+            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\"",
         ]
     );
 }

@@ -103,6 +103,8 @@ impl Namespace {
             ignore_token_type: _,
             require_iss: _,
             back_off: _,
+            user_agent: _,
+            unknown_token,
         } = &provider.introspection;
         let mut parts = Parts::default();
         parts.add(owner).add(provider.name.as_bytes());
@@ -143,6 +145,14 @@ impl Namespace {
             for (name, value) in fields {
                 parts.add(name.as_bytes()).add(value.expose().as_bytes());
             }
+        }
+        let unknown = unknown_token.clone().unwrap_or_default();
+        parts.count(unknown.status.len()).count(unknown.error.len());
+        for status in unknown.status {
+            parts.count(usize::from(status));
+        }
+        for error in unknown.error {
+            parts.add(error.as_bytes());
         }
         parts.count(*max_response_bytes).count(usize::from(*lenient_content_type));
         Self(parts.0.finalize().into())
@@ -236,6 +246,7 @@ mod tests {
             ("a parameter",           namespace("a", "main", &format!(r#"{none}, "parameters": {{"a": "b"}}"#))),
             ("a header",              namespace("a", "main", &format!(r#"{none}, "headers": {{"a": "b"}}"#))),
             ("no hint",               namespace("a", "main", &format!(r#"{none}, "token_type_hint": """#))),
+            ("other errors",          namespace("a", "main", &format!(r#"{none}, "unknown_token": {{"status": [400], "error": ["invalid_token"]}}"#))),
             ("a lenient reading",     namespace("a", "main", &format!(r#"{none}, "lenient_content_type": true"#))),
         ];
         for (at, (name, one)) in others.iter().enumerate() {

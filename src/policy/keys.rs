@@ -101,6 +101,11 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token; `enforce` treats them like everything else, so put Envoy's CORS filter before this one.",
         ).lowers(When::Words(&["pass"]), "Preflights reach the upstream without a token."),
         later("on_expiry", "Ending long-lived streams with their token."),
+        optional(
+            "user_agent",
+            Kind::Text(&text::USER_AGENT),
+            "The `User-Agent` of all calls: for introspection, keys and client lists (RFC 9110 §10.1.5). Absent: `tollgate/` and the version. A field of that name in `introspection.headers` wins.",
+        ),
         default(
             "mode",
             word(&["enforce", "shadow"]),

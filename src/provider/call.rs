@@ -88,7 +88,10 @@ fn head(endpoint: &IntrospectionEndpoint, token: &Secret) -> Vec<(String, Secret
             fields.push(field(":path", &[&endpoint.path, mark, &query].concat()));
         }
     }
-    fields.push(field("accept", accept));
+    fields.extend([field("accept", accept), field("accept-encoding", "identity")]);
+    if !endpoint.headers.iter().any(|(name, _)| name == "user-agent") {
+        fields.push(field("user-agent", &endpoint.user_agent));
+    }
     if let ClientAuth::Basic(value) | ClientAuth::Bearer(value) = &endpoint.client_auth {
         fields.push(("authorization".to_owned(), value.clone()));
     }

@@ -37,6 +37,8 @@ pub struct ListSource {
     pub authorization: Option<Secret>,
     /// The longest answer that is read, in bytes.
     pub max_response_bytes: usize,
+    /// What we call ourselves.
+    pub user_agent: String,
 }
 
 /// What is known of a list.
@@ -60,9 +62,9 @@ impl ListSource {
 
     /// The call that fetches it.
     pub fn call(&self, known: &LiveList) -> FetchCall {
-        let Self { scheme, authority, path, .. } = self;
-        let mut headers =
-            fetch::head(Address { scheme, authority, path }, "application/json", known.etag.as_ref());
+        let Self { scheme, authority, path, user_agent, .. } = self;
+        let address = Address { scheme, authority, path, user_agent };
+        let mut headers = fetch::head(address, "application/json", known.etag.as_ref());
         headers.extend(self.authorization.clone().map(|value| ("authorization".to_owned(), value)));
         FetchCall {
             cluster: self.cluster.clone(),
@@ -149,6 +151,7 @@ mod tests {
             timeout: Duration::from_secs(2),
             authorization: Some(Secret::new("Bearer x")),
             max_response_bytes: 200,
+            user_agent: "tollgate/x".to_owned(),
         }
     }
 
@@ -190,6 +193,8 @@ mod tests {
         }
         let long = format!("{body}{}", " ".repeat(200));
         assert_eq!(take(&mut list, "200", &[JSON], &long), Err(FetchFault::TooLong));
+        let coded = take(&mut list, "200", &[JSON, ("content-encoding", "br")], body);
+        assert_eq!(coded, Err(FetchFault::Coded("br")));
         assert_eq!(list.take(&source(), CallOutcome::Failed), Err(FetchFault::NoAnswer));
         assert_eq!(take(&mut list, "304", &[], ""), Ok(News::Unchanged));
         assert_eq!(list.allows(Some("c")), Err(Rejection::ClientNotListed));
@@ -208,6 +213,8 @@ mod tests {
         assert_eq!(field(&list, "if-none-match"), None);
         assert_eq!(field(&list, "authorization").as_deref(), Some("Bearer x"));
         assert_eq!(field(&list, ":path").as_deref(), Some("/lists/partners"));
+        assert_eq!(field(&list, "accept-encoding").as_deref(), Some("identity"));
+        assert_eq!(field(&list, "user-agent").as_deref(), Some("tollgate/x"));
         take(&mut list, "200", &[JSON, ("etag", "\"1\"")], r#"{"clients":[]}"#).unwrap();
         assert_eq!(field(&list, "if-none-match").as_deref(), Some("\"1\""));
         take(&mut list, "200", &[JSON], r#"{"clients":[]}"#).unwrap();

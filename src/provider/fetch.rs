@@ -29,6 +29,8 @@ pub(crate) struct Address<'a> {
     pub(crate) authority: &'a str,
     /// Path and query.
     pub(crate) path: &'a str,
+    /// What we call ourselves.
+    pub(crate) user_agent: &'a str,
 }
 
 /// What an answer has brought.
@@ -51,9 +53,12 @@ pub enum FetchFault {
     /// Another status than 200 and 304.
     #[error("status {0}")]
     Status(u16),
-    /// Another media type than JSON has, or a content coding.
+    /// Another media type than JSON has.
     #[error("not application/json")]
     MediaType,
+    /// A content coding.
+    #[error("its content coding is {0}, and identity was asked for")]
+    Coded(&'static str),
     /// Longer than the bound.
     #[error("longer than max_response_bytes")]
     TooLong,
@@ -84,13 +89,15 @@ pub(crate) fn head(address: Address<'_>, accept: &str, etag: Option<&String>) ->
         (":authority", address.authority),
         (":path", address.path),
         ("accept", accept),
+        ("accept-encoding", "identity"),
+        ("user-agent", address.user_agent),
     ];
     let mut headers: Vec<_> = fixed.map(|(name, value)| (name.to_owned(), Secret::new(value))).into();
     headers.extend(etag.map(|etag| ("if-none-match".to_owned(), Secret::new(etag))));
     headers
 }
 
-/// Reads an answer. `media_types` are those that it may have.
+/// Reads an answer. `media_types` are those that it may have; none: any.
 #[inline(never)]
 pub(crate) fn read(
     outcome: CallOutcome<'_>,
@@ -105,7 +112,10 @@ pub(crate) fn read(
         304 if is_known => return Ok(Fetched::Same),
         status => return Err(FetchFault::Status(status)),
     }
-    if head.is_coded() || !media_types.iter().any(|media_type| head.is_of(media_type)) {
+    if let Some(coding) = head.coding() {
+        return Err(FetchFault::Coded(coding));
+    }
+    if !media_types.is_empty() && !media_types.iter().any(|media_type| head.is_of(media_type)) {
         return Err(FetchFault::MediaType);
     }
     if body.len() > max {

@@ -40,6 +40,12 @@ pub struct KeyUri {
     pub stale_if_error: Duration,
     /// The longest answer that is read, in bytes.
     pub max_response_bytes: usize,
+    /// Whether an answer of another media type than a set of keys has is read all the same.
+    pub lenient_content_type: bool,
+    /// What we call ourselves ([RFC 9110 §10.1.5]).
+    ///
+    /// [RFC 9110 §10.1.5]: https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5
+    pub user_agent: String,
 }
 
 /// What is known of a provider's keys.
@@ -70,8 +76,8 @@ impl KeyUri {
 
     /// The call that fetches the set.
     pub fn call(&self, known: &LiveKeys) -> FetchCall {
-        let Self { scheme, authority, path, .. } = self;
-        let address = Address { scheme, authority, path };
+        let Self { scheme, authority, path, user_agent, .. } = self;
+        let address = Address { scheme, authority, path, user_agent };
         FetchCall {
             cluster: self.cluster.clone(),
             timeout: self.timeout,
@@ -98,8 +104,11 @@ impl LiveKeys {
         outcome: CallOutcome<'_>,
         now: UnixTime,
     ) -> Result<News, FetchFault> {
-        let media_types = ["application/json", "application/jwk-set+json"];
-        let fetched = fetch::read(outcome, self.set.is_some(), &media_types, source.max_response_bytes)?;
+        let media_types: &[&str] = match source.lenient_content_type {
+            true => &[],
+            false => &["application/json", "application/jwk-set+json"],
+        };
+        let fetched = fetch::read(outcome, self.set.is_some(), media_types, source.max_response_bytes)?;
         let until = now.plus(source.cache_duration).plus(source.stale_if_error);
         let (document, etag) = match fetched {
             Fetched::Same => {
@@ -108,7 +117,7 @@ impl LiveKeys {
             }
             Fetched::Document(document, etag) => (document, etag),
         };
-        let set = KeySet::from_json(&document).map_err(|fault| FetchFault::Shape(fault.to_string()))?;
+        let set = KeySet::from_json(&document).map_err(|fault| FetchFault::Shape(fault.of(&document)))?;
         (self.etag, self.until) = (etag, Some(until));
         if self.set.as_deref() == Some(&set) {
             return Ok(News::Unchanged);
@@ -172,6 +181,8 @@ mod tests {
             cache_duration: Duration::from_secs(300),
             stale_if_error: Duration::from_secs(1000),
             max_response_bytes: 300,
+            lenient_content_type: false,
+            user_agent: "tollgate/x".to_owned(),
         }
     }
 
@@ -210,6 +221,7 @@ mod tests {
             ("JWT-45 ATK-64 another status",  "500", JSON, SET,                          FetchFault::Status(500)),
             ("JWT-45 a redirect",             "302", JSON, SET,                          FetchFault::Status(302)),
             ("ATK-64 a page",                 "200", ("content-type", "text/html"), SET, FetchFault::MediaType),
+            ("plain text",                    "200", ("content-type", "text/plain"), SET, FetchFault::MediaType),
             ("no JSON",                       "200", JSON, "{",                          FetchFault::NotJson),
             ("ATK-64 no keys",                "200", JSON, r#"{"keys":[]}"#,             FetchFault::Shape("no key in it can be used".to_owned())),
             ("another document",              "200", JSON, "{}",                         FetchFault::Shape("not an object with an array `keys`".to_owned())),
@@ -217,6 +229,10 @@ mod tests {
         for (name, status, field, body, want) in cases {
             assert_eq!(take(&mut keys, 1100, status, &[field], body), Err(want), "{name}");
             assert!(is_there(&keys, 2299), "{name}: the last set is kept");
+        }
+        for (coding, want) in [("gzip", "gzip"), ("identity, br", "of no known name"), ("ZSTD", "zstd")] {
+            let got = take(&mut keys, 1100, "200", &[JSON, ("content-encoding", coding)], SET);
+            assert_eq!(got, Err(FetchFault::Coded(want)), "{coding}");
         }
         let long = format!("{SET}{}", " ".repeat(300));
         assert_eq!(take(&mut keys, 1100, "200", &[JSON], &long), Err(FetchFault::TooLong), "JWT-45");
@@ -229,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn a_set_of_another_media_type_is_read_only_where_that_is_configured() {
+        for media_type in ["text/plain", "application/octet-stream", "binary/octet-stream", ""] {
+            let head = [(":status", "200"), ("content-type", media_type)];
+            let head = head.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+            let take = |lenient_content_type, body: &str| {
+                let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
+                let source = KeyUri { lenient_content_type, ..source() };
+                LiveKeys::default().take(&source, outcome, UnixTime::from_secs(1))
+            };
+            assert_eq!(take(false, SET), Err(FetchFault::MediaType), "{media_type}");
+            assert_eq!(take(true, SET), Ok(News::Changed(1)), "{media_type}");
+            assert_eq!(take(true, "<html>"), Err(FetchFault::NotJson), "{media_type}: a set all the same");
+        }
+    }
+
+    #[test]
     fn what_is_known_is_not_fetched_again() {
         let mut keys = LiveKeys::default();
         let field = |keys: &LiveKeys, name: &str| {
@@ -237,6 +269,8 @@ mod tests {
         };
         assert_eq!(field(&keys, "if-none-match"), None);
         assert_eq!(field(&keys, ":path").as_deref(), Some("/jwks"));
+        assert_eq!(field(&keys, "accept-encoding").as_deref(), Some("identity"));
+        assert_eq!(field(&keys, "user-agent").as_deref(), Some("tollgate/x"));
         take(&mut keys, 1, "200", &[JSON, ("etag", "\"1\"")], SET).unwrap();
         assert_eq!(field(&keys, "if-none-match").as_deref(), Some("\"1\""));
     }

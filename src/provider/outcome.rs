@@ -40,10 +40,16 @@ impl<'a> ReplyHead<'a> {
         media_type.eq_ignore_ascii_case(wanted.as_bytes())
     }
 
-    pub(crate) fn is_coded(self) -> bool {
+    /// The content coding ([RFC 9110 §8.4.1]) if there is any but `identity`: nobody has asked for one.
+    ///
+    /// [RFC 9110 §8.4.1]: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1
+    pub(crate) fn coding(self) -> Option<&'static str> {
         let named = |name: &[u8]| name.eq_ignore_ascii_case(b"content-encoding");
-        let mut codings = self.0.iter().filter(|(name, _)| named(name));
-        codings.any(|(_, value)| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+        let codings = self.0.iter().filter(|(name, _)| named(name)).map(|(_, value)| value.trim_ascii());
+        let mut others = codings.filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        let first = others.next()?;
+        let known = |name: &&str| first.eq_ignore_ascii_case(name.as_bytes());
+        Some(CODINGS.into_iter().find(known).unwrap_or("of no known name"))
     }
 
     /// Delay-seconds up to a day; a date or anything else is dropped.
@@ -51,6 +57,9 @@ impl<'a> ReplyHead<'a> {
         self.single("retry-after").and_then(number).filter(|seconds| *seconds <= 86_400)
     }
 }
+
+/// The content codings that servers use, for messages.
+const CODINGS: [&str; 5] = ["gzip", "br", "deflate", "zstd", "compress"];
 
 fn number(bytes: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(bytes).ok()?;

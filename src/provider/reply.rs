@@ -8,7 +8,7 @@ use crate::decision::{BadAnswer, NoAnswer, Rejection};
 use crate::json::{self, Map, Value};
 use crate::policy::id::ProviderId;
 use crate::provider::outcome::{CallOutcome, ReplyHead};
-use crate::provider::{IntrospectionEndpoint, Provider};
+use crate::provider::{IntrospectionEndpoint, Provider, UnknownToken};
 use crate::time::UnixTime;
 
 /// The authorization server's answer.
@@ -94,11 +94,14 @@ pub(crate) fn body<'a>(
     match head.status() {
         200 => {}
         400 if is_unsupported_token_type(body) => return Ok(None),
+        status if endpoint.unknown_token.as_ref().is_some_and(|one| one.is(status, head, body)) => {
+            return Ok(None);
+        }
         status => return Err(refused(status, head)),
     }
     let bad = |cause| Err(Rejection::BadAnswer { cause });
-    if head.is_coded() {
-        return bad(BadAnswer::Coded);
+    if let Some(coding) = head.coding() {
+        return bad(BadAnswer::Coded(coding));
     }
     if !endpoint.lenient_content_type && !head.is_of(media_type) {
         return bad(BadAnswer::MediaType);
@@ -296,6 +299,19 @@ fn is_unsupported_token_type(body: &[u8]) -> bool {
             .is_ok_and(|reply| reply.get("error").and_then(Value::as_str) == Some("unsupported_token_type"))
 }
 
+impl UnknownToken {
+    /// Whether an answer is one of these errors: the status, and a JSON object with the word in `error`.
+    fn is(&self, status: u16, head: ReplyHead<'_>, body: &[u8]) -> bool {
+        let is_read = self.status.contains(&status)
+            && body.len() <= 4096
+            && head.coding().is_none()
+            && head.is_of("application/json");
+        let reply = if is_read { json::parse(body).ok() } else { None };
+        let error = reply.as_ref().and_then(|reply| reply.get("error")?.as_str());
+        error.is_some_and(|error| self.error.iter().any(|known| known == error))
+    }
+}
+
 /// A `NumericDate`, floored; `null` counts as absent, any other type is an error.
 pub(crate) fn timestamp(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
     match claims.get(name) {
@@ -362,6 +378,8 @@ mod tests {
                 ignore_token_type: false,
                 require_iss: false,
                 back_off: Duration::ZERO,
+                user_agent: String::new(),
+                unknown_token: None,
             },
         }
     }
@@ -447,7 +465,7 @@ mod tests {
             ("HTML",             vec![("content-type", "text/html")],                          bad(MediaType)),
             ("text",             vec![("content-type", "text/plain")],                         bad(MediaType)),
             ("none",             vec![],                                                       bad(MediaType)),
-            ("gzip",             vec![("content-type", "application/json"), ("content-encoding", "gzip")], bad(Coded)),
+            ("gzip",             vec![("content-type", "application/json"), ("content-encoding", "gzip")], bad(Coded("gzip"))),
             ("identity",         vec![("content-type", "application/json"), ("content-encoding", "identity")], Ok(())),
         ];
         for (name, headers, want) in cases {

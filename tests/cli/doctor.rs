@@ -67,6 +67,58 @@ fn a_healthy_provider_is_called_that() {
 }
 
 #[test]
+fn an_error_for_an_unknown_token_is_called_that() {
+    #[rustfmt::skip]
+    let cases = [
+        (400, "invalid_token",  "an error, where RFC 7662 §2.2 wants active: false", "introspection.unknown_token: {status: [400], error: [invalid_token]}"),
+        (401, "invalid_token",  "an error, where RFC 7662 §2.2 wants active: false", "introspection.unknown_token: {status: [401], error: [invalid_token]}"),
+        (404, "not_found",      "an error, where RFC 7662 §2.2 wants active: false", "introspection.unknown_token: {status: [404], error: [not_found]}"),
+        (401, "invalid_client", "it refuses our own credentials",                    "is its secret the right one"),
+    ];
+    for (status, error, saw, advice) in cases {
+        let server = server(move |_| Answer::json(status, json!({ "error": error })));
+        let run = examine(&configuration(&server.origin), &[]);
+        assert_eq!(run.status, 1, "{run:?}");
+        assert!(run.stdout.contains(saw) && run.stdout.contains(advice), "{status} {error}: {run:?}");
+    }
+    let server = server(|request| match request.field("token").as_deref() {
+        Some("tollgate-doctor-made-this-up") => Answer::json(400, json!({"error": "invalid_token"})),
+        _ => Answer::json(200, json!({"active": true, "aud": "api", "scope": "a"})),
+    });
+    let told = "      unknown_token: {status: [400], error: [invalid_token]}\n      cluster: c\n";
+    let run = examine(
+        &configuration(&server.origin).replace("      cluster: c\n", told),
+        &["--token-file", "token"],
+    );
+    assert!(run.status == 0 && run.stdout.contains("does not take a made-up token"), "{run:?}");
+}
+
+#[test]
+fn a_content_coding_is_named() {
+    let server = server(|_| Answer::json(200, json!({"active": false})).header("content-encoding", "gzip"));
+    let run = examine(&configuration(&server.origin), &[]);
+    let want = "status 200, but its content coding is gzip, although identity was asked for";
+    assert!(run.status == 1 && run.stdout.contains(want), "{run:?}");
+    let call = server.received().into_iter().find(|request| request.target == "/introspect").unwrap();
+    assert_eq!(call.header("accept-encoding"), Some("identity"));
+}
+
+#[test]
+fn a_line_break_at_the_end_of_a_secret_is_no_part_of_it_and_another_one_is_named() {
+    let server = server(healthy(json!({})));
+    for (secret, status, want) in [
+        ("s3cr3t\n", 0, "nothing is wrong"),
+        ("s3cr3t\n\n", 2, "a client secret of printable ASCII (RFC 6749 Appendix A.2)"),
+    ] {
+        let tollgate = Tollgate::new().variable("TG_SECRET", secret);
+        tollgate.write("c.yaml", &configuration(&server.origin));
+        let run = tollgate.run(["doctor", "c.yaml", "--allow-http"]);
+        assert!(run.status == status && format!("{}{}", run.stdout, run.stderr).contains(want), "{run:?}");
+        assert!(!format!("{run:?}").contains("s3cr3t"), "{run:?}");
+    }
+}
+
+#[test]
 fn a_variable_that_is_not_set_here_is_named_whatever_the_provider_is_called() {
     let server = server(healthy(json!({})));
     for name in ["main", "a.b", "a.b.introspection", "providers"] {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 use tollgate_filter::cache::key::TokenKey;
-use tollgate_filter::decision::Rejection;
+use tollgate_filter::decision::{BadAnswer, Rejection};
 use tollgate_filter::provider::Dialect;
 use tollgate_filter::provider::client_auth::ClientAuth;
 use tollgate_filter::provider::flight::{Flight, Landing, Question};
@@ -114,6 +114,12 @@ pub(super) fn ask_about_nothing(
 
 /// What may be wrong with an answer of status 200 that the filter cannot use.
 fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (String, &'static str) {
+    if let Rejection::BadAnswer { cause: BadAnswer::Coded(name) } = rejection {
+        return (
+            format!("status 200, but its content coding is {name}, although identity was asked for"),
+            "The filter reads no compressed responses. Turn compression off for this address, at the server or at the proxy before it.",
+        );
+    }
     let is_plain = reply.object().is_ok_and(|reply| reply.get("active").is_some_and(Value::is_boolean));
     match &patient.provider.introspection.dialect {
         Dialect::Rfc7662 => match reply.object() {
@@ -175,7 +181,10 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
         _ => String::new(),
     };
     let saw = |what: &str| format!("status {status}{said}: {what}");
-    let is_none = matches!(patient.provider.introspection.client_auth, ClientAuth::None { .. });
+    let endpoint = &patient.provider.introspection;
+    let is_none = matches!(endpoint.client_auth, ClientAuth::None { .. });
+    let is_bearer = matches!(endpoint.client_auth, ClientAuth::Bearer(_)) && matches!(status, 401 | 403);
+    let says_active = matches!(endpoint.dialect, Dialect::Rfc7662 | Dialect::Rfc9701 { .. });
     match (status, error) {
         (401, _) | (400, Some("invalid_client" | "unauthorized_client")) if let Some(Ok(injected)) = patient.injected => (
             saw(&format!("it refuses the credentials in {}, which Envoy adds", injected.source)),
@@ -184,6 +193,10 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
         (400 | 401 | 403, _) if is_none && patient.injected.is_none() => (
             saw("it wants credentials, and the configuration leaves those to Envoy"),
             "If Envoy adds them (credential_injector, a certificate), let a client stand in here: --client NAME, or --client-id ID --client-secret-file FILE.".to_owned(),
+        ),
+        (400 | 401 | 403 | 404, Some(error)) if says_active && !is_bearer && OF_TOKENS.contains(&error) => (
+            saw("an error, where RFC 7662 §2.2 wants active: false"),
+            format!("Until that is changed there, every token that it does not know is a bad_answer (502). If it says so of unknown tokens, and never of our credentials: introspection.unknown_token: {{status: [{status}], error: [{error}]}}."),
         ),
         (401, _) | (400, Some("invalid_client" | "unauthorized_client")) => (saw("it refuses our own credentials"), credentials(patient, known)),
         (403, _) => (
@@ -205,6 +218,10 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
         _ => (saw("an introspection endpoint answers 200"), "Is the address that of the introspection endpoint?".to_owned()),
     }
 }
+
+/// Errors that are about the token which is asked about.
+const OF_TOKENS: [&str; 5] =
+    ["invalid_token", "token_not_found", "not_found", "invalid_grant", "expired_token"];
 
 /// What may be wrong with our credentials.
 fn credentials(patient: &Patient<'_>, known: Option<&Discovered>) -> String {

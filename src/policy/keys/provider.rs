@@ -90,11 +90,10 @@ pub(super) static PROVIDER: Object = Object {
             r#"["client_id","azp","cid","appid"]"#,
             "The members that may hold the client's id; the first one present is read.",
         ),
-        default(
+        optional(
             "scope_array",
             word(&["ignore", "accept"]),
-            "ignore",
-            "What an array of strings is worth where RFC 7662 wants a space-separated string: `ignore` grants nothing, `accept` takes each string as a scope.",
+            "What an array of strings is worth where RFC 7662 wants a space-separated string: `ignore` grants nothing, `accept` takes each string as a scope. Absent: `accept` for the `preset`s `okta`, `openam` and `forgerock`, whose JWTs have arrays, otherwise `ignore`.",
         ).lowers(When::Words(&["accept"]), "A member of the wrong type grants something."),
         default(
             "default_scopes",
@@ -158,6 +157,12 @@ static JWKS: Object = Object {
             "262144",
             "The longest answer that is read.",
         ),
+        default(
+            "lenient_content_type",
+            Kind::Bool,
+            "false",
+            "Reads a set whatever its media type is (`text/plain`, `application/octet-stream`), and not only as `application/json` or `application/jwk-set+json`.",
+        ).lowers(When::Set, "Some other document may be taken for the set."),
     ],
     choices: &[Choice { quantity: Quantity::AtMostOne, keys: &["uri", "inline"] }],
 };
@@ -250,11 +255,32 @@ static INTROSPECTION: Object = Object {
             "Leaves `token_type` alone, for authorization servers that fill it with something else.",
         ).lowers(When::Set, "An active token of another kind is taken for an access token."),
         default("require_iss", Kind::Bool, "false", "Refuses replies without `iss`; needs `issuer`."),
+        optional(
+            "unknown_token",
+            Kind::Object(&UNKNOWN_TOKEN),
+            "Which errors mean that a token is not active, for authorization servers that answer with one where RFC 7662 §2.2 wants `active: false`. Absent: none; such an answer is `bad_answer`.",
+        ).lowers_as_meant(When::Set, "An error of the server's that says the same refuses good tokens, is remembered for `cache.negative_ttl`, and raises no alert."),
         default(
             "back_off",
             duration(0, 60_000),
             "1s",
             "The longest pause after a series of calls without an answer. Three in a row begin with 50 ms, each further one doubles it; until it is over nobody is asked, and then one call at first. `0s`: no pause.",
+        ),
+    ],
+    choices: &[],
+};
+
+static UNKNOWN_TOKEN: Object = Object {
+    keys: &[
+        required(
+            "status",
+            list(&Kind::Integer { min: 400, max: 404 }),
+            "The statuses of such an answer: `400`, `401`, `403` or `404`. With `client_auth.method: bearer`, `401` and `403` are about our own token.",
+        ),
+        required(
+            "error",
+            list(&Kind::Text(&text::ERROR_CODE)),
+            "What its JSON body must have in `error`, letter by letter. Codes that are about us (`invalid_client`) cannot be listed.",
         ),
     ],
     choices: &[],

@@ -169,6 +169,20 @@ pub static VARIABLE: Text = Text {
     },
 };
 
+/// An error code ([RFC 6749 Appendix A.7]).
+///
+/// [RFC 6749 Appendix A.7]: https://www.rfc-editor.org/rfc/rfc6749#appendix-A.7
+pub static ERROR_CODE: Text = Text {
+    what: "an error code: printable ASCII without quotes and backslashes (RFC 6749 Appendix A.7)",
+    fits: |text| !text.is_empty() && text.bytes().all(|b| is_printable(b) && b != b'"' && b != 0x5c),
+};
+
+/// What we call ourselves ([RFC 9110 §10.1.5]): products with versions, and comments.
+///
+/// [RFC 9110 §10.1.5]: https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5
+pub static USER_AGENT: Text =
+    Text { what: "products and comments, as gateway/1.0 (eu-1) (RFC 9110 §10.1.5)", fits: is_user_agent };
+
 /// An issuer identifier ([RFC 8414 §2]), which is compared and never resolved.
 ///
 /// [RFC 8414 §2]: https://www.rfc-editor.org/rfc/rfc8414#section-2
@@ -214,6 +228,37 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(fits)
 }
 
+fn is_user_agent(text: &str) -> bool {
+    let is_product = |word: &str| {
+        let (name, version) =
+            word.split_once('/').map_or((word, None), |(name, version)| (name, Some(version)));
+        is_token(name) && version.is_none_or(is_token)
+    };
+    let mut rest = text;
+    let mut is_first = true;
+    while !rest.is_empty() {
+        let (part, after) = match rest.strip_prefix('(') {
+            Some(inner) if !is_first => match inner.split_once(')') {
+                // A comment, without others in it and without escapes.
+                Some((comment, after)) => {
+                    (comment.bytes().all(|b| is_printable(b) && b != b'(' && b != 0x5c), after)
+                }
+                None => return false,
+            },
+            _ => {
+                let (word, after) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+                (is_product(word), after)
+            }
+        };
+        let next = after.strip_prefix(' ');
+        if !part || (next.is_none() && !after.is_empty()) || next == Some("") {
+            return false;
+        }
+        (rest, is_first) = (next.unwrap_or_default(), false);
+    }
+    !is_first && text.len() <= 256
+}
+
 /// Whether this can stand behind `Bearer` ([RFC 6750 §2.1]).
 ///
 /// [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
@@ -233,4 +278,39 @@ fn is_printable(b: u8) -> bool {
 
 fn is_visible(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21..=0x7e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_user_agent;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn products_and_comments() {
+        #[rustfmt::skip]
+        let cases = [
+            ("tollgate/0.1.0",             true),
+            ("gateway",                    true),
+            ("gateway/2.1 (eu-1) lib/3",   true),
+            ("gateway (a b; c/d)",         true),
+            ("",                           false),
+            (" gateway",                   false),
+            ("gateway ",                   false),
+            ("gateway  lib",               false),
+            ("gateway/",                   false),
+            ("/2.1",                       false),
+            ("gateway/2/1",                false),
+            ("(comment)",                  false),
+            ("gateway (open",              false),
+            ("gateway (a)b",               false),
+            ("gateway ((a))",              false),
+            ("gateway\r\nx: y",            false),
+            ("gâteway",                    false),
+        ];
+        for (text, want) in cases {
+            assert_eq!(is_user_agent(text), want, "{text:?}");
+        }
+        assert!(!is_user_agent(&"a".repeat(257)));
+    }
 }

@@ -67,6 +67,7 @@ fn source(name: &str, list: &Node<'_>, context: &mut Context<'_>) -> ListSource 
         timeout: list.key("timeout").duration(),
         authorization: bearer(list, context).map(|token| Secret::new(format!("Bearer {token}"))),
         max_response_bytes: list.key("max_response_bytes").integer(),
+        user_agent: context.user_agent.to_owned(),
     }
 }
 
@@ -83,7 +84,7 @@ fn bearer(list: &Node<'_>, context: &mut Context<'_>) -> Option<String> {
     if !variable.is_set() {
         return None;
     }
-    let token = (context.env)(variable.text()).filter(|value| !value.is_empty());
+    let token = context.variable(variable.text());
     match &token {
         None => context.faults.add(&variable.place, Fault::Unset),
         Some(token) if !is_bearer_token(token) => {

@@ -101,6 +101,8 @@ pub(super) fn source(provider: &Node<'_>, context: &mut Context<'_>) -> Option<K
         cache_duration: jwks.key("cache_duration").duration(),
         stale_if_error: jwks.key("stale_if_error").duration(),
         max_response_bytes: jwks.key("max_response_bytes").integer(),
+        lenient_content_type: jwks.key("lenient_content_type").bool(),
+        user_agent: context.user_agent.to_owned(),
     }))
 }
 

@@ -6,9 +6,9 @@ use crate::policy::error::Fault;
 use crate::policy::parse::address::address;
 use crate::policy::parse::node::Node;
 use crate::policy::parse::{Context, alike, client_auth, jwks, user_info};
-use crate::provider::preset::Endpoints;
+use crate::provider::preset::{Endpoints, Preset};
 use crate::provider::token_info::VALIDATE;
-use crate::provider::{Dialect, IntrospectionEndpoint, Provider, TokenIn, Validate};
+use crate::provider::{Dialect, IntrospectionEndpoint, Provider, TokenIn, UnknownToken, Validate};
 use crate::secret::Secret;
 
 /// All of them, sorted by name.
@@ -39,7 +39,10 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
         token_prefix: provider.key("token_prefix").some_text(),
         scope_claim: provider.key("scope_claim").texts(),
         client_id_claim: provider.key("client_id_claim").texts(),
-        scope_array: provider.key("scope_array").text() == "accept",
+        scope_array: match provider.key("scope_array").text() {
+            "" => Preset::named(provider.key("preset").text()).unwrap_or_default().writes_scope_arrays(),
+            word => word == "accept",
+        },
         default_scopes: provider.key("default_scopes").texts(),
         implied_scopes: implied_scopes(&provider.key("implied_scopes"), context),
         jwt: jwks::rules(provider),
@@ -92,6 +95,8 @@ fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionE
         ignore_token_type: introspection.key("ignore_token_type").bool(),
         require_iss: introspection.key("require_iss").bool(),
         back_off: introspection.key("back_off").duration(),
+        user_agent: context.user_agent.to_owned(),
+        unknown_token: unknown_token(&introspection, context),
     }
 }
 
@@ -132,6 +137,54 @@ fn dialect(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
         |a: &Node<'_>, b: &Node<'_>| if a.is_set() { a.text().to_owned() } else { b.text().to_owned() };
     Dialect::Rfc9701 { audience: first(&own, &id), issuer: first(&issuer, &provider.key("issuer")) }
 }
+
+/// Which errors say that a token is unknown.
+#[inline(never)]
+fn unknown_token(introspection: &Node<'_>, context: &mut Context<'_>) -> Option<UnknownToken> {
+    let (unknown, dialect) = (introspection.key("unknown_token"), introspection.key("dialect"));
+    if !unknown.is_set() {
+        return None;
+    }
+    if dialect.text() == "tokeninfo" {
+        context.contradiction(&unknown, &dialect, "there, errors about tokens have that meaning anyway");
+    }
+    let method = introspection.key("client_auth").key("method");
+    for status in unknown.key("status").items() {
+        let number = status.integer();
+        if !matches!(number, 400 | 401 | 403 | 404) {
+            context.faults.add(&status.place, Fault::Expected { what: "400, 401, 403 or 404".to_owned() });
+        } else if matches!(number, 401 | 403) && method.text() == "bearer" {
+            let why = "so it says that our own bearer token is refused (RFC 6750 §3.1)";
+            context.contradiction(&status, &method, why);
+        }
+    }
+    for error in unknown.key("error").items() {
+        if OURS.contains(&error.text()) {
+            let why = "it is about our own credentials or our call";
+            context.faults.add(&error.place, Fault::Reserved { why });
+        }
+    }
+    context.no_duplicates(unknown.key("error").items(), |error| error.text().to_owned());
+    context.no_duplicates(unknown.key("status").items(), |status| status.integer().to_string());
+    let status = unknown.key("status").items().filter_map(|status| u16::try_from(status.integer()).ok());
+    Some(UnknownToken { status: status.collect(), error: unknown.key("error").texts() })
+}
+
+/// Errors that are about us ([RFC 6749 §5.2], [RFC 6750 §3.1]).
+///
+/// [RFC 6749 §5.2]: https://www.rfc-editor.org/rfc/rfc6749#section-5.2
+/// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+const OURS: [&str; 9] = [
+    "invalid_client",
+    "unauthorized_client",
+    "access_denied",
+    "insufficient_scope",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "server_error",
+    "temporarily_unavailable",
+    "slow_down",
+];
 
 /// How a server of before RFC 7662 is told the token; where there is a place for credentials, and where not.
 #[inline(never)]
@@ -196,9 +249,8 @@ fn headers(headers: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret
         let why = match alike(name).as_str() {
             "authorization" => "use introspection.client_auth",
             "host" => "it comes from introspection.uri",
-            "accept" | "content-type" | "content-length" | "content-encoding" | "transfer-encoding" => {
-                "Tollgate sets it to fit the call"
-            }
+            "accept" | "accept-encoding" | "content-type" | "content-length" | "content-encoding"
+            | "transfer-encoding" => "Tollgate sets it to fit the call",
             name if super::upstream::HOP_BY_HOP.contains(&name) => "it belongs to the connection",
             _ => continue,
         };

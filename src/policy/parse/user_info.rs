@@ -43,6 +43,8 @@ pub(super) fn parse(provider: &Node<'_>, context: &mut Context<'_>) -> Introspec
         ignore_token_type: false,
         require_iss: false,
         back_off: info.key("back_off").duration(),
+        user_agent: context.user_agent.to_owned(),
+        unknown_token: None,
     }
 }
 
