@@ -104,10 +104,8 @@ impl LiveKeys {
         outcome: CallOutcome<'_>,
         now: UnixTime,
     ) -> Result<News, FetchFault> {
-        let media_types: &[&str] = match source.lenient_content_type {
-            true => &[],
-            false => &["application/json", "application/jwk-set+json"],
-        };
+        let media_types: &[&str] =
+            if source.lenient_content_type { &[] } else { &["application/json", "application/jwk-set+json"] };
         let fetched = fetch::read(outcome, self.set.is_some(), media_types, source.max_response_bytes)?;
         let until = now.plus(source.cache_duration).plus(source.stale_if_error);
         let (document, etag) = match fetched {

@@ -111,7 +111,7 @@ fn a_line_break_at_the_end_of_a_secret_is_no_part_of_it_and_another_one_is_named
         ("s3cr3t\n\n", 2, "a client secret of printable ASCII (RFC 6749 Appendix A.2)"),
     ] {
         let tollgate = Tollgate::new().variable("TG_SECRET", secret);
-        tollgate.write("c.yaml", &configuration(&server.origin));
+        tollgate.write("c.yaml", configuration(&server.origin));
         let run = tollgate.run(["doctor", "c.yaml", "--allow-http"]);
         assert!(run.status == status && format!("{}{}", run.stdout, run.stderr).contains(want), "{run:?}");
         assert!(!format!("{run:?}").contains("s3cr3t"), "{run:?}");
