@@ -12,6 +12,7 @@ use crate::support::Tollgate;
 
 mod anypoint;
 mod openapi;
+mod short_file;
 
 /// How the filter decides a request whose token, if there is one, has these scopes.
 fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'static str {

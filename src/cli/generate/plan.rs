@@ -351,9 +351,19 @@ impl Plan {
             .into_iter()
             .flatten()
             .filter(|error| !is_open(error))
-            .map(|error| (self.origin(&error.at.to_string()), error.fault.to_string()))
+            .map(|error| (self.origin(&error.at.to_string()), self.in_words(error.fault)))
             .collect();
         if faults.is_empty() { Ok(whole) } else { Err(faults) }
+    }
+
+    /// A fault, with the places that it names in the short file.
+    fn in_words(&self, fault: Fault) -> String {
+        match fault {
+            Fault::Duplicate { first } => Fault::Duplicate { first: self.origin(&first) },
+            Fault::Contradiction { with, why } => Fault::Contradiction { with: self.origin(&with), why },
+            other => other,
+        }
+        .to_string()
     }
 
     /// What follows from what is generated around the filter.

@@ -146,7 +146,7 @@ impl Reader<'_> {
         for (name, list) in &lists {
             self.fetched(name, list);
         }
-        let (mut origins, mut all) = (Vec::new(), Vec::new());
+        let mut all: Vec<(String, String, Value)> = Vec::new();
         for (api, written) in &apis {
             let place = format!("apis.{}", api.name);
             let provider = self.choice(&place, written, &names);
@@ -155,19 +155,20 @@ impl Reader<'_> {
                 self.list(list, &place, &mut lists)?;
             }
             let requires = rules::requirement(written, several);
-            for (origin, rule) in rules::of(api, written, &requires, &mut self.faults) {
-                origins.push(origin);
-                all.push(rule);
-            }
-            if api.scopes.is_empty() {
+            let own = rules::of(api, written, &requires, &mut self.faults);
+            let any_token = rules::any_token_passes(api, &own);
+            all.extend(own.into_iter().map(|(origin, rule)| (api.name.clone(), origin, rule)));
+            if any_token {
                 self.out.warning(format_args!("{place}: no scopes: every valid token passes"));
             }
         }
         // Nobody else's requests pass, and nobody is asked about their tokens.
         if !apis.iter().any(|(api, _)| api.prefix == "/" && api.hosts.is_empty()) {
-            origins.push("apis".to_owned());
-            all.push(json!({"name": "elsewhere", "match": {"prefix": "/"}, "access": "deny"}));
+            let elsewhere = json!({"name": "elsewhere", "match": {"prefix": "/"}, "access": "deny"});
+            all.push(("apis".to_owned(), "apis".to_owned(), elsewhere));
         }
+        rules::distinct(&mut all);
+        let (origins, all) = all.into_iter().map(|(_, origin, rule)| (origin, rule)).unzip();
         let resources = resources::of(&apis, &mut self.faults);
         let apis: Vec<Api> = apis.into_iter().map(|(api, _)| api).collect();
         let login = match login {

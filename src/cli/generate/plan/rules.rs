@@ -1,6 +1,7 @@
 //! From APIs to the filter's rules: Envoy's routes and the filter must mean the same requests.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -54,7 +55,8 @@ pub(super) fn requirement(api: &Value, provider: Option<&str>) -> Map<String, Va
     requires
 }
 
-/// The rules of an API: its own, and one for everything else of it. With each, where it comes from.
+/// The rules of an API: its own, and one for everything else of it unless they leave nothing over. With each, where
+/// it comes from.
 pub(super) fn of(
     api: &Api,
     written: &Value,
@@ -62,12 +64,16 @@ pub(super) fn of(
     faults: &mut Faults,
 ) -> Vec<(String, Value)> {
     let mut rules = Vec::new();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
     let own = written.get("rules").and_then(Value::as_array);
     for (i, rule) in own.into_iter().flatten().enumerate() {
         let place = format!("apis.{}.rules[{i}]", api.name);
         let mut rule = rule.clone();
         let Some(members) = rule.as_object_mut() else { continue };
-        members.entry("name").or_insert_with(|| json!(format!("{}[{i}]", api.name)));
+        let name = members.entry("name").or_insert_with(|| json!(format!("{}[{i}]", api.name)));
+        if let Some(first) = name.as_str().and_then(|name| names.insert(name.to_owned(), place.clone())) {
+            faults.push((format!("{place}.name"), format!("{first} has the same name")));
+        }
         if let Some(Value::Object(request)) = members.get_mut("match") {
             within(api, request, &place, faults);
         }
@@ -86,14 +92,61 @@ pub(super) fn of(
         }
         rules.push((place, rule));
     }
+    if !rules.iter().any(|(_, rule)| is_rest(api, rule)) {
+        let rest = json!({"name": api.name, "match": everything(api), "requires": requires});
+        rules.push((format!("apis.{}", api.name), rest));
+    }
+    rules
+}
+
+/// All requests of an API.
+fn everything(api: &Api) -> Map<String, Value> {
     let mut request = Map::from_iter([("prefix".to_owned(), json!(api.prefix))]);
     if !api.hosts.is_empty() {
         request.insert("hosts".to_owned(), json!(api.hosts));
     }
-    let rest = json!({"name": api.name, "match": request, "requires": requires});
-    rules.push((format!("apis.{}", api.name), rest));
-    rules
+    request
 }
+
+/// Whether a rule is for all requests of its API that those before it leave over.
+fn is_rest(api: &Api, rule: &Value) -> bool {
+    rule.get("match").and_then(Value::as_object) == Some(&everything(api))
+}
+
+/// Whether a request of the API that no rule of its own is for needs any valid token and no more.
+pub(super) fn any_token_passes(api: &Api, rules: &[(String, Value)]) -> bool {
+    let rest = rules.iter().find(|(_, rule)| is_rest(api, rule));
+    api.scopes.is_empty() && rest.is_none_or(|(_, rule)| rule.get("access") != Some(&json!("deny")))
+}
+
+/// Names that are different: those that rules of several APIs have begin with their API's.
+pub(super) fn distinct(rules: &mut [(String, String, Value)]) {
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let name = |rule: &Value| rule.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    for (_, _, rule) in rules.iter() {
+        let number = count.entry(name(rule)).or_default();
+        *number = number.saturating_add(1);
+    }
+    taken.extend(count.iter().filter(|(_, number)| **number == 1).map(|(name, _)| name.clone()));
+    for (api, _, rule) in rules.iter_mut() {
+        let old = name(rule);
+        if taken.contains(&old) && count.get(&old) == Some(&1) {
+            continue;
+        }
+        let long = format!("{api}: {old}");
+        let start: String = if long.len() <= MAX_NAME { long } else { old };
+        let short: String = start.chars().take(MAX_NAME.saturating_sub(8)).collect();
+        let numbered = (2_usize..).map(|number| format!("{short} {number}"));
+        let new = std::iter::once(start).chain(numbered).find(|name| taken.insert(name.clone()));
+        if let (Some(members), Some(new)) = (rule.as_object_mut(), new) {
+            members.insert("name".to_owned(), new.into());
+        }
+    }
+}
+
+/// The longest name of a rule, in bytes.
+const MAX_NAME: usize = 128;
 
 /// A rule of an API is for requests of this API alone.
 fn within(api: &Api, request: &mut Map<String, Value>, place: &str, faults: &mut Faults) {
@@ -110,6 +163,11 @@ fn within(api: &Api, request: &mut Map<String, Value>, place: &str, faults: &mut
     for key in ["path", "prefix", "path_template"] {
         let Some(path) = request.get(key).and_then(Value::as_str) else { continue };
         has_path = true;
+        if key == "prefix" && path == "/" {
+            // All that there is, and so all of the API.
+            request.insert("prefix".to_owned(), json!(api.prefix));
+            continue;
+        }
         let what = match (below(path), plain(path)) {
             (true, true) => continue,
             (false, _) => format!("expected a path below the API's prefix {}", api.prefix),
