@@ -6,6 +6,7 @@ pub mod fault;
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::decision::fault::{JwtFault, ProofFault, ReplyFault};
 use crate::policy::id::ResourceId;
@@ -268,6 +269,8 @@ pub enum Rejection {
 pub enum NoAnswer {
     /// Timeout, reset, refused connection, truncated reply.
     Failed,
+    /// Nothing arrived within this time.
+    TimedOut(Duration),
     /// The host would not make the call (an unknown cluster, say).
     NotDispatched,
     /// A 5xx, which may be the host's own word for one of the above.
@@ -413,7 +416,10 @@ impl fmt::Display for Rejection {
             Self::ClientNotListed => f.write_str("the client is not on the list"),
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
             Self::Denied => f.write_str("the rule lets nobody pass"),
-            Self::NoAnswer { cause: cause @ (NoAnswer::NoClientList | NoAnswer::NoKeys), .. } => cause.fmt(f),
+            Self::NoAnswer {
+                cause: cause @ (NoAnswer::NoClientList | NoAnswer::NoKeys | NoAnswer::TimedOut(_)),
+                ..
+            } => cause.fmt(f),
             Self::NoAnswer { cause, .. } => write!(f, "the authorization server gave no answer: {cause}"),
             Self::BadAnswer { cause } => {
                 write!(f, "the authorization server's answer cannot be used: {cause}")
@@ -426,6 +432,11 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed => f.write_str("timeout, reset or truncated reply"),
+            Self::TimedOut(limit) => {
+                let (seconds, millis) = (limit.as_secs(), limit.subsec_millis());
+                f.write_str("no response from the authorization server within ")?;
+                if millis == 0 { write!(f, "{seconds} s") } else { write!(f, "{seconds}.{millis:03} s") }
+            }
             Self::NotDispatched => f.write_str("the host refused the call; is the cluster configured?"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Throttled => f.write_str("status 429"),

@@ -31,6 +31,8 @@ pub struct Flight {
     started: UnixTime,
     /// When the latest was made.
     asked: UnixTime,
+    /// How long that may take.
+    timeout: Duration,
 }
 
 /// How a call ended for the flight.
@@ -61,7 +63,7 @@ impl Flight {
         now: UnixTime,
         nonces: &Nonces,
     ) -> (Self, IntrospectionCall) {
-        let mut flight = Self { question, calls: 0, started: now, asked: now };
+        let mut flight = Self { question, calls: 0, started: now, asked: now, timeout: Duration::MAX };
         let call = flight.call(provider, None, now, nonces);
         (flight, call)
     }
@@ -84,11 +86,23 @@ impl Flight {
         now: UnixTime,
         nonces: &Nonces,
     ) -> Landing {
-        match said {
+        match said.map_err(|failure| self.timed_out(failure, now)) {
             Err(failure) if self.may_repeat(provider, &failure, now) => {
                 Landing::Again(Box::new(self.call(provider, Some(failure), now, nonces)))
             }
             settled => Landing::Settled(settled),
+        }
+    }
+
+    /// The host calls it 504 when a call takes too long; a status that came in time is the server's.
+    fn timed_out(&self, failure: Rejection, now: UnixTime) -> Rejection {
+        match failure {
+            Rejection::NoAnswer { cause: NoAnswer::Failed | NoAnswer::Status(504), retry_after }
+                if self.asked.until(now) >= self.timeout =>
+            {
+                Rejection::NoAnswer { cause: NoAnswer::TimedOut(self.timeout), retry_after }
+            }
+            other => other,
         }
     }
 
@@ -136,7 +150,7 @@ impl Flight {
                 endpoint.timeout.min(left.saturating_sub(call.after)).max(Duration::from_millis(1));
         }
         call.previous = previous;
-        self.asked = now.plus(call.after);
+        (self.asked, self.timeout) = (now.plus(call.after), call.timeout);
         self.calls = self.calls.saturating_add(1);
         call
     }
@@ -162,4 +176,48 @@ fn jitter(retry: u32, now: UnixTime) -> Duration {
     let spread = now.as_millis().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     let base = 5_u64.saturating_add(spread % 21);
     Duration::from_millis(base.saturating_mul(1 << retry.saturating_sub(1).min(4)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flight, Landing, Question};
+    use crate::cache::key::TokenKey;
+    use crate::decision::{NoAnswer, Rejection};
+    use crate::policy::Policy;
+    use crate::policy::id::ProviderId;
+    use crate::provider::nonces::Nonces;
+    use crate::secret::Secret;
+    use crate::time::UnixTime;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_server_that_hangs_is_called_that() {
+        #[rustfmt::skip]
+        let cases = [
+            ("Envoy's own 504",       "2s",    NoAnswer::Status(504), 2000, "no response from the authorization server within 2 s"),
+            ("nothing at all",        "2s",    NoAnswer::Failed,      2003, "no response from the authorization server within 2 s"),
+            ("a part of a second",    "250ms", NoAnswer::Status(504), 250,  "no response from the authorization server within 0.250 s"),
+            ("the server's own 504",  "2s",    NoAnswer::Status(504), 900,  "the authorization server gave no answer: status 504"),
+            ("another status, late",  "2s",    NoAnswer::Status(503), 2000, "the authorization server gave no answer: status 503"),
+            ("a connection that was lost", "2s", NoAnswer::Failed,    10,   "the authorization server gave no answer: timeout, reset or truncated reply"),
+        ];
+        for (name, timeout, cause, after, want) in cases {
+            let configuration = serde_json::json!({"providers": {"a": {"introspection": {
+                "uri": "https://a.example.com/i", "cluster": "a", "timeout": timeout, "retries": 0, "client_auth": {"method": "none"},
+            }}}});
+            let policy = Policy::from_value(&configuration, &|_| None).unwrap();
+            let (provider, nonces) = (&policy.providers[0], Nonces::new([1, 2]));
+            let token = Secret::new("t");
+            let question = Question { key: TokenKey::new([0, 0], ProviderId(0), &token), token };
+            let start = UnixTime::from_secs(1000);
+            let (mut flight, _) = Flight::take_off(provider, question, start, &nonces);
+            let said = Err(Rejection::NoAnswer { cause, retry_after: None });
+            let now = start.plus(std::time::Duration::from_millis(after));
+            let Landing::Settled(Err(failure)) = flight.land(provider, said, now, &nonces) else {
+                panic!("{name}")
+            };
+            assert_eq!(failure.to_string(), want, "{name}");
+        }
+    }
 }

@@ -84,7 +84,10 @@ fn is_trouble(failure: &Rejection) -> bool {
     matches!(
         failure,
         Rejection::NoAnswer {
-            cause: NoAnswer::Failed | NoAnswer::Throttled | NoAnswer::Status(502..=504),
+            cause: NoAnswer::Failed
+                | NoAnswer::TimedOut(_)
+                | NoAnswer::Throttled
+                | NoAnswer::Status(502..=504),
             ..
         }
     )

@@ -71,7 +71,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     } else {
         let host = management.url.host_str().unwrap_or_default();
         out.line(format_args!("{host} gave {} no new secret: it does not offer this", args.name))?;
-        out.line("  use its own console, or delete the client and register it again")?;
+        let name = &args.name;
+        out.line(format_args!(
+            "  to change it without an outage: register a second client, run `tollgate generate … --client NEW --force`, and when the gateway has it `tollgate client delete {name}`"
+        ))?;
     }
     Ok(if new { Exit::Good } else { Exit::Faults })
 }

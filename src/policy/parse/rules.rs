@@ -95,6 +95,11 @@ fn matcher(rule: &Node<'_>, context: &mut Context<'_>) -> Matcher {
         if key.text().is_empty() {
             continue;
         }
+        if !key.text().is_ascii() {
+            let what = "expected ASCII: requests have other characters percent-encoded, as /caf%C3%A9";
+            context.faults.add(&key.place, Fault::Pattern(PatternError::new(what)));
+            continue;
+        }
         match compile(key.text()) {
             Ok(pattern) => path = Some(pattern),
             Err(error) => context.faults.add(&key.place, Fault::Pattern(error)),
