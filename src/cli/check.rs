@@ -4,6 +4,7 @@ mod advice;
 mod around;
 mod chain;
 mod fapi;
+mod indent;
 pub(crate) mod places;
 mod reach;
 
@@ -143,7 +144,15 @@ fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checke
 
 /// Everything that there is to say about one configuration.
 fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &mut Vec<Finding>) {
+    let misplaced = indent::of(&found.located);
+    for one in &misplaced {
+        let position = places::position(&found.located, &one.at, true);
+        findings.push(Finding { position, is_fault: true, place: one.at.to_string(), message: one.hint() });
+    }
     let mut say = |is_fault: bool, place: &Place, of_key: bool, message: String| {
+        if misplaced.iter().any(|one| one.explains(place)) {
+            return;
+        }
         let position = places::position(&found.located, place, of_key);
         findings.push(Finding { position, is_fault, place: place.to_string(), message });
     };
@@ -151,7 +160,8 @@ fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &m
     for error in
         parsed.as_ref().err().into_iter().flatten().filter(|error| !only_unset_here(error, &found.value))
     {
-        say(true, &error.at, is_of_key(&error.fault), error.fault.to_string());
+        let message = indent::belongs(error).unwrap_or_else(|| error.fault.to_string());
+        say(true, &error.at, is_of_key(&error.fault), message);
     }
     for (place, message) in advice::of(&found.value) {
         say(false, &place, false, message);

@@ -9,15 +9,17 @@
 //! | Kubernetes | any of these as text in a `ConfigMap` |
 
 pub(crate) mod located;
+mod words;
 
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde_json::Value;
+use tollgate_filter::policy::schema::nearest;
 
 use crate::cli::failure::Failure;
-use crate::cli::find::located::{Located, Node, Position, Unreadable};
+use crate::cli::find::located::{Located, Member, Node, Position, Unreadable};
 
 /// One configuration, and all around it that matters to it.
 #[derive(Clone, Debug)]
@@ -210,7 +212,7 @@ impl Search<'_> {
                     }
                 }
             }
-            _ if document.key("providers").is_some() && document.key("apiVersion").is_none() => {
+            _ if document.key("apiVersion").is_none() && is_plain(document) => {
                 self.push(Host::Plain, document.clone(), None);
             }
             _ => self.anywhere(document),
@@ -298,6 +300,18 @@ impl Search<'_> {
         };
         self.found.push(Found { host, located, value, plugin, clusters, secrets, manager });
     }
+}
+
+/// Whether a document is a configuration, its key `providers` perhaps misspelt.
+fn is_plain(document: &Located) -> bool {
+    let is_provider = |part: &Located| {
+        ["issuer", "introspection", "jwks", "userinfo"].iter().any(|key| part.key(key).is_some())
+    };
+    let meant = |member: &Member| {
+        nearest(&member.key, ["providers"].into_iter()).is_some()
+            && member.value.members().iter().any(|below| is_provider(&below.value))
+    };
+    document.key("providers").is_some() || document.members().iter().any(meant)
 }
 
 fn is_ours(name: Option<&str>) -> bool {

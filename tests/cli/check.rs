@@ -4,6 +4,7 @@ mod chain;
 mod hosts;
 mod names;
 mod switches;
+mod words;
 
 use serde_json::json;
 
@@ -236,9 +237,9 @@ fn every_fault_has_its_line_and_column() {
         ("a list's entry",       GOOD.replace("orders:read", "\"orders read\""),
          "x.yaml:9:21: requires.scopes[0]: expected"),
         ("a key twice",          format!("{GOOD}requires: {{}}\n"),
-         "x.yaml:10:1: duplicate mapping key: requires"),
+         "x.yaml:10:1: `requires` stands here twice; first at line 9"),
         ("no YAML at all",       "providers: [\n".to_owned(),
-         "x.yaml:1:12: unclosed bracket"),
+         "x.yaml:1:12: this bracket is not closed"),
         ("deep in an Envoy file", envoy(RELOAD, &GOOD.replace("issuer", "isuer"), CLUSTERS),
          "x.yaml:21:25: providers.main.isuer: unknown key"),
         ("no such cluster",      envoy(RELOAD, GOOD, "  clusters:\n  - name: other\n"),

@@ -58,6 +58,9 @@ fn providers(configuration: &Value, advice: &mut Vec<(Place, String)>) {
         || resources::check_audiences(configuration)
         || every_rule(configuration, demanded);
     for (name, provider) in configuration.get("providers").and_then(Value::as_object).into_iter().flatten() {
+        if !provider.is_object() {
+            continue;
+        }
         let at = Place::default().name("providers").name(name);
         let text = |place: &str| provider.pointer(place).and_then(Value::as_str).unwrap_or_default();
         let anybody = provider.get("any_audience").is_some_and(|any| *any == Value::Bool(true));

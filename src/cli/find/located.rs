@@ -7,6 +7,7 @@ use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
 use serde_saphyr::budget::BudgetBreach;
 
+use crate::cli::find::words;
 use crate::cli::printable::printable;
 
 /// A place in a file; both count from 1.
@@ -82,13 +83,19 @@ fn parse(text: &str, values: usize) -> Result<Vec<Located>, Unreadable> {
             at: error.location().map(position).unwrap_or_default(),
             why: why(&error, values),
         })?;
-    Ok(documents.into_iter().map(Located::from).collect())
+    let documents: Vec<_> = documents.into_iter().map(Located::from).collect();
+    match documents.iter().find_map(words::twice) {
+        Some(twice) => Err(twice),
+        None => Ok(documents),
+    }
 }
 
 fn options(values: usize) -> serde_saphyr::Options {
     serde_saphyr::options! {
         // A snippet of the file in the message might show a secret.
         with_snippet: false,
+        // They are found afterwards, with both places.
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_nodes: values,
             // A list or an object is two events, and a document two more.
@@ -114,7 +121,7 @@ fn why(error: &serde_saphyr::Error, values: usize) -> String {
         other => match first_line(&other.to_string()) {
             // The parser's own bound, of what is between brackets.
             line if line == "recursion limit exceeded" => too_deep(),
-            line => line,
+            line => words::of(&line),
         },
     }
 }

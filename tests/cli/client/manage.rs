@@ -266,7 +266,11 @@ fn a_secret_is_rotated_where_the_server_gives_a_new_one() {
         "not offered",
         &run,
         1,
-        &["gave gateway no new secret: it does not offer this", "register a second client", "tollgate client delete gateway"],
+        &[
+            "gave gateway no new secret: it does not offer this",
+            "register a second client",
+            "tollgate client delete gateway",
+        ],
     );
     let run = client(&tollgate, "rotate-secret gateway --allow-http --json");
     assert_eq!((run.status, run.json()["new_secret"].clone()), (1, json!(false)));
