@@ -51,7 +51,7 @@ pub enum FetchFault {
     #[error("no answer")]
     NoAnswer,
     /// Another status than 200 and 304.
-    #[error("status {0}")]
+    #[error("status {0}{}", if *.0 == 504 { ": no response in time" } else { "" })]
     Status(u16),
     /// Another media type than JSON has.
     #[error("not application/json")]
