@@ -308,7 +308,11 @@ static DPOP: Object = Object {
             "algorithms",
             list(&ALGORITHM),
             "[\"ES256\", \"EdDSA\"]",
-            "What proofs may be signed with; challenges name them in this order. With RSA (up to 3072 bits) each proof costs more, and clients choose their keys themselves: `PS…` takes some milliseconds.",
+            "What proofs may be signed with; challenges name them in this order. RSA keys may have up to 3072 bits.",
+        )
+        .lowers(
+            When::Words(&["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]),
+            "Clients choose their own keys, so each proof can cost a worker more: with `PS…` some milliseconds.",
         ),
         default(
             "nonce",

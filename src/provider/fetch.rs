@@ -51,7 +51,7 @@ pub enum FetchFault {
     #[error("no answer")]
     NoAnswer,
     /// Another status than 200 and 304.
-    #[error("status {0}{}", if *.0 == 504 { ": no response in time" } else { "" })]
+    #[error("status {0}{late}", late = late(*.0))]
     Status(u16),
     /// Another media type than JSON has.
     #[error("not application/json")]
@@ -68,6 +68,11 @@ pub enum FetchFault {
     /// Something else than what was asked for; where, and what was expected.
     #[error("{0}")]
     Shape(String),
+}
+
+/// The host calls it 504 when a call takes too long.
+fn late(status: u16) -> &'static str {
+    if status == 504 { ": no response in time" } else { "" }
 }
 
 /// A document that has come.

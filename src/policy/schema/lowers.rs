@@ -25,7 +25,7 @@ pub enum When {
     Set,
     /// `false`.
     Off,
-    /// These words.
+    /// These words, or a list with one of them.
     Words(&'static [&'static str]),
     /// More than this duration or number.
     Above(&'static str),
@@ -39,7 +39,10 @@ impl When {
         match self {
             Self::Set => !is_nothing(value),
             Self::Off => *value == Value::Bool(false),
-            Self::Words(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            Self::Words(words) => match value {
+                Value::Array(items) => items.iter().any(|item| self.holds(item)),
+                _ => value.as_str().is_some_and(|word| words.contains(&word)),
+            },
             Self::Above(limit) => amount(value) > amount(&limit.into()),
             Self::Below(limit) => amount(value).is_some() && amount(value) < amount(&limit.into()),
         }
@@ -95,6 +98,8 @@ mod tests {
             (When::Words(&["ignore"]),   json!("ignore"), true),
             (When::Words(&["ignore"]),   json!("dpop"),   false),
             (When::Words(&["ignore"]),   json!(true),     false),
+            (When::Words(&["RS256"]),    json!(["ES256", "RS256"]), true),
+            (When::Words(&["RS256"]),    json!(["ES256"]), false),
             (When::Set,                  json!(true),     true),
             (When::Set,                  json!(false),    false),
             (When::Set,                  json!([]),       false),
