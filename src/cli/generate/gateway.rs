@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tollgate_filter::policy::keys::CONFIGURATION;
 use tollgate_filter::policy::schema::written;
@@ -144,8 +146,8 @@ fn tls_secret(plan: &Plan) -> Result<Option<File>, Failure> {
         &[
             ("name", secret_of_tls(plan)),
             ("namespace", &scalar(&plan.kubernetes.namespace)),
-            ("certificate", &pem(certificate, "CERTIFICATE")?),
-            ("key", &pem(key, "PRIVATE KEY")?),
+            ("certificate", &STANDARD.encode(pem(certificate, "CERTIFICATE")?)),
+            ("key", &STANDARD.encode(pem(key, "PRIVATE KEY")?)),
         ],
     );
     Ok(Some(File { path: "tls-secret.yaml".into(), content: Content::Secret(Secret::new(text)) }))

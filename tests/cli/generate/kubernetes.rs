@@ -1,5 +1,7 @@
 //! `tollgate generate istio` and `envoy-gateway`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{PINNED, SEVERAL, SHA256, documents, mode};
@@ -123,8 +125,9 @@ fn the_gateway_listens_with_tls_if_it_is_told_to() {
     let secret = documents(&at.read("out/tls-secret.yaml"));
     assert_eq!(secret[0]["type"], "kubernetes.io/tls");
     assert_eq!(secret[0]["metadata"]["name"], "tollgate-tls");
-    assert_eq!(secret[0]["stringData"]["tls.crt"], include_str!("../../demo/tls/server.pem"));
-    assert_eq!(secret[0]["stringData"]["tls.key"], include_str!("../../demo/tls/server-key.pem"));
+    let encoded = |pem: &str| STANDARD.encode(pem);
+    assert_eq!(secret[0]["data"]["tls.crt"], encoded(include_str!("../../demo/tls/server.pem")));
+    assert_eq!(secret[0]["data"]["tls.key"], encoded(include_str!("../../demo/tls/server-key.pem")));
     assert_eq!(mode(&at, "out/tls-secret.yaml"), 0o600);
     // One that is in the cluster already.
     let run = generate("listen: 0.0.0.0:443\nkubernetes: {tls_secret: api.example.com}");
