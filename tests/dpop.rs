@@ -111,7 +111,7 @@ fn the_field_is_there_once_and_is_a_signed_jwt() {
         ("DPP-03 space in it",         vec![("authorization", "DPoP good".into()), ("dpop", proof().replace('.', ". "))], Some("invalid_dpop_proof")),
         ("DPP-07 a flipped byte",      vec![("authorization", "DPoP good".into()), ("dpop", flipped)], Some("invalid_dpop_proof")),
         ("nothing in it",              vec![("authorization", "DPoP good".into()), ("dpop", String::new())], Some("invalid_dpop_proof")),
-        ("DPP-32 of a proxy",          vec![("proxy-authorization", "DPoP good".into()), ("dpop", proof())], Some("none")),
+        ("DPP-32 of a proxy",          vec![("proxy-authorization", "DPoP good".into()), ("dpop", proof())], Some("unauthorized")),
     ];
     for (name, fields, want) in cases {
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -144,8 +144,8 @@ fn a_token_and_a_proof_belong_together() {
         ("ignored",                                 "ignore",   json!({"cnf": {"jkt": jkt("client")}}),                          "Bearer", false, None),
         ("ignored, but a proof must be good",       "ignore",   json!({"cnf": {"jkt": jkt("client")}}),                          "DPoP",   false, Some("invalid_dpop_proof")),
         ("DPP-34 demanded and there",               "dpop",     json!({"cnf": {"jkt": jkt("client")}}),                          "DPoP",   true,  None),
-        ("DPP-34 demanded, and a plain token",      "dpop",     json!({}),                                                       "Bearer", false, Some("none")),
-        ("DPP-34 demanded, and a bound one",        "dpop",     json!({"cnf": {"jkt": jkt("client")}}),                          "Bearer", true,  Some("none")),
+        ("DPP-34 demanded, and a plain token",      "dpop",     json!({}),                                                       "Bearer", false, Some("unauthorized")),
+        ("DPP-34 demanded, and a bound one",        "dpop",     json!({"cnf": {"jkt": jkt("client")}}),                          "Bearer", true,  Some("unauthorized")),
     ];
     for (name, constraint, members, scheme, with_proof, want) in cases {
         let mut world = World::new(&json!({"requires": {"sender_constraint": constraint}}));
