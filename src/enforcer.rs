@@ -23,7 +23,7 @@ use crate::jose::verify::{Here, Verifier};
 use crate::policy::id::ProviderId;
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Belonging, Resource};
-use crate::policy::rule::{Access, Rule, Seen};
+use crate::policy::rule::{Access, Rule, Ruling, Seen};
 use crate::policy::{CorsPreflight, Mode, Policy};
 use crate::proof::certificate::{Nobody, Peer};
 use crate::proof::dpop::{Proof, Proofs};
@@ -157,7 +157,7 @@ pub struct AwaitingForm {
 struct Request {
     head: Head,
     /// Which of the rules it matches.
-    rule: Option<usize>,
+    ruling: Ruling,
     /// The path as the rules see it, if that is not what was sent.
     normal: Option<NormalPath>,
     /// The protected resource that it is for.
@@ -295,7 +295,7 @@ impl Enforcer {
     /// Takes a request head.
     pub fn begin(&self, head: impl Into<Head>, now: UnixTime) -> Step {
         let head = head.into();
-        let mut request = Request { head, rule: None, normal: None, resource: Belonging::default() };
+        let mut request = Request::new(head);
         let seen = Seen::new(request.head(), None, self.policy.matching);
         match self.policy.resources.described_at(&seen) {
             Ok(None) => {}
@@ -347,9 +347,9 @@ impl Enforcer {
             path = Some(normal);
         }
         let seen = Seen::new(request.head(), path.as_ref(), self.policy.matching);
-        let rule = self.policy.rule_of(&seen).map_err(Rejection::Ambiguous)?;
+        let ruling = self.policy.rule_of(&seen).map_err(Rejection::Ambiguous)?;
         let resource = self.policy.resources.of(&seen).map_err(Rejection::Ambiguous);
-        request.rule = rule;
+        request.ruling = ruling;
         let access = self.rule_of(request).map_or(Access::Required, |rule| rule.access);
         request.resource = match access {
             Access::Required | Access::Optional => resource?,
@@ -467,15 +467,21 @@ impl Enforcer {
         if !self.policy.resources.accept(&request.resource, |wanted| token.has_audience(wanted)) {
             return Err(Rejection::WrongAudience);
         }
-        let requirement = self.requirement_of(request);
         let certificate = || match &self.policy.mtls {
             Some(source) => Ok(source.thumbprint(request.head(), self.peer)),
             None => Err(Rejection::Unproven),
         };
-        requirement.judge_binding(token, proof, certificate)?;
-        requirement.judge(token, provider, &self.lists.borrow(), now)?;
         let resource = request.resource.to.and_then(|id| self.policy.resources.at(id));
-        requirement.judge_details(token, provider, resource)?;
+        let Ruling { rule, others } = &request.ruling;
+        for rule in std::iter::once(rule).chain(others) {
+            let requirement = self.requirement_at(*rule);
+            if !requirement.providers.is_empty() && !requirement.providers.contains(&token.provider) {
+                return Err(Rejection::NoProvider);
+            }
+            requirement.judge_binding(token, proof, &certificate)?;
+            requirement.judge(token, provider, &self.lists.borrow(), now)?;
+            requirement.judge_details(token, provider, resource)?;
+        }
         self.use_up(proof, now)
     }
 
@@ -544,7 +550,7 @@ impl Enforcer {
     }
 
     fn rule_of(&self, request: &Request) -> Option<&Rule> {
-        self.policy.rules.get(request.rule?)
+        self.policy.rules.get(request.ruling.rule?)
     }
 
     fn extra_params(&self, request: &Request) -> &[String] {
@@ -565,7 +571,12 @@ impl Enforcer {
     }
 
     fn requirement_of(&self, request: &Request) -> &Requirement {
-        self.rule_of(request).and_then(|rule| rule.requires.as_ref()).unwrap_or(&self.policy.requires)
+        self.requirement_at(request.ruling.rule)
+    }
+
+    fn requirement_at(&self, rule: Option<usize>) -> &Requirement {
+        let rule = rule.and_then(|at| self.policy.rules.get(at));
+        rule.and_then(|rule| rule.requires.as_ref()).unwrap_or(&self.policy.requires)
     }
 }
 
@@ -626,6 +637,10 @@ impl AwaitingForm {
 }
 
 impl Request {
+    fn new(head: Head) -> Self {
+        Self { head, ruling: Ruling::default(), normal: None, resource: Belonging::default() }
+    }
+
     fn head(&self) -> RequestHead<'_> {
         self.head.view()
     }

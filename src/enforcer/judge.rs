@@ -99,8 +99,8 @@ impl Requirement {
         let is_enough = match self.sender_constraint {
             SenderConstraint::Mtls => token.x5t().is_some(),
             SenderConstraint::AnyBound => token.is_bound,
-            // Without a proof nobody has got here.
-            SenderConstraint::Dpop | SenderConstraint::IfBound | SenderConstraint::Ignore => true,
+            SenderConstraint::Dpop => proof.is_some(),
+            SenderConstraint::IfBound | SenderConstraint::Ignore => true,
         };
         if is_enough { Ok(()) } else { Err(Rejection::BindingWanted) }
     }

@@ -65,6 +65,13 @@ pub struct Matcher {
     pub headers: Vec<HeaderMatch>,
 }
 
+impl Access {
+    /// Whether a request without a token may pass.
+    fn grants(self) -> bool {
+        matches!(self, Self::Optional | Self::Anonymous)
+    }
+}
+
 impl Matcher {
     /// Whether some request below `prefix` may fit, as far as paths tell.
     pub fn may_concern(&self, prefix: &PathPattern) -> bool {
@@ -120,26 +127,53 @@ impl Matcher {
         let host = || match seen.authority() {
             _ if self.hosts.is_empty() => Fit::Yes,
             Some(authority) => authority.fits(&self.hosts),
-            None => Fit::Unclear(Doubt::Host),
+            None => Fit::Unclear(Doubt::Authority),
         };
         let fields = || self.headers.iter().fold(Fit::Yes, |fit, header| fit.and(|| header.fits(seen.head)));
         method.and(host).and(fields)
     }
 }
 
+/// The rules that a request falls under, by their number; `None`: what holds where no rule matches.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Ruling {
+    /// The one that says what becomes of it.
+    pub rule: Option<usize>,
+    /// Those of other readings: the token has to be good enough for them, too.
+    pub others: Vec<Option<usize>>,
+}
+
 impl Policy {
-    /// The rule that a request falls under, if any; a request that falls under another one, or none, in
-    /// another reading is to be refused.
-    pub fn rule_of(&self, seen: &Seen<'_>) -> Result<Option<usize>, Doubt> {
+    /// The rules that a request falls under. A rule that grants counts if the request fits however it is read.
+    /// A rule that demands counts in any reading: beside it, what holds without it is demanded as well. What
+    /// cannot be compared at all is to be refused.
+    pub fn rule_of(&self, seen: &Seen<'_>) -> Result<Ruling, Doubt> {
+        let mut perhaps = Vec::new();
         for (at, rule) in self.rules.iter().enumerate() {
             match rule.matcher.fits(seen) {
                 Fit::No => {}
+                Fit::Unclear(doubt) if rule.access.grants() && doubt.is_of_a_condition() => {}
+                Fit::Unclear(Doubt::Host | Doubt::Spelling) => perhaps.push(at),
                 Fit::Unclear(doubt) => return Err(doubt),
-                Fit::Yes => return self.only(at, seen),
+                Fit::Yes => return self.only(at, seen).map(|rule| self.ruling(&perhaps, rule)),
             }
         }
         let has_escaped_slash = seen.path.is_some_and(NormalPath::has_escaped_slash);
-        if has_escaped_slash { Err(Doubt::EscapedSlash) } else { Ok(None) }
+        if has_escaped_slash { Err(Doubt::EscapedSlash) } else { Ok(self.ruling(&perhaps, None)) }
+    }
+
+    /// Of rules that demand and are meant in some readings, and what is meant in the others.
+    fn ruling(&self, perhaps: &[usize], surely: Option<usize>) -> Ruling {
+        let access = |rule: Option<usize>| {
+            rule.and_then(|at| self.rules.get(at)).map_or(Access::Required, |rule| rule.access)
+        };
+        let mut all: Vec<_> = perhaps.iter().copied().map(Some).collect();
+        if access(surely) != Access::Anonymous || all.is_empty() {
+            all.push(surely);
+        }
+        let deny = all.iter().position(|rule| access(*rule) == Access::Deny);
+        let rule = all.swap_remove(deny.unwrap_or_default());
+        Ruling { rule, others: all }
     }
 
     /// Whether an escaped slash keeps the request from no later rule. It keeps it from no earlier one.

@@ -28,8 +28,10 @@ pub enum Doubt {
     Method,
     /// Another method, in a header field or a parameter.
     MethodOverride,
-    /// The authority.
+    /// The port or the final dot of the authority.
     Host,
+    /// An authority that is none, or another one than that of `Host`.
+    Authority,
     /// A header field.
     Field,
 }
@@ -67,6 +69,17 @@ impl Fit {
     }
 }
 
+impl Doubt {
+    /// Whether it is about the condition that was looked at, rather than about the whole request: a rule that
+    /// grants is passed over then.
+    pub(super) fn is_of_a_condition(self) -> bool {
+        match self {
+            Self::Spelling | Self::Method | Self::MethodOverride | Self::Host | Self::Field => true,
+            Self::Parameters | Self::EscapedSlash | Self::LongPath | Self::Authority => false,
+        }
+    }
+}
+
 /// In words for the log, with the key that settles it.
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,8 +97,9 @@ impl fmt::Display for Doubt {
                 "a header field or a parameter names another method; see matching.method_override"
             }
             Self::Host => {
-                "the authority could be read in two ways (a port, a final dot), or not at all; see matching.host_port"
+                "the authority could be read in two ways (a port, a final dot); see matching.host_port"
             }
+            Self::Authority => "the authority cannot be read, or Host says something else",
             Self::Field => "a header field that a rule looks at could be read in two ways",
         })
     }
