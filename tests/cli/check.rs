@@ -138,7 +138,7 @@ fn what_envoy_reads_otherwise_than_the_rules_is_said() {
     let cases = [
         // name, the rules, what is added to the connection manager, what is said
         ("no hosts count",                String::new(), routes("", ""), vec![]),
-        ("nothing is taken off",          hosts.to_owned(), String::new(), vec!["has a port are refused where hosts count; to let", "ends in a dot are refused"]),
+        ("nothing is taken off",          hosts.to_owned(), String::new(), vec!["has a port is judged by the rules with and without it; to judge", "ends in a dot is judged"]),
         ("everything is taken off",       hosts.to_owned(), format!("{dot}          strip_any_host_port: true\n"), vec![]),
         ("both ignore ports",             format!("{hosts}matching: {{host_port: ignore}}\n"), format!("{dot}{ignoring}"), vec![]),
         ("the routes alone ignore ports", hosts.to_owned(), format!("{dot}{ignoring}"), vec!["although Envoy's router ignores ports"]),

@@ -140,9 +140,9 @@ pub(super) static MATCHING: Object = Object {
         ).lowers(When::Words(&["ignore", "literal"]), "An upstream that reads such a path otherwise serves what another rule is for."),
         default(
             "host_port",
-            word(&["refuse", "ignore", "literal"]),
-            "refuse",
-            "The port of the authority. Envoy's router compares it too, unless the connection manager has `strip_any_host_port` (then Tollgate never sees it) or the route configuration has `ignore_port_in_host_matching`. `refuse`: a request is refused (400) if another rule or resource would be meant without its port. `ignore`: hosts are compared without ports. `literal`: with them, so `api.example.com` does not match `api.example.com:443`.",
+            word(&["both", "ignore", "literal"]),
+            "both",
+            "The port of the authority. Envoy's router compares it too, unless the connection manager has `strip_any_host_port` (then Tollgate never sees it) or the route configuration has `ignore_port_in_host_matching`. `both`: both readings count. `access: anonymous` and `optional` need a host that fits with its port and without it; a rule that demands a token holds if either fits, and what would hold otherwise is demanded too; a request that could be for two resources is refused (400). `ignore`: hosts are compared without ports. `literal`: with them, so `api.example.com` does not match `api.example.com:443`.",
         ).lowers_as_meant(When::Words(&["ignore", "literal"]), "A router that reads ports otherwise sends requests where another rule is meant. `tollgate check` compares them."),
         default(
             "method_override",
@@ -179,12 +179,12 @@ static MATCH: Object = Object {
         optional(
             "ignore_case",
             Kind::Bool,
-            "Whether ASCII letters of the path match in either case. Absent: a path that fits but for its letter case is refused (400), for servers differ in what they make of it.",
+            "Whether ASCII letters of the path match in either case. Absent: both count, for servers differ in what they make of it. A path that fits but for its letter case is not let in by `access: anonymous` or `optional`; a rule that demands a token holds for it, and what holds without that rule is demanded too.",
         ).lowers(When::Off, "An upstream to which both are one serves `/ADMIN` past a rule for `/admin`."),
         optional(
             "ignore_final_slash",
             Kind::Bool,
-            "Whether a slash at the end of the path does not count. Absent: for `path` and `path_template`, a path that fits but for its final slash is refused (400); for `prefix` and `safe_regex`, it counts. Two rules that differ in nothing else both need `false`.",
+            "Whether a slash at the end of the path does not count. Absent: for `path` and `path_template`, as with `ignore_case`; for `prefix` and `safe_regex`, it counts. Two rules that differ in nothing else both need `false`.",
         ).lowers(When::Off, "An upstream to which both are one serves `/admin/` past a rule for `/admin`."),
         default(
             "escaped_slashes",
@@ -200,7 +200,7 @@ static MATCH: Object = Object {
         optional(
             "hosts",
             list(&Kind::Text(&text::HOST)),
-            "Hosts: `api.example.com`, `*.example.com`, `api.example.com:8443`. Without a port a host means that authority; see `matching.host_port`. An authority that cannot be read is refused (400) where it would have to be compared, and so is one that fits but for its port or a final dot.",
+            "Hosts: `api.example.com`, `*.example.com`, `api.example.com:8443`. Without a port a host means that authority; see `matching.host_port`. An authority that cannot be read is refused (400) where it would have to be compared. One that fits but for a final dot is treated as `matching.host_port: both` does it.",
         ),
         optional("headers", list(&Kind::Object(&HEADER_MATCH)), "Header fields."),
     ],

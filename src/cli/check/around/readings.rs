@@ -55,16 +55,16 @@ fn ports(
     let is_stripped = is_true(manager, "strip_any_host_port");
     let is_ignored = routes.is_some_and(|routes| is_true(routes, "ignore_port_in_host_matching"));
     let place = at(found.located.key("matching"), &found.located);
-    match found.value.pointer("/matching/host_port").and_then(Value::as_str).unwrap_or("refuse") {
+    match found.value.pointer("/matching/host_port").and_then(Value::as_str).unwrap_or("both") {
         _ if is_stripped => {}
         "ignore" if !is_ignored && routes.is_some() => all.push((place, false, "matching.host_port: ignore, but Envoy's router compares ports: a request with a port may go to another virtual host than its rule is for; the route configuration needs ignore_port_in_host_matching: true".to_owned())),
         "literal" if is_ignored => all.push((place, false, "matching.host_port: literal, but Envoy's router ignores ports (ignore_port_in_host_matching): a request with a port passes by the rules of its host".to_owned())),
-        "refuse" if is_ignored => all.push((place, false, "requests whose authority has a port are refused where hosts count, although Envoy's router ignores ports: matching.host_port: ignore lets them in".to_owned())),
-        "refuse" => all.push((manager.at, false, "requests whose authority has a port are refused where hosts count; to let them in, set ignore_port_in_host_matching: true on the route configuration and matching.host_port: ignore, or strip_any_host_port: true here".to_owned())),
+        "both" if is_ignored => all.push((place, false, "a request whose authority has a port is judged by the rules with and without it, although Envoy's router ignores ports: set matching.host_port: ignore".to_owned())),
+        "both" => all.push((manager.at, false, "a request whose authority has a port is judged by the rules with and without it; to judge it by one, set ignore_port_in_host_matching: true on the route configuration and matching.host_port: ignore, or strip_any_host_port: true here".to_owned())),
         _ => {}
     }
     if !is_true(manager, "strip_trailing_host_dot") {
-        all.push((manager.at, false, "requests whose authority ends in a dot are refused where hosts count, for Envoy's router takes it for another host; strip_trailing_host_dot: true takes it off".to_owned()));
+        all.push((manager.at, false, "a request whose authority ends in a dot is judged by the rules with and without it, for Envoy's router takes it for another host; strip_trailing_host_dot: true takes it off".to_owned()));
     }
 }
 
