@@ -20,15 +20,15 @@ fn no_authority_opens_another_virtual_host() {
         // listener, authority, status, the API that sees the request
         ("plain",    "public.example.com",       200, "public"),
         ("plain",    "PUBLIC.Example.com",       200, "public"),
-        ("plain",    "public.example.com:1234",  400, ""),
-        ("plain",    "public.example.com:80",    400, ""),
-        ("plain",    "public.example.com.",      400, ""),
-        ("plain",    "public.example.com.:1234", 400, ""),
+        ("plain",    "public.example.com:1234",  401, ""),
+        ("plain",    "public.example.com:80",    401, ""),
+        ("plain",    "public.example.com.",      401, ""),
+        ("plain",    "public.example.com.:1234", 401, ""),
         ("plain",    "public.example.com,",      400, ""),
         ("plain",    "private.example.com",      401, ""),
         // The router ignores ports, and the rules do too.
         ("ignored",  "public.example.com:1234",  200, "public"),
-        ("ignored",  "public.example.com.",      400, ""),
+        ("ignored",  "public.example.com.",      401, ""),
         ("ignored",  "private.example.com:1234", 401, ""),
         // The connection manager takes them off before anybody looks.
         ("stripped", "public.example.com:1234",  200, "public"),
@@ -71,8 +71,8 @@ fn no_spelling_of_a_path_leads_around_a_rule() {
         ("/admin;x=1", 400),
         ("/admin%3Bx", 400),
         ("/;x/admin", 400),
-        ("/ADMIN", 400),
-        ("/closed/", 400),
+        ("/ADMIN", 403),
+        ("/closed/", 403),
         ("/closed", 403),
     ] {
         let response =
