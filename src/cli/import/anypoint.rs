@@ -1,5 +1,6 @@
 //! `tollgate import anypoint`: a configuration from Anypoint's client providers and Flex Gateway's files.
 
+mod jwt;
 mod policy;
 mod provider;
 mod resources;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::import::anypoint::policy::Policy;
+use crate::cli::import::anypoint::policy::{Kind, Policy};
 use crate::cli::import::anypoint::provider::Provider;
 use crate::cli::import::anypoint::resources::Resources;
 use crate::cli::import::{Imported, verify};
@@ -80,10 +81,7 @@ fn configuration(
         cache.extend(policy.cache.clone());
         username |= policy.by_username;
         if policy.expose_headers {
-            whole.insert(
-                "upstream".to_owned(),
-                json!({"claims_prefix": "x-agw-", "claims_prefix_underscores": "keep"}),
-            );
+            whole.insert("upstream".to_owned(), json!({"claims_prefix": "x-agw-"}));
         }
         if policy.checks_clients {
             requires.insert("clients".to_owned(), json!({"list": "contracts"}));
@@ -94,8 +92,29 @@ fn configuration(
         requires.insert("scopes".to_owned(), scopes);
     }
     let (name, mut entry) = provider.entry(cluster, introspection);
-    if username && let Value::Object(entry) = &mut entry {
+    if username {
         entry.insert("client_id_claim".to_owned(), json!(["username"]));
+    }
+    let jwts: Vec<_> = policies
+        .iter()
+        .filter_map(|policy| match &policy.kind {
+            Kind::Jwt(jwt) => Some(jwt),
+            _ => None,
+        })
+        .collect();
+    if let Some(jwt) = jwts.first() {
+        jwt.complete(&name, cluster, &mut entry, remarks);
+        if let Some(claim) = jwt.client_id.as_ref().filter(|_| !username) {
+            entry.insert("client_id_claim".to_owned(), json!([claim]));
+        }
+        if !jwt.claims.is_empty() {
+            requires.insert("claims".to_owned(), json!(jwt.claims));
+        }
+    }
+    if jwts.len() > 1 {
+        remarks.fill_in(
+            "several policies validate JWTs, and only the first carried over: see what the others demand",
+        );
     }
     whole.insert("providers".to_owned(), json!({name: entry}));
     if !requires.is_empty() {

@@ -89,7 +89,7 @@ providers:
     client_id_claim: [username]
 requires:
   scopes: {any: [read, write]}
-upstream: {claims_prefix: x-agw-, claims_prefix_underscores: keep}
+upstream: {claims_prefix: x-agw-}
 cache: {max_entries: 500, ttl: 600s}
 responses: {profile: anypoint}
 "#
@@ -117,10 +117,7 @@ fn names_of_older_documentation_are_understood() {
     );
     assert_eq!(configuration["cache"], json!({"ttl": "60s", "max_entries": 0}));
     assert_eq!(configuration["requires"], json!({"scopes": ["a", "b"]}));
-    assert_eq!(
-        configuration["upstream"],
-        json!({"claims_prefix": "x-agw-", "claims_prefix_underscores": "keep"})
-    );
+    assert_eq!(configuration["upstream"], json!({"claims_prefix": "x-agw-"}));
     assert_eq!(configuration["providers"]["main"]["introspection"]["timeout"], "10s");
     assert_eq!(
         remarks,
@@ -226,7 +223,12 @@ fn what_does_not_carry_over_is_said() {
         ("rate limits",    vec![also("rate-limiting-sla-based-flex", "{}")], 0, "the policy \"rate-limiting-sla-based-flex\" did not carry over: Envoy's rate limit filters do that"),
         ("CORS",           vec![also("cors-flex", "{}")],                    0, "the policy \"cors-flex\" did not carry over: put Envoy's CORS filter before this one"),
         ("client ids",     vec![also("client-id-enforcement-flex", "{}")],   0, "demand the clients with requires.clients"),
-        ("JWTs",           vec![also("jwt-validation-flex", "{}")],          0, "tokens are introspected here"),
+        ("JWTs as well",   vec![also("jwt-validation-flex", "{jwtKeyOrigin: jwks, jwksUrl: 'https://as.example.com/keys', validateAudClaim: true, mandatoryAudClaim: true, supportedAudiences: api, mandatoryCustomClaims: [{key: iss, value: 'https://as.example.com'}], skipClientIdValidation: true}")], 0, "tokens may say `typ: JWT` or nothing"),
+        ("a policy that is disabled", vec![also("cors-flex", "{}\n    disabled: true")], 0, "the policy \"cors-flex\" is disabled, and was left out"),
+        ("a policy without a name", vec![("api.yaml", instance("orders", &format!("  - policyRef: {{name: oauth2-token-introspection-flex}}\n    config: {INTROSPECTION}\n  - policyRef: {{}}\n")))], 0, "the policy \"without a name\" did not carry over"),
+        ("scopes that are no text", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("read write", "{a: b}"))], 1, "`scopes` is no text"),
+        ("a scope that is a number", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("read write", "[1, a]"))], 1, "`scopes` is no text"),
+        ("neither true nor false", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("true", "perhaps"))], 1, "skipClientIdValidation is neither true nor false"),
         ("something else", vec![also("acme-special", "{}")],                 0, "the policy \"acme-special\" did not carry over: there is no counterpart here"),
         ("MUL-06 contracts", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("true", "false"))], 1, "client_lists.contracts is empty, so nobody passes yet"),
         ("a key that nobody knows", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("scopes:", "scope:"))], 0, "oauth2-token-introspection-flex: \"scope\" is not known, and did not carry over"),
@@ -250,6 +252,112 @@ fn what_does_not_carry_over_is_said() {
         if name.starts_with("MUL-06") {
             assert_eq!(verdict(&configuration, "GET /", Some("read write")), "forbidden");
         }
+    }
+}
+
+/// The `config` of a policy that validates JWTs by a server's keys.
+const JWT: &str = "{jwtOrigin: httpBearerAuthenticationHeader, signingMethod: rsa, signingKeyLength: 384, jwtKeyOrigin: jwks, jwksUrl: https://as.example.com/keys, jwksServiceTimeToLive: 30, jwksServiceConnectionTimeout: 2000, validateAudClaim: true, mandatoryAudClaim: true, supportedAudiences: 'api, other', mandatoryExpClaim: true, mandatoryNbfClaim: false, validateCustomClaim: true, mandatoryCustomClaims: [{key: iss, value: \"#['https://as.example.com']\"}, {key: tenant, value: acme}], skipClientIdValidation: true, clientIdExpression: '#[vars.claimSet.azp]'}";
+
+#[test]
+fn a_policy_for_jwts_becomes_keys() {
+    let api = |config: &str| {
+        let policy = format!("  - policyRef: {{name: jwt-validation-flex}}\n    config: {config}\n");
+        carried(&[("api.yaml", instance("orders", &policy))])
+    };
+    let (configuration, remarks, status) = api(JWT);
+    assert_eq!(status, 0, "{remarks:?}");
+    let entry = json!({
+        "validate": "jwt", "issuer": "https://as.example.com", "audiences": ["api", "other"], "algorithms": ["RS384"], "typ": "any",
+        "jwks": {"uri": "https://as.example.com/keys", "cluster": "main", "timeout": "2000ms", "cache_duration": "30m"},
+        "client_id_claim": ["azp"],
+    });
+    assert_eq!(configuration["providers"], json!({"main": entry}));
+    assert_eq!(configuration["requires"], json!({"claims": [{"name": "tenant", "equals": "acme"}]}));
+    assert_eq!(remarks.len(), 1, "{remarks:?}");
+    #[rustfmt::skip]
+    let cases = [
+        ("a shared secret",          JWT.replace("rsa", "hmac"),                                         "signingMethod \"hmac\" with 384 bits cannot be carried over"),
+        ("no signature",             JWT.replace("rsa", "none"),                                         "signingMethod \"none\""),
+        ("a key in the policy",      JWT.replace("jwtKeyOrigin: jwks", "jwtKeyOrigin: text, textKey: hunter2"), "the key is in the policy"),
+        ("no word on where keys are", JWT.replace("jwtKeyOrigin: jwks, ", ""),                           "the key is in the policy"),
+        ("no audience",              JWT.replace("validateAudClaim: true", "validateAudClaim: false"),   "did not look at `aud`"),
+        ("an empty list of audiences", JWT.replace("'api, other'", "''"),                                "did not look at `aud`"),
+        ("no issuer",                JWT.replace("key: iss", "key: sub"),                                "did not look at `iss`"),
+        ("an expression",            JWT.replace("value: acme", "value: '#[attributes.headers.tenant]'"), "the claim \"tenant\" is compared with an expression"),
+        ("a token elsewhere",        JWT.replace("httpBearerAuthenticationHeader", "customExpression"),  "jwtOrigin is an expression"),
+        ("contracts",                JWT.replace("skipClientIdValidation: true", "skipClientIdValidation: false"), "client_lists.contracts is empty"),
+    ];
+    for (name, config, want) in cases {
+        let (_, remarks, status) = api(&config);
+        assert_eq!(status, 1, "{name}: {remarks:?}");
+        assert!(remarks.iter().any(|remark| remark.contains(want)), "{name}: {remarks:?}");
+    }
+    let both = format!(
+        "  - policyRef: {{name: oauth2-token-introspection-flex}}\n    config: {INTROSPECTION}\n  - policyRef: {{name: jwt-validation-flex}}\n    config: {JWT}\n"
+    );
+    let (configuration, ..) = carried(&[("api.yaml", instance("orders", &both))]);
+    assert_eq!(configuration["providers"]["main"]["validate"], "jwt_then_introspection");
+    assert_eq!(
+        configuration["providers"]["main"]["introspection"]["uri"],
+        "https://as.example.com/introspect"
+    );
+}
+
+#[test]
+fn lists_of_policies_are_read() {
+    let bare = format!(
+        "- policyRef: {{name: oauth2-token-introspection-flex}}\n  config: {INTROSPECTION}\n- policyRef: acme-special\n"
+    );
+    let config = json!({"introspectionURL": "https://as.example.com/introspect", "authorizationValue": "Basic Z2F0ZXdheTpodW50ZXIy", "skipClientIdValidation": true, "scopes": "read write"});
+    let managed = json!([
+        {"id": 1, "policyTemplateId": "348742", "template": {"groupId": "68ef9520", "assetId": "oauth2-token-introspection", "assetVersion": "1.1.0"}, "order": 1, "configurationData": config, "pointcutData": null},
+        {"id": 2, "policyTemplateId": "acme-special", "order": 2, "configurationData": {}},
+        {"id": 3, "policyTemplateId": 55, "order": 3, "disabled": true, "configurationData": {}},
+    ]);
+    #[rustfmt::skip]
+    let cases = [
+        ("bare",                   bare.clone()),
+        ("under their key",        format!("policies:\n{bare}")),
+        ("API Manager's",          managed.to_string()),
+        ("API Manager's, wrapped", json!({"total": 3, "policies": managed}).to_string()),
+    ];
+    for (name, text) in cases {
+        let (configuration, remarks, status) = carried(&[("policies.yaml", text)]);
+        assert_eq!(status, 0, "{name}: {remarks:?}");
+        assert_eq!(configuration["requires"], json!({"scopes": ["read", "write"]}), "{name}");
+        assert!(
+            remarks.iter().any(|remark| remark.contains("the policy \"acme-special\" did not carry over")),
+            "{name}: {remarks:?}"
+        );
+        let disabled = remarks.iter().any(|remark| remark.contains("the policy \"55\" is disabled"));
+        assert_eq!(disabled, name.starts_with("API"), "{name}: {remarks:?}");
+    }
+}
+
+#[test]
+fn selectors_look_at_labels() {
+    let api = instance("orders", "    []\n")
+        .replace("{name: orders}", "{name: orders, labels: {team: blue, tier: one}}");
+    let bound = |selector: &str, order: u8, scopes: &str| {
+        let config = INTROSPECTION.replace("read write", scopes);
+        binding(
+            &format!("kind: Selector, selector: {selector}"),
+            order,
+            "oauth2-token-introspection-flex",
+            &config,
+        )
+    };
+    let text = api
+        + &bound("{kind: ApiInstance, team: blue}", 1, "blue")
+        + &bound("{team: red}", 2, "red")
+        + &bound("{team: blue, tier: two}", 3, "two")
+        + &bound("{kind: ApiInstance}", 4, "all");
+    let (configuration, remarks, _) = carried(&[("conf.yaml", text)]);
+    assert_eq!(configuration["requires"], json!({"scopes": ["all", "blue"]}));
+    for label in ["team: red", "tier: two"] {
+        let want =
+            format!("is for instances with the label {label}, which orders does not have; it is left out");
+        assert!(remarks.iter().any(|remark| remark.contains(&want)), "{label}: {remarks:?}");
     }
 }
 

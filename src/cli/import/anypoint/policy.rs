@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::cli::import::anypoint::Remarks;
+use crate::cli::import::anypoint::jwt::Jwt;
 
 /// A policy about access tokens.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) enum Kind {
     Introspection { url: String, credentials: Credentials },
     /// An endpoint of an older kind, whose answers are not those of RFC 7662.
     TokenInfo,
+    /// Nobody: it validates JWTs.
+    Jwt(Box<Jwt>),
 }
 
 /// Credentials without their secret.
@@ -52,8 +55,12 @@ pub(super) enum Credentials {
 impl Policy {
     /// Reads a binding; `None` if it is not about access tokens, which is among the remarks then.
     pub(super) fn read(binding: &Value, remarks: &mut Remarks) -> Option<Self> {
-        let full = binding.pointer("/policyRef/name").and_then(Value::as_str).unwrap_or_default();
+        let full = name(binding);
         let name = plain_name(full);
+        if binding.get("disabled") == Some(&Value::Bool(true)) {
+            remarks.add(format!("the policy {full:?} is disabled, and was left out"));
+            return None;
+        }
         let config = Config(binding.get("config").unwrap_or(&Value::Null));
         let (kind, ttl, size, skips_clients) = match name {
             "oauth2-token-introspection" => {
@@ -71,18 +78,27 @@ impl Policy {
             | "ping-federate-oauth-access-token-enforcement" => {
                 (Kind::TokenInfo, "maxFederationExpirationTime", "maxCacheSize", false)
             }
+            "jwt-validation" => (Kind::Jwt(Box::new(Jwt::read(&config, full, remarks))), "", "", false),
             _ => {
                 remarks.add(not_ours(full, name));
                 return None;
             }
         };
+        for flag in ["skipClientIdValidation", "exposeHeaders"] {
+            if config.value(flag).is_some_and(|value| !value.is_null()) && config.flag(flag).is_none() {
+                remarks.fill_in(format!("{full}: {flag} is neither true nor false"));
+            }
+        }
+        let skips_clients = config
+            .flag("skipClientIdValidation")
+            .unwrap_or(skips_clients && config.value("skipClientIdValidation").is_none_or(Value::is_null));
         let policy = Self {
             kind,
             scopes: config.scopes(full, remarks),
             timeout: config.timeout(full, remarks),
             cache: config.cache(ttl, size, remarks),
             expose_headers: config.flag("exposeHeaders").unwrap_or(false),
-            checks_clients: !config.flag("skipClientIdValidation").unwrap_or(skips_clients),
+            checks_clients: !skips_clients,
             by_username: config.text("consumerBy").as_deref() == Some("username"),
         };
         policy.remark(binding, &config, full, remarks);
@@ -109,6 +125,13 @@ impl Policy {
             }
         }
     }
+}
+
+/// A policy's name.
+pub(super) fn name(binding: &Value) -> &str {
+    let reference = binding.get("policyRef");
+    let name = reference.and_then(|reference| reference.get("name").or(Some(reference))?.as_str());
+    name.unwrap_or("without a name")
 }
 
 /// What all policies demand together: `requires.scopes`.
@@ -151,9 +174,6 @@ fn not_ours(full: &str, name: &str) -> String {
         "client-id-enforcement" => {
             "client ids and secrets in requests are not checked; tokens are: demand the clients with requires.clients"
         }
-        "jwt-validation" => {
-            "tokens are introspected here, not validated as JWTs; set the provider's introspection endpoint"
-        }
         "http-basic-authentication" | "basic-authentication-simple" | "basic-authentication-ldap" => {
             "user names and passwords are not checked here; Envoy's basic_auth filter does that"
         }
@@ -188,7 +208,24 @@ fn credentials(value: &str) -> Credentials {
 }
 
 /// The settings that are understood, in the spelling of [`normal`].
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 32] = [
+    "signingmethod",
+    "signingkeylength",
+    "jwtorigin",
+    "jwtexpression",
+    "jwtkeyorigin",
+    "textkey",
+    "jwksurl",
+    "jwksservicetimetolive",
+    "jwksserviceconnectiontimeout",
+    "validateaudclaim",
+    "mandatoryaudclaim",
+    "supportedaudiences",
+    "mandatoryexpclaim",
+    "mandatorynbfclaim",
+    "validatecustomclaim",
+    "mandatorycustomclaims",
+    "nonmandatorycustomclaims",
     "introspectionurl",
     "authorizationvalue",
     "validatedtokenttl",
@@ -203,22 +240,23 @@ const KNOWN: [&str; 14] = [
     "maxfederationexpirationtime",
     "securetruststore",
     "tokenurl",
+    "clientidexpression",
 ];
 
 /// `config` of a binding. The documentation of some versions has `snake_case` names.
-struct Config<'a>(&'a Value);
+pub(super) struct Config<'a>(&'a Value);
 
 impl Config<'_> {
-    fn value(&self, name: &str) -> Option<&Value> {
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
         let members = self.0.as_object()?;
         members.iter().find(|(key, _)| normal(key) == normal(name)).map(|(_, value)| value)
     }
 
-    fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         self.value(name)?.as_str().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn flag(&self, name: &str) -> Option<bool> {
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
         match self.value(name)? {
             Value::Bool(flag) => Some(*flag),
             Value::String(text) => text.parse().ok(),
@@ -226,7 +264,7 @@ impl Config<'_> {
         }
     }
 
-    fn number(&self, name: &str) -> Option<i64> {
+    pub(super) fn number(&self, name: &str) -> Option<i64> {
         match self.value(name)? {
             Value::String(text) => text.trim().parse().ok(),
             Value::Number(number) => number
@@ -239,8 +277,13 @@ impl Config<'_> {
     fn scopes(&self, name: &str, remarks: &mut Remarks) -> (BTreeSet<String>, bool) {
         let scopes: BTreeSet<String> = match self.value("scopes") {
             Some(Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => BTreeSet::new(),
+            Some(Value::Array(items)) => {
+                let texts = items.iter().filter_map(Value::as_str).flat_map(str::split_whitespace);
+                let texts: BTreeSet<String> = texts.map(str::to_owned).collect();
+                if items.iter().all(Value::is_string) { texts } else { unread(name, remarks) }
+            }
+            None | Some(Value::Null) => BTreeSet::new(),
+            Some(_) => unread(name, remarks),
         };
         if scopes.iter().any(|scope| scope.contains(',')) {
             remarks.add(format!(
@@ -292,6 +335,12 @@ impl Config<'_> {
         }
         cache
     }
+}
+
+/// A scope that no token has, for those that cannot be read.
+fn unread(name: &str, remarks: &mut Remarks) -> BTreeSet<String> {
+    remarks.fill_in(format!("{name}: `scopes` is no text: put the scopes into requires.scopes"));
+    BTreeSet::from(["fill-in".to_owned()])
 }
 
 fn normal(key: &str) -> String {

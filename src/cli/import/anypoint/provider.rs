@@ -15,7 +15,8 @@ pub(super) struct Provider {
     name: String,
     preset: Preset,
     issuer: Option<String>,
-    uri: String,
+    /// Its introspection endpoint; `None`: it is not asked.
+    uri: Option<String>,
     client_auth: Value,
 }
 
@@ -55,7 +56,10 @@ impl Provider {
         if let Some(provider) = given {
             client_provider_remarks(provider, remarks);
         }
+        let is_asked =
+            policies.is_empty() || policies.iter().any(|policy| !matches!(policy.kind, Kind::Jwt(_)));
         match (own, given) {
+            (None, given) if !is_asked => Ok(Self::unasked(given)),
             (Some((url, credentials)), given) => Ok(Self::own(url, credentials, given, remarks)),
             (None, Some(provider)) => Ok(Self::client_provider(provider, remarks)),
             (None, None) if policies.is_empty() => Err(Failure::new(
@@ -121,7 +125,7 @@ impl Provider {
             name: name.to_owned(),
             preset,
             issuer: issuer.map(str::to_owned),
-            uri: uri.to_owned(),
+            uri: Some(uri.to_owned()),
             client_auth: Value::Null,
         }
     }
@@ -131,9 +135,15 @@ impl Provider {
             name: "main".to_owned(),
             preset: Preset::Generic,
             issuer: None,
-            uri: NOWHERE.to_owned(),
+            uri: Some(NOWHERE.to_owned()),
             client_auth: json!({"client_id": "fill-in", "client_secret_env": "MAIN_CLIENT_SECRET"}),
         }
+    }
+
+    /// One whose tokens are validated without asking it.
+    fn unasked(given: Option<&Value>) -> Self {
+        let issuer = given.and_then(|provider| text(provider, "/issuer")).map(str::to_owned);
+        Self { name: "main".to_owned(), preset: Preset::Generic, issuer, uri: None, client_auth: Value::Null }
     }
 
     fn variable(&self, what: &str) -> String {
@@ -151,17 +161,19 @@ impl Provider {
         self,
         cluster: Option<&str>,
         mut introspection: Map<String, Value>,
-    ) -> (String, Value) {
-        introspection.insert("uri".to_owned(), self.uri.into());
-        introspection.insert("cluster".to_owned(), cluster.unwrap_or(&self.name).into());
-        introspection.insert("client_auth".to_owned(), self.client_auth);
+    ) -> (String, Map<String, Value>) {
         let mut entry = Map::new();
+        if let Some(uri) = self.uri {
+            introspection.insert("uri".to_owned(), uri.into());
+            introspection.insert("cluster".to_owned(), cluster.unwrap_or(&self.name).into());
+            introspection.insert("client_auth".to_owned(), self.client_auth);
+            entry.insert("introspection".to_owned(), introspection.into());
+        }
         if self.preset != Preset::Generic {
             entry.insert("preset".to_owned(), self.preset.name().into());
         }
         entry.extend(self.issuer.map(|issuer| ("issuer".to_owned(), issuer.into())));
-        entry.insert("introspection".to_owned(), introspection.into());
-        (self.name, entry.into())
+        (self.name, entry)
     }
 }
 

@@ -2,23 +2,32 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::find;
 use crate::cli::find::located::{self, Unreadable};
 use crate::cli::import::anypoint::Remarks;
-use crate::cli::import::anypoint::policy::Policy;
+use crate::cli::import::anypoint::policy::{self, Policy};
 
 /// All that was found.
 #[derive(Debug, Default)]
 pub(super) struct Resources {
-    /// `kind: ApiInstance`: names and `spec`.
-    apis: Vec<(String, Value)>,
+    /// `kind: ApiInstance`.
+    apis: Vec<Api>,
     /// `kind: PolicyBinding`: `spec`.
     bindings: Vec<Value>,
     /// Client providers, whatever they are wrapped in.
     pub(super) providers: Vec<Value>,
+}
+
+/// An API instance.
+#[derive(Debug)]
+struct Api {
+    name: String,
+    spec: Value,
+    /// What selectors of bindings look at.
+    labels: Value,
 }
 
 /// How deep a client provider may be wrapped.
@@ -40,7 +49,7 @@ impl Resources {
             }
             if resources.count() == before {
                 return Err(Failure::new(format_args!("nothing of Anypoint's in {}", file.display())).help(
-                    "It is looked for as Flex Gateway's ApiInstance and PolicyBinding, and as a client provider with `urls` (authorize, token, introspect).",
+                    "It is looked for as Flex Gateway's ApiInstance and PolicyBinding, as a list of policies (`policyRef`, or API Manager's `policyTemplateId`), and as a client provider with `urls` (authorize, token, introspect).",
                 ));
             }
         }
@@ -56,11 +65,29 @@ impl Resources {
         match document.get("kind").and_then(Value::as_str) {
             Some("ApiInstance") => {
                 let name = document.pointer("/metadata/name").and_then(Value::as_str);
-                self.apis.push((name.unwrap_or("the API").to_owned(), spec()));
+                let name = name.unwrap_or("the API").to_owned();
+                let labels = document.pointer("/metadata/labels").cloned().unwrap_or_default();
+                self.apis.push(Api { name, spec: spec(), labels });
             }
             Some("PolicyBinding") => self.bindings.push(spec()),
-            _ => self.add_providers(document, None, 0),
+            _ if !self.add_policies(document) => self.add_providers(document, None, 0),
+            _ => {}
         }
+    }
+
+    /// Adds the policies of a list, by itself or under `policies`: bindings without their frame, or what API Manager
+    /// returns. Says whether it is one.
+    fn add_policies(&mut self, document: &Value) -> bool {
+        let list = document.as_array().or_else(|| document.get("policies").and_then(Value::as_array));
+        let before = self.bindings.len();
+        for policy in list.into_iter().flatten() {
+            if policy.get("policyRef").is_some() {
+                self.bindings.push(policy.clone());
+            } else if ["policyTemplateId", "configurationData"].iter().any(|key| policy.get(key).is_some()) {
+                self.bindings.push(of_api_manager(policy));
+            }
+        }
+        self.bindings.len() > before
     }
 
     fn add_providers(&mut self, value: &Value, name: Option<&Value>, depth: usize) {
@@ -89,7 +116,7 @@ impl Resources {
 
     /// The instance that is meant; `None` if there is none.
     pub(super) fn api(&self, wanted: Option<&str>) -> Result<Option<&str>, Failure> {
-        let names: Vec<_> = self.apis.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<_> = self.apis.iter().map(|api| api.name.as_str()).collect();
         match (wanted, names.as_slice()) {
             (Some(wanted), names) if names.contains(&wanted) => {
                 Ok(names.iter().find(|name| **name == wanted).copied())
@@ -115,19 +142,54 @@ impl Resources {
 
     /// The policies about tokens that are bound to the instance, in order.
     pub(super) fn policies(&self, api: Option<&str>, remarks: &mut Remarks) -> Vec<Policy> {
-        let spec = self.apis.iter().find(|(name, _)| Some(name.as_str()) == api).map(|(_, spec)| spec);
-        let mut bound: Vec<&Value> = Vec::new();
-        bound.extend(
-            spec.and_then(|spec| spec.get("policies")).and_then(Value::as_array).into_iter().flatten(),
-        );
-        let is_target = |binding: &&Value| {
-            let target = |name: &str| binding.pointer(&format!("/targetRef/{name}")).and_then(Value::as_str);
-            // A selector is for all instances that it selects, and we do not know their labels.
-            target("kind") == Some("Selector") || api.is_none() || target("name") == api
-        };
-        let mut bindings: Vec<_> = self.bindings.iter().filter(is_target).collect();
+        let api = self.apis.iter().find(|known| Some(known.name.as_str()) == api);
+        let inline = api.and_then(|api| api.spec.get("policies")).and_then(Value::as_array);
+        let mut bound: Vec<&Value> = inline.into_iter().flatten().collect();
+        let mut bindings: Vec<_> =
+            self.bindings.iter().filter(|binding| is_for(binding, api, remarks)).collect();
         bindings.sort_by_key(|binding| binding.get("order").and_then(Value::as_u64).unwrap_or(u64::MAX));
         bound.extend(bindings);
         bound.into_iter().filter_map(|binding| Policy::read(binding, remarks)).collect()
     }
+}
+
+/// Whether a binding is for an instance.
+fn is_for(binding: &Value, api: Option<&Api>, remarks: &mut Remarks) -> bool {
+    let (Some(api), Some(target)) = (api, binding.get("targetRef")) else { return true };
+    if target.get("kind").and_then(Value::as_str) != Some("Selector") {
+        return target.get("name").and_then(Value::as_str) == Some(api.name.as_str());
+    }
+    let labels = target.get("selector").and_then(Value::as_object);
+    let wanted = labels.into_iter().flatten().filter(|(name, _)| *name != "kind");
+    let missing: Vec<_> = wanted
+        .filter(|(name, value)| api.labels.get(name.as_str()) != Some(*value))
+        .map(|(name, value)| {
+            format!("{name}: {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        })
+        .collect();
+    if !missing.is_empty() {
+        remarks.add(format!(
+            "the policy {:?} is for instances with the label {}, which {} does not have; it is left out",
+            policy::name(binding),
+            missing.join(", "),
+            api.name
+        ));
+    }
+    missing.is_empty()
+}
+
+/// A policy as API Manager returns it, in the form of a binding.
+fn of_api_manager(policy: &Value) -> Value {
+    let text = |pointer: &str| policy.pointer(pointer).and_then(Value::as_str);
+    let id =
+        policy.get("policyTemplateId").map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned));
+    let name = text("/template/assetId").or_else(|| text("/assetId")).map(str::to_owned).or(id);
+    let config = policy.get("configurationData").or_else(|| policy.get("configuration"));
+    json!({
+        "policyRef": {"name": name},
+        "config": config,
+        "order": policy.get("order"),
+        "rules": policy.get("pointcutData"),
+        "disabled": policy.get("disabled"),
+    })
 }
