@@ -155,7 +155,8 @@ fn has_parameter_on_dots(segment: &str) -> bool {
     after_dots.is_some_and(|rest| rest.starts_with(';') || rest.starts_with("%3B"))
 }
 
-/// Decodes escapes of the characters that a segment may hold besides the unreserved ones.
+/// Decodes escapes of the characters that a segment may hold besides the unreserved ones, and of those that
+/// it may not hold and that some clients send as they are.
 fn decode_segment_characters(normal: &str) -> String {
     let mut decoded = String::with_capacity(normal.len());
     let mut parts = normal.split('%');
@@ -164,7 +165,7 @@ fn decode_segment_characters(normal: &str) -> String {
         let (escape, rest) = part.split_at_checked(2).unwrap_or((part, ""));
         let mut digits = escape.bytes();
         match escaped_byte(digits.next(), digits.next()) {
-            Some(byte) if b"!$&'()*+,;=:@".contains(&byte) => decoded.push(char::from(byte)),
+            Some(byte) if b"!$&'()*+,;=:@\"<>^`{|}".contains(&byte) => decoded.push(char::from(byte)),
             _ => {
                 decoded.push('%');
                 decoded.push_str(escape);
@@ -279,6 +280,8 @@ mod tests {
             ("/a%2c%2Bb", "/a%2C%2Bb", "/a,+b"),
             ("/caf%c3%a9/%20%25", "/caf%C3%A9/%20%25", "/caf%C3%A9/%20%25"),
             ("/%253A", "/%253A", "/%253A"),
+            ("/a%22%3c%3E%5e%60%7b%7c%7D", "/a%22%3C%3E%5E%60%7B%7C%7D", "/a\"<>^`{|}"),
+            ("/a\"<>^`{|}", "/a\"<>^`{|}", "/a\"<>^`{|}"),
             ("/plain", "/plain", "/plain"),
         ];
         for (path, normal, matched) in cases {
