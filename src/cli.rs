@@ -30,6 +30,7 @@ mod http;
 mod import;
 mod injected;
 mod manual;
+mod named;
 mod output;
 mod printable;
 mod schema;

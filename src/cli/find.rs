@@ -221,7 +221,7 @@ impl Search<'_> {
 
     /// Looks for Envoy's Wasm plugins, however deep.
     fn anywhere(&mut self, part: &Located) {
-        if part.key("vm_config").or_else(|| part.key("vmConfig")).is_some() {
+        if part.key("vm_config").is_some() {
             let texts = [
                 &["name"][..],
                 &["root_id"],

@@ -3,9 +3,12 @@
 mod readings;
 
 use serde_json::Value;
+use tollgate_filter::policy::schema::Place;
 
+use super::places;
 use crate::cli::find::located::{Located, Position};
 use crate::cli::find::{Found, Host};
+use crate::cli::named;
 
 /// What is to be said of what loads the module: position, whether it is a fault, and a sentence.
 pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
@@ -41,7 +44,7 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
     let is_given = |name: &str| {
         keys.iter().any(|key| key.text() == Some(name)) || pairs.iter().any(|pair| pair.key == name)
     };
-    for (position, name) in variables(&found.located) {
+    for (position, name) in variables(found) {
         if !is_given(name) {
             all.push((position, true, format!("the VM does not get the variable {name}: vm_config.environment_variables.host_env_keys must list it")));
         }
@@ -53,10 +56,11 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
         all.push((plugin.at, true, "token.from_form needs allow_on_headers_stop_iteration: true here, or Envoy never hands the body over".to_owned()));
     }
     if let Some(clusters) = &found.clusters {
-        for cluster in named_clusters(&found.located) {
-            let name = cluster.text().unwrap_or_default();
+        let places = places::of(&found.located);
+        for (place, name) in named::clusters(&found.value) {
             if !clusters.iter().any(|known| is_named(known, name)) {
-                all.push((cluster.at, true, format!("no cluster {name:?} in static_resources.clusters")));
+                let at = places.position(&place.to_string(), false);
+                all.push((at, true, format!("no cluster {name:?} in static_resources.clusters")));
             }
         }
         tls(&found.located, clusters, all);
@@ -100,7 +104,7 @@ fn istio(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
     }
     all.extend(super::reach::of(plugin).into_iter().map(|(at, message)| (at, true, message)));
     let given = plugin.path(&["vmConfig", "env"]).map(Located::items).unwrap_or_default();
-    for (position, name) in variables(&found.located) {
+    for (position, name) in variables(found) {
         if !given.iter().any(|variable| variable.key("name").and_then(Located::text) == Some(name)) {
             all.push((
                 position,
@@ -134,28 +138,10 @@ fn at(part: Option<&Located>, otherwise: &Located) -> Position {
 }
 
 /// The environment variables that the configuration names, and where.
-fn variables(part: &Located) -> Vec<(Position, &str)> {
-    let mut all: Vec<_> = part.items().iter().flat_map(variables).collect();
-    for member in part.members() {
-        match member.value.text() {
-            Some(name) if member.key.ends_with("_env") => all.push((member.value.at, name)),
-            _ => all.extend(variables(&member.value)),
-        }
-    }
-    all
-}
-
-/// The clusters that the configuration names.
-fn named_clusters(part: &Located) -> Vec<&Located> {
-    let mut all: Vec<_> = part.items().iter().flat_map(named_clusters).collect();
-    for member in part.members() {
-        match member.key.as_str() {
-            "cluster" => all.push(&member.value),
-            "fallback_clusters" => all.extend(member.value.items()),
-            _ => all.extend(named_clusters(&member.value)),
-        }
-    }
-    all
+fn variables(found: &Found) -> impl Iterator<Item = (Position, &str)> {
+    let places = places::of(&found.located);
+    let at = move |(place, name): (Place, _)| (places.position(&place.to_string(), false), name);
+    named::variables(&found.value).into_iter().map(at)
 }
 
 fn is_named(cluster: &Located, name: &str) -> bool {

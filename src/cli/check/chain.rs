@@ -16,7 +16,10 @@ pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
     let is_ours = |filter: &&Located| {
         filter.path(&["typed_config", "config"]).is_some_and(|config| config.at == plugin.at)
     };
-    let Some(own) = filters.iter().position(|filter| is_ours(&filter)) else { return all };
+    let Some(own) = filters.iter().position(|filter| is_ours(&filter)) else {
+        within(filters, plugin, &mut all);
+        return all;
+    };
     let ours = filters.get(own);
     order(filters, own, &mut all);
     for later in filters.iter().skip(own.saturating_add(1)) {
@@ -68,6 +71,25 @@ fn configuration(plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
             ),
         ),
     }
+}
+
+/// Tollgate inside another filter, which says for each request whether it runs.
+fn within(filters: &[Located], plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
+    let Some(outer) = filters.iter().find(|filter| holds(filter, plugin.at)) else { return };
+    all.push((
+        outer.at,
+        false,
+        format!(
+            "Tollgate stands inside {}, which decides for each request whether Tollgate runs: a request that it leaves out reaches the upstream without a check. A rule with access: anonymous lets such requests in, and removes identity fields",
+            name(outer).unwrap_or("another filter")
+        ),
+    ));
+}
+
+fn holds(part: &Located, at: Position) -> bool {
+    part.at == at
+        || part.items().iter().any(|item| holds(item, at))
+        || part.members().iter().any(|member| holds(&member.value, at))
 }
 
 /// The router ends the chain.
@@ -146,11 +168,11 @@ fn is_judged(field: &str) -> bool {
 fn bypasses(part: &Located, filter: &str, all: &mut Vec<(Position, bool, String)>) {
     part.items().iter().for_each(|item| bypasses(item, filter, all));
     for member in part.members() {
-        if member.key != "typed_per_filter_config" {
+        if !member.is("typed_per_filter_config") {
             bypasses(&member.value, filter, all);
             continue;
         }
-        let own = member.value.key(filter).and_then(|own| own.key("disabled")).filter(|off| is_true(off));
+        let own = member.value.name(filter).and_then(|own| own.key("disabled")).filter(|off| is_true(off));
         if let Some(off) = own {
             all.push((
                 off.at,

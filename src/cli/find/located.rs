@@ -176,9 +176,34 @@ const MAX_TEXT: usize = 64 << 20;
 
 const ALIASES: &str = "its anchors and aliases stand for more than is read: write out what they stand for";
 
+impl Member {
+    /// Whether its key is one of Envoy's, which reads `failurePolicy` for `failure_policy`.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        let mut rest = self.key.chars();
+        let mut is_start = false;
+        for c in name.chars() {
+            if c == '_' && !is_start && !rest.as_str().starts_with('_') {
+                is_start = true;
+                continue;
+            }
+            let wanted = if is_start { c.to_ascii_uppercase() } else { c };
+            is_start = false;
+            if rest.next() != Some(wanted) {
+                return false;
+            }
+        }
+        rest.as_str().is_empty()
+    }
+}
+
 impl Located {
-    /// What is under a key.
+    /// What is under a key of Envoy's, in either spelling that Envoy reads: `failure_policy` or `failurePolicy`.
     pub(crate) fn key(&self, name: &str) -> Option<&Self> {
+        self.members().iter().find(|member| member.is(name)).map(|member| &member.value)
+    }
+
+    /// What is under a name that is somebody else's to choose.
+    pub(crate) fn name(&self, name: &str) -> Option<&Self> {
         self.members().iter().find(|member| member.key == name).map(|member| &member.value)
     }
 

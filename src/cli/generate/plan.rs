@@ -23,6 +23,7 @@ use url::Url;
 
 use crate::cli::failure::Failure;
 pub(crate) use crate::cli::http::is_loopback;
+use crate::cli::named;
 
 pub(crate) use faults::Faults;
 pub(crate) use read::Source;
@@ -419,7 +420,7 @@ impl Plan {
         let by_variable = self.providers.iter().filter(|provider| provider.by_variable(holder));
         let mut names: Vec<_> = by_variable.map(|provider| provider.credential.variable.as_str()).collect();
         names.extend(self.lists.values().filter_map(|list| read::text(list, "bearer_token_env")));
-        self.policy.iter().for_each(|(key, value)| variables_in(key, value, &mut names));
+        names.extend(named::variables_in(&self.policy));
         names.sort_unstable();
         names.dedup();
         names
@@ -470,16 +471,6 @@ impl Plan {
     /// Whether the filter is asked to read form bodies, for which the host must know.
     pub(crate) fn reads_bodies(&self) -> bool {
         self.policy.get("token").and_then(|token| token.get("from_form")) == Some(&Value::Bool(true))
-    }
-}
-
-/// The variables that a part of the filter's configuration names.
-fn variables_in<'v>(key: &str, value: &'v Value, names: &mut Vec<&'v str>) {
-    match value {
-        Value::String(name) if key.ends_with("_env") => names.push(name),
-        Value::Object(members) => members.iter().for_each(|(key, value)| variables_in(key, value, names)),
-        Value::Array(items) => items.iter().for_each(|item| variables_in(key, item, names)),
-        _ => {}
     }
 }
 

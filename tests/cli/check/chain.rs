@@ -113,3 +113,60 @@ fn rules_that_never_decide_are_named() {
     }
     assert!(run.stdout.ends_with("no faults, 2 warnings in 1 configuration\n"), "{run:?}");
 }
+
+#[test]
+fn a_filter_around_tollgate_is_seen() {
+    let router = filter("envoy.filters.http.router", "Router", "");
+    let plain = envoy("", "", &router, ROUTES);
+    let (start, rest) = plain.split_once("      - name: tollgate\n").expect("an entry");
+    let (own, end) = rest.split_once("      - name: envoy.filters.http.router").expect("a router");
+    let inner = indented(own, 4);
+    let outer = "      - name: outer\n        typed_config:\n          \"@type\": type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher\n          extension_config:\n            name: tollgate\n";
+    let at = Tollgate::new();
+    at.write("x.yaml", format!("{start}{outer}{inner}      - name: envoy.filters.http.router{end}"));
+    let run = at.run(["check", "x.yaml"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(
+        run.stdout.contains("warning: Tollgate stands inside outer, which decides for each request"),
+        "{run:?}"
+    );
+}
+
+/// Envoy reads its own keys in both spellings, so both are read here.
+#[test]
+fn keys_in_the_spelling_of_json_are_read() {
+    let router = filter("envoy.filters.http.router", "Router", "");
+    let off =
+        "virtualHosts: [{name: a, domains: ['*'], typedPerFilterConfig: {tollgate: {disabled: true}}}]\n";
+    let lua = filter(
+        "script",
+        "Lua",
+        "defaultSourceCode: {inlineString: 'h:headers():replace(\":path\", \"/\")'}\n",
+    );
+    let text = envoy("", "isOptional: true\n", &(lua + &router), off);
+    let keys = [
+        ("typed_config", "typedConfig"),
+        ("http_filters", "httpFilters"),
+        ("route_config", "routeConfig"),
+        ("vm_config", "vmConfig"),
+        ("failure_policy: FAIL_RELOAD", "failurePolicy: FAIL_OPEN"),
+        ("environment_variables", "environmentVariables"),
+        ("host_env_keys", "hostEnvKeys"),
+        ("normalize_path", "normalizePath"),
+        ("merge_slashes", "mergeSlashes"),
+    ];
+    let text = keys.iter().fold(text, |text, (old, new)| text.replace(old, new));
+    assert!(text.contains("httpFilters") && text.contains("FAIL_OPEN"), "{text}");
+    let at = Tollgate::new();
+    at.write("x.yaml", text);
+    let run = at.run(["check", "x.yaml"]);
+    for want in [
+        "failure_policy: FAIL_OPEN lets every request in",
+        "is_optional: true:",
+        "script stands after Tollgate and changes :path",
+        "Tollgate is off here",
+        "no faults, 4 warnings in 1 configuration",
+    ] {
+        assert!(run.stdout.contains(want), "{want}: {run:?}");
+    }
+}

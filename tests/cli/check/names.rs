@@ -1,6 +1,6 @@
 //! Names that look like something else.
 
-use super::GOOD;
+use super::{CLUSTERS, GOOD, RELOAD, envoy};
 use crate::support::Tollgate;
 
 const BEARER: &str = "{method: bearer, bearer_token_env: TG_SECRET}";
@@ -42,4 +42,28 @@ fn a_name_with_dots_is_one_name() {
         run.stdout.contains("x.yaml:8:7: providers[\"a.b\"].introspection.client_auth.method: FAPI 2.0"),
         "{run:?}"
     );
+}
+
+#[test]
+fn free_names_are_neither_variables_nor_clusters() {
+    let at = Tollgate::new();
+    for more in [
+        "      parameters: {target_env: staging, cluster: blue}\n",
+        "      headers: {cluster: blue, x_env: staging}\n",
+        "      parameters: {fallback_clusters: blue}\n",
+        "    implied_scopes: {cluster: [a], x_env: [a]}\n",
+    ] {
+        at.write("x.yaml", envoy(RELOAD, &GOOD.replace("requires:", &format!("{more}requires:")), CLUSTERS));
+        let run = at.run(["check", "x.yaml"]);
+        assert!(run.stdout.starts_with("no faults") || run.stdout.contains("\nno faults"), "{more}: {run:?}");
+    }
+    // A list's server and its token are named like a provider's.
+    let list = format!(
+        "{GOOD}client_lists: {{l: {{uri: 'https://l.example.com', cluster: lists, bearer_token_env: L}}}}\n"
+    );
+    at.write("x.yaml", envoy(RELOAD, &list, CLUSTERS));
+    let run = at.run(["check", "x.yaml"]);
+    for want in ["does not get the variable L", "no cluster \"lists\""] {
+        assert!(run.stdout.contains(want), "{run:?}");
+    }
 }

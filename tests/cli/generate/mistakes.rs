@@ -233,3 +233,47 @@ fn what_only_one_target_can_do_is_said_so() {
     assert_eq!(half.status, 2);
     assert!(half.stderr.contains("--upstream <URL>"), "{half:?}");
 }
+
+#[test]
+fn what_is_named_by_the_operator_is_no_variable_and_no_line() {
+    let short = |policy: &str| {
+        format!(
+            "providers: {{main: {{introspection_endpoint: 'https://a.example.com/ask', client_id: g, client_secret_env: REAL}}}}\napis: {{x: {{upstream: 'http://x:1', scopes: [a]}}}}\npolicy: {policy}\n"
+        )
+    };
+    let at = Tollgate::new();
+    // Names below `parameters`, `headers` and the like are free: how they end says nothing about what they hold.
+    let cases = [
+        r#"{providers: {main: {introspection: {parameters: {target_env: "prod]}\nevil: [x"}}}}}"#,
+        r#"{providers: {main: {introspection: {headers: {x_env: "{a}: b"}}}}}"#,
+        r#"{providers: {main: {implied_scopes: {a_env: ["b'"]}}}}"#,
+        r#"{responses: {overrides: {forbidden: {body: "x_env: y"}}}}"#,
+    ];
+    for (policy, target) in cases.iter().flat_map(|policy| ["envoy", "istio"].map(|target| (policy, target)))
+    {
+        // A name of a file is the operator's, too; it stands in a comment.
+        let file = "short\nevil: true\n#.yaml";
+        at.write(file, short(policy));
+        let run = at.run([
+            "generate",
+            target,
+            file,
+            "--out",
+            "out",
+            "--force",
+            "--module",
+            "oci://r.example.com/m",
+        ]);
+        assert_eq!(run.status, 0, "{policy}: {run:?}");
+        let text = at.read(&format!("out/{target}.yaml"));
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("evil")), "{policy}: {text}");
+        let keys = if target == "envoy" {
+            "{host_env_keys: [REAL]}"
+        } else {
+            "    - {name: REAL, valueFrom: HOST}\n  plugin"
+        };
+        assert!(text.contains(keys), "{policy}: {text}");
+        let checked = at.run(["check", &format!("out/{target}.yaml")]);
+        assert!(checked.stdout.contains("no faults"), "{policy}: {checked:?}");
+    }
+}

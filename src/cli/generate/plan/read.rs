@@ -19,6 +19,7 @@ use crate::cli::find::{self, located};
 use crate::cli::generate::shape::SHORT_FILE;
 use crate::cli::http::Network;
 use crate::cli::output::Output;
+use crate::cli::printable::printable;
 use crate::cli::store::{Content, StoreArgs, StoredClient, StoredProvider};
 
 /// Where the plan is read from.
@@ -179,7 +180,8 @@ impl Reader<'_> {
         let file =
             |key| whole.pointer(key).and_then(Value::as_str).map(|file| self.source.directory.join(file));
         Ok(Plan {
-            source: self.source.name.clone(),
+            // It stands in a comment.
+            source: printable(&self.source.name),
             listen: address("listen"),
             admin: address("admin"),
             max_connections: whole.get("max_connections").and_then(Value::as_u64).unwrap_or(10_000),

@@ -118,7 +118,7 @@ impl<'a> Part<'a> {
     /// What is under a key.
     pub(super) fn key(&self, name: &str) -> Option<Self> {
         let place = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
-        self.at.key(name).map(|at| Self { at, place, ..self.clone() })
+        self.at.name(name).map(|at| Self { at, place, ..self.clone() })
     }
 
     /// The members of an object, with their keys; an error if it is none.

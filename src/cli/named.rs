@@ -1,0 +1,73 @@
+//! What a configuration names outside itself: clusters, and variables of the environment.
+//!
+//! By the table of keys and not by how a key looks: in `introspection.parameters` and the like, names are the
+//! operator's, and so is what is under them.
+
+use serde_json::{Map, Value};
+use tollgate_filter::policy::keys::{CONFIGURATION, text};
+use tollgate_filter::policy::schema::{Kind, Object, Place, Text};
+
+/// The variables of the environment that a configuration names, and where.
+pub(crate) fn variables(configuration: &Value) -> Vec<(Place, &str)> {
+    all(configuration, &text::VARIABLE)
+}
+
+/// The variables that some members of a configuration name.
+pub(crate) fn variables_in(members: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let mut found = Vec::new();
+    if let Some(object) = CONFIGURATION.object() {
+        look_into(object, members, &text::VARIABLE, &Place::default(), &mut found);
+    }
+    found.into_iter().map(|(_, name)| name)
+}
+
+/// The clusters that it names, and where.
+pub(crate) fn clusters(configuration: &Value) -> Vec<(Place, &str)> {
+    all(configuration, &text::CLUSTER)
+}
+
+fn all<'v>(configuration: &'v Value, wanted: &'static Text) -> Vec<(Place, &'v str)> {
+    let mut found = Vec::new();
+    look(&CONFIGURATION, configuration, wanted, &Place::default(), &mut found);
+    found
+}
+
+fn look<'v>(
+    kind: &Kind,
+    value: &'v Value,
+    wanted: &'static Text,
+    at: &Place,
+    found: &mut Vec<(Place, &'v str)>,
+) {
+    match (kind, value) {
+        (Kind::Text(text), Value::String(name)) if std::ptr::eq(*text, wanted) => {
+            found.push((at.clone(), name));
+        }
+        (Kind::Object(object) | Kind::Either { object, .. }, Value::Object(members)) => {
+            look_into(object, members, wanted, at, found);
+        }
+        (Kind::Map { of, .. }, Value::Object(members)) => {
+            members.iter().for_each(|(name, member)| look(of, member, wanted, &at.name(name), found));
+        }
+        (_, Value::Array(items)) => {
+            if let Some(of) = kind.entries() {
+                items.iter().enumerate().for_each(|(i, item)| look(of, item, wanted, &at.index(i), found));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn look_into<'v>(
+    object: &Object,
+    members: &'v Map<String, Value>,
+    wanted: &'static Text,
+    at: &Place,
+    found: &mut Vec<(Place, &'v str)>,
+) {
+    for (rank, key) in object.keys.iter().enumerate() {
+        if let Some(member) = members.get(key.name) {
+            look(&key.kind, member, wanted, &at.key(rank, key.name), found);
+        }
+    }
+}
