@@ -14,7 +14,7 @@ pub use self::provider::SIGNED_WITH;
 pub use self::rules::RULE;
 use self::rules::{MATCHING, REQUIREMENT};
 use crate::jose::algorithm;
-use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, When};
+use crate::policy::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, When, prose};
 use crate::provider::MAX_TIMEOUT;
 
 /// The whole configuration.
@@ -584,19 +584,19 @@ const FALLBACK_CLUSTERS: Key = default(
 );
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Fault, doc, lowers: None }
+    Key { name, kind, absent: Absent::Fault, doc: prose(doc), lowers: None }
 }
 
 const fn default(name: &'static str, kind: Kind, value: &'static str, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Default(value), doc, lowers: None }
+    Key { name, kind, absent: Absent::Default(value), doc: prose(doc), lowers: None }
 }
 
 const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Nothing, doc, lowers: None }
+    Key { name, kind, absent: Absent::Nothing, doc: prose(doc), lowers: None }
 }
 
 const fn later(name: &'static str, doc: &'static str) -> Key {
-    Key { name, kind: Kind::Later, absent: Absent::Nothing, doc, lowers: None }
+    Key { name, kind: Kind::Later, absent: Absent::Nothing, doc: prose(doc), lowers: None }
 }
 
 const fn list(of: &'static Kind) -> Kind {

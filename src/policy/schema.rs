@@ -36,13 +36,13 @@ impl Key {
     /// The same key, which lowers security; `tollgate check` warns of it.
     #[must_use]
     pub const fn lowers(self, when: When, cost: &'static str) -> Self {
-        Self { lowers: Some(Lowers { when, cost, is_warned_of: true }), ..self }
+        Self { lowers: Some(Lowers { when, cost: prose(cost), is_warned_of: true }), ..self }
     }
 
     /// The same key, which lowers security as most who set it mean it to.
     #[must_use]
     pub const fn lowers_as_meant(self, when: When, cost: &'static str) -> Self {
-        Self { lowers: Some(Lowers { when, cost, is_warned_of: false }), ..self }
+        Self { lowers: Some(Lowers { when, cost: prose(cost), is_warned_of: false }), ..self }
     }
 }
 
@@ -414,6 +414,11 @@ pub(crate) fn default(kind: &Kind, text: &str) -> Value {
         Kind::Text(_) | Kind::Secret | Kind::Duration { .. } | Kind::Word { .. } => text.into(),
         _ => serde_json::from_str(text).unwrap_or_default(),
     }
+}
+
+/// What the reference and the command say of a key. The module says none of it, and does not carry it.
+pub(crate) const fn prose(text: &'static str) -> &'static str {
+    if cfg!(target_os = "wasi") { "" } else { text }
 }
 
 /// A number without a sign or a fraction, `300.0` included.
