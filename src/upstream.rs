@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::json::{Map, Value, is_exact};
 use crate::policy::claims::ClaimPath;
-use crate::request::head::RequestHead;
+use crate::request::head::{RequestHead, is_same_field, starts_like};
 
 /// The longest value that is forwarded, in bytes.
 pub const MAX_VALUE: usize = 8192;
@@ -46,13 +46,12 @@ pub struct IdentityFields {
 }
 
 impl Upstream {
-    /// Whether a field of this name is ours alone to set. `_` counts as `-`, since many upstreams
-    /// read them as one.
+    /// Whether a field of this name is ours alone to set, or one that some upstream takes for it.
     pub fn owns(&self, name: &[u8]) -> bool {
-        let is = |own: &str| own.len() == name.len() && starts_with(name, own);
+        let is = |own: &str| is_same_field(name, own);
         self.claim_to_headers.iter().any(|field| is(&field.header_name))
             || self.forward_payload_header.as_deref().is_some_and(is)
-            || self.claims_prefix.as_deref().is_some_and(|prefix| starts_with(name, prefix))
+            || self.claims_prefix.as_deref().is_some_and(|prefix| starts_like(name, prefix))
     }
 
     /// The lengths that names of our fields have, a bit each: most of a request's fields need no closer
@@ -191,11 +190,6 @@ fn header_value(value: &Value) -> Vec<u8> {
     encoded
 }
 
-fn starts_with(name: &[u8], own: &str) -> bool {
-    let plain = |b: u8| if b == b'_' { b'-' } else { b.to_ascii_lowercase() };
-    name.len() >= own.len() && name.iter().zip(own.bytes()).all(|(a, b)| plain(*a) == plain(b))
-}
-
 /// A field name ([RFC 9110 §5.6.2]).
 ///
 /// [RFC 9110 §5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
@@ -309,6 +303,9 @@ mod tests {
             "X_AGW_x",
             "x-Agw-Client_Id",
             "x_claims",
+            "x.auth.sub",
+            "x.agw.uid",
+            "x!agw~uid",
         ] {
             assert!(upstream.owns(ours.as_bytes()), "{ours}");
         }

@@ -168,6 +168,25 @@ impl<'a> RequestHead<'a> {
     }
 }
 
+/// Whether some upstream takes this field's name for that one.
+pub(crate) fn is_same_field(name: &[u8], wanted: &str) -> bool {
+    name.len() == wanted.len() && starts_like(name, wanted)
+}
+
+/// Whether some upstream takes the start of this field's name for that one: in any case, and with other marks
+/// for hyphens. CGI and those that came after it cannot tell underscores from hyphens ([RFC 3875 §4.1.18]),
+/// PHP takes dots for underscores besides, and lighttpd all that is no letter and no digit.
+///
+/// [RFC 3875 §4.1.18]: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
+pub(crate) fn starts_like(name: &[u8], start: &str) -> bool {
+    let plain = |byte: u8| match byte {
+        b'0'..=b'9' | b'a'..=b'z' | b':' => byte,
+        b'A'..=b'Z' => byte.to_ascii_lowercase(),
+        _ => b'-',
+    };
+    name.len() >= start.len() && name.iter().zip(start.bytes()).all(|(a, b)| plain(*a) == plain(b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Packed, RequestHead};

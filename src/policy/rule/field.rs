@@ -1,8 +1,7 @@
 //! How a header field is matched.
 
 use crate::policy::rule::fit::{Doubt, Fit};
-use crate::policy::rule::method::is_same_field;
-use crate::request::head::RequestHead;
+use crate::request::head::{RequestHead, is_same_field};
 use crate::request::token::trim_space;
 
 /// A condition on a header field.
@@ -88,6 +87,7 @@ mod tests {
             ("with space",               &[("x-tier", "\tgold ")],                  unclear,  Fit::Yes),
             ("in capitals",              &[("x-tier", "GOLD")],                     unclear,  Fit::Yes),
             ("by another name",          &[("x_tier", "gold")],                     unclear,  unclear),
+            ("with a dot",               &[("x.tier", "gold")],                     unclear,  unclear),
             ("by both names",            &[("x-tier", "gold"), ("x_tier", "a")],    unclear,  Fit::Yes),
             ("another by another name",  &[("x_tier", "a")],                        Fit::No,  unclear),
         ];

@@ -3,7 +3,8 @@
 use crate::policy::keys::text;
 use crate::policy::matching::Matching;
 use crate::policy::rule::fit::{Doubt, Fit};
-use crate::request::head::RequestHead;
+use crate::request::head::{RequestHead, is_same_field};
+use crate::request::path::escaped_byte;
 use crate::request::token::{percent_decoded, query_params, trim_space};
 
 /// The method of a request, in every way in which it may be read.
@@ -46,6 +47,11 @@ impl<'a> Method<'a> {
         other.map_or(Self::One(method), |other| Self::Overridden(method, other))
     }
 
+    /// Whether nobody reads another one.
+    pub(super) fn is_sure(&self) -> bool {
+        matches!(self, Self::One(_))
+    }
+
     /// Whether it is one of these; of none: any.
     pub(super) fn fits(&self, methods: &[String]) -> Fit {
         let is_one = |method: &[u8]| methods.iter().any(|one| one.as_bytes() == method);
@@ -73,18 +79,26 @@ fn in_fields(head: RequestHead<'_>) -> impl Iterator<Item = &[u8]> {
 fn in_query(head: RequestHead<'_>) -> impl Iterator<Item = Option<Vec<u8>>> {
     let is_post = head.method() == b"POST";
     let params = is_post.then(|| query_params(head)).into_iter().flatten();
-    params
-        .filter(|(name, _)| percent_decoded(name).is_some_and(|name| name.eq_ignore_ascii_case(b"_method")))
-        .map(|(_, value)| percent_decoded(value))
+    params.filter(|(name, _)| is_method_parameter(name)).map(|(_, value)| {
+        let mut value = percent_decoded(value)?;
+        value.iter_mut().filter(|byte| **byte == b'+').for_each(|byte| *byte = b' ');
+        Some(value)
+    })
 }
 
-/// Whether some upstream takes this field's name for that one: in any case, and with underscores, which
-/// CGI and those that came after it cannot tell from hyphens ([RFC 3875 §4.1.18]).
-///
-/// [RFC 3875 §4.1.18]: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
-pub(super) fn is_same_field(name: &[u8], wanted: &str) -> bool {
-    let alike = |(a, b): (&u8, u8)| a.eq_ignore_ascii_case(&b) || *a == b'_' && b == b'-';
-    name.len() == wanted.len() && name.iter().zip(wanted.bytes()).all(alike)
+/// Whether some upstream takes this parameter's name for `_method`. PHP drops spaces before a name and all
+/// behind a zero byte, and takes dots and spaces for underscores.
+fn is_method_parameter(name: &[u8]) -> bool {
+    let mut rest = name.iter().copied();
+    let decoded = std::iter::from_fn(|| match rest.next()? {
+        b'%' => Some(escaped_byte(rest.next(), rest.next()).unwrap_or(b'%')),
+        b'+' => Some(b' '),
+        plain => Some(plain.to_ascii_lowercase()),
+    });
+    let named = decoded.skip_while(|byte| *byte == b' ').take_while(|byte| *byte != 0);
+    named
+        .map(|byte| if matches!(byte, b'.' | b' ') { b'_' } else { byte.to_ascii_lowercase() })
+        .eq(*b"_method")
 }
 
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
@@ -124,6 +138,11 @@ mod tests {
             ("by no method",                "POST",   "/",                  &[("x-http-method", "PUT,DELETE")], other),
             ("by a parameter",              "POST",   "/?a=b&_method=delete", &[], other),
             ("by an escaped parameter",     "POST",   "/?%5fmethod=%44ELETE", &[], other),
+            ("by a dot, as PHP reads it", "POST",  "/?.method=DELETE",   &[], other),
+            ("by an escaped dot",       "POST",   "/?%2emethod=DELETE", &[], other),
+            ("behind spaces",           "POST",   "/?+%20_method=+DELETE+", &[], other),
+            ("before a zero byte",      "POST",   "/?_method%00%zz=DELETE", &[], other),
+            ("by a longer name",        "POST",   "/?_methods=DELETE&a_method=DELETE", &[], Fit::No),
             ("by an odd parameter",         "POST",   "/?_method=%zz",      &[], other),
             ("by the same",                 "DELETE", "/",                  &[("x-http-method-override", "DELETE")], Fit::Yes),
             ("by what makes no difference", "POST",   "/",                  &[("x-http-method-override", "PUT")], Fit::No),

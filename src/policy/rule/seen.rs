@@ -34,6 +34,11 @@ impl<'a> Seen<'a> {
         self.method.get_or_init(|| Method::read(self.head, self.matching))
     }
 
+    /// Whether nobody reads another method than the one that is there.
+    pub(crate) fn has_one_method(&self) -> bool {
+        self.method().is_sure()
+    }
+
     /// `None`: it cannot be read.
     pub(crate) fn authority(&self) -> Option<&Authority<'a>> {
         self.authority.get_or_init(|| Authority::read(self.head, self.matching.host_port)).as_ref()
