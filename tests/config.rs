@@ -1112,6 +1112,8 @@ fn every_mistake_has_its_message() {
            "rules[0].match.prefix: expected a path that starts with \"/\""]),
         ("a path that no request has",     rule(json!({"match": {"path_template": "orders/{id}"}})),
          &["rules[0].match.path_template: expected a path that starts with \"/\""]),
+        ("an escape that no path has",     rule(json!({"match": {"safe_regex": "/a%5b[0-9]%5D"}})),
+         &["rules[0].match.safe_regex: expected characters as they are (\"[\" is \\[, not %5B): paths are matched without needless escapes"]),
         ("a bad regular expression",       rule(json!({"match": {"safe_regex": "("}})),
          &["rules[0].match.safe_regex: expected a regular expression (without look-around and back-references)"]),
         ("PTH-06 what is no host",         rule(json!({"match": {"hosts": ["api.example.com:", "https://x"]}})),

@@ -260,3 +260,138 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod laws {
+    use super::{Access, HostPattern, Matcher, PathPattern, Rule, Ruling, Seen, Spelling, Variation};
+    use crate::policy::Policy;
+    use crate::policy::matching::{Matching, Reading};
+    use crate::request::head::RequestHead;
+    use crate::request::path::NormalPath;
+    use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof, proptest};
+    use proptest::{collection, option, sample};
+
+    /// How somebody else may read a request.
+    #[derive(Debug)]
+    struct Other<'a> {
+        method: &'a str,
+        host: &'a str,
+        path: &'a str,
+        any_case: bool,
+        any_final_slash: bool,
+    }
+
+    fn is_meant(matcher: &Matcher, other: &Other<'_>) -> bool {
+        let methods = &matcher.methods;
+        let is_method = methods.is_empty() || methods.iter().any(|one| one == other.method);
+        let (name, port) = match other.host.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (other.host, None),
+        };
+        let is_host = matcher.hosts.is_empty() || matcher.hosts.iter().any(|one| one.is((name, port)));
+        let Some(pattern) = &matcher.path else { return is_method && is_host };
+        let any_case = match matcher.spelling.case {
+            Variation::Counts => false,
+            Variation::Ignored => true,
+            Variation::Refused => other.any_case,
+        };
+        let any_final_slash = match matcher.spelling.final_slash {
+            Variation::Counts => false,
+            Variation::Ignored => true,
+            Variation::Refused => {
+                other.any_final_slash && matches!(pattern, PathPattern::Exact(_) | PathPattern::Template(_))
+            }
+        };
+        let without = other.path.trim_end_matches('/');
+        let with = format!("{without}/");
+        let is = |path: &str| !path.is_empty() && pattern.is_start_of(path, any_case);
+        let is_path = is(other.path) || any_final_slash && (is(without) || is(&with));
+        is_method && is_host && is_path
+    }
+
+    const CONFIGURATION: &str = r#"{"providers": {"main": {"introspection": {"uri": "https://as.example/",
+        "cluster": "as", "client_auth": {"client_id": "a", "client_secret": "b"}}}}}"#;
+
+    fn rules() -> impl Strategy<Value = Vec<Rule>> {
+        let text = || sample::select(vec!["/", "/a", "/A", "/a/", "/a/b", "/a/B/", "/b"]);
+        let path = prop_oneof![
+            text().prop_map(|text| PathPattern::exact(text).unwrap()),
+            text().prop_map(|text| PathPattern::prefix(text).unwrap()),
+            sample::select(vec!["/{x}", "/a/{x}", "/A/{x}/", "/a/{x=**}"])
+                .prop_map(|text| PathPattern::template(text).unwrap()),
+            sample::select(vec!["/a/.*", "/[ab]", "/A/", "/.*b"])
+                .prop_map(|text| PathPattern::regex(text).unwrap()),
+        ];
+        let variation = || {
+            sample::select(vec![
+                Variation::Refused,
+                Variation::Refused,
+                Variation::Ignored,
+                Variation::Counts,
+            ])
+        };
+        let spelling = (variation(), variation()).prop_map(|(case, final_slash)| Spelling {
+            case,
+            final_slash,
+            keeps_escaped_slashes: false,
+        });
+        let hosts = sample::subsequence(vec!["h", "*.h", "h:1", "i"], 0..2)
+            .prop_map(|all| all.into_iter().map(|one| HostPattern::parse(one).unwrap()).collect());
+        let methods = sample::subsequence(vec!["GET", "POST", "PUT"], 0..2)
+            .prop_map(|all| all.into_iter().map(str::to_owned).collect());
+        let access =
+            sample::select(vec![Access::Required, Access::Optional, Access::Anonymous, Access::Deny]);
+        let rule = (option::of(path), spelling, methods, hosts, access);
+        let rule = rule.prop_map(|(path, spelling, methods, hosts, access)| Rule {
+            name: String::new(),
+            matcher: Matcher { path, spelling, methods, hosts, headers: Vec::new() },
+            access,
+            requires: None,
+            from_params: Vec::new(),
+        });
+        collection::vec(rule, 1..5)
+    }
+
+    proptest! {
+        // PTH-10, PTH-11, PTH-14, PTH-18
+        #[test]
+        fn whoever_reads_otherwise_gets_no_milder_rule(
+            rules in rules(),
+            path in sample::select(vec!["/", "/a", "/A", "/a/", "/A/b", "/a/B/", "/a/b/", "/a;x", "/;x/A/", "/a/b;/c", "/b", "/b/a", "/%61/b"]),
+            authority in sample::select(vec!["h", "h:1", "h:2", "H.", "x.h", "x.h.:1", "i", "i:1", "j", "h,"]),
+            (method, overridden) in (sample::select(vec!["GET", "POST"]), prop_oneof![Just(""), Just("PUT"), Just("GET")]),
+        ) {
+            let mut policy = Policy::parse(CONFIGURATION.as_bytes(), &|_| None).unwrap();
+            policy.rules = rules;
+            let fields = [(":method", method), (":authority", authority), (":path", path), ("x-http-method", overridden)]
+                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+            let normal = NormalPath::read(path.as_bytes(), Reading::Refuse).unwrap();
+            let ruling = policy.rule_of(&Seen::new(RequestHead::new(&fields), Some(&normal), Matching::default()));
+            let Ok(Ruling { rule, others }) = ruling else { return Ok(()) };
+            let access = |rule: Option<usize>| rule.map_or(Access::Required, |at| policy.rules[at].access);
+            let name = authority.to_ascii_lowercase();
+            let no_port = name.split(':').next().unwrap();
+            let no_dot = name.replace('.', if name.ends_with('.') || name.contains(".:") { "" } else { "." });
+            let plain = no_port.strip_suffix('.').unwrap_or(no_port);
+            for method in [method, overridden].into_iter().filter(|one| !one.is_empty()) {
+                for host in [&*name, no_port, &*no_dot, plain] {
+                    for path in normal.readings() {
+                        for (any_case, any_final_slash) in [(false, false), (false, true), (true, false), (true, true)] {
+                            let other = Other { method, host, path, any_case, any_final_slash };
+                            let meant = policy.rules.iter().position(|rule| is_meant(&rule.matcher, &other));
+                            let is_enforced = match access(meant) {
+                                Access::Deny => access(rule) == Access::Deny,
+                                Access::Required => {
+                                    access(rule) == Access::Deny
+                                        || access(rule) == Access::Required && (rule == meant || others.contains(&meant))
+                                }
+                                Access::Optional | Access::Anonymous => true,
+                            };
+                            prop_assert!(is_enforced, "{rule:?} {others:?}, but {meant:?} for {other:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -90,11 +90,9 @@ impl NormalPath {
         &self.normal
     }
 
-    /// The path, as rules see it: escapes of all characters that may stand in a segment as they are
-    /// ([RFC 3986 §3.3]) are decoded too. `%3A` and `:` are not the same to the RFC, but they are to most
-    /// upstreams, and a rule on `/v1/jobs:purge` must not be passed by with `/v1/jobs%3Apurge`.
-    ///
-    /// [RFC 3986 §3.3]: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+    /// The path, as rules see it: escapes of all characters that may also come as they are are decoded too.
+    /// `%3A` and `:` are not the same to the RFC, but they are to most upstreams, and a rule on
+    /// `/v1/jobs:purge` must not be passed by with `/v1/jobs%3Apurge`.
     pub fn matched(&self) -> &str {
         self.matched.as_deref().unwrap_or(&self.normal)
     }
@@ -155,8 +153,8 @@ fn has_parameter_on_dots(segment: &str) -> bool {
     after_dots.is_some_and(|rest| rest.starts_with(';') || rest.starts_with("%3B"))
 }
 
-/// Decodes escapes of the characters that a segment may hold besides the unreserved ones, and of those that
-/// it may not hold and that some clients send as they are.
+/// Decodes escapes of all characters that a path may hold as they are: those of a segment
+/// ([RFC 3986 §3.3]), and others that no URI has but that clients, Envoy and upstreams pass on (`[`, `|`).
 fn decode_segment_characters(normal: &str) -> String {
     let mut decoded = String::with_capacity(normal.len());
     let mut parts = normal.split('%');
@@ -165,7 +163,9 @@ fn decode_segment_characters(normal: &str) -> String {
         let (escape, rest) = part.split_at_checked(2).unwrap_or((part, ""));
         let mut digits = escape.bytes();
         match escaped_byte(digits.next(), digits.next()) {
-            Some(byte) if b"!$&'()*+,;=:@\"<>^`{|}".contains(&byte) => decoded.push(char::from(byte)),
+            Some(byte) if byte.is_ascii_graphic() && !b"%/?#\\".contains(&byte) => {
+                decoded.push(char::from(byte));
+            }
             _ => {
                 decoded.push('%');
                 decoded.push_str(escape);
@@ -278,6 +278,8 @@ mod tests {
         let cases = [
             ("/v1/jobs%3Apurge", "/v1/jobs%3Apurge", "/v1/jobs:purge"),
             ("/a%2c%2Bb", "/a%2C%2Bb", "/a,+b"),
+            ("/a[1]|b%7c%5b1%5d", "/a[1]|b%7C%5B1%5D", "/a[1]|b|[1]"),
+            ("/%22%3c%3E%5e%60%7B%7d", "/%22%3C%3E%5E%60%7B%7D", "/\"<>^`{}"),
             ("/caf%c3%a9/%20%25", "/caf%C3%A9/%20%25", "/caf%C3%A9/%20%25"),
             ("/%253A", "/%253A", "/%253A"),
             ("/a%22%3c%3E%5e%60%7b%7c%7D", "/a%22%3C%3E%5E%60%7B%7C%7D", "/a\"<>^`{|}"),

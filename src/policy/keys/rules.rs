@@ -159,7 +159,7 @@ static MATCH: Object = Object {
         optional(
             "path",
             Kind::Text(&text::PATH),
-            "The whole path, without the query. All paths are compared in one spelling: dot segments resolved, slashes merged, and every character that may stand in a segment as it is unescaped (`%3A` is `:`). Letter case and a final slash: see `ignore_case` and `ignore_final_slash`; parameters (`;v=1`): see `matching.path_parameters`.",
+            "The whole path, without the query. All paths are compared in one spelling: dot segments resolved, slashes merged, and every character unescaped that may also come as it is (`%3A` is `:`). Letter case and a final slash: see `ignore_case` and `ignore_final_slash`; parameters (`;v=1`): see `matching.path_parameters`.",
         ),
         optional(
             "prefix",

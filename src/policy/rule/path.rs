@@ -122,6 +122,11 @@ impl PathPattern {
         if text.len() > MAX_REGEX {
             return Err(PatternError(format!("expected at most {MAX_REGEX} bytes")));
         }
+        if has_needless_escape(text) {
+            return Err(PatternError::new(
+                "expected characters as they are (\"[\" is \\[, not %5B): paths are matched without needless escapes",
+            ));
+        }
         // Once as it is, so that a stray parenthesis cannot close the group of the anchors.
         regex_lite::Regex::new(text).map_err(|_| {
             PatternError::new("expected a regular expression (without look-around and back-references)")
@@ -230,7 +235,15 @@ impl PathPattern {
                 };
                 matches_template(segments, trimmed, &alike)
             }
-            Self::Regex(expression) => expression.is(trimmed, lenience.case),
+            // Which of both spellings it was written for cannot be told.
+            Self::Regex(expression) => {
+                expression.is(path, lenience.case)
+                    || lenience.final_slash
+                        && match path.strip_suffix('/') {
+                            Some(without) => expression.is(without, lenience.case),
+                            None => expression.is(&format!("{path}/"), lenience.case),
+                        }
+            }
         }
     }
 }
@@ -295,6 +308,18 @@ fn normal(text: &str) -> Result<String, PatternError> {
     let path = NormalPath::parse(text.as_bytes());
     let path = path.map_err(|_| PatternError::new("expected a path that can be read in one way only"))?;
     Ok(path.matched().to_owned())
+}
+
+/// Whether an expression has an escape that no path has by the time it is matched.
+fn has_needless_escape(expression: &str) -> bool {
+    expression.match_indices('%').any(|(at, _)| {
+        let escape = expression.get(at..).and_then(|rest| rest.get(..3));
+        let path = escape.map(|escape| format!("/{escape}/"));
+        path.is_some_and(|path| {
+            let read = NormalPath::parse(path.as_bytes());
+            read.is_ok_and(|read| !read.matched().eq_ignore_ascii_case(&path))
+        })
+    })
 }
 
 /// A literal segment, in the spelling that requests have after normalisation.
@@ -519,6 +544,9 @@ mod tests {
             (PathPattern::prefix("/assets/"),         "/assets",     No,      Yes, No),
             (PathPattern::prefix("/assets/"),         "/ASSETS/x",   unclear, Yes, No),
             (PathPattern::prefix("/"),                "/",           Yes,     Yes, Yes),
+            (PathPattern::regex("/a/.*"),             "/a/",         Yes,     Yes, Yes),
+            (PathPattern::regex("/a/"),               "/a",          No,      Yes, No),
+            (PathPattern::regex("/a"),                "/a/",         No,      Yes, No),
             (PathPattern::template("/orders/{id}"),   "/Orders/7",   unclear, Yes, No),
             (PathPattern::template("/orders/{id}"),   "/orders/A",   Yes,     Yes, Yes),
             (PathPattern::template("/orders/{id}"),   "/orders/7/",  unclear, Yes, No),
