@@ -360,7 +360,9 @@ impl Enforcer {
     }
 
     fn passes_preflight(&self, head: RequestHead<'_>) -> bool {
-        self.policy.cors_preflight == CorsPreflight::Pass && head.is_cors_preflight()
+        self.policy.cors_preflight == CorsPreflight::Pass
+            && head.is_cors_preflight()
+            && Seen::new(head, None, self.policy.matching).has_one_method()
     }
 
     /// Whether the token is taken out of this request's form although nobody looks at it. A query, a cookie
@@ -376,11 +378,23 @@ impl Enforcer {
         if places.require_tls.is_some_and(|source| !source.says_tls(head, self.peer)) {
             return self.deny(request, Rejection::TlsRequired);
         }
-        match token::extract(head, places, self.extra_params(&request)) {
+        match self.extract(&request) {
             Err(error) => self.deny(request, error.into()),
             Ok(found) if token::wants_form(head, places) => Step::ReadForm(AwaitingForm { request, found }),
             Ok(found) => self.ask(request, found, None, now),
         }
+    }
+
+    /// The token, where each of the rules looks for it: what is one to some of them only is none.
+    fn extract(&self, request: &Request) -> Result<Option<Found>, TokenError> {
+        let Ruling { rule, others } = &request.ruling;
+        let find = |rule| token::extract(request.head(), &self.policy.token, self.extra_params_at(rule));
+        let mut found = find(*rule)?;
+        for other in others {
+            let also = find(*other)?;
+            found = found.filter(|one| also.as_ref() == Some(one));
+        }
+        Ok(found)
     }
 
     /// Chooses whom to ask about the token, or settles the request that has none.
@@ -524,6 +538,7 @@ impl Enforcer {
             grant.websocket_protocol = rest.marker;
         }
         if !self.policy.token.forward {
+            // Where another rule's parameters differ, nothing with one of them passes.
             let stripped = token::strip(head, &self.policy.token, self.extra_params(request));
             grant.remove.extend(stripped.remove);
             grant.set.extend(stripped.set);
@@ -554,7 +569,12 @@ impl Enforcer {
     }
 
     fn extra_params(&self, request: &Request) -> &[String] {
-        self.rule_of(request).map(|rule| rule.from_params.as_slice()).unwrap_or_default()
+        self.extra_params_at(request.ruling.rule)
+    }
+
+    fn extra_params_at(&self, rule: Option<usize>) -> &[String] {
+        let rule = rule.and_then(|at| self.policy.rules.get(at));
+        rule.map(|rule| rule.from_params.as_slice()).unwrap_or_default()
     }
 
     /// What a challenge says of the resource.
