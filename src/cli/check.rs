@@ -21,6 +21,7 @@ use crate::cli::failure::Failure;
 use crate::cli::find::located::{Position, Unreadable};
 use crate::cli::find::{self, Found, Unfound};
 use crate::cli::import::openapi;
+use crate::cli::named::STAND_IN;
 use crate::cli::output::Output;
 
 /// Find the faults of configurations, wherever they stand
@@ -186,9 +187,6 @@ fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &m
 fn environment(name: &str) -> String {
     std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| STAND_IN.to_owned())
 }
-
-/// Long enough for every kind of secret.
-const STAND_IN: &str = "a-value-that-stands-in-for-the-one-that-the-proxy-has-in-its-environment";
 
 /// Whether the fault is that of our stand-in for a variable.
 fn only_unset_here(error: &ConfigError, value: &Value) -> bool {

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tollgate_filter::cache::entry::Entry;
 use tollgate_filter::decision::Decision;
 use tollgate_filter::enforcer::{Enforcer, Outcome, Step};
+use tollgate_filter::policy::keys::text;
 use tollgate_filter::policy::{Mode, Policy};
 use tollgate_filter::provider::flight::{Flight, Landing, Question};
 use tollgate_filter::provider::outcome::CallOutcome;
@@ -33,6 +34,7 @@ use crate::cli::explain::saved::Saved;
 use crate::cli::failure::Failure;
 use crate::cli::http::{Http, Network};
 use crate::cli::injected::ByProvider;
+use crate::cli::named::STAND_IN;
 use crate::cli::output::Output;
 use crate::cli::store::StoreArgs;
 use crate::cli::{Exit, clock, find, injected};
@@ -115,12 +117,16 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         // Where others stand in, what Envoy would add is no matter.
         known.retain(|_, one| one.is_ok() || !args.credentials.are_given());
     }
-    let policy = policy(&configuration, matches!(source, Source::Saved(_)), &args.config)?;
+    let offline = matches!(source, Source::Saved(_));
+    if offline {
+        without_keys(&mut configuration);
+    }
+    let policy = policy(&configuration, offline, &args.config)?;
     let now = args.at.unwrap_or_else(clock::now);
 
     let token = token(args)?;
     let head = request::head(&args.request, &args.header, token.as_ref(), &policy.token)?;
-    let form = args.form.as_deref().map(text).transpose()?;
+    let form = args.form.as_deref().map(text_of).transpose()?;
     let certificate = args.certificate.as_deref().map(Client::digest).transpose()?;
     let is_tls = head.iter().any(|(name, value)| name == b":scheme" && value == b"https");
     let client = Client { certificate, is_tls };
@@ -234,10 +240,7 @@ fn find_out(
 /// The compiled configuration. Offline, no credentials are needed, so a variable that is not set is
 /// nothing to stop for.
 fn policy(configuration: &Value, offline: bool, file: &Path) -> Result<Policy, Failure> {
-    let env = |name: &str| {
-        let set = std::env::var(name).ok().filter(|value| !value.is_empty());
-        set.or_else(|| offline.then(|| "offline".to_owned()))
-    };
+    let env = |name: &str| set(name).or_else(|| offline.then(|| STAND_IN.to_owned()));
     Policy::from_value(configuration, &env).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
         let more = match faults.len().saturating_sub(1) {
@@ -260,13 +263,30 @@ fn policy(configuration: &Value, offline: bool, file: &Path) -> Result<Policy, F
     })
 }
 
+/// Nothing stands in for a private key. Where it is not set, a provider whose reply is saved gets no statement of ours.
+fn without_keys(configuration: &mut Value) {
+    let providers = configuration.get_mut("providers").and_then(Value::as_object_mut);
+    for auth in
+        providers.into_iter().flatten().filter_map(|(_, one)| one.pointer_mut("/introspection/client_auth"))
+    {
+        let key = auth.get("private_key_env").and_then(Value::as_str);
+        if key.is_some_and(|name| (text::VARIABLE.fits)(name) && set(name).is_none()) {
+            *auth = json!({"method": "none", "client_id": auth.get("client_id")});
+        }
+    }
+}
+
+fn set(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
 fn token(args: &Args) -> Result<Option<Secret>, Failure> {
     if let Some(file) = &args.token_file {
-        return Ok(Some(Secret::new(text(file)?.trim_end_matches(['\r', '\n']))));
+        return Ok(Some(Secret::new(text_of(file)?.trim_end_matches(['\r', '\n']))));
     }
     Ok(args.token.as_deref().map(Secret::new))
 }
 
-fn text(file: &Path) -> Result<String, Failure> {
+fn text_of(file: &Path) -> Result<String, Failure> {
     find::text(file).map_err(|error| Failure::file("read", file, &error))
 }

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use tollgate_filter::policy::keys::{CONFIGURATION, text};
 use tollgate_filter::policy::schema::{Kind, Object, Place, Text};
 
+/// What stands in for a variable that the proxy has and this machine has not; long enough for every kind of secret.
+pub(crate) const STAND_IN: &str = "a-value-that-stands-in-for-the-one-that-the-proxy-has-in-its-environment";
+
 /// The variables of the environment that a configuration names, and where.
 pub(crate) fn variables(configuration: &Value) -> Vec<(Place, &str)> {
     all(configuration, &text::VARIABLE)

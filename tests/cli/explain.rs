@@ -460,3 +460,36 @@ fn a_token_is_put_among_the_protocols_of_a_websocket_where_that_is_its_only_plac
         }
     }
 }
+
+#[test]
+fn a_saved_reply_needs_no_credentials_of_ours() {
+    let basic = "{client_id: gateway, client_secret_env: TG_SECRET}";
+    for auth in [
+        basic,
+        "{method: client_secret_post, client_id: gateway, client_secret_env: TG_SECRET}",
+        "{method: client_secret_jwt, client_id: gateway, client_secret_env: TG_SECRET}",
+        "{method: client_secret_jwt, client_id: gateway, client_secret_env: TG_SECRET, algorithm: HS512}",
+        "{method: private_key_jwt, client_id: gateway, private_key_env: TG_KEY, algorithm: ES256, kid: a}",
+        "{method: private_key_jwt, client_id: gateway, private_key_env: TG_KEY, algorithm: PS256, assertion_reuse: true}",
+        "{method: bearer, bearer_token_env: TG_SECRET}",
+        "{method: none}",
+    ] {
+        let at = offline();
+        let text = CONFIGURATION.replace("URI", "https://login.example.com/introspect").replace(basic, auth);
+        at.write("c.yaml", text + "dpop: {nonce: required, nonce_key_env: TG_NONCES}\n");
+        let run = at.run([
+            "explain",
+            "-c",
+            "c.yaml",
+            "-r",
+            "GET /",
+            "--token",
+            "t",
+            "--reply",
+            "good.json",
+            "--at",
+            NOW,
+        ]);
+        assert!(run.status == 0 && run.stdout.ends_with("verdict: allowed\n"), "{auth}: {run:?}");
+    }
+}

@@ -20,7 +20,7 @@ pub(super) struct Client {
 impl Client {
     /// The SHA-256 of the first certificate in a PEM file, in hexadecimal.
     pub(super) fn digest(file: &Path) -> Result<Vec<u8>, Failure> {
-        let pem = super::text(file)?;
+        let pem = super::text_of(file)?;
         let block = pem
             .split_once("-----BEGIN CERTIFICATE-----")
             .and_then(|(_, rest)| rest.split_once("-----END CERTIFICATE-----"));

@@ -283,7 +283,8 @@ impl<'a> Report<'a> {
                     token::Place::WebSocket => "a WebSocket's protocols",
                     token::Place::Form => "a form",
                 };
-                (format!("{} bytes, in {place}", found.token.expose().len()), false)
+                let length = found.token.expose().len();
+                (format!("{length} {}, in {place}", if length == 1 { "byte" } else { "bytes" }), false)
             }
             Ok(None) if !self.asked.is_empty() => ("in the form".to_owned(), false),
             Ok(None) => {
