@@ -18,9 +18,9 @@ pub(crate) fn scalar(text: &str) -> String {
 }
 
 /// Text in double quotes. What JSON leaves as it is and YAML takes for a line break, or forbids, is
-/// escaped.
+/// escaped, and so is what changes the direction of text or cannot be seen.
 pub(crate) fn quoted(text: &str) -> String {
-    let odd = |c: &char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+    let odd = |c: &char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let json = Value::from(text).to_string();
     if !json.chars().any(|c| odd(&c)) {
         return json;
@@ -59,7 +59,7 @@ mod tests {
         #[rustfmt::skip]
         let others = [
             "", "yes", "No", "y", "N", "ON", "off", "~", "null", "True", "1", "1e3", "0x1f", "1_000", "12:30:45", "2026-11-30", "0o7", ".5", "-",
-            "- a", "@a", "a: b", "a #b", "*.example.com", "&a", "a,b", "a:", "{id}", "[a]", "é", "a\nb", "a\u{85}b", "a\u{2028}b", "\u{feff}",
+            "- a", "@a", "a: b", "a #b", "*.example.com", "&a", "a,b", "a:", "{id}", "[a]", "é", "a\nb", "a\u{85}b", "a\u{2028}b", "\u{feff}", "a\u{202e}b", "\u{200b}", "a\u{9b}31m",
         ];
         for text in others {
             assert_eq!(scalar(text), quoted(text));

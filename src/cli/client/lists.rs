@@ -7,6 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::printable::printable;
 use crate::cli::store::{Content, Member, StoreArgs, is_name};
+use crate::cli::yaml::quoted;
 
 use super::show::table;
 use super::{client, known};
@@ -211,7 +212,7 @@ pub(crate) fn export(args: &ExportArgs, out: &mut Output) -> Result<Exit, Failur
     out.line("client_lists:")?;
     for (name, members) in lists {
         // A name of digits alone, say, would be a number.
-        let name = json!(name);
+        let name = quoted(name);
         if members.is_empty() {
             out.line(format_args!("  {name}: {{clients: []}}"))?;
             continue;
@@ -219,10 +220,9 @@ pub(crate) fn export(args: &ExportArgs, out: &mut Output) -> Result<Exit, Failur
         out.line(format_args!("  {name}:"))?;
         out.line("    clients:")?;
         for member in members {
-            // A text of JSON is one of YAML.
-            let mut fields = vec![format!("id: {}", json!(member.id))];
-            fields.extend(member.name.iter().map(|name| format!("name: {}", json!(name))));
-            fields.extend(member.tier.iter().map(|tier| format!("tier: {}", json!(tier))));
+            let mut fields = vec![format!("id: {}", quoted(&member.id))];
+            fields.extend(member.name.iter().map(|name| format!("name: {}", quoted(name))));
+            fields.extend(member.tier.iter().map(|tier| format!("tier: {}", quoted(tier))));
             out.line(format_args!("      - {{{}}}", fields.join(", ")))?;
         }
     }

@@ -8,6 +8,7 @@ mod resources;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
+use tollgate_filter::policy::schema::duration;
 
 use crate::cli::Exit;
 use crate::cli::failure::Failure;
@@ -78,7 +79,7 @@ fn configuration(
     let mut username = false;
     for policy in policies {
         introspection.extend(policy.timeout.clone().map(|timeout| ("timeout".to_owned(), timeout.into())));
-        cache.extend(policy.cache.clone());
+        kept_shorter(&mut cache, &policy.cache);
         username |= policy.by_username;
         if policy.expose_headers {
             whole.insert("upstream".to_owned(), json!({"claims_prefix": "x-agw-"}));
@@ -92,6 +93,7 @@ fn configuration(
         requires.insert("scopes".to_owned(), scopes);
     }
     let (name, mut entry) = provider.entry(cluster, introspection);
+    let asked = entry.get("introspection").and_then(|one| one.get("uri")?.as_str()).map(str::to_owned);
     if username {
         entry.insert("client_id_claim".to_owned(), json!(["username"]));
     }
@@ -107,14 +109,18 @@ fn configuration(
         if let Some(claim) = jwt.client_id.as_ref().filter(|_| !username) {
             entry.insert("client_id_claim".to_owned(), json!([claim]));
         }
-        if !jwt.claims.is_empty() {
-            requires.insert("claims".to_owned(), json!(jwt.claims));
+        let claims: Vec<_> = jwts.iter().flat_map(|jwt| &jwt.claims).collect();
+        if !claims.is_empty() {
+            requires.insert("claims".to_owned(), json!(claims));
+        }
+        if jwts.iter().any(|other| !other.is_like(jwt)) {
+            remarks.fill_in("several policies validate JWTs, each in its own way, and only the first carried over: see what the others demand, and take \"fill-in\" out of requires.scopes then");
+            close(&mut requires);
         }
     }
-    if jwts.len() > 1 {
-        remarks.fill_in(
-            "several policies validate JWTs, and only the first carried over: see what the others demand",
-        );
+    if policy::ask_several(policies, asked.as_deref()) {
+        remarks.fill_in("several policies ask, each another server, and only one of them is asked here: see what the others demand, and take \"fill-in\" out of requires.scopes then");
+        close(&mut requires);
     }
     whole.insert("providers".to_owned(), json!({name: entry}));
     if !requires.is_empty() {
@@ -126,6 +132,38 @@ fn configuration(
     whole.insert("responses".to_owned(), json!({"profile": "anypoint"}));
     whole.into()
 }
+
+/// What several policies say of the cache: what keeps an answer for the shortest time.
+fn kept_shorter(cache: &mut Map<String, Value>, more: &Map<String, Value>) {
+    let span = |value: &Value| value.as_str().and_then(duration);
+    for (key, value) in more {
+        let is_longer =
+            cache.get(key).and_then(span).zip(span(value)).is_some_and(|(known, new)| new > known);
+        if !is_longer {
+            cache.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+/// Demands a scope that no token has, until somebody has looked.
+fn close(requires: &mut Map<String, Value>) {
+    let (mut all, mut any) = match requires.get("scopes") {
+        Some(Value::Array(all)) => (all.clone(), None),
+        Some(Value::Object(both)) => {
+            let all = both.get("all").and_then(Value::as_array).cloned();
+            (all.unwrap_or_default(), both.get("any").cloned())
+        }
+        _ => (Vec::new(), None),
+    };
+    if !all.iter().any(|scope| scope == FILL_IN) {
+        all.push(FILL_IN.into());
+    }
+    let scopes = any.take().map_or_else(|| json!(all), |any| json!({"all": all, "any": any}));
+    requires.insert("scopes".to_owned(), scopes);
+}
+
+/// What no token has: a configuration that is not complete lets nobody in.
+const FILL_IN: &str = "fill-in";
 
 impl Remarks {
     /// What did not carry over, and what to do about it; without a full stop.

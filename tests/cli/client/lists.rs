@@ -82,6 +82,15 @@ fn the_filter_takes_what_is_exported() {
         serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("{error}: {yaml}"));
     assert_eq!(lists, client(&tollgate, "export --format json").json());
     assert_eq!(lists["client_lists"]["partners"]["clients"], json!([{"id": odd, "tier": "no"}]));
+    // What a provider calls a client may hold what YAML forbids, or what steers a terminal.
+    for id in ["a\u{9b}31mb", "a\u{85}b", "a\u{202e}b", "a\u{1b}[2Jb", "a\u{2028}b"] {
+        tollgate.run(["client", "allow", "odd", id, "--id"]);
+        let yaml = client(&tollgate, "export odd").stdout;
+        assert!(yaml.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()), "{yaml:?}");
+        let read: serde_json::Value = serde_saphyr::from_str(&yaml).expect("YAML");
+        assert_eq!(read["client_lists"]["odd"]["clients"], json!([{"id": id}]));
+        client(&tollgate, "drop-list odd");
+    }
     let mut configuration = json!({
         "providers": {"main": {"introspection": {
             "uri": "https://login.example.com/introspect", "cluster": "login",

@@ -255,6 +255,47 @@ fn what_does_not_carry_over_is_said() {
     }
 }
 
+/// A token had to pass every policy, so what one of them demands must not be lost.
+#[test]
+fn several_policies_are_never_laxer_than_each() {
+    let asks = |url: &str, more: &str| {
+        format!(
+            "- policyRef: {{name: oauth2-token-introspection-flex}}\n  config: {{introspectionURL: '{url}', authorizationValue: Basic Z2F0ZXdheTpodW50ZXIy, skipClientIdValidation: true{more}}}\n"
+        )
+    };
+    let platform =
+        "- policyRef: {name: openidconnect-access-token-enforcement-flex}\n  config: {scopes: p}\n";
+    let jwt = |keys: &str, audience: &str, claims: &str| {
+        format!(
+            "- policyRef: {{name: jwt-validation-flex}}\n  config: {{jwtKeyOrigin: jwks, jwksUrl: '{keys}', validateAudClaim: true, mandatoryAudClaim: true, supportedAudiences: {audience}, mandatoryCustomClaims: [{{key: iss, value: 'https://a.example.com'}}{claims}], skipClientIdValidation: true}}\n"
+        )
+    };
+    let (here, there) = ("https://a.example.com/i", "https://b.example.com/i");
+    let keys = "https://a.example.com/k";
+    let role = ", {key: role, value: admin}";
+    #[rustfmt::skip]
+    let cases = [
+        ("one server",         asks(here, ", scopes: a") + &asks(here, ", scopes: b"),  0, json!({"scopes": ["a", "b"]})),
+        ("two servers",        asks(here, "") + &asks(there, ""),                       1, json!({"scopes": ["fill-in"]})),
+        ("two, and scopes",    asks(here, ", scopes: a") + &asks(there, ", scopes: b"), 1, json!({"scopes": ["a", "b", "fill-in"]})),
+        ("two, and any scope", asks(here, ", scopes: a b, scopeValidationCriteria: OR") + &asks(there, ""), 1, json!({"scopes": {"all": ["fill-in"], "any": ["a", "b"]}})),
+        ("the platform's, too", asks(here, "") + platform,                              1, json!({"scopes": ["p", "fill-in"]})),
+        ("claims of both",     jwt(keys, "x", "") + &jwt(keys, "x", role),              0, json!({"claims": [{"name": "role", "equals": "admin"}]})),
+        ("other keys",         jwt(keys, "x", "") + &jwt("https://b.example.com/k", "x", ""), 1, json!({"scopes": ["fill-in"]})),
+        ("other audiences",    jwt(keys, "x", "") + &jwt(keys, "y", role),              1, json!({"scopes": ["fill-in"], "claims": [{"name": "role", "equals": "admin"}]})),
+    ];
+    for (name, list, status, requires) in cases {
+        let (configuration, remarks, got) = carried(&[("list.yaml", list)]);
+        assert_eq!((got, &configuration["requires"]), (status, &requires), "{name}: {remarks:?}");
+    }
+    let ttl = |first: &str, second: &str| {
+        let list = asks(here, &format!(", validatedTokenTTL: {first}"))
+            + &asks(here, &format!(", validatedTokenTTL: {second}"));
+        carried(&[("list.yaml", list)]).0["cache"]["ttl"].clone()
+    };
+    assert_eq!((ttl("60", "600"), ttl("600", "60")), (json!("60s"), json!("60s")));
+}
+
 /// The `config` of a policy that validates JWTs by a server's keys.
 const JWT: &str = "{jwtOrigin: httpBearerAuthenticationHeader, signingMethod: rsa, signingKeyLength: 384, jwtKeyOrigin: jwks, jwksUrl: https://as.example.com/keys, jwksServiceTimeToLive: 30, jwksServiceConnectionTimeout: 2000, validateAudClaim: true, mandatoryAudClaim: true, supportedAudiences: 'api, other', mandatoryExpClaim: true, mandatoryNbfClaim: false, validateCustomClaim: true, mandatoryCustomClaims: [{key: iss, value: \"#['https://as.example.com']\"}, {key: tenant, value: acme}], skipClientIdValidation: true, clientIdExpression: '#[vars.claimSet.azp]'}";
 

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::cli::import::anypoint::Remarks;
 use crate::cli::import::anypoint::policy::Config;
+use crate::cli::import::anypoint::{FILL_IN, Remarks};
 
 /// What a policy says of JWTs.
 #[derive(Debug)]
@@ -20,9 +20,6 @@ pub(super) struct Jwt {
     /// `client_id_claim`, if the policy looks at another than usual.
     pub(super) client_id: Option<String>,
 }
-
-/// What nothing is: a configuration that is not complete lets nobody in.
-const FILL_IN: &str = "fill-in";
 
 /// Where no keys are.
 const NOWHERE: &str = "https://authorization-server.invalid/keys";
@@ -60,6 +57,15 @@ impl Jwt {
             claims,
             client_id: client_id(config, name, remarks),
         }
+    }
+
+    /// Whether both validate the same tokens, but for the claims that they demand.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let of = |jwt: &Self| {
+            let Self { keys, algorithm, issuer, audiences, client_id, .. } = jwt;
+            (keys.clone(), algorithm.clone(), issuer.clone(), audiences.clone(), client_id.clone())
+        };
+        of(self) == of(other)
     }
 
     /// Adds to a provider's entry what it takes to validate its tokens.

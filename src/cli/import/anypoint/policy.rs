@@ -152,6 +152,18 @@ pub(super) fn scopes(policies: &[Policy], remarks: &mut Remarks) -> Option<Value
     }
 }
 
+/// Whether policies ask servers that are not all the one that is `asked`.
+pub(super) fn ask_several(policies: &[Policy], asked: Option<&str>) -> bool {
+    let is_other = |policy: &Policy| match &policy.kind {
+        Kind::Introspection { url, .. } => !url.is_empty() && Some(url.as_str()) != asked,
+        Kind::ClientProvider | Kind::TokenInfo => {
+            policies.iter().any(|other| matches!(other.kind, Kind::Introspection { .. }))
+        }
+        Kind::Jwt(_) => false,
+    };
+    policies.iter().any(is_other)
+}
+
 /// The name without what stands for the gateway and the version.
 fn plain_name(full: &str) -> &str {
     let name = full.strip_suffix("-impl").unwrap_or(full);
