@@ -41,6 +41,11 @@ impl Pending {
         self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
     }
 
+    /// Gives up: nobody will be asked any more.
+    pub fn give_up(self, enforcer: &Enforcer, rejection: Rejection) -> Step {
+        enforcer.deny_by(self.request, rejection, Source::Answer)
+    }
+
     /// The token that is asked about.
     pub fn token(&self) -> &Secret {
         &self.found.token

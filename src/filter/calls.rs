@@ -34,7 +34,7 @@ pub(super) struct Worker {
     pub(super) shared: Shared,
     pub(super) flights: Flights,
     pub(super) fetches: Fetches,
-    forms: RefCell<HashMap<u32, (Uptime, Rc<Stream>)>>,
+    forms: RefCell<HashMap<u32, FormDue>>,
     /// When the next tick comes, if one has been asked for.
     next_tick: Cell<Option<Uptime>>,
     watch: Cell<Option<Watch>>,
@@ -42,6 +42,15 @@ pub(super) struct Worker {
 
 /// A moment by the clock that does not step: waiting goes by that one.
 pub(super) type Uptime = Duration;
+
+/// A form that is waited for, and until when.
+#[derive(Debug)]
+struct FormDue {
+    due: Uptime,
+    stream: Rc<Stream>,
+    /// Under whose configuration it began, if that has been replaced: that one ends it.
+    of: Option<Rc<Worker>>,
+}
 
 /// While something is remembered, somebody has to see whether the wall clock is set back: entries would
 /// live longer than they may.
@@ -120,17 +129,17 @@ impl Worker {
         self.tick_flights(now);
         let late: Vec<_> = {
             let forms = self.forms.borrow();
-            let late = forms.values().filter(|(due, _)| *due <= now.steady);
-            late.take(AT_ONCE).map(|(_, stream)| Rc::clone(stream)).collect()
+            let late = forms.iter().filter(|(_, form)| form.due <= now.steady);
+            late.take(AT_ONCE).map(|(id, _)| *id).collect()
         };
-        for stream in late {
-            self.forms.borrow_mut().remove(&stream.id);
+        for id in late {
+            let Some(FormDue { stream, of, .. }) = self.forms.borrow_mut().remove(&id) else { continue };
             if let State::AwaitsForm(form) = stream.become_(State::AwaitsTurn) {
                 let step = |worker: &Self| form.give_up(&worker.enforcer, Rejection::FormMissing);
-                self.proceed_elsewhere(&stream, step, now.wall);
+                of.as_deref().unwrap_or(self).proceed_elsewhere(&stream, step, now.wall);
             }
         }
-        let forms = self.forms.borrow().values().map(|(due, _)| *due).min();
+        let forms = self.forms.borrow().values().map(|form| form.due).min();
         let watch = self.watch.get().map(|_| now.steady.saturating_add(WATCH_EVERY));
         match [self.flights.due(), self.fetches.due(), forms, watch].into_iter().flatten().min() {
             Some(due) => self.tick_at(due),
@@ -141,9 +150,12 @@ impl Worker {
     }
 
     /// Takes over the forms that the worker before this one waits for: they are given up with the next tick.
-    pub(super) fn inherit_forms(&self, before: &Self) {
-        let forms = before.forms.take().into_iter();
-        self.forms.borrow_mut().extend(forms.map(|(id, (_, stream))| (id, (Uptime::ZERO, stream))));
+    pub(super) fn inherit_forms(&self, before: &Rc<Self>) {
+        let forms = before.forms.take().into_iter().map(|(id, FormDue { stream, of, .. })| {
+            let of = of.or_else(|| Some(Rc::clone(before)));
+            (id, FormDue { due: Uptime::ZERO, stream, of })
+        });
+        self.forms.borrow_mut().extend(forms);
     }
 
     /// Does what the engine says until something has to be waited for. The effective context is the
@@ -159,7 +171,8 @@ impl Worker {
                 Step::ReadForm(form) => {
                     stream.become_(State::AwaitsForm(Box::new(form)));
                     let due = host::steady().saturating_add(FORM_PATIENCE);
-                    self.forms.borrow_mut().insert(stream.id, (due, Rc::clone(stream)));
+                    let form = FormDue { due, stream: Rc::clone(stream), of: None };
+                    self.forms.borrow_mut().insert(stream.id, form);
                     self.tick_at(due);
                     return Progress::Waiting;
                 }

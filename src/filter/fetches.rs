@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::cache::shared::Moment;
 use crate::enforcer::{Enforcer, Pending};
 use crate::filter::calls::{Uptime, Worker};
-use crate::filter::flights::{MAX_WAITING, Told};
+use crate::filter::flights::{self, MAX_WAITING, Told};
 use crate::filter::host;
 use crate::filter::stream::Stream;
 use crate::filter::waiters::Waiters;
@@ -347,19 +347,20 @@ impl Worker {
         }
     }
 
-    /// Takes over what the worker before this one has fetched; it is asked for anew. Whoever waited there
-    /// has to be told.
+    /// Takes over what the worker before this one has fetched; it is asked for anew.
     pub(super) fn inherit_fetches(&self, before: &Self) {
         let lists = self.enforcer.inherit_lists(&before.enforcer).into_iter().map(Wanted::List);
         let keys = self.enforcer.inherit_keys(&before.enforcer).into_iter().map(Wanted::Keys);
         for wanted in lists.chain(keys) {
             self.fetches.change(wanted, |schedule| schedule.has_arrived = true);
         }
-        for schedule in before.fetches.schedules.borrow_mut().iter_mut() {
-            for (stream, Waiter { pending, .. }) in before.fetches.take_waiters(schedule).into_present() {
-                self.flights.wake_one(stream, pending, Told::Keys(KeyNews::None));
-            }
-        }
+    }
+
+    /// Whoever waits here for keys, and waits no more.
+    pub(super) fn leave_keys_behind(&self) -> Vec<flights::Waiter> {
+        let mut schedules = self.fetches.schedules.borrow_mut();
+        let waiters = schedules.iter_mut().flat_map(|one| self.fetches.take_waiters(one).into_present());
+        waiters.map(|(stream, Waiter { pending, .. })| (stream, pending)).collect()
     }
 }
 

@@ -63,7 +63,7 @@ struct Interest {
     is_refresh: bool,
 }
 
-type Waiter = (Rc<Stream>, Box<Pending>);
+pub(super) type Waiter = (Rc<Stream>, Box<Pending>);
 
 /// What a request has waited for.
 #[derive(Clone, Debug)]
@@ -72,6 +72,8 @@ pub(super) enum Told {
     Finding(Rc<Finding>),
     /// Keys, other ones perhaps.
     Keys(KeyNews),
+    /// Nothing any more: the configuration under which it began has been replaced, and that worker ends it.
+    Replaced(Rc<Worker>),
 }
 
 /// How an answer is got.
@@ -513,11 +515,20 @@ impl Worker {
     pub(super) fn tell_some(&self, now: Moment) {
         for _ in 0..AT_ONCE {
             let Some(((stream, pending), told)) = self.flights.next_to_tell() else { return };
-            let step = |worker: &Self| match told {
-                Told::Finding(finding) => pending.resume(&worker.enforcer, &finding, now.wall),
-                Told::Keys(news) => pending.resume_with_keys(&worker.enforcer, news, now.wall),
-            };
-            self.proceed_elsewhere(&stream, step, now.wall);
+            match told {
+                Told::Finding(finding) => {
+                    let step = |worker: &Self| pending.resume(&worker.enforcer, &finding, now.wall);
+                    self.proceed_elsewhere(&stream, step, now.wall);
+                }
+                Told::Keys(news) => {
+                    let step = |worker: &Self| pending.resume_with_keys(&worker.enforcer, news, now.wall);
+                    self.proceed_elsewhere(&stream, step, now.wall);
+                }
+                Told::Replaced(before) => {
+                    let step = |worker: &Self| pending.give_up(&worker.enforcer, not_asked(NoAnswer::Failed));
+                    before.proceed_elsewhere(&stream, step, now.wall);
+                }
+            }
         }
         if !self.flights.ready.borrow().is_empty() {
             self.tick_at(now.steady);
@@ -525,13 +536,20 @@ impl Worker {
     }
 
     /// Takes over from the worker that this root had before: its calls come to nothing now, and whoever
-    /// waits for one has to be told.
-    pub(super) fn inherit(&self, before: &Self) {
+    /// waits has to be told. What the one has begun the other does not judge: its rules and providers have
+    /// other numbers.
+    pub(super) fn inherit(&self, before: &Rc<Self>) {
         let flights: Vec<TokenKey> = before.flights.under_way.borrow().keys().copied().collect();
-        for flight in flights.into_iter().filter_map(|key| before.flights.take(key)) {
-            self.wake(flight.interest.waiters, Err(not_asked(NoAnswer::Failed)));
+        let flights = flights.into_iter().filter_map(|key| before.flights.take(key));
+        let asking = flights.flat_map(|flight| flight.interest.waiters.into_present());
+        for (stream, pending) in before.leave_keys_behind().into_iter().chain(asking) {
+            self.flights.wake_one(stream, pending, Told::Replaced(Rc::clone(before)));
         }
-        self.flights.ready.borrow_mut().append(&mut before.flights.ready.borrow_mut());
+        let ready = before.flights.ready.take().into_iter().map(|(waiter, told)| match told {
+            Told::Replaced(_) => (waiter, told),
+            Told::Finding(_) | Told::Keys(_) => (waiter, Told::Replaced(Rc::clone(before))),
+        });
+        self.flights.ready.borrow_mut().extend(ready);
         self.tick_at(host::steady());
     }
 }

@@ -89,6 +89,46 @@ fn a_root_that_is_configured_again_leaves_nobody_waiting() {
 }
 
 #[test]
+fn what_has_begun_under_one_configuration_is_not_judged_by_the_next() {
+    // The rules of the one have nothing to do with those of the other, whatever their numbers.
+    let rules =
+        |scope: &str| json!({"rules": [{"match": {"prefix": "/orders"}, "requires": {"scopes": [scope]}}]});
+    let active = r#"{"active":true,"exp":2000000000,"scope":"read"}"#;
+    let mut vm = remembering(&rules("admin"));
+    let streams: Vec<_> = (0..100).map(|_| vm.request(&with_token("one"))).collect();
+    let call = vm.calls().remove(0);
+    vm.answer(call.id, &Response::json(active));
+    assert_eq!(waiting(&mut vm, &streams), 100 - 32, "the answer is there, and their turn is not");
+    assert!(vm.configure_again(&config(&rules("read"))));
+    for _ in 0..10 {
+        vm.advance(TICK);
+    }
+    for (n, stream) in streams.into_iter().enumerate() {
+        assert_eq!(replied(&mut vm, stream).status, if n < 32 { 403 } else { 503 }, "{n}");
+    }
+    assert!(vm.calls().is_empty());
+}
+
+#[test]
+fn nobody_asks_the_providers_of_another_configuration_or_waits_for_one_that_is_none() {
+    let provider = json!({"introspection": {
+        "uri": "https://as.example.com/introspect", "cluster": "b", "retries": 0, "client_auth": {"method": "none"},
+    }});
+    let two = json!({"providers": {"other": provider}, "provider_order": ["main", "other"]});
+    for next in [json!({}), json!({"mode": "shadow"})] {
+        let mut vm = remembering(&two);
+        let streams: Vec<_> = (0..5).map(|n| vm.request(&with_token(&format!("{n}")))).collect();
+        assert!(vm.configure_again(&config(&next)));
+        let before = vm.calls().len();
+        vm.advance(Duration::from_secs(1));
+        assert_eq!(vm.calls().len(), before, "a token has gone to somebody else");
+        for stream in streams {
+            assert_eq!(replied(&mut vm, stream).status, 503);
+        }
+    }
+}
+
+#[test]
 fn two_providers_retries_come_in_one_tick_and_a_cluster_has_gone() {
     let provider = |name: &str| {
         json!({"token_prefix": format!("{name}-"), "introspection": {
