@@ -95,7 +95,7 @@ pub enum Step {
     /// Have this provider's keys fetched anew, then call [`Pending::resume_with_keys`].
     FetchKeys(ProviderId, Box<Pending>),
     /// Collect the request's body, then call [`AwaitingForm::body`].
-    ReadForm(AwaitingForm),
+    ReadForm(Box<AwaitingForm>),
 }
 
 /// A settled request.
@@ -309,7 +309,7 @@ impl Enforcer {
             Ok(Access::Deny) => self.deny(request, Rejection::Denied),
             Ok(_) if self.passes_preflight(request.head()) => self.pass(request, None),
             Ok(Access::Anonymous) if self.takes_forms_apart(request.head()) => {
-                Step::ReadForm(AwaitingForm { request, found: None })
+                Step::ReadForm(Box::new(AwaitingForm { request, found: None }))
             }
             Ok(Access::Anonymous) => self.pass(request, None),
             Ok(Access::Required | Access::Optional) => self.look_for_token(request, now),
@@ -380,7 +380,9 @@ impl Enforcer {
         }
         match self.extract(&request) {
             Err(error) => self.deny(request, error.into()),
-            Ok(found) if token::wants_form(head, places) => Step::ReadForm(AwaitingForm { request, found }),
+            Ok(found) if token::wants_form(head, places) => {
+                Step::ReadForm(Box::new(AwaitingForm { request, found }))
+            }
             Ok(found) => self.ask(request, found, None, now),
         }
     }
@@ -492,7 +494,7 @@ impl Enforcer {
             if !requirement.providers.is_empty() && !requirement.providers.contains(&token.provider) {
                 return Err(Rejection::NoProvider);
             }
-            requirement.judge_binding(token, proof, &certificate)?;
+            requirement.judge_binding(token, proof, certificate)?;
             requirement.judge(token, provider, &self.lists.borrow(), now)?;
             requirement.judge_details(token, provider, resource)?;
         }

@@ -169,7 +169,7 @@ impl Worker {
                     form.give_up(&self.enforcer, crowded)
                 }
                 Step::ReadForm(form) => {
-                    stream.become_(State::AwaitsForm(Box::new(form)));
+                    stream.become_(State::AwaitsForm(form));
                     let due = host::steady().saturating_add(FORM_PATIENCE);
                     let form = FormDue { due, stream: Rc::clone(stream), of: None };
                     self.forms.borrow_mut().insert(stream.id, form);

@@ -261,7 +261,8 @@ mod tests {
     }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 mod laws {
     use super::{Access, HostPattern, Matcher, PathPattern, Rule, Ruling, Seen, Spelling, Variation};
     use crate::policy::Policy;

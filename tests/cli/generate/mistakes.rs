@@ -265,7 +265,7 @@ fn what_is_named_by_the_operator_is_no_variable_and_no_line() {
             "oci://r.example.com/m",
         ]);
         assert_eq!(run.status, 0, "{policy}: {run:?}");
-        let text = at.read(&format!("out/{target}.yaml"));
+        let text = at.read(format!("out/{target}.yaml"));
         assert!(!text.lines().any(|line| line.trim_start().starts_with("evil")), "{policy}: {text}");
         let keys = if target == "envoy" {
             "{host_env_keys: [REAL]}"
