@@ -8,7 +8,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use crate::policy::id::ProviderId;
 use crate::provider::client_auth::ClientAuth;
-use crate::provider::{Dialect, IntrospectionEndpoint, Provider};
+use crate::provider::{Dialect, IntrospectionEndpoint, JwtRules, Provider, Validate};
 use crate::secret::Secret;
 use crate::store::common::Common;
 
@@ -86,6 +86,22 @@ impl Namespace {
     /// The namespace of a provider as `owner` (which plugin it is) sees it.
     pub fn new(owner: &[u8], provider: &Provider) -> Self {
         // Every field is named: whoever adds one has to think of this place.
+        let Provider {
+            name,
+            issuer,
+            audiences,
+            clock_skew,
+            token_prefix: _,
+            scope_claim,
+            client_id_claim,
+            scope_array: _,
+            default_scopes: _,
+            implied_scopes: _,
+            validate,
+            jwt: JwtRules { algorithms, typ, max_token_age },
+            keys: _,
+            introspection,
+        } = provider;
         let IntrospectionEndpoint {
             scheme,
             authority,
@@ -100,17 +116,26 @@ impl Namespace {
             headers,
             max_response_bytes,
             lenient_content_type,
-            ignore_token_type: _,
+            ignore_token_type,
             require_iss: _,
             back_off: _,
             user_agent: _,
             unknown_token,
-        } = &provider.introspection;
+        } = introspection;
         let mut parts = Parts::default();
-        parts.add(owner).add(provider.name.as_bytes());
-        // What a token says of itself is part of what is remembered, where it is verified.
-        parts.count(provider.validate as usize).count(provider.jwt.typ as usize);
-        parts.add(provider.jwt.algorithms.to_string().as_bytes());
+        parts.add(owner).add(name.as_bytes());
+        parts.count(*validate as usize).count(*typ as usize);
+        parts.add(algorithms.to_string().as_bytes());
+        // Where a token is verified, or the answer is about its user, more than the answer is remembered: what has
+        // become of it by these.
+        if *validate != Validate::Introspection || matches!(dialect, Dialect::UserInfo { .. }) {
+            parts.add(issuer.as_deref().unwrap_or_default().as_bytes());
+            for names in [audiences, scope_claim, client_id_claim] {
+                parts.count(names.len());
+                names.iter().for_each(|name| _ = parts.add(name.as_bytes()));
+            }
+            parts.add(format!("{clock_skew:?} {max_token_age:?} {ignore_token_type}").as_bytes());
+        }
         parts.add(scheme.as_bytes()).add(authority.as_bytes()).add(path.as_bytes());
         parts.count(clusters.len());
         for cluster in clusters {
@@ -123,7 +148,7 @@ impl Namespace {
             }
             Dialect::TokenInfo(place) => parts.add(b"tokeninfo").add(format!("{place:?}").as_bytes()),
             Dialect::UserInfo { audience } => {
-                let issuer = provider.issuer.as_deref().unwrap_or_default();
+                let issuer = issuer.as_deref().unwrap_or_default();
                 let audience = audience.as_deref().unwrap_or_default();
                 parts.add(b"userinfo").add(audience.as_bytes()).add(issuer.as_bytes())
             }
@@ -252,6 +277,39 @@ mod tests {
         for (at, (name, one)) in others.iter().enumerate() {
             assert_ne!(*one, first, "{name}");
             assert!(others.iter().skip(at + 1).all(|(_, other)| other != one), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_token_says_of_itself_is_remembered_for_those_who_read_it_alike() {
+        // INT-29, JWT-47
+        let of = |endpoint: &str, issuer: &str, more: &str| {
+            let auth =
+                if endpoint == "introspection" { r#", "client_auth": {"method": "none"}"# } else { "" };
+            let config = format!(
+                r#"{{"providers": {{"main": {{"issuer": "https://{issuer}", "any_audience": true,
+                    "validate": "jwt_then_introspection",
+                    "jwks": {{"uri": "https://as.example.com/jwks", "cluster": "as"}},
+                    "{endpoint}": {{"uri": "https://as.example.com/x", "cluster": "as"{auth}}}{more}}}}}}}"#
+            );
+            let policy = Policy::parse(config.as_bytes(), &|_| None).unwrap();
+            Namespace::new(b"a", &policy.providers[0])
+        };
+        for endpoint in ["introspection", "userinfo"] {
+            let first = of(endpoint, "as/a", "");
+            assert_eq!(of(endpoint, "as/a", r#", "default_scopes": ["x"]"#), first, "{endpoint}");
+            #[rustfmt::skip]
+            let others = [
+                ("another issuer",    of(endpoint, "as/b", "")),
+                ("other scopes",      of(endpoint, "as/a", r#", "scope_claim": ["permissions"]"#)),
+                ("another client",    of(endpoint, "as/a", r#", "client_id_claim": ["cid"]"#)),
+                ("another age",       of(endpoint, "as/a", r#", "max_token_age": "1h""#)),
+                ("another patience",  of(endpoint, "as/a", r#", "clock_skew": "1s""#)),
+            ];
+            for (at, (name, one)) in others.iter().enumerate() {
+                assert_ne!(*one, first, "{endpoint}: {name}");
+                assert!(others.iter().skip(at + 1).all(|(_, other)| other != one), "{endpoint}: {name}");
+            }
         }
     }
 
