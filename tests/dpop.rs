@@ -406,6 +406,28 @@ fn plugins_that_clients_call_by_one_origin_take_a_proof_once_together() {
 }
 
 #[test]
+fn an_origin_that_comes_or_goes_brings_back_no_proof() {
+    // DPP-27: as over LDS
+    for (before, after) in [
+        (json!({}), json!({"external_origin": "https://h"})),
+        (json!({"external_origin": "https://h"}), json!({})),
+    ] {
+        let store = Together::default();
+        let [first, second] = [&before, &after].map(|dpop| {
+            let mut world = World::new(&json!({ "dpop": dpop }));
+            let enforcer =
+                world.enforcer.with_store(Box::new(store.clone()), UnixTime::from_secs(NOW - 1000));
+            world.enforcer = enforcer;
+            world
+        });
+        let proof = first.proof(&json!({}));
+        let fields = [("authorization", "DPoP good"), ("dpop", proof.as_str())];
+        assert_eq!(first.error(&first.request(&fields)), None, "{before}");
+        assert_eq!(second.error(&second.request(&fields)).as_deref(), Some("invalid_dpop_proof"), "{after}");
+    }
+}
+
+#[test]
 fn a_hop_may_take_off_a_prefix() {
     // DPP-12
     let world = World::new(&json!({"dpop": {"external_origin": "https://api.example.com/svc1/"}}));

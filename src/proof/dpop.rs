@@ -56,8 +56,8 @@ pub struct NonceRule {
 /// Everything that checking proofs needs besides the request.
 #[derive(Debug)]
 pub struct Proofs {
-    /// `None`: the host keeps nothing for the workers, and no proof counts.
-    replays: Option<Replays>,
+    /// Where a proof must not have been used. None: the host keeps nothing for the workers, and no proof counts.
+    replays: Vec<Replays>,
     /// What nonces are signed with; `None`: none of them is good.
     nonce_key: Option<Key>,
 }
@@ -69,7 +69,8 @@ pub struct Proof {
     ///
     /// [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
     pub thumbprint: String,
-    mark: Mark,
+    /// A mark for each memory.
+    marks: Vec<Mark>,
     /// A new nonce, if the client's soon ends.
     pub next_nonce: Option<String>,
 }
@@ -79,14 +80,16 @@ const MAX_JTI: usize = 256;
 
 impl Proofs {
     /// What a policy needs, for the plugin `owner`, whose workers have this in common. Plugins that clients call
-    /// by one origin would each take a proof, so they remember together.
+    /// by one origin would each take a proof, so they remember together; and each by itself, for its origin may
+    /// come and go with its configuration.
     pub fn new(dpop: &Dpop, owner: &[u8], common: Option<&Common>) -> Self {
         let given = dpop.nonce.as_ref().and_then(|rule| rule.key);
         let origin = dpop.external_origin.as_deref().and_then(Target::of_uri);
         let origin = origin.map(|target| ["origin ", target.origin()].concat().into_bytes());
-        let rememberers = origin.as_deref().unwrap_or(owner);
+        let rememberers = || std::iter::once(owner).chain(origin.as_deref());
+        let of = |common| rememberers().map(move |whose| Replays::new(common, whose, dpop.replay_cache));
         Self {
-            replays: common.map(|common| Replays::new(common, rememberers, dpop.replay_cache)),
+            replays: common.into_iter().flat_map(of).collect(),
             nonce_key: given.or_else(|| common.map(|common| Key::own(common, owner))),
         }
     }
@@ -100,9 +103,8 @@ impl Proofs {
         verifier: &dyn Verifier,
         now: UnixTime,
     ) -> Result<Proof, Rejection> {
-        let replays = self.replays.as_ref().ok_or(Rejection::BadProof(ProofFault::Forgotten))?;
         let Checked { claims, mut proof } =
-            check(dpop, replays, (head, peer), token, verifier, now).map_err(Rejection::BadProof)?;
+            check(dpop, &self.replays, (head, peer), token, verifier, now).map_err(Rejection::BadProof)?;
         if let Some(rule) = &dpop.nonce {
             let key = self.nonce_key.as_ref().ok_or(Rejection::BadProof(ProofFault::Forgotten))?;
             proof.next_nonce = check_nonce(rule, key, claims.get("nonce"), now)?;
@@ -113,7 +115,8 @@ impl Proofs {
     /// Uses a proof up. `false`: that has been done.
     pub fn first_use(&self, dpop: &Dpop, proof: &Proof, store: &dyn Store, now: UnixTime) -> bool {
         let older = now.minus(dpop.max_age).minus(dpop.clock_skew);
-        self.replays.as_ref().is_some_and(|replays| replays.first_use(store, proof.mark, older, now))
+        let first = |(replays, mark): (&Replays, &Mark)| replays.first_use(store, *mark, older, now);
+        !self.replays.is_empty() && self.replays.iter().zip(&proof.marks).all(first)
     }
 }
 
@@ -144,7 +147,7 @@ struct Checked {
 /// [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 fn check(
     dpop: &Dpop,
-    replays: &Replays,
+    replays: &[Replays],
     (head, peer): (RequestHead<'_>, &dyn Peer),
     token: &Secret,
     verifier: &dyn Verifier,
@@ -193,7 +196,7 @@ fn check(
     }
     let iat = claims.get("iat").and_then(Value::as_f64).ok_or(ProofFault::Claim("iat"))?;
     let iat = in_time(dpop, iat, now).ok_or(ProofFault::Time)?;
-    if replays.may_be_forgotten(iat, now) {
+    if replays.first().is_none_or(|replays| replays.may_be_forgotten(iat, now)) {
         return Err(ProofFault::Forgotten);
     }
     let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose().as_bytes()));
@@ -212,8 +215,9 @@ fn check(
         return Err(ProofFault::Signature);
     }
     let thumbprint = URL_SAFE_NO_PAD.encode(key.thumbprint());
-    let mark = replays.mark(Name { thumbprint: &thumbprint, jti, htu }, iat);
-    Ok(Checked { claims, proof: Proof { thumbprint, mark, next_nonce: None } })
+    let name = Name { thumbprint: &thumbprint, jti, htu };
+    let marks = replays.iter().map(|replays| replays.mark(name, iat)).collect();
+    Ok(Checked { claims, proof: Proof { thumbprint, marks, next_nonce: None } })
 }
 
 /// When a proof was issued; `None` if that is too long ago, or is to come.
