@@ -24,6 +24,8 @@ pub(super) struct Bound(Cell<UnixTime>);
 
 /// What one costs.
 const ONE: Duration = Duration::from_millis(250);
+/// How long the next question may have to wait: more than the calls of any that was let in take together.
+const MOST: Duration = Duration::from_secs(10);
 /// How many may be made at once after a time without any.
 const AT_ONCE: u32 = 16;
 
@@ -36,15 +38,16 @@ impl Bound {
     pub(super) fn admits(&self, now: UnixTime) -> bool {
         let free = self.0.get();
         // Beyond what it can have become, the clock was set back.
-        free <= now || free > now.plus(ONE)
+        free <= now || free > now.plus(MOST)
     }
 
     /// One is made.
     pub(super) fn count(&self, now: UnixTime) {
         let rested = now.minus(ONE.saturating_mul(AT_ONCE));
         let free = self.0.get();
-        let free = if free > now.plus(ONE) { rested } else { free.max(rested) };
-        self.0.set(free.plus(ONE).min(now.plus(ONE)));
+        let free = if free > now.plus(MOST) { rested } else { free.max(rested) };
+        // A question that has begun may take several, for retries; the next ones wait for that.
+        self.0.set(free.plus(ONE).min(now.plus(MOST)));
     }
 }
 
@@ -71,5 +74,16 @@ mod tests {
         assert!((39..=41).contains(&made(10, 10_000)));
         assert!((16..=17).contains(&(0..100).filter(|_| signs(60_000)).count()), "rested");
         assert!((0..100).any(|_| signs(1000)), "the clock was set back");
+
+        // Each question has six calls: a try and five retries.
+        let (bound, mut made) = (Bound::new(), 0);
+        for millis in (0..60_000).step_by(10) {
+            let now = UnixTime::from_millis(1_800_000_000_000_u64.saturating_add(millis));
+            if bound.admits(now) {
+                (0..6).for_each(|_| bound.count(now));
+                made = u32::saturating_add(made, 6);
+            }
+        }
+        assert!((240..=270).contains(&made), "{made} in a minute");
     }
 }
