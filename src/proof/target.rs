@@ -23,8 +23,7 @@ impl Target {
     /// The target of a URI, without query and fragment; `None` if it is no absolute http or https URI.
     pub(super) fn of_uri(uri: &str) -> Option<Self> {
         let uri = uri.split(['?', '#']).next().unwrap_or_default();
-        let (scheme, rest) = uri.split_once("://")?;
-        let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        let (scheme, authority, path) = parts(uri)?;
         Self::new(scheme.as_bytes(), authority.as_bytes(), path.as_bytes())
     }
 
@@ -37,10 +36,9 @@ impl Target {
         path: &[u8],
     ) -> Option<Self> {
         let (path, _) = split_query(path);
-        let Some((scheme, rest)) = external.and_then(|origin| origin.split_once("://")) else {
+        let Some((scheme, authority, prefix)) = external.and_then(parts) else {
             return Self::new(scheme, authority, path);
         };
-        let (authority, prefix) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         Self::new(scheme.as_bytes(), authority.as_bytes(), path)?.below(prefix)
     }
 
@@ -66,7 +64,8 @@ impl Target {
         let Some(named) = Self::of_uri(htu) else { return false };
         let is_bare = |external: &str| match (&named.path, &self.path) {
             (Path::Normal(named), Path::Normal(path)) => {
-                external.ends_with(named.as_str()) && path.strip_suffix('/') == Some(named)
+                let prefix = parts(external).map(|(_, _, prefix)| prefix);
+                prefix == Some(named) && path.strip_suffix('/') == Some(named)
             }
             _ => false,
         };
@@ -94,6 +93,13 @@ impl Target {
             .map_or_else(|_| Path::AsItIs(path.to_vec()), |normal| Path::Normal(normal.as_str().to_owned()));
         Some(Self { origin: format!("{scheme}://{host}"), path })
     }
+}
+
+/// Scheme, authority and what follows.
+fn parts(uri: &str) -> Option<(&str, &str, &str)> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    Some((scheme, authority, path))
 }
 
 #[cfg(test)]
@@ -157,6 +163,7 @@ mod tests {
             ("none elsewhere",                 Some(below),  "/r",           "https://api.example.com/svc1/r/",     false),
             ("the root of another origin",     Some(below),  "/",            "https://other.example.com/svc1",      false),
             ("the root without a prefix",      Some(origin), "/",            "https://api.example.com",             true),
+            ("a path that is the host's name", Some("https://orders"), "/orders/", "https://orders/orders",        false),
             ("a path above",                   Some(below),  "/../r",        "https://api.example.com/r",           false),
             ("a path above, below",            Some(below),  "/../r",        "https://api.example.com/svc1/r",      true),
             ("two slashes",                    Some(below),  "//r",          "https://api.example.com/svc1/r",      true),
