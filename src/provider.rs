@@ -142,6 +142,13 @@ pub enum Dialect {
     },
 }
 
+impl Dialect {
+    /// Whether answers are signed, so that nobody can read one without the provider's keys.
+    pub fn is_signed(&self) -> bool {
+        matches!(self, Self::Rfc9701 { .. } | Self::UserInfo { audience: Some(_) })
+    }
+}
+
 /// `introspection.token_in`: how the token is told.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum TokenIn {

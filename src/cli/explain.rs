@@ -164,6 +164,15 @@ fn decide(
             }
             Step::Introspect(question, pending) => {
                 let key = question.key;
+                // The filter has them by then; a signed reply is worth nothing without.
+                let is_signed =
+                    enforcer.provider(key.provider).is_some_and(|one| one.introspection.dialect.is_signed());
+                let is_missing =
+                    enforcer.key_uri(key.provider).is_some() && !enforcer.keys(key.provider).has_arrived();
+                if is_signed && is_missing {
+                    let http = if let Source::Live(http, _) = source { Some(&*http) } else { None };
+                    let _ = keys::arrive(enforcer, key.provider, saved_keys, http, now, out)?;
+                }
                 let said = find_out(enforcer, *question, now, source, report, out)?;
                 let finding = said.map(|said| {
                     let entry: Rc<Entry> = enforcer.learn(key, said, now);

@@ -47,6 +47,31 @@ fn explain(token: &Token, more: &[&str]) -> Run {
     run
 }
 
+#[test]
+fn a_signed_reply_is_read_with_the_keys_that_the_filter_has() {
+    let text = |value: Value| value.as_object().cloned().unwrap();
+    let claims =
+        json!({"iss": "https://as.example.com", "aud": "gateway", "token_introspection": {"active": true}});
+    let header = text(json!({"typ": "token-introspection+jwt"}));
+    let reply = Token { header, claims: text(claims), ..Token::default() }.at(NOW);
+    let tollgate = Tollgate::new();
+    let introspection = json!({"uri": "https://as.example.com/i", "cluster": "as", "dialect": "rfc9701",
+        "client_auth": {"method": "private_key_jwt", "client_id": "gateway", "algorithm": "ES256", "private_key_env": "TG_KEY"}});
+    let provider = json!({"issuer": "https://as.example.com", "algorithms": ["ES256"], "introspection": introspection,
+        "jwks": {"uri": "https://as.example.com/jwks", "cluster": "as"}});
+    let dpop = json!({"nonce": "required", "nonce_key_env": "TG_NONCES"});
+    tollgate.write("c.json", json!({"providers": {"main": provider}, "dpop": dpop}).to_string());
+    tollgate.write("jwks.json", set().to_string());
+    tollgate.write(
+        "reply",
+        format!("HTTP/1.1 200 OK\ncontent-type: application/token-introspection+jwt\n\n{reply}"),
+    );
+    let at = NOW.to_string();
+    let args = ["explain", "-c", "c.json", "-r", "GET /", "--at", &at, "--token", "t", "--reply", "reply"];
+    let run = tollgate.run([&args[..], &KEYS].concat());
+    assert_eq!(run.status, 0, "{run:?}");
+}
+
 const KEYS: [&str; 2] = ["--jwks", "main=jwks.json"];
 
 #[test]
