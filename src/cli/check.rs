@@ -21,7 +21,7 @@ use crate::cli::failure::Failure;
 use crate::cli::find::located::{Position, Unreadable};
 use crate::cli::find::{self, Found, Unfound};
 use crate::cli::import::openapi;
-use crate::cli::named::STAND_IN;
+use crate::cli::named::{STAND_IN, set};
 use crate::cli::output::Output;
 
 /// Find the faults of configurations, wherever they stand
@@ -185,7 +185,7 @@ fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &m
 /// A check happens before the deployment, where the proxy's variables are seldom set: one that is not
 /// set here is taken to be there.
 fn environment(name: &str) -> String {
-    std::env::var(name).ok().filter(|value| !value.is_empty()).unwrap_or_else(|| STAND_IN.to_owned())
+    set(name).unwrap_or_else(|| STAND_IN.to_owned())
 }
 
 /// Whether the fault is that of our stand-in for a variable.

@@ -23,6 +23,7 @@ use crate::cli::credentials::Credentials;
 use crate::cli::failure::Failure;
 use crate::cli::http::{Http, Network};
 use crate::cli::injected::{Injected, Unusable};
+use crate::cli::named::{STAND_IN, set, without_keys};
 use crate::cli::output::Output;
 use crate::cli::printable::printable;
 use crate::cli::store::StoreArgs;
@@ -244,15 +245,16 @@ fn contexts(policy: &Policy, provider: ProviderId) -> Vec<String> {
 /// The compiled configuration, and the variables that are not set: those are findings, everything else
 /// is for `check`.
 fn policy(configuration: &Value, file: &Path) -> Result<(Policy, Vec<ConfigError>), Failure> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let faults = match Policy::from_value(configuration, &set) {
         Ok(policy) => return Ok((policy, Vec::new())),
         Err(faults) => faults,
     };
     let (unset, others): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|fault| matches!(fault.fault, Fault::Unset));
-    let stand_in = |name: &str| set(name).or_else(|| Some("not-set".to_owned()));
-    match (others.first(), Policy::from_value(configuration, &stand_in)) {
+    let stand_in = |name: &str| set(name).or_else(|| Some(STAND_IN.to_owned()));
+    let mut keyless = configuration.clone();
+    without_keys(&mut keyless);
+    match (others.first(), Policy::from_value(&keyless, &stand_in)) {
         (None, Ok(policy)) => Ok((policy, unset)),
         (first, _) => {
             let first = first.or(unset.first()).map(ToString::to_string).unwrap_or_default();

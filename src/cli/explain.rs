@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tollgate_filter::cache::entry::Entry;
 use tollgate_filter::decision::Decision;
 use tollgate_filter::enforcer::{Enforcer, Outcome, Step};
-use tollgate_filter::policy::keys::text;
 use tollgate_filter::policy::{Mode, Policy};
 use tollgate_filter::provider::flight::{Flight, Landing, Question};
 use tollgate_filter::provider::outcome::CallOutcome;
@@ -34,7 +33,7 @@ use crate::cli::explain::saved::Saved;
 use crate::cli::failure::Failure;
 use crate::cli::http::{Http, Network};
 use crate::cli::injected::ByProvider;
-use crate::cli::named::STAND_IN;
+use crate::cli::named::{STAND_IN, set, without_keys};
 use crate::cli::output::Output;
 use crate::cli::store::StoreArgs;
 use crate::cli::{Exit, clock, find, injected};
@@ -270,23 +269,6 @@ fn policy(configuration: &Value, offline: bool, file: &Path) -> Result<Policy, F
                 .help(format_args!("`tollgate check {}` shows every fault and where it is.", file.display()))
         }
     })
-}
-
-/// Nothing stands in for a private key. Where it is not set, a provider whose reply is saved gets no statement of ours.
-fn without_keys(configuration: &mut Value) {
-    let providers = configuration.get_mut("providers").and_then(Value::as_object_mut);
-    for auth in
-        providers.into_iter().flatten().filter_map(|(_, one)| one.pointer_mut("/introspection/client_auth"))
-    {
-        let key = auth.get("private_key_env").and_then(Value::as_str);
-        if key.is_some_and(|name| (text::VARIABLE.fits)(name) && set(name).is_none()) {
-            *auth = json!({"method": "none", "client_id": auth.get("client_id")});
-        }
-    }
-}
-
-fn set(variable: &str) -> Option<String> {
-    std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
 fn token(args: &Args) -> Result<Option<Secret>, Failure> {

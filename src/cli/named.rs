@@ -3,12 +3,30 @@
 //! By the table of keys and not by how a key looks: in `introspection.parameters` and the like, names are the
 //! operator's, and so is what is under them.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tollgate_filter::policy::keys::{CONFIGURATION, text};
 use tollgate_filter::policy::schema::{Kind, Object, Place, Text};
 
 /// What stands in for a variable that the proxy has and this machine has not; long enough for every kind of secret.
 pub(crate) const STAND_IN: &str = "a-value-that-stands-in-for-the-one-that-the-proxy-has-in-its-environment";
+
+/// Nothing stands in for a private key: where it is not set, the provider gets no statement of ours.
+pub(crate) fn without_keys(configuration: &mut Value) {
+    let providers = configuration.get_mut("providers").and_then(Value::as_object_mut);
+    for auth in
+        providers.into_iter().flatten().filter_map(|(_, one)| one.pointer_mut("/introspection/client_auth"))
+    {
+        let key = auth.get("private_key_env").and_then(Value::as_str);
+        if key.is_some_and(|name| (text::VARIABLE.fits)(name) && set(name).is_none()) {
+            *auth = json!({"method": "none", "client_id": auth.get("client_id")});
+        }
+    }
+}
+
+/// What a variable holds here; one that is empty is not set.
+pub(crate) fn set(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
 
 /// The variables of the environment that a configuration names, and where.
 pub(crate) fn variables(configuration: &Value) -> Vec<(Place, &str)> {

@@ -307,7 +307,7 @@ static DPOP: Object = Object {
         default(
             "algorithms",
             list(&ALGORITHM),
-            "[\"ES256\", \"EdDSA\"]",
+            "[\"ES256\",\"EdDSA\"]",
             "What proofs may be signed with; challenges name them in this order. RSA keys may have up to 3072 bits.",
         )
         .lowers(

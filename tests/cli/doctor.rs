@@ -469,6 +469,24 @@ fn what_a_bound_token_needs_is_said() {
     }
 }
 
+/// Nothing but the server's own answers needs a secret: neither a key for nonces, nor one that signs.
+#[test]
+fn what_is_not_set_here_stops_nothing_else() {
+    let server = server(healthy(json!({})));
+    let basic = "{client_id: gateway, client_secret_env: TG_SECRET}";
+    let more = "dpop: {nonce: required, nonce_key_env: TG_NONCES}\n";
+    for auth in [
+        "{method: private_key_jwt, client_id: gateway, private_key_env: TG_OTHER, algorithm: ES256}",
+        "{method: client_secret_jwt, client_id: gateway, client_secret_env: TG_OTHER}",
+    ] {
+        let run = examine(&(configuration(&server.origin).replace(basic, auth) + more), &[]);
+        let want = "✗ the variable TG_OTHER is not set here, so the server was not asked";
+        assert!(run.status == 1 && run.stdout.contains(want), "{auth}: {run:?}");
+    }
+    let run = examine(&(configuration(&server.origin) + more), &[]);
+    assert!(run.status == 0, "{run:?}");
+}
+
 #[test]
 fn what_cannot_be_examined_is_said() {
     let server = server(healthy(json!({"active": false})));
