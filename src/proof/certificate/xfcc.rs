@@ -132,6 +132,8 @@ mod tests {
             ("nothing",                    "",                                                          None),
             ("a quoted By",                "By=\"a;Hash=aa\";Hash=bb",                                  None),
             ("a By that does not end",     "By=a,Hash=bb",                                              None),
+            ("Envoy's JSON",               "[{\"hash\":\"bb\",\"subject\":\"CN=a\"}]",                    None),
+            ("with the issuer (1.38)",     "Hash=bb;Subject=\"CN=a\";URI=;Issuer=\"CN=b\"",             Some("bb")),
         ];
         for (name, field, want) in cases {
             assert_eq!(hash(field, 1), want, "{name}");
