@@ -92,7 +92,7 @@ impl Enforcer {
                 && before.keys(other).has_arrived()
                 && let Some(keys) = self.keys.borrow_mut().get_mut(at)
             {
-                *keys = before.keys(other);
+                *keys = before.keys(other).under(theirs, own);
                 inherited.push(id);
             }
         }

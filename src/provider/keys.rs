@@ -125,6 +125,14 @@ impl LiveKeys {
         Ok(News::Changed(number))
     }
 
+    /// The same under another configuration that fetches them from the same place: what counts is how long it lets
+    /// them serve.
+    pub(crate) fn under(&self, before: &KeyUri, now: &KeyUri) -> Self {
+        let span = |uri: &KeyUri| uri.cache_duration.saturating_add(uri.stale_if_error);
+        let until = self.until.map(|until| until.minus(span(before)).plus(span(now)));
+        Self { until, ..self.clone() }
+    }
+
     /// Whether there has been a set.
     pub fn has_arrived(&self) -> bool {
         self.set.is_some()
@@ -256,6 +264,17 @@ mod tests {
             assert_eq!(take(true, SET), Ok(News::Changed(1)), "{media_type}");
             assert_eq!(take(true, "<html>"), Err(FetchFault::NotJson), "{media_type}: a set all the same");
         }
+    }
+
+    #[test]
+    fn another_configuration_says_how_long_a_set_may_serve() {
+        let mut keys = LiveKeys::default();
+        take(&mut keys, 1000, "200", &[JSON], SET).unwrap();
+        let shorter = KeyUri { stale_if_error: Duration::from_secs(100), ..source() };
+        let inherited = keys.under(&source(), &shorter);
+        assert!(is_there(&inherited, 1399) && !is_there(&inherited, 1400), "JWT-45");
+        assert!(is_there(&inherited.under(&shorter, &source()), 2299));
+        assert!(!LiveKeys::default().under(&source(), &shorter).has_arrived());
     }
 
     #[test]
