@@ -213,6 +213,11 @@ fn what_is_stricter_than_the_document_is_said() {
             ),
             "two operations are for GET /a/{c}; the rule demands what both do",
         ),
+        (
+            "two paths in one spelling",
+            document("security: []\n", "  /a: {get: {}}\n  /A: {get: {security: [{o: [b]}]}}\n"),
+            "the paths /a and /A differ in letter case alone, which not all servers look at; a request for one of them needs what both demand",
+        ),
     ];
     for (name, text, want) in cases {
         let (_, remarks) = rules(&text, &[]);

@@ -82,8 +82,13 @@ impl Routes {
         remarks: &mut Remarks,
     ) -> Result<Self, Failure> {
         let (mut routes, mut cut) = (Self::default(), Vec::new());
+        let mut spellings: BTreeMap<String, String> = BTreeMap::new();
         for operation in operations {
             for text in operation.below(base) {
+                let known = spellings.entry(text.to_ascii_lowercase()).or_insert_with(|| text.clone());
+                if *known != text {
+                    remarks.add(&format!("the paths {known} and {text} differ in letter case alone, which not all servers look at; a request for one of them needs what both demand"), "");
+                }
                 let written = Written::parse(&text)
                     .map_err(|why| operation.part.fault(format_args!("the path {text} {why}")))?;
                 for remark in &written.remarks {
