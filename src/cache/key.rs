@@ -132,7 +132,9 @@ impl Namespace {
             parts.add(issuer.as_deref().unwrap_or_default().as_bytes());
             for names in [audiences, scope_claim, client_id_claim] {
                 parts.count(names.len());
-                names.iter().for_each(|name| _ = parts.add(name.as_bytes()));
+                for name in names {
+                    parts.add(name.as_bytes());
+                }
             }
             parts.add(format!("{clock_skew:?} {max_token_age:?} {ignore_token_type}").as_bytes());
         }
