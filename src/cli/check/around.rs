@@ -160,7 +160,8 @@ fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, Stri
         return;
     };
     let at = cluster.at;
-    let Some(context) = cluster.path(&["transport_socket", "typed_config"]) else {
+    let socket = cluster.path(&["transport_socket", "typed_config"]).filter(|socket| !is_raw(socket));
+    let Some(context) = socket else {
         if cluster.key("transport_socket_matches").is_none() {
             all.push((
                 at,
@@ -181,6 +182,14 @@ fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, Stri
         all.push((at, true, format!("the cluster {name:?} does not verify the authorization server's certificate: its TLS needs a validation_context with trusted_ca")));
         return;
     };
+    if let Some(what) = unverified(validation) {
+        all.push((
+            at,
+            true,
+            format!("the cluster {name:?} does not verify the authorization server's certificate: {what}"),
+        ));
+        return;
+    }
     let is_true = |key: &str| context.key(key).is_some_and(|value| value.value() == Value::Bool(true));
     let names = validation.key("match_typed_subject_alt_names").is_some()
         || validation.key("default_validation_context").is_some();
@@ -195,3 +204,33 @@ fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, Stri
         ));
     }
 }
+
+/// Whether a transport socket sends everything as it is.
+fn is_raw(socket: &Located) -> bool {
+    let kind = socket.key("@type").and_then(Located::text).unwrap_or_default();
+    kind.rsplit('.').next() == Some("RawBuffer")
+}
+
+/// Why a validation context lets every certificate pass, if it does. What comes from a server is not looked at.
+fn unverified(validation: &Located) -> Option<&'static str> {
+    if validation.key("sds_config").is_some() {
+        return None;
+    }
+    let own = validation.key("default_validation_context").unwrap_or(validation);
+    if own.key("trust_chain_verification").and_then(Located::text) == Some("ACCEPT_UNTRUSTED") {
+        return Some("trust_chain_verification: ACCEPT_UNTRUSTED lets whoever is on the way answer instead");
+    }
+    let is_fetched = validation.key("validation_context_sds_secret_config").is_some();
+    let verifies = VERIFYING.iter().any(|key| own.key(key).is_some());
+    (!is_fetched && !verifies).then_some("its validation_context needs trusted_ca")
+}
+
+/// What makes a validation context one.
+const VERIFYING: [&str; 6] = [
+    "trusted_ca",
+    "system_root_certs",
+    "ca_certificate_provider_instance",
+    "verify_certificate_hash",
+    "verify_certificate_spki",
+    "custom_validator_config",
+];
