@@ -14,7 +14,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use socket2::SockRef;
-use tollgate_cases::token::Token;
+use tollgate_cases::proof::Client;
+use tollgate_cases::token::{Token, pem};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::Request;
 use tollgate_e2e::envoy::{Plugin, Stage};
@@ -43,6 +44,14 @@ const WAITS: &[Wait] = &[
     Wait { name: "keys of an unknown kid",      listener: "keys",    after: 20,  request: |n| with_token(&jwt(n)) },
     Wait { name: "a form",                      listener: "forms",   after: 5,   request: form },
     Wait { name: "a form and what follows",     listener: "forms",   after: 10,  request: whole_form },
+    Wait { name: "a form that nobody judges",   listener: "open",    after: 5,   request: form },
+    Wait { name: "one that loses its token",    listener: "open",    after: 2,   request: whole_form },
+    Wait { name: "a WebSocket, a bad token",    listener: "sockets", after: 5,   request: |n| socket(&format!("bad-5-socket-{n}")) },
+    Wait { name: "a WebSocket, a good token",   listener: "sockets", after: 5,   request: |n| socket(&format!("good-socket-{n}")) },
+    Wait { name: "a proof",                     listener: "proofs",  after: 5,   request: |n| with_proof(&format!("bad-5-bound-{n}")) },
+    Wait { name: "a nonce for a proof",         listener: "nonces",  after: 2,   request: |n| with_proof(&format!("bad-5-bound-{n}")) },
+    Wait { name: "a signature of Envoy's",      listener: "rs256",   after: 5,   request: |n| with_token(&format!("bad-5-rs-{n}")) },
+    Wait { name: "a signature of our own",      listener: "ps256",   after: 20,  request: |n| with_token(&format!("bad-5-ps-{n}")) },
 ];
 
 #[test]
@@ -73,7 +82,7 @@ fn envoy_outlives_connections_that_break_at_any_moment() {
     // PWX-10, ATK-112
     for workers in [1, 4] {
         let world = world(workers);
-        for wait in WAITS.iter().filter(|wait| wait.listener != "forms") {
+        for wait in WAITS.iter().filter(|wait| (wait.request)(0).token().is_some()) {
             thread::scope(|scope| {
                 for client in 0..4_u64 {
                     let world = &world;
@@ -190,14 +199,28 @@ fn world(workers: u32) -> World {
         "issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "validate": "jwt",
         "introspection": null, "jwks": {"uri": "https://as.example.com/jwks", "cluster": "as2"},
     }}});
-    let form = Plugin { stop_iteration: true, ..Plugin::new(policy(json!({"token": {"from_form": true}}))) };
+    let with_form = |changes| Plugin { stop_iteration: true, ..Plugin::new(policy(changes)) };
+    let signed = |algorithm| {
+        introspection(
+            json!({"client_auth": {"method": "private_key_jwt", "client_id": "gateway", "client_secret": null,
+            "private_key": pem("rsa"), "algorithm": algorithm, "audience": "https://as.example.com"}}),
+        )
+    };
     let stage = Stage { workers, ..Stage::new() }
         .policy("plain", json!({}))
         .policy("silent", introspection(json!({"timeout": "100ms"})))
         .policy("retries", introspection(json!({"retries": 2, "back_off": "10ms"})))
         .policy("cached", json!({"cache": null}))
         .policy("keys", keys)
-        .listener("forms", form);
+        .policy("sockets", json!({"token": {"from_websocket_protocol": "bearer"}}))
+        .policy("proofs", json!({"dpop": {}}))
+        .policy("nonces", json!({"dpop": {"nonce": "required"}}))
+        .policy("rs256", signed("RS256"))
+        .policy("ps256", signed("PS256"))
+        .listener("forms", with_form(json!({"token": {"from_form": true}})))
+        .listener("open", with_form(json!({
+            "token": {"from_form": true, "forward": false}, "rules": [{"match": {"prefix": "/"}, "access": "anonymous"}],
+        })));
     let world = World::start(stage);
     for ms in [2, 5, 20] {
         world.server.on_all(&format!("bad-{ms}-"), inactive().after(Duration::from_millis(ms)));
@@ -218,11 +241,25 @@ fn with_token(token: &str) -> Http2Request {
     Http2Request::new("GET", "/any").bearer(token)
 }
 
+/// A WebSocket whose client offers a token, and goes on.
+fn socket(token: &str) -> Http2Request {
+    let request = Http2Request::connect("websocket", "/any");
+    request.header("sec-websocket-protocol", &format!("bearer, {token}, chat")).unfinished(b"")
+}
+
+fn with_proof(token: &str) -> Http2Request {
+    let proof = Client::new("client").proof("GET", "http://api.example.com/any", token, now(), &json!({}));
+    Http2Request::new("GET", "/any").header("authorization", &format!("DPoP {token}")).header("dpop", &proof)
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
+}
+
 /// A JWT that names a key which nobody has.
 fn jwt(n: usize) -> String {
     let header = Map::from_iter([("kid".to_owned(), json!(format!("none-{n}")))]);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs();
-    Token { header, ..Token::default() }.at(now)
+    Token { header, ..Token::default() }.at(now())
 }
 
 fn form(n: usize) -> Http2Request {
