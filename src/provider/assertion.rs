@@ -7,7 +7,7 @@ mod der;
 pub mod key;
 pub mod signer;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub struct Assertion {
     /// The key for somebody else who signs; empty where nobody does.
     pkcs8: Pkcs8,
     signer: Option<&'static dyn Signer>,
+    /// Whether that one has been there, and has not signed with this key: it never will.
+    is_refused: Cell<bool>,
     bound: Bound,
     /// Whether one serves for many calls.
     is_reused: bool,
@@ -95,6 +97,7 @@ impl Assertion {
             fingerprint: Fingerprint(hash.into()),
             pkcs8: Pkcs8(key::pkcs8_of_pem(material, algorithm).unwrap_or_default()),
             signer: None,
+            is_refused: Cell::new(false),
             bound: Bound::new(),
             is_reused: statement.is_reused,
             latest: RefCell::default(),
@@ -115,7 +118,9 @@ impl Assertion {
     fn is_slow(&self) -> bool {
         match self.algorithm {
             Algorithm::Ps256 => true,
-            Algorithm::Rs256 => !self.signer.is_some_and(Signer::is_there),
+            Algorithm::Rs256 => {
+                self.pkcs8.0.is_empty() || self.is_refused.get() || !self.signer.is_some_and(Signer::is_there)
+            }
             _ => false,
         }
     }
@@ -164,6 +169,7 @@ impl Assertion {
     fn signature(&self, message: &[u8], nonces: &Nonces) -> Option<Vec<u8>> {
         let signer = self.signer.filter(|_| !self.pkcs8.0.is_empty());
         let elsewhere = signer.and_then(|signer| signer.sign(&self.pkcs8.0, message));
+        self.is_refused.set(elsewhere.is_none());
         let elsewhere = match self.algorithm {
             Algorithm::Es256 => elsewhere.and_then(|signature| der::p256_signature(&signature)),
             _ => elsewhere,
@@ -273,13 +279,13 @@ mod tests {
         assert_ne!(at(900), second, "made after that: the clock was set back");
     }
 
-    /// Somebody who signs, and how.
+    /// Somebody who signs, and how: whether it is there, and whether it takes the key.
     #[derive(Debug)]
-    struct Other(bool);
+    struct Other(bool, bool);
 
     impl Signer for Other {
         fn sign(&self, key: &[u8], _: &[u8]) -> Option<Vec<u8>> {
-            (self.0 && key.len() > 100).then(|| vec![7; 256])
+            (self.0 && self.1 && key.len() > 100).then(|| vec![7; 256])
         }
 
         fn is_there(&self) -> bool {
@@ -292,13 +298,14 @@ mod tests {
         let pem = Secret::new(include_str!("../../tests/keys/rsa.pem"));
         let now = UnixTime::from_secs(1_800_000_000);
         #[rustfmt::skip]
-        let cases: [(&str, Algorithm, Option<&'static dyn Signer>, bool, bool); 6] = [
+        let cases: [(&str, Algorithm, Option<&'static dyn Signer>, bool, bool); 7] = [
             // name, algorithm, who else signs, whether assertions are reused, whether there is a bound
-            ("RS256, by the host",        Algorithm::Rs256, Some(&Other(true)),  false, false),
-            ("RS256, by an older host",   Algorithm::Rs256, Some(&Other(false)), false, true),
+            ("RS256, by the host",        Algorithm::Rs256, Some(&Other(true, true)),  false, false),
+            ("RS256, by an older host",   Algorithm::Rs256, Some(&Other(false, true)), false, true),
+            ("RS256, a key that the host does not take", Algorithm::Rs256, Some(&Other(true, false)), false, true),
             ("RS256, here",               Algorithm::Rs256, None,                false, true),
-            ("PS256",                     Algorithm::Ps256, Some(&Other(true)),  false, true),
-            ("PS256, reused",             Algorithm::Ps256, Some(&Other(true)),  true,  false),
+            ("PS256",                     Algorithm::Ps256, Some(&Other(true, true)),  false, true),
+            ("PS256, reused",             Algorithm::Ps256, Some(&Other(true, true)),  true,  false),
             ("RS256, reused",             Algorithm::Rs256, None,                true,  false),
         ];
         for (name, algorithm, signer, is_reused, is_bounded) in cases {
