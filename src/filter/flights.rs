@@ -96,6 +96,9 @@ pub(super) const AT_ONCE: usize = 32;
 const REFRESH_AGAIN: Duration = Duration::from_secs(1);
 /// The least and the most time between two looks for another worker's answer.
 const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// The least time between two looks, for each flight that is under way: looking must not take all of a worker's
+/// time, whatever many tokens another one asks about.
+const LOOK_EACH: Duration = Duration::from_micros(50);
 
 impl Flights {
     pub(super) fn new(providers: usize) -> Self {
@@ -149,6 +152,12 @@ impl Flights {
         }
         let flights = self.under_way.borrow();
         flights.values().filter_map(UnderWay::due).min()
+    }
+
+    /// How long it is until the next look for another worker's answer.
+    fn until_next_look(&self, waited: Duration) -> Duration {
+        let all = u32::try_from(self.under_way.borrow().len()).unwrap_or(u32::MAX);
+        part(waited, 1, 4).clamp(LOOK.0, LOOK.1).max(LOOK_EACH.saturating_mul(all))
     }
 
     fn is_under_way(&self, key: TokenKey) -> bool {
@@ -436,7 +445,7 @@ impl Worker {
         }
         match claimed {
             Claim::Theirs if waited < provider.patience() => {
-                let look = now.steady.saturating_add(part(waited, 1, 4).clamp(LOOK.0, LOOK.1));
+                let look = now.steady.saturating_add(self.flights.until_next_look(waited));
                 self.flights.put(interest, Way::Elsewhere { since, look });
                 self.tick_at(look);
             }

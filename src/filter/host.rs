@@ -175,7 +175,8 @@ pub(super) fn turn_to(context_id: u32) -> bool {
     hostcalls::set_effective_context(context_id).is_ok()
 }
 
-/// Asks for a tick after `period`; zero: for none.
+/// Asks for a tick after `period`; zero: for none. The host counts milliseconds in 32 bits: one that is further
+/// off comes sooner.
 pub(super) fn tick_after(period: Duration) {
-    let _ = hostcalls::set_tick_period(period);
+    let _ = hostcalls::set_tick_period(period.min(Duration::from_millis(u32::MAX.into())));
 }

@@ -1,5 +1,7 @@
 //! Shared data: of several workers that look at the same time, one wins, whatever lies there before.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tollgate_cases::proof::Client;
 use tollgate_host::{Outcome, Response, Vm, head};
@@ -55,6 +57,24 @@ fn two_workers_that_look_at_one_moment_do_not_both_take_one_proof() {
         one.write_meanwhile(USED, &used);
         assert!(!passes(&mut two, &proof), "{before:?}");
     }
+}
+
+#[test]
+fn whoever_waits_for_many_calls_of_another_worker_has_time_for_other_things() {
+    // INT-32, ATK-112
+    let policy = json!({"cache": {"max_entries": 100}});
+    let mut asks = vm(&policy);
+    let mut waits = beside(&asks, &policy);
+    for n in 0..1000 {
+        asks.request(&with_token(&format!("{n}")));
+        waits.request(&with_token(&format!("{n}")));
+    }
+    assert_eq!((asks.calls().len(), waits.calls().len()), (1000, 0));
+    waits.advance(Duration::from_millis(200));
+    waits.reset_crossings();
+    waits.advance(Duration::from_millis(500));
+    let looks = waits.crossings().host_calls["proxy_get_shared_data"];
+    assert!((2_000..12_000).contains(&looks), "{looks} looks in half a second");
 }
 
 #[test]
