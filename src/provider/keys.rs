@@ -117,7 +117,8 @@ impl LiveKeys {
         };
         let set = KeySet::from_json(&document).map_err(|fault| FetchFault::Shape(fault.of(&document)))?;
         (self.etag, self.until) = (etag, Some(until));
-        if self.set.as_deref() == Some(&set) {
+        // In whatever order they come: nobody is to wait again and again for keys that are there.
+        if self.set.as_deref().is_some_and(|known| known.fingerprint() == set.fingerprint()) {
             return Ok(News::Unchanged);
         }
         let number = set.len();
@@ -264,6 +265,21 @@ mod tests {
             assert_eq!(take(true, SET), Ok(News::Changed(1)), "{media_type}");
             assert_eq!(take(true, "<html>"), Err(FetchFault::NotJson), "{media_type}: a set all the same");
         }
+    }
+
+    #[test]
+    fn keys_in_another_order_are_no_other_keys() {
+        let ed =
+            r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"KID"}"#;
+        let [a, b, c] = ["a", "b", "c"].map(|kid| ed.replace("KID", kid));
+        let mut keys = LiveKeys::default();
+        let mut news = |one: &str, two: &str| {
+            let set = format!(r#"{{"keys":[{one},{two}]}}"#);
+            take(&mut keys, 1000, "200", &[JSON], &set)
+        };
+        assert_eq!(news(&a, &b), Ok(News::Changed(2)));
+        assert_eq!(news(&b, &a), Ok(News::Unchanged));
+        assert_eq!(news(&b, &c), Ok(News::Changed(2)));
     }
 
     #[test]
