@@ -247,7 +247,12 @@ fn private_directory(directory: &Path) -> io::Result<()> {
 }
 
 fn locked(file: &Path) -> io::Result<File> {
-    let lock = File::options().create(true).truncate(false).write(true).open(file)?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    // Whoever can open it can keep it locked.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let lock = options.open(file)?;
     lock.lock()?;
     Ok(lock)
 }

@@ -98,7 +98,7 @@ fn authenticated(auth: &ClientAuth) -> &'static str {
             "with client_secret_jwt"
         }
         ClientAuth::Assertion(_) => "with private_key_jwt",
-        ClientAuth::None { .. } => "without credentials",
+        ClientAuth::None { .. } => "without credentials of the module's own",
     }
 }
 

@@ -281,6 +281,7 @@ fn files_with_secrets_are_their_owners_alone() {
     register(&tollgate, &server, &[]);
     let file = store(&tollgate, "default");
     assert_eq!(mode(&file), 0o600, "DCR-12");
+    assert_eq!(mode(&file.with_file_name(".default.lock")), 0o600, "whoever can open it can keep it locked");
     assert_eq!(mode(file.parent().unwrap()), 0o700, "DCR-12");
     tollgate.write("secret", "old");
     says(
