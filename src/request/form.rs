@@ -3,7 +3,7 @@
 //! [RFC 6750 §2.2]: https://www.rfc-editor.org/rfc/rfc6750#section-2.2
 
 use crate::policy::TokenPlaces;
-use crate::request::token::{Found, Place, Sole, TokenError, b64token};
+use crate::request::token::{Found, Place, Sole, TokenError, b64token, is_to_php};
 
 /// Finds `access_token` in a whole form body, its names and values decoded as an upstream decodes
 /// them. `Ok(None)`: there is none, or the body is not all ASCII.
@@ -13,7 +13,10 @@ pub fn extract(body: &[u8], places: &TokenPlaces) -> Result<Option<Found>, Token
     }
     let mut sole = Sole::default();
     for (name, value) in form_urlencoded::parse(body) {
-        if name == ACCESS_TOKEN {
+        if is_to_php(name.bytes(), ACCESS_TOKEN) {
+            if name != ACCESS_TOKEN {
+                return Err(TokenError::MalformedParameter);
+            }
             let token = b64token(value.as_bytes()).ok_or(TokenError::MalformedParameter)?;
             sole.put(token, Place::Form)?;
         }
@@ -23,7 +26,8 @@ pub fn extract(body: &[u8], places: &TokenPlaces) -> Result<Option<Found>, Token
 
 /// The body without its `access_token` fields, every other byte as it was; `None` if there is none.
 pub fn strip(body: &[u8]) -> Option<Vec<u8>> {
-    let is_token = |field: &&[u8]| form_urlencoded::parse(field).any(|(name, _)| name == ACCESS_TOKEN);
+    let is_token =
+        |field: &&[u8]| form_urlencoded::parse(field).any(|(name, _)| is_to_php(name.bytes(), ACCESS_TOKEN));
     let fields = || body.split(|byte| *byte == b'&');
     fields().any(|field| is_token(&field)).then(|| {
         let kept: Vec<&[u8]> = fields().filter(|field| !is_token(field)).collect();
@@ -74,6 +78,8 @@ mod tests {
             ("beyond ASCII",       b"access_token=%c3%a9",             Err(MalformedParameter)),
             ("a line end",         b"access_token=a\r\n",              Err(MalformedParameter)),
             ("two spellings",      b"access%5ftoken=a&access_token=a", Err(Several)),
+            ("a name as PHP reads it", b"access_token=a&access.token=b", Err(MalformedParameter)),
+            ("a list to PHP",      b"access_token%5B%5D=a",            Ok(None)),
             ("a name has a case",  b"Access_Token=tok",                Ok(None)),
             ("a semicolon",        b"a=1;access_token=tok",            Ok(None)),
             ("no value",           b"a=1&access_token",                Err(MalformedParameter)),
@@ -101,6 +107,7 @@ mod tests {
         // BRR-08
         assert_eq!(strip(b"a=%zz&access_token=x&b=+").as_deref(), Some(&b"a=%zz&b=+"[..]));
         assert_eq!(strip(b"access%5ftoken=x").as_deref(), Some(&b""[..]));
+        assert_eq!(strip(b"access.token=x&a=b").as_deref(), Some(&b"a=b"[..]));
         assert_eq!(strip(b"a=b"), None);
     }
     #[test]

@@ -80,7 +80,10 @@ pub fn extract(
     }
     for name in &places.cookies {
         let cookies = crumbs(head).map(split_cookie);
-        for (_, value) in cookies.filter(|(n, _)| *n == name.as_bytes()) {
+        for (own, value) in cookies.filter(|(own, _)| is_cookie(own, name)) {
+            if own != name.as_bytes() {
+                return Err(TokenError::MalformedParameter);
+            }
             let token = b64token(unquoted(value)).ok_or(TokenError::MalformedParameter)?;
             sole.put(token, Place::Cookie)?;
         }
@@ -285,16 +288,41 @@ fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn relation<'a>(name: &[u8], ours: impl Iterator<Item = &'a str>) -> Name {
-    let decoded = name.contains(&b'%').then(|| percent_decoded(name).unwrap_or_default());
     for own in ours {
         if own.as_bytes() == name {
             return Name::Ours;
         }
-        if decoded.as_deref() == Some(own.as_bytes()) {
+        if form_decoded(name).eq(own.bytes()) || is_to_php(form_decoded(name), own) {
             return Name::Disguised;
         }
     }
     Name::Other
+}
+
+/// Whether PHP takes this name for that one.
+pub(crate) fn is_to_php(name: impl Iterator<Item = u8>, own: &str) -> bool {
+    name_for_php(name).eq(own.bytes().map(underscored))
+}
+
+/// A parameter's or a cookie's name as PHP reads it: without spaces before it and without what stands behind a
+/// zero byte, and with underscores for dots and spaces. A list (`access_token[]`) is no token to anybody.
+pub(crate) fn name_for_php(decoded: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
+    let named = decoded.skip_while(|byte| *byte == b' ').take_while(|byte| *byte != 0);
+    named.map(underscored)
+}
+
+fn underscored(byte: u8) -> u8 {
+    if matches!(byte, b'.' | b' ') { b'_' } else { byte }
+}
+
+/// A name of a form or a query, decoded. An escape that is none becomes `%`.
+pub(crate) fn form_decoded(name: &[u8]) -> impl Iterator<Item = u8> {
+    let mut rest = name.iter().copied();
+    std::iter::from_fn(move || match rest.next()? {
+        b'%' => Some(escaped_byte(rest.next(), rest.next()).unwrap_or(b'%')),
+        b'+' => Some(b' '),
+        plain => Some(plain),
+    })
 }
 
 /// A parameter's value, decoded once; `+` stays `+`, since a token can hold one and never a space.
@@ -323,6 +351,11 @@ fn split_cookie(crumb: &[u8]) -> (&[u8], &[u8]) {
     (trim_space(name), value)
 }
 
+/// Whether this is that cookie, to PHP at least.
+fn is_cookie(name: &[u8], own: &str) -> bool {
+    name == own.as_bytes() || is_to_php(name.iter().copied(), own)
+}
+
 /// A cookie's value without the quotes that may stand around it ([RFC 6265 §4.1.1]).
 ///
 /// [RFC 6265 §4.1.1]: https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1
@@ -331,7 +364,7 @@ fn unquoted(value: &[u8]) -> &[u8] {
 }
 
 fn strip_cookies(head: RequestHead<'_>, places: &TokenPlaces, stripped: &mut Stripped) {
-    let is_token = |crumb: &[u8]| places.cookies.iter().any(|own| own.as_bytes() == split_cookie(crumb).0);
+    let is_token = |crumb: &[u8]| places.cookies.iter().any(|own| is_cookie(split_cookie(crumb).0, own));
     if !crumbs(head).any(is_token) {
         return;
     }
@@ -495,6 +528,9 @@ mod tests {
             ("a name that is no escape",     vec![(":path", b"/r?access%zztoken=a")],              Ok(None)),
             ("ATK-14 too long a parameter",  vec![(":path", b"/r?access_token=123456789012345678901")], Err(TooLong)),
             ("ATK-34 equal tokens",          vec![auth, (":path", b"/r?access_token=a")],          Err(Several)),
+            ("a name with a dot, as PHP reads it", vec![(":path", b"/r?access_token=a&access.token=b")], Err(MalformedParameter)),
+            ("a space before it",     vec![(":path", b"/r?+access%20token=b")],             Err(MalformedParameter)),
+            ("a zero byte behind it", vec![(":path", b"/r?access_token%00x=b")],            Err(MalformedParameter)),
             ("a disguised name",      vec![(":path", b"/r?access%5Ftoken=a")],              Err(MalformedParameter)),
             ("OAU-10 any visible character", vec![("x-token", b"a:b|c")],                          found("a:b|c", Place::Header)),
             ("a space is none",              vec![("x-token", b"a b")],                            Err(MalformedHeader)),
@@ -510,6 +546,7 @@ mod tests {
             ("BRR-32 cookie and header",     vec![auth, ("cookie", b"session=a")],                 Err(Several)),
             ("two cookies",                  vec![("cookie", b"session=a"), ("cookie", b"session=b")], Err(Several)),
             ("BRR-32 a quoted cookie",       vec![("cookie", b"x=\"y\"; session=\"tok\" ")],       found("tok", Place::Cookie)),
+            ("a list to PHP",                vec![("cookie", b"session=tok; session[]=b")],        found("tok", Place::Cookie)),
             ("a quote in front",             vec![("cookie", b"session=\"a")],                     Err(MalformedParameter)),
             ("a quote behind",               vec![("cookie", b"session=a\"")],                     Err(MalformedParameter)),
             ("one quote alone",              vec![("cookie", b"session=\"")],                      Err(MalformedParameter)),

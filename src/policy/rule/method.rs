@@ -4,8 +4,7 @@ use crate::policy::keys::text;
 use crate::policy::matching::Matching;
 use crate::policy::rule::fit::{Doubt, Fit};
 use crate::request::head::{RequestHead, is_same_field};
-use crate::request::path::escaped_byte;
-use crate::request::token::{percent_decoded, query_params, trim_space};
+use crate::request::token::{form_decoded, name_for_php, percent_decoded, query_params, trim_space};
 
 /// The method of a request, in every way in which it may be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,26 +78,15 @@ fn in_fields(head: RequestHead<'_>) -> impl Iterator<Item = &[u8]> {
 fn in_query(head: RequestHead<'_>) -> impl Iterator<Item = Option<Vec<u8>>> {
     let is_post = head.method() == b"POST";
     let params = is_post.then(|| query_params(head)).into_iter().flatten();
-    params.filter(|(name, _)| is_method_parameter(name)).map(|(_, value)| {
-        let mut value = percent_decoded(value)?;
-        value.iter_mut().filter(|byte| **byte == b'+').for_each(|byte| *byte = b' ');
-        Some(value)
-    })
-}
-
-/// Whether some upstream takes this parameter's name for `_method`. PHP drops spaces before a name and all
-/// behind a zero byte, and takes dots and spaces for underscores.
-fn is_method_parameter(name: &[u8]) -> bool {
-    let mut rest = name.iter().copied();
-    let decoded = std::iter::from_fn(|| match rest.next()? {
-        b'%' => Some(escaped_byte(rest.next(), rest.next()).unwrap_or(b'%')),
-        b'+' => Some(b' '),
-        plain => Some(plain.to_ascii_lowercase()),
-    });
-    let named = decoded.skip_while(|byte| *byte == b' ').take_while(|byte| *byte != 0);
-    named
-        .map(|byte| if matches!(byte, b'.' | b' ') { b'_' } else { byte.to_ascii_lowercase() })
-        .eq(*b"_method")
+    params
+        .filter(|(name, _)| {
+            name_for_php(form_decoded(name)).map(|byte| byte.to_ascii_lowercase()).eq(*b"_method")
+        })
+        .map(|(_, value)| {
+            let mut value = percent_decoded(value)?;
+            value.iter_mut().filter(|byte| **byte == b'+').for_each(|byte| *byte = b' ');
+            Some(value)
+        })
 }
 
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
