@@ -128,6 +128,8 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
 
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+
     fn proxy_get_header_map_pairs(map: u32, bytes: *mut *mut u8, size: *mut usize) -> u32;
 
     fn proxy_call_foreign_function(
@@ -244,6 +246,13 @@ pub(super) fn set_shared_data(key: &str, value: &[u8], number: u32) -> bool {
     let status =
         unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), number) };
     status == OK
+}
+
+/// Leaves a word for others. Somebody else may have one of that name that the host does not let us change: the SDK's own
+/// would panic at that, and the word is for logs.
+pub(super) fn set_property(name: &str, value: &[u8]) {
+    // SAFETY: the host reads as many bytes as it is told there are.
+    let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
 /// Why a function of the host's own has not answered.

@@ -167,7 +167,7 @@ pub(super) fn resume() {
 
 /// Makes a word readable in access logs, as `%FILTER_STATE(wasm.NAME:PLAIN)%`.
 pub(super) fn note(name: &str, text: &str) {
-    let _ = hostcalls::set_property(vec![name], Some(text.as_bytes()));
+    abi::set_property(name, text.as_bytes());
 }
 
 /// Turns host calls to another context. `false`: it is gone.

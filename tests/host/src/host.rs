@@ -167,6 +167,8 @@ pub(crate) struct Host {
     pub(crate) signed: usize,
     pub(crate) configuration: Option<Vec<u8>>,
     pub(crate) attributes: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Properties of somebody else's that nobody may change.
+    pub(crate) taken: BTreeSet<Vec<u8>>,
     pub(crate) unknown_clusters: BTreeSet<String>,
     pub(crate) refusing_clusters: BTreeSet<String>,
     pub(crate) roots: BTreeSet<u32>,

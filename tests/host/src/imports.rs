@@ -218,6 +218,9 @@ fn proxy(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
     });
     call!(linker, "proxy_set_property", |guest, path: u32, path_len: u32, at: u32, length: u32| {
         let (path, value) = (guest.read(path, path_len)?, guest.read(at, length)?);
+        if guest.host().taken.contains(&path) {
+            return Some(Status::BadArgument);
+        }
         let Some(stream) = guest.host().stream() else { return Some(Status::NotFound) };
         stream.properties.insert(path, value);
         Some(Status::Ok)

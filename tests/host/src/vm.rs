@@ -102,6 +102,11 @@ impl Vm {
         self.host().attributes.insert(path.join("\0").into_bytes(), value.to_vec());
     }
 
+    /// Another filter has declared this property, and that it cannot be changed.
+    pub fn take_property(&mut self, name: &str) {
+        self.host().taken.insert(name.as_bytes().to_vec());
+    }
+
     /// Takes a cluster away: calls to it are refused at once.
     pub fn forget_cluster(&mut self, cluster: &str) {
         self.host().unknown_clusters.insert(cluster.to_owned());

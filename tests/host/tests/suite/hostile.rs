@@ -67,6 +67,20 @@ fn hostile_requests_end_no_vm_and_let_nobody_in() {
     assert!(passed > 500 && refused > 500, "{passed} passed, {refused} were refused: too tame");
 }
 
+#[test]
+fn a_word_for_the_log_that_somebody_else_owns_ends_no_vm() {
+    let mut vm = vm(&json!({"upstream": {"filter_state": true}}));
+    for name in ["tollgate.verdict", "tollgate.reason", "tollgate.client_id"] {
+        vm.take_property(name);
+    }
+    let nobody = vm.request(&tollgate_host::head("GET", "/orders", &[]));
+    assert_eq!(crate::replied(&mut vm, nobody).status, 401);
+    let client = vm.request(&crate::with_token("good"));
+    let call = vm.calls().remove(0);
+    vm.answer(call.id, &Response::json(r#"{"active":true,"client_id":"app"}"#));
+    crate::forwarded(&mut vm, client);
+}
+
 fn configurations() -> [Value; 5] {
     let everywhere = json!({
         "from_headers": [{"name": "authorization", "scheme": "Bearer"}, {"name": "x-access-token"}],
