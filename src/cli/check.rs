@@ -1,7 +1,7 @@
 //! `tollgate check`: finds our configurations, and every fault in them, with file, line and column.
 
 mod advice;
-mod around;
+pub(crate) mod around;
 mod chain;
 mod fapi;
 mod indent;

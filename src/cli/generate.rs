@@ -160,6 +160,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             let (source, mut plan) = args.what.read(out)?;
             let module = args.module.module(out);
             istio::guesses(&plan, out);
+            forms(&plan, out);
             (plan.is_https, plan.is_logged) = (false, false);
             let files = settled(istio::files(&plan, &module), &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
@@ -168,6 +169,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             let (source, mut plan) = args.what.read(out)?;
             let module = args.module.module(out);
             plan.is_https |= plan.kubernetes.tls_secret.is_some();
+            forms(&plan, out);
             if !plan.is_https {
                 out.warning("the Gateway listens with plain HTTP: everyone on the way reads the clients' tokens; `tls: {certificate: …, key: …}` turns TLS on, or kubernetes.tls_secret");
             }
@@ -232,6 +234,13 @@ fn unprotected(plan: &Plan, listen: SocketAddr, out: &mut Output) {
         out.warning(format_args!(
             "admin: {admin} is not for this machine alone: everyone who reaches it can stop Envoy"
         ));
+    }
+}
+
+/// Warns of tokens in forms, which cannot be read in a cluster.
+fn forms(plan: &Plan, out: &mut Output) {
+    if plan.reads_bodies() {
+        out.warning(format_args!("policy.token.from_form: {}", crate::cli::check::around::NO_FORMS));
     }
 }
 

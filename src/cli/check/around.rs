@@ -20,7 +20,18 @@ pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
         Host::EnvoyGateway => envoy_gateway(plugin, &mut all),
         Host::Plain => {}
     }
+    if matches!(found.host, Host::Istio | Host::EnvoyGateway) && reads_forms(found) {
+        let at = places::of(&found.located).position("token.from_form", false);
+        all.push((at, false, format!("token.from_form: {NO_FORMS}")));
+    }
     all
+}
+
+/// Why forms are not read in a mesh, nor by Envoy Gateway.
+pub(crate) const NO_FORMS: &str = "neither a WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never hands a form over: each request with one is refused after ten seconds";
+
+fn reads_forms(found: &Found) -> bool {
+    found.value.pointer("/token/from_form") == Some(&Value::Bool(true))
 }
 
 fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
@@ -49,8 +60,7 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
             all.push((position, true, format!("the VM does not get the variable {name}: vm_config.environment_variables.host_env_keys must list it")));
         }
     }
-    let form = found.value.pointer("/token/from_form") == Some(&Value::Bool(true));
-    if form
+    if reads_forms(found)
         && plugin.key("allow_on_headers_stop_iteration").is_none_or(|key| key.value() != Value::Bool(true))
     {
         all.push((plugin.at, true, "token.from_form needs allow_on_headers_stop_iteration: true here, or Envoy never hands the body over".to_owned()));

@@ -67,3 +67,25 @@ fn free_names_are_neither_variables_nor_clusters() {
         assert!(run.stdout.contains(want), "{run:?}");
     }
 }
+
+#[test]
+fn forms_cannot_be_read_in_a_cluster() {
+    let text = format!("{GOOD}token: {{from_form: true}}\n");
+    let indented: String = text.lines().map(|line| format!("      {line}\n")).collect();
+    let plugin = format!(
+        "kind: WasmPlugin\nspec:\n  url: oci://r.example.com/tollgate@sha256:00\n  vmConfig: {{env: [{{name: TG_SECRET, valueFrom: HOST}}]}}\n  pluginConfig:\n{indented}"
+    );
+    let policy =
+        format!("kind: EnvoyExtensionPolicy\nspec:\n  wasm:\n  - name: tollgate\n    config:\n{indented}");
+    for (text, forms) in
+        [(&plugin, true), (&policy, true), (&plugin.replace("from_form: true", "from_form: false"), false)]
+    {
+        let at = Tollgate::new();
+        at.write("x.yaml", text);
+        let run = at.run(["check", "x.yaml"]);
+        let said = run
+            .stdout
+            .contains("warning: token.from_form: neither a WasmPlugin nor an EnvoyExtensionPolicy can set");
+        assert!(run.status == 0 && said == forms, "{run:?}");
+    }
+}
