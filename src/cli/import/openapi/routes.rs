@@ -175,10 +175,11 @@ impl Routes {
                         continue;
                     }
                     let both = demand.and(other_demand);
+                    let what = |one_rule| in_common([demand, other_demand, &both], one_rule);
                     let (text, other_text) = (&route.text, &other.text);
                     let Some(common) = &common else {
                         remarks.add(
-                            &format!("{text} and {other_text} may match the same requests; the rules of each demand what both do"),
+                            &format!("{text} and {other_text} may match the same requests; {}", what(false)),
                             "",
                         );
                         for path in [*path, *other_path] {
@@ -191,10 +192,7 @@ impl Routes {
                         .is_some_and(|known| !known.is_common || known.demand.and(&both) == known.demand);
                     if !settled {
                         remarks.add(
-                            &format!(
-                                "{text} and {other_text} both match {}; the rule demands what both do",
-                                common.text()
-                            ),
+                            &format!("{text} and {other_text} both match {}; {}", common.text(), what(true)),
                             "",
                         );
                         found.push((common.clone(), method.clone(), both));
@@ -267,6 +265,19 @@ impl Route {
 
     fn common(path: &Path) -> Self {
         Self { text: path.text(), matcher: path.matcher(&[]).unwrap_or_default(), methods: BTreeMap::new() }
+    }
+}
+
+/// What becomes of requests that two paths have in common, in one rule or in several.
+fn in_common([one, other, both]: [&Demand; 3], is_one_rule: bool) -> &'static str {
+    let one_is_closed = [one, other].contains(&&Demand::Deny);
+    match (both, is_one_rule) {
+        (Demand::Deny, true) if one_is_closed => "the rule denies, for one of the two is closed",
+        (Demand::Deny, false) if one_is_closed => "the rules of each deny, for one of the two is closed",
+        (Demand::Deny, true) => "the rule denies, for no rule can say what both demand",
+        (Demand::Deny, false) => "the rules of each deny, for no rule can say what both demand",
+        (_, true) => "the rule demands what both do",
+        (_, false) => "the rules of each demand what both do",
     }
 }
 

@@ -118,6 +118,33 @@ fn dialects_of_paths_are_understood() {
 }
 
 #[test]
+fn paths_that_may_meet_are_named() {
+    let meeting = |one: &str, other: &str| {
+        let (configuration, remarks) = rules(&document("", &format!("  {one}\n  {other}\n")), &[]);
+        (
+            verdict(&configuration, "GET /a:b/c", Some("r w")).to_owned(),
+            remarks.last().cloned().unwrap_or_default(),
+        )
+    };
+    #[rustfmt::skip]
+    let cases = [
+        ("'/a{z}/c': {get: {security: [{o: [r]}]}}", "'/{u}-{v}/{x}#f': {get: {security: []}}", "forbidden",
+         "/{u}-{v}/{x}#f and /a{z}/c may match the same requests; the rules of each deny, for one of the two is closed"),
+        ("'/a{z}/c': {get: {security: []}}", "'/{n}.b/c': {get: {security: [{o: [r]}]}}", "allowed",
+         "/{n}.b/c and /a{z}/c may match the same requests; the rules of each demand what both do"),
+        ("'/a{z}/c': {get: {security: [{o: [r]}, {o: [s]}]}}", "'/{n}.b/c': {get: {security: [{o: [w]}, {o: [x]}]}}", "forbidden",
+         "/{n}.b/c and /a{z}/c may match the same requests; the rules of each deny, for no rule can say what both demand"),
+        ("'/{a}/c': {get: {security: [{o: [r]}, {o: [s]}]}}", "'/a:b/{d}': {get: {security: [{o: [w]}, {o: [x]}]}}", "forbidden",
+         "/a:b/{d} and /{a}/c both match /a:b/c; the rule denies, for no rule can say what both demand"),
+        ("'/{a}/c': {get: {security: [{o: [r]}]}}", "'/a:b/{d}': {get: {security: [{o: [w]}]}}", "allowed",
+         "/a:b/{d} and /{a}/c both match /a:b/c; the rule demands what both do"),
+    ];
+    for (one, other, want, remark) in cases {
+        assert_eq!(meeting(one, other), (want.to_owned(), remark.to_owned()), "{one} {other}");
+    }
+}
+
+#[test]
 fn a_document_without_schemes_needs_a_word() {
     let text =
         "openapi: 3.0.0\ninfo: {title: T, version: '1'}\npaths: {/a: {get: {}, post: {security: []}}}\n";
