@@ -26,6 +26,7 @@ mod jwt;
 mod lists;
 mod proofs;
 mod sharing;
+mod storm;
 mod structure;
 mod vectors;
 mod waiting;
