@@ -486,7 +486,11 @@ impl Worker {
             // Those who have the keys of before are not told what the ones of now have verified.
             let is_current = self.enforcer.digest(&interest.question).as_ref() == Some(digest);
             let ending = match &finding {
-                Err(failure) => Ending::Failed(failure),
+                Err(failure @ (Rejection::NoAnswer { .. } | Rejection::BadAnswer { .. })) => {
+                    Ending::Failed(failure)
+                }
+                // That is about the token, by the keys and the clock of this worker: the others find out themselves.
+                Err(_) => Ending::Over,
                 Ok(_) if is_current && kept.is_some_and(tell) => Ending::Over,
                 Ok(_) => Ending::NotShared,
             };

@@ -376,6 +376,41 @@ fn what_a_key_has_signed_that_has_gone_is_forgotten_by_all_workers() {
     }
 }
 
+#[test]
+fn a_jwt_that_ends_while_it_is_asked_about_is_bad_for_all_who_wait() {
+    // INT-32, JWT-32: the server is well
+    let introspection = json!({"uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"}});
+    let main =
+        json!({"validate": "jwt_then_introspection", "introspection": introspection, "clock_skew": "0s"});
+    let changes = json!({"providers": {"main": main}, "cache": {"shared": true}});
+    let first = Vm::new();
+    let second = first.beside();
+    let [mut one, mut two] = [first, second].map(|mut vm| {
+        assert!(vm.configure(config(&changes).to_string().as_bytes()), "{:?}", vm.log());
+        deliver(&mut vm, Duration::from_millis(20), &set(&[p256("a")]));
+        vm
+    });
+    let header = Map::from_iter([("kid".to_owned(), json!("a"))]);
+    let claims = Map::from_iter([("exp".to_owned(), json!(one.now() + 2))]);
+    let token = Token { alg: Some("ES256".to_owned()), header, claims, ..Token::default() }.at(one.now());
+    let streams = [&mut one, &mut two].map(|vm| vm.request(&with_token(&token)));
+    assert!(two.calls().is_empty(), "it waits for the other one");
+    for vm in [&mut one, &mut two] {
+        vm.advance(Duration::from_millis(1900));
+        vm.advance(Duration::from_millis(200));
+    }
+    let answer = |vm: &mut Vm| {
+        for call in vm.calls().into_iter().filter(|call| call.cluster == "as") {
+            vm.answer(call.id, &Response::json(r#"{"active": true}"#));
+        }
+    };
+    answer(&mut one);
+    assert_eq!(vm_status(&mut one, streams[0]), Some(401));
+    two.advance(Duration::from_millis(50));
+    answer(&mut two);
+    assert_eq!(vm_status(&mut two, streams[1]), Some(401));
+}
+
 /// The status that a request has ended with; 200 if it goes on.
 fn vm_status(vm: &mut Vm, stream: StreamId) -> Option<u32> {
     match vm.outcome(stream) {
