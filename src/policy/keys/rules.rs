@@ -174,7 +174,7 @@ static MATCH: Object = Object {
         optional(
             "safe_regex",
             Kind::Text(&text::REGEX),
-            "A regular expression for the whole path; it runs in linear time. A path of more than 2048 bytes is refused (400) where it would have to be matched.",
+            "A regular expression for the whole path; it runs in linear time. A path of more than 2048 bytes is refused (400) where it would have to be matched; with more than four expressions in the rules, one of more than 8192 bytes divided by their number, but 256 bytes are always matched.",
         ),
         optional(
             "ignore_case",

@@ -22,7 +22,13 @@ pub(super) fn parse(root: &Node<'_>, context: &mut Context<'_>) -> Vec<Rule> {
     for rule in rules.items() {
         check_reachable(&rule.key("match"), &matching, context);
     }
-    rules.items().map(|rule| one(&rule, &general, context)).collect()
+    let mut rules: Vec<_> = rules.items().map(|rule| one(&rule, &general, context)).collect();
+    let is_expression = |rule: &&Rule| matches!(rule.matcher.path, Some(PathPattern::Regex(_)));
+    let expressions = rules.iter().filter(is_expression).count();
+    for path in rules.iter_mut().filter_map(|rule| rule.matcher.path.as_mut()) {
+        path.one_of(expressions);
+    }
+    rules
 }
 
 /// What no request can fit, as requests are read.

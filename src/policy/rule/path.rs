@@ -24,6 +24,8 @@ pub struct Expression {
     /// The same in any letter case.
     folded: regex_lite::Regex,
     has_capitals: bool,
+    /// The longest path that it is tried on.
+    longest: usize,
 }
 
 /// What counts in a path besides its segments.
@@ -141,7 +143,16 @@ impl PathPattern {
                 })
         };
         let has_capitals = text.bytes().any(|b| b.is_ascii_uppercase());
-        Ok(Self::Regex(Expression { exact: build(false)?, folded: build(true)?, has_capitals }))
+        let longest = MAX_REGEX_PATH;
+        Ok(Self::Regex(Expression { exact: build(false)?, folded: build(true)?, has_capitals, longest }))
+    }
+
+    /// This pattern as one of so many rules with an expression: all of them may be tried on one path.
+    pub(crate) fn one_of(&mut self, expressions: usize) {
+        if let Self::Regex(expression) = self {
+            let share = MAX_REGEX_PATHS.checked_div(expressions).unwrap_or(MAX_REGEX_PATH);
+            expression.longest = share.clamp(MIN_REGEX_PATH, MAX_REGEX_PATH);
+        }
     }
 
     /// What every path that fits starts with, in whole segments; `None`: that cannot be told.
@@ -161,8 +172,7 @@ impl PathPattern {
 
     /// Whether the path fits. Unclear: it does in one of its readings only, or but for its spelling.
     pub fn fits(&self, path: &NormalPath, spelling: Spelling) -> Fit {
-        let is_long = path.length() > MAX_REGEX_PATH;
-        if matches!(self, Self::Regex(_)) && is_long {
+        if self.is_too_long(path) {
             return Fit::Unclear(Doubt::LongPath);
         }
         let ignored = Lenience {
@@ -196,8 +206,13 @@ impl PathPattern {
     /// Whether the path fits where its escaped slashes are unescaped, and only there.
     pub(super) fn fits_unescaped_only(&self, path: &NormalPath, spelling: Spelling) -> bool {
         path.length() > MAX_REGEX_PATH
+            || self.is_too_long(path)
             || !self.is_nearly(path.matched(), spelling)
                 && path.others().any(|reading| self.is_nearly(reading, spelling))
+    }
+
+    fn is_too_long(&self, path: &NormalPath) -> bool {
+        matches!(self, Self::Regex(expression) if path.length() > expression.longest)
     }
 
     /// Whether the path fits but for what may be overlooked. The final slash of a prefix is written to
@@ -345,6 +360,12 @@ fn is_variable_name(name: &str) -> bool {
 /// The longest path that is matched by regular expressions, all of its readings together, in bytes. Their
 /// time grows with it, and the request has shown no token yet.
 const MAX_REGEX_PATH: usize = 2048;
+
+/// The same, times the number of expressions.
+const MAX_REGEX_PATHS: usize = 8192;
+
+/// What is matched by however many expressions.
+const MIN_REGEX_PATH: usize = 256;
 
 /// The longest regular expression, in bytes.
 const MAX_REGEX: usize = 1024;
@@ -512,6 +533,16 @@ mod tests {
             (PathPattern::regex("/x"), 100_000, unclear),
         ] {
             assert_eq!(pattern.unwrap().fits(&long(times), Spelling::default()), want);
+        }
+        // So do many expressions.
+        for (expressions, longest) in [(1, 2048), (4, 2048), (8, 1024), (1000, 256)] {
+            let mut pattern = PathPattern::regex("/a*").unwrap();
+            pattern.one_of(expressions);
+            let fits = |length: usize| {
+                let path = NormalPath::parse(format!("/{}", "a".repeat(length - 1)).as_bytes()).unwrap();
+                pattern.fits(&path, Spelling::default())
+            };
+            assert_eq!((fits(longest), fits(longest + 1)), (Fit::Yes, unclear), "{expressions}");
         }
         // Three readings take three times as long.
         let three = NormalPath::read(format!("/;/{}", "a/".repeat(400)).as_bytes(), Reading::Refuse).unwrap();
