@@ -1,7 +1,7 @@
 //! Names that look like something else.
 
 use super::{CLUSTERS, GOOD, RELOAD, envoy};
-use crate::support::Tollgate;
+use crate::support::{Tollgate, indented};
 
 const BEARER: &str = "{method: bearer, bearer_token_env: TG_SECRET}";
 
@@ -71,7 +71,7 @@ fn free_names_are_neither_variables_nor_clusters() {
 #[test]
 fn forms_cannot_be_read_in_a_cluster() {
     let text = format!("{GOOD}token: {{from_form: true}}\n");
-    let indented: String = text.lines().map(|line| format!("      {line}\n")).collect();
+    let indented = indented(&text, 6);
     let plugin = format!(
         "kind: WasmPlugin\nspec:\n  url: oci://r.example.com/tollgate@sha256:00\n  vmConfig: {{env: [{{name: TG_SECRET, valueFrom: HOST}}]}}\n  pluginConfig:\n{indented}"
     );
