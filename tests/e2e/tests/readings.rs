@@ -74,6 +74,8 @@ fn no_spelling_of_a_path_leads_around_a_rule() {
         ("/ADMIN", 403),
         ("/closed/", 403),
         ("/closed", 403),
+        ("/drafts[1]", 403),
+        ("/drafts%5B1%5D", 403),
     ] {
         let response =
             Request::get(path).host("private.example.com").bearer("hush-good").send(world.port("plain"));
@@ -97,6 +99,8 @@ fn no_odd_method_and_no_odd_field_leads_around_a_rule() {
         ("in mixed case",          of("Delete", "/orders"),                                            400),
         ("in a field",             of("POST", "/orders").header("x-http-method-override", "DELETE"),   400),
         ("in the query",           of("POST", "/orders?_method=delete"),                               400),
+        ("in PHP's query",         of("POST", "/orders?.method=delete"),                               400),
+        ("with a dot",             of("GET", "/reports").header("x.tier", "gold"),                     400),
         ("another field's value",  of("GET", "/reports").header("x-tier", "silver"),                   200),
         ("the field's value",      of("GET", "/reports").header("x-tier", "gold"),                     403),
         ("twice",                  of("GET", "/reports").header("x-tier", "gold").header("x-tier", "gold"), 400),
@@ -130,6 +134,7 @@ fn stage() -> Stage {
         {"match": {"hosts": ["public.example.com"]}, "access": "anonymous"},
         {"match": {"prefix": "/admin"}, "requires": {"scopes": ["admin"]}},
         {"match": {"path": "/closed"}, "access": "deny"},
+        {"match": {"path": "/drafts[1]"}, "access": "deny"},
         {"match": {"prefix": "/orders", "methods": ["DELETE"]}, "access": "deny"},
         {"match": {"prefix": "/reports", "headers": [{"name": "x-tier", "exact": "gold"}]}, "access": "deny"},
         {"match": {"prefix": "/reports", "headers": [{"name": "accept", "exact": "text/csv"}]}, "access": "deny"},
