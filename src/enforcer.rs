@@ -23,6 +23,7 @@ use crate::jose::verify::{Here, Verifier};
 use crate::policy::id::ProviderId;
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Belonging, Resource};
+use crate::policy::rule::fit::Doubt;
 use crate::policy::rule::{Access, Rule, Ruling, Seen};
 use crate::policy::{CorsPreflight, Mode, Policy};
 use crate::proof::certificate::{Nobody, Peer};
@@ -340,6 +341,9 @@ impl Enforcer {
             return Err(Rejection::AmbiguousPath);
         }
         let mut path = None;
+        if self.matches_paths && sent.len() > MAX_PATH {
+            return Err(Rejection::Ambiguous(Doubt::LongPath));
+        }
         if self.matches_paths && !matches!(sent, b"" | b"*") {
             let parameters = self.policy.matching.path_parameters;
             let normal = NormalPath::read(sent, parameters).map_err(|_| Rejection::AmbiguousPath)?;
@@ -687,3 +691,7 @@ impl From<TokenError> for Rejection {
         }
     }
 }
+
+/// The longest path that rules are matched with, in bytes, without its query: the time of all of them grows with
+/// it, and the request has shown no token yet.
+const MAX_PATH: usize = 8192;

@@ -91,7 +91,7 @@ impl fmt::Display for Doubt {
             Self::Spelling => {
                 "the path differs from a rule's in letter case or in its final slash only; see match.ignore_case and match.ignore_final_slash"
             }
-            Self::LongPath => "the path is too long for safe_regex",
+            Self::LongPath => "the path is too long for the rules",
             Self::Method => "the method is not in upper case, or no method at all",
             Self::MethodOverride => {
                 "a header field or a parameter names another method; see matching.method_override"
