@@ -186,16 +186,15 @@ impl Enforcer {
             peer: &Nobody,
             policy,
         }
-        // Alone, it has remembered everything that there has been.
-        .with_store(Box::<Own>::default(), UnixTime::from_millis(0))
+        .with_store(Box::<Own>::default())
     }
 
     /// The same engine in a worker that shares data with others.
     #[must_use]
-    pub fn with_store(self, store: Box<dyn Store>, now: UnixTime) -> Self {
+    pub fn with_store(self, store: Box<dyn Store>) -> Self {
         let mut enforcer = Self { store, ..self };
         if enforcer.policy.dpop.is_some() || enforcer.policy.cache.is_shared() {
-            let common = Common::of(enforcer.store.as_ref(), &enforcer.nonces, now);
+            let common = Common::of(enforcer.store.as_ref(), &enforcer.nonces);
             let proofs = |dpop| Proofs::new(dpop, &enforcer.owner, common.as_ref());
             enforcer.proofs = enforcer.policy.dpop.as_ref().map(proofs);
             let namespace = |provider| {

@@ -380,7 +380,7 @@ fn plugins_that_clients_call_by_one_origin_take_a_proof_once_together() {
         }
         let policy = Policy::from_value(&config, &|_| None).unwrap();
         let enforcer = Enforcer::new(policy, [1, 2], owner).with_peer(&Tls(true));
-        world.enforcer = enforcer.with_store(Box::new(store.clone()), UnixTime::from_secs(NOW - 1000));
+        world.enforcer = enforcer.with_store(Box::new(store.clone()));
         world
     };
     #[rustfmt::skip]
@@ -415,8 +415,7 @@ fn an_origin_that_comes_or_goes_brings_back_no_proof() {
         let store = Together::default();
         let [first, second] = [&before, &after].map(|dpop| {
             let mut world = World::new(&json!({ "dpop": dpop }));
-            let enforcer =
-                world.enforcer.with_store(Box::new(store.clone()), UnixTime::from_secs(NOW - 1000));
+            let enforcer = world.enforcer.with_store(Box::new(store.clone()));
             world.enforcer = enforcer;
             world
         });

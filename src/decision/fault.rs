@@ -91,7 +91,7 @@ pub enum ProofFault {
     Signature,
     /// It has been used, or may have been.
     Replayed,
-    /// Issued before this proxy began to remember which have been used.
+    /// The host keeps nothing, so nobody can say whether it has been used.
     Forgotten,
 }
 
@@ -117,7 +117,7 @@ impl fmt::Display for ProofFault {
             Self::Token => f.write_str("it is for another token"),
             Self::Signature => f.write_str("its signature does not verify"),
             Self::Replayed => f.write_str("it has been used before"),
-            Self::Forgotten => f.write_str("it was issued before this proxy began to remember used ones"),
+            Self::Forgotten => f.write_str("the host does not remember which have been used"),
         }
     }
 }

@@ -68,7 +68,7 @@ impl Worker {
             .with_verifier(&Native)
             .with_signer(&Native)
             .with_peer(&host::Downstream)
-            .with_store(Box::new(host::SharedData), host::now());
+            .with_store(Box::new(host::SharedData));
         let policy = enforcer.policy();
         Self {
             root,

@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_nonce_is_of_one_plugin_and_one_lifetime() {
-        let common = |seed| Common::of(&Own::default(), &Nonces::new(seed), UnixTime::from_secs(0)).unwrap();
+        let common = |seed| Common::of(&Own::default(), &Nonces::new(seed)).unwrap();
         let key = Key::own(&common([1, 2]), b"one");
         let (now, minute) = (UnixTime::from_secs(6_000), Duration::from_secs(60));
         let nonce = key.nonce(now, minute);

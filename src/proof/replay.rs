@@ -23,7 +23,6 @@ pub struct Replays {
     prefix: String,
     /// How much a bucket may hold.
     room: usize,
-    since: UnixTime,
 }
 
 /// What tells a proof from all others ([RFC 9449 §11.1]).
@@ -66,7 +65,6 @@ impl Replays {
             prefix: format!("tollgate.2.dpop.{:016x}", word(2)),
             // By chance some buckets get more than others.
             room: average.saturating_mul(2).max(LEAST),
-            since: common.since(),
         }
     }
 
@@ -83,12 +81,6 @@ impl Replays {
         let whose = hash(&[name.thumbprint]).h1;
         let which = hash(&[name.thumbprint, name.jti, name.htu]);
         Mark { bucket: which.h2 & BUCKETS.saturating_sub(1), entry: Entry::new(whose, which.h1, iat) }
-    }
-
-    /// Whether a proof may have been used before the workers began to remember: in another process. A
-    /// beginning in the future is one before the clock was set back.
-    pub fn may_be_forgotten(&self, iat: UnixTime, now: UnixTime) -> bool {
-        iat.as_secs() < self.since.as_secs() && self.since <= bucket::latest(now)
     }
 
     /// Uses a proof up. `false`: it has been used, or nobody can say. Those that are `older` are too old by
@@ -141,7 +133,7 @@ mod tests {
         }
 
         fn replays(store: &Own, owner: &[u8], max: usize) -> Replays {
-            let common = Common::of(store, &Nonces::new([1, 2]), at(0)).unwrap();
+            let common = Common::of(store, &Nonces::new([1, 2])).unwrap();
             Replays::new(&common, owner, max)
         }
 
@@ -254,15 +246,6 @@ mod tests {
         for second in 0..30 {
             assert!(!workers.uses("busy", &format!("{second}-7"), second));
         }
-    }
-
-    #[test]
-    fn what_was_issued_before_there_was_a_memory_may_have_been_used() {
-        let workers = Workers::new(1);
-        assert!(workers.replays.may_be_forgotten(at(0).minus(Duration::from_secs(1)), at(1)));
-        assert!(!workers.replays.may_be_forgotten(at(0), at(1)));
-        let back = at(0).minus(Duration::from_secs(3600));
-        assert!(!workers.replays.may_be_forgotten(back, back), "the clock has been set back");
     }
 
     #[test]

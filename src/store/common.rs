@@ -7,13 +7,11 @@ use sha2::Sha256;
 
 use crate::provider::nonces::Nonces;
 use crate::store::Store;
-use crate::time::UnixTime;
 
-/// A secret, and since when there has been one: what workers remember together does not go back further.
+/// A secret, made by the first worker that needs it.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Common {
     secret: [u8; 32],
-    since: UnixTime,
 }
 
 const KEY: &str = "tollgate.1.common";
@@ -21,24 +19,17 @@ const KEY: &str = "tollgate.1.common";
 impl Common {
     /// What is there, or what is put there now by whoever is first. `None` if the host keeps nothing for us.
     #[inline(never)]
-    pub fn of(store: &dyn Store, nonces: &Nonces, now: UnixTime) -> Option<Self> {
+    pub fn of(store: &dyn Store, nonces: &Nonces) -> Option<Self> {
         let (bytes, seen) = store.get(KEY);
         Self::read(&bytes).or_else(|| {
-            store.set(KEY, &[&nonces.block()[..], &now.as_millis().to_le_bytes()].concat(), seen);
+            store.set(KEY, &nonces.block(), seen);
             // Whoever comes second reads what the first has written.
             Self::read(&store.get(KEY).0)
         })
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (secret, since) = bytes.split_first_chunk::<32>()?;
-        let since = UnixTime::from_millis(u64::from_le_bytes(since.try_into().ok()?));
-        Some(Self { secret: *secret, since })
-    }
-
-    /// Since when workers have had it.
-    pub fn since(&self) -> UnixTime {
-        self.since
+        Some(Self { secret: bytes.try_into().ok()? })
     }
 
     /// A key for one purpose of one owner's, which tells nothing of the others.
@@ -61,18 +52,15 @@ mod tests {
     use super::{Common, KEY};
     use crate::provider::nonces::Nonces;
     use crate::store::{Own, Seen, Store};
-    use crate::time::UnixTime;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn all_workers_have_one_secret() {
         let store = Own::default();
-        let [a, b] = [([1, 2], 5), ([3, 4], 9)]
-            .map(|(seed, now)| Common::of(&store, &Nonces::new(seed), UnixTime::from_secs(now)).unwrap());
+        let [a, b] = [[1, 2], [3, 4]].map(|seed| Common::of(&store, &Nonces::new(seed)).unwrap());
         assert_eq!(a, b);
-        assert_eq!(b.since(), UnixTime::from_secs(5));
-        let other = Common::of(&Own::default(), &Nonces::new([3, 4]), UnixTime::from_secs(9)).unwrap();
+        let other = Common::of(&Own::default(), &Nonces::new([3, 4])).unwrap();
         assert_ne!(a, other);
         assert_eq!(format!("{a:?}"), "[redacted]");
         let keys =
@@ -81,7 +69,7 @@ mod tests {
             assert!(keys.iter().skip(at.saturating_add(1)).all(|later| later != key), "{at}");
         }
         store.put(KEY, b"");
-        assert!(Common::of(&store, &Nonces::new([1, 2]), UnixTime::from_secs(5)).is_some());
+        assert!(Common::of(&store, &Nonces::new([1, 2])).is_some());
     }
 
     /// A host that keeps nothing.
@@ -100,6 +88,6 @@ mod tests {
 
     #[test]
     fn where_nothing_is_kept_nobody_has_anything_in_common() {
-        assert_eq!(Common::of(&Nowhere, &Nonces::new([1, 2]), UnixTime::from_secs(5)), None);
+        assert_eq!(Common::of(&Nowhere, &Nonces::new([1, 2])), None);
     }
 }
