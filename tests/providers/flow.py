@@ -1,5 +1,6 @@
 """The command, an API, an Envoy that guards it, and the journey that every provider is taken on."""
 
+import base64
 import contextlib
 import http.server
 import json
@@ -232,7 +233,15 @@ class Journey:
         """It finds nothing wrong, and then a wrong secret."""
         file = gateway.directory / "envoy.yaml"
         self.command.run("doctor", file, "--allow-http", "--client", "gateway", "--token-file", "-", given=token)
-        wrong = self.command.run("doctor", file, "--allow-http", "--client-id", gateway_id, "--client-secret-file", "-", given="wrong", status=1)
+        # The secret that Envoy adds is the one that counts: a copy of all that is written, with another one.
+        copy = gateway.directory.with_name("wrong")
+        shutil.copytree(gateway.directory, copy)
+        other = base64.b64encode(f"{gateway_id}:wrong".encode()).decode()
+        secret = copy / "secrets" / "main.yaml"
+        secret.write_text(re.sub(r"Basic [A-Za-z0-9+/=]+", f"Basic {other}", secret.read_text()))
+        file = copy / "envoy.yaml"
+        file.write_text(file.read_text().replace(str(gateway.directory), str(copy)))
+        wrong = self.command.run("doctor", file, "--allow-http", status=1)
         self.assertIn("401", json.dumps(wrong))
         self.assertNotIn(token, json.dumps(wrong))
 
