@@ -195,7 +195,7 @@ static MATCH: Object = Object {
         optional(
             "methods",
             list(&Kind::Text(&text::METHOD)),
-            "Methods. A request whose method is not in upper case is refused (400) where it would have to be compared.",
+            "Methods. A request whose method is not in upper case is refused (400) where it would have to be compared; a rule with `access: anonymous` or `optional` is passed over instead.",
         ),
         optional(
             "hosts",
