@@ -55,7 +55,7 @@ build: $(MODULE) ## the filter: target/wasm32-wasip1/release/tollgate_filter.was
 
 # Cargo knows whether there is anything to do; what it leaves as it was is not finished again.
 $(RAW): rust-targets FORCE
-	$(step) "compile the filter" cargo build --quiet --release --locked --target wasm32-wasip1 --lib --target-dir target/raw
+	$(step) "compile the filter" cargo build --quiet --release --locked -p tollgate-filter --target wasm32-wasip1 --target-dir target/raw
 
 $(MODULE): $(RAW) $(FINISH)/finish.mjs $(FINISH)/package-lock.json
 	$(call need,node,$(NODE))
@@ -66,8 +66,8 @@ $(MODULE): $(RAW) $(FINISH)/finish.mjs $(FINISH)/package-lock.json
 FORCE:
 
 # Without optimisations: it is built in a third of the time, and asks a server now and then.
-command: rust-targets ## the command: target/debug/tollgate (cargo install --path . --features cli: a small, fast one)
-	$(step) "compile the command" cargo build --quiet --locked --features cli --bin tollgate
+command: rust-targets ## the command: target/debug/tollgate (cargo install --path src/cli: a small, fast one)
+	$(step) "compile the command" cargo build --quiet --locked -p tollgate
 
 demo: build envoy node-packages ## Envoy, an authorization server and an API, guarded: try it
 	@python3 envoy/demo/run.py
@@ -84,26 +84,26 @@ fmt: rust-targets
 	$(step) "rustfmt" cargo fmt --all --check
 
 clippy: rust-targets
-	$(step) "clippy, native" cargo clippy --quiet --locked --workspace --all-targets --features tollgate/cli -- -D warnings
-	$(step) "clippy, the filter (wasm32-wasip1)" cargo clippy --quiet --locked --target wasm32-wasip1 -- -D warnings
-	$(step) "clippy, ring 2 (wasm32-unknown-unknown)" cargo clippy --quiet --locked --target wasm32-unknown-unknown --lib --profile test -- -D warnings
+	$(step) "clippy, native" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	$(step) "clippy, the filter (wasm32-wasip1)" cargo clippy --quiet --locked -p tollgate-filter --target wasm32-wasip1 -- -D warnings
+	$(step) "clippy, ring 2 (wasm32-unknown-unknown)" cargo clippy --quiet --locked -p tollgate-engine --target wasm32-unknown-unknown --lib --profile test -- -D warnings
 
 rustdoc: rust-targets
-	$(step) "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --lib
+	$(step) "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps -p tollgate-engine
 
 duplicates: rust-targets
 	$(step) "no crate twice in the filter" tests/tools/duplicates.sh
 
 deny: cargo-deny ## licences, sources and bans of all dependencies (cargo-deny)
 	$(step) "licences and sources of everything" $(CARGO_DENY_RUN) --workspace --all-features check licenses sources
-	$(step) "bans for the filter" $(CARGO_DENY_RUN) --target wasm32-wasip1 --exclude-dev check bans
+	$(step) "bans for the filter" $(CARGO_DENY_RUN) --manifest-path src/filter/Cargo.toml --target wasm32-wasip1 --exclude-dev check bans
 
 native: rust-targets ## ring 1: unit tests, vectors and documentation, native
-	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate -p tollgate-cases --features tollgate/cli
+	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate-engine -p tollgate -p tollgate-cases
 
 wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Node.js
 	$(call need,node,$(NODE))
-	$(step) "ring 2: wasm under Node.js" env CARGO_PROFILE_DEV_DEBUG=0 cargo test --locked --target wasm32-unknown-unknown --lib
+	$(step) "ring 2: wasm under Node.js" env CARGO_PROFILE_DEV_DEBUG=0 cargo test --locked -p tollgate-engine --target wasm32-unknown-unknown --lib
 
 host: build ## ring 3: the built filter in an in-process host
 	$(step) "ring 3: in-process host" cargo test --quiet --locked --no-fail-fast -p tollgate-host

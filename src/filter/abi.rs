@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use proxy_wasm::types::MapType;
 
-use crate::filter::contexts;
-use crate::response::answer::Answer;
-use crate::secret::Secret;
+use crate::contexts;
+use tollgate_engine::base::secret::Secret;
+use tollgate_engine::response::answer::Answer;
 
 /// What a callback tells the host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u32)]
-pub(super) enum Action {
+pub(crate) enum Action {
     Continue = 0,
     Pause = 1,
 }
@@ -158,17 +158,17 @@ const EMPTY_MAP: [u8; 4] = [0; 4];
 
 /// A call as the host takes it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Outgoing<'a> {
-    pub(super) cluster: &'a str,
+pub(crate) struct Outgoing<'a> {
+    pub(crate) cluster: &'a str,
     /// Pseudo-fields first.
-    pub(super) headers: &'a [(String, Secret)],
-    pub(super) body: &'a [u8],
-    pub(super) timeout: Duration,
+    pub(crate) headers: &'a [(String, Secret)],
+    pub(crate) body: &'a [u8],
+    pub(crate) timeout: Duration,
 }
 
 /// Sends a call for the effective context; `None` if the host would not. The SDK's own would remember
 /// each of them for ever, since its dispatcher never sees the answers.
-pub(super) fn http_call(call: Outgoing<'_>) -> Option<u32> {
+pub(crate) fn http_call(call: Outgoing<'_>) -> Option<u32> {
     let fields = call.headers.iter().map(|(name, value)| (name.as_bytes(), value.expose().as_bytes()));
     let headers = serialize(fields);
     let timeout = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
@@ -195,7 +195,7 @@ pub(super) fn http_call(call: Outgoing<'_>) -> Option<u32> {
 /// gRPC status, in trailers only, to everybody else the HTTP status and the body. The SDK has calls for the
 /// one or the other, and the one for gRPC has the HTTP status 200: whoever translates gRPC before us would
 /// hand that on.
-pub(super) fn reply(answer: &Answer) {
+pub(crate) fn reply(answer: &Answer) {
     let fields = answer.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let headers = serialize(fields);
     let body = answer.body.as_bytes();
@@ -215,7 +215,7 @@ pub(super) fn reply(answer: &Answer) {
 }
 
 /// All fields of a map as the host serializes them; nothing if there is no such map.
-pub(super) fn header_map(map: MapType) -> Vec<u8> {
+pub(crate) fn header_map(map: MapType) -> Vec<u8> {
     let (mut bytes, mut size) = (null_mut(), 0);
     // SAFETY: the host writes an address and a length.
     let status = unsafe { proxy_get_header_map_pairs(map as u32, &raw mut bytes, &raw mut size) };
@@ -227,7 +227,7 @@ pub(super) fn header_map(map: MapType) -> Vec<u8> {
 
 /// What lies under a key of the shared data, and the number of the write that has left it there. The SDK's own
 /// loses the number of an empty value, for which the host hands over no address.
-pub(super) fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
+pub(crate) fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
     let (mut bytes, mut size, mut number) = (null_mut(), 0, 0);
     // SAFETY: the host reads as many bytes as it is told there are, and writes an address and two numbers.
     let status = unsafe {
@@ -241,7 +241,7 @@ pub(super) fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
 
 /// Writes to the shared data if the latest write to that key has this number, or there is none; 0: in any case.
 /// `false`: there is another, or the host would not.
-pub(super) fn set_shared_data(key: &str, value: &[u8], number: u32) -> bool {
+pub(crate) fn set_shared_data(key: &str, value: &[u8], number: u32) -> bool {
     // SAFETY: the host reads as many bytes as it is told there are.
     let status =
         unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), number) };
@@ -250,14 +250,14 @@ pub(super) fn set_shared_data(key: &str, value: &[u8], number: u32) -> bool {
 
 /// Leaves a word for others. Somebody else may have one of that name that the host does not let us change: the SDK's own
 /// would panic at that, and the word is for logs.
-pub(super) fn set_property(name: &str, value: &[u8]) {
+pub(crate) fn set_property(name: &str, value: &[u8]) {
     // SAFETY: the host reads as many bytes as it is told there are.
     let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
 /// Why a function of the host's own has not answered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum NoSuch {
+pub(crate) enum NoSuch {
     /// There is none of that name.
     Function,
     /// It would not take the argument.
@@ -265,7 +265,7 @@ pub(super) enum NoSuch {
 }
 
 /// Calls a function that the host has and the ABI does not name.
-pub(super) fn foreign(name: &str, argument: &[u8]) -> Result<Vec<u8>, NoSuch> {
+pub(crate) fn foreign(name: &str, argument: &[u8]) -> Result<Vec<u8>, NoSuch> {
     let (mut bytes, mut size) = (null_mut(), 0);
     // SAFETY: the host reads as many bytes as it is told there are, and writes an address and a length.
     let status = unsafe {
@@ -294,7 +294,7 @@ fn given(bytes: *mut u8, size: usize) -> Vec<u8> {
 }
 
 /// The host's clock that does not step: the time since some moment, the same for all workers.
-pub(super) fn steady() -> Duration {
+pub(crate) fn steady() -> Duration {
     let mut nanos = 0;
     // SAFETY: the host writes one number.
     let status = unsafe { clock_time_get(MONOTONIC, 1, &raw mut nanos) };

@@ -1,6 +1,6 @@
 //! What the requests of one configuration and worker share, and how each is brought to its end.
 //!
-//! A request that needs an answer waits on a flight ([`crate::filter::flights`]); whoever gets the answer
+//! A request that needs an answer waits on a flight ([`crate::flights`]); whoever gets the answer
 //! turns to it, so all waiting requests are resumed in the same way.
 
 use std::cell::{Cell, RefCell};
@@ -11,29 +11,29 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::BufferType;
 
-use crate::cache::shared::{Moment, Shared};
-use crate::decision::{Decision, NoAnswer, Rejection};
-use crate::enforcer::{AwaitingForm, Enforcer, Outcome, Step};
-use crate::filter::fetches::Fetches;
-use crate::filter::flights::{AT_ONCE, Flights};
-use crate::filter::host;
-use crate::filter::metrics::Metrics;
-use crate::filter::stream::{Progress, ResponseChange, State, Stream};
-use crate::filter::verify::Native;
-use crate::policy::{Mode, Policy};
-use crate::request::head::Packed;
-use crate::time::UnixTime;
+use crate::fetches::Fetches;
+use crate::flights::{AT_ONCE, Flights};
+use crate::host;
+use crate::metrics::Metrics;
+use crate::stream::{Progress, ResponseChange, State, Stream};
+use crate::verify::Native;
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::cache::shared::{Moment, Shared};
+use tollgate_engine::decision::{Decision, NoAnswer, Rejection};
+use tollgate_engine::enforcer::{AwaitingForm, Enforcer, Outcome, Step};
+use tollgate_engine::policy::{Mode, Policy};
+use tollgate_engine::request::head::Packed;
 
 /// Everything that the requests of one configuration and worker share.
 #[derive(Debug)]
-pub(super) struct Worker {
+pub(crate) struct Worker {
     /// The root context: all calls are its own, so that no request takes one with it when it goes.
-    pub(super) root: u32,
-    pub(super) enforcer: Enforcer,
-    pub(super) metrics: Metrics,
-    pub(super) shared: Shared,
-    pub(super) flights: Flights,
-    pub(super) fetches: Fetches,
+    pub(crate) root: u32,
+    pub(crate) enforcer: Enforcer,
+    pub(crate) metrics: Metrics,
+    pub(crate) shared: Shared,
+    pub(crate) flights: Flights,
+    pub(crate) fetches: Fetches,
     forms: RefCell<HashMap<u32, FormDue>>,
     /// When the next tick comes, if one has been asked for.
     next_tick: Cell<Option<Uptime>>,
@@ -41,7 +41,7 @@ pub(super) struct Worker {
 }
 
 /// A moment by the clock that does not step: waiting goes by that one.
-pub(super) type Uptime = Duration;
+pub(crate) type Uptime = Duration;
 
 /// A form that is waited for, and until when.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ struct Watch {
 }
 
 impl Worker {
-    pub(super) fn new(root: u32, policy: Policy) -> Self {
+    pub(crate) fn new(root: u32, policy: Policy) -> Self {
         let enforcer = Enforcer::new(policy, host::seed(), &host::plugin())
             .with_verifier(&Native)
             .with_signer(&Native)
@@ -83,23 +83,23 @@ impl Worker {
         }
     }
 
-    pub(super) fn max_form_bytes(&self) -> usize {
+    pub(crate) fn max_form_bytes(&self) -> usize {
         AwaitingForm::max_bytes(&self.enforcer)
     }
 
-    pub(super) fn owns_field(&self, name: &[u8]) -> bool {
+    pub(crate) fn owns_field(&self, name: &[u8]) -> bool {
         self.enforcer.owns_field(name)
     }
 
     /// Takes a request's head. The host's effective context is the request's, here as in
     /// [`Self::form`].
-    pub(super) fn begin(&self, stream: &Rc<Stream>, head: Packed) -> Progress {
+    pub(crate) fn begin(&self, stream: &Rc<Stream>, head: Packed) -> Progress {
         let now = host::now();
         self.proceed(stream, self.enforcer.begin(head, now), now)
     }
 
     /// Takes a request's whole form body.
-    pub(super) fn form(&self, stream: &Rc<Stream>, body: &[u8]) -> Progress {
+    pub(crate) fn form(&self, stream: &Rc<Stream>, body: &[u8]) -> Progress {
         let now = host::now();
         self.forms.borrow_mut().remove(&stream.id);
         match stream.become_(State::New) {
@@ -109,7 +109,7 @@ impl Worker {
     }
 
     /// Gives up on a form body.
-    pub(super) fn give_up_form(&self, stream: &Rc<Stream>, rejection: Rejection) -> Progress {
+    pub(crate) fn give_up_form(&self, stream: &Rc<Stream>, rejection: Rejection) -> Progress {
         self.forms.borrow_mut().remove(&stream.id);
         match stream.become_(State::New) {
             State::AwaitsForm(form) => {
@@ -120,7 +120,7 @@ impl Worker {
     }
 
     /// Time has passed.
-    pub(super) fn tick(&self) {
+    pub(crate) fn tick(&self) {
         let now = Moment { wall: host::now(), steady: host::steady() };
         self.next_tick.set(None);
         self.watch_clock(now);
@@ -150,7 +150,7 @@ impl Worker {
     }
 
     /// Takes over the forms that the worker before this one waits for: they are given up with the next tick.
-    pub(super) fn inherit_forms(&self, before: &Rc<Self>) {
+    pub(crate) fn inherit_forms(&self, before: &Rc<Self>) {
         let forms = before.forms.take().into_iter().map(|(id, FormDue { stream, of, .. })| {
             let of = of.or_else(|| Some(Rc::clone(before)));
             (id, FormDue { due: Uptime::ZERO, stream, of })
@@ -160,7 +160,7 @@ impl Worker {
 
     /// Does what the engine says until something has to be waited for. The effective context is the
     /// request's.
-    pub(super) fn proceed(&self, stream: &Rc<Stream>, mut step: Step, now: UnixTime) -> Progress {
+    pub(crate) fn proceed(&self, stream: &Rc<Stream>, mut step: Step, now: UnixTime) -> Progress {
         loop {
             step = match step {
                 Step::Done(outcome) => return self.settle(stream, &outcome, now),
@@ -196,7 +196,7 @@ impl Worker {
     }
 
     /// A stream has ended: whatever it waits for, it waits no more.
-    pub(super) fn leave(&self, stream: &Stream) {
+    pub(crate) fn leave(&self, stream: &Stream) {
         match stream.leave() {
             State::AwaitsForm(_) => drop(self.forms.borrow_mut().remove(&stream.id)),
             State::AwaitsAnswer(key) => self.flights.leave(key),
@@ -207,7 +207,7 @@ impl Worker {
 
     /// Does what the engine says for a request whose callback this is not: the one way in which such a request
     /// is answered or goes on. One whose stream has ended meanwhile is passed over.
-    pub(super) fn proceed_elsewhere(
+    pub(crate) fn proceed_elsewhere(
         &self,
         stream: &Rc<Stream>,
         step: impl FnOnce(&Self) -> Step,
@@ -266,7 +266,7 @@ impl Worker {
     }
 
     /// Something has been remembered: from now on, until it is over, the clock is watched.
-    pub(super) fn watch(&self, now: Moment) {
+    pub(crate) fn watch(&self, now: Moment) {
         let cache = &self.enforcer.policy().cache;
         let longest = cache.ttl.max(cache.ttl_without_exp).max(cache.negative_ttl);
         let until = now.steady.saturating_add(longest).saturating_add(cache.stale_if_error);
@@ -286,7 +286,7 @@ impl Worker {
     }
 
     /// Asks for a tick at `due`, unless one comes sooner anyway.
-    pub(super) fn tick_at(&self, due: Uptime) {
+    pub(crate) fn tick_at(&self, due: Uptime) {
         if self.next_tick.get().is_some_and(|next| next <= due) {
             return;
         }

@@ -11,16 +11,16 @@ use std::rc::Rc;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
-use crate::cache::key::Hashed;
-use crate::decision::{NoAnswer, Rejection};
-use crate::filter::abi::Action;
-use crate::filter::calls::Worker;
-use crate::filter::host;
-use crate::filter::stream::{Progress, ResponseChange, Stream};
-use crate::policy::Policy;
-use crate::request::head::Head;
-use crate::request::websocket;
-use crate::response::cache_control;
+use crate::abi::Action;
+use crate::calls::Worker;
+use crate::host;
+use crate::stream::{Progress, ResponseChange, Stream};
+use tollgate_engine::cache::key::Hashed;
+use tollgate_engine::decision::{NoAnswer, Rejection};
+use tollgate_engine::policy::Policy;
+use tollgate_engine::request::head::Head;
+use tollgate_engine::request::websocket;
+use tollgate_engine::response::cache_control;
 
 thread_local! {
     static CONTEXTS: Contexts = Contexts::default();
@@ -47,7 +47,7 @@ struct Request {
 const MAX_ANNOUNCED: usize = 1024;
 
 /// A context has been created; that of a root has no parent.
-pub(super) fn created(context: u32, parent: u32) {
+pub(crate) fn created(context: u32, parent: u32) {
     CONTEXTS.with(|contexts| {
         if parent == 0 {
             contexts.roots.borrow_mut().insert(context, None);
@@ -62,7 +62,7 @@ pub(super) fn created(context: u32, parent: u32) {
 }
 
 /// A context ends: a root's, or that of a stream, which has ended already.
-pub(super) fn ended(context: u32) {
+pub(crate) fn ended(context: u32) {
     CONTEXTS.with(|contexts| {
         let request = contexts.streams.borrow_mut().remove(&context);
         if let Some(Request { stream, worker }) = request {
@@ -76,7 +76,7 @@ pub(super) fn ended(context: u32) {
 }
 
 /// Takes a configuration. Refuses it with every one of its faults; the host then keeps the old one.
-pub(super) fn configure(root: u32) -> bool {
+pub(crate) fn configure(root: u32) -> bool {
     let configuration = host::buffer(BufferType::PluginConfiguration, usize::MAX);
     match Policy::parse(&configuration, &|name| std::env::var(name).ok()) {
         Ok(policy) => {
@@ -108,14 +108,14 @@ pub(super) fn configure(root: u32) -> bool {
 }
 
 /// Time has passed for a root.
-pub(super) fn tick(root: u32) {
+pub(crate) fn tick(root: u32) {
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root)) {
         worker.tick();
     }
 }
 
 /// An answer to a root's call has arrived, or its absence.
-pub(super) fn answered(root: u32, call: u32, arrived: bool) {
+pub(crate) fn answered(root: u32, call: u32, arrived: bool) {
     if let Some(worker) = CONTEXTS.with(|contexts| contexts.worker(root))
         && !worker.fetch_answered(call, arrived)
     {
@@ -124,7 +124,7 @@ pub(super) fn answered(root: u32, call: u32, arrived: bool) {
 }
 
 /// A request's head has come.
-pub(super) fn request_headers(id: u32, end_of_stream: bool) -> Action {
+pub(crate) fn request_headers(id: u32, end_of_stream: bool) -> Action {
     CONTEXTS.with(|contexts| {
         let Some(worker) = contexts.claim(id).and_then(|root| contexts.worker(root)) else {
             // No configuration has ever been accepted: nobody may pass.
@@ -148,7 +148,7 @@ pub(super) fn request_headers(id: u32, end_of_stream: bool) -> Action {
 }
 
 /// A part of a request's body has come.
-pub(super) fn request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
+pub(crate) fn request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
     with(id, |Request { stream, worker }| {
         if end_of_stream {
             stream.ends();
@@ -166,7 +166,7 @@ pub(super) fn request_body(id: u32, size: usize, end_of_stream: bool) -> Action 
 }
 
 /// A request's trailers have come, and with them its end.
-pub(super) fn request_trailers(id: u32) -> Action {
+pub(crate) fn request_trailers(id: u32) -> Action {
     with(id, |Request { stream, worker }| {
         stream.ends();
         for (name, _) in host::fields(MapType::HttpRequestTrailers).iter() {
@@ -194,7 +194,7 @@ pub(super) fn request_trailers(id: u32) -> Action {
 ///
 /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
 /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
-pub(super) fn response_headers(id: u32) {
+pub(crate) fn response_headers(id: u32) {
     with(id, |Request { stream, worker }| {
         if stream.is_held() {
             worker.leave(stream);

@@ -10,23 +10,23 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::shared::Moment;
-use crate::enforcer::{Enforcer, Pending};
-use crate::filter::calls::{Uptime, Worker};
-use crate::filter::flights::{self, MAX_WAITING, Told};
-use crate::filter::host;
-use crate::filter::stream::Stream;
-use crate::filter::waiters::Waiters;
-use crate::policy::Policy;
-use crate::policy::id::{ListId, ProviderId};
-use crate::provider::fetch::{FetchCall, FetchFault, News};
-use crate::provider::keys::KeyNews;
-use crate::provider::outcome::CallOutcome;
-use crate::time::part;
+use crate::calls::{Uptime, Worker};
+use crate::flights::{self, MAX_WAITING, Told};
+use crate::host;
+use crate::stream::Stream;
+use crate::waiters::Waiters;
+use tollgate_engine::base::ids::{ListId, ProviderId};
+use tollgate_engine::base::time::part;
+use tollgate_engine::cache::shared::Moment;
+use tollgate_engine::enforcer::{Enforcer, Pending};
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::fetch::{FetchCall, FetchFault, News};
+use tollgate_engine::provider::keys::KeyNews;
+use tollgate_engine::provider::outcome::CallOutcome;
 
 /// All that is fetched, and who waits for it.
 #[derive(Debug)]
-pub(super) struct Fetches {
+pub(crate) struct Fetches {
     schedules: RefCell<Vec<Schedule>>,
     /// How many requests wait.
     waiting: Cell<usize>,
@@ -88,7 +88,7 @@ const EARLY: Duration = Duration::from_secs(2);
 const VAIN: u32 = 2;
 
 impl Fetches {
-    pub(super) fn new(policy: &Policy, enforcer: &Enforcer) -> Self {
+    pub(crate) fn new(policy: &Policy, enforcer: &Enforcer) -> Self {
         let lists = (0..policy.lists.len()).map(|at| Wanted::List(ListId(at)));
         let providers = (0..policy.providers.len()).map(ProviderId);
         let keys = providers.filter(|id| enforcer.key_uri(*id).is_some()).map(Wanted::Keys);
@@ -107,7 +107,7 @@ impl Fetches {
     }
 
     /// When something is to be done next.
-    pub(super) fn due(&self) -> Option<Uptime> {
+    pub(crate) fn due(&self) -> Option<Uptime> {
         let schedules = self.schedules.borrow();
         schedules.iter().filter_map(Schedule::due).min()
     }
@@ -153,14 +153,14 @@ impl Schedule {
 
 impl Worker {
     /// A configuration has been taken: what it names is fetched as soon as the host lets time pass.
-    pub(super) fn begin_to_fetch(&self) {
+    pub(crate) fn begin_to_fetch(&self) {
         if self.fetches.due().is_some() {
             self.tick_at(host::steady());
         }
     }
 
     /// Fetches what is due. The callback is the root's.
-    pub(super) fn tick_fetches(&self, now: Moment) {
+    pub(crate) fn tick_fetches(&self, now: Moment) {
         let due: Vec<_> = {
             let schedules = self.fetches.schedules.borrow();
             let is_due = |schedule: &&Schedule| schedule.due().is_some_and(|due| due <= now.steady);
@@ -187,7 +187,7 @@ impl Worker {
     }
 
     /// An answer has arrived, or its absence. `false`: it is not for a document.
-    pub(super) fn fetch_answered(&self, call: u32, arrived: bool) -> bool {
+    pub(crate) fn fetch_answered(&self, call: u32, arrived: bool) -> bool {
         let Some((wanted, read_up_to)) = self.fetches.of_call(call) else { return false };
         let answer = host::answer(arrived, read_up_to);
         let now = Moment { wall: host::now(), steady: host::steady() };
@@ -201,7 +201,7 @@ impl Worker {
 
     /// Has a request wait for other keys, which are fetched early for its sake; or gives it back with what
     /// is to be told to it, for there is no hope.
-    pub(super) fn wait_for_keys(
+    pub(crate) fn wait_for_keys(
         &self,
         id: ProviderId,
         stream: &Rc<Stream>,
@@ -236,13 +236,13 @@ impl Worker {
     }
 
     /// One of those who wait for these keys has left.
-    pub(super) fn leave_keys(&self, id: ProviderId) {
+    pub(crate) fn leave_keys(&self, id: ProviderId) {
         self.fetches.change(Wanted::Keys(id), |schedule| schedule.waiters.forget_one());
         self.fetches.waiting.set(self.fetches.waiting.get().saturating_sub(1));
     }
 
     /// Has keys fetched soon, within limits, for which no request can wait.
-    pub(super) fn fetch_keys_early(&self, id: ProviderId) {
+    pub(crate) fn fetch_keys_early(&self, id: ProviderId) {
         let now = host::steady();
         let due = self.fetches.change(Wanted::Keys(id), |schedule| match schedule.turn {
             Turn::Ask(planned) if schedule.fault.is_none() => Some(schedule.hasten(planned, now)),
@@ -348,7 +348,7 @@ impl Worker {
     }
 
     /// Takes over what the worker before this one has fetched; it is asked for anew.
-    pub(super) fn inherit_fetches(&self, before: &Self) {
+    pub(crate) fn inherit_fetches(&self, before: &Self) {
         let lists = self.enforcer.inherit_lists(&before.enforcer).into_iter().map(Wanted::List);
         let keys = self.enforcer.inherit_keys(&before.enforcer).into_iter().map(Wanted::Keys);
         for wanted in lists.chain(keys) {
@@ -357,7 +357,7 @@ impl Worker {
     }
 
     /// Whoever waits here for keys, and waits no more.
-    pub(super) fn leave_keys_behind(&self) -> Vec<flights::Waiter> {
+    pub(crate) fn leave_keys_behind(&self) -> Vec<flights::Waiter> {
         let mut schedules = self.fetches.schedules.borrow_mut();
         let waiters = schedules.iter_mut().flat_map(|one| self.fetches.take_waiters(one).into_present());
         waiters.map(|(stream, Waiter { pending, .. })| (stream, pending)).collect()

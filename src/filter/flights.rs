@@ -12,27 +12,27 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::entry::Entry;
-use crate::cache::key::{Hashed, TokenDigest, TokenKey};
-use crate::cache::shared::{Claim, Ending, Moment, Recalled};
-use crate::decision::{NoAnswer, Rejection};
-use crate::enforcer::{Finding, Pending};
-use crate::filter::calls::{Uptime, Worker};
-use crate::filter::host::{self, SharedData};
-use crate::filter::stream::{State, Stream};
-use crate::filter::waiters::Waiters;
-use crate::provider::Provider;
-use crate::provider::call::IntrospectionCall;
-use crate::provider::flight::{Flight, Landing, Question};
-use crate::provider::health::Health;
-use crate::provider::keys::KeyNews;
-use crate::provider::outcome::CallOutcome;
-use crate::provider::reply::Introspection;
-use crate::time::{UnixTime, part};
+use crate::calls::{Uptime, Worker};
+use crate::host::{self, SharedData};
+use crate::stream::{State, Stream};
+use crate::waiters::Waiters;
+use tollgate_engine::base::time::{UnixTime, part};
+use tollgate_engine::cache::entry::Entry;
+use tollgate_engine::cache::key::{Hashed, TokenDigest, TokenKey};
+use tollgate_engine::cache::shared::{Claim, Ending, Moment, Recalled};
+use tollgate_engine::decision::{NoAnswer, Rejection};
+use tollgate_engine::enforcer::{Finding, Pending};
+use tollgate_engine::provider::Provider;
+use tollgate_engine::provider::flight::{Flight, Landing, Question};
+use tollgate_engine::provider::health::Health;
+use tollgate_engine::provider::introspection::call::IntrospectionCall;
+use tollgate_engine::provider::introspection::reply::Introspection;
+use tollgate_engine::provider::keys::KeyNews;
+use tollgate_engine::provider::outcome::CallOutcome;
 
 /// The flights of one worker.
 #[derive(Debug)]
-pub(super) struct Flights {
+pub(crate) struct Flights {
     under_way: RefCell<HashMap<TokenKey, UnderWay, Hashed>>,
     /// Which call belongs to which flight.
     calls: RefCell<HashMap<u32, TokenKey, Hashed>>,
@@ -63,11 +63,11 @@ struct Interest {
     is_refresh: bool,
 }
 
-pub(super) type Waiter = (Rc<Stream>, Box<Pending>);
+pub(crate) type Waiter = (Rc<Stream>, Box<Pending>);
 
 /// What a request has waited for.
 #[derive(Clone, Debug)]
-pub(super) enum Told {
+pub(crate) enum Told {
     /// What has been found out about its token.
     Finding(Rc<Finding>),
     /// Keys, other ones perhaps.
@@ -88,10 +88,10 @@ enum Way {
 }
 
 /// How many requests may wait in one worker.
-pub(super) const MAX_WAITING: usize = 8192;
+pub(crate) const MAX_WAITING: usize = 8192;
 /// How many requests are ended in one callback. The host answers them when the callback has returned, and
 /// enters the VM for each answer's head within the one before: some hundreds exhaust V8's stack.
-pub(super) const AT_ONCE: usize = 32;
+pub(crate) const AT_ONCE: usize = 32;
 /// How long after a refresh that failed the next one is tried.
 const REFRESH_AGAIN: Duration = Duration::from_secs(1);
 /// The least and the most time between two looks for another worker's answer.
@@ -101,7 +101,7 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mil
 const LOOK_EACH: Duration = Duration::from_micros(50);
 
 impl Flights {
-    pub(super) fn new(providers: usize) -> Self {
+    pub(crate) fn new(providers: usize) -> Self {
         Self {
             under_way: RefCell::default(),
             calls: RefCell::default(),
@@ -113,7 +113,7 @@ impl Flights {
     }
 
     /// Adds a request to those that wait for this answer. [`Worker::seek`] has said that it may.
-    pub(super) fn wait(&self, key: TokenKey, stream: &Rc<Stream>, pending: Box<Pending>) {
+    pub(crate) fn wait(&self, key: TokenKey, stream: &Rc<Stream>, pending: Box<Pending>) {
         if let Some(flight) = self.under_way.borrow_mut().get_mut(&key) {
             flight.interest.waiters.push(stream, pending);
             self.waiting.set(self.waiting.get().saturating_add(1));
@@ -121,7 +121,7 @@ impl Flights {
     }
 
     /// One of those who wait for this answer has left.
-    pub(super) fn leave(&self, key: TokenKey) {
+    pub(crate) fn leave(&self, key: TokenKey) {
         if let Some(flight) = self.under_way.borrow_mut().get_mut(&key) {
             flight.interest.waiters.forget_one();
             self.waiting.set(self.waiting.get().saturating_sub(1));
@@ -129,7 +129,7 @@ impl Flights {
     }
 
     /// A request that has waited somewhere else is to be told.
-    pub(super) fn wake_one(&self, stream: Rc<Stream>, pending: Box<Pending>, told: Told) {
+    pub(crate) fn wake_one(&self, stream: Rc<Stream>, pending: Box<Pending>, told: Told) {
         stream.become_(State::AwaitsTurn);
         self.ready.borrow_mut().push_back(((stream, pending), told));
     }
@@ -146,7 +146,7 @@ impl Flights {
     }
 
     /// When something is to be done next.
-    pub(super) fn due(&self) -> Option<Uptime> {
+    pub(crate) fn due(&self) -> Option<Uptime> {
         if !self.ready.borrow().is_empty() {
             return Some(Uptime::ZERO);
         }
@@ -205,7 +205,7 @@ impl Interest {
 impl Worker {
     /// Finds out about a token: at once, from another worker or because there is no hope; or `None`, and
     /// the request may wait for the flight that is under way then.
-    pub(super) fn seek(&self, question: &Question, stream: &Stream, now: UnixTime) -> Option<Finding> {
+    pub(crate) fn seek(&self, question: &Question, stream: &Stream, now: UnixTime) -> Option<Finding> {
         let key = question.key;
         if self.flights.waiting.get() >= MAX_WAITING {
             return Some(Err(not_asked(NoAnswer::Crowded)));
@@ -227,7 +227,7 @@ impl Worker {
     }
 
     /// A token in use is to be asked about again, as soon as no request is at hand.
-    pub(super) fn refresh_soon(&self, question: &Question) {
+    pub(crate) fn refresh_soon(&self, question: &Question) {
         if !self.flights.is_under_way(question.key) {
             self.flights.refreshes.borrow_mut().push(question.clone());
             self.tick_at(host::steady());
@@ -235,7 +235,7 @@ impl Worker {
     }
 
     /// An answer has arrived, or its absence (`arrived` is false then). The callback is the root's.
-    pub(super) fn answered(&self, call: u32, arrived: bool) {
+    pub(crate) fn answered(&self, call: u32, arrived: bool) {
         let key = self.flights.calls.borrow_mut().remove(&call);
         let Some(UnderWay { interest, way }) = key.and_then(|key| self.flights.take(key)) else { return };
         let Way::Called { mut flight, steady, read_up_to } = way else { return };
@@ -262,7 +262,7 @@ impl Worker {
 
     /// Time has passed: makes the calls that are due, looks for answers of other workers, and asks again
     /// about tokens whose entries end soon. The callback is the root's.
-    pub(super) fn tick_flights(&self, now: Moment) {
+    pub(crate) fn tick_flights(&self, now: Moment) {
         let is_due = |flight: &UnderWay| flight.due().is_some_and(|due| due <= now.steady);
         let due: Vec<TokenKey> = {
             let flights = self.flights.under_way.borrow();
@@ -525,7 +525,7 @@ impl Worker {
     }
 
     /// Tells some of those who are to be told; the others have to wait for the next tick.
-    pub(super) fn tell_some(&self, now: Moment) {
+    pub(crate) fn tell_some(&self, now: Moment) {
         for _ in 0..AT_ONCE {
             let Some(((stream, pending), told)) = self.flights.next_to_tell() else { return };
             match told {
@@ -551,7 +551,7 @@ impl Worker {
     /// Takes over from the worker that this root had before: its calls come to nothing now, and whoever
     /// waits has to be told. What the one has begun the other does not judge: its rules and providers have
     /// other numbers.
-    pub(super) fn inherit(&self, before: &Rc<Self>) {
+    pub(crate) fn inherit(&self, before: &Rc<Self>) {
         let flights: Vec<TokenKey> = before.flights.under_way.borrow().keys().copied().collect();
         let flights = flights.into_iter().filter_map(|key| before.flights.take(key));
         let asking = flights.flat_map(|flight| flight.interest.waiters.into_present());

@@ -7,33 +7,33 @@ use std::time::{Duration, UNIX_EPOCH};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType};
 
-use crate::decision::Grant;
-use crate::enforcer::Fields;
-use crate::filter::abi::{self, Outgoing};
-use crate::proof::certificate::Peer;
-use crate::provider::call::IntrospectionCall;
-use crate::provider::fetch::FetchCall;
-use crate::provider::outcome::CallOutcome;
-use crate::request::head::Packed;
-use crate::store::{Seen, Store};
-use crate::time::UnixTime;
+use crate::abi::{self, Outgoing};
+use tollgate_engine::base::store::{Seen, Store};
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::decision::Grant;
+use tollgate_engine::enforcer::Fields;
+use tollgate_engine::proof::certificate::Peer;
+use tollgate_engine::provider::fetch::FetchCall;
+use tollgate_engine::provider::introspection::call::IntrospectionCall;
+use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::head::Packed;
 
 /// The host's wall clock.
-pub(super) fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
     UnixTime::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
 
-pub(super) use crate::filter::abi::{reply, steady};
+pub(crate) use crate::abi::{reply, steady};
 
 /// Random numbers that are nobody else's.
-pub(super) fn seed() -> [u64; 2] {
+pub(crate) fn seed() -> [u64; 2] {
     let random = RandomState::new();
     [random.hash_one(0_u8), random.hash_one(1_u8)]
 }
 
 /// Which plugin of the host's configuration this is.
-pub(super) fn plugin() -> Vec<u8> {
+pub(crate) fn plugin() -> Vec<u8> {
     let property = |name| hostcalls::get_property(vec![name]).ok().flatten().unwrap_or_default();
     let name = property("plugin_name");
     let mut plugin = name.len().to_le_bytes().to_vec();
@@ -44,7 +44,7 @@ pub(super) fn plugin() -> Vec<u8> {
 
 /// The data that all workers of the process share.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SharedData;
+pub(crate) struct SharedData;
 
 impl Store for SharedData {
     fn get(&self, key: &str) -> (Vec<u8>, Seen) {
@@ -69,7 +69,7 @@ impl Store for SharedData {
 
 /// The connection of the request of the effective context.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Downstream;
+pub(crate) struct Downstream;
 
 impl Peer for Downstream {
     fn certificate_digest(&self) -> Option<Vec<u8>> {
@@ -83,22 +83,22 @@ impl Peer for Downstream {
 }
 
 /// All header fields of a map.
-pub(super) fn fields(map: MapType) -> Packed {
+pub(crate) fn fields(map: MapType) -> Packed {
     Packed::new(abi::header_map(map))
 }
 
 /// All header fields of a map, line by line.
-pub(super) fn lines(map: MapType) -> Fields {
+pub(crate) fn lines(map: MapType) -> Fields {
     fields(map).iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
 }
 
 /// Up to `max` bytes of a buffer.
-pub(super) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
+pub(crate) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
     hostcalls::get_buffer(buffer, 0, max).ok().flatten().unwrap_or_default()
 }
 
 /// What has come of a call.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     arrived: bool,
     head: Fields,
     body: Vec<u8>,
@@ -106,7 +106,7 @@ pub(super) struct Answer {
 
 /// The answer that the host hands over in this callback, with up to `max` bytes of its body; or its
 /// absence (`arrived` is false then).
-pub(super) fn answer(arrived: bool, max: usize) -> Answer {
+pub(crate) fn answer(arrived: bool, max: usize) -> Answer {
     let (mut head, mut body) = (Fields::new(), Vec::new());
     if arrived {
         head = lines(MapType::HttpCallResponseHeaders);
@@ -117,7 +117,7 @@ pub(super) fn answer(arrived: bool, max: usize) -> Answer {
 
 impl Answer {
     /// The same in the engine's words.
-    pub(super) fn outcome(&self) -> CallOutcome<'_> {
+    pub(crate) fn outcome(&self) -> CallOutcome<'_> {
         if !self.arrived {
             return CallOutcome::Failed;
         }
@@ -127,7 +127,7 @@ impl Answer {
 
 /// Sends a call in the name of the root context, and turns back to another one; `None` if the host would
 /// not.
-pub(super) fn dispatch(root: u32, back_to: u32, call: Outgoing<'_>) -> Option<u32> {
+pub(crate) fn dispatch(root: u32, back_to: u32, call: Outgoing<'_>) -> Option<u32> {
     turn_to(root);
     let id = abi::http_call(call);
     turn_to(back_to);
@@ -148,7 +148,7 @@ impl<'a> From<&'a FetchCall> for Outgoing<'a> {
 }
 
 /// Changes the request head of the effective context.
-pub(super) fn apply(grant: &Grant) {
+pub(crate) fn apply(grant: &Grant) {
     for name in &grant.remove {
         let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
     }
@@ -161,22 +161,22 @@ pub(super) fn apply(grant: &Grant) {
 }
 
 /// Lets the request of the effective context go on.
-pub(super) fn resume() {
+pub(crate) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
 /// Makes a word readable in access logs, as `%FILTER_STATE(wasm.NAME:PLAIN)%`.
-pub(super) fn note(name: &str, text: &str) {
+pub(crate) fn note(name: &str, text: &str) {
     abi::set_property(name, text.as_bytes());
 }
 
 /// Turns host calls to another context. `false`: it is gone.
-pub(super) fn turn_to(context_id: u32) -> bool {
+pub(crate) fn turn_to(context_id: u32) -> bool {
     hostcalls::set_effective_context(context_id).is_ok()
 }
 
 /// Asks for a tick after `period`; zero: for none. The host counts milliseconds in 32 bits: one that is further
 /// off comes sooner.
-pub(super) fn tick_after(period: Duration) {
+pub(crate) fn tick_after(period: Duration) {
     let _ = hostcalls::set_tick_period(period.min(Duration::from_millis(u32::MAX.into())));
 }

@@ -6,15 +6,15 @@ use log::Level;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use crate::decision::{Decision, Rejection, Verdict};
-use crate::enforcer::{Outcome, Source};
-use crate::provider::fetch::{FetchFault, News};
-use crate::provider::reply::Introspection;
-use crate::time::UnixTime;
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::decision::{Decision, Rejection, Verdict};
+use tollgate_engine::enforcer::{Outcome, Source};
+use tollgate_engine::provider::fetch::{FetchFault, News};
+use tollgate_engine::provider::introspection::reply::Introspection;
 
 /// A counter of the host.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counter(u32);
+pub(crate) struct Counter(u32);
 
 impl Counter {
     fn define(name: &str) -> Self {
@@ -49,7 +49,7 @@ impl Tally {
 
 /// All counters of the filter, and a brake on its louder log lines.
 #[derive(Debug)]
-pub(super) struct Metrics {
+pub(crate) struct Metrics {
     verdicts: Vec<(Verdict, Counter)>,
     shadow: Vec<(Verdict, Counter)>,
     calls: Counter,
@@ -78,7 +78,7 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn define() -> Self {
+    pub(crate) fn define() -> Self {
         let by_verdict = |kind: &str| {
             let counter =
                 |verdict: Verdict| (verdict, Counter::define(&format!("tollgate.{kind}.{}", verdict.name())));
@@ -118,7 +118,7 @@ impl Metrics {
     }
 
     /// A call goes out; `previous` is how the one before it ended.
-    pub(super) fn call(&self, previous: Option<&Rejection>) {
+    pub(crate) fn call(&self, previous: Option<&Rejection>) {
         self.calls.add(1);
         if let Some(previous) = previous {
             self.retries.add(1);
@@ -127,7 +127,7 @@ impl Metrics {
     }
 
     /// A provider has spoken, or will not.
-    pub(super) fn answer(&self, said: &Result<Introspection, Rejection>) {
+    pub(crate) fn answer(&self, said: &Result<Introspection, Rejection>) {
         match said {
             Ok(Introspection::Active(_)) => {}
             Ok(Introspection::Inactive | Introspection::Contradicts(_)) => self.inactive.add(1),
@@ -136,12 +136,12 @@ impl Metrics {
     }
 
     /// A client list is asked for.
-    pub(super) fn list_call(&self) {
+    pub(crate) fn list_call(&self) {
         self.list_calls.add(1);
     }
 
     /// A client list has arrived, or has not.
-    pub(super) fn list_settled(&self, news: &Result<News, FetchFault>) {
+    pub(crate) fn list_settled(&self, news: &Result<News, FetchFault>) {
         match news {
             Ok(News::Changed(_)) => self.list_changes.add(1),
             Ok(News::Unchanged) => {}
@@ -150,12 +150,12 @@ impl Metrics {
     }
 
     /// A set of keys is asked for.
-    pub(super) fn keys_call(&self) {
+    pub(crate) fn keys_call(&self) {
         self.keys_calls.add(1);
     }
 
     /// A set of keys has arrived, or has not.
-    pub(super) fn keys_settled(&self, news: &Result<News, FetchFault>) {
+    pub(crate) fn keys_settled(&self, news: &Result<News, FetchFault>) {
         match news {
             Ok(News::Changed(_)) => self.keys_changes.add(1),
             Ok(News::Unchanged) => {}
@@ -164,38 +164,38 @@ impl Metrics {
     }
 
     /// A request needs an answer that is not in this worker's memory.
-    pub(super) fn missed(&self) {
+    pub(crate) fn missed(&self) {
         self.misses.add(1);
     }
 
     /// Another worker had the answer.
-    pub(super) fn shared_hit(&self) {
+    pub(crate) fn shared_hit(&self) {
         self.shared_hits.add(1);
     }
 
     /// A request waits for a call that is under way already.
-    pub(super) fn coalesced(&self) {
+    pub(crate) fn coalesced(&self) {
         self.coalesced.add(1);
     }
 
     /// A request is not asked for, since the provider has not answered lately.
-    pub(super) fn backed_off(&self) {
+    pub(crate) fn backed_off(&self) {
         self.backed_off.add(1);
     }
 
     /// A token in use is asked about again.
-    pub(super) fn refreshed(&self) {
+    pub(crate) fn refreshed(&self) {
         self.refreshes.add(1);
     }
 
     /// Hands over what has been counted and not told yet.
-    pub(super) fn flush(&self) {
+    pub(crate) fn flush(&self) {
         self.hits.flush();
         self.negative_hits.flush();
     }
 
     /// A request is settled; `carried_out` is whether its refusal is.
-    pub(super) fn settled(&self, outcome: &Outcome, carried_out: bool) {
+    pub(crate) fn settled(&self, outcome: &Outcome, carried_out: bool) {
         let verdict = outcome.decision.verdict();
         let counters = if !verdict.is_refusal() || carried_out { &self.verdicts } else { &self.shadow };
         if let Some((_, counter)) = counters.iter().find(|(known, _)| *known == verdict) {
@@ -219,7 +219,7 @@ impl Metrics {
 
     /// Says why a request was refused: the client's faults at debug, at most one line per second of
     /// the louder ones.
-    pub(super) fn log(&self, rejection: &Rejection, rule: Option<&str>, now: UnixTime) {
+    pub(crate) fn log(&self, rejection: &Rejection, rule: Option<&str>, now: UnixTime) {
         let level = rejection.log_level();
         let mut more = String::new();
         if level < Level::Info {

@@ -2,13 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::cache::key::TokenKey;
-use crate::enforcer::AwaitingForm;
-use crate::policy::id::ProviderId;
+use tollgate_engine::base::ids::ProviderId;
+use tollgate_engine::cache::key::TokenKey;
+use tollgate_engine::enforcer::AwaitingForm;
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// It goes on.
     Passed,
     /// It has been answered.
@@ -19,8 +19,8 @@ pub(super) enum Progress {
 
 /// One request.
 #[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) id: u32,
+pub(crate) struct Stream {
+    pub(crate) id: u32,
     state: RefCell<State>,
     /// Whether all of the request has come.
     ended: Cell<bool>,
@@ -32,7 +32,7 @@ pub(super) struct Stream {
 }
 
 #[derive(Debug)]
-pub(super) enum State {
+pub(crate) enum State {
     New,
     AwaitsForm(Box<AwaitingForm>),
     /// What the provider says about this token.
@@ -47,13 +47,13 @@ pub(super) enum State {
 
 /// What changes in the response's head.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct ResponseChange {
+pub(crate) struct ResponseChange {
     /// It becomes `Cache-Control: private`.
-    pub(super) is_private: bool,
+    pub(crate) is_private: bool,
     /// It gets this `DPoP-Nonce`, and must not be stored.
-    pub(super) dpop_nonce: Option<String>,
+    pub(crate) dpop_nonce: Option<String>,
     /// If it begins a WebSocket and names no protocol, it names this one.
-    pub(super) websocket_protocol: Option<String>,
+    pub(crate) websocket_protocol: Option<String>,
 }
 
 impl ResponseChange {
@@ -63,33 +63,33 @@ impl ResponseChange {
 }
 
 impl Stream {
-    pub(super) fn new(id: u32) -> Self {
+    pub(crate) fn new(id: u32) -> Self {
         let no = || Cell::new(false);
         Self { id, state: RefCell::new(State::New), ended: no(), responded: no(), gone: no() }
     }
 
     /// All of the request has come.
-    pub(super) fn ends(&self) {
+    pub(crate) fn ends(&self) {
         self.ended.set(true);
     }
 
     /// Its response has come.
-    pub(super) fn is_responded_to(&self) {
+    pub(crate) fn is_responded_to(&self) {
         self.responded.set(true);
     }
 
     /// The host has ended it: nothing may be sent to it any more. What it has been until then.
-    pub(super) fn leave(&self) -> State {
+    pub(crate) fn leave(&self) -> State {
         self.gone.set(true);
         self.become_(State::Answered)
     }
 
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.gone.get()
     }
 
     /// Whether nobody has to know of it any more. Of one that has been answered the host asks nothing.
-    pub(super) fn is_done_with(&self) -> bool {
+    pub(crate) fn is_done_with(&self) -> bool {
         match *self.state.borrow() {
             State::Answered => true,
             State::Passed(ref change) => self.ended.get() && (self.responded.get() || change.is_none()),
@@ -102,27 +102,27 @@ impl Stream {
     }
 
     /// Whether it waits: neither let through nor answered by us.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         !matches!(*self.state.borrow(), State::Passed(_) | State::Answered)
     }
 
-    pub(super) fn awaits_form(&self) -> bool {
+    pub(crate) fn awaits_form(&self) -> bool {
         matches!(*self.state.borrow(), State::AwaitsForm(_))
     }
 
-    pub(super) fn is_passed(&self) -> bool {
+    pub(crate) fn is_passed(&self) -> bool {
         matches!(*self.state.borrow(), State::Passed(_))
     }
 
     /// What changes in its response's head.
-    pub(super) fn response_change(&self) -> Option<ResponseChange> {
+    pub(crate) fn response_change(&self) -> Option<ResponseChange> {
         match &*self.state.borrow() {
             State::Passed(change) => Some(change.clone()).filter(|change| !change.is_none()),
             _ => None,
         }
     }
 
-    pub(super) fn become_(&self, state: State) -> State {
+    pub(crate) fn become_(&self, state: State) -> State {
         self.state.replace(state)
     }
 }

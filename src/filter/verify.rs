@@ -10,14 +10,14 @@
 
 use std::cell::Cell;
 
-use crate::filter::abi::{self, NoSuch};
-use crate::jose::algorithm::Hash;
-use crate::jose::verify::Verifier;
-use crate::provider::assertion::signer::Signer;
+use crate::abi::{self, NoSuch};
+use tollgate_engine::jose::algorithm::Hash;
+use tollgate_engine::jose::signer::Signer;
+use tollgate_engine::jose::verifier::Verifier;
 
 /// The host.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Native;
+pub(crate) struct Native;
 
 thread_local! {
     /// Whether the host has the function, as far as we know.

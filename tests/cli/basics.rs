@@ -54,7 +54,7 @@ fn completions_and_manual_pages_come_from_the_same_definitions() {
 
 #[test]
 fn the_schema_is_the_one_in_the_documentation() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = std::path::Path::new(crate::ROOT);
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
     // Not `assert_eq!`, which would show both.
     assert!(tollgate(["schema"]).stdout == read("docs/config.schema.json"), "the schema is another");
@@ -66,7 +66,7 @@ fn the_schema_is_the_one_in_the_documentation() {
 
 #[test]
 fn the_page_of_commands_is_what_the_command_says() {
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
+    let page = std::path::Path::new(crate::ROOT).join("docs/commands.md");
     let said = tollgate(["man", "--markdown"]).stdout;
     if std::env::var_os("TOLLGATE_BLESS").is_some() {
         std::fs::write(&page, &said).unwrap();

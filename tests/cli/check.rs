@@ -428,7 +428,7 @@ fn what_cannot_be_checked_is_said() {
 
 #[test]
 fn the_examples_have_no_faults() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = std::path::Path::new(crate::ROOT);
     for file in [
         "envoy/introspection.yaml",
         "envoy/credential-injector.yaml",

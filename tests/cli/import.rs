@@ -1,12 +1,12 @@
 //! `tollgate import`.
 
 use serde_json::{Value, json};
-use tollgate_filter::decision::Verdict;
-use tollgate_filter::enforcer::{Enforcer, Step};
-use tollgate_filter::policy::Policy;
-use tollgate_filter::provider::flight::{Flight, Landing};
-use tollgate_filter::provider::outcome::CallOutcome;
-use tollgate_filter::time::UnixTime;
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::decision::Verdict;
+use tollgate_engine::enforcer::{Enforcer, Step};
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::flight::{Flight, Landing};
+use tollgate_engine::provider::outcome::CallOutcome;
 
 use crate::support::Tollgate;
 

@@ -22,3 +22,6 @@ mod import;
 mod jwt;
 mod support;
 mod vectors;
+
+/// The top of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -7,17 +7,17 @@ use std::hint::black_box;
 
 use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
-use tollgate_filter::cache::key::{Namespace, TokenKey};
-use tollgate_filter::enforcer::{Enforcer, Step};
-use tollgate_filter::policy::Policy;
-use tollgate_filter::policy::id::ProviderId;
-use tollgate_filter::provider::outcome::CallOutcome;
-use tollgate_filter::provider::reply::Introspection;
-use tollgate_filter::request::head::{Head, Packed};
-use tollgate_filter::request::path::NormalPath;
-use tollgate_filter::request::token;
-use tollgate_filter::secret::Secret;
-use tollgate_filter::time::UnixTime;
+use tollgate_engine::base::ids::ProviderId;
+use tollgate_engine::base::secret::Secret;
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::cache::key::{Namespace, TokenKey};
+use tollgate_engine::enforcer::{Enforcer, Step};
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::introspection::reply::Introspection;
+use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::extract;
+use tollgate_engine::request::head::{Head, Packed};
+use tollgate_engine::request::path::NormalPath;
 
 const OPAQUE: &str = "tok-999999999999-kq3v9ZrT0mWb7yLxE2sDhA4u";
 const JWT: &str = include_str!("../fixtures/token.jwt");
@@ -57,7 +57,7 @@ fn parts(c: &mut Criterion) {
     c.bench_function("read a head", |b| b.iter(|| Packed::new(black_box(packed.clone()))));
     let head = Head::from(Packed::new(packed));
     c.bench_function("extract the token", |b| {
-        b.iter(|| token::extract(black_box(head.view()), &enforcer.policy().token, &[]));
+        b.iter(|| extract::extract(black_box(head.view()), &enforcer.policy().token, &[]));
     });
     c.bench_function("normalise a path", |b| b.iter(|| NormalPath::parse(black_box(b"/orders/1234"))));
     let mut group = c.benchmark_group("hash a token");

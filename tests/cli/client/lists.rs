@@ -1,7 +1,7 @@
 //! Client lists, and environments.
 
 use serde_json::json;
-use tollgate_filter::policy::Policy;
+use tollgate_engine::policy::Policy;
 
 use super::servers::but;
 use super::{client, register, says, store, stored};

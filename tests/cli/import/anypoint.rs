@@ -1,7 +1,7 @@
 //! What Anypoint and Flex Gateway had, and what the filter makes of it.
 
 use serde_json::{Value, json};
-use tollgate_filter::policy::Policy;
+use tollgate_engine::policy::Policy;
 
 use crate::import::verdict;
 use crate::support::{Run, Tollgate};

@@ -1,0 +1,105 @@
+//! The command line: what was typed, who does it, and how it ends.
+//!
+//! | room | what it does |
+//! | --- | --- |
+//! | [`discover`], [`discovery`] | what an authorization server says of itself (RFC 8414) |
+//! | [`client`], [`store`] | clients, registered and remembered (RFC 7591, RFC 7592) |
+//! | [`generate`] | whole configurations, from one short file |
+//! | [`check`], [`find`], [`schema`] | our configuration inside other files, and its faults |
+//! | [`explain`], [`doctor`] | why a request is turned away; what is wrong with a provider |
+//! | [`import`] | rules and configurations from elsewhere |
+//! | [`http`], [`output`], [`yaml`], [`failure`], [`clock`] | the one HTTPS client, the one writer, how text is quoted, how a command fails, the time |
+//!
+//! A command is a module with `Args`, whose doc comments are the help text, and
+//! `run(args, out) -> Result<Exit, Failure>`. [`Exit`] is 0 or 1; a [`Failure`] is 2.
+
+mod api_spec;
+mod check;
+mod client;
+mod discover;
+mod doctor;
+mod explain;
+mod generate;
+mod import;
+mod manual;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::kit::failure::Failure;
+use crate::kit::output::Output;
+
+/// Access-token policy for Envoy and Istio: what an operator needs around the filter
+///
+/// Exit status: 0 all is well, 1 faults were found or a request would be refused, 2 the command could
+/// not run.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, propagate_version = true, arg_required_else_help = true)]
+#[command(max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON for scripts instead of text for people
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print no progress and no warnings
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Discover(discover::Args),
+    Client(client::Args),
+    Generate(generate::Args),
+    Check(check::Args),
+    Explain(explain::Args),
+    Doctor(doctor::Args),
+    Import(import::Args),
+    Schema(schema::Args),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
+}
+
+/// How a command that could run has ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// All is well.
+    Good,
+    /// Faults were found, or the answer is no.
+    Faults,
+}
+
+/// Reads the command line, does what it says and returns the exit status.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Output::new(cli.json, cli.quiet);
+    match cli.command.run(&mut out).and_then(|exit| out.finish().map(|()| exit)) {
+        // If nobody reads us any more, whoever did has heard enough.
+        Ok(Exit::Good) | Err(Failure::Gone) => ExitCode::SUCCESS,
+        Ok(Exit::Faults) => ExitCode::from(1),
+        Err(failure) => {
+            out.failure(&failure);
+            ExitCode::from(2)
+        }
+    }
+}
+
+impl Command {
+    fn run(self, out: &mut Output) -> Result<Exit, Failure> {
+        match self {
+            Self::Discover(args) => discover::run(&args, out),
+            Self::Client(args) => client::run(args, out),
+            Self::Generate(args) => generate::run(args, out),
+            Self::Check(args) => check::run(&args, out),
+            Self::Explain(args) => explain::run(&args, out),
+            Self::Doctor(args) => doctor::run(&args, out),
+            Self::Import(args) => import::run(&args, out),
+            Self::Schema(args) => schema::run(&args, out),
+            Self::Completions(args) => manual::completions(&args, out),
+            Self::Man(args) => manual::man(&args, out),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! `tollgate check`: finds our configurations, and every fault in them, with file, line and column.
+
+mod advice;
+pub(crate) mod around;
+mod chain;
+mod fapi;
+mod indent;
+mod reach;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tollgate_engine::config::error::{ConfigError, Fault};
+use tollgate_engine::config::schema::Place;
+use tollgate_engine::policy::Policy;
+use tollgate_engine::token::scope::ScopeToken;
+
+use crate::commands::Exit;
+use crate::commands::import::openapi;
+use crate::kit::failure::Failure;
+use crate::kit::find::located::{Position, Unreadable};
+use crate::kit::find::places;
+use crate::kit::find::{self, Found, Unfound};
+use crate::kit::named::{STAND_IN, set};
+use crate::kit::output::Output;
+
+/// Find the faults of configurations, wherever they stand
+///
+/// Looks for Tollgate's configuration in plain, Envoy, Istio, Envoy Gateway and `ConfigMap` files, YAML or
+/// JSON, and reports every fault with its line and column. Warns about what is legal and unwise.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The files; `-` is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Also compare the rules with what this OpenAPI document demands
+    #[arg(long, value_name = "FILE")]
+    openapi: Option<PathBuf>,
+    /// A host that the OpenAPI document is about, instead of those of its `servers`; as often as needed
+    #[arg(long, value_name = "HOST", requires = "openapi")]
+    openapi_host: Vec<String>,
+    #[command(flatten)]
+    reading: Reading,
+    /// Also demand what a security profile does: `fapi2`, the FAPI 2.0 Security Profile
+    #[arg(long, value_name = "PROFILE", value_parser = ["fapi2"])]
+    profile: Option<String>,
+    /// Take warnings for faults
+    #[arg(long)]
+    strict: bool,
+}
+
+/// How the OpenAPI document is read, as `tollgate import openapi` was told.
+#[derive(Debug, clap::Args)]
+struct Reading {
+    /// What requests' paths begin with, instead of the paths of the document's `servers`
+    #[arg(long = "openapi-base-path", value_name = "PATH", requires = "openapi")]
+    base_path: Option<String>,
+    /// A security scheme of the document that is about our tokens, whatever its type
+    #[arg(long = "openapi-scheme", value_name = "NAME", requires = "openapi")]
+    scheme: Vec<String>,
+    /// A security scheme of the document that something else checks
+    #[arg(long = "openapi-elsewhere", value_name = "NAME", requires = "openapi")]
+    elsewhere: Vec<String>,
+    /// A scope that operations need of which the document says nothing
+    #[arg(long = "openapi-require", value_name = "SCOPE", requires = "openapi", value_parser = openapi::scope)]
+    require: Vec<ScopeToken>,
+}
+
+/// An OpenAPI document, and how it is read.
+type OpenApi = (openapi::Document, openapi::Options);
+
+impl Reading {
+    fn document(&self, file: &Path, hosts: &[String]) -> Result<OpenApi, Failure> {
+        let Self { base_path, scheme, elsewhere, require } = self;
+        let options = openapi::Options::new(base_path.as_deref(), scheme, elsewhere, require)?;
+        Ok((openapi::read(file)?, options.of_hosts(hosts)))
+    }
+}
+
+/// One thing to say about a configuration.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Finding {
+    position: Position,
+    is_fault: bool,
+    /// As `providers.okta.introspection.timeout`; empty for what is around the configuration.
+    place: String,
+    message: String,
+}
+
+/// What was found in a file.
+struct Checked {
+    file: PathBuf,
+    /// The kind of file, and where the configuration begins.
+    configurations: Vec<(&'static str, Position)>,
+    findings: Vec<Finding>,
+}
+
+/// Checks the files.
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let openapi =
+        args.openapi.as_deref().map(|file| args.reading.document(file, &args.openapi_host)).transpose()?;
+    let mut all = Vec::new();
+    for file in &args.files {
+        all.push(check(file, openapi.as_ref(), args.profile.is_some())?);
+    }
+    let nothing = |checked: &Checked| checked.configurations.is_empty() && checked.findings.is_empty();
+    if all.iter().all(nothing) {
+        let files: Vec<_> = args.files.iter().map(PathBuf::as_path).collect();
+        return Err(find::nothing_found(&files));
+    }
+    let count = |fault: bool| {
+        let findings = all.iter().flat_map(|checked| &checked.findings);
+        findings.filter(|finding| finding.is_fault == fault).count()
+    };
+    let (faults, warnings) = (count(true), count(false));
+    if out.is_json() {
+        out.document(&document(&all, faults, warnings))?;
+    } else {
+        print(&all, faults, warnings, out)?;
+    }
+    Ok(if faults > 0 || (args.strict && warnings > 0) { Exit::Faults } else { Exit::Good })
+}
+
+fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checked, Failure> {
+    let found = match find::configurations(file) {
+        Ok(found) => found,
+        Err(Unfound::File(failure)) => return Err(failure),
+        Err(Unfound::Syntax(Unreadable { at, why })) => {
+            let finding = Finding { position: at, is_fault: true, place: String::new(), message: why };
+            return Ok(Checked {
+                file: file.to_owned(),
+                configurations: Vec::new(),
+                findings: vec![finding],
+            });
+        }
+    };
+    let mut findings = Vec::new();
+    for one in &found {
+        inspect(one, openapi, is_fapi, &mut findings);
+    }
+    findings.sort();
+    let configurations = found.iter().map(|found| (found.host.name(), found.located.at)).collect();
+    Ok(Checked { file: file.to_owned(), configurations, findings })
+}
+
+/// Everything that there is to say about one configuration.
+fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &mut Vec<Finding>) {
+    let misplaced = indent::of(&found.located);
+    for one in &misplaced {
+        let position = places::position(&found.located, &one.at, true);
+        findings.push(Finding { position, is_fault: true, place: one.at.to_string(), message: one.hint() });
+    }
+    let mut say = |is_fault: bool, place: &Place, of_key: bool, message: String| {
+        if misplaced.iter().any(|one| one.explains(place)) {
+            return;
+        }
+        let position = places::position(&found.located, place, of_key);
+        findings.push(Finding { position, is_fault, place: place.to_string(), message });
+    };
+    let parsed = Policy::from_value(&found.value, &|name| Some(environment(name)));
+    for error in
+        parsed.as_ref().err().into_iter().flatten().filter(|error| !only_unset_here(error, &found.value))
+    {
+        let message = indent::belongs(error).unwrap_or_else(|| error.fault.to_string());
+        say(true, &error.at, is_of_key(&error.fault), message);
+    }
+    for (place, message) in advice::of(&found.value) {
+        say(false, &place, false, message);
+    }
+    if is_fapi {
+        for (place, message) in fapi::shortcomings(&found.value) {
+            say(true, &place, false, format!("FAPI 2.0: {message}"));
+        }
+    }
+    if let (Some((document, options)), Ok(_)) = (openapi, &parsed) {
+        for message in openapi::drift(&found.value, document, options) {
+            say(true, &Place::default().name("rules"), false, message);
+        }
+    }
+    for (position, is_fault, message) in around::of(found).into_iter().chain(chain::of(found)) {
+        findings.push(Finding { position, is_fault, place: String::new(), message });
+    }
+}
+
+/// A check happens before the deployment, where the proxy's variables are seldom set: one that is not
+/// set here is taken to be there.
+fn environment(name: &str) -> String {
+    set(name).unwrap_or_else(|| STAND_IN.to_owned())
+}
+
+/// Whether the fault is that of our stand-in for a variable.
+fn only_unset_here(error: &ConfigError, value: &Value) -> bool {
+    let text = error.at.find(value).and_then(Value::as_str);
+    matches!(error.fault, Fault::UnfitVariable { .. })
+        && text.is_some_and(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
+}
+
+/// Whether a fault is in the key rather than in what is under it.
+fn is_of_key(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::UnknownKey { .. }
+            | Fault::NotSupported { word: None }
+            | Fault::Unused { .. }
+            | Fault::Reserved { .. }
+    )
+}
+
+fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> Result<(), Failure> {
+    for Checked { file, configurations, findings } in all {
+        for Finding { position: Position { line, column }, is_fault, place, message } in findings {
+            let kind = if *is_fault { "" } else { "warning: " };
+            let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
+            out.line(format_args!("{}:{line}:{column}: {kind}{place}{message}", file.display()))?;
+        }
+        if configurations.is_empty() && findings.is_empty() {
+            out.line(format_args!("{}: nothing of Tollgate's", file.display()))?;
+        }
+    }
+    let configurations =
+        all.iter().map(|checked| checked.configurations.len()).fold(0, usize::saturating_add);
+    let (faults, warnings) = (counted(faults, "fault"), counted(warnings, "warning"));
+    match configurations {
+        0 => out.line(format_args!("{faults}, {warnings}, and no configuration was found")),
+        number => out.line(format_args!("{faults}, {warnings} in {}", counted(number, "configuration"))),
+    }
+}
+
+/// `no faults`, `1 fault`, `2 faults`.
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+fn document(all: &[Checked], faults: usize, warnings: usize) -> Value {
+    let finding = |Finding { position, is_fault, place, message }: &Finding| {
+        json!({
+            "line": position.line,
+            "column": position.column,
+            "severity": if *is_fault { "fault" } else { "warning" },
+            "at": place,
+            "message": message,
+        })
+    };
+    let configuration = |(kind, position): &(&str, Position)| json!({"kind": kind, "line": position.line, "column": position.column});
+    let files = all.iter().map(|checked| {
+        json!({
+            "file": checked.file.display().to_string(),
+            "configurations": checked.configurations.iter().map(configuration).collect::<Value>(),
+            "findings": checked.findings.iter().map(finding).collect::<Value>(),
+        })
+    });
+    json!({"files": files.collect::<Value>(), "faults": faults, "warnings": warnings})
+}

@@ -1,0 +1,278 @@
+//! Which authorization server: one that is remembered, or one that is being met.
+
+use std::collections::BTreeMap;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tollgate_engine::provider::preset::{Endpoints, Preset};
+use url::Url;
+
+use crate::kit::discovery::discover;
+use crate::kit::failure::Failure;
+use crate::kit::http::Http;
+use crate::kit::output::Output;
+use crate::kit::store::{Content, StoreArgs, StoredProvider};
+
+use super::known;
+
+/// Where the client is to be registered.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Authorization server")]
+pub(crate) struct ProviderArgs {
+    /// One that is remembered, by its name; needless if there is one alone
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["issuer", "preset", "base_url", "provider_name"])]
+    provider: Option<String>,
+    /// Its issuer: what it says of itself is looked up (RFC 8414) and remembered
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// The product, whose paths and customs fill in what the server does not say
+    #[arg(long, value_name = "PRESET", value_parser = presets())]
+    preset: Option<Preset>,
+    /// What the preset's paths are below, if not the issuer; without an issuer nothing is looked up
+    #[arg(long, value_name = "URL", requires = "preset")]
+    base_url: Option<String>,
+    /// Its registration endpoint, if it neither says so nor has a preset
+    #[arg(long, value_name = "URL")]
+    registration_endpoint: Option<String>,
+    /// The name to remember it under [default: its host]
+    #[arg(long, value_name = "NAME")]
+    provider_name: Option<String>,
+}
+
+/// The server that was chosen.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    /// Its name in the store.
+    pub(crate) name: String,
+    /// What is to be remembered of it.
+    pub(crate) provider: StoredProvider,
+    /// Where clients are registered.
+    pub(crate) registration: Url,
+    /// What it signs introspection replies with, if it says so (RFC 9701 §7).
+    pub(crate) reply_algorithms: Option<Vec<String>>,
+}
+
+impl ProviderArgs {
+    /// Finds it; asks it what it offers if its issuer is given.
+    pub(crate) fn choose(
+        &self,
+        http: &Http,
+        content: &Content,
+        store: &StoreArgs,
+        out: &mut Output,
+    ) -> Result<Chosen, Failure> {
+        let mut reply_algorithms = None;
+        let (name, mut provider) = match self.met(http, &mut reply_algorithms, out)? {
+            Some((address, provider)) => {
+                let name = self.provider_name.clone().map_or_else(|| host(&address), Ok)?;
+                (name.clone(), merged(content, &name, &address, provider)?)
+            }
+            None => self.remembered(content, store)?,
+        };
+        if let Some(by_hand) = &self.registration_endpoint {
+            provider.endpoints.insert(REGISTRATION.to_owned(), by_hand.clone());
+        }
+        let registration = registration_of(&provider, &name)?;
+        Ok(Chosen { name, provider, registration, reply_algorithms })
+    }
+
+    /// The server that the arguments describe, and one of its addresses.
+    fn met(
+        &self,
+        http: &Http,
+        reply_algorithms: &mut Option<Vec<String>>,
+        out: &mut Output,
+    ) -> Result<Option<(String, StoredProvider)>, Failure> {
+        let base = self.base_url.clone().or_else(|| self.issuer.clone());
+        let preset = self.preset.unwrap_or_default();
+        let by_preset = base.as_deref().map(|base| named(&preset.endpoints(base))).unwrap_or_default();
+        let Some(issuer) = &self.issuer else {
+            let address = match (&self.base_url, &self.registration_endpoint) {
+                (Some(base), _) => base,
+                (None, Some(_)) if self.provider.is_some() => return Ok(None),
+                (None, Some(endpoint)) => endpoint,
+                (None, None) if self.preset.is_some() => {
+                    return Err(Failure::new("a preset alone does not say where the server is")
+                        .help("Give its --issuer, or, if it has no discovery, its --base-url."));
+                }
+                (None, None) => return Ok(None),
+            };
+            let provider = StoredProvider {
+                issuer: None,
+                preset: preset.name().to_owned(),
+                base_url: self.base_url.clone(),
+                endpoints: by_preset,
+            };
+            return Ok(Some((address.clone(), provider)));
+        };
+        out.progress(format_args!("asking {issuer} what it offers"));
+        let (mut preset, mut endpoints) = (preset, by_preset);
+        match discover(http, issuer) {
+            Ok(found) => {
+                if let (None, Some(guess)) = (self.preset, guess(issuer)) {
+                    out.progress(format_args!(
+                        "taking it for what its address says: --preset {}",
+                        guess.name()
+                    ));
+                    (preset, endpoints) = (guess, named(&guess.endpoints(issuer)));
+                }
+                endpoints.extend(named(&found.endpoints()));
+                let signs = found.texts("introspection_signing_alg_values_supported");
+                *reply_algorithms = signs.map(|all| all.into_iter().map(str::to_owned).collect());
+            }
+            // Whoever has named every path needs no document.
+            Err(failure) if preset == Preset::Generic && self.registration_endpoint.is_none() => {
+                return Err(failure);
+            }
+            Err(failure) => {
+                out.warning(format_args!(
+                    "{failure}\n  Going on with what the preset and the arguments say."
+                ));
+            }
+        }
+        let provider = StoredProvider {
+            issuer: Some(issuer.clone()),
+            preset: preset.name().to_owned(),
+            base_url: self.base_url.clone(),
+            endpoints,
+        };
+        Ok(Some((issuer.clone(), provider)))
+    }
+
+    fn remembered(&self, content: &Content, store: &StoreArgs) -> Result<(String, StoredProvider), Failure> {
+        if let Some(name) = &self.provider {
+            let provider = content.providers.get(name).ok_or_else(|| {
+                let environment = store.environment();
+                let what = format!("there is no provider {name:?} in the environment {environment:?}");
+                Failure::new(what).help(known("provider", name, content.providers.keys(), store))
+            })?;
+            return Ok((name.clone(), provider.clone()));
+        }
+        let mut all = content.providers.iter();
+        match (all.next(), all.next()) {
+            (Some((name, provider)), None) => Ok((name.clone(), provider.clone())),
+            (None, _) => Err(Failure::new("it is not said where to register the client")
+                .help("Give the server's issuer, as in --issuer https://login.example.com.")),
+            _ => {
+                let names: Vec<_> = content.providers.keys().map(String::as_str).collect();
+                Err(Failure::new("there are several providers, and it is not said which")
+                    .help(format_args!("Name one: --provider {}.", names.join(" | "))))
+            }
+        }
+    }
+}
+
+/// The product that an issuer's address gives away.
+pub(crate) fn guess(issuer: &str) -> Option<Preset> {
+    let url = Url::parse(issuer).ok()?;
+    let host = url.host_str().unwrap_or_default();
+    let below = |domains: &[&str]| domains.iter().any(|domain| host.ends_with(domain));
+    let path = url.path();
+    match path {
+        _ if below(&[".okta.com", ".oktapreview.com", ".okta-emea.com"]) => Some(Preset::Okta),
+        _ if below(&[".salesforce.com"]) => Some(Preset::Salesforce),
+        _ if path.starts_with("/realms/") => Some(Preset::Keycloak),
+        _ if path.starts_with("/openam/oauth2") => Some(Preset::OpenAm),
+        _ if path.starts_with("/am/oauth2") => Some(Preset::ForgeRock),
+        _ => None,
+    }
+}
+
+/// What is known of a provider is kept where the same one is met again.
+fn merged(
+    content: &Content,
+    name: &str,
+    address: &str,
+    new: StoredProvider,
+) -> Result<StoredProvider, Failure> {
+    let Some(old) = content.providers.get(name) else { return Ok(new) };
+    let known = [&old.issuer, &old.base_url].into_iter().flatten().next();
+    let known = known.or_else(|| old.endpoints.get(REGISTRATION)).map_or("", String::as_str);
+    let origin = |address: &str| Url::parse(address).ok().map(|url| url.origin());
+    let same = match (&old.issuer, &new.issuer) {
+        (Some(old), Some(new)) => old == new,
+        _ => origin(known) == origin(address),
+    };
+    if !same {
+        return Err(Failure::new(format_args!("the provider {name:?} is {known}, not {address}"))
+            .help("Give the other one a name of its own: --provider-name NAME."));
+    }
+    let generic = new.preset == Preset::Generic.name();
+    let mut endpoints = old.endpoints.clone();
+    endpoints.extend(new.endpoints);
+    Ok(StoredProvider {
+        issuer: new.issuer.or_else(|| old.issuer.clone()),
+        preset: if generic { old.preset.clone() } else { new.preset },
+        base_url: new.base_url.or_else(|| old.base_url.clone()),
+        endpoints,
+    })
+}
+
+/// Where a provider registers clients.
+pub(crate) fn registration_of(provider: &StoredProvider, name: &str) -> Result<Url, Failure> {
+    let endpoint = provider.endpoints.get(REGISTRATION).ok_or_else(|| {
+        Failure::new(format_args!("{name} names no registration endpoint")).help(
+            "If it registers clients at all, say where: --registration-endpoint URL, or the product: --preset NAME.",
+        )
+    })?;
+    Url::parse(endpoint)
+        .map_err(|_| Failure::new(format_args!("the registration endpoint {endpoint:?} is no URL")))
+}
+
+/// The preset of a provider that is remembered.
+pub(crate) fn preset_of(provider: &StoredProvider) -> Preset {
+    Preset::named(&provider.preset).unwrap_or_default()
+}
+
+/// The endpoints that are there, by their names in RFC 8414.
+pub(crate) fn named(endpoints: &Endpoints) -> BTreeMap<String, String> {
+    let all = [
+        ("introspection_endpoint", &endpoints.introspection),
+        ("token_endpoint", &endpoints.token),
+        ("authorization_endpoint", &endpoints.authorization),
+        (REGISTRATION, &endpoints.registration),
+        ("revocation_endpoint", &endpoints.revocation),
+        ("jwks_uri", &endpoints.jwks),
+        ("userinfo_endpoint", &endpoints.userinfo),
+    ];
+    all.into_iter().filter_map(|(name, url)| Some((name.to_owned(), url.clone()?))).collect()
+}
+
+fn host(address: &str) -> Result<String, Failure> {
+    let url = Url::parse(address)
+        .map_err(|_| Failure::new(format_args!("{address:?} is no URL")).help("It begins with https://."))?;
+    Ok(url.host_str().unwrap_or("provider").to_owned())
+}
+
+pub(crate) fn presets() -> impl TypedValueParser<Value = Preset> {
+    PossibleValuesParser::new(Preset::ALL.map(|(name, _)| name))
+        .map(|name| Preset::named(&name).unwrap_or_default())
+}
+
+const REGISTRATION: &str = "registration_endpoint";
+
+#[cfg(test)]
+mod tests {
+    use super::{Preset, guess};
+
+    #[test]
+    fn what_an_address_gives_away() {
+        let cases = [
+            ("Okta's own server", "https://dev-1.okta.com", Some(Preset::Okta)),
+            ("a custom one", "https://dev-1.oktapreview.com/oauth2/default", Some(Preset::Okta)),
+            ("no Okta", "https://okta.com.example.com", None),
+            ("Salesforce", "https://acme.my.salesforce.com", Some(Preset::Salesforce)),
+            ("Keycloak", "https://login.example.com/realms/shop", Some(Preset::Keycloak)),
+            ("OpenAM", "https://am.example.com/openam/oauth2/shop", Some(Preset::OpenAm)),
+            (
+                "ForgeRock",
+                "https://am.example.com/am/oauth2/realms/root/realms/alpha",
+                Some(Preset::ForgeRock),
+            ),
+            ("nothing", "https://login.example.com", None),
+            ("no URL", "login", None),
+        ];
+        for (name, issuer, want) in cases {
+            assert_eq!(guess(issuer), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! `tollgate discover`.
+
+mod entry;
+
+use serde_json::{Map, Value, json};
+use tollgate_engine::provider::preset::{Endpoints, Preset};
+use url::Url;
+
+use crate::commands::Exit;
+use crate::commands::client::provider::{guess, named, presets};
+use crate::commands::discover::entry::Entry;
+use crate::kit::discovery::{Discovered, discover_as};
+use crate::kit::failure::Failure;
+use crate::kit::http::Network;
+use crate::kit::output::Output;
+use crate::kit::printable::printable;
+use crate::kit::store::{StoreArgs, StoredProvider, is_name};
+
+/// Show what an authorization server offers, and the `providers:` entry to paste
+///
+/// Reads what the server says of itself (RFC 8414, OpenID Connect Discovery). A product that says nothing,
+/// or not all, is filled in by its preset or by hand. Ends with 1 if the filter could not ask the server.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// The issuer: `https://login.example.com/tenant`
+    #[arg(value_name = "ISSUER", required_unless_present = "base_url")]
+    issuer: Option<String>,
+    /// The product, whose paths fill in what the server does not say
+    #[arg(long, value_name = "PRESET", value_parser = presets())]
+    preset: Option<Preset>,
+    /// What the preset's paths are below, if not the issuer; without an issuer nothing is looked up
+    #[arg(long, value_name = "URL", requires = "preset")]
+    base_url: Option<String>,
+    /// The introspection endpoint, where the server does not say it
+    #[arg(long, value_name = "URL")]
+    introspection_endpoint: Option<String>,
+    /// How the filter is to authenticate, instead of what the server offers first
+    #[arg(long, value_name = "METHOD")]
+    auth_method: Option<String>,
+    /// The environment variable that will hold the gateway's private key: the entry authenticates with it
+    /// where the server takes that (`private_key_jwt`)
+    #[arg(long, value_name = "NAME", conflicts_with = "auth_method")]
+    private_key_env: Option<String>,
+    /// The client id to write into the entry
+    #[arg(long, value_name = "ID", default_value = "gateway")]
+    client_id: String,
+    /// What the document calls its issuer, where that is a placeholder as `https://login/{tenant}`
+    #[arg(long, value_name = "ISSUER", requires = "issuer")]
+    issuer_override: Option<String>,
+    /// Exit with 1 if two documents contradict each other, or anything else is remarked
+    #[arg(long)]
+    strict: bool,
+    /// Remember the server under this name, for `tollgate client` and `tollgate generate`
+    #[arg(long, value_name = "NAME")]
+    save: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    network: Network,
+}
+
+/// All that is known of a server.
+struct Known {
+    issuer: Option<String>,
+    preset: Preset,
+    base_url: Option<String>,
+    document: Option<Discovered>,
+    endpoints: Endpoints,
+    remarks: Vec<String>,
+}
+
+/// Discovers it.
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if let Some(name) = args.save.as_deref().filter(|name| !is_name(name)) {
+        return Err(Failure::new(format_args!("{name:?} is no name for a provider"))
+            .help("A name has letters, digits, \"-\", \"_\" and \".\" alone."));
+    }
+    let mut known = find_out(args, out)?;
+    let entry = Entry::new(&mut known, args)?;
+    if let Some(name) = &args.save {
+        save(name, &known, args)?;
+    }
+    let is_usable = entry.is_some();
+    if out.is_json() {
+        out.document(&document(&known, entry.as_ref()))?;
+    } else {
+        print(&known, entry.as_ref(), out)?;
+    }
+    let is_contradictory = known.document.as_ref().is_some_and(|document| document.is_contradictory);
+    let is_doubtful = args.strict && (is_contradictory || !known.remarks.is_empty());
+    Ok(if is_usable && !is_doubtful { Exit::Good } else { Exit::Faults })
+}
+
+/// Asks the server, and fills in what it does not say.
+fn find_out(args: &Args, out: &mut Output) -> Result<Known, Failure> {
+    let http = args.network.http(out)?;
+    let mut remarks = Vec::new();
+    let preset = args.preset.or_else(|| args.issuer.as_deref().and_then(guess)).unwrap_or_default();
+    let document = match &args.issuer {
+        None => None,
+        Some(issuer) => {
+            let host = authority(issuer).map_or_else(|| "the server".to_owned(), |(host, _)| host);
+            out.progress(format_args!("asking {host} what it offers"));
+            let called = args.issuer_override.as_deref().unwrap_or(issuer);
+            match discover_as(&http, issuer, called) {
+                Ok(document) => Some(document),
+                // Whoever has named the product, or the endpoint, needs no document.
+                Err(failure) if args.preset.is_some() || args.introspection_endpoint.is_some() => {
+                    remarks.push(failure.what().to_owned());
+                    None
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    };
+    if let Some(called) = &args.issuer_override {
+        remarks.push(format!(
+            "the document calls its issuer {called:?}; tokens are held to the issuer that was asked for"
+        ));
+    }
+    let base = args.base_url.clone().or_else(|| args.issuer.clone()).unwrap_or_default();
+    let said = document.as_ref().map(Discovered::endpoints).unwrap_or_default();
+    let endpoints = filled(said, preset.endpoints(&base), args, &mut remarks);
+    if let Some(document) = &document {
+        remarks.extend(document.remarks.iter().cloned());
+    }
+    Ok(Known {
+        issuer: args.issuer.clone(),
+        preset,
+        base_url: args.base_url.clone(),
+        document,
+        endpoints,
+        remarks,
+    })
+}
+
+/// What is given by hand wins over what the server says, and that over the preset.
+fn filled(said: Endpoints, preset: Endpoints, args: &Args, remarks: &mut Vec<String>) -> Endpoints {
+    if said.introspection.is_none()
+        && said.token.is_some()
+        && args.introspection_endpoint.is_none()
+        && let Some(by_preset) = &preset.introspection
+    {
+        remarks.push(format!("the server names no introspection_endpoint; the preset has it at {by_preset}"));
+    }
+    Endpoints {
+        introspection: args.introspection_endpoint.clone().or(said.introspection).or(preset.introspection),
+        token: said.token.or(preset.token),
+        authorization: said.authorization.or(preset.authorization),
+        registration: said.registration.or(preset.registration),
+        revocation: said.revocation.or(preset.revocation),
+        jwks: said.jwks.or(preset.jwks),
+        userinfo: said.userinfo.or(preset.userinfo),
+        token_info: preset.token_info,
+    }
+}
+
+fn save(name: &str, known: &Known, args: &Args) -> Result<(), Failure> {
+    let mut store = args.store.open()?;
+    let provider = StoredProvider {
+        issuer: known.issuer.clone(),
+        preset: known.preset.name().to_owned(),
+        base_url: known.base_url.clone(),
+        endpoints: named(&known.endpoints),
+    };
+    store.content.providers.insert(name.to_owned(), provider);
+    store.save()
+}
+
+/// What the server supports of what matters here: what it is called, and what the document lists.
+fn supported(document: &Discovered) -> Vec<(&'static str, String)> {
+    let lists = [
+        ("introspection by", "introspection_endpoint_auth_methods_supported"),
+        ("tokens by", "token_endpoint_auth_methods_supported"),
+        ("grants", "grant_types_supported"),
+        ("scopes", "scopes_supported"),
+        ("acr", "acr_values_supported"),
+        ("PKCE", "code_challenge_methods_supported"),
+        ("DPoP", "dpop_signing_alg_values_supported"),
+        ("signed replies", "introspection_signing_alg_values_supported"),
+    ];
+    let listed = lists.iter().filter_map(|(what, name)| Some((*what, document.texts(name)?.join(" "))));
+    let mut all: Vec<_> = listed.collect();
+    if document.metadata.get("tls_client_certificate_bound_access_tokens") == Some(&Value::Bool(true)) {
+        all.push(("mutual TLS", "certificate-bound access tokens".to_owned()));
+    }
+    all
+}
+
+fn print(known: &Known, entry: Option<&Entry>, out: &mut Output) -> Result<(), Failure> {
+    let mut line = |what: &str, text: &str| out.line(format_args!("{what:<17} {}", printable(text)));
+    line("issuer", known.issuer.as_deref().unwrap_or("(none given)"))?;
+    if let Some(document) = &known.document {
+        line("document", document.url.as_str())?;
+    }
+    if known.preset != Preset::Generic {
+        line("product", known.preset.name())?;
+    }
+    for (name, url) in named(&known.endpoints) {
+        line(name.trim_end_matches("_endpoint").trim_end_matches("_uri"), &url)?;
+    }
+    for (what, list) in known.document.iter().flat_map(supported) {
+        line(what, &list)?;
+    }
+    for remark in &known.remarks {
+        line("note", remark)?;
+    }
+    match entry {
+        Some(entry) => out.line(format_args!("\n{}", entry.yaml().trim_end()))?,
+        None => out.line(format_args!("\n{}", without_introspection(known)))?,
+    }
+    let more = known.document.as_ref().map(suggestions).unwrap_or_default();
+    if !more.is_empty() {
+        out.line("\nIt offers more than that:")?;
+    }
+    for suggestion in more {
+        out.line(format_args!("- {suggestion}"))?;
+    }
+    Ok(())
+}
+
+/// What the filter can make of the server's other gifts.
+fn suggestions(document: &Discovered) -> Vec<&'static str> {
+    let has = |name: &str| document.texts(name).is_some_and(|list| !list.is_empty());
+    let is_on = |name: &str| document.metadata.get(name) == Some(&Value::Bool(true));
+    let all = [
+        (
+            has("dpop_signing_alg_values_supported"),
+            "tokens that are bound to a key (DPoP, RFC 9449): `dpop: {}` checks the proofs, `requires: {sender_constraint: dpop}` demands them",
+        ),
+        (
+            is_on("tls_client_certificate_bound_access_tokens"),
+            "tokens that are bound to a certificate (RFC 8705): `mtls: {}` compares them with the connection's, `requires: {sender_constraint: mtls}` demands it",
+        ),
+        (
+            has("introspection_signing_alg_values_supported"),
+            "signed replies (RFC 9701): register the gateway with `--signed-introspection`, and say `introspection: {dialect: rfc9701}` with `jwks`",
+        ),
+    ];
+    all.into_iter().filter(|(is_offered, _)| *is_offered).map(|(_, text)| text).collect()
+}
+
+fn document(known: &Known, entry: Option<&Entry>) -> Value {
+    let supported = known.document.iter().flat_map(supported);
+    let supported: Map<String, Value> =
+        supported.map(|(what, list)| (what.to_owned(), list.split(' ').collect())).collect();
+    json!({
+        "issuer": known.issuer,
+        "document": known.document.as_ref().map(|document| document.url.as_str()),
+        "preset": known.preset.name(),
+        "endpoints": named(&known.endpoints),
+        "supported": supported,
+        "remarks": known.remarks,
+        "suggestions": known.document.as_ref().map(suggestions).unwrap_or_default(),
+        "entry": entry.map(Entry::value),
+        "metadata": known.document.as_ref().map(|document| &document.metadata),
+    })
+}
+
+/// What to do without the one endpoint that matters.
+fn without_introspection(known: &Known) -> String {
+    let mut text = "The server names no introspection endpoint, so the filter cannot ask it about tokens.\n- If it has one, say where: --introspection-endpoint URL, or the product: --preset NAME.".to_owned();
+    if let Some(keys) = &known.endpoints.jwks {
+        text += "\n- If its tokens are JWTs, they can be verified: validate: jwt, with audiences of yours and jwks: {uri: ";
+        text += &printable(keys);
+        text += ", cluster: …}. A revoked one passes until it ends.";
+    }
+    if let Some(userinfo) = &known.endpoints.userinfo {
+        text += "\n- As the last resort, they can be tried out: userinfo: {uri: ";
+        text += &printable(userinfo);
+        text += ", cluster: …}. Nothing is known of scopes and audience then.";
+    }
+    text
+}
+
+/// The host and the port that a URL leads to.
+fn authority(url: &str) -> Option<(String, u16)> {
+    let url = Url::parse(url).ok()?;
+    Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+}

@@ -1,0 +1,246 @@
+//! The introspection call about a token that nobody has issued: are we answered, and as whom?
+
+use std::time::Instant;
+
+use serde_json::Value;
+use tollgate_engine::base::secret::Secret;
+use tollgate_engine::cache::key::TokenKey;
+use tollgate_engine::decision::{BadAnswer, Rejection};
+use tollgate_engine::provider::Dialect;
+use tollgate_engine::provider::client_auth::ClientAuth;
+use tollgate_engine::provider::flight::{Flight, Landing, Question};
+use tollgate_engine::provider::introspection::reply::Introspection;
+use tollgate_engine::provider::outcome::CallOutcome;
+
+use crate::commands::doctor::Patient;
+use crate::kit::ask::ask;
+use crate::kit::clock;
+use crate::kit::discovery::Discovered;
+use crate::kit::failure::Failure;
+use crate::kit::http::{Http, Reply};
+use crate::kit::output::Output;
+
+/// One call as the filter makes it: the answer, and how the filter would read it.
+pub(super) fn introspect(
+    patient: &Patient<'_>,
+    token: &Secret,
+    http: &Http,
+) -> Result<(Reply, Result<Introspection, Rejection>), Failure> {
+    let question = Question { key: TokenKey::new([0, 0], patient.id, token), token: token.clone() };
+    let nonces = patient.enforcer.nonces();
+    let (mut flight, mut call) = Flight::take_off(patient.provider, question, clock::now(), nonces);
+    if let Some(Ok(injected)) = patient.injected {
+        injected.add_to(&mut call.headers);
+    }
+    let reply = ask(http, &call)?;
+    let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
+    head.extend(
+        reply.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())),
+    );
+    let outcome = CallOutcome::Response { head: &head, body: &reply.body };
+    let said = match patient.enforcer.land(&mut flight, outcome, clock::now()) {
+        Landing::Settled(said) => said,
+        Landing::Again(next) => Err(next.previous.unwrap_or(Rejection::NoProvider)),
+    };
+    Ok((reply, said))
+}
+
+/// Asks; whether the answer is what it should be.
+pub(super) fn ask_about_nothing(
+    patient: &mut Patient<'_>,
+    known: Option<&Discovered>,
+    http: &Http,
+    out: &mut Output,
+) -> bool {
+    out.progress(format_args!("asking {} about a token that nobody has issued", patient.provider.name));
+    let started = Instant::now();
+    let (reply, said) = match introspect(patient, &Secret::new("tollgate-doctor-made-this-up"), http) {
+        Ok(answer) => answer,
+        Err(failure) => {
+            patient.wrong(failure.what(), failure.advice());
+            return false;
+        }
+    };
+    let took = started.elapsed().as_millis();
+    clock(patient, &reply);
+    let is_user_info = matches!(patient.provider.introspection.dialect, Dialect::UserInfo { .. });
+    // What is no JWT is verified only after it has been called active.
+    let said = match said {
+        Err(Rejection::BadJwt { .. }) if reply.status == 200 && !is_user_info => {
+            Ok(Introspection::Contradicts("signature"))
+        }
+        said => said,
+    };
+    // A JWT that is none is not tried out by the filter; what counts here is that it is not taken.
+    let is_unknown = matches!(said, Err(Rejection::BadJwt { .. })) && matches!(reply.status, 401 | 403);
+    let is_token_info = matches!(patient.provider.introspection.dialect, Dialect::TokenInfo(_));
+    match said {
+        Ok(Introspection::Inactive) if reply.status == 200 && is_token_info => {
+            let (saw, advice) = unusable(patient, &reply, &Rejection::Inactive);
+            patient.wrong(saw, advice);
+            false
+        }
+        Ok(Introspection::Inactive) if reply.status == 200 => {
+            patient.good(format!("it knows us, and says that a made-up token is not active ({took} ms)"));
+            true
+        }
+        Ok(Introspection::Inactive) => {
+            patient.good(format!("it answers, and does not take a made-up token ({took} ms)"));
+            true
+        }
+        _ if is_unknown => {
+            patient.good(format!("it answers, and does not take a made-up token ({took} ms)"));
+            true
+        }
+        Ok(Introspection::Active(_) | Introspection::Contradicts(_)) => {
+            patient.wrong(
+                "it calls a made-up token active",
+                "Whoever answers there lets anyone in. Do not use it.",
+            );
+            false
+        }
+        Err(_) if reply.status != 200 => {
+            let (saw, advice) = refusal(patient, known, &reply);
+            patient.wrong(saw, &advice);
+            false
+        }
+        Err(rejection) => {
+            let (saw, advice) = unusable(patient, &reply, &rejection);
+            patient.wrong(saw, advice);
+            false
+        }
+    }
+}
+
+/// What may be wrong with an answer of status 200 that the filter cannot use.
+fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (String, &'static str) {
+    if let Rejection::BadAnswer { cause: BadAnswer::Coded(name) } = rejection {
+        return (
+            format!("status 200, but its content coding is {name}, although identity was asked for"),
+            "The filter reads no compressed responses. Turn compression off for this address, at the server or at the proxy before it.",
+        );
+    }
+    let is_plain = reply.object().is_ok_and(|reply| reply.get("active").is_some_and(Value::is_boolean));
+    match &patient.provider.introspection.dialect {
+        Dialect::Rfc7662 => match reply.object() {
+            Err(what) => (
+                format!("status 200, but no introspection reply: {what}"),
+                "The address is probably that of a page, not of the introspection endpoint.",
+            ),
+            Ok(reply) if !reply.get("active").is_some_and(Value::is_boolean) => (
+                "status 200, but the reply has no boolean \"active\"".to_owned(),
+                "Is it an introspection endpoint (RFC 7662)? For token information of before that: dialect: tokeninfo.",
+            ),
+            Ok(_) => (format!("status 200, but {rejection}"), ""),
+        },
+        Dialect::Rfc9701 { .. } if is_plain => (
+            "its reply is not signed".to_owned(),
+            "The gateway's client has to be registered for signed replies: introspection_signed_response_alg (RFC 9701 §6). Or leave dialect: rfc9701 out.",
+        ),
+        Dialect::Rfc9701 { .. } => (
+            format!("its signed reply cannot be used: {rejection}"),
+            "Are issuer, reply_audience, algorithms and jwks those of the server's signed replies?",
+        ),
+        Dialect::TokenInfo(_) if is_plain => (
+            "its reply is that of an introspection endpoint".to_owned(),
+            "Leave dialect: tokeninfo out, and give it the gateway's credentials.",
+        ),
+        Dialect::TokenInfo(_) => {
+            (format!("status 200, but {rejection}"), "Is it a token information endpoint?")
+        }
+        Dialect::UserInfo { .. } => (
+            format!("status 200 for a made-up token, and {rejection}"),
+            "Is it the UserInfo endpoint? It has to refuse what it does not know.",
+        ),
+    }
+}
+
+/// Two clocks that are apart let tokens in too long, or refuse good ones.
+fn clock(patient: &mut Patient<'_>, reply: &Reply) {
+    let theirs = reply.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    let theirs = theirs.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
+    let Some(theirs) = theirs else { return };
+    let apart = clock::now().as_secs().abs_diff(theirs.as_secs());
+    if apart > 30 {
+        patient.wrong(
+            format!("its clock and ours are {apart} s apart"),
+            "Tokens end early or late by that much. Let both keep time (NTP); providers.*.clock_skew bridges small differences.",
+        );
+    }
+}
+
+/// What a status means, and what to do.
+fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> (String, String) {
+    let body = reply.object().ok();
+    let text = |name: &str| body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_str);
+    let error = text("error");
+    let status = reply.status;
+    let said = match (error, text("error_description")) {
+        (Some(error), Some(description)) => format!(" {error} ({description})"),
+        (Some(error), None) => format!(" {error}"),
+        _ => String::new(),
+    };
+    let saw = |what: &str| format!("status {status}{said}: {what}");
+    let endpoint = &patient.provider.introspection;
+    let is_none = matches!(endpoint.client_auth, ClientAuth::None { .. });
+    let is_bearer = matches!(endpoint.client_auth, ClientAuth::Bearer(_)) && matches!(status, 401 | 403);
+    let says_active = matches!(endpoint.dialect, Dialect::Rfc7662 | Dialect::Rfc9701 { .. });
+    match (status, error) {
+        (401, _) | (400, Some("invalid_client" | "unauthorized_client")) if let Some(Ok(injected)) = patient.injected => (
+            saw(&format!("it refuses the credentials in {}, which Envoy adds", injected.source)),
+            "Are id and secret in it those of a client there, and is the secret not expired? `tollgate client secret-file` writes it anew.".to_owned(),
+        ),
+        (400 | 401 | 403, _) if is_none && patient.injected.is_none() => (
+            saw("it wants credentials, and the configuration leaves those to Envoy"),
+            "If Envoy adds them (credential_injector, a certificate), let a client stand in here: --client NAME, or --client-id ID --client-secret-file FILE.".to_owned(),
+        ),
+        (400 | 401 | 403 | 404, Some(error)) if says_active && !is_bearer && OF_TOKENS.contains(&error) => (
+            saw("an error, where RFC 7662 §2.2 wants active: false"),
+            format!("Until that is changed there, every token that it does not know is a bad_answer (502). If it says so of unknown tokens, and never of our credentials: introspection.unknown_token: {{status: [{status}], error: [{error}]}}."),
+        ),
+        (401, _) | (400, Some("invalid_client" | "unauthorized_client")) => (saw("it refuses our own credentials"), credentials(patient, known)),
+        (403, _) => (
+            saw("it knows us, and does not let us ask about tokens"),
+            "Give the client the right to introspect: in Keycloak a confidential client, in PingAM the scope am-introspect-all-tokens.".to_owned(),
+        ),
+        (400, _) => (saw("it does not understand the call"), "Are introspection.parameters and token_type_hint what this product takes?".to_owned()),
+        (404 | 405, _) => {
+            let named = known.and_then(|known| known.endpoints().introspection).filter(|named| *named != patient.endpoint());
+            let advice = named.map_or_else(|| "Is the address that of the introspection endpoint? `tollgate discover` shows it.".to_owned(), |named| format!("Its document has it at {named}."));
+            (saw("there is no introspection endpoint"), advice)
+        }
+        (300..=399, _) => {
+            let to = reply.header("location").unwrap_or("nowhere");
+            (saw(&format!("it sends us to {to}")), "An introspection endpoint does not redirect. Is the address exact: https, host, slash at the end?".to_owned())
+        }
+        (429, _) => (saw("it throttles us"), "Raise the limit for the gateway, and let the cache hold answers for longer (cache.ttl).".to_owned()),
+        (500.., _) => (saw("it fails"), "The server's own log tells why; until then every token that is not remembered is refused with 503.".to_owned()),
+        _ => (saw("an introspection endpoint answers 200"), "Is the address that of the introspection endpoint?".to_owned()),
+    }
+}
+
+/// Errors that are about the token which is asked about.
+const OF_TOKENS: [&str; 5] =
+    ["invalid_token", "token_not_found", "not_found", "invalid_grant", "expired_token"];
+
+/// What may be wrong with our credentials.
+fn credentials(patient: &Patient<'_>, known: Option<&Discovered>) -> String {
+    let auth = "/introspection/client_auth";
+    let method = Some(patient.text(&format!("{auth}/method")))
+        .filter(|method| !method.is_empty())
+        .unwrap_or("client_secret_basic");
+    let id = patient.text(&format!("{auth}/client_id"));
+    let mut advice = format!("Is {id:?} a client there, and is its secret the right one and not expired?");
+    let offered = known.and_then(|known| {
+        known
+            .texts("introspection_endpoint_auth_methods_supported")
+            .or_else(|| known.texts("token_endpoint_auth_methods_supported"))
+    });
+    if let Some(offered) = offered.filter(|offered| !offered.contains(&method)) {
+        advice =
+            format!("It does not take {method}, but {}: client_auth.method. {advice}", offered.join(", "));
+    } else if method == "client_secret_basic" {
+        advice += " Some servers take a client's registered method alone (client_secret_post), or do not decode what RFC 6749 §2.3.1 encodes (basic_encoding: raw).";
+    }
+    advice
+}

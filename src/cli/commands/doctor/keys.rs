@@ -1,0 +1,120 @@
+//! The keys that JWTs are verified with: can they be had, and do they fit?
+
+use serde_json::Value;
+use tollgate_engine::base::ids::ProviderId;
+use tollgate_engine::base::secret::Secret;
+use tollgate_engine::enforcer::Enforcer;
+use tollgate_engine::jose::algorithm::Algorithm;
+use tollgate_engine::jose::key_set::{KeySet, place};
+use tollgate_engine::jose::verifier::Here;
+use tollgate_engine::provider::jwt;
+use tollgate_engine::provider::keys::{KeySource, KeyUri, LiveKeys};
+use tollgate_engine::provider::outcome::CallOutcome;
+
+use crate::commands::doctor::Patient;
+use crate::kit::ask::fetch;
+use crate::kit::clock;
+use crate::kit::discovery::Discovered;
+use crate::kit::http::{Http, Reply};
+use crate::kit::output::Output;
+
+/// Fetches the keys and looks at them; `None`: they cannot be had.
+pub(super) fn look(
+    patient: &mut Patient<'_>,
+    known: Option<&Discovered>,
+    http: &Http,
+    out: &mut Output,
+) -> Option<LiveKeys> {
+    let mut keys = LiveKeys::new(patient.provider.keys.as_ref());
+    if let Some(KeySource::Uri(uri)) = &patient.provider.keys {
+        out.progress(format_args!("asking {} for its keys", patient.provider.name));
+        named(patient, known, uri);
+        let reply = match fetch(http, &uri.call(&keys)) {
+            Ok(reply) => reply,
+            Err(failure) => {
+                patient.wrong(format!("the keys: {}", failure.what()), failure.advice());
+                return None;
+            }
+        };
+        if let Err(fault) = take(&mut keys, uri, (patient.enforcer, patient.id), &reply) {
+            patient.wrong(
+                format!("the keys at {}: {fault}", address(uri)),
+                "Is it the address of the key set (jwks_uri)? Until keys arrive, nothing that is signed can be verified: tokens are unavailable (503).",
+            );
+            return None;
+        }
+        left_out(patient, &reply);
+    }
+    algorithms(patient, &keys);
+    Some(keys)
+}
+
+/// Verifies a token as the filter would.
+pub(super) fn verify(patient: &mut Patient<'_>, keys: &LiveKeys, token: &Secret) {
+    let who = (patient.id, patient.provider);
+    match jwt::verify(who, keys, token.expose(), &Here, clock::now()) {
+        Ok(token) => {
+            let scopes = token.scopes(patient.provider).join(" ");
+            patient.good("the token's signature and its claims are good");
+            patient.note(format!("its scopes: {scopes}"), "");
+        }
+        Err(rejection) => {
+            patient.wrong(format!("the token: {rejection}"), "`tollgate explain` shows every step.");
+        }
+    }
+}
+
+fn take(
+    keys: &mut LiveKeys,
+    uri: &KeyUri,
+    (enforcer, id): (&Enforcer, ProviderId),
+    reply: &Reply,
+) -> Result<(), String> {
+    let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
+    let field = |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
+    head.extend(reply.headers.iter().map(field));
+    let outcome = CallOutcome::Response { head: &head, body: &reply.body };
+    // The engine needs them as well, for answers that are signed.
+    let _ = enforcer.take_keys(id, outcome, clock::now());
+    keys.take(uri, outcome, clock::now()).map(|_| ()).map_err(|fault| fault.to_string())
+}
+
+/// What the server's own document says of the place.
+fn named(patient: &mut Patient<'_>, known: Option<&Discovered>, uri: &KeyUri) {
+    let configured = address(uri);
+    if let Some(named) = known.and_then(|known| known.text("jwks_uri")).filter(|named| *named != configured) {
+        patient.note(format!("the document has the keys at {named}"), "Is the configured address meant?");
+    }
+}
+
+/// Keys that the filter passes over: nobody may wonder why.
+fn left_out(patient: &mut Patient<'_>, reply: &Reply) {
+    let Ok(document) = reply.object() else { return };
+    for (at, entry) in document.get("keys").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        if let Some(fault) = KeySet::fault_of(entry) {
+            patient.note(format!("{} is passed over: {fault}", place(at, entry)), "");
+        }
+    }
+}
+
+/// Whether there is a key for what is allowed.
+fn algorithms(patient: &mut Patient<'_>, keys: &LiveKeys) {
+    let Ok(set) = keys.set(clock::now()) else { return };
+    let allowed = patient.provider.jwt.algorithms.iter();
+    let (with, without): (Vec<_>, Vec<_>) = allowed.partition(|algorithm| set.is_for(*algorithm));
+    let names = |algorithms: &[Algorithm]| {
+        algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(", ")
+    };
+    if with.is_empty() {
+        patient.wrong(
+            format!("{} key(s), and none for {}", set.len(), names(&without)),
+            "Every token will be refused. What does the server sign with? Allow that in `algorithms`.",
+        );
+    } else {
+        patient.good(format!("{} key(s), for {}", set.len(), names(&with)));
+    }
+}
+
+fn address(KeyUri { scheme, authority, path, .. }: &KeyUri) -> String {
+    format!("{scheme}://{authority}{path}")
+}

@@ -1,0 +1,95 @@
+//! What the server says of itself, against what is configured.
+
+use tollgate_engine::provider::{Dialect, Validate};
+
+use crate::commands::doctor::Patient;
+use crate::kit::discovery::{Discovered, discover};
+use crate::kit::http::Http;
+use crate::kit::output::Output;
+
+/// Compares the two; the document, if there is one.
+pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> Option<Discovered> {
+    let Some(issuer) = patient.provider.issuer.clone() else {
+        patient.note(
+            "no issuer is configured, so what the server says of itself was not looked up",
+            "With an issuer, replies of another server are refused.",
+        );
+        return None;
+    };
+    out.progress(format_args!("asking {} what it offers", patient.provider.name));
+    let found = match discover(http, &issuer) {
+        Ok(found) => found,
+        Err(failure) => {
+            let saw = failure.what();
+            if saw.contains("another issuer") {
+                let advice = failure.advice().trim_end_matches('.');
+                patient.wrong(saw, &format!("{advice}. Tokens of this server carry the issuer that it says; all of them will be refused."));
+            } else {
+                patient.note(saw, "The filter does not need it; the introspection endpoint is what counts.");
+            }
+            return None;
+        }
+    };
+    patient.good(format!("{} is the issuer's own document", found.url));
+    let configured = patient.endpoint();
+    let dialect = &patient.provider.introspection.dialect;
+    let is_introspection = matches!(dialect, Dialect::Rfc7662 | Dialect::Rfc9701 { .. });
+    match found.endpoints().introspection {
+        _ if patient.provider.validate == Validate::Jwt => {}
+        Some(named) if !is_introspection => patient.note(
+            format!("the document has an introspection endpoint, at {named}"),
+            "It says more than the configured endpoint: scopes, clients and ends, strictly read (RFC 7662).",
+        ),
+        None if !is_introspection => {}
+        None => patient.note(
+            "the document names no introspection endpoint",
+            "Some products have one all the same (OpenAM).",
+        ),
+        Some(named)
+            if same(&named, &configured)
+                || found.introspection_by_certificate().is_some_and(|alias| same(alias, &configured)) => {}
+        Some(named) => patient.note(
+            format!("the document has the introspection endpoint at {named}"),
+            "Is the configured one meant?",
+        ),
+    }
+    contexts(patient, &found);
+    resources(patient, &found);
+    Some(found)
+}
+
+/// Authentication contexts that rules demand, and that the server does not list ([RFC 9470 §7]).
+///
+/// [RFC 9470 §7]: https://www.rfc-editor.org/rfc/rfc9470#section-7
+fn contexts(patient: &mut Patient<'_>, found: &Discovered) {
+    let Some(offered) = found.texts("acr_values_supported") else { return };
+    let demanded = patient.contexts.iter().filter(|context| !offered.contains(&context.as_str()));
+    let unknown: Vec<_> = demanded.map(|context| format!("{context:?}")).collect();
+    if !unknown.is_empty() {
+        patient.note(
+            format!("the document does not list {} among acr_values_supported", unknown.join(", ")),
+            "A rule demands it in acr_values: users who are sent there for it may come back without it.",
+        );
+    }
+}
+
+/// Protected resources that the server does not list, if it lists any ([RFC 9728 §4]).
+///
+/// [RFC 9728 §4]: https://www.rfc-editor.org/rfc/rfc9728#section-4
+fn resources(patient: &mut Patient<'_>, found: &Discovered) {
+    let Some(listed) = found.texts("protected_resources") else { return };
+    let unknown: Vec<_> =
+        patient.resources.iter().filter(|resource| !listed.contains(&resource.as_str())).cloned().collect();
+    if !unknown.is_empty() {
+        patient.note(
+            format!("the document does not list {} among protected_resources", unknown.join(", ")),
+            "Clients that look there may not ask it for tokens for this resource.",
+        );
+    }
+}
+
+/// Hosts are compared without their case; everything else as it is.
+fn same(a: &str, b: &str) -> bool {
+    let parse = |text| url::Url::parse(text).ok();
+    parse(a).is_some() && parse(a) == parse(b)
+}

@@ -1,0 +1,124 @@
+//! What is written, and how: new files only, unless told otherwise; secrets for their owner alone.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tollgate_engine::base::secret::Secret;
+
+use crate::kit::failure::Failure;
+use crate::kit::output::Output;
+use crate::kit::store::write_private;
+
+/// A file to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    /// Where, below the directory.
+    pub(crate) path: PathBuf,
+    /// What is in it.
+    pub(crate) content: Content,
+}
+
+/// What is in a file.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// What everybody may read.
+    Text(String),
+    /// What its owner alone may read.
+    Secret(Secret),
+}
+
+impl File {
+    /// A file that everybody may read.
+    pub(crate) fn text(path: &str, text: String) -> Self {
+        Self { path: path.into(), content: Content::Text(text) }
+    }
+
+    fn is_secret(&self) -> bool {
+        matches!(self.content, Content::Secret(_))
+    }
+}
+
+/// Writes the files, or prints the one that there is; `next` says what to do with them.
+pub(crate) fn write(
+    files: &[File],
+    directory: Option<&Path>,
+    force: bool,
+    next: &str,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let Some(directory) = directory else { return print(files, out) };
+    if !force {
+        let there: Vec<_> =
+            files.iter().map(|file| directory.join(&file.path)).filter(|path| path.exists()).collect();
+        if let [first, rest @ ..] = there.as_slice() {
+            let others = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+            return Err(Failure::new(format_args!("{} is there already{others}", first.display()))
+                .help("Nothing was written. To replace what is there: --force."));
+        }
+    }
+    let mut written = Vec::new();
+    for file in files {
+        let path = directory.join(&file.path);
+        let parent = path.parent().unwrap_or(directory);
+        fs::create_dir_all(parent).map_err(|error| Failure::file("make the directory", parent, &error))?;
+        match &file.content {
+            Content::Secret(secret) => write_private(&path, secret.expose().as_bytes()),
+            Content::Text(text) => write_whole(&path, text.as_bytes()),
+        }
+        .map_err(|error| Failure::file("write", &path, &error))?;
+        written.push((path.display().to_string(), file.is_secret()));
+    }
+    if out.is_json() {
+        let list: Vec<_> =
+            written.iter().map(|(path, secret)| json!({"file": path, "secret": secret})).collect();
+        return out.document(&json!({"files": list}));
+    }
+    for (path, secret) in &written {
+        out.line(format_args!(
+            "wrote {path}{}",
+            if *secret { " (secret: yours alone to read)" } else { "" }
+        ))?;
+    }
+    if !next.is_empty() {
+        out.line("")?;
+        out.line(next)?;
+    }
+    Ok(())
+}
+
+fn print(files: &[File], out: &mut Output) -> Result<(), Failure> {
+    for file in files {
+        match &file.content {
+            Content::Text(text) if out.is_json() => {
+                return out.document(&json!({"files": [{"file": file.path, "content": text}]}));
+            }
+            Content::Text(text) if file.path.extension().is_some_and(|kind| kind == "yaml") => {
+                out.line(text.trim_end())?;
+                break;
+            }
+            _ => {}
+        }
+    }
+    let rest = files.iter().skip(1).map(|file| file.path.display().to_string()).collect::<Vec<_>>();
+    if !rest.is_empty() {
+        out.warning(format_args!(
+            "printed alone, but it needs {} too: --out DIR writes everything",
+            rest.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// A file all of it or nothing, which everybody may read.
+fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut new = builder.tempfile_in(directory)?;
+    new.write_all(content)?;
+    new.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

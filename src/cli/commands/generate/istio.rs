@@ -1,0 +1,208 @@
+//! `tollgate generate istio`: a plugin for a workload, and its way to the authorization servers.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use tollgate_engine::base::secret::Secret;
+use tollgate_engine::config::keys::CONFIGURATION;
+use url::{Host, Url};
+
+use super::files::{Content, File};
+use super::module::Module;
+use super::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback};
+use super::yaml::{block, fill, scalar};
+use crate::kit::output::Output;
+
+/// Warns of what is a guess, or has to be added by hand.
+pub(crate) fn guesses(plan: &Plan, out: &mut Output) {
+    if !plan.kubernetes.is_selected {
+        out.warning(format_args!(
+            "kubernetes.selector is not given: {} is a guess, and where no workload has these labels, nothing is guarded",
+            yaml_line(&plan.kubernetes.selector)
+        ));
+    }
+    if plan.is_https {
+        out.warning("tls plays no part here: what the guarded workload listens with is its own matter");
+    }
+    for way in plan.ways().filter(|way| way.ca_file.is_some()) {
+        out.warning(format_args!(
+            "{}: its certificate authority has to be put into the proxy as {}",
+            way.place(),
+            authority(&way)
+        ));
+    }
+}
+
+/// Where in the proxy a way's certificate authority has to be.
+fn authority(way: &Way<'_>) -> String {
+    format!("/etc/tollgate/ca/{}.pem", resource_name(way.kind, way.name))
+}
+
+fn yaml_line(labels: &Map<String, Value>) -> String {
+    block(None, &Value::Object(labels.clone())).trim_end().replace('\n', ", ")
+}
+
+/// `istio.yaml` and the secrets.
+pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Faults> {
+    unreachable_in_a_cluster(plan)?;
+    let ports = own_ports(plan);
+    let own_port = |way: &Way<'_>| ports.get(&endpoint(&way.url)).copied().unwrap_or(FIRST_PORT);
+    let policy = plan.configuration(Holder::Module, |way| {
+        format!("outbound|{}||{}", own_port(way), endpoint(&way.url).0)
+    })?;
+    let environment = plan
+        .variables(Holder::Module)
+        .iter()
+        .fold(String::new(), |text, name| text + "- {name: " + name + ", valueFrom: HOST}\n");
+    let namespace = scalar(&plan.kubernetes.namespace);
+    let digest = module.sha256.map(|sha256| format!("sha256: {}", Value::from(sha256))).unwrap_or_default();
+    let mut text = fill(
+        include_str!("templates/istio.yaml"),
+        &[
+            ("source", &plan.source),
+            ("namespace", &namespace),
+            ("labels", &block(None, &Value::Object(plan.kubernetes.selector.clone()))),
+            ("module", &scalar(module.url)),
+            ("sha256", &digest),
+            ("environment", &environment),
+            ("match", if plan.kubernetes.is_gateway { OF_GATEWAYS } else { OF_SIDECARS }),
+            ("context", if plan.kubernetes.is_gateway { "GATEWAY" } else { "SIDECAR_INBOUND" }),
+            ("policy", &block(Some(&CONFIGURATION), &policy)),
+        ],
+    );
+    let mut ways: BTreeMap<(String, u16), Way<'_>> = BTreeMap::new();
+    for way in plan.ways() {
+        ways.entry(endpoint(&way.url)).or_insert(way);
+    }
+    for ((host, port), way) in ways {
+        text.push_str(&resources(&way, &host, (port, own_port(&way)), &namespace));
+    }
+    let mut files = vec![File::text("istio.yaml", text)];
+    files.extend(secret(plan));
+    Ok(files)
+}
+
+/// A port for each way, which no other host of the mesh shares: a listener for HTTP on 443 would be
+/// everybody's. Two ports of one host are two.
+fn own_ports(plan: &Plan) -> BTreeMap<(String, u16), u16> {
+    let mut ports = BTreeMap::new();
+    for way in plan.ways() {
+        let (host, port) = endpoint(&way.url);
+        if !ports.contains_key(&(host.clone(), port)) {
+            let before = u16::try_from(ports.len()).unwrap_or_default();
+            ports.insert((host, port), FIRST_PORT.saturating_add(before));
+        }
+    }
+    ports
+}
+
+/// Below the range that Linux hands out, and Istio's own.
+const FIRST_PORT: u16 = 14_430;
+
+const OF_SIDECARS: &str = "# Only what clients send to the workload, not what it sends itself. Were it a gateway, this would guard nothing.
+match:
+- mode: SERVER";
+
+const OF_GATEWAYS: &str =
+    "# No `match`: to Istio, a gateway is a client, and `mode: SERVER` would leave everything unguarded.";
+
+fn resources(way: &Way<'_>, host: &str, (port, own_port): (u16, u16), namespace: &str) -> String {
+    let name = resource_name(way.kind, way.name);
+    let gaps = [
+        ("name", scalar(&name)),
+        ("namespace", namespace.to_owned()),
+        ("host", scalar(host)),
+        ("port", port.to_string()),
+        ("own_port", own_port.to_string()),
+        (
+            "ca",
+            match way.ca_file {
+                Some(_) => format!(
+                    "# Put {}'s certificate authority there: the annotations sidecar.istio.io/userVolume and userVolumeMount.\ncaCertificates: {}",
+                    way.name,
+                    authority(way)
+                ),
+                None => {
+                    "# No caCertificates: the proxy image's own root certificates are trusted.".to_owned()
+                }
+            },
+        ),
+    ];
+    let gaps: Vec<_> = gaps.iter().map(|(name, content)| (*name, content.as_str())).collect();
+    let template = if way.url.scheme() == "https" {
+        include_str!("templates/istio-way.yaml")
+    } else {
+        include_str!("templates/istio-plain-way.yaml")
+    };
+    fill(template, &gaps)
+}
+
+/// The secrets that go into the proxies' environment, as far as they are known here.
+pub(crate) fn secret(plan: &Plan) -> Option<File> {
+    let known: Vec<_> = plan
+        .providers
+        .iter()
+        .filter_map(|provider| Some((&provider.credential.variable, provider.credential.secret.as_ref()?)))
+        .collect();
+    if known.is_empty() {
+        return None;
+    }
+    let mut data = String::new();
+    for (name, secret) in known {
+        data.extend(["  ", name, ": ", &Value::from(secret.expose()).to_string(), "\n"]);
+    }
+    let text = format!(
+        "# The gateway's secrets. Keep this file out of repositories.\napiVersion: v1\nkind: Secret\nmetadata:\n  name: tollgate\n  namespace: {}\ntype: Opaque\nstringData:\n{data}",
+        scalar(&plan.kubernetes.namespace)
+    );
+    Some(File { path: "secret.yaml".into(), content: Content::Secret(Secret::new(text)) })
+}
+
+/// Faults where an address means something else inside a cluster, and what there is no way for.
+pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
+    let mut faults = Faults::new();
+    let mut look = |place: String, url: &Url| {
+        if is_loopback(url) {
+            faults.push((
+                place,
+                format!("{url}: inside a cluster that is the proxy itself; expected the service's name"),
+            ));
+        } else if !matches!(url.host(), Some(Host::Domain(_))) {
+            faults
+                .push((place, format!("{url}: expected a host name, for its certificate is checked by it")));
+        }
+    };
+    for way in plan.ways() {
+        look(way.place(), &way.url);
+    }
+    one_name_each(plan, &mut faults);
+    if plan.client_certificates {
+        let what = "can be generated for envoy and compose only; in a mesh, say policy: {mtls: …}";
+        faults.push(("tls.client_certificates".to_owned(), what.to_owned()));
+    }
+    if plan.login.is_some() {
+        faults.push(("login".to_owned(), "can be generated for envoy and compose only".to_owned()));
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
+}
+
+/// Faults where two names become one in the cluster: the second resource would replace the first.
+fn one_name_each(plan: &Plan, faults: &mut Faults) {
+    let apis = plan.apis.iter().map(|api| (format!("apis.{}", api.name), resource_name("api", &api.name)));
+    let ways = plan.ways().map(|way| (way.place(), resource_name(way.kind, way.name)));
+    let all: Vec<_> = ways.chain(apis).collect();
+    for (i, (place, name)) in all.iter().enumerate() {
+        if let Some((twin, _)) = all.iter().take(i).find(|(_, other)| other == name) {
+            let what =
+                format!("its resource would be named {name}, as that of {twin} is; expected another name");
+            faults.push((place.clone(), what));
+        }
+    }
+}
+
+/// A name as Kubernetes wants it.
+pub(crate) fn resource_name(kind: &str, name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(plain).take(50).collect();
+    format!("{kind}-{}", name.trim_matches('-'))
+}

@@ -1,0 +1,504 @@
+//! What is to be generated, read from the short file or made from arguments, and the filter's
+//! configuration that follows from it.
+
+mod faults;
+mod provider;
+mod read;
+mod resources;
+mod rules;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tollgate_engine::base::secret::Secret;
+use tollgate_engine::config::error::{ConfigError, Fault};
+use tollgate_engine::config::schema::Step;
+use tollgate_engine::policy::Policy;
+use tollgate_engine::policy::resource::{Identifier, WELL_KNOWN};
+use tollgate_engine::provider::Validate;
+use tollgate_engine::provider::client_auth::{BasicEncoding, ClientAuth};
+use url::Url;
+
+use crate::kit::failure::Failure;
+pub(crate) use crate::kit::http::is_loopback;
+use crate::kit::named;
+
+pub(crate) use faults::Faults;
+pub(crate) use read::Source;
+
+/// Everything that an output is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// What it was read from, for the first line of every file.
+    pub(crate) source: String,
+    /// Where Envoy listens.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where Envoy's own pages are.
+    pub(crate) admin: Option<SocketAddr>,
+    /// How many connections clients may have at once.
+    pub(crate) max_connections: u64,
+    /// How many requests a second one address may send, if that is bounded.
+    pub(crate) rate_limit: Option<u64>,
+    /// The certificate with which Envoy listens, and its key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Whether clients speak TLS to the Envoy that is configured.
+    pub(crate) is_https: bool,
+    /// Whether the access log is ours to write, and names clients and users.
+    pub(crate) is_logged: bool,
+    /// Whether it asks clients for theirs, for tokens that are bound to one.
+    pub(crate) client_certificates: bool,
+    /// The authorization servers, by name.
+    pub(crate) providers: Vec<Provider>,
+    /// The APIs, in the order in which they are tried: the first that fits has the request.
+    pub(crate) apis: Vec<Api>,
+    /// The client lists, as the filter's configuration has them but for the clusters.
+    pub(crate) lists: Map<String, Value>,
+    /// Browser login.
+    pub(crate) login: Option<Login>,
+    /// What is to be in the filter's configuration besides.
+    pub(crate) policy: Map<String, Value>,
+    /// Names in the cluster.
+    pub(crate) kubernetes: Kubernetes,
+    /// Where each rule of the filter's configuration comes from, for faults.
+    origins: Vec<String>,
+    rules: Vec<Value>,
+    /// The protected resources, each with its place in the short file.
+    resources: Vec<(String, Value)>,
+}
+
+/// An authorization server.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider {
+    /// Its name.
+    pub(crate) name: String,
+    preset: String,
+    issuer: Option<String>,
+    base_url: Option<String>,
+    audiences: Option<Value>,
+    /// Where it is asked about tokens; where it never is, its keys.
+    pub(crate) introspection: Url,
+    /// How its tokens are checked.
+    validate: Validate,
+    /// Where its keys are, if they are needed.
+    jwks: Option<Url>,
+    /// Where users log in.
+    pub(crate) authorization: Option<Url>,
+    /// Where tokens come from.
+    pub(crate) token: Option<Url>,
+    /// Our credentials there.
+    pub(crate) credential: Credential,
+    /// Its certificate authority, if it is one of its own.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// How the gateway authenticates at an authorization server.
+#[derive(Clone, Debug)]
+pub(crate) struct Credential {
+    /// Its client id.
+    pub(crate) client_id: String,
+    /// As in the filter's configuration; `none` where nobody is asked.
+    pub(crate) method: String,
+    /// What statements are signed with, and the key's `kid`; for `private_key_jwt` and `client_secret_jwt`.
+    pub(crate) signing: (Option<String>, Option<String>),
+    /// How Basic credentials are encoded.
+    pub(crate) encoding: BasicEncoding,
+    /// The secret, or the private key; `None`: it will be in the variable.
+    pub(crate) secret: Option<Secret>,
+    /// The variable of Envoy's environment, where one is needed.
+    pub(crate) variable: String,
+}
+
+/// An API.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its hosts; none: all.
+    pub(crate) hosts: Vec<String>,
+    /// The start of its paths.
+    pub(crate) prefix: String,
+    /// Where it runs.
+    pub(crate) upstream: Url,
+    /// The upstream's certificate authority, if it is one of its own.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Whether it is called by its own host.
+    pub(crate) rewrite_host: bool,
+    /// What its tokens must carry.
+    pub(crate) scopes: Vec<String>,
+    /// How its requests and responses run.
+    pub(crate) traffic: Traffic,
+}
+
+/// How the requests of an API and their responses run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traffic {
+    /// Whether requests may become web sockets.
+    pub(crate) websocket: bool,
+    /// Whether the upstream is called by HTTP/2.
+    pub(crate) http2: bool,
+    /// How long a whole response may take, if that is bounded.
+    pub(crate) timeout: Option<Duration>,
+    /// How long nothing may move.
+    pub(crate) idle: Duration,
+    /// How long a request may last in all.
+    pub(crate) longest: Duration,
+}
+
+/// Somewhere that the filter's own calls go: a cluster of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Way<'a> {
+    /// `provider`, `keys` of one that are elsewhere, or `list`.
+    pub(crate) kind: &'static str,
+    /// The name of the provider or the list.
+    pub(crate) name: &'a str,
+    /// What is called.
+    pub(crate) url: Url,
+    /// Its certificate authority, if it is one of its own.
+    pub(crate) ca_file: Option<&'a PathBuf>,
+}
+
+impl Way<'_> {
+    /// Its place in the short file.
+    pub(crate) fn place(&self) -> String {
+        match self.kind {
+            "list" => format!("client_lists.{}", self.name),
+            "keys" => format!("providers.{}.jwks_uri", self.name),
+            _ => format!("providers.{}", self.name),
+        }
+    }
+}
+
+/// Browser login.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    /// The provider's place in [`Plan::providers`].
+    pub(crate) provider: usize,
+    /// The client for logins.
+    pub(crate) client_id: String,
+    /// Its secret.
+    pub(crate) secret: Secret,
+    /// Whether it authenticates by `client_secret_post`.
+    pub(crate) posts: bool,
+    /// What is asked for.
+    pub(crate) scopes: Vec<String>,
+    /// Where users come back to.
+    pub(crate) callback: String,
+    /// Where users log out.
+    pub(crate) signout: String,
+}
+
+/// Names in the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Kubernetes {
+    /// The namespace.
+    pub(crate) namespace: String,
+    /// The guarded workload's labels.
+    pub(crate) selector: Map<String, Value>,
+    /// Whether somebody has named them.
+    pub(crate) is_selected: bool,
+    /// Whether that workload is a gateway, which to Istio is a client.
+    pub(crate) is_gateway: bool,
+    /// The Secret with the certificate, if it is in the cluster already.
+    pub(crate) tls_secret: Option<String>,
+    /// The Gateway's name.
+    pub(crate) gateway: String,
+}
+
+/// Who holds the gateway's secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Holder {
+    /// Envoy, which adds it to the calls; the variable where it cannot.
+    Envoy,
+    /// The module, from its environment.
+    Module,
+}
+
+impl Provider {
+    /// The way to it.
+    pub(crate) fn way(&self) -> Way<'_> {
+        let ca_file = self.ca_file.as_ref();
+        Way { kind: "provider", name: &self.name, url: self.introspection.clone(), ca_file }
+    }
+
+    /// The way to its keys, if they are on another server.
+    fn way_to_keys(&self) -> Option<Way<'_>> {
+        let keys = self.jwks.as_ref().filter(|keys| keys.origin() != self.introspection.origin())?;
+        Some(Way { kind: "keys", name: &self.name, url: keys.clone(), ca_file: None })
+    }
+
+    /// Whether Envoy adds the credentials.
+    pub(crate) fn injected(&self) -> Option<Secret> {
+        let Credential { client_id, method, encoding, secret, .. } = &self.credential;
+        let secret = secret.as_ref().filter(|_| method == "client_secret_basic" && self.is_asked())?;
+        match ClientAuth::basic(client_id, secret, *encoding) {
+            ClientAuth::Basic(header) => Some(header),
+            _ => None,
+        }
+    }
+
+    /// Whether the module reads the secret from its environment.
+    pub(crate) fn by_variable(&self, holder: Holder) -> bool {
+        self.is_asked() && (holder == Holder::Module || self.injected().is_none())
+    }
+
+    /// Whether it is asked about tokens at all.
+    fn is_asked(&self) -> bool {
+        self.validate != Validate::Jwt
+    }
+
+    fn configuration(&self, cluster: &dyn Fn(&Way<'_>) -> String, holder: Holder) -> Value {
+        let Credential { client_id, method, encoding, variable, signing, .. } = &self.credential;
+        let own = cluster(&self.way());
+        let mut auth = Map::new();
+        if self.by_variable(holder) {
+            auth.insert("client_id".to_owned(), json!(client_id));
+            let by_key = method == "private_key_jwt";
+            let held = if by_key { "private_key_env" } else { "client_secret_env" };
+            auth.insert(held.to_owned(), json!(variable));
+            for (key, value) in [("algorithm", &signing.0), ("kid", &signing.1)] {
+                auth.extend(value.as_ref().map(|value| (key.to_owned(), json!(value))));
+            }
+            if method != "client_secret_basic" {
+                auth.insert("method".to_owned(), json!(method));
+            } else if *encoding == BasicEncoding::Raw {
+                auth.insert("basic_encoding".to_owned(), json!("raw"));
+            }
+        } else {
+            auth.insert("method".to_owned(), json!("none"));
+        }
+        let introspection = json!({"uri": self.introspection.as_str(), "cluster": own, "client_auth": auth});
+        let validate = match self.validate {
+            Validate::Jwt => Some(json!("jwt")),
+            Validate::JwtThenIntrospection => Some(json!("jwt_then_introspection")),
+            Validate::Introspection => None,
+        };
+        let keys_cluster = self.way_to_keys().map_or_else(|| own.clone(), |way| cluster(&way));
+        let jwks = self.jwks.as_ref().map(|uri| json!({"uri": uri.as_str(), "cluster": keys_cluster}));
+        let members = [
+            ("introspection", self.is_asked().then_some(introspection)),
+            ("validate", validate),
+            ("jwks", jwks),
+            ("preset", (self.preset != "generic").then(|| json!(self.preset))),
+            ("issuer", self.issuer.as_ref().map(|issuer| json!(issuer))),
+            ("base_url", self.base_url.as_ref().map(|base| json!(base))),
+            ("audiences", self.audiences.clone()),
+        ];
+        members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+}
+
+impl Api {
+    /// Whether it is for a host, which may be a pattern itself.
+    pub(crate) fn serves(&self, host: &str) -> bool {
+        let fits = |own: &String| own == host || own.strip_prefix('*').is_some_and(|end| host.ends_with(end));
+        self.hosts.is_empty() || self.hosts.iter().any(fits)
+    }
+}
+
+impl Plan {
+    /// The filter's configuration, checked as the filter will check it. `cluster` names the cluster of a
+    /// way.
+    pub(crate) fn configuration(
+        &self,
+        holder: Holder,
+        cluster: impl Fn(&Way<'_>) -> String,
+    ) -> Result<Value, Faults> {
+        let configured = |provider: &Provider| provider.configuration(&cluster, holder);
+        let providers: Map<_, _> =
+            self.providers.iter().map(|provider| (provider.name.clone(), configured(provider))).collect();
+        let mut lists = self.lists.clone();
+        for way in self.more_ways().filter(|way| way.kind == "list") {
+            if let Some(Value::Object(list)) = lists.get_mut(way.name) {
+                list.insert("cluster".to_owned(), json!(cluster(&way)));
+            }
+        }
+        let mut whole = json!({"providers": providers, "rules": self.rules, "client_lists": lists});
+        if let (true, Some(members)) = (self.lists.is_empty(), whole.as_object_mut()) {
+            members.remove("client_lists");
+        }
+        let resources: Vec<_> = self.resources.iter().map(|(_, resource)| resource.clone()).collect();
+        if let (Some(members), Some(first)) = (whole.as_object_mut(), resources.first()) {
+            let one = resources.len() == 1;
+            members.insert("resource".to_owned(), if one { first.clone() } else { resources.into() });
+        }
+        if let (Some(members), true) = (whole.as_object_mut(), self.client_certificates) {
+            members.insert("mtls".to_owned(), json!({"source": "connection"}));
+        }
+        merge(&mut whole, &self.surroundings());
+        // The routes that are generated ignore ports, and so do those of Istio's and Envoy Gateway's gateways.
+        if let (Some(members), true) = (whole.as_object_mut(), self.tells_hosts_apart()) {
+            members.insert("matching".to_owned(), json!({"host_port": "ignore"}));
+        }
+        merge(&mut whole, &Value::Object(self.policy.clone()));
+        // What the variables will hold that are not known yet is no matter here.
+        let variable = |name: &str| {
+            let of = |provider: &&Provider| provider.credential.variable == name;
+            let known =
+                self.providers.iter().find(of).and_then(|provider| provider.credential.secret.as_ref());
+            Some(known.map_or_else(|| "set".to_owned(), |secret| secret.expose().to_owned()))
+        };
+        let is_open = |error: &ConfigError| {
+            let of = |provider: &&Provider| {
+                error.at.steps().take(2).eq([Step::Key("providers"), Step::Key(&provider.name)])
+            };
+            let is_known =
+                self.providers.iter().find(of).is_some_and(|provider| provider.credential.secret.is_some());
+            matches!(error.fault, Fault::UnfitVariable { .. }) && !is_known
+        };
+        let faults: Faults = Policy::from_value(&whole, &variable)
+            .err()
+            .into_iter()
+            .flatten()
+            .filter(|error| !is_open(error))
+            .map(|error| (self.origin(&error.at.to_string()), self.in_words(error.fault)))
+            .collect();
+        if faults.is_empty() { Ok(whole) } else { Err(faults) }
+    }
+
+    /// A fault, with the places that it names in the short file.
+    fn in_words(&self, fault: Fault) -> String {
+        match fault {
+            Fault::Duplicate { first } => Fault::Duplicate { first: self.origin(&first) },
+            Fault::Contradiction { with, why } => Fault::Contradiction { with: self.origin(&with), why },
+            other => other,
+        }
+        .to_string()
+    }
+
+    /// What follows from what is generated around the filter.
+    fn surroundings(&self) -> Value {
+        let mut follows = json!({});
+        if self.is_logged {
+            merge(&mut follows, &json!({"upstream": {"filter_state": true}}));
+        }
+        if self.is_https {
+            merge(&mut follows, &json!({"token": {"require_tls": true}}));
+        }
+        follows
+    }
+
+    /// Whether rules or resources are for some hosts only.
+    fn tells_hosts_apart(&self) -> bool {
+        self.resources.len() > 1 || self.apis.iter().any(|api| !api.hosts.is_empty())
+    }
+
+    /// Where in the short file a place of the filter's configuration comes from.
+    fn origin(&self, place: &str) -> String {
+        let rule = place.strip_prefix("rules[").and_then(|rest| rest.split_once(']'));
+        if let Some((number, rest)) = rule {
+            let origin = number.parse::<usize>().ok().and_then(|number| self.origins.get(number));
+            return format!("{}{rest}", origin.map_or("apis", String::as_str));
+        }
+        if let Some(rest) = place.strip_prefix("resource").filter(|_| !self.policy.contains_key("resource")) {
+            let number = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+            let (number, rest) = number.unwrap_or(("0", rest));
+            let own = number.parse::<usize>().ok().and_then(|number| self.resources.get(number));
+            return format!("{}{rest}", own.map_or("apis", |(place, _)| place.as_str()));
+        }
+        let first = place.split(['.', '[']).next().unwrap_or_default();
+        let own = ["providers", "client_lists"].contains(&first);
+        if own && !self.policy.contains_key(first) { place.to_owned() } else { format!("policy.{place}") }
+    }
+
+    /// Where the filter serves an API's metadata, if it is a resource.
+    pub(crate) fn metadata_paths(&self, api: &Api) -> Vec<String> {
+        let place = resources::place(api);
+        let own = self.resources.iter().find(|(known, _)| *known == place);
+        let identifier = own.and_then(|(_, resource)| resource.get("identifier")?.as_str());
+        let Some(identifier) = identifier.and_then(Identifier::parse) else { return Vec::new() };
+        let mut paths = vec![format!("{WELL_KNOWN}{}", identifier.path)];
+        if self.resources.len() == 1 && !identifier.path.is_empty() {
+            paths.push(WELL_KNOWN.to_owned());
+        }
+        paths
+    }
+
+    /// The variables of Envoy's environment that the module must see.
+    pub(crate) fn variables(&self, holder: Holder) -> Vec<&str> {
+        let by_variable = self.providers.iter().filter(|provider| provider.by_variable(holder));
+        let mut names: Vec<_> = by_variable.map(|provider| provider.credential.variable.as_str()).collect();
+        names.extend(self.lists.values().filter_map(|list| read::text(list, "bearer_token_env")));
+        names.extend(named::variables_in(&self.policy));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Everywhere that the filter's own calls go.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = Way<'_>> {
+        self.providers.iter().map(Provider::way).chain(self.more_ways())
+    }
+
+    /// The servers of keys that are elsewhere, and of the lists that are fetched.
+    pub(crate) fn more_ways(&self) -> impl Iterator<Item = Way<'_>> {
+        let lists = self.lists.iter().filter_map(|(name, list)| {
+            let url = Url::parse(read::text(list, "uri")?).ok()?;
+            Some(Way { kind: "list", name, url, ca_file: None })
+        });
+        self.providers.iter().filter_map(Provider::way_to_keys).chain(lists)
+    }
+
+    /// The hosts that are told apart, and the APIs of each in their order.
+    pub(crate) fn hosts(&self) -> Vec<(String, Vec<&Api>)> {
+        let mut hosts: Vec<&str> = self.apis.iter().flat_map(|api| &api.hosts).map(String::as_str).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        let of = |host: &str| {
+            let mut apis: Vec<&Api> = Vec::new();
+            for api in self.apis.iter().filter(|api| api.serves(host)) {
+                // A later one with the same paths gets none of this host's requests.
+                if !apis.iter().any(|before| before.prefix == api.prefix) {
+                    apis.push(api);
+                }
+            }
+            apis
+        };
+        let mut all: Vec<_> = hosts.iter().map(|host| ((*host).to_owned(), of(host))).collect();
+        let everywhere: Vec<_> = self.apis.iter().filter(|api| api.hosts.is_empty()).collect();
+        if !everywhere.is_empty() {
+            all.push(("*".to_owned(), everywhere));
+        }
+        all
+    }
+
+    /// The longest of a span of all APIs.
+    pub(crate) fn longest(&self, of: impl Fn(&Traffic) -> Duration) -> Duration {
+        self.apis.iter().map(|api| of(&api.traffic)).max().unwrap_or_default()
+    }
+
+    /// Whether the filter is asked to read form bodies, for which the host must know.
+    pub(crate) fn reads_bodies(&self) -> bool {
+        self.policy.get("token").and_then(|token| token.get("from_form")) == Some(&Value::Bool(true))
+    }
+}
+
+/// Host and port of an address.
+pub(crate) fn endpoint(url: &Url) -> (String, u16) {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    (host, url.port_or_known_default().unwrap_or(443))
+}
+
+/// Puts all of `more` into `whole`.
+fn merge(whole: &mut Value, more: &Value) {
+    match (whole, more) {
+        (Value::Object(whole), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(whole.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (whole, more) => *whole = more.clone(),
+    }
+}
+
+/// Several faults as one failure, each on a line of its own.
+pub(crate) fn several(mut lines: Vec<String>) -> Failure {
+    lines.dedup();
+    let what = lines.iter().map(|line| crate::kit::printable::printable(line)).collect::<Vec<_>>().join("\n");
+    Failure::Told {
+        what,
+        help: Some("Nothing was written. The keys are explained in docs/generate.md.".to_owned()),
+        is_own: false,
+    }
+}

@@ -1,0 +1,230 @@
+//! The authorization servers of a plan: their endpoints, and our credentials there.
+
+use serde_json::Value;
+use tollgate_engine::base::secret::Secret;
+use tollgate_engine::provider::Validate;
+use tollgate_engine::provider::client_auth::BasicEncoding;
+use tollgate_engine::provider::preset::{Endpoints, Preset};
+use url::Url;
+
+use super::read::{Reader, text};
+use super::{Credential, Provider, is_loopback};
+use crate::kit::clock::now;
+use crate::kit::discovery::discover;
+use crate::kit::failure::Failure;
+use crate::kit::store::StoredProvider;
+
+impl Reader<'_> {
+    /// A provider, looked up; nothing if it has faults.
+    pub(super) fn provider(
+        &mut self,
+        name: &str,
+        written: &Value,
+        logs_in: bool,
+    ) -> Result<Option<Provider>, Failure> {
+        let place = format!("providers.{name}");
+        let Some((credential, remembered)) = self.credential(name, &place, written)? else { return Ok(None) };
+        let own = |key: &str| text(written, key).map(str::to_owned);
+        let issuer = own("issuer").or_else(|| remembered.issuer.clone());
+        let preset = own("preset").unwrap_or_else(|| {
+            if remembered.preset.is_empty() { "generic".to_owned() } else { remembered.preset.clone() }
+        });
+        let base_url = own("base_url").or_else(|| remembered.base_url.clone());
+        let base = base_url.clone().or_else(|| issuer.clone());
+        let by_preset = base.map(|base| Preset::named(&preset).unwrap_or_default().endpoints(&base));
+        let by_preset = by_preset.unwrap_or_default();
+        let endpoint = |key: &str, known: Option<String>| {
+            own(key).or_else(|| remembered.endpoints.get(key).cloned()).or(known)
+        };
+        let mut introspection = endpoint("introspection_endpoint", by_preset.introspection);
+        let mut authorization = endpoint("authorization_endpoint", by_preset.authorization);
+        let mut token = endpoint("token_endpoint", by_preset.token);
+        let mut jwks = endpoint("jwks_uri", by_preset.jwks);
+        let validate = match text(written, "validate") {
+            Some("jwt") => Validate::Jwt,
+            Some("jwt_then_introspection") => Validate::JwtThenIntrospection,
+            _ => Validate::Introspection,
+        };
+        let (is_asked, is_verified) = (validate != Validate::Jwt, validate != Validate::Introspection);
+        let missing = (is_asked && introspection.is_none())
+            || (is_verified && jwks.is_none())
+            || (logs_in && (authorization.is_none() || token.is_none()));
+        if let (true, Some(issuer)) = (missing, &issuer) {
+            let found = self.discovered(issuer)?;
+            introspection = introspection.or(found.introspection);
+            jwks = jwks.or(found.jwks);
+            authorization = authorization.or(found.authorization);
+            token = token.or(found.token);
+        }
+        let allowed = written.get("allow_http") == Some(&Value::Bool(true));
+        let jwks = match jwks {
+            _ if !is_verified => None,
+            Some(jwks) => match self.endpoint(&place, "jwks_uri", &jwks, allowed) {
+                Some(jwks) => Some(jwks),
+                None => return Ok(None),
+            },
+            None => {
+                let what = "no address of its keys is known; expected jwks_uri, or an issuer whose metadata names it";
+                self.faults.push((place, what.to_owned()));
+                return Ok(None);
+            }
+        };
+        if let (false, Some(keys)) = (is_asked, &jwks) {
+            introspection = Some(keys.to_string());
+        }
+        let Some(introspection) = introspection else {
+            let what = if issuer.is_some() {
+                "its metadata names no introspection endpoint; expected introspection_endpoint or a preset"
+            } else {
+                "expected issuer, introspection_endpoint, or base_url and preset"
+            };
+            self.faults.push((place, what.to_owned()));
+            return Ok(None);
+        };
+        let introspection = self.endpoint(&place, "introspection_endpoint", &introspection, allowed);
+        let authorization = authorization.and_then(|url| Url::parse(&url).ok());
+        let token = match token {
+            Some(token) if logs_in => self.endpoint(&place, "token_endpoint", &token, allowed),
+            _ => None,
+        };
+        Ok(introspection.map(|introspection| Provider {
+            validate,
+            jwks,
+            name: name.to_owned(),
+            preset,
+            issuer,
+            base_url,
+            audiences: written.get("audiences").cloned(),
+            introspection,
+            authorization,
+            token,
+            credential,
+            ca_file: own("ca_file").map(|file| self.source.directory.join(file)),
+        }))
+    }
+
+    /// An endpoint that is called with secrets.
+    fn endpoint(&mut self, place: &str, key: &str, url: &str, allow_http: bool) -> Option<Url> {
+        let Ok(url) = Url::parse(url) else {
+            self.faults.push((format!("{place}.{key}"), "expected an absolute http or https URI".to_owned()));
+            return None;
+        };
+        if url.scheme() == "http" && !is_loopback(&url) {
+            if !allow_http {
+                let what = format!(
+                    "{url} is plain HTTP: everyone on the way reads tokens and the gateway's secret; expected https, or allow_http: true"
+                );
+                self.faults.push((format!("{place}.{key}"), what));
+                return None;
+            }
+            self.out.alarm(format_args!("{place}: tokens and the gateway's secret go to {url} unencrypted"));
+        }
+        Some(url)
+    }
+
+    fn discovered(&mut self, issuer: &str) -> Result<Endpoints, Failure> {
+        self.out.progress(format_args!("asking {issuer} where its endpoints are"));
+        let http = self.network.http(self.out)?;
+        let found = discover(&http, issuer).map_err(|failure| {
+            let help = "Name the endpoint in the short file (introspection_endpoint: https://…), or the product (preset: …).";
+            Failure::new(failure.what()).help(help)
+        })?;
+        Ok(found.endpoints())
+    }
+
+    /// The gateway's credentials at a provider, and what is remembered of that provider.
+    fn credential(
+        &mut self,
+        name: &str,
+        place: &str,
+        written: &Value,
+    ) -> Result<Option<(Credential, StoredProvider)>, Failure> {
+        let encoding = match text(written, "basic_encoding") {
+            Some("raw") => BasicEncoding::Raw,
+            _ => BasicEncoding::Form,
+        };
+        if text(written, "client").or(text(written, "client_id")).is_none() {
+            if text(written, "validate") != Some("jwt") {
+                let what = "expected exactly one of \"client\" and \"client_id\", found none";
+                self.faults.push((place.to_owned(), what.to_owned()));
+                return Ok(None);
+            }
+            let nobody = Credential {
+                client_id: String::new(),
+                method: "none".to_owned(),
+                encoding,
+                secret: None,
+                variable: String::new(),
+                signing: (None, None),
+            };
+            return Ok(Some((nobody, StoredProvider::default())));
+        }
+        let given = text(written, "client_secret_env").or(text(written, "private_key_env"));
+        let variable = given.map_or_else(|| variable(name), str::to_owned);
+        let own = |key: &str| text(written, key).map(str::to_owned);
+        let signing = (own("algorithm"), own("kid"));
+        if let Some(client) = text(written, "client") {
+            let Some((found, provider)) = self.stored(&format!("{place}.client"), client)? else {
+                return Ok(None);
+            };
+            let method = text(written, "auth_method").unwrap_or(&found.token_endpoint_auth_method).to_owned();
+            if !["client_secret_basic", "client_secret_post", "client_secret_jwt"].contains(&method.as_str())
+            {
+                let what = format!(
+                    "the client {client} authenticates by {method}, for which the store holds nothing; expected client_id and private_key_file instead"
+                );
+                self.faults.push((format!("{place}.client"), what));
+                return Ok(None);
+            }
+            let Some(secret) = &found.client_secret else {
+                self.faults.push((
+                    format!("{place}.client"),
+                    format!("the client {client} has no secret in the store"),
+                ));
+                return Ok(None);
+            };
+            let ends = found.client_secret_expires_at;
+            if ends != 0 && ends <= now().as_secs() {
+                self.out.warning(format_args!(
+                    "the secret of {client} has expired: tollgate client rotate-secret {client}"
+                ));
+            }
+            let secret = Some(Secret::new(secret));
+            return Ok(Some((
+                Credential { client_id: found.client_id, method, encoding, secret, variable, signing },
+                provider,
+            )));
+        }
+        let method = text(written, "auth_method").unwrap_or("client_secret_basic").to_owned();
+        let (file, env) = if method == "private_key_jwt" {
+            ("private_key_file", "private_key_env")
+        } else {
+            ("client_secret_file", "client_secret_env")
+        };
+        let secret = match text(written, file) {
+            Some(name) if method == "private_key_jwt" => {
+                self.private_key(&format!("{place}.{file}"), name)?
+            }
+            Some(name) => self.secret(&format!("{place}.{file}"), name)?,
+            None if written.get(env).is_some() => None,
+            None => {
+                let by = if method == "client_secret_basic" { "" } else { &format!(" and {method}") };
+                let what = format!("expected {file} or {env} beside client_id{by}");
+                self.faults.push((place.to_owned(), what));
+                return Ok(None);
+            }
+        };
+        let client_id = text(written, "client_id").unwrap_or_default().to_owned();
+        let credential = Credential { client_id, method, signing, encoding, secret, variable };
+        Ok(Some((credential, StoredProvider::default())))
+    }
+}
+
+/// The variable for a provider's secret.
+fn variable(provider: &str) -> String {
+    let name: String = provider
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
+    format!("TOLLGATE_{name}_SECRET")
+}

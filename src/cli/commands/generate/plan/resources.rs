@@ -1,0 +1,50 @@
+//! The protected resources that APIs are ([RFC 9728]), and whether they fit the APIs' requests.
+//!
+//! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
+
+use serde_json::Value;
+use tollgate_engine::policy::resource::Identifier;
+
+use super::Api;
+use super::faults::Faults;
+
+/// The resources, each with its place in the short file.
+pub(super) fn of(apis: &[(Api, Value)], faults: &mut Faults) -> Vec<(String, Value)> {
+    let described = apis.iter().filter_map(|(api, written)| Some((api, written.get("resource")?)));
+    let all: Vec<_> = described
+        .map(|(api, resource)| {
+            let place = place(api);
+            if let Some(what) = misfit(api, resource) {
+                faults.push((format!("{place}.identifier"), what));
+            }
+            (place, resource.clone())
+        })
+        .collect();
+    if !all.is_empty() {
+        for (api, _) in apis.iter().filter(|(_, written)| written.get("resource").is_none()) {
+            let what = "expected a resource, for other APIs have one: without its own, tokens for this API would have to be for one of theirs";
+            faults.push((format!("apis.{}", api.name), what.to_owned()));
+        }
+    }
+    all
+}
+
+/// Where an API's resource is in the short file.
+pub(super) fn place(api: &Api) -> String {
+    format!("apis.{}.resource", api.name)
+}
+
+/// Why requests of the API would not be requests for the resource.
+fn misfit(api: &Api, resource: &Value) -> Option<String> {
+    let identifier = Identifier::parse(resource.get("identifier")?.as_str()?)?;
+    let path = identifier.path.trim_end_matches('/');
+    let below = api.prefix.strip_prefix(path);
+    if !below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Some(format!(
+            "expected a path that the API's prefix {} starts with, for its requests to be for this resource",
+            api.prefix
+        ));
+    }
+    let serves = api.serves(&identifier.host.to_ascii_lowercase());
+    (!serves).then(|| "expected one of the API's hosts".to_owned())
+}

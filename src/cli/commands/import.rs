@@ -1,0 +1,79 @@
+//! `tollgate import`: rules and configurations from elsewhere.
+
+pub(crate) mod anypoint;
+pub(crate) mod openapi;
+pub(crate) mod yaml;
+
+use serde_json::{Value, json};
+use tollgate_engine::policy::Policy;
+
+use crate::commands::Exit;
+use crate::kit::failure::Failure;
+use crate::kit::output::Output;
+use crate::kit::printable::printable;
+
+/// Take rules or a configuration from elsewhere
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    from: From,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum From {
+    Openapi(openapi::Args),
+    Anypoint(anypoint::Args),
+}
+
+/// What was made of something else.
+#[derive(Debug)]
+struct Imported {
+    /// What it was made of, in a line.
+    title: String,
+    /// A configuration, or a part of one.
+    configuration: Value,
+    /// What could not be carried over as it is, and what to do about it; a sentence each.
+    remarks: Vec<String>,
+}
+
+/// Imports, and prints what came of it.
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    match &args.from {
+        From::Openapi(args) => openapi::run(args, out),
+        From::Anypoint(args) => anypoint::run(args, out),
+    }
+}
+
+impl Imported {
+    /// Prints the result: YAML with the remarks as comments, so that they stay with the file, or JSON.
+    fn print(mut self, out: &mut Output) -> Result<(), Failure> {
+        for remark in &self.remarks {
+            out.warning(printable(remark));
+        }
+        if out.is_json() {
+            if let Value::Object(document) = &mut self.configuration {
+                let remarks = self.remarks.iter().map(|remark| Value::from(printable(remark))).collect();
+                let result = json!({"configuration": document, "remarks": Value::Array(remarks)});
+                return out.document(&result);
+            }
+            return out.document(&self.configuration);
+        }
+        out.line(format_args!("# {}", printable(&self.title)))?;
+        for remark in &self.remarks {
+            out.line(format_args!("# - {}", printable(remark)))?;
+        }
+        out.line(yaml::configuration(&self.configuration).trim_end())
+    }
+}
+
+/// Makes sure that the filter would take the configuration; secrets that only the proxy knows are
+/// stood in for.
+fn verify(configuration: &Value) -> Result<(), Failure> {
+    let stand_in = |_: &str| Some("a-value-that-stands-in-for-a-secret".to_owned());
+    Policy::from_value(configuration, &stand_in).map(drop).map_err(|faults| {
+        let faults: Vec<_> = faults.iter().take(3).map(ToString::to_string).collect();
+        Failure::new(format_args!("what comes of it is no valid configuration: {}", faults.join("; ")))
+            .help("Correct these values in what is imported, and import it again.")
+    })
+}

@@ -1,0 +1,182 @@
+//! `tollgate import anypoint`: a configuration from Anypoint's client providers and Flex Gateway's files.
+
+mod jwt;
+mod policy;
+mod provider;
+mod resources;
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+use tollgate_engine::config::schema::duration;
+
+use crate::commands::Exit;
+use crate::commands::import::anypoint::policy::{Kind, Policy};
+use crate::commands::import::anypoint::provider::Provider;
+use crate::commands::import::anypoint::resources::Resources;
+use crate::commands::import::{Imported, verify};
+use crate::kit::failure::Failure;
+use crate::kit::output::Output;
+
+/// Make a configuration of what Anypoint and Flex Gateway had
+///
+/// Reads Flex Gateway's local-mode files (`ApiInstance`, `PolicyBinding`) and an organization's client provider
+/// as Anypoint's API returns it, together: the one says what is demanded, the other who is asked. Prints a
+/// configuration in the profile `anypoint`, and what did not carry over. Secrets are never printed; the
+/// configuration names environment variables for them. Exit status 1: something has to be filled in.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The files, YAML or JSON; `-` is the standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The `ApiInstance`, where the files hold several
+    #[arg(long, value_name = "NAME")]
+    api: Option<String>,
+    /// The Envoy cluster that reaches the authorization server; without it, the provider's name
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tollgate import anypoint /usr/local/share/mulesoft/flex-gateway/conf.d/*.yaml > tollgate.yaml
+  tollgate import anypoint client-provider.json api.yaml --api orders";
+
+/// What there is to say: what did not carry over, and whether something has to be filled in.
+#[derive(Debug, Default)]
+struct Remarks {
+    sentences: Vec<String>,
+    incomplete: bool,
+}
+
+/// Imports.
+pub(super) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let resources = Resources::read(&args.files)?;
+    let api = resources.api(args.api.as_deref())?;
+    let mut remarks = Remarks::default();
+    let policies = resources.policies(api, &mut remarks);
+    let provider = Provider::of(&resources, &policies, &mut remarks)?;
+    let configuration = configuration(&policies, provider, args.cluster.as_deref(), &mut remarks);
+    verify(&configuration)?;
+    let title = match api {
+        Some(name) => format!("What Flex Gateway did for {name}, made by `tollgate import anypoint`."),
+        None => "An Anypoint client provider, made by `tollgate import anypoint`.".to_owned(),
+    };
+    Imported { title, configuration, remarks: remarks.sentences }.print(out)?;
+    Ok(if remarks.incomplete { Exit::Faults } else { Exit::Good })
+}
+
+fn configuration(
+    policies: &[Policy],
+    provider: Provider,
+    cluster: Option<&str>,
+    remarks: &mut Remarks,
+) -> Value {
+    let mut whole = Map::new();
+    let (mut introspection, mut requires, mut cache) = (Map::new(), Map::new(), Map::new());
+    introspection.insert("timeout".to_owned(), "10s".into());
+    let mut username = false;
+    for policy in policies {
+        introspection.extend(policy.timeout.clone().map(|timeout| ("timeout".to_owned(), timeout.into())));
+        kept_shorter(&mut cache, &policy.cache);
+        username |= policy.by_username;
+        if policy.expose_headers {
+            whole.insert("upstream".to_owned(), json!({"claims_prefix": "x-agw-"}));
+        }
+        if policy.checks_clients {
+            requires.insert("clients".to_owned(), json!({"list": "contracts"}));
+            whole.insert("client_lists".to_owned(), json!({"contracts": {"clients": []}}));
+        }
+    }
+    if let Some(scopes) = policy::scopes(policies, remarks) {
+        requires.insert("scopes".to_owned(), scopes);
+    }
+    let (name, mut entry) = provider.entry(cluster, introspection);
+    let asked = entry.get("introspection").and_then(|one| one.get("uri")?.as_str()).map(str::to_owned);
+    if username {
+        entry.insert("client_id_claim".to_owned(), json!(["username"]));
+    }
+    let jwts: Vec<_> = policies
+        .iter()
+        .filter_map(|policy| match &policy.kind {
+            Kind::Jwt(jwt) => Some(jwt),
+            _ => None,
+        })
+        .collect();
+    if let Some(jwt) = jwts.first() {
+        jwt.complete(&name, cluster, &mut entry, remarks);
+        if let Some(claim) = jwt.client_id.as_ref().filter(|_| !username) {
+            entry.insert("client_id_claim".to_owned(), json!([claim]));
+        }
+        let claims: Vec<_> = jwts.iter().flat_map(|jwt| &jwt.claims).collect();
+        if !claims.is_empty() {
+            requires.insert("claims".to_owned(), json!(claims));
+        }
+        if jwts.iter().any(|other| !other.is_like(jwt)) {
+            remarks.fill_in("several policies validate JWTs, each in its own way, and only the first carried over: see what the others demand, and take \"fill-in\" out of requires.scopes then");
+            close(&mut requires);
+        }
+    }
+    if policy::ask_several(policies, asked.as_deref()) {
+        remarks.fill_in("several policies ask, each another server, and only one of them is asked here: see what the others demand, and take \"fill-in\" out of requires.scopes then");
+        close(&mut requires);
+    }
+    whole.insert("providers".to_owned(), json!({name: entry}));
+    if !requires.is_empty() {
+        whole.insert("requires".to_owned(), requires.into());
+    }
+    if !cache.is_empty() {
+        whole.insert("cache".to_owned(), cache.into());
+    }
+    whole.insert("responses".to_owned(), json!({"profile": "anypoint"}));
+    whole.into()
+}
+
+/// What several policies say of the cache: what keeps an answer for the shortest time.
+fn kept_shorter(cache: &mut Map<String, Value>, more: &Map<String, Value>) {
+    let span = |value: &Value| value.as_str().and_then(duration);
+    for (key, value) in more {
+        let is_longer =
+            cache.get(key).and_then(span).zip(span(value)).is_some_and(|(known, new)| new > known);
+        if !is_longer {
+            cache.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+/// Demands a scope that no token has, until somebody has looked.
+fn close(requires: &mut Map<String, Value>) {
+    let (mut all, mut any) = match requires.get("scopes") {
+        Some(Value::Array(all)) => (all.clone(), None),
+        Some(Value::Object(both)) => {
+            let all = both.get("all").and_then(Value::as_array).cloned();
+            (all.unwrap_or_default(), both.get("any").cloned())
+        }
+        _ => (Vec::new(), None),
+    };
+    if !all.iter().any(|scope| scope == FILL_IN) {
+        all.push(FILL_IN.into());
+    }
+    let scopes = any.take().map_or_else(|| json!(all), |any| json!({"all": all, "any": any}));
+    requires.insert("scopes".to_owned(), scopes);
+}
+
+/// What no token has: a configuration that is not complete lets nobody in.
+const FILL_IN: &str = "fill-in";
+
+impl Remarks {
+    /// What did not carry over, and what to do about it; without a full stop.
+    fn add(&mut self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        if !self.sentences.contains(&sentence) {
+            self.sentences.push(sentence);
+        }
+    }
+
+    /// What has to be filled in before anything works.
+    fn fill_in(&mut self, sentence: impl Into<String>) {
+        self.incomplete = true;
+        self.add(sentence);
+    }
+}

@@ -1,0 +1,195 @@
+//! The policy that validates JWTs, and the provider's keys that follow from it.
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::commands::import::anypoint::policy::Config;
+use crate::commands::import::anypoint::{FILL_IN, Remarks};
+
+/// What a policy says of JWTs.
+#[derive(Debug)]
+pub(super) struct Jwt {
+    keys: String,
+    timeout: String,
+    lifetime: String,
+    algorithm: String,
+    issuer: Option<String>,
+    audiences: Vec<String>,
+    /// `requires.claims`.
+    pub(super) claims: Vec<Value>,
+    /// `client_id_claim`, if the policy looks at another than usual.
+    pub(super) client_id: Option<String>,
+}
+
+/// Where no keys are.
+const NOWHERE: &str = "https://authorization-server.invalid/keys";
+
+/// Who issues no tokens.
+const NOBODY: &str = "https://authorization-server.invalid";
+
+impl Jwt {
+    /// Reads the policy's settings.
+    pub(super) fn read(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Self {
+        let word = |key: &str, default: &str| config.text(key).unwrap_or_else(|| default.to_owned());
+        if config.text("jwtOrigin").is_some_and(|origin| origin != "httpBearerAuthenticationHeader") {
+            remarks.fill_in(format!("{name}: jwtOrigin is an expression: say in token.from_headers where tokens are; until then only Authorization is looked at"));
+        }
+        let length = config.number("signingKeyLength").unwrap_or(256);
+        let algorithm = match (word("signingMethod", "rsa").as_str(), length) {
+            ("rsa", 256 | 384 | 512) => format!("RS{length}"),
+            ("es", 256 | 384 | 512) => format!("ES{length}"),
+            (method, _) => {
+                remarks.fill_in(format!("{name}: signingMethod {method:?} with {length} bits cannot be carried over: only public keys (rsa, es) are; put them into jwks, and say algorithms"));
+                "RS256".to_owned()
+            }
+        };
+        let (issuer, claims) = claims(config, name, remarks);
+        Self {
+            keys: keys(config, name, remarks),
+            timeout: format!(
+                "{}ms",
+                config.number("jwksServiceConnectionTimeout").unwrap_or(10_000).clamp(1, 60_000)
+            ),
+            lifetime: format!("{}m", config.number("jwksServiceTimeToLive").unwrap_or(60).clamp(1, 1440)),
+            algorithm,
+            issuer,
+            audiences: audiences(config, name, remarks),
+            claims,
+            client_id: client_id(config, name, remarks),
+        }
+    }
+
+    /// Whether both validate the same tokens, but for the claims that they demand.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let of = |jwt: &Self| {
+            let Self { keys, algorithm, issuer, audiences, client_id, .. } = jwt;
+            (keys.clone(), algorithm.clone(), issuer.clone(), audiences.clone(), client_id.clone())
+        };
+        of(self) == of(other)
+    }
+
+    /// Adds to a provider's entry what it takes to validate its tokens.
+    pub(super) fn complete(
+        &self,
+        provider: &str,
+        cluster: Option<&str>,
+        entry: &mut Map<String, Value>,
+        remarks: &mut Remarks,
+    ) {
+        let asked = entry
+            .get("introspection")
+            .and_then(|introspection| introspection.get("uri")?.as_str())
+            .map(str::to_owned);
+        let host = |uri: &str| Url::parse(uri).ok().map(|url| url.origin());
+        let validate = if asked.is_some() { "jwt_then_introspection" } else { "jwt" };
+        let is_same = asked.as_ref().is_none_or(|uri| host(uri) == host(&self.keys));
+        let own = cluster.unwrap_or(provider);
+        let cluster = if is_same { own.to_owned() } else { format!("{own}-keys") };
+        if !is_same {
+            remarks.add(format!("the keys are on a server of their own: give it the cluster {cluster:?}"));
+        }
+        let jwks = json!({"uri": self.keys, "cluster": cluster, "timeout": self.timeout, "cache_duration": self.lifetime});
+        let known = entry.get("issuer").cloned();
+        let issuer = self.issuer.clone().map(Value::from).or(known).unwrap_or_else(|| {
+            remarks.fill_in("the JWT policy did not look at `iss`: put the issuer into providers.*.issuer");
+            NOBODY.into()
+        });
+        remarks.add("tokens may say `typ: JWT` or nothing (typ: any), as there; if they are RFC 9068's, take typ out, so that no ID token passes for an access token");
+        for (key, value) in [
+            ("validate", json!(validate)),
+            ("jwks", jwks),
+            ("algorithms", json!([self.algorithm])),
+            ("issuer", issuer),
+            ("audiences", json!(self.audiences)),
+            ("typ", json!("any")),
+        ] {
+            entry.insert(key.to_owned(), value);
+        }
+    }
+}
+
+/// Where the keys are.
+fn keys(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> String {
+    let urls = config.text("jwksUrl").unwrap_or_default();
+    let mut urls = urls.split(',').map(str::trim).filter(|url| !url.is_empty());
+    let (first, more) = (urls.next(), urls.count());
+    if more > 0 {
+        remarks.add(format!("{name}: jwksUrl names {} servers, and a provider has one: the first; make a provider of each of the others", more.saturating_add(1)));
+    }
+    match first {
+        Some(url) if config.text("jwtKeyOrigin").as_deref() == Some("jwks") => url.to_owned(),
+        _ => {
+            remarks.fill_in(format!("{name}: the key is in the policy (jwtKeyOrigin: text): put where the keys are into jwks.uri, or the key as a JWK into jwks.inline"));
+            NOWHERE.to_owned()
+        }
+    }
+}
+
+/// Whom tokens are for. Without a word on it a token for any other API would pass.
+fn audiences(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Vec<String> {
+    let listed = match config.value("supportedAudiences") {
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        _ => config.text("supportedAudiences").unwrap_or_default(),
+    };
+    let listed: Vec<String> =
+        listed.split(',').map(str::trim).filter(|audience| !audience.is_empty()).map(str::to_owned).collect();
+    if listed.is_empty() || config.flag("validateAudClaim") != Some(true) {
+        remarks.fill_in(format!("{name} did not look at `aud`, so that tokens for other APIs passed: put this API's audience into providers.*.audiences"));
+        return vec![FILL_IN.to_owned()];
+    }
+    if config.flag("mandatoryAudClaim") != Some(true) {
+        remarks.add(format!("{name}: tokens without `aud` passed; here they do not"));
+    }
+    listed
+}
+
+/// The issuer, and other claims that are demanded.
+fn claims(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> (Option<String>, Vec<Value>) {
+    let (mut issuer, mut claims) = (None, Vec::new());
+    for (list, may_be_absent) in [("mandatoryCustomClaims", false), ("nonMandatoryCustomClaims", true)] {
+        for claim in config.value(list).and_then(Value::as_array).into_iter().flatten() {
+            let key = claim.get("key").and_then(Value::as_str).unwrap_or(FILL_IN);
+            let value = claim.get("value").and_then(Value::as_str).and_then(literal);
+            if may_be_absent {
+                remarks.add(format!("{name}: tokens without the claim {key:?} passed; here they do not"));
+            }
+            let value = value.unwrap_or_else(|| {
+                remarks.fill_in(format!("{name}: the claim {key:?} is compared with an expression: put its value into requires.claims"));
+                FILL_IN.to_owned()
+            });
+            match key {
+                "iss" => issuer = Some(value),
+                _ => claims.push(json!({"name": key, "equals": value})),
+            }
+        }
+    }
+    if config.flag("mandatoryNbfClaim") == Some(true) {
+        remarks.add(format!(
+            "{name}: tokens without `nbf` did not pass; here `nbf` is looked at where it is there"
+        ));
+    }
+    (issuer, claims)
+}
+
+/// Which claim names the client.
+fn client_id(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Option<String> {
+    let expression = config.text("clientIdExpression")?;
+    let claim = expression
+        .strip_prefix("#[")
+        .and_then(|rest| rest.strip_suffix(']'))
+        .and_then(|inner| inner.trim().strip_prefix("vars.claimSet."))
+        .filter(|claim| claim.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+    if claim.is_none() {
+        remarks.add(format!("{name}: clientIdExpression did not carry over: say client_id_claim"));
+    }
+    claim.filter(|claim| *claim != "client_id").map(str::to_owned)
+}
+
+/// Text as it is, or in an expression that is nothing but text.
+fn literal(value: &str) -> Option<String> {
+    let Some(inner) = value.trim().strip_prefix("#[") else { return Some(value.to_owned()) };
+    let inner = inner.strip_suffix(']')?.trim();
+    let quoted = |quote: char| inner.strip_prefix(quote)?.strip_suffix(quote);
+    let text = quoted('\'').or_else(|| quoted('"'))?;
+    (!text.contains(['\'', '"', '\\', '$'])).then(|| text.to_owned())
+}

@@ -1,0 +1,225 @@
+//! Who is asked about tokens.
+
+use serde_json::{Map, Value, json};
+use tollgate_engine::provider::preset::Preset;
+use url::Url;
+
+use crate::commands::import::anypoint::Remarks;
+use crate::commands::import::anypoint::policy::{Credentials, Kind, Policy};
+use crate::commands::import::anypoint::resources::Resources;
+use crate::kit::failure::Failure;
+
+/// An authorization server.
+#[derive(Debug)]
+pub(super) struct Provider {
+    name: String,
+    preset: Preset,
+    issuer: Option<String>,
+    /// Its introspection endpoint; `None`: it is not asked.
+    uri: Option<String>,
+    client_auth: Value,
+}
+
+/// Where nobody answers: a configuration that is not complete lets nobody in.
+const NOWHERE: &str = "https://authorization-server.invalid/introspect";
+
+impl Provider {
+    /// The one that the policies ask.
+    pub(super) fn of(
+        resources: &Resources,
+        policies: &[Policy],
+        remarks: &mut Remarks,
+    ) -> Result<Self, Failure> {
+        let given = match resources.providers.as_slice() {
+            [] => None,
+            [provider] => Some(provider),
+            several => {
+                let names =
+                    several.iter().map(|provider| text(provider, "/name").unwrap_or("without a name"));
+                return Err(Failure::new(format_args!(
+                    "the files hold {} client providers: {}",
+                    several.len(),
+                    names.collect::<Vec<_>>().join(", ")
+                ))
+                .help("Give the one that this API's environment has."));
+            }
+        };
+        let own = policies.iter().find_map(|policy| match &policy.kind {
+            Kind::Introspection { url, credentials } => Some((url, credentials)),
+            _ => None,
+        });
+        for policy in policies {
+            if matches!(policy.kind, Kind::TokenInfo) {
+                remarks.add("the policy's token validation endpoint answers in a way of its own, not by RFC 7662; introspection is used instead, which OpenAM has from 13 on and PingFederate from 9 on; for an older one, say introspection.dialect: tokeninfo");
+            }
+        }
+        if let Some(provider) = given {
+            client_provider_remarks(provider, remarks);
+        }
+        let is_asked =
+            policies.is_empty() || policies.iter().any(|policy| !matches!(policy.kind, Kind::Jwt(_)));
+        match (own, given) {
+            (None, given) if !is_asked => Ok(Self::unasked(given)),
+            (Some((url, credentials)), given) => Ok(Self::own(url, credentials, given, remarks)),
+            (None, Some(provider)) => Ok(Self::client_provider(provider, remarks)),
+            (None, None) if policies.is_empty() => Err(Failure::new(
+                "no policy about access tokens is bound to the API, and no client provider is given",
+            )
+            .help("Give the files with its PolicyBindings, too, or the client provider's JSON.")),
+            (None, None) => {
+                remarks.fill_in(
+                    "the policy asks the organization's client provider, which is not among the files: put the introspection endpoint and our credentials into providers, or import its JSON as well",
+                );
+                Ok(Self::nowhere())
+            }
+        }
+    }
+
+    fn own(url: &str, credentials: &Credentials, given: Option<&Value>, remarks: &mut Remarks) -> Self {
+        let issuer = given.and_then(|provider| text(provider, "/issuer"));
+        let mut provider = Self::at(url, issuer, remarks);
+        provider.client_auth = match credentials {
+            Credentials::Basic(id) => provider.secret(id, remarks),
+            Credentials::Bearer => {
+                let variable = provider.variable("INTROSPECTION_TOKEN");
+                remarks.add(format!(
+                    "authorizationValue is a Bearer token: set {variable} to it in the proxy's environment"
+                ));
+                json!({"method": "bearer", "bearer_token_env": variable})
+            }
+            Credentials::Unknown => {
+                remarks.fill_in("authorizationValue is neither Basic with a client id and a secret nor Bearer: put our credentials into client_auth");
+                provider.secret("fill-in", remarks)
+            }
+        };
+        provider
+    }
+
+    fn client_provider(given: &Value, remarks: &mut Remarks) -> Self {
+        let uri = text(given, "/urls/introspect").unwrap_or_else(|| {
+            remarks.fill_in("the client provider has no introspection URL: put it into introspection.uri");
+            NOWHERE
+        });
+        let mut provider = Self::at(uri, text(given, "/issuer"), remarks);
+        let id = text(given, "/primary_client/id").or_else(|| text(given, "/primary_client/client_id"));
+        let id = id.unwrap_or_else(|| {
+            remarks.fill_in(
+                "the client provider names no introspection client: put its id into client_auth.client_id",
+            );
+            "fill-in"
+        });
+        provider.client_auth = provider.secret(id, remarks);
+        provider
+    }
+
+    fn at(uri: &str, issuer: Option<&str>, remarks: &mut Remarks) -> Self {
+        let uri = if uri.is_empty() {
+            remarks.fill_in("the policy has no introspectionURL: put it into introspection.uri");
+            NOWHERE
+        } else {
+            uri
+        };
+        let preset = recognised(uri);
+        let name = if preset == Preset::Generic { "main" } else { preset.name() };
+        Self {
+            name: name.to_owned(),
+            preset,
+            issuer: issuer.map(str::to_owned),
+            uri: Some(uri.to_owned()),
+            client_auth: Value::Null,
+        }
+    }
+
+    fn nowhere() -> Self {
+        Self {
+            name: "main".to_owned(),
+            preset: Preset::Generic,
+            issuer: None,
+            uri: Some(NOWHERE.to_owned()),
+            client_auth: json!({"client_id": "fill-in", "client_secret_env": "MAIN_CLIENT_SECRET"}),
+        }
+    }
+
+    /// One whose tokens are validated without asking it.
+    fn unasked(given: Option<&Value>) -> Self {
+        let issuer = given.and_then(|provider| text(provider, "/issuer")).map(str::to_owned);
+        Self { name: "main".to_owned(), preset: Preset::Generic, issuer, uri: None, client_auth: Value::Null }
+    }
+
+    fn variable(&self, what: &str) -> String {
+        format!("{}_{what}", self.name.to_ascii_uppercase())
+    }
+
+    fn secret(&self, id: &str, remarks: &mut Remarks) -> Value {
+        let variable = self.variable("CLIENT_SECRET");
+        remarks.add(format!("the secret of our client {id:?} did not carry over: set {variable} to it in the proxy's environment"));
+        json!({"client_id": id, "client_secret_env": variable})
+    }
+
+    /// Its name and its entry in `providers`.
+    pub(super) fn entry(
+        self,
+        cluster: Option<&str>,
+        mut introspection: Map<String, Value>,
+    ) -> (String, Map<String, Value>) {
+        let mut entry = Map::new();
+        if let Some(uri) = self.uri {
+            introspection.insert("uri".to_owned(), uri.into());
+            introspection.insert("cluster".to_owned(), cluster.unwrap_or(&self.name).into());
+            introspection.insert("client_auth".to_owned(), self.client_auth);
+            entry.insert("introspection".to_owned(), introspection.into());
+        }
+        if self.preset != Preset::Generic {
+            entry.insert("preset".to_owned(), self.preset.name().into());
+        }
+        entry.extend(self.issuer.map(|issuer| ("issuer".to_owned(), issuer.into())));
+        (self.name, entry)
+    }
+}
+
+/// What a client provider has that the filter has no use for.
+fn client_provider_remarks(provider: &Value, remarks: &mut Remarks) {
+    let flag = |name: &str| provider.get(name).and_then(Value::as_bool) == Some(true);
+    if let Some(url) = text(provider, "/client/urls/register") {
+        remarks.add(format!("clients are registered at {url} with `tollgate client register`; its registration token did not carry over"));
+    }
+    if flag("allow_untrusted_certificates") {
+        remarks.add("certificate validation was DISABLED for this client provider; here it stays on: give the cluster the right CA");
+    }
+    if flag("allow_local_client_deletion") || flag("allow_external_client_modification") {
+        remarks.add("what may be deleted where is no setting here: `tollgate client delete` says each time whether the provider is meant, too");
+    }
+    if text(provider, "/issuer").is_none() {
+        remarks.add("the client provider has no issuer, so `iss` of the replies is not compared: set providers.*.issuer");
+    }
+}
+
+/// The product whose introspection endpoint this is, by host and path.
+fn recognised(uri: &str) -> Preset {
+    let Ok(url) = Url::parse(uri) else { return Preset::Generic };
+    let host = url.host_str().unwrap_or_default();
+    let fits = |preset: Preset| match preset {
+        Preset::Okta => ["okta.com", "oktapreview.com", "okta-emea.com"]
+            .iter()
+            .any(|end| host.strip_suffix(end).is_some_and(|rest| rest.ends_with('.'))),
+        Preset::Salesforce => host.ends_with(".salesforce.com"),
+        Preset::OpenAm => url.path().starts_with("/openam/"),
+        Preset::ForgeRock => url.path().starts_with("/am/"),
+        Preset::PingFederate | Preset::Keycloak => true,
+        Preset::Generic => false,
+    };
+    let known = Preset::ALL.iter().map(|(_, preset)| *preset).find(|preset| {
+        let base = "https://host";
+        let bases = [base.to_owned(), format!("{base}/oauth2/x")];
+        let endings = bases.iter().filter_map(|base| {
+            preset.endpoints(base).introspection?.strip_prefix(base.as_str()).map(str::to_owned)
+        });
+        fits(*preset)
+            && endings.collect::<Vec<_>>().iter().any(|ending| url.path().ends_with(ending.as_str()))
+    });
+    known.unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}

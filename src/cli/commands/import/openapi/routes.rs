@@ -1,0 +1,317 @@
+//! Operations by path, in the order in which rules have to stand, and the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::commands::import::openapi::Remarks;
+use crate::commands::import::openapi::demand::Demand;
+use crate::commands::import::openapi::document::Operation;
+use crate::commands::import::openapi::path::{Common, Path, Written};
+use crate::commands::import::openapi::servers::Server;
+use crate::kit::failure::Failure;
+
+/// Every path with its methods; what is more specific comes first.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    by_path: BTreeMap<Path, Route>,
+    /// A path that may have been meant for more requests than its rule is for.
+    pub(super) narrow: Option<String>,
+}
+
+#[derive(Debug)]
+struct Route {
+    /// The path as it is written.
+    text: String,
+    /// `match`, without the methods.
+    matcher: Value,
+    methods: BTreeMap<String, Said>,
+}
+
+/// What is demanded for one method.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Said {
+    demand: Demand,
+    /// The `operationId`.
+    id: Option<String>,
+    /// Whether no operation is for this path, but two for others that match it, too.
+    is_common: bool,
+}
+
+/// Where the paths of the operations begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Base {
+    /// With the paths of the servers.
+    Servers,
+    /// With nothing, as for a proxy that has cut those off.
+    Nothing,
+}
+
+/// How many paths may be added because others have requests in common.
+const MAX_COMMON: usize = 500;
+
+impl Operation<'_> {
+    /// Its paths, each once.
+    pub(super) fn below(&self, base: Base) -> Vec<String> {
+        let mut paths: Vec<String> = Vec::new();
+        for server in &self.servers {
+            let path = server.path(base, &self.path);
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths
+    }
+}
+
+impl Server {
+    /// The path of an operation there.
+    pub(super) fn path(&self, base: Base, path: &str) -> String {
+        match base {
+            Base::Servers => format!("{}{path}", self.base),
+            Base::Nothing => path.to_owned(),
+        }
+    }
+}
+
+impl Routes {
+    /// Sorts the operations.
+    pub(super) fn new(
+        operations: &[Operation<'_>],
+        base: Base,
+        remarks: &mut Remarks,
+    ) -> Result<Self, Failure> {
+        let (mut routes, mut cut) = (Self::default(), Vec::new());
+        let mut spellings: BTreeMap<String, String> = BTreeMap::new();
+        for operation in operations {
+            for text in operation.below(base) {
+                let known = spellings.entry(text.to_ascii_lowercase()).or_insert_with(|| text.clone());
+                if *known != text {
+                    remarks.add(&format!("the paths {known} and {text} differ in letter case alone, which not all servers look at; a request for one of them needs what both demand"), "");
+                }
+                let written = Written::parse(&text)
+                    .map_err(|why| operation.part.fault(format_args!("the path {text} {why}")))?;
+                for remark in &written.remarks {
+                    remarks.add(&format!("the path {text}: {remark}"), "");
+                }
+                if written.is_narrow {
+                    routes.narrow.get_or_insert_with(|| text.clone());
+                }
+                if written.is_cut {
+                    cut.push((operation, written, text));
+                } else {
+                    routes.add(&written, &text, operation, remarks);
+                }
+            }
+        }
+        for (operation, written, text) in cut {
+            routes.add_cut(&written, &text, operation, remarks);
+        }
+        routes.heads();
+        while routes.add_common(remarks)? {}
+        Ok(routes)
+    }
+
+    fn add(&mut self, written: &Written, text: &str, operation: &Operation<'_>, remarks: &mut Remarks) {
+        let route = self.by_path.entry(written.path.clone()).or_insert_with(|| Route::new(written, text));
+        let mut said = Said { demand: operation.demand.clone(), id: operation.id.clone(), is_common: false };
+        if let Some(Said { demand: other, .. }) = route.methods.get(&operation.method)
+            && *other != said.demand
+        {
+            said.demand = said.demand.and(other);
+            remarks.add(
+                &format!("two operations are for {} {text}; the rule demands what both do", operation.method),
+                "",
+            );
+        }
+        route.methods.insert(operation.method.clone(), said);
+    }
+
+    /// Adds an operation that is told apart by a query or a fragment, which no rule sees: a request for it looks like
+    /// one for the path alone. Where there is an operation for that, it has to meet both; else it is closed.
+    fn add_cut(&mut self, written: &Written, text: &str, operation: &Operation<'_>, remarks: &mut Remarks) {
+        let route = self.by_path.entry(written.path.clone()).or_insert_with(|| Route::new(written, text));
+        let name = format!("{} {}", operation.method, operation.path);
+        let closed = Said { demand: Demand::Deny, id: None, is_common: false };
+        let (said, what) = match route.methods.get(&operation.method) {
+            Some(said) => (
+                Said { demand: said.demand.and(&operation.demand), ..said.clone() },
+                "the rule for the path alone demands what both do",
+            ),
+            None => (closed, "it is closed"),
+        };
+        remarks
+            .add(&format!("the path has a query or a fragment, which rules do not look at; {what}"), &name);
+        route.methods.insert(operation.method.clone(), said);
+    }
+
+    /// HEAD is GET without the content (RFC 9110, section 9.3.2).
+    fn heads(&mut self) {
+        for route in self.by_path.values_mut() {
+            if let (Some(get), false) =
+                (route.methods.get("GET").cloned(), route.methods.contains_key("HEAD"))
+            {
+                route.methods.insert("HEAD".to_owned(), get);
+            }
+        }
+    }
+
+    /// Adds what paths have in common of which none is more specific than the other: a request for it
+    /// has to meet both. Says whether there was anything to add.
+    fn add_common(&mut self, remarks: &mut Remarks) -> Result<bool, Failure> {
+        let mut found: Vec<(Path, String, Demand)> = Vec::new();
+        let routes: Vec<_> = self.by_path.iter().collect();
+        for (i, (path, route)) in routes.iter().enumerate() {
+            for (other_path, other) in routes.iter().skip(i.saturating_add(1)) {
+                let common = match path.common(other_path) {
+                    Common::Nothing => continue,
+                    Common::Unknown => None,
+                    Common::Path(common) if common == **path || common == **other_path => continue,
+                    Common::Path(common) => Some(common),
+                };
+                for (method, Said { demand, .. }) in &route.methods {
+                    let Some(Said { demand: other_demand, .. }) = other.methods.get(method) else { continue };
+                    if demand == other_demand {
+                        continue;
+                    }
+                    let both = demand.and(other_demand);
+                    let what = |one_rule| in_common([demand, other_demand, &both], one_rule);
+                    let (text, other_text) = (&route.text, &other.text);
+                    let Some(common) = &common else {
+                        remarks.add(
+                            &format!("{text} and {other_text} may match the same requests; {}", what(false)),
+                            "",
+                        );
+                        for path in [*path, *other_path] {
+                            found.push((path.clone(), method.clone(), both.clone()));
+                        }
+                        continue;
+                    };
+                    let known = self.by_path.get(common).and_then(|known| known.methods.get(method));
+                    let settled = known
+                        .is_some_and(|known| !known.is_common || known.demand.and(&both) == known.demand);
+                    if !settled {
+                        remarks.add(
+                            &format!("{text} and {other_text} both match {}; {}", common.text(), what(true)),
+                            "",
+                        );
+                        found.push((common.clone(), method.clone(), both));
+                    }
+                }
+            }
+        }
+        let is_common = |route: &&Route| route.methods.values().any(|said| said.is_common);
+        if self.by_path.values().filter(is_common).count() > MAX_COMMON {
+            return Err(Failure::new("too many paths of the document match the same requests")
+                .help("Give paths that differ more, or split the document."));
+        }
+        let any = !found.is_empty();
+        for (path, method, demand) in found {
+            let route = self.by_path.entry(path).or_insert_with_key(Route::common);
+            let said = match route.methods.get(&method) {
+                Some(said) => Said { demand: said.demand.and(&demand), ..said.clone() },
+                None => Said { demand, id: None, is_common: true },
+            };
+            route.methods.insert(method, said);
+        }
+        Ok(any)
+    }
+
+    /// What a request has to meet; `None`: no operation is for it. `path` is in the spelling that rules see.
+    pub(super) fn demand(&self, method: &str, path: &str) -> Option<&Demand> {
+        let fits = |(known, route): &(&Path, &Route)| route.methods.contains_key(method) && known.fits(path);
+        let (_, route) = self.by_path.iter().find(fits)?;
+        route.methods.get(method).map(|said| &said.demand)
+    }
+
+    /// A request for each path and method, also for what two paths have in common.
+    pub(super) fn samples(&self) -> impl Iterator<Item = (&str, String)> {
+        let of = |(path, route)| {
+            let (path, route): (&Path, &Route) = (path, route);
+            route.methods.keys().map(|method| (method.as_str(), path.sample()))
+        };
+        self.by_path.iter().flat_map(of)
+    }
+
+    /// `rules`, each with a name that is not yet among `names`.
+    pub(super) fn rules(&self, names: &mut BTreeSet<String>) -> Vec<Value> {
+        let mut rules = Vec::new();
+        for route in self.by_path.values() {
+            let mut by_demand: BTreeMap<&Demand, Vec<(&str, Option<&str>)>> = BTreeMap::new();
+            for (method, said) in &route.methods {
+                by_demand.entry(&said.demand).or_default().push((method, said.id.as_deref()));
+            }
+            for (demand, operations) in by_demand {
+                let methods: Vec<_> = operations.iter().map(|(method, _)| *method).collect();
+                let mut rule = Map::new();
+                rule.insert("name".to_owned(), name(&route.text, &operations, names).into());
+                let mut matcher = route.matcher.clone();
+                if let Value::Object(matcher) = &mut matcher {
+                    matcher.insert("methods".to_owned(), json!(methods));
+                }
+                rule.insert("match".to_owned(), matcher);
+                rule.extend(demand.members().into_iter().map(|(name, value)| (name.to_owned(), value)));
+                rules.push(rule.into());
+            }
+        }
+        rules
+    }
+}
+
+impl Route {
+    fn new(written: &Written, text: &str) -> Self {
+        Self { text: text.to_owned(), matcher: written.matcher(), methods: BTreeMap::new() }
+    }
+
+    fn common(path: &Path) -> Self {
+        Self { text: path.text(), matcher: path.matcher(&[]).unwrap_or_default(), methods: BTreeMap::new() }
+    }
+}
+
+/// What becomes of requests that two paths have in common, in one rule or in several.
+fn in_common([one, other, both]: [&Demand; 3], is_one_rule: bool) -> &'static str {
+    let one_is_closed = [one, other].contains(&&Demand::Deny);
+    match (both, is_one_rule) {
+        (Demand::Deny, true) if one_is_closed => "the rule denies, for one of the two is closed",
+        (Demand::Deny, false) if one_is_closed => "the rules of each deny, for one of the two is closed",
+        (Demand::Deny, true) => "the rule denies, for no rule can say what both demand",
+        (Demand::Deny, false) => "the rules of each deny, for no rule can say what both demand",
+        (_, true) => "the rule demands what both do",
+        (_, false) => "the rules of each demand what both do",
+    }
+}
+
+/// The `operationId` if there is one only, or methods and path; with a number if that is taken.
+fn name(path: &str, operations: &[(&str, Option<&str>)], taken: &mut BTreeSet<String>) -> String {
+    let ids: BTreeSet<_> = operations.iter().map(|(_, id)| id).collect();
+    let only = match ids.iter().next() {
+        Some(Some(id)) if ids.len() == 1 => Some((*id).to_owned()),
+        _ => None,
+    };
+    let mut methods: Vec<_> = operations.iter().map(|(method, _)| *method).collect();
+    if methods.contains(&"GET") {
+        methods.retain(|method| *method != "HEAD");
+    }
+    let fits = |name: &String| {
+        (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
+    };
+    let long = format!("{} {path}", methods.join(","));
+    let candidates = [only, Some(long)].into_iter().flatten().filter(fits);
+    let free = candidates.clone().find(|name| !taken.contains(name));
+    let name = free.unwrap_or_else(|| {
+        let start = candidates.into_iter().next().unwrap_or_else(|| methods.join(","));
+        let start: String = start.chars().take(MAX_NAME.saturating_sub(8)).collect();
+        unique(&start, taken)
+    });
+    taken.insert(name.clone());
+    name
+}
+
+/// The longest name of a rule, in bytes.
+const MAX_NAME: usize = 128;
+
+/// A name that is not taken: this one, or with a number.
+pub(super) fn unique(name: &str, taken: &BTreeSet<String>) -> String {
+    let numbered = (2_usize..).map(|number| format!("{name} {number}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
+}

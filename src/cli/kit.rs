@@ -1,0 +1,15 @@
+//! What commands have in common. Nothing in here knows a command.
+
+pub(crate) mod ask;
+pub(crate) mod clock;
+pub(crate) mod credentials;
+pub(crate) mod discovery;
+pub(crate) mod failure;
+pub(crate) mod find;
+pub(crate) mod http;
+pub(crate) mod injected;
+pub(crate) mod named;
+pub(crate) mod output;
+pub(crate) mod printable;
+pub(crate) mod store;
+pub(crate) mod yaml;

@@ -1,0 +1,75 @@
+//! Our own credentials at the authorization server, where the configuration leaves them to Envoy.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::kit::failure::Failure;
+use crate::kit::find;
+use crate::kit::injected::ByProvider;
+use crate::kit::store::StoreArgs;
+
+/// Credentials that stand in for those that Envoy adds (`client_auth: {method: none}`).
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Credentials, where the configuration says {method: none}")]
+pub(crate) struct Credentials {
+    /// Authenticate as this client of the store
+    #[arg(long, value_name = "NAME", conflicts_with = "client_id")]
+    client: Option<String>,
+    /// Authenticate with this client id
+    #[arg(long, value_name = "ID", requires = "client_secret_file")]
+    client_id: Option<String>,
+    /// Its secret; `-` is the standard input
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    client_secret_file: Option<PathBuf>,
+}
+
+impl Credentials {
+    /// Whether there are any.
+    pub(crate) fn are_given(&self) -> bool {
+        self.client.is_some() || self.client_id.is_some()
+    }
+
+    /// Puts them into every provider of the configuration that has none of its own, and none that Envoy adds
+    /// and we know.
+    pub(crate) fn stand_in(
+        &self,
+        configuration: &mut Value,
+        injected: &ByProvider,
+        store: &StoreArgs,
+    ) -> Result<(), Failure> {
+        let Some(own) = self.client_auth(store)? else { return Ok(()) };
+        let providers = configuration.get_mut("providers").and_then(Value::as_object_mut);
+        for (name, provider) in providers.into_iter().flatten() {
+            if matches!(injected.get(name), Some(Ok(_))) {
+                continue;
+            }
+            let auth = provider.pointer_mut("/introspection/client_auth");
+            if let Some(auth) = auth.filter(|auth| auth.get("method") == Some(&Value::from("none"))) {
+                *auth = own.clone();
+            }
+        }
+        Ok(())
+    }
+
+    fn client_auth(&self, store: &StoreArgs) -> Result<Option<Value>, Failure> {
+        if let Some(name) = &self.client {
+            let store = store.open()?;
+            let client = store.content.clients.get(name).ok_or_else(|| {
+                Failure::new(format_args!("no client {name:?} in this environment of the store"))
+                    .help("`tollgate client list` shows those that there are.")
+            })?;
+            let secret = client.client_secret.as_ref().ok_or_else(|| {
+                Failure::new(format_args!("the client {name:?} has no secret in the store"))
+            })?;
+            return Ok(Some(json!({
+                "method": client.token_endpoint_auth_method,
+                "client_id": client.client_id,
+                "client_secret": secret,
+            })));
+        }
+        let (Some(id), Some(file)) = (&self.client_id, &self.client_secret_file) else { return Ok(None) };
+        let secret = find::text(file).map_err(|error| Failure::file("read", file, &error))?;
+        Ok(Some(json!({"client_id": id, "client_secret": secret.trim_end_matches(['\r', '\n'])})))
+    }
+}

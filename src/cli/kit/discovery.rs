@@ -1,0 +1,233 @@
+//! What an authorization server says of itself ([RFC 8414], OpenID Connect Discovery 1.0).
+//!
+//! A document is used only if it is the issuer's own, character by character, and if every endpoint in it
+//! that we would use is https. What is odd without being wrong becomes a remark.
+//!
+//! [RFC 8414]: https://www.rfc-editor.org/rfc/rfc8414
+
+mod remarks;
+
+use serde_json::{Map, Value};
+use tollgate_engine::provider::preset::Endpoints;
+use url::Url;
+
+use crate::kit::failure::Failure;
+use crate::kit::http::Http;
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Discovered {
+    /// Where the document was.
+    pub(crate) url: Url,
+    /// The document, and what a second one says besides.
+    pub(crate) metadata: Map<String, Value>,
+    /// What is missing or suspicious; a sentence each, without a full stop.
+    pub(crate) remarks: Vec<String>,
+    /// Whether two documents contradict each other, which is one of the remarks.
+    pub(crate) is_contradictory: bool,
+}
+
+/// Looks in the well-known places of the issuer, in order, and takes the first document that is there
+/// and is the issuer's own; a further one must agree with it.
+pub(crate) fn discover(http: &Http, issuer: &str) -> Result<Discovered, Failure> {
+    discover_as(http, issuer, issuer)
+}
+
+/// The same for a document that calls its issuer otherwise, as those with placeholders do.
+pub(crate) fn discover_as(http: &Http, issuer: &str, called: &str) -> Result<Discovered, Failure> {
+    let url = issuer_url(http, issuer)?;
+    let mut found: Option<Discovered> = None;
+    let mut seen = Vec::new();
+    for place in well_known(&url)? {
+        match document(http, &place, called) {
+            Ok(metadata) => match &mut found {
+                None => found = Some(Discovered::new(place, metadata)),
+                Some(first) => {
+                    first.compare(&place, metadata);
+                    break;
+                }
+            },
+            Err(Missing::Elsewhere(why)) => seen.push(why),
+            // A second document that is unusable is none.
+            Err(Missing::Unusable(_)) if found.is_some() => {}
+            Err(Missing::Unusable(failure)) => return Err(failure),
+        }
+    }
+    let mut found = found.ok_or_else(|| {
+        Failure::new(format_args!("{issuer} says nothing of itself: {}", seen.join("; ")))
+            .help("Is it the issuer, and not a page of the server? Where there is no such document, name the product and its base: --preset NAME --base-url URL.")
+    })?;
+    found.check_endpoints(http)?;
+    remarks::add(&mut found, &url);
+    Ok(found)
+}
+
+/// Why a place has no document for us.
+enum Missing {
+    /// There is none; the next place may have one.
+    Elsewhere(String),
+    /// There is one, and nothing of it may be used.
+    Unusable(Failure),
+}
+
+/// The issuer: https, or http to this machine where that is allowed, without query and fragment
+/// ([RFC 8414 §2]).
+///
+/// [RFC 8414 §2]: https://www.rfc-editor.org/rfc/rfc8414#section-2
+fn issuer_url(http: &Http, issuer: &str) -> Result<Url, Failure> {
+    let url = Url::parse(issuer).map_err(|_| {
+        Failure::new(format_args!("{issuer:?} is no URL"))
+            .help("An issuer looks like https://login.example.com/tenant.")
+    })?;
+    if issuer.contains(['?', '#']) {
+        return Err(Failure::new(format_args!("an issuer has no query and no fragment, unlike {issuer:?}")));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Failure::new("an issuer has no user information"));
+    }
+    http.permits(&url)?;
+    Ok(url)
+}
+
+/// RFC 8414's place, OpenID Connect's as RFC 8414 would have it, and OpenID Connect's own.
+fn well_known(issuer: &Url) -> Result<Vec<Url>, Failure> {
+    let path = issuer.path().trim_end_matches('/');
+    let mut paths = vec![
+        format!("/.well-known/oauth-authorization-server{path}"),
+        format!("/.well-known/openid-configuration{path}"),
+    ];
+    if !path.is_empty() {
+        paths.push(format!("{path}/.well-known/openid-configuration"));
+    }
+    let at = |path: &String| {
+        issuer.join(path).map_err(|_| Failure::new(format_args!("{issuer} has no place for {path}")))
+    };
+    paths.iter().map(at).collect()
+}
+
+fn document(http: &Http, place: &Url, called: &str) -> Result<Map<String, Value>, Missing> {
+    let reply = http.get(place).map_err(Missing::Unusable)?;
+    if reply.status != 200 {
+        return Err(Missing::Elsewhere(format!("{place} answers {}", reply.status)));
+    }
+    let metadata = reply.object().map_err(|what| Missing::Elsewhere(format!("{place}: {what}")))?;
+    match metadata.get("issuer") {
+        Some(Value::String(issuer)) if issuer == called => Ok(metadata),
+        Some(Value::String(issuer)) => Err(Missing::Unusable(
+            Failure::new(format_args!(
+                "{place} is the document of another issuer: it says {issuer:?}, asked was {called:?}"
+            ))
+            .help(hint(issuer, called)),
+        )),
+        _ => Err(Missing::Unusable(Failure::new(format_args!(
+            "{place} does not say whose document it is: issuer is missing, or no text"
+        )))),
+    }
+}
+
+/// What may be behind two issuers that differ.
+fn hint(issuer: &str, called: &str) -> String {
+    if issuer.contains('{') {
+        return format!(
+            "It holds a placeholder. If every one of its tokens may be trusted, say so: --issuer-override '{issuer}'."
+        );
+    }
+    if issuer.trim_end_matches('/') == called.trim_end_matches('/') || issuer.eq_ignore_ascii_case(called) {
+        return format!(
+            "They are compared character by character (RFC 8414 §3.3), so write it as the server does: {issuer}"
+        );
+    }
+    "The server may be known under several host names; use the one that its tokens carry.".to_owned()
+}
+
+impl Discovered {
+    fn new(url: Url, metadata: Map<String, Value>) -> Self {
+        Self { url, metadata, remarks: Vec::new(), is_contradictory: false }
+    }
+
+    /// A member that is text; empty text counts as absent.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.metadata.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A member that is a list of texts; an empty one counts as absent ([RFC 8414 §3.2]).
+    ///
+    /// [RFC 8414 §3.2]: https://www.rfc-editor.org/rfc/rfc8414#section-3.2
+    pub(crate) fn texts(&self, name: &str) -> Option<Vec<&str>> {
+        let items: Vec<_> = self.metadata.get(name)?.as_array()?.iter().filter_map(Value::as_str).collect();
+        (!items.is_empty()).then_some(items)
+    }
+
+    /// The endpoints that it names.
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        let text = |name| self.text(name).map(str::to_owned);
+        Endpoints {
+            introspection: text("introspection_endpoint"),
+            token: text("token_endpoint"),
+            authorization: text("authorization_endpoint"),
+            // Salesforce's document has the shorter name.
+            registration: text("registration_endpoint").or_else(|| text("register_endpoint")),
+            revocation: text("revocation_endpoint"),
+            jwks: text("jwks_uri"),
+            userinfo: text("userinfo_endpoint"),
+            token_info: None,
+        }
+    }
+
+    /// The introspection endpoint for clients that authenticate by certificate ([RFC 8705 §5]).
+    ///
+    /// [RFC 8705 §5]: https://www.rfc-editor.org/rfc/rfc8705#section-5
+    pub(crate) fn introspection_by_certificate(&self) -> Option<&str> {
+        self.metadata.get("mtls_endpoint_aliases")?.get("introspection_endpoint")?.as_str()
+    }
+
+    /// Takes what a second document says besides, and remarks where it says otherwise.
+    fn compare(&mut self, place: &Url, second: Map<String, Value>) {
+        let differing: Vec<_> = ENDPOINTS
+            .iter()
+            .filter(|name| matches!((self.metadata.get(**name), second.get(**name)), (Some(a), Some(b)) if a != b))
+            .copied()
+            .collect();
+        if !differing.is_empty() {
+            self.is_contradictory = true;
+            self.remarks.push(format!(
+                "{} and {place} contradict each other: {}",
+                self.url,
+                differing.join(", ")
+            ));
+        }
+        for (name, value) in second {
+            self.metadata.entry(name).or_insert(value);
+        }
+    }
+
+    /// Every endpoint is text, and https, or http to this machine where that is allowed.
+    fn check_endpoints(&self, http: &Http) -> Result<(), Failure> {
+        let aliases = self.metadata.get("mtls_endpoint_aliases").and_then(Value::as_object);
+        let aliases = aliases.into_iter().flatten().map(|(name, value)| (name.as_str(), value));
+        let own = ENDPOINTS.iter().filter_map(|name| Some((*name, self.metadata.get(*name)?)));
+        for (name, value) in own.chain(aliases).filter(|(_, value)| !value.is_null()) {
+            let text = value.as_str().ok_or_else(|| {
+                Failure::new(format_args!("{}: {name} is no text", self.url))
+                    .help("The document does not follow RFC 8414 §2.")
+            })?;
+            let url =
+                Url::parse(text).map_err(|_| Failure::new(format_args!("{}: {name} is no URL", self.url)))?;
+            http.permits(&url)
+                .map_err(|failure| Failure::new(format_args!("{}: {name}: {failure}", self.url)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The endpoints that we or the filter would use.
+const ENDPOINTS: [&str; 8] = [
+    "introspection_endpoint",
+    "token_endpoint",
+    "authorization_endpoint",
+    "registration_endpoint",
+    "register_endpoint",
+    "revocation_endpoint",
+    "jwks_uri",
+    "userinfo_endpoint",
+];

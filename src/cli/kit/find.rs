@@ -1,0 +1,334 @@
+//! Our configuration inside other files.
+//!
+//! | file | where it stands |
+//! | --- | --- |
+//! | plain | the document is the configuration |
+//! | Envoy | a Wasm plugin's `configuration`, as a `Struct`, a `StringValue` or a `BytesValue` |
+//! | Istio | a `WasmPlugin`'s `spec.pluginConfig`; an `EnvoyFilter` holds what Envoy's files hold |
+//! | Envoy Gateway | an `EnvoyExtensionPolicy`'s `spec.wasm[].config` |
+//! | Kubernetes | any of these as text in a `ConfigMap` |
+
+pub(crate) mod located;
+pub(crate) mod places;
+mod words;
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use serde_json::Value;
+use tollgate_engine::config::schema::nearest;
+
+use crate::kit::failure::Failure;
+use crate::kit::find::located::{Located, Member, Node, Position, Unreadable};
+
+/// One configuration, and all around it that matters to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// What kind of file it is in.
+    pub(crate) host: Host,
+    /// The configuration, with positions.
+    pub(crate) located: Located,
+    /// The configuration.
+    pub(crate) value: Value,
+    /// What loads the module: Envoy's plugin (`config` of the Wasm filter), Istio's `spec`, Envoy
+    /// Gateway's entry; absent where the configuration stands alone.
+    pub(crate) plugin: Option<Located>,
+    /// The clusters that the same document defines, where it is a whole Envoy configuration.
+    pub(crate) clusters: Option<Vec<Located>>,
+    /// The secrets that the same document defines.
+    pub(crate) secrets: Vec<Located>,
+    /// Envoy's connection manager whose filter it is.
+    pub(crate) manager: Option<Located>,
+}
+
+/// What loads the module.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Host {
+    /// Nothing that the file tells.
+    Plain,
+    /// Envoy.
+    Envoy,
+    /// Istio's `WasmPlugin`.
+    Istio,
+    /// Envoy Gateway's `EnvoyExtensionPolicy`.
+    EnvoyGateway,
+}
+
+/// What is wrong with a whole file.
+#[derive(Debug)]
+pub(crate) enum Unfound {
+    /// It cannot be read at all.
+    File(Failure),
+    /// It is no YAML.
+    Syntax(Unreadable),
+}
+
+/// The longest file that is read, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+
+impl Host {
+    /// Its name, in results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Envoy => "envoy",
+            Self::Istio => "istio",
+            Self::EnvoyGateway => "envoy_gateway",
+        }
+    }
+}
+
+/// Every configuration in the file, for commands that cannot do without one.
+pub(crate) fn load(file: &Path) -> Result<Vec<Found>, Failure> {
+    let found = configurations(file).map_err(|unfound| match unfound {
+        Unfound::File(failure) => failure,
+        Unfound::Syntax(Unreadable { at, why }) => {
+            Failure::new(format_args!("{}:{}:{}: {why}", file.display(), at.line, at.column))
+        }
+    })?;
+    if found.is_empty() {
+        return Err(nothing_found(&[file]));
+    }
+    Ok(found)
+}
+
+/// The one configuration in the file, or the `number`-th, counted from 1.
+pub(crate) fn load_one(file: &Path, number: Option<usize>) -> Result<Found, Failure> {
+    let mut found = load(file)?;
+    let place =
+        |(i, found): (usize, &Found)| format!("{} (line {})", i.saturating_add(1), found.located.at.line);
+    let places = || found.iter().enumerate().map(place).collect::<Vec<_>>().join(", ");
+    match number {
+        None if found.len() > 1 => Err(Failure::new(format_args!(
+            "{} holds {} configurations: {}",
+            file.display(),
+            found.len(),
+            places()
+        ))
+        .help("Say which one: --number 1.")),
+        None => Ok(found.swap_remove(0)),
+        Some(number) if (1..=found.len()).contains(&number) => {
+            Ok(found.swap_remove(number.saturating_sub(1)))
+        }
+        Some(number) => Err(Failure::new(format_args!(
+            "{} has no configuration number {number}, only {}",
+            file.display(),
+            places()
+        ))),
+    }
+}
+
+/// Nothing of ours in any of the files.
+pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
+    let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    Failure::new(format_args!("no configuration of Tollgate in {}", names.join(", "))).help(
+        "It is looked for as a document with `providers`, in Envoy's Wasm filters, Istio's WasmPlugins and Envoy Gateway's EnvoyExtensionPolicies.",
+    )
+}
+
+/// Every configuration in the file, perhaps none.
+pub(crate) fn configurations(file: &Path) -> Result<Vec<Found>, Unfound> {
+    let text = text(file).map_err(|error| Unfound::File(Failure::file("read", file, &error)))?;
+    let documents = located::read(&text).map_err(Unfound::Syntax)?;
+    let mut search = Search {
+        text: &text,
+        clusters: None,
+        secrets: Vec::new(),
+        manager: None,
+        found: Vec::new(),
+        faults: None,
+    };
+    for document in &documents {
+        search.clusters = clusters(document);
+        search.secrets = secrets(document);
+        search.document(document);
+    }
+    match search.faults {
+        Some(fault) => Err(Unfound::Syntax(fault)),
+        None => Ok(search.found),
+    }
+}
+
+/// The text of a file, or of the standard input for `-`.
+pub(crate) fn text(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        io::stdin().lock().take(MAX_FILE.saturating_add(1)).read_to_string(&mut text)?
+    } else {
+        fs::File::open(file)?.take(MAX_FILE.saturating_add(1)).read_to_string(&mut text)?
+    };
+    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(io::Error::other("it is longer than 64 MiB"));
+    }
+    Ok(text)
+}
+
+struct Search<'a> {
+    text: &'a str,
+    clusters: Option<Vec<Located>>,
+    secrets: Vec<Located>,
+    /// The connection manager that is looked into.
+    manager: Option<Located>,
+    found: Vec<Found>,
+    /// The first embedded text that is ours and cannot be read.
+    faults: Option<Unreadable>,
+}
+
+impl Search<'_> {
+    fn document(&mut self, document: &Located) {
+        let kind = document.key("kind").and_then(Located::text).unwrap_or_default();
+        match kind {
+            "WasmPlugin" => {
+                if let Some(spec) = document.key("spec") {
+                    let named = document.path(&["metadata", "name"]).and_then(Located::text);
+                    let ours = is_ours(named) || is_ours(spec.key("url").and_then(Located::text));
+                    self.plugin(Host::Istio, spec, spec.key("pluginConfig"), ours);
+                }
+            }
+            "EnvoyExtensionPolicy" => {
+                for entry in document.path(&["spec", "wasm"]).map(Located::items).unwrap_or_default() {
+                    let places: [&[&str]; 3] =
+                        [&["name"], &["code", "http", "url"], &["code", "image", "url"]];
+                    let ours = places.iter().any(|place| is_ours(entry.path(place).and_then(Located::text)));
+                    self.plugin(Host::EnvoyGateway, entry, entry.key("config"), ours);
+                }
+            }
+            "ConfigMap" => {
+                for member in document.key("data").map(Located::members).unwrap_or_default() {
+                    let Some(text) = member
+                        .value
+                        .text()
+                        .filter(|text| text.contains("tollgate") || text.contains("providers"))
+                    else {
+                        continue;
+                    };
+                    // Other people's text may be anything.
+                    for inner in located::read(text).unwrap_or_default() {
+                        let inner = self.placed(inner, member.value.at);
+                        let outer = (self.clusters.take(), std::mem::take(&mut self.secrets));
+                        (self.clusters, self.secrets) = (clusters(&inner), secrets(&inner));
+                        self.document(&inner);
+                        (self.clusters, self.secrets) = outer;
+                    }
+                }
+            }
+            _ if document.key("apiVersion").is_none() && is_plain(document) => {
+                self.push(Host::Plain, document.clone(), None);
+            }
+            _ => self.anywhere(document),
+        }
+    }
+
+    /// Looks for Envoy's Wasm plugins, however deep.
+    fn anywhere(&mut self, part: &Located) {
+        if part.key("vm_config").is_some() {
+            let texts = [
+                &["name"][..],
+                &["root_id"],
+                &["vm_config", "code", "local", "filename"],
+                &["vm_config", "vm_id"],
+            ];
+            let ours = texts.iter().any(|path| is_ours(part.path(path).and_then(Located::text)));
+            self.plugin(Host::Envoy, part, part.key("configuration"), ours);
+            return;
+        }
+        let is_manager = part.key("http_filters").is_some();
+        let outer = is_manager.then(|| self.manager.replace(part.clone()));
+        part.items().iter().for_each(|item| self.anywhere(item));
+        part.members().iter().for_each(|member| self.anywhere(&member.value));
+        if let Some(outer) = outer {
+            self.manager = outer;
+        }
+    }
+
+    /// A Wasm plugin: ours by its names, or by what its configuration holds.
+    fn plugin(&mut self, host: Host, plugin: &Located, configuration: Option<&Located>, ours: bool) {
+        let Some(configuration) = configuration else {
+            if ours {
+                let nothing = Located { at: plugin.at, node: Node::Map(Vec::new()) };
+                self.push(host, nothing, Some(plugin.clone()));
+            }
+            return;
+        };
+        let typed = configuration.key("@type").is_some();
+        let inner = if typed { configuration.key("value").unwrap_or(configuration) } else { configuration };
+        let read = match inner.text() {
+            Some(text) => located::read(text).map(|documents| {
+                let first = documents.into_iter().next();
+                first.map_or_else(
+                    || Located { at: inner.at, node: Node::Map(Vec::new()) },
+                    |first| self.placed(first, inner.at),
+                )
+            }),
+            None => Ok(inner.clone()),
+        };
+        match read {
+            Ok(configuration) if ours || configuration.key("providers").is_some() => {
+                self.push(host, configuration, Some(plugin.clone()));
+            }
+            Err(Unreadable { why, .. }) if ours => {
+                self.faults.get_or_insert(Unreadable {
+                    at: inner.at,
+                    why: format!("the configuration inside: {why}"),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// A document that stands as text in the file: where it is in a literal block, or all at one place.
+    fn placed(&self, mut inner: Located, at: Position) -> Located {
+        let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+        let own = self.text.lines().nth(index(at.line)).unwrap_or_default();
+        let above = self.text.lines().take(index(at.line)).filter(|line| !line.trim().is_empty()).last();
+        let indicator = above.unwrap_or_default().split(" #").next().unwrap_or_default().trim_end();
+        let literal =
+            indicator.trim_end_matches(|c: char| matches!(c, '-' | '+') || c.is_ascii_digit()).ends_with('|');
+        if literal && own.chars().take(index(at.column)).all(|c| c == ' ') {
+            inner.shift(at.line.saturating_sub(1), at.column.saturating_sub(1));
+        } else {
+            inner.gather(at);
+        }
+        inner
+    }
+
+    fn push(&mut self, host: Host, located: Located, plugin: Option<Located>) {
+        let value = located.value();
+        let (clusters, secrets, manager) = match host {
+            Host::Envoy => (self.clusters.clone(), self.secrets.clone(), self.manager.clone()),
+            _ => (None, Vec::new(), None),
+        };
+        self.found.push(Found { host, located, value, plugin, clusters, secrets, manager });
+    }
+}
+
+/// Whether a document is a configuration, its key `providers` perhaps misspelt.
+fn is_plain(document: &Located) -> bool {
+    let is_provider = |part: &Located| {
+        ["issuer", "introspection", "jwks", "userinfo"].iter().any(|key| part.key(key).is_some())
+    };
+    let meant = |member: &Member| {
+        nearest(&member.key, ["providers"].into_iter()).is_some()
+            && member.value.members().iter().any(|below| is_provider(&below.value))
+    };
+    document.key("providers").is_some() || document.members().iter().any(meant)
+}
+
+fn is_ours(name: Option<&str>) -> bool {
+    name.is_some_and(|name| name.to_ascii_lowercase().contains("tollgate"))
+}
+
+fn secrets(document: &Located) -> Vec<Located> {
+    document.path(&["static_resources", "secrets"]).map(Located::items).unwrap_or_default().to_vec()
+}
+
+/// The clusters, if the document is a whole Envoy configuration that gets none from
+/// elsewhere.
+fn clusters(document: &Located) -> Option<Vec<Located>> {
+    let clusters = document.path(&["static_resources", "clusters"])?;
+    if document.path(&["dynamic_resources", "cds_config"]).is_some() {
+        return None;
+    }
+    Some(clusters.items().to_vec())
+}

@@ -1,0 +1,9 @@
+//! What everything else stands on. Nothing in here knows of tokens.
+
+pub mod ids;
+pub mod json;
+pub mod random;
+pub mod secret;
+pub mod store;
+pub mod time;
+pub mod uri;

@@ -1,0 +1,93 @@
+//! What all workers of a process have in common, and nobody else knows.
+
+use std::fmt;
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+use crate::base::random::Nonces;
+use crate::base::store::Store;
+
+/// A secret, made by the first worker that needs it.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Common {
+    secret: [u8; 32],
+}
+
+const KEY: &str = "tollgate.1.common";
+
+impl Common {
+    /// What is there, or what is put there now by whoever is first. `None` if the host keeps nothing for us.
+    #[inline(never)]
+    pub fn of(store: &dyn Store, nonces: &Nonces) -> Option<Self> {
+        let (bytes, seen) = store.get(KEY);
+        Self::read(&bytes).or_else(|| {
+            store.set(KEY, &nonces.block(), seen);
+            // Whoever comes second reads what the first has written.
+            Self::read(&store.get(KEY).0)
+        })
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Self { secret: bytes.try_into().ok()? })
+    }
+
+    /// A key for one purpose of one owner's, which tells nothing of the others.
+    pub fn key(&self, purpose: &str, owner: &[u8]) -> [u8; 32] {
+        let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return self.secret };
+        let length = (purpose.len() as u64).to_le_bytes();
+        mac.chain_update(length).chain_update(purpose).chain_update(owner).finalize().into_bytes().into()
+    }
+}
+
+/// Whoever knows the secret knows where everything lies.
+impl fmt::Debug for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Common, KEY};
+    use crate::base::random::Nonces;
+    use crate::base::store::{Own, Seen, Store};
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn all_workers_have_one_secret() {
+        let store = Own::default();
+        let [a, b] = [[1, 2], [3, 4]].map(|seed| Common::of(&store, &Nonces::new(seed)).unwrap());
+        assert_eq!(a, b);
+        let other = Common::of(&Own::default(), &Nonces::new([3, 4])).unwrap();
+        assert_ne!(a, other);
+        assert_eq!(format!("{a:?}"), "[redacted]");
+        let keys =
+            [a.key("x", b""), a.key("y", b""), a.key("x", b"y"), a.key("xy", b""), other.key("x", b"")];
+        for (at, key) in keys.iter().enumerate() {
+            assert!(keys.iter().skip(at.saturating_add(1)).all(|later| later != key), "{at}");
+        }
+        store.put(KEY, b"");
+        assert!(Common::of(&store, &Nonces::new([1, 2])).is_some());
+    }
+
+    /// A host that keeps nothing.
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Store for Nowhere {
+        fn get(&self, _: &str) -> (Vec<u8>, Seen) {
+            (Vec::new(), Seen::Nothing)
+        }
+
+        fn set(&self, _: &str, _: &[u8], _: Seen) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_kept_nobody_has_anything_in_common() {
+        assert_eq!(Common::of(&Nowhere, &Nonces::new([1, 2])), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! One answer, and how long it may serve.
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::time::{UnixTime, part};
+use crate::cache::Cache;
+use crate::provider::Provider;
+use crate::provider::introspection::reply::Introspection;
+use crate::upstream::{IdentityFields, Upstream};
+
+/// What an authorization server said about a token, and until when that may be believed.
+#[derive(Debug)]
+pub struct Entry {
+    said: Introspection,
+    asked: UnixTime,
+    fresh_until: UnixTime,
+    stale_until: UnixTime,
+    refresh_from: Cell<Option<UnixTime>>,
+    identity: OnceCell<Rc<IdentityFields>>,
+}
+
+/// What an entry is good for at some moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Age {
+    /// It answers.
+    Fresh,
+    /// It answers if nobody else does.
+    Stale,
+    /// It is over.
+    Over,
+}
+
+impl Entry {
+    /// An entry for an answer to a call made at `asked`. It lives from then on, not from when the answer
+    /// came: the server may have looked at once. `spread` is any number that differs between tokens.
+    /// `before` is the entry that this one renews.
+    pub fn new(
+        said: Introspection,
+        asked: UnixTime,
+        times: &Cache,
+        spread: u64,
+        before: Option<&Self>,
+    ) -> Self {
+        let (span, exp) = match &said {
+            Introspection::Inactive | Introspection::Contradicts(_) => (times.negative_ttl, None),
+            Introspection::Active(token) => match token.exp {
+                Some(exp) => (times.ttl, Some(UnixTime::from_secs(u64::try_from(exp).unwrap_or_default()))),
+                None => (times.ttl_without_exp, None),
+            },
+        };
+        let end = exp.unwrap_or(UnixTime::MAX);
+        let fresh_until = asked.plus(shortened(span, times.ttl_jitter, spread)).min(end);
+        let is_active = matches!(said, Introspection::Active(_));
+        let stale_until =
+            if is_active { fresh_until.plus(times.stale_if_error).min(end) } else { fresh_until };
+        let window = times.refresh_ahead.min(part(asked.until(fresh_until), 1, 2));
+        // Where `exp` is the end and a call has not moved it, another one will not either.
+        let renewable = fresh_until < end || before.is_none_or(|before| before.fresh_until < end);
+        let refreshes = is_active && renewable && window > Duration::ZERO;
+        Self {
+            said,
+            asked,
+            fresh_until,
+            stale_until,
+            refresh_from: Cell::new(refreshes.then(|| fresh_until.minus(window))),
+            identity: OnceCell::new(),
+        }
+    }
+
+    /// What the authorization server said.
+    pub fn said(&self) -> &Introspection {
+        &self.said
+    }
+
+    /// When it was asked.
+    pub fn asked(&self) -> UnixTime {
+        self.asked
+    }
+
+    /// Whether it lives at all.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.fresh_until > self.asked
+    }
+
+    /// What it is good for now. A clock that stands before the call has been set back, and how old the
+    /// entry is nobody knows: it is over.
+    pub fn age(&self, now: UnixTime) -> Age {
+        if now < self.asked || now >= self.stale_until {
+            Age::Over
+        } else if now < self.fresh_until {
+            Age::Fresh
+        } else {
+            Age::Stale
+        }
+    }
+
+    /// Whether somebody should ask again, ahead of its end. Says so once; [`Self::ask_again_after`] lets
+    /// it say so once more.
+    pub fn wants_refresh(&self, now: UnixTime) -> bool {
+        let due = self.refresh_from.get().is_some_and(|from| now >= from);
+        if due {
+            self.refresh_from.set(None);
+        }
+        due
+    }
+
+    /// The refresh did not come to anything: try again later.
+    pub fn ask_again_after(&self, later: UnixTime) {
+        self.refresh_from.set(Some(later));
+    }
+
+    /// What tells of this token of the provider's, made once.
+    pub fn identity(&self, upstream: &Upstream, provider: Option<&Provider>) -> Rc<IdentityFields> {
+        let make = || match &self.said {
+            Introspection::Active(token) => {
+                let client_id = provider.and_then(|provider| token.client_id(provider));
+                Rc::new(upstream.identity(&token.claims, client_id))
+            }
+            Introspection::Inactive | Introspection::Contradicts(_) => Rc::default(),
+        };
+        Rc::clone(self.identity.get_or_init(make))
+    }
+}
+
+/// Up to so many per cent less.
+fn shortened(span: Duration, per_cent: u32, spread: u64) -> Duration {
+    let most = part(span, per_cent, 100);
+    span.saturating_sub(part(most, u32::try_from(spread % 1024).unwrap_or_default(), 1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Age, Entry};
+    use crate::base::ids::ProviderId;
+    use crate::base::time::UnixTime;
+    use crate::cache::Cache;
+    use crate::provider::introspection::reply::{AccessToken, Introspection};
+    use std::time::Duration;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn times() -> Cache {
+        Cache {
+            max_entries: 10,
+            ttl: Duration::from_secs(100),
+            ttl_without_exp: Duration::from_secs(20),
+            negative_ttl: Duration::from_secs(10),
+            negative_max_entries: 10,
+            refresh_ahead: Duration::from_secs(30),
+            stale_if_error: Duration::from_secs(50),
+            ..Cache::default()
+        }
+    }
+
+    fn active(exp: Option<i64>) -> Introspection {
+        let claims = exp.map(|exp| ("exp".to_owned(), exp.into())).into_iter().collect();
+        Introspection::Active(AccessToken::new(ProviderId(0), claims).unwrap())
+    }
+
+    fn at(secs: u64) -> UnixTime {
+        UnixTime::from_secs(secs)
+    }
+
+    #[test]
+    fn an_entry_lives_as_long_as_it_may_and_no_longer() {
+        // INT-23, INT-24, INT-25, INT-27, PWX-15; asked at 1000
+        #[rustfmt::skip]
+        let cases = [
+            ("ttl ends it",                     active(Some(5000)),          1099, Age::Fresh),
+            ("then it is stale",                active(Some(5000)),          1100, Age::Stale),
+            ("until the patience ends",         active(Some(5000)),          1150, Age::Over),
+            ("exp ends it sooner",              active(Some(1060)),          1059, Age::Fresh),
+            ("and nothing is stale after exp",  active(Some(1060)),          1060, Age::Over),
+            ("exp ends a stale one",            active(Some(1120)),          1119, Age::Stale),
+            ("for good",                        active(Some(1120)),          1120, Age::Over),
+            ("without exp, its own ttl",        active(None),                1019, Age::Fresh),
+            ("then stale too",                  active(None),                1020, Age::Stale),
+            ("an absurd exp",                   active(Some(i64::MAX)),      1100, Age::Stale),
+            ("a negative exp",                  active(Some(-1)),            1000, Age::Over),
+            ("inactive, briefly",               Introspection::Inactive,     1009, Age::Fresh),
+            ("and never stale",                 Introspection::Inactive,     1010, Age::Over),
+            ("the clock was set back",          active(Some(5000)),           999, Age::Over),
+        ];
+        for (name, said, now, want) in cases {
+            assert_eq!(Entry::new(said, at(1000), &times(), 0, None).age(at(now)), want, "{name}");
+        }
+        assert!(!Entry::new(active(Some(1000)), at(1000), &times(), 0, None).is_worth_keeping());
+        let unkept = Cache { ttl_without_exp: Duration::ZERO, ..times() };
+        assert!(!Entry::new(active(None), at(1000), &unkept, 0, None).is_worth_keeping()); // INT-25
+    }
+
+    #[test]
+    fn jitter_only_shortens() {
+        let times = Cache { ttl_jitter: 10, stale_if_error: Duration::ZERO, ..times() };
+        let entry = |spread| Entry::new(active(Some(5000)), at(1000), &times, spread, None);
+        let ends: Vec<u64> = (0..2048).map(|spread| entry(spread).fresh_until.as_millis()).collect();
+        assert_eq!(ends.iter().max(), Some(&1_100_000));
+        assert!(ends.iter().all(|end| *end > 1_090_000));
+        assert!(ends.iter().min() < Some(&1_090_100));
+    }
+
+    #[test]
+    fn a_refresh_is_wanted_once_and_ahead_of_the_end() {
+        let entry = Entry::new(active(Some(5000)), at(1000), &times(), 0, None);
+        assert!(!entry.wants_refresh(at(1069)));
+        assert!(entry.wants_refresh(at(1070)));
+        assert!(!entry.wants_refresh(at(1071)));
+        entry.ask_again_after(at(1075));
+        assert!(!entry.wants_refresh(at(1074)));
+        assert!(entry.wants_refresh(at(1075)));
+        let short = Cache { ttl: Duration::from_secs(10), ..times() };
+        let entry = Entry::new(active(Some(5000)), at(1000), &short, 0, None);
+        assert!(!entry.wants_refresh(at(1004)), "at most half of its life");
+        assert!(entry.wants_refresh(at(1005)));
+        assert!(!Entry::new(Introspection::Inactive, at(1000), &times(), 0, None).wants_refresh(at(1009)));
+    }
+
+    #[test]
+    fn an_exp_that_a_call_has_not_moved_is_not_asked_about_again() {
+        let first = Entry::new(active(Some(1060)), at(1000), &times(), 0, None);
+        assert!(first.wants_refresh(at(1030)), "it might have been prolonged");
+        let second = Entry::new(active(Some(1060)), at(1030), &times(), 0, Some(&first));
+        assert!(!second.wants_refresh(at(1059)));
+        let moved = Entry::new(active(Some(1090)), at(1030), &times(), 0, Some(&first));
+        assert!(moved.wants_refresh(at(1089)));
+    }
+}

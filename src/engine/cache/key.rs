@@ -1,0 +1,337 @@
+//! The only forms in which a token is a key: two hashes that cannot be turned back.
+
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use sha2::{Digest as _, Sha256};
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+
+use crate::base::ids::ProviderId;
+use crate::base::secret::Secret;
+use crate::base::store::common::Common;
+use crate::provider::client_auth::ClientAuth;
+use crate::provider::{Dialect, IntrospectionEndpoint, JwtRules, Provider, Validate};
+
+/// A token of one provider, for one worker: 128 bits of SipHash-2-4 under a key that never leaves the
+/// VM's memory, so nobody can look for two tokens with one hash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TokenKey {
+    /// Whose token it is taken for.
+    pub provider: ProviderId,
+    hash: u128,
+}
+
+/// A token of one provider, for all workers: SHA-256 of the provider's [`Namespace`] and the token.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct TokenDigest([u8; 32]);
+
+/// Whose answers are the same: SHA-256 of everything that decides whom a call asks and in whose name,
+/// and of who looks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Namespace([u8; 32]);
+
+/// The hasher of maps whose keys are hashes already, or numbers that nobody outside chooses.
+pub type Hashed = BuildHasherDefault<Taken>;
+
+/// Takes a hash as it is, and spreads a number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken(u64);
+
+impl TokenKey {
+    /// The key of `token` under the worker's `seed`.
+    pub fn new(seed: [u64; 2], provider: ProviderId, token: &Secret) -> Self {
+        let mut hasher = SipHasher24::new_with_keys(seed[0], seed[1]);
+        hasher.write(token.expose().as_bytes());
+        Self { provider, hash: hasher.finish128().as_u128() }
+    }
+
+    /// A number that tells tokens apart and says nothing of them, to spread times by.
+    pub fn spread(self) -> u64 {
+        self.half(64)
+    }
+
+    fn half(self, shift: u32) -> u64 {
+        u64::try_from((self.hash >> shift) & u128::from(u64::MAX)).unwrap_or_default()
+    }
+}
+
+impl Hash for TokenKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.half(0) ^ self.provider.0 as u64);
+    }
+}
+
+impl Hasher for Taken {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // A number is no hash yet: numbers in a row must not share their upper bits.
+        self.0 ^= u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Namespace {
+    /// The namespace of a provider as `owner` (which plugin it is) sees it.
+    pub fn new(owner: &[u8], provider: &Provider) -> Self {
+        // Every field is named: whoever adds one has to think of this place.
+        let Provider {
+            name,
+            issuer,
+            audiences,
+            clock_skew,
+            token_prefix: _,
+            scope_claim,
+            client_id_claim,
+            scope_array: _,
+            default_scopes: _,
+            implied_scopes: _,
+            validate,
+            jwt: JwtRules { algorithms, typ, max_token_age },
+            keys: _,
+            introspection,
+        } = provider;
+        let IntrospectionEndpoint {
+            scheme,
+            authority,
+            path,
+            clusters,
+            timeout: _,
+            retries: _,
+            dialect,
+            client_auth,
+            token_type_hint,
+            parameters,
+            headers,
+            max_response_bytes,
+            lenient_content_type,
+            ignore_token_type,
+            require_iss: _,
+            back_off: _,
+            user_agent: _,
+            unknown_token,
+        } = introspection;
+        let mut parts = Parts::default();
+        parts.add(owner).add(name.as_bytes());
+        parts.count(*validate as usize).count(*typ as usize);
+        parts.add(algorithms.to_string().as_bytes());
+        // Where a token is verified, or the answer is about its user, more than the answer is remembered: what has
+        // become of it by these.
+        if *validate != Validate::Introspection || matches!(dialect, Dialect::UserInfo { .. }) {
+            parts.add(issuer.as_deref().unwrap_or_default().as_bytes());
+            for names in [audiences, scope_claim, client_id_claim] {
+                parts.count(names.len());
+                for name in names {
+                    parts.add(name.as_bytes());
+                }
+            }
+            parts.add(format!("{clock_skew:?} {max_token_age:?} {ignore_token_type}").as_bytes());
+        }
+        parts.add(scheme.as_bytes()).add(authority.as_bytes()).add(path.as_bytes());
+        parts.count(clusters.len());
+        for cluster in clusters {
+            parts.add(cluster.as_bytes());
+        }
+        match dialect {
+            Dialect::Rfc7662 => parts.add(b"rfc7662"),
+            Dialect::Rfc9701 { audience, issuer } => {
+                parts.add(b"rfc9701").add(audience.as_bytes()).add(issuer.as_bytes())
+            }
+            Dialect::TokenInfo(place) => parts.add(b"tokeninfo").add(format!("{place:?}").as_bytes()),
+            Dialect::UserInfo { audience } => {
+                let issuer = issuer.as_deref().unwrap_or_default();
+                let audience = audience.as_deref().unwrap_or_default();
+                parts.add(b"userinfo").add(audience.as_bytes()).add(issuer.as_bytes())
+            }
+        };
+        match client_auth {
+            ClientAuth::Basic(value) => parts.add(b"basic").add(value.expose().as_bytes()),
+            ClientAuth::Bearer(value) => parts.add(b"bearer").add(value.expose().as_bytes()),
+            ClientAuth::Post { client_id, client_secret } => {
+                parts.add(b"post").add(client_id.as_bytes()).add(client_secret.expose().as_bytes())
+            }
+            ClientAuth::Assertion(assertion) => parts.add(b"assertion").add(assertion.fingerprint()),
+            ClientAuth::None { client_id } => {
+                parts.add(b"none").add(client_id.as_deref().unwrap_or_default().as_bytes())
+            }
+        };
+        parts.add(token_type_hint.as_deref().unwrap_or_default().as_bytes());
+        for fields in [parameters, headers] {
+            parts.count(fields.len());
+            for (name, value) in fields {
+                parts.add(name.as_bytes()).add(value.expose().as_bytes());
+            }
+        }
+        let unknown = unknown_token.clone().unwrap_or_default();
+        parts.count(unknown.status.len()).count(unknown.error.len());
+        for status in unknown.status {
+            parts.count(usize::from(status));
+        }
+        for error in unknown.error {
+            parts.add(error.as_bytes());
+        }
+        parts.count(*max_response_bytes).count(usize::from(*lenient_content_type));
+        Self(parts.0.finalize().into())
+    }
+
+    /// The same namespace where these workers are among themselves: nobody else can tell which tokens meet in
+    /// one place.
+    #[must_use]
+    pub fn within(&self, common: &Common) -> Self {
+        Self(common.key("tokens", &self.0))
+    }
+
+    /// The digest of a token in this namespace, for whoever has these keys of the provider's.
+    pub fn digest(&self, keys: &[u8; 32], token: &Secret) -> TokenDigest {
+        let hash = Sha256::new().chain_update(self.0).chain_update(keys).chain_update(token.expose());
+        TokenDigest(hash.finalize().into())
+    }
+}
+
+impl TokenDigest {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Its first or, with 1, its second eight bytes as a number.
+    pub(crate) fn word(&self, n: usize) -> u64 {
+        let start = n.saturating_mul(8);
+        let bytes = self.0.get(start..start.saturating_add(8)).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(u64::from_le_bytes).unwrap_or_default()
+    }
+}
+
+/// The first bytes: enough to tell two apart in a log, too few for anything else.
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}…", self.word(0).swap_bytes())
+    }
+}
+
+/// A hash of parts, each with its length before it, so that no two lists of parts look alike.
+#[derive(Default)]
+struct Parts(Sha256);
+
+impl Parts {
+    fn add(&mut self, part: &[u8]) -> &mut Self {
+        self.count(part.len());
+        self.0.update(part);
+        self
+    }
+
+    fn count(&mut self, n: usize) -> &mut Self {
+        self.0.update((n as u64).to_le_bytes());
+        self
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
+mod tests {
+    use super::{Namespace, TokenKey};
+    use crate::base::ids::ProviderId;
+    use crate::base::secret::Secret;
+    use crate::policy::Policy;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn namespace(owner: &str, name: &str, introspection: &str) -> Namespace {
+        let config = format!(
+            r#"{{"providers": {{"{name}": {{"introspection": {{"uri": "https://as.example.com/introspect",
+                "cluster": "as"{introspection}}}}}}}}}"#
+        );
+        let policy = Policy::parse(config.as_bytes(), &|_| None).unwrap();
+        Namespace::new(owner.as_bytes(), &policy.providers[0])
+    }
+
+    #[test]
+    fn whoever_is_asked_otherwise_has_a_namespace_of_its_own() {
+        // INT-29, PWX-14
+        let none = r#", "client_auth": {"method": "none"}"#;
+        let first = namespace("a", "main", none);
+        assert_eq!(namespace("a", "main", &format!(r#"{none}, "timeout": "1s", "retries": 0"#)), first);
+        #[rustfmt::skip]
+        let others = [
+            ("another plugin",        namespace("b", "main", none)),
+            ("another provider",      namespace("a", "other", none)),
+            ("a client id",           namespace("a", "main", r#", "client_auth": {"method": "none", "client_id": "x"}"#)),
+            ("another method",        namespace("a", "main", r#", "client_auth": {"client_id": "x", "client_secret": "y"}"#)),
+            ("another secret",        namespace("a", "main", r#", "client_auth": {"client_id": "x", "client_secret": "z"}"#)),
+            ("a fallback",            namespace("a", "main", &format!(r#"{none}, "fallback_clusters": ["b"]"#))),
+            ("a parameter",           namespace("a", "main", &format!(r#"{none}, "parameters": {{"a": "b"}}"#))),
+            ("a header",              namespace("a", "main", &format!(r#"{none}, "headers": {{"a": "b"}}"#))),
+            ("no hint",               namespace("a", "main", &format!(r#"{none}, "token_type_hint": """#))),
+            ("other errors",          namespace("a", "main", &format!(r#"{none}, "unknown_token": {{"status": [400], "error": ["invalid_token"]}}"#))),
+            ("a lenient reading",     namespace("a", "main", &format!(r#"{none}, "lenient_content_type": true"#))),
+        ];
+        for (at, (name, one)) in others.iter().enumerate() {
+            assert_ne!(*one, first, "{name}");
+            assert!(others.iter().skip(at + 1).all(|(_, other)| other != one), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_token_says_of_itself_is_remembered_for_those_who_read_it_alike() {
+        // INT-29, JWT-47
+        let of = |endpoint: &str, issuer: &str, more: &str| {
+            let auth =
+                if endpoint == "introspection" { r#", "client_auth": {"method": "none"}"# } else { "" };
+            let config = format!(
+                r#"{{"providers": {{"main": {{"issuer": "https://{issuer}", "any_audience": true,
+                    "validate": "jwt_then_introspection",
+                    "jwks": {{"uri": "https://as.example.com/jwks", "cluster": "as"}},
+                    "{endpoint}": {{"uri": "https://as.example.com/x", "cluster": "as"{auth}}}{more}}}}}}}"#
+            );
+            let policy = Policy::parse(config.as_bytes(), &|_| None).unwrap();
+            Namespace::new(b"a", &policy.providers[0])
+        };
+        for endpoint in ["introspection", "userinfo"] {
+            let first = of(endpoint, "as/a", "");
+            assert_eq!(of(endpoint, "as/a", r#", "default_scopes": ["x"]"#), first, "{endpoint}");
+            #[rustfmt::skip]
+            let others = [
+                ("another issuer",    of(endpoint, "as/b", "")),
+                ("other scopes",      of(endpoint, "as/a", r#", "scope_claim": ["permissions"]"#)),
+                ("another client",    of(endpoint, "as/a", r#", "client_id_claim": ["cid"]"#)),
+                ("another age",       of(endpoint, "as/a", r#", "max_token_age": "1h""#)),
+                ("another patience",  of(endpoint, "as/a", r#", "clock_skew": "1s""#)),
+            ];
+            for (at, (name, one)) in others.iter().enumerate() {
+                assert_ne!(*one, first, "{endpoint}: {name}");
+                assert!(others.iter().skip(at + 1).all(|(_, other)| other != one), "{endpoint}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_tell_tokens_providers_and_workers_apart() {
+        let key =
+            |seed, provider, token: &str| TokenKey::new(seed, ProviderId(provider), &Secret::new(token));
+        let first = key([1, 2], 0, "a");
+        assert_eq!(key([1, 2], 0, "a"), first);
+        for other in [key([1, 2], 0, "b"), key([1, 2], 1, "a"), key([1, 3], 0, "a")] {
+            assert_ne!(other, first);
+        }
+    }
+
+    #[test]
+    fn a_digest_shows_little_of_itself_and_nothing_of_the_token() {
+        // INT-28
+        let digest = namespace("a", "m", r#", "client_auth": {"method": "none"}"#)
+            .digest(&[0; 32], &Secret::new("tok"));
+        let text = format!("{digest:?}");
+        assert!(text.chars().count() == 17 && !text.contains("tok"), "{text}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The configuration as written: its keys, their schema, and the way from text to a [`Policy`](crate::policy::Policy).
+
+pub mod error;
+pub mod keys;
+pub mod parse;
+pub mod protobuf;
+pub mod reference;
+pub mod schema;

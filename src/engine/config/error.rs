@@ -1,0 +1,223 @@
+//! What is wrong with a configuration, and where.
+//!
+//! A fault shows no value of the configuration, for that may be a secret; numbers, durations, words of
+//! fixed sets and the names of keys are all that is ever repeated.
+
+use std::fmt;
+
+use crate::base::json::JsonError;
+use crate::config::protobuf::StructError;
+use crate::config::schema::Place;
+use crate::jose::key_set::JwkFault;
+
+/// One fault, and where it is.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{at}: {fault}")]
+pub struct ConfigError {
+    /// The place, as `providers.okta.introspection.timeout`.
+    pub at: Place,
+    /// What is wrong there.
+    pub fault: Fault,
+}
+
+/// What is wrong, and what to write instead.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Nothing is configured at all.
+    #[error("the configuration is empty; it needs an authorization server in providers, at least")]
+    Empty,
+    /// Text that is no strict JSON.
+    #[error("{0}")]
+    Json(JsonError),
+    /// Bytes that are no `google.protobuf.Struct`.
+    #[error("{0}")]
+    Struct(StructError),
+    /// Text that does not even start like a JSON object; YAML, perhaps.
+    #[error("expected a JSON object or a serialized google.protobuf.Struct")]
+    NotAnObject,
+    /// A key that no version knows.
+    #[error("unknown key{}", Hint(.nearest.as_deref(), .known))]
+    UnknownKey {
+        /// The known key that looks most like it.
+        nearest: Option<String>,
+        /// What is known at this place.
+        known: String,
+    },
+    /// A key or a word of a later version.
+    #[error("{}is not supported by this version", Quoted(.word.as_deref()))]
+    NotSupported {
+        /// The word; `None`: the key itself.
+        word: Option<String>,
+    },
+    /// A value of another type.
+    #[error("expected {expected}, found {found}")]
+    WrongType {
+        /// The type that is wanted.
+        expected: String,
+        /// The type that is there.
+        found: &'static str,
+    },
+    /// A required key is not there.
+    #[error("required, but missing")]
+    Missing,
+    /// Text that is not what it should be.
+    #[error("expected {what}")]
+    Expected {
+        /// What it should be.
+        what: String,
+    },
+    /// None of the words that are known here.
+    #[error("expected {known}{}", Meant(.nearest.as_deref()))]
+    UnknownWord {
+        /// The words that are known.
+        known: String,
+        /// The word that looks most like it.
+        nearest: Option<String>,
+    },
+    /// A number or a duration beyond its bounds.
+    #[error("expected {min} to {max}, got {got}")]
+    OutOfRange {
+        /// The least.
+        min: String,
+        /// The most.
+        max: String,
+        /// The number as written.
+        got: String,
+    },
+    /// An empty list or object where one entry is needed.
+    #[error("expected at least one entry")]
+    NoEntries,
+    /// Too many or too few of some keys.
+    #[error("expected {quantity} of {keys}, found {}", Count(*.found))]
+    Choice {
+        /// `exactly one`, `at least one` or `at most one`.
+        quantity: &'static str,
+        /// The keys.
+        keys: String,
+        /// How many of them are there.
+        found: usize,
+    },
+    /// A reference to something that is not configured.
+    #[error("no {what} has this name{}", Hint(.nearest.as_deref(), .known))]
+    UnknownName {
+        /// `provider` or `client list`.
+        what: &'static str,
+        /// The name that looks most like it.
+        nearest: Option<String>,
+        /// The names that exist.
+        known: String,
+    },
+    /// The same thing twice.
+    #[error("the same as {first}")]
+    Duplicate {
+        /// Where it is first.
+        first: String,
+    },
+    /// Two settings that cannot both be meant.
+    #[error("contradicts {with}: {why}")]
+    Contradiction {
+        /// The place of the other.
+        with: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A setting that does nothing beside another.
+    #[error("not used by the method {method:?}")]
+    Unused {
+        /// The method of client authentication.
+        method: String,
+    },
+    /// A setting that makes sense with another one only.
+    #[error("needs {other} as well")]
+    Needs {
+        /// The other.
+        other: &'static str,
+    },
+    /// A key that cannot be used.
+    #[error("expected a public key for signatures: {fault}")]
+    Key {
+        /// Why it cannot.
+        fault: JwkFault,
+    },
+    /// A name that is not the operator's to give.
+    #[error("reserved: {why}")]
+    Reserved {
+        /// Whose it is.
+        why: &'static str,
+    },
+    /// An environment variable that is not there.
+    #[error("the environment variable is not set, or empty; the VM's environment_variables must list it")]
+    Unset,
+    /// An environment variable with a value of the wrong form.
+    #[error("expected an environment variable that holds {what}")]
+    UnfitVariable {
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// Credentials in a URI ([RFC 6749 §2.3.1]).
+    ///
+    /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+    #[error("credentials and tokens do not belong in a URI; put them into client_auth")]
+    CredentialsInUri,
+    /// No place is left in which a token may be.
+    #[error(
+        "expected at least one place for tokens: from_headers, from_params, from_cookies, from_websocket_protocol or from_form"
+    )]
+    NoPlaces,
+    /// A path pattern that cannot be used.
+    #[error("{0}")]
+    Pattern(PatternError),
+}
+
+/// `; did you mean "x"?`, or else what there is.
+struct Hint<'a>(Option<&'a str>, &'a str);
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(nearest) => write!(f, "; did you mean {nearest:?}?"),
+            None if self.1.is_empty() => Ok(()),
+            None => write!(f, "; known: {}", self.1),
+        }
+    }
+}
+
+/// `; did you mean "x"?`, or nothing.
+struct Meant<'a>(Option<&'a str>);
+
+impl fmt::Display for Meant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Hint(self.0, "").fmt(f)
+    }
+}
+
+struct Quoted<'a>(Option<&'a str>);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |word| write!(f, "{word:?} "))
+    }
+}
+
+struct Count(usize);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("none"),
+            n => write!(f, "{n}"),
+        }
+    }
+}
+
+/// Why a path pattern cannot be used; fits behind "expected".
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(pub String);
+
+impl PatternError {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}

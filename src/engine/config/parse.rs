@@ -1,0 +1,227 @@
+//! From the bytes of the configuration to a [`Policy`].
+//!
+//! In three steps: `read` finds out what the bytes are, [`schema::check`] finds every fault of shape,
+//! and the modules below find what only makes sense in context, and compile. The last step runs on
+//! documents of the wrong shape too, so that all faults are reported at once; what it makes of those is
+//! thrown away.
+//!
+//! All of this runs once, so nothing of it is inlined: the host compiles every function before the first
+//! request, and takes far more than twice as long for one of twice the length.
+
+mod address;
+mod cache;
+mod client_auth;
+mod client_lists;
+mod dpop;
+mod endpoint;
+mod jwks;
+mod matching;
+mod mtls;
+mod node;
+mod provider;
+mod resource;
+mod responses;
+mod rules;
+mod token;
+mod upstream;
+mod user_info;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::base::ids::ProviderId;
+use crate::base::json;
+use crate::config::error::{ConfigError, Fault};
+use crate::config::keys::CONFIGURATION;
+use crate::config::parse::node::Node;
+use crate::config::protobuf;
+use crate::config::schema::{self, Faults, Place, nearest};
+use crate::policy::resource::Resources;
+use crate::policy::{CorsPreflight, Mode, Policy};
+use crate::provider::client_list::ListSource;
+use crate::provider::clients::ClientList;
+use crate::response::Profile;
+
+impl Policy {
+    /// Reads a configuration: JSON text, or a serialized `google.protobuf.Struct`. `env` looks up
+    /// environment variables. Reports every fault at once, in the order of the reference.
+    pub fn parse(bytes: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
+        let value = read(bytes).map_err(|fault| vec![whole_document(fault)])?;
+        Self::from_value(&value, env)
+    }
+
+    /// Reads a configuration that is a document already.
+    pub fn from_value(value: &Value, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
+        if value.as_object().is_some_and(serde_json::Map::is_empty) {
+            return Err(vec![whole_document(Fault::Empty)]);
+        }
+        let mut faults = Faults::default();
+        schema::check(&CONFIGURATION, value, &Place::default(), &mut faults);
+        let document = schema::complete(&CONFIGURATION, value);
+        let (policy, found) = compile(&Node::new(&CONFIGURATION, &document), env);
+        faults.join(found);
+        if faults.is_empty() { Ok(policy) } else { Err(faults.into_errors()) }
+    }
+}
+
+fn whole_document(fault: Fault) -> ConfigError {
+    ConfigError { at: Place::default(), fault }
+}
+
+/// Finds out what the bytes are. A `Struct` starts with a newline, as JSON may, so the one that can be
+/// read decides; and if neither can, the one that was more likely meant is reported.
+fn read(bytes: &[u8]) -> Result<Value, Fault> {
+    let start = bytes.trim_ascii_start().first();
+    if start.is_none() {
+        return Err(Fault::Empty);
+    }
+    let as_json = match json::parse(bytes) {
+        Ok(value @ Value::Object(_)) => return Ok(value),
+        Ok(_) => Fault::NotAnObject,
+        Err(_) if start != Some(&b'{') => Fault::NotAnObject,
+        Err(error) => Fault::Json(error),
+    };
+    let as_struct = match protobuf::parse(bytes) {
+        Ok(value) => return Ok(value),
+        Err(error) => Fault::Struct(error),
+    };
+    let is_text = std::str::from_utf8(bytes)
+        .is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')));
+    Err(if is_text || start == Some(&b'{') { as_json } else { as_struct })
+}
+
+/// What the parts of the configuration know of one another.
+struct Context<'a> {
+    env: &'a dyn Fn(&str) -> Option<String>,
+    /// The providers' names, in order.
+    providers: Vec<&'a str>,
+    client_lists: BTreeMap<&'a str, ClientList>,
+    /// Those of them that are fetched.
+    lists: Vec<ListSource>,
+    /// What we call ourselves in calls.
+    user_agent: &'a str,
+    /// Whether proofs of possession by DPoP are understood.
+    has_dpop: bool,
+    /// Whether clients' certificates are known.
+    has_mtls: bool,
+    faults: Faults,
+}
+
+#[inline(never)]
+fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Faults) {
+    let providers = root.key("providers");
+    let mut context = Context {
+        env,
+        providers: providers.members().map(|(name, _)| name).collect(),
+        client_lists: BTreeMap::new(),
+        lists: Vec::new(),
+        user_agent: match root.key("user_agent") {
+            ours if ours.is_set() => ours.text(),
+            _ => concat!("tollgate/", env!("CARGO_PKG_VERSION")),
+        },
+        has_dpop: root.key("dpop").is_set(),
+        has_mtls: root.key("mtls").is_set(),
+        faults: Faults::default(),
+    };
+    context.client_lists = client_lists::parse(&root.key("client_lists"), &mut context);
+    let upstream = upstream::parse(&root.key("upstream"), &mut context);
+    let responses = responses::parse(&root.key("responses"), &mut context);
+    let mut policy = Policy {
+        provider_order: context.provider_ids(&root.key("provider_order")),
+        token: token::parse(root, &upstream, responses.profile == Profile::Anypoint, &mut context),
+        requires: rules::requirement(&root.key("requires"), &mut context),
+        rules: rules::parse(root, &mut context),
+        matching: matching::parse(&root.key("matching")),
+        providers: provider::parse(&providers, &mut context),
+        lists: std::mem::take(&mut context.lists),
+        upstream,
+        cache: cache::parse(&root.key("cache")),
+        dpop: dpop::parse(&root.key("dpop"), &mut context),
+        mtls: mtls::parse(&root.key("mtls"), &mut context),
+        resources: Resources::default(),
+        responses,
+        cors_preflight: match root.key("cors_preflight").text() {
+            "pass" => CorsPreflight::Pass,
+            _ => CorsPreflight::Enforce,
+        },
+        mode: if root.key("mode").text() == "shadow" { Mode::Shadow } else { Mode::Enforce },
+    };
+    policy.resources = resource::parse(root, &policy, &mut context);
+    user_info::check(root, &policy, &mut context);
+    (policy, context.faults)
+}
+
+impl Context<'_> {
+    /// What an environment variable holds, without one line break at its end: files that become variables
+    /// have one. `None`: nothing.
+    #[inline(never)]
+    fn variable(&self, name: &str) -> Option<String> {
+        let mut value = (self.env)(name)?;
+        if value.ends_with('\n') {
+            value.pop();
+            if value.ends_with('\r') {
+                value.pop();
+            }
+        }
+        Some(value).filter(|value| !value.is_empty())
+    }
+
+    /// A list of providers' names: each is known, and none comes twice.
+    #[inline(never)]
+    fn provider_ids(&mut self, list: &Node<'_>) -> Vec<ProviderId> {
+        self.no_duplicates(list.items(), |name| name.text().to_owned());
+        let mut ids = Vec::new();
+        for name in list.items() {
+            match self.providers.iter().position(|known| *known == name.text()) {
+                Some(id) => ids.push(ProviderId(id)),
+                None if self.providers.is_empty() => {}
+                None => self.faults.add(&name.place, unknown_name("provider", name.text(), &self.providers)),
+            }
+        }
+        ids
+    }
+
+    /// Faults at every node that has the same, non-empty `key` as one before it.
+    fn no_duplicates<'n>(
+        &mut self,
+        nodes: impl Iterator<Item = Node<'n>>,
+        key: impl Fn(&Node<'n>) -> String,
+    ) {
+        self.distinct(&mut nodes.map(|node| (key(&node), node)));
+    }
+
+    /// The same for nodes that come with their keys.
+    #[inline(never)]
+    fn distinct(&mut self, nodes: &mut dyn Iterator<Item = (String, Node<'_>)>) {
+        let mut seen: BTreeMap<String, Place> = BTreeMap::new();
+        for (key, node) in nodes.filter(|(key, _)| !key.is_empty()) {
+            if let Some(first) = seen.get(&key) {
+                self.faults.add(&node.place, Fault::Duplicate { first: first.to_string() });
+            } else {
+                seen.insert(key, node.place);
+            }
+        }
+    }
+
+    /// Faults at a key whose meaning depends on another one.
+    #[inline(never)]
+    fn contradiction(&mut self, node: &Node<'_>, with: &Node<'_>, why: &'static str) {
+        self.faults.add(&node.place, Fault::Contradiction { with: with.place.to_string(), why });
+    }
+}
+
+#[inline(never)]
+fn unknown_name(what: &'static str, name: &str, known: &[&str]) -> Fault {
+    Fault::UnknownName {
+        what,
+        nearest: nearest(name, known.iter().copied()).map(str::to_owned),
+        known: schema::listed(known, "and"),
+    }
+}
+
+/// Names of header fields as upstreams may confuse them.
+#[inline(never)]
+fn alike(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}

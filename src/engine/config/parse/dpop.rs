@@ -1,0 +1,75 @@
+//! `dpop`: how proofs of possession are checked.
+
+use crate::base::secret::Secret;
+use crate::config::error::Fault;
+use crate::config::parse::Context;
+use crate::config::parse::endpoint;
+use crate::config::parse::node::Node;
+use crate::jose::algorithm::Algorithms;
+use crate::proof::dpop::{Dpop, NonceRule};
+use crate::proof::nonce::Key;
+use crate::request::path::NormalPath;
+
+/// All of it; `None` if it is not there.
+#[inline(never)]
+pub(super) fn parse(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<Dpop> {
+    if !dpop.is_set() {
+        return None;
+    }
+    let algorithms = dpop.key("algorithms");
+    context.no_duplicates(algorithms.items(), |name| name.text().to_owned());
+    let origin = dpop.key("external_origin");
+    let external_origin = origin.is_set().then(|| {
+        external(origin.text()).unwrap_or_else(|| {
+            let what = "scheme and authority, as https://api.example.com, and the prefix of paths that a hop takes off, if there is one, as https://api.example.com/orders".to_owned();
+            context.faults.add(&origin.place, Fault::Expected { what });
+            String::new()
+        })
+    });
+    let names = algorithms.texts();
+    Some(Dpop {
+        max_age: dpop.key("max_age").duration(),
+        clock_skew: dpop.key("clock_skew").duration(),
+        algorithms: Algorithms::from_names(names.iter().map(String::as_str))?,
+        nonce: nonce(dpop, context),
+        replay_cache: dpop.key("replay_cache").integer(),
+        external_origin,
+        forward: dpop.key("forward").bool(),
+    })
+}
+
+/// Scheme and authority, and a path in normal form that does not end with a slash.
+#[inline(never)]
+fn external(text: &str) -> Option<String> {
+    let parsed = endpoint::parse(text).ok()?;
+    let (_, rest) = text.split_once("://")?;
+    let path = rest.find('/').map_or("", |at| rest.split_at(at).1);
+    let prefix = path.strip_suffix('/').unwrap_or(path);
+    let is_normal = || NormalPath::parse(prefix.as_bytes()).is_ok_and(|normal| normal.as_str() == prefix);
+    let fits = prefix.is_empty() || !prefix.ends_with('/') && is_normal();
+    (fits && !parsed.path.contains('?')).then(|| format!("{}://{}{prefix}", parsed.scheme, parsed.authority))
+}
+
+#[inline(never)]
+fn nonce(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<NonceRule> {
+    let variable = dpop.key("nonce_key_env");
+    let required = dpop.key("nonce").text() == "required";
+    if variable.is_set() && !required {
+        context.faults.add(&variable.place, Fault::Needs { other: "nonce: required" });
+    }
+    if !required {
+        return None;
+    }
+    let secret = variable.is_set().then(|| context.variable(variable.text()).unwrap_or_default());
+    if secret.as_ref().is_some_and(String::is_empty) {
+        context.faults.add(&variable.place, Fault::Unset);
+    } else if secret.as_ref().is_some_and(|secret| secret.len() < MIN_KEY) {
+        let what = "32 characters or more, chosen at random";
+        context.faults.add(&variable.place, Fault::UnfitVariable { what });
+    }
+    let key = secret.map(|secret| Key::of_secret(&Secret::new(secret)));
+    Some(NonceRule { lifetime: dpop.key("nonce_lifetime").duration(), key })
+}
+
+/// The least length of a key for nonces.
+const MIN_KEY: usize = 32;

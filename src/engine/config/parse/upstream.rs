@@ -1,0 +1,106 @@
+//! `upstream`: which fields tell about the token, and which must not (HDR-08).
+
+use crate::config::error::Fault;
+use crate::config::parse::node::Node;
+use crate::config::parse::{Context, alike};
+use crate::token::claims::ClaimPath;
+use crate::upstream::{ClaimHeader, Upstream};
+
+/// Fields that belong to one connection ([RFC 9110 §7.6.1]).
+///
+/// [RFC 9110 §7.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
+pub(super) const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+];
+
+/// Fields that Envoy or HTTP itself give a meaning to.
+const MEANINGFUL: [&str; 12] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "forwarded",
+    "host",
+    "range",
+    "via",
+    "x-request-id",
+    "user-agent",
+];
+
+/// What begins like this is Envoy's.
+const ENVOYS: [&str; 2] = ["x-envoy-", "x-forwarded-"];
+
+/// The fields, each of them once.
+#[inline(never)]
+pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream {
+    let claims = upstream.key("claim_to_headers");
+    let payload = upstream.key("forward_payload_header");
+    let prefix = upstream.key("claims_prefix");
+    let fields =
+        || claims.items().map(|claim| claim.key("header_name")).chain(std::iter::once(payload.clone()));
+    for field in fields().filter(Node::is_set) {
+        if let Some(why) = reserved(&alike(field.text())) {
+            context.faults.add(&field.place, Fault::Reserved { why });
+        }
+        if !prefix.text().is_empty() && alike(field.text()).starts_with(&alike(prefix.text())) {
+            context.contradiction(&field, &prefix, "a claim might get the same name");
+        }
+    }
+    context.no_duplicates(fields(), |field| alike(field.text()));
+    let underscores = upstream.key("claims_prefix_underscores");
+    if underscores.text() == "keep" && prefix.text().is_empty() {
+        context.faults.add(&underscores.place, Fault::Needs { other: "claims_prefix" });
+    }
+    if covers_reserved(&alike(prefix.text())) {
+        let why = "other fields start with this; choose a longer prefix, as x-token-";
+        context.faults.add(&prefix.place, Fault::Reserved { why });
+    }
+    Upstream {
+        claim_to_headers: claims.items().filter_map(|claim| claim_header(&claim)).collect(),
+        claims_prefix: lower(&prefix),
+        keeps_underscores: underscores.text() == "keep",
+        forward_payload_header: lower(&payload),
+        filter_state: upstream.key("filter_state").bool(),
+    }
+}
+
+#[inline(never)]
+fn claim_header(claim: &Node<'_>) -> Option<ClaimHeader> {
+    let path = ClaimPath::parse(claim.key("claim_name").text())?;
+    Some(ClaimHeader { header_name: lower(&claim.key("header_name"))?, claim: path })
+}
+
+#[inline(never)]
+fn lower(node: &Node<'_>) -> Option<String> {
+    node.some_text().filter(|text| !text.is_empty()).map(|text| text.to_ascii_lowercase())
+}
+
+#[inline(never)]
+fn reserved(name: &str) -> Option<&'static str> {
+    if ENVOYS.iter().any(|envoys| name.starts_with(envoys)) || name == "x-request-id" {
+        return Some("Envoy gives this field its meaning");
+    }
+    if HOP_BY_HOP.contains(&name) {
+        return Some("it belongs to the connection");
+    }
+    MEANINGFUL.contains(&name).then_some("HTTP gives this field its meaning")
+}
+
+#[inline(never)]
+fn covers_reserved(prefix: &str) -> bool {
+    let names = || HOP_BY_HOP.iter().chain(&MEANINGFUL).chain(&ENVOYS);
+    !prefix.is_empty()
+        && (names().any(|name| name.starts_with(prefix))
+            || ENVOYS.iter().any(|name| prefix.starts_with(name)))
+}

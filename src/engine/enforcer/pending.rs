@@ -1,0 +1,159 @@
+//! A request that waits: what becomes of it when something has been found out.
+
+use std::rc::Rc;
+
+use crate::base::ids::ProviderId;
+use crate::base::secret::Secret;
+use crate::base::time::UnixTime;
+use crate::cache::entry::{Age, Entry};
+use crate::cache::key::TokenKey;
+use crate::decision::fault::JwtFault;
+use crate::decision::{Decision, NoAnswer, Rejection, Verdict};
+use crate::enforcer::{Enforcer, Finding, Pending, Source, Step, done};
+use crate::policy::Mode;
+use crate::provider::Validate;
+use crate::provider::flight::Question;
+use crate::provider::introspection::reply::{AccessToken, Introspection};
+use crate::provider::keys::KeyNews;
+use crate::request::extract::Place;
+
+impl Pending {
+    /// Goes on with what has been found out.
+    pub fn resume(mut self, enforcer: &Enforcer, finding: &Finding, now: UnixTime) -> Step {
+        match finding {
+            Ok(entry) => self.take(enforcer, entry, Source::Answer, now),
+            // What was said last counts: this worker may have learned only meanwhile what another one was told.
+            Err(failure) => match self.asked.take().and_then(|key| enforcer.remembered(key)) {
+                Some(entry) if entry.age(now) != Age::Over => {
+                    self.take(enforcer, &entry, Source::StaleMemory, now)
+                }
+                _ => {
+                    self.undecided.get_or_insert(failure.clone());
+                    self.ask_next(enforcer, failure.clone(), Source::Answer, now)
+                }
+            },
+        }
+    }
+
+    /// Goes on with other keys, or the same.
+    pub fn resume_with_keys(mut self, enforcer: &Enforcer, news: KeyNews, now: UnixTime) -> Step {
+        self.keys = Some(news);
+        self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
+    }
+
+    /// Gives up: nobody will be asked any more.
+    pub fn give_up(self, enforcer: &Enforcer, rejection: Rejection) -> Step {
+        enforcer.deny_by(self.request, rejection, Source::Answer)
+    }
+
+    /// The token that is asked about.
+    pub fn token(&self) -> &Secret {
+        &self.found.token
+    }
+
+    /// Turns to the next provider, or to the end. `ended` is how the one before has.
+    pub(super) fn ask_next(
+        mut self,
+        enforcer: &Enforcer,
+        ended: Rejection,
+        source: Source,
+        now: UnixTime,
+    ) -> Step {
+        let Some(provider) = self.next_providers.pop_front() else {
+            // Nobody knows the token; if somebody could not say, neither can we.
+            return enforcer.deny_by(self.request, self.undecided.unwrap_or(ended), source);
+        };
+        let key = TokenKey::new(enforcer.seed, provider, &self.found.token);
+        if let Some(entry) = enforcer.remembered(key).filter(|entry| entry.age(now) == Age::Fresh) {
+            return self.take(enforcer, &entry, Source::Memory, now);
+        }
+        let validate = enforcer.provider(provider).map(|provider| provider.validate).unwrap_or_default();
+        if validate != Validate::Introspection {
+            match self.verify(enforcer, provider, now) {
+                Ok(token) if validate == Validate::Jwt => {
+                    let entry = enforcer.learn(key, Introspection::Active(token), now);
+                    return self.take(enforcer, &entry, Source::Answer, now);
+                }
+                Ok(_) => {}
+                Err(None) => {
+                    self.next_providers.push_front(provider);
+                    return Step::FetchKeys(provider, Box::new(self));
+                }
+                Err(Some(rejection)) => {
+                    match &rejection {
+                        Rejection::NoAnswer { .. } => {
+                            self.undecided.get_or_insert(rejection.clone());
+                        }
+                        // That was work: as long as the keys are the same, it need not be done again.
+                        Rejection::BadJwt { fault: JwtFault::Signature } => {
+                            enforcer.learn(key, Introspection::Inactive, now);
+                        }
+                        _ => {}
+                    }
+                    return self.ask_next(enforcer, rejection, Source::Answer, now);
+                }
+            }
+        }
+        self.asked = Some(key);
+        let question = Question { key, token: self.found.token.clone() };
+        Step::Introspect(Box::new(question), Box::new(self))
+    }
+
+    /// Verifies the token by the keys that are there. An error without a reason: other keys might do.
+    fn verify(
+        &mut self,
+        enforcer: &Enforcer,
+        id: ProviderId,
+        now: UnixTime,
+    ) -> Result<AccessToken, Option<Rejection>> {
+        let news = self.keys.take();
+        enforcer.verify(id, &self.found.token, now).map_err(|rejection| {
+            let for_keys = matches!(
+                rejection,
+                Rejection::BadJwt { fault: JwtFault::UnknownKey }
+                    | Rejection::NoAnswer { cause: NoAnswer::NoKeys, .. }
+            );
+            match news {
+                None | Some(KeyNews::Older) if for_keys && enforcer.key_uri(id).is_some() => None,
+                // While their server is away, nobody can tell whose key it is.
+                Some(KeyNews::None) if for_keys => {
+                    Some(Rejection::NoAnswer { cause: NoAnswer::NoKeys, retry_after: None })
+                }
+                _ => Some(rejection),
+            }
+        })
+    }
+
+    /// The last word of one provider.
+    fn take(self, enforcer: &Enforcer, entry: &Rc<Entry>, source: Source, now: UnixTime) -> Step {
+        let token = match entry.said() {
+            Introspection::Active(token) => token,
+            Introspection::Inactive => return self.ask_next(enforcer, Rejection::Inactive, source, now),
+            Introspection::Contradicts(name) => {
+                let rejection = Rejection::BadJwt { fault: JwtFault::Contradicted(name) };
+                return self.ask_next(enforcer, rejection, source, now);
+            }
+        };
+        let asks = enforcer.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
+        let refresh = (source == Source::Memory && asks && entry.wants_refresh(now)).then(|| {
+            let key = TokenKey::new(enforcer.seed, token.provider, &self.found.token);
+            Box::new(Question { key, token: self.found.token.clone() })
+        });
+        let Self { request, found, body, proof, .. } = self;
+        let judged = enforcer.judge(&request, token, proof.as_deref(), now);
+        let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
+        let decision = match judged {
+            Ok(()) => {
+                let provider = enforcer.provider(token.provider);
+                grant.identity = Some(entry.identity(&enforcer.policy.upstream, provider));
+                if enforcer.policy.mode == Mode::Enforce {
+                    grant.private_response = found.place == Place::Query;
+                    grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);
+                }
+                Decision::Allow(Verdict::Allowed)
+            }
+            Err(rejection) => Decision::Deny(rejection),
+        };
+        done(decision, grant, source, refresh, request)
+    }
+}

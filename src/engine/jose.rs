@@ -1,0 +1,21 @@
+//! Signed objects, read and verified: JWS ([RFC 7515]), JWK ([RFC 7517]), JWA ([RFC 7518]).
+//!
+//! Everything that a signature depends on is decided here: which algorithms there are, which of them are
+//! allowed, which key fits which, how long keys and signatures are. A [`verifier::Verifier`] only computes.
+//! Nothing is ever fetched because a token says so, and no key is taken from a token's header except by
+//! whoever asks for it by name ([`jws::Header::jwk`], for proofs of possession).
+//!
+//! [RFC 7515]: https://www.rfc-editor.org/rfc/rfc7515
+//! [RFC 7517]: https://www.rfc-editor.org/rfc/rfc7517
+//! [RFC 7518]: https://www.rfc-editor.org/rfc/rfc7518
+
+pub mod algorithm;
+
+pub mod jws;
+pub mod key;
+pub mod key_set;
+pub(crate) mod private_der;
+mod public_der;
+pub mod signer;
+pub mod signing_key;
+pub mod verifier;

@@ -1,0 +1,512 @@
+//! Public keys ([RFC 7517], [RFC 7518 §6], [RFC 8037 §2]) and what they verify.
+//!
+//! [RFC 7517]: https://www.rfc-editor.org/rfc/rfc7517
+//! [RFC 7518 §6]: https://www.rfc-editor.org/rfc/rfc7518#section-6
+//! [RFC 8037 §2]: https://www.rfc-editor.org/rfc/rfc8037#section-2
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use p256::ecdsa::signature::Verifier as _;
+use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+use crate::jose::algorithm::{Algorithm, Hash};
+use crate::jose::public_der;
+use crate::jose::verifier::Verifier;
+
+/// The least and the greatest RSA modulus, in bits ([RFC 7518 §3.3]).
+///
+/// [RFC 7518 §3.3]: https://www.rfc-editor.org/rfc/rfc7518#section-3.3
+pub const RSA_BITS: (usize, usize) = (2048, 4096);
+
+/// A public key that is good for at least one algorithm.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PublicKey {
+    material: Material,
+    /// Its `SubjectPublicKeyInfo`, for a verifier elsewhere; empty for Ed25519.
+    der: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Material {
+    /// Without leading zeros.
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+    /// Each coordinate as long as the field.
+    Ec {
+        curve: Curve,
+        x: Vec<u8>,
+        y: Vec<u8>,
+    },
+    Ed25519 {
+        x: [u8; 32],
+    },
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Curve {
+    P256,
+    P384,
+    P521,
+}
+
+/// Why a JWK is no key for us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum KeyFault {
+    /// No JSON object.
+    #[error("not an object")]
+    NotAnObject,
+    /// It shows a private or a symmetric key: it has been given away.
+    #[error("it holds a private or symmetric key")]
+    Private,
+    /// Another `kty` or `crv` than we know.
+    #[error("a kind of key that is not supported")]
+    Kind,
+    /// This member is missing, or no text.
+    #[error("{0} is missing or no text")]
+    Missing(&'static str),
+    /// This member is missing, and there is a certificate instead.
+    #[error("{0} is missing, and the certificate in x5c is not read")]
+    Certificate(&'static str),
+    /// This member is not base64url, or has padding.
+    #[error("{0} is not base64url without padding")]
+    Encoding(&'static str),
+    /// This member has a value that it cannot have.
+    #[error("{0} has a length or a value that it cannot have")]
+    Member(&'static str),
+    /// An RSA modulus outside [`RSA_BITS`].
+    #[error("an RSA key of less than 2048 or more than 4096 bits")]
+    Size,
+    /// A point that is none of the curve.
+    #[error("a point that is not on its curve")]
+    Point,
+}
+
+/// Members that no public key has ([RFC 7518 §6.2.2, §6.3.2, §6.4]).
+///
+/// [RFC 7518 §6.2.2, §6.3.2, §6.4]: https://www.rfc-editor.org/rfc/rfc7518#section-6.2.2
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+impl PublicKey {
+    /// Reads a JWK; `use`, `key_ops`, `alg` and `kid` are not looked at
+    /// ([`crate::jose::key_set::KeySet`] does that).
+    #[inline(never)]
+    pub fn from_jwk(jwk: &Value) -> Result<Self, KeyFault> {
+        let jwk = jwk.as_object().ok_or(KeyFault::NotAnObject)?;
+        if PRIVATE.iter().any(|name| jwk.contains_key(*name)) {
+            return Err(KeyFault::Private);
+        }
+        let word = |name: &str| jwk.get(name).and_then(Value::as_str);
+        match (word("kty"), word("crv")) {
+            (Some("RSA"), _) => Self::rsa(bytes(jwk, "n")?, bytes(jwk, "e")?),
+            (Some("EC"), Some(crv)) => {
+                let curve = Curve::ALL.into_iter().find(|curve| curve.name() == crv);
+                Self::ec(curve.ok_or(KeyFault::Kind)?, bytes(jwk, "x")?, bytes(jwk, "y")?)
+            }
+            (Some("OKP"), Some("Ed25519")) => Self::ed25519(&bytes(jwk, "x")?),
+            (Some("oct"), _) => Err(KeyFault::Private),
+            _ => Err(KeyFault::Kind),
+        }
+    }
+
+    fn rsa(mut n: Vec<u8>, mut e: Vec<u8>) -> Result<Self, KeyFault> {
+        for number in [&mut n, &mut e] {
+            let zeros = number.iter().take_while(|byte| **byte == 0).count();
+            number.drain(..zeros);
+        }
+        let (Some(first), Some(last)) = (n.first(), n.last()) else { return Err(KeyFault::Member("n")) };
+        let bits =
+            n.len().saturating_mul(8).saturating_sub(usize::try_from(first.leading_zeros()).unwrap_or(0));
+        if !(RSA_BITS.0..=RSA_BITS.1).contains(&bits) {
+            return Err(KeyFault::Size);
+        }
+        // Both are odd; with 1 everything would be its own signature, and more than 32 bits serve nobody.
+        let is_odd = |last: Option<&u8>| last.is_some_and(|last| last % 2 == 1);
+        if !is_odd(Some(last)) {
+            return Err(KeyFault::Member("n"));
+        }
+        if !is_odd(e.last()) || e == [1] || e.len() > 4 {
+            return Err(KeyFault::Member("e"));
+        }
+        let der = public_der::rsa_key(&n, &e);
+        Ok(Self { material: Material::Rsa { n, e }, der })
+    }
+
+    fn ec(curve: Curve, x: Vec<u8>, y: Vec<u8>) -> Result<Self, KeyFault> {
+        for (name, coordinate) in [("x", &x), ("y", &y)] {
+            if coordinate.len() != curve.field() {
+                return Err(KeyFault::Member(name));
+            }
+        }
+        let point = [&[4], x.as_slice(), y.as_slice()].concat();
+        if !curve.holds(&point) {
+            return Err(KeyFault::Point);
+        }
+        let der = public_der::ec_key(curve.oid(), &x, &y);
+        Ok(Self { material: Material::Ec { curve, x, y }, der })
+    }
+
+    fn ed25519(x: &[u8]) -> Result<Self, KeyFault> {
+        let x = <[u8; 32]>::try_from(x).map_err(|_| KeyFault::Member("x"))?;
+        match ed25519_dalek::VerifyingKey::from_bytes(&x) {
+            Ok(key) if !key.is_weak() => Ok(Self { material: Material::Ed25519 { x }, der: Vec::new() }),
+            _ => Err(KeyFault::Point),
+        }
+    }
+
+    /// Whether verifying by it costs little, whoever has made it: of RSA no more than 3072 bits and an exponent of
+    /// three bytes.
+    pub fn is_modest(&self) -> bool {
+        match &self.material {
+            Material::Rsa { n, e } => n.len() <= 384 && e.len() <= 3,
+            Material::Ec { .. } | Material::Ed25519 { .. } => true,
+        }
+    }
+
+    /// Whether it is a key for this algorithm.
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        use Algorithm::{Ed25519, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        match &self.material {
+            Material::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
+            Material::Ec { curve: Curve::P256, .. } => algorithm == Es256,
+            Material::Ec { curve: Curve::P384, .. } => algorithm == Es384,
+            Material::Ec { curve: Curve::P521, .. } => algorithm == Es512,
+            Material::Ed25519 { .. } => algorithm == Ed25519,
+        }
+    }
+
+    /// Whether `signature` is one of `message` under this key. Never of another kind of key than the
+    /// algorithm is made for, nor of another length.
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+        elsewhere: &dyn Verifier,
+    ) -> bool {
+        if !self.fits(algorithm) {
+            return false;
+        }
+        match &self.material {
+            Material::Rsa { n, e } => {
+                signature.len() == n.len()
+                    && self.verify_rsa(algorithm, message, signature, elsewhere, (n, e))
+            }
+            Material::Ec { curve, x, y } => {
+                let (r, s) = signature.split_at(curve.field().min(signature.len()));
+                let is_zero = |number: &[u8]| number.iter().all(|byte| *byte == 0);
+                if r.len() != curve.field() || s.len() != curve.field() || is_zero(r) || is_zero(s) {
+                    return false;
+                }
+                let der = public_der::ecdsa_signature(r, s);
+                let point = || [&[4], x.as_slice(), y.as_slice()].concat();
+                elsewhere
+                    .verify(algorithm.hash(), &self.der, message, &der)
+                    .unwrap_or_else(|| curve.verify(&point(), message, signature))
+            }
+            Material::Ed25519 { x } => {
+                let key = ed25519_dalek::VerifyingKey::from_bytes(x);
+                let signature = ed25519_dalek::Signature::from_slice(signature);
+                matches!((key, signature), (Ok(key), Ok(signature)) if key.verify_strict(message, &signature).is_ok())
+            }
+        }
+    }
+
+    fn verify_rsa(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+        elsewhere: &dyn Verifier,
+        (n, e): (&[u8], &[u8]),
+    ) -> bool {
+        let is_pss = algorithm.is_pss();
+        if !is_pss && let Some(good) = elsewhere.verify(algorithm.hash(), &self.der, message, signature) {
+            return good;
+        }
+        let (n, e) = (BigUint::from_bytes_be(n), BigUint::from_bytes_be(e));
+        let Ok(key) = RsaPublicKey::new_with_max_size(n, e, RSA_BITS.1) else { return false };
+        // The salt is as long as the hash (RFC 7518 §3.5).
+        let verified = match algorithm.hash() {
+            Hash::Sha256 if is_pss => key.verify(Pss::new::<Sha256>(), &Sha256::digest(message), signature),
+            Hash::Sha384 if is_pss => key.verify(Pss::new::<Sha384>(), &Sha384::digest(message), signature),
+            Hash::Sha512 if is_pss => key.verify(Pss::new::<Sha512>(), &Sha512::digest(message), signature),
+            Hash::Sha256 => key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature),
+            Hash::Sha384 => key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature),
+            Hash::Sha512 => key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature),
+        };
+        verified.is_ok()
+    }
+
+    /// Its thumbprint: the SHA-256 of its members in their only spelling ([RFC 7638]), `jkt` when encoded.
+    ///
+    /// [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
+    pub fn thumbprint(&self) -> [u8; 32] {
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let members = match &self.material {
+            Material::Rsa { n, e } => format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, text(e), text(n)),
+            Material::Ec { curve, x, y } => {
+                format!(r#"{{"crv":"{}","kty":"EC","x":"{}","y":"{}"}}"#, curve.name(), text(x), text(y))
+            }
+            Material::Ed25519 { x } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(x)),
+        };
+        Sha256::digest(members).into()
+    }
+}
+
+impl Curve {
+    const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+        }
+    }
+
+    /// How long a coordinate is, in bytes, and so each half of a signature.
+    fn field(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+
+    /// The DER of its object identifier.
+    fn oid(self) -> &'static [u8] {
+        match self {
+            Self::P256 => &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
+            Self::P384 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22],
+            Self::P521 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23],
+        }
+    }
+
+    /// Whether a point is on it. The module has no arithmetic for the two greater curves, which weighs more
+    /// than all the rest of it: its host looks when it verifies.
+    fn holds(self, point: &[u8]) -> bool {
+        match self {
+            Self::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
+            #[cfg(not(target_family = "wasm"))]
+            Self::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
+            #[cfg(not(target_family = "wasm"))]
+            Self::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
+            #[cfg(target_family = "wasm")]
+            Self::P384 | Self::P521 => true,
+        }
+    }
+
+    fn verify(self, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::P256 => {
+                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point);
+                let signature = p256::ecdsa::Signature::from_slice(signature);
+                matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
+            }
+            #[cfg(not(target_family = "wasm"))]
+            Self::P384 => {
+                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point);
+                let signature = p384::ecdsa::Signature::from_slice(signature);
+                matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
+            }
+            #[cfg(not(target_family = "wasm"))]
+            Self::P521 => {
+                let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point);
+                let signature = p521::ecdsa::Signature::from_slice(signature);
+                matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
+            }
+            #[cfg(target_family = "wasm")]
+            Self::P384 | Self::P521 => false,
+        }
+    }
+}
+
+/// The bytes of a member in base64url, without padding.
+fn bytes(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyFault> {
+    let missing = if jwk.contains_key("x5c") { KeyFault::Certificate } else { KeyFault::Missing };
+    let text = jwk.get(name).and_then(Value::as_str).ok_or(missing(name))?;
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::Encoding(name))
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+
+    use super::{KeyFault, PublicKey};
+    use crate::jose::algorithm::{Algorithm, Hash};
+    use crate::jose::jws::Compact;
+    use crate::jose::verifier::{Here, Verifier};
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// RFC 7515 appendix A.2
+    const RS256: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+    /// RFC 7515 appendix A.3
+    const ES256: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+    /// RFC 7515 appendix A.4
+    const ES512: &str = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn";
+    /// RFC 8037 appendix A.4
+    const EDDSA: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+
+    fn rsa() -> Value {
+        json!({"kty": "RSA", "e": "AQAB",
+            "n": "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"})
+    }
+
+    fn p256() -> Value {
+        json!({"kty": "EC", "crv": "P-256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})
+    }
+
+    fn p521() -> Value {
+        json!({"kty": "EC", "crv": "P-521",
+            "x": "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
+            "y": "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"})
+    }
+
+    fn ed25519() -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
+    }
+
+    fn with(mut jwk: Value, name: &str, value: &str) -> Value {
+        jwk[name] = json!(value);
+        jwk
+    }
+
+    fn verifies(text: &str, jwk: &Value) -> bool {
+        let jws = Compact::parse(text).unwrap();
+        let key = PublicKey::from_jwk(jwk).unwrap();
+        key.verify(jws.header.alg, jws.signing_input, &jws.signature, &Here)
+    }
+
+    #[test]
+    fn the_standards_signatures() {
+        // TV-10; JWT-39: each byte counts
+        let mut cases = vec![("RS256", RS256, rsa()), ("ES256", ES256, p256()), ("EdDSA", EDDSA, ed25519())];
+        if cfg!(not(target_family = "wasm")) {
+            cases.push(("ES512", ES512, p521()));
+        }
+        for (name, text, jwk) in cases {
+            assert!(verifies(text, &jwk), "{name}");
+            let jws = Compact::parse(text).unwrap();
+            let key = PublicKey::from_jwk(&jwk).unwrap();
+            for at in [0, jws.signing_input.len() / 2, jws.signing_input.len() - 1] {
+                let mut message = jws.signing_input.to_vec();
+                message[at] ^= 1;
+                assert!(!key.verify(jws.header.alg, &message, &jws.signature, &Here), "{name} {at}");
+            }
+            for at in [0, jws.signature.len() / 2, jws.signature.len() - 1] {
+                let mut signature = jws.signature.clone();
+                signature[at] ^= 1;
+                assert!(!key.verify(jws.header.alg, jws.signing_input, &signature, &Here), "{name} {at}");
+            }
+            for signature in [&jws.signature[1..], &[], &[jws.signature.as_slice(), &[0]].concat()] {
+                assert!(!key.verify(jws.header.alg, jws.signing_input, signature, &Here), "JWT-15 {name}");
+            }
+            let zero = vec![0; jws.signature.len()];
+            assert!(!key.verify(jws.header.alg, jws.signing_input, &zero, &Here), "JWT-16 {name}");
+        }
+    }
+
+    #[test]
+    fn thumbprints() {
+        // TV-02
+        let rfc7638 = json!({"kty": "RSA", "e": "AQAB", "alg": "RS256", "kid": "2011-04-29",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"});
+        let rfc9449 = json!({"kty": "EC", "crv": "P-256",
+            "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs", "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"});
+        #[rustfmt::skip]
+        let cases = [
+            ("RFC 7638 §3.1",        rfc7638,   "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
+            ("RFC 9449 §6.1",        rfc9449,   "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
+            ("RFC 8037 appendix A",  ed25519(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+        ];
+        for (name, jwk, want) in cases {
+            let thumbprint = PublicKey::from_jwk(&jwk).unwrap().thumbprint();
+            assert_eq!(URL_SAFE_NO_PAD.encode(thumbprint), want, "{name}");
+        }
+        let zero_first = with(rsa(), "e", "AAEAAQ");
+        let thumbprint = |jwk: &Value| PublicKey::from_jwk(jwk).unwrap().thumbprint();
+        assert_eq!(thumbprint(&zero_first), thumbprint(&rsa()), "leading zeros do not make another key");
+    }
+
+    #[test]
+    fn what_is_no_key() {
+        let short = URL_SAFE_NO_PAD.encode([0xff; 128]);
+        let long = URL_SAFE_NO_PAD.encode([0xff; 513]);
+        let even = URL_SAFE_NO_PAD.encode([0xfe; 256]);
+        #[rustfmt::skip]
+        let cases = [
+            ("no object",                  json!("x"),                               KeyFault::NotAnObject),
+            ("ATK-60 a private exponent",  with(rsa(), "d", "AQAB"),                 KeyFault::Private),
+            ("ATK-95 a private scalar",    with(p256(), "d", "AQAB"),                KeyFault::Private),
+            ("a prime",                    with(rsa(), "p", "AQAB"),                 KeyFault::Private),
+            ("JWT-44 symmetric",           json!({"kty": "oct", "k": "c2VjcmV0"}),   KeyFault::Private),
+            ("symmetric without a key",    json!({"kty": "oct"}),                    KeyFault::Private),
+            ("no kind",                    json!({"n": "AQAB"}),                     KeyFault::Kind),
+            ("a kind of its own",          json!({"kty": "AKP"}),                    KeyFault::Kind),
+            ("JWT-43 another curve",       with(p256(), "crv", "secp256k1"),         KeyFault::Kind),
+            ("JWT-48 Ed448",               with(ed25519(), "crv", "Ed448"),          KeyFault::Kind),
+            ("X25519",                     with(ed25519(), "crv", "X25519"),         KeyFault::Kind),
+            ("JWT-13 FAP-07 RSA of 1024 bits", with(rsa(), "n", &short),                 KeyFault::Size),
+            ("RSA of 4104 bits",           with(rsa(), "n", &long),                  KeyFault::Size),
+            ("an even modulus",            with(rsa(), "n", &even),                  KeyFault::Member("n")),
+            ("an exponent of 1",           with(rsa(), "e", "AQ"),                   KeyFault::Member("e")),
+            ("an even exponent",           with(rsa(), "e", "AQAA"),                 KeyFault::Member("e")),
+            ("no exponent",                with(rsa(), "e", ""),                     KeyFault::Member("e")),
+            ("a coordinate with padding",  with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU="), KeyFault::Encoding("x")),
+            ("a short coordinate",         with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvR"), KeyFault::Member("x")),
+            ("JWT-16 off the curve",       with(p256(), "x", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"), KeyFault::Point),
+            ("no modulus",                 json!({"kty": "RSA", "e": "AQAB"}),       KeyFault::Missing("n")),
+            ("a modulus of null",          json!({"kty": "RSA", "n": null, "e": "AQAB"}), KeyFault::Missing("n")),
+            ("a certificate alone",        json!({"kty": "RSA", "x5c": ["MIIB"]}),   KeyFault::Certificate("n")),
+            ("no second coordinate",       with(p256(), "y", ""),                    KeyFault::Member("y")),
+            ("plain base64",               with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRV+U"), KeyFault::Encoding("x")),
+            ("a short Ed25519 key",        with(ed25519(), "x", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcH"), KeyFault::Member("x")),
+            ("a weak Ed25519 key",         with(ed25519(), "x", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), KeyFault::Point),
+        ];
+        for (name, jwk, want) in cases {
+            assert_eq!(PublicKey::from_jwk(&jwk), Err(want), "{name}");
+        }
+    }
+
+    /// Says what it is told to, and that it was asked.
+    #[derive(Debug)]
+    struct Told(Option<bool>);
+
+    impl Verifier for Told {
+        fn verify(&self, hash: Hash, key: &[u8], _: &[u8], signature: &[u8]) -> Option<bool> {
+            assert_eq!((hash, key.first()), (Hash::Sha256, Some(&0x30)));
+            assert!(signature.len() == 256 || signature.first() == Some(&0x30), "RSA, or ECDSA in DER");
+            self.0
+        }
+    }
+
+    #[test]
+    fn somebody_else_verifies_what_he_can() {
+        for (text, jwk) in [(RS256, rsa()), (ES256, p256())] {
+            let jws = Compact::parse(text).unwrap();
+            let key = PublicKey::from_jwk(&jwk).unwrap();
+            let verify = |signature: &[u8], told| {
+                key.verify(jws.header.alg, jws.signing_input, signature, &Told(told))
+            };
+            assert!(verify(&jws.signature, None) && verify(&jws.signature, Some(true)));
+            assert!(!verify(&jws.signature, Some(false)));
+            assert!(!verify(&jws.signature[1..], Some(true)), "JWT-15 the length is ours to see to");
+            assert!(!verify(&[0; 64], Some(true)), "JWT-16");
+        }
+        let jws = Compact::parse(ES256).unwrap();
+        let rsa = PublicKey::from_jwk(&rsa()).unwrap();
+        for algorithm in [Algorithm::Es256, Algorithm::Ed25519] {
+            let good = rsa.verify(algorithm, jws.signing_input, &[1; 256], &Told(Some(true)));
+            assert!(!good, "JWT-10 {algorithm:?}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Who computes the signature of an assertion, and how often one may be computed.
+//!
+//! The host of the filter has native code for RS256 and ES256 (Envoy's foreign function `sign`), thirty times
+//! as fast as RSA in the VM. Where it cannot, [`super::key`] does it; and where that takes long, there is a bound,
+//! for whoever presents a token that nobody knows has a signature made.
+
+use std::cell::Cell;
+use std::fmt;
+use std::time::Duration;
+
+use crate::base::time::UnixTime;
+
+/// Somebody who signs with RSASSA-PKCS1-v1_5 and ECDSA, hashing with SHA-256.
+pub trait Signer: fmt::Debug {
+    /// The signature of `message` (of ECDSA in DER) by the private key in this PKCS#8. `None`: cannot.
+    fn sign(&self, key: &[u8], message: &[u8]) -> Option<Vec<u8>>;
+    /// Whether it can, as far as it knows.
+    fn is_there(&self) -> bool;
+}
+
+/// How many signatures that take long may be made: some at once, and then one in a while.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound(Cell<UnixTime>);
+
+/// What one costs.
+const ONE: Duration = Duration::from_millis(250);
+/// How long the next question may have to wait: more than the calls of any that was let in take together.
+const MOST: Duration = Duration::from_secs(10);
+/// How many may be made at once after a time without any.
+const AT_ONCE: u32 = 16;
+
+impl Bound {
+    pub(crate) fn new() -> Self {
+        Self(Cell::new(UnixTime::from_millis(0)))
+    }
+
+    /// Whether one may be made now.
+    pub(crate) fn admits(&self, now: UnixTime) -> bool {
+        let free = self.0.get();
+        // Beyond what it can have become, the clock was set back.
+        free <= now || free > now.plus(MOST)
+    }
+
+    /// One is made.
+    pub(crate) fn count(&self, now: UnixTime) {
+        let rested = now.minus(ONE.saturating_mul(AT_ONCE));
+        let free = self.0.get();
+        let free = if free > now.plus(MOST) { rested } else { free.max(rested) };
+        // A question that has begun may take several, for retries; the next ones wait for that.
+        self.0.set(free.plus(ONE).min(now.plus(MOST)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bound;
+    use crate::base::time::UnixTime;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn some_at_once_and_then_four_a_second() {
+        let bound = Bound::new();
+        let signs = |millis: u64| {
+            let now = UnixTime::from_millis(1_800_000_000_000).plus(std::time::Duration::from_millis(millis));
+            let may = bound.admits(now);
+            if may {
+                bound.count(now);
+            }
+            may
+        };
+        let made = |from: u64, to: u64| (from..to).step_by(10).filter(|millis| signs(*millis)).count();
+        assert!((16..=17).contains(&(0..100).filter(|_| signs(0)).count()));
+        assert!((39..=41).contains(&made(10, 10_000)));
+        assert!((16..=17).contains(&(0..100).filter(|_| signs(60_000)).count()), "rested");
+        assert!((0..100).any(|_| signs(1000)), "the clock was set back");
+
+        // Each question has six calls: a try and five retries.
+        let (bound, mut made) = (Bound::new(), 0);
+        for millis in (0..60_000).step_by(10) {
+            let now = UnixTime::from_millis(1_800_000_000_000_u64.saturating_add(millis));
+            if bound.admits(now) {
+                (0..6).for_each(|_| bound.count(now));
+                made = u32::saturating_add(made, 6);
+            }
+        }
+        assert!((240..=270).contains(&made), "{made} in a minute");
+    }
+}

@@ -1,0 +1,141 @@
+//! What is demanded: the compiled configuration, which cannot express nonsense.
+//!
+//! [`Policy::parse`] is the only way to get one. It reports every fault at once, and no fault shows
+//! a value.
+
+pub mod choice;
+pub mod metadata;
+pub mod requirement;
+pub mod resource;
+pub mod rule;
+
+use crate::base::ids::ProviderId;
+use crate::cache::Cache;
+use crate::policy::requirement::Requirement;
+use crate::policy::resource::Resources;
+use crate::policy::rule::Rule;
+use crate::proof::certificate::CertificateSource;
+use crate::proof::dpop::Dpop;
+use crate::provider::Provider;
+use crate::provider::client_list::ListSource;
+use crate::request::matching::Matching;
+use crate::request::tls::TlsSource;
+use crate::request::websocket::Marker;
+use crate::response::Responses;
+use crate::upstream::Upstream;
+
+/// A whole configuration, checked and compiled.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The authorization servers, at least one, sorted by name.
+    pub providers: Vec<Provider>,
+    /// Whom to ask in turn when nothing else tells the providers apart; empty: nobody.
+    pub provider_order: Vec<ProviderId>,
+    /// Where a token may be.
+    pub token: TokenPlaces,
+    /// What is demanded where no rule matches.
+    pub requires: Requirement,
+    /// First match wins.
+    pub rules: Vec<Rule>,
+    /// How requests are read that others may read otherwise.
+    pub matching: Matching,
+    /// The client lists that are fetched, sorted by name.
+    pub lists: Vec<ListSource>,
+    /// What the upstream is told.
+    pub upstream: Upstream,
+    /// What is remembered of the providers' answers, and for how long.
+    pub cache: Cache,
+    /// How proofs of possession are checked; `None`: tokens that need one are refused.
+    pub dpop: Option<Dpop>,
+    /// Who tells of clients' certificates ([RFC 8705 §3]); `None`: nobody, and tokens that are bound to one are
+    /// refused.
+    ///
+    /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+    pub mtls: Option<CertificateSource>,
+    /// What is published of the protected resources.
+    pub resources: Resources,
+    /// What a refused client is told.
+    pub responses: Responses,
+    /// Whether CORS preflights go through without a token.
+    pub cors_preflight: CorsPreflight,
+    /// Whether refusals are carried out.
+    pub mode: Mode,
+}
+
+/// `token`: where a token may be, and what becomes of it ([RFC 6750 §2]).
+///
+/// [RFC 6750 §2]: https://www.rfc-editor.org/rfc/rfc6750#section-2
+#[derive(Clone, Debug)]
+pub struct TokenPlaces {
+    /// Header fields; default: `authorization` with the scheme `Bearer`.
+    pub headers: Vec<TokenHeader>,
+    /// Names of query parameters.
+    pub params: Vec<String>,
+    /// Names of cookies.
+    pub cookies: Vec<String>,
+    /// How a WebSocket client says that it offers a token among its subprotocols; `None`: it cannot.
+    pub websocket: Option<Marker>,
+    /// Whether a form body may carry `access_token` ([RFC 6750 §2.2]).
+    ///
+    /// [RFC 6750 §2.2]: https://www.rfc-editor.org/rfc/rfc6750#section-2.2
+    pub form: bool,
+    /// The longest form body that is looked at, in bytes.
+    pub max_form_bytes: usize,
+    /// The longest token, in bytes.
+    pub max_length: usize,
+    /// Whether the upstream gets to see the token.
+    pub forward: bool,
+    /// Whether a token in `access_token` of the query is refused even where the query is no place
+    /// for tokens, if another place carries one as well.
+    pub strict_multiple: bool,
+    /// Who tells whether a request has come over TLS, where others are refused ([RFC 6750 §5.3]).
+    ///
+    /// [RFC 6750 §5.3]: https://www.rfc-editor.org/rfc/rfc6750#section-5.3
+    pub require_tls: Option<TlsSource>,
+}
+
+/// A header field that may carry a token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenHeader {
+    /// Its name, in lower case.
+    pub name: String,
+    /// The authentication scheme before the token; `None`: the whole value is the token.
+    pub scheme: Option<String>,
+}
+
+impl TokenHeader {
+    /// Whether its tokens come with a proof of possession ([RFC 9449 §7.1]).
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    pub fn is_dpop(&self) -> bool {
+        self.name == "authorization"
+            && self.scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case("DPoP"))
+    }
+}
+
+impl Policy {
+    /// Whether some request may carry its token in the query, which clients must not do ([RFC 9700 §4.3.2]).
+    ///
+    /// [RFC 9700 §4.3.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2
+    pub fn takes_tokens_in_the_query(&self) -> bool {
+        !self.token.params.is_empty() || self.rules.iter().any(|rule| !rule.from_params.is_empty())
+    }
+}
+
+/// What happens to CORS preflights.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CorsPreflight {
+    /// They go through without a token.
+    Pass,
+    /// They need one like everything else.
+    Enforce,
+}
+
+/// Whether refusals are carried out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// They are.
+    Enforce,
+    /// They are counted and logged, and the request goes on.
+    Shadow,
+}

@@ -1,0 +1,141 @@
+//! Whether a token that is good in itself is good enough: what a rule, or the configuration for all requests,
+//! demands of it.
+
+use std::time::Duration;
+
+use crate::base::time::UnixTime;
+use crate::decision::Rejection;
+use crate::policy::requirement::{Requirement, SenderConstraint};
+use crate::policy::resource::Resource;
+use crate::proof::dpop::Proof;
+use crate::provider::Provider;
+use crate::provider::client_list::LiveList;
+use crate::provider::introspection::reply::AccessToken;
+
+impl Requirement {
+    /// Whether a token that is good in itself will do.
+    pub(crate) fn judge(
+        &self,
+        token: &AccessToken,
+        provider: &Provider,
+        lists: &[LiveList],
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        if !self.audiences.is_empty() && !token.has_audience(&self.audiences) {
+            return Err(Rejection::WrongAudience);
+        }
+        if let Some(list) = &self.clients {
+            let client = token.client_id(provider);
+            match list.live {
+                Some(id) => lists.get(id.0).ok_or(Rejection::ClientNotListed)?.allows(client)?,
+                None if client.is_some_and(|client| list.allows(client)) => {}
+                None => return Err(Rejection::ClientNotListed),
+            }
+        }
+        let has_scopes = self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(provider));
+        self.judge_authentication(token, provider.clock_skew, has_scopes, now)?;
+        if let Some(unmet) = self.claims.iter().find(|claim| !claim.is_met_by(&token.claims)) {
+            return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
+        }
+        if has_scopes { Ok(()) } else { Err(Rejection::ScopeMissing { needed: self.scopes.challenge() }) }
+    }
+
+    /// What is demanded besides scopes ([RFC 9396 §9], [RFC 8693 §4.1]).
+    ///
+    /// [RFC 9396 §9]: https://www.rfc-editor.org/rfc/rfc9396#section-9
+    /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
+    pub(crate) fn judge_details(
+        &self,
+        token: &AccessToken,
+        provider: &Provider,
+        resource: Option<&Resource>,
+    ) -> Result<(), Rejection> {
+        if self.no_delegation && token.present("act").is_some() {
+            return Err(Rejection::Delegated);
+        }
+        let ours = || {
+            let resource = resource.map(|one| std::iter::once(&one.identifier).chain(&one.audiences));
+            resource.into_iter().flatten().chain(&provider.audiences).chain(&self.audiences)
+        };
+        let is_here = |place: &str| ours().any(|own| own == place);
+        let details = token.present("authorization_details");
+        let is_met = self.details.iter().all(|demand| demand.is_met_by(details, &is_here));
+        if is_met { Ok(()) } else { Err(Rejection::DetailMissing) }
+    }
+
+    /// Whether whoever presents the token is the one that it was given to ([RFC 9449 §7.1], [RFC 8705 §3]).
+    /// Nobody looks for a certificate unless the token is bound to one.
+    ///
+    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
+    /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+    pub(crate) fn judge_binding(
+        &self,
+        token: &AccessToken,
+        proof: Option<&Proof>,
+        certificate: impl FnOnce() -> Result<Option<String>, Rejection>,
+    ) -> Result<(), Rejection> {
+        match (proof, token.jkt()) {
+            (Some(proof), Some(jkt)) if proof.thumbprint == jkt => {}
+            (Some(_), Some(_)) => return Err(Rejection::OtherKey),
+            (Some(_), None) => return Err(Rejection::NotBound),
+            (None, _) => {}
+        }
+        if self.sender_constraint == SenderConstraint::Ignore {
+            return Ok(());
+        }
+        if token.is_bound {
+            let by_key = token.jkt().is_some() || token.is_dpop();
+            if (by_key && proof.is_none()) || token.is_bound_otherwise() {
+                return Err(Rejection::Unproven);
+            }
+            if let Some(x5t) = token.x5t() {
+                match certificate()? {
+                    Some(shown) if shown == x5t => {}
+                    Some(_) => return Err(Rejection::OtherCertificate),
+                    None => return Err(Rejection::NoCertificate),
+                }
+            }
+        }
+        let is_enough = match self.sender_constraint {
+            SenderConstraint::Mtls => token.x5t().is_some(),
+            SenderConstraint::AnyBound => token.is_bound,
+            SenderConstraint::Dpop => proof.is_some(),
+            SenderConstraint::IfBound | SenderConstraint::Ignore => true,
+        };
+        if is_enough { Ok(()) } else { Err(Rejection::BindingWanted) }
+    }
+
+    /// Step-up ([RFC 9470 §3]): how, and how long ago, the user was authenticated.
+    ///
+    /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
+    fn judge_authentication(
+        &self,
+        token: &AccessToken,
+        skew: Duration,
+        has_scopes: bool,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let acr = || token.present("acr").and_then(|acr| acr.as_str());
+        let weak = !self.acr_values.is_empty()
+            && !acr().is_some_and(|acr| self.acr_values.iter().any(|wanted| wanted == acr));
+        let old = self.max_age.is_some_and(|max_age| {
+            let age = token.present("auth_time").and_then(serde_json::Value::as_f64).map(|at| {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "milliseconds of this era fit into a double exactly"
+                )]
+                let now = now.as_millis() as f64 / 1000.0;
+                now - at
+            });
+            let skew = skew.as_secs_f64();
+            !age.is_some_and(|age| (-skew..=max_age.as_secs_f64() + skew).contains(&age.floor()))
+        });
+        if weak || old {
+            let acr_values = if weak { self.acr_values.join(" ") } else { String::new() };
+            let max_age = self.max_age.filter(|_| old).map(|max_age| max_age.as_secs());
+            let scope = if has_scopes { String::new() } else { self.scopes.challenge() };
+            return Err(Rejection::WeakAuthentication { acr_values, max_age, scope });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! Our credentials at the authorization server ([RFC 6749 §2.3]).
+//!
+//! [RFC 6749 §2.3]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::base::secret::Secret;
+use crate::base::time::UnixTime;
+use crate::provider::assertion::Assertion;
+
+/// How we authenticate; exactly one way per request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ClientAuth {
+    /// `client_secret_basic`: the whole value of the `Authorization` field.
+    Basic(Secret),
+    /// `client_secret_post`: form fields.
+    Post {
+        /// `client_id`.
+        client_id: String,
+        /// `client_secret`; left out if empty.
+        client_secret: Secret,
+    },
+    /// `bearer`: the whole value of the `Authorization` field.
+    Bearer(Secret),
+    /// `client_secret_jwt` and `private_key_jwt`: form fields, signed anew for each call.
+    Assertion(Box<Assertion>),
+    /// `none`: somebody else does it (mutual TLS, `credential_injector`).
+    None {
+        /// Sent as `client_id` if given ([RFC 8705 §2]).
+        ///
+        /// [RFC 8705 §2]: https://www.rfc-editor.org/rfc/rfc8705#section-2
+        client_id: Option<String>,
+    },
+}
+
+/// How id and secret are put into the Basic credentials.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BasicEncoding {
+    /// Form-urlencoded first, as [RFC 6749 §2.3.1] has it.
+    ///
+    /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+    #[default]
+    Form,
+    /// As they are, for servers that skip the decoding.
+    Raw,
+}
+
+impl ClientAuth {
+    /// `client_secret_basic`.
+    pub fn basic(client_id: &str, client_secret: &Secret, encoding: BasicEncoding) -> Self {
+        let part = |text: &str| match encoding {
+            BasicEncoding::Form => form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>(),
+            BasicEncoding::Raw => text.to_owned(),
+        };
+        let pair = format!("{}:{}", part(client_id), part(client_secret.expose()));
+        Self::Basic(Secret::new(format!("Basic {}", STANDARD.encode(pair))))
+    }
+
+    /// Whether there are credentials for another question now.
+    pub fn admits(&self, now: UnixTime) -> bool {
+        match self {
+            Self::Assertion(assertion) => assertion.admits(now),
+            _ => true,
+        }
+    }
+
+    /// `bearer`.
+    pub fn bearer(token: &Secret) -> Self {
+        Self::Bearer(Secret::new(format!("Bearer {}", token.expose())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BasicEncoding, ClientAuth};
+    use crate::base::secret::Secret;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn basic_credentials_are_form_encoded_first() {
+        use BasicEncoding::{Form, Raw};
+        #[rustfmt::skip]
+        let cases = [
+            ("RFC 7662 §2.1",     "s6BhdRkqt3", "gX1fBat3bV", Form, "Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"),
+            ("OAU-17 form",       "https://rs.example.com/app", "a+b/c==", Form,
+             "Basic aHR0cHMlM0ElMkYlMkZycy5leGFtcGxlLmNvbSUyRmFwcDphJTJCYiUyRmMlM0QlM0Q="),
+            ("OAU-17 raw",        "https://rs.example.com/app", "a+b/c==", Raw,
+             "Basic aHR0cHM6Ly9ycy5leGFtcGxlLmNvbS9hcHA6YStiL2M9PQ=="),
+            ("OAU-15",            "my client:1", "p@ss word+%&=:é", Form,
+             "Basic bXkrY2xpZW50JTNBMTpwJTQwc3Mrd29yZCUyQiUyNSUyNiUzRCUzQSVDMyVBOQ=="),
+            ("OAU-16",            " %&+£€", "x", Form, "Basic KyUyNSUyNiUyQiVDMiVBMyVFMiU4MiVBQzp4"),
+            ("OAU-20 no secret",  "x", "", Form, "Basic eDo="),
+        ];
+        for (name, id, secret, encoding, want) in cases {
+            let ClientAuth::Basic(got) = ClientAuth::basic(id, &Secret::new(secret), encoding) else {
+                panic!()
+            };
+            assert_eq!(got.expose(), want, "{name}");
+        }
+    }
+}

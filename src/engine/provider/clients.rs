@@ -1,0 +1,32 @@
+//! Client lists: which clients may call an API ("contracts").
+
+use std::collections::BTreeMap;
+
+use crate::base::ids::ListId;
+
+/// A named or inline allow-list of client ids.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClientList {
+    /// Its name in `client_lists`; `None` for an inline list.
+    pub name: Option<String>,
+    /// The clients, by id.
+    pub clients: BTreeMap<String, Client>,
+    /// The list that is fetched instead; the clients here are none then.
+    pub live: Option<ListId>,
+}
+
+/// What is known of a client besides its id.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Client {
+    /// A name for people.
+    pub name: Option<String>,
+    /// The tier it has been granted.
+    pub tier: Option<String>,
+}
+
+impl ClientList {
+    /// Whether the client is on the list; ids compare exactly.
+    pub fn allows(&self, client_id: &str) -> bool {
+        self.clients.contains_key(client_id)
+    }
+}

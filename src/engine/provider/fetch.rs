@@ -1,0 +1,133 @@
+//! What is fetched in the background, client lists and sets of keys: the request, and its answer as far as
+//! it is the same for both.
+
+use std::time::Duration;
+
+use crate::base::json::{self, Value};
+use crate::base::secret::Secret;
+use crate::provider::outcome::{CallOutcome, ReplyHead};
+
+/// One call to make.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FetchCall {
+    /// The Envoy cluster to send it to.
+    pub cluster: String,
+    /// How long its answer may take.
+    pub timeout: Duration,
+    /// The head, pseudo-fields first; there is no body.
+    pub headers: Vec<(String, Secret)>,
+    /// How many bytes of the answer's body are wanted: one more than may be used.
+    pub read_up_to: usize,
+}
+
+/// Where a document is, for the pseudo-fields of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address<'a> {
+    /// `http` or `https`; informative, TLS is the cluster's.
+    pub(crate) scheme: &'a str,
+    /// Host and port.
+    pub(crate) authority: &'a str,
+    /// Path and query.
+    pub(crate) path: &'a str,
+    /// What we call ourselves.
+    pub(crate) user_agent: &'a str,
+}
+
+/// What an answer has brought.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum News {
+    /// Something of so many entries.
+    Changed(usize),
+    /// It is what it was ([RFC 9110 §15.4.5]).
+    ///
+    /// [RFC 9110 §15.4.5]: https://www.rfc-editor.org/rfc/rfc9110#section-15.4.5
+    Unchanged,
+}
+
+/// Why an answer is of no use.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FetchFault {
+    /// Timeout, reset, refused connection; or the host would not make the call.
+    #[error("no answer")]
+    NoAnswer,
+    /// Another status than 200 and 304.
+    #[error("status {0}{late}", late = late(*.0))]
+    Status(u16),
+    /// Another media type than JSON has.
+    #[error("not application/json")]
+    MediaType,
+    /// A content coding.
+    #[error("its content coding is {0}, and identity was asked for")]
+    Coded(&'static str),
+    /// Longer than the bound.
+    #[error("longer than max_response_bytes")]
+    TooLong,
+    /// Not one strict JSON document.
+    #[error("not one strict JSON document")]
+    NotJson,
+    /// Something else than what was asked for; where, and what was expected.
+    #[error("{0}")]
+    Shape(String),
+}
+
+/// The host calls it 504 when a call takes too long.
+fn late(status: u16) -> &'static str {
+    if status == 504 { ": no response in time" } else { "" }
+}
+
+/// A document that has come.
+#[derive(Debug)]
+pub(crate) enum Fetched {
+    /// The one that is known already.
+    Same,
+    /// Another one, and what the server calls this state of it ([RFC 9110 §8.8.3]).
+    ///
+    /// [RFC 9110 §8.8.3]: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3
+    Document(Value, Option<String>),
+}
+
+/// The head of a call that fetches a document, unless it is the one of this `etag`.
+pub(crate) fn head(address: Address<'_>, accept: &str, etag: Option<&String>) -> Vec<(String, Secret)> {
+    let fixed = [
+        (":method", "GET"),
+        (":scheme", address.scheme),
+        (":authority", address.authority),
+        (":path", address.path),
+        ("accept", accept),
+        ("accept-encoding", "identity"),
+        ("user-agent", address.user_agent),
+    ];
+    let mut headers: Vec<_> = fixed.map(|(name, value)| (name.to_owned(), Secret::new(value))).into();
+    headers.extend(etag.map(|etag| ("if-none-match".to_owned(), Secret::new(etag))));
+    headers
+}
+
+/// Reads an answer. `media_types` are those that it may have; none: any.
+#[inline(never)]
+pub(crate) fn read(
+    outcome: CallOutcome<'_>,
+    is_known: bool,
+    media_types: &[&str],
+    max: usize,
+) -> Result<Fetched, FetchFault> {
+    let CallOutcome::Response { head, body } = outcome else { return Err(FetchFault::NoAnswer) };
+    let head = ReplyHead(head);
+    match head.status() {
+        200 => {}
+        304 if is_known => return Ok(Fetched::Same),
+        status => return Err(FetchFault::Status(status)),
+    }
+    if let Some(coding) = head.coding() {
+        return Err(FetchFault::Coded(coding));
+    }
+    if !media_types.is_empty() && !media_types.iter().any(|media_type| head.is_of(media_type)) {
+        return Err(FetchFault::MediaType);
+    }
+    if body.len() > max {
+        return Err(FetchFault::TooLong);
+    }
+    let document = json::parse(body).map_err(|_| FetchFault::NotJson)?;
+    let etag = head.single("etag").and_then(|etag| std::str::from_utf8(etag).ok());
+    let etag = etag.filter(|etag| etag.bytes().all(|b| matches!(b, 0x20..=0x7e))).map(str::to_owned);
+    Ok(Fetched::Document(document, etag))
+}

@@ -1,0 +1,223 @@
+//! One question to one provider, from the first call to its answer or to the end of patience: retries,
+//! then the fallback clusters.
+
+use std::time::Duration;
+
+use crate::base::random::Nonces;
+use crate::base::secret::Secret;
+use crate::base::time::UnixTime;
+use crate::cache::key::TokenKey;
+use crate::decision::{NoAnswer, Rejection};
+use crate::provider::Provider;
+use crate::provider::introspection::call::IntrospectionCall;
+use crate::provider::introspection::reply::Introspection;
+
+/// What a request wants to know: one token, of one provider.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The provider, and which token.
+    pub key: TokenKey,
+    /// The token itself.
+    pub token: Secret,
+}
+
+/// A question on its way.
+#[derive(Debug)]
+pub struct Flight {
+    question: Question,
+    /// How many calls have been made.
+    calls: u32,
+    /// When the first was made.
+    started: UnixTime,
+    /// When the latest was made.
+    asked: UnixTime,
+    /// How long that may take.
+    timeout: Duration,
+}
+
+/// How a call ended for the flight.
+#[derive(Debug)]
+pub enum Landing {
+    /// Another call is to be made.
+    Again(Box<IntrospectionCall>),
+    /// The provider has said something, or will not.
+    Settled(Result<Introspection, Rejection>),
+}
+
+impl Landing {
+    /// Whether there was an answer that no key of ours verifies: with other keys, the next may.
+    pub fn lacks_keys(&self) -> bool {
+        let failure = match self {
+            Self::Settled(said) => said.as_ref().err(),
+            Self::Again(call) => call.previous.as_ref(),
+        };
+        matches!(failure, Some(Rejection::NoAnswer { cause: NoAnswer::NoKeys, .. }))
+    }
+}
+
+impl Flight {
+    /// A flight and its first call. What a call needs to be unguessable comes from `nonces`.
+    pub fn take_off(
+        provider: &Provider,
+        question: Question,
+        now: UnixTime,
+        nonces: &Nonces,
+    ) -> (Self, IntrospectionCall) {
+        let mut flight = Self { question, calls: 0, started: now, asked: now, timeout: Duration::MAX };
+        let call = flight.call(provider, None, now, nonces);
+        (flight, call)
+    }
+
+    /// What is asked.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// When the call was made that is under way or has just been answered.
+    pub fn asked(&self) -> UnixTime {
+        self.asked
+    }
+
+    /// Takes what has come of the latest call, as the engine reads it.
+    pub fn land(
+        &mut self,
+        provider: &Provider,
+        said: Result<Introspection, Rejection>,
+        now: UnixTime,
+        nonces: &Nonces,
+    ) -> Landing {
+        match said.map_err(|failure| self.timed_out(failure, now)) {
+            Err(failure) if self.may_repeat(provider, &failure, now) => {
+                Landing::Again(Box::new(self.call(provider, Some(failure), now, nonces)))
+            }
+            settled => Landing::Settled(settled),
+        }
+    }
+
+    /// The host calls it 504 when a call takes too long; a status that came in time is the server's.
+    fn timed_out(&self, failure: Rejection, now: UnixTime) -> Rejection {
+        match failure {
+            Rejection::NoAnswer { cause: NoAnswer::Failed | NoAnswer::Status(504), retry_after }
+                if self.asked.until(now) >= self.timeout =>
+            {
+                Rejection::NoAnswer { cause: NoAnswer::TimedOut(self.timeout), retry_after }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether another call may bring what this one did not: only where there was no answer at all, and
+    /// only within the time that the configuration grants.
+    fn may_repeat(&self, provider: &Provider, failure: &Rejection, now: UnixTime) -> bool {
+        let endpoint = &provider.introspection;
+        let repeatable =
+            matches!(failure, Rejection::NoAnswer { cause, .. } if *cause != NoAnswer::Throttled);
+        if !repeatable {
+            return false;
+        }
+        if self.calls <= endpoint.retries {
+            return now < self.started.plus(granted(provider));
+        }
+        self.cluster_of_next_call(provider).is_some()
+    }
+
+    /// Where the next call goes: to the first cluster for the first call and its retries, then once to
+    /// each fallback.
+    fn cluster_of_next_call<'a>(&self, provider: &'a Provider) -> Option<&'a String> {
+        let endpoint = &provider.introspection;
+        let fallback = self.calls.saturating_sub(endpoint.retries);
+        endpoint.clusters.get(usize::try_from(fallback).unwrap_or(usize::MAX))
+    }
+
+    fn call(
+        &mut self,
+        provider: &Provider,
+        previous: Option<Rejection>,
+        now: UnixTime,
+        nonces: &Nonces,
+    ) -> IntrospectionCall {
+        let endpoint = &provider.introspection;
+        let mut call =
+            IntrospectionCall::new(self.question.key.provider, provider, &self.question.token, now, nonces);
+        if let Some(cluster) = self.cluster_of_next_call(provider) {
+            call.cluster.clone_from(cluster);
+        }
+        let is_retry = self.calls > 0 && self.calls <= endpoint.retries;
+        if is_retry {
+            let left = now.until(self.started.plus(granted(provider)));
+            call.after = jitter(self.calls, now).min(left.checked_div(4).unwrap_or_default());
+            call.timeout =
+                endpoint.timeout.min(left.saturating_sub(call.after)).max(Duration::from_millis(1));
+        }
+        call.previous = previous;
+        (self.asked, self.timeout) = (now.plus(call.after), call.timeout);
+        self.calls = self.calls.saturating_add(1);
+        call
+    }
+}
+
+impl Provider {
+    /// The longest that a question to it can take.
+    pub fn patience(&self) -> Duration {
+        let fallbacks = u32::try_from(self.introspection.clusters.len()).unwrap_or(u32::MAX);
+        granted(self).saturating_add(self.introspection.timeout.saturating_mul(fallbacks.saturating_sub(1)))
+    }
+}
+
+/// All the time that the first call and its retries have together.
+fn granted(provider: &Provider) -> Duration {
+    let endpoint = &provider.introspection;
+    endpoint.timeout.saturating_mul(endpoint.retries.saturating_add(1))
+}
+
+/// A pause before a retry: 5 to 25 ms, doubled with each retry, so that many workers do not come
+/// back at one moment. Spread by the clock; nothing depends on it being unguessable.
+fn jitter(retry: u32, now: UnixTime) -> Duration {
+    let spread = now.as_millis().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let base = 5_u64.saturating_add(spread % 21);
+    Duration::from_millis(base.saturating_mul(1 << retry.saturating_sub(1).min(4)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flight, Landing, Question};
+    use crate::base::ids::ProviderId;
+    use crate::base::random::Nonces;
+    use crate::base::secret::Secret;
+    use crate::base::time::UnixTime;
+    use crate::cache::key::TokenKey;
+    use crate::decision::{NoAnswer, Rejection};
+    use crate::policy::Policy;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_server_that_hangs_is_called_that() {
+        #[rustfmt::skip]
+        let cases = [
+            ("Envoy's own 504",       "2s",    NoAnswer::Status(504), 2000, "no response from the authorization server within 2 s"),
+            ("nothing at all",        "2s",    NoAnswer::Failed,      2003, "no response from the authorization server within 2 s"),
+            ("a part of a second",    "250ms", NoAnswer::Status(504), 250,  "no response from the authorization server within 0.250 s"),
+            ("the server's own 504",  "2s",    NoAnswer::Status(504), 900,  "the authorization server gave no answer: status 504"),
+            ("another status, late",  "2s",    NoAnswer::Status(503), 2000, "the authorization server gave no answer: status 503"),
+            ("a connection that was lost", "2s", NoAnswer::Failed,    10,   "the authorization server gave no answer: timeout, reset or truncated reply"),
+        ];
+        for (name, timeout, cause, after, want) in cases {
+            let configuration = serde_json::json!({"providers": {"a": {"introspection": {
+                "uri": "https://a.example.com/i", "cluster": "a", "timeout": timeout, "retries": 0, "client_auth": {"method": "none"},
+            }}}});
+            let policy = Policy::from_value(&configuration, &|_| None).unwrap();
+            let (provider, nonces) = (&policy.providers[0], Nonces::new([1, 2]));
+            let token = Secret::new("t");
+            let question = Question { key: TokenKey::new([0, 0], ProviderId(0), &token), token };
+            let start = UnixTime::from_secs(1000);
+            let (mut flight, _) = Flight::take_off(provider, question, start, &nonces);
+            let said = Err(Rejection::NoAnswer { cause, retry_after: None });
+            let now = start.plus(std::time::Duration::from_millis(after));
+            let Landing::Settled(Err(failure)) = flight.land(provider, said, now, &nonces) else {
+                panic!("{name}")
+            };
+            assert_eq!(failure.to_string(), want, "{name}");
+        }
+    }
+}

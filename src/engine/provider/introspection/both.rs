@@ -1,0 +1,80 @@
+//! What a JWT says of itself beside what the authorization server says of it: the stricter of both counts.
+//!
+//! The response decides what the token is good for: its scopes, and whatever else a rule asks for. But it
+//! cannot take back what the signature has proved: whose the token is, whom and what it is bound to, for
+//! whom it is meant, who acts, and when it ends.
+
+use std::cmp::Ordering;
+
+use crate::base::json::{Value, same};
+use crate::decision::Rejection;
+use crate::provider::Provider;
+use crate::provider::introspection::reply::{AccessToken, Introspection, timestamp};
+
+/// What cannot differ: it says which token this is, and whose.
+const SAME: [&str; 5] = ["iss", "sub", "jti", "client_id", "cnf"];
+/// What the response adds nothing to by keeping silent: bindings, audiences and actors stay.
+const KEPT: [&str; 3] = ["cnf", "aud", "act"];
+/// Of two moments, the one that ends or begins the token's life sooner or later.
+const STRICTER: [(&str, Ordering); 4] = [
+    ("exp", Ordering::Less),
+    ("nbf", Ordering::Greater),
+    ("iat", Ordering::Less),
+    ("auth_time", Ordering::Less),
+];
+
+impl AccessToken {
+    /// What is known of a token that has been verified (`self`) and that the authorization server calls
+    /// active (`reply`).
+    #[inline(never)]
+    pub(crate) fn beside(self, reply: Self, provider: &Provider) -> Result<Introspection, Rejection> {
+        if let Some(name) = self.contradicted(&reply, provider) {
+            return Ok(Introspection::Contradicts(name));
+        }
+        let mut claims = reply.claims;
+        if self.is_dpop() {
+            claims.insert("token_type".to_owned(), "DPoP".into());
+        }
+        if let (Some(own), Some(told)) = (self.present("aud"), claims.get("aud").filter(|aud| !aud.is_null()))
+        {
+            let (own, told) = (texts(own), texts(told));
+            if !told.iter().all(|one| own.contains(one)) {
+                let both: Vec<Value> = told.into_iter().filter(|one| own.contains(one)).cloned().collect();
+                claims.insert("aud".to_owned(), both.into());
+            }
+        }
+        for name in KEPT {
+            if let (Some(own), None | Some(Value::Null)) = (self.present(name), claims.get(name)) {
+                claims.insert(name.to_owned(), own.clone());
+            }
+        }
+        for (name, stricter) in STRICTER {
+            // What is no time in the response says nothing; one that matters there has been refused before.
+            let told = timestamp(&claims, name).ok().flatten();
+            let is_stricter = |own: i64| told.is_none_or(|told| own.cmp(&told) == stricter);
+            let own = timestamp(&self.claims, name).ok().flatten().is_some_and(is_stricter);
+            if let (true, Some(own)) = (own, self.present(name)) {
+                claims.insert(name.to_owned(), own.clone());
+            }
+        }
+        Self::new(self.provider, claims).map(Introspection::Active)
+    }
+
+    /// What the two say differently, if they do.
+    fn contradicted(&self, reply: &Self, provider: &Provider) -> Option<&'static str> {
+        let differ = |name: &str| match (self.present(name), reply.present(name)) {
+            (Some(own), Some(told)) => !same(own, told),
+            _ => false,
+        };
+        if provider.client_id_claim.iter().any(|name| differ(name)) {
+            return Some("client_id");
+        }
+        let is_bearer = self.is_dpop() && reply.present("token_type").is_some() && !reply.is_dpop();
+        SAME.into_iter().find(|name| differ(name)).or(is_bearer.then_some("token_type"))
+    }
+}
+
+/// The values of `aud`, which may be one alone.
+fn texts(aud: &Value) -> Vec<&Value> {
+    aud.as_array().map_or_else(|| vec![aud], |all| all.iter().collect())
+}

@@ -1,0 +1,134 @@
+//! Signed introspection replies ([RFC 9701]): a JWT of the authorization server's, for us alone.
+//!
+//! Nobody between it and us can change what it says, nor give it to another gateway. What counts is in
+//! `token_introspection`; everything around it is about the reply, not about the token.
+//!
+//! [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+
+use crate::base::ids::ProviderId;
+use crate::base::json::{Map, Value, same};
+use crate::base::secret::Secret;
+use crate::base::time::UnixTime;
+use crate::decision::fault::ReplyFault;
+use crate::decision::{BadAnswer, Rejection};
+use crate::jose::jws::{Compact, JwsFault};
+use crate::jose::verifier::Verifier;
+use crate::provider::Provider;
+use crate::provider::introspection::reply::{Introspection, body, timestamp};
+use crate::provider::keys::LiveKeys;
+use crate::provider::outcome::CallOutcome;
+
+/// Its media type, and its `typ` without `application/`.
+pub(crate) const MEDIA_TYPE: &str = "application/token-introspection+jwt";
+
+/// By how many seconds `iat` may differ from our clock: a reply that was kept by somebody is none.
+const WINDOW: f64 = 120.0;
+
+/// How the two sides are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The server, in `iss`.
+    pub issuer: &'a str,
+    /// We, in `aud`.
+    pub audience: &'a str,
+}
+
+/// Reads the answer about a token as [`Introspection::read`] does. Where the key is unknown, nobody can tell.
+#[inline(never)]
+pub fn read(
+    (id, provider): (ProviderId, &Provider),
+    names: Names<'_>,
+    keys: &LiveKeys,
+    outcome: CallOutcome<'_>,
+    token: &Secret,
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<Introspection, Rejection> {
+    let Some(bytes) = body(&provider.introspection, outcome, MEDIA_TYPE)? else {
+        return Ok(Introspection::Inactive);
+    };
+    let text = std::str::from_utf8(bytes).map_err(|_| bad(ReplyFault::Jws(JwsFault::Parts)))?;
+    let jws = Compact::parse(text.trim_ascii()).map_err(|fault| bad(ReplyFault::Jws(fault)))?;
+    if !jws.header.is_typ("token-introspection+jwt") {
+        return Err(bad(ReplyFault::Typ));
+    }
+    let mut claims = verify(provider, keys, &jws, verifier, now)?;
+    is_for(&claims, names)?;
+    #[expect(clippy::cast_precision_loss, reason = "seconds of this era fit into a double exactly")]
+    let clock = now.as_secs() as f64;
+    let iat = claims.get("iat").and_then(Value::as_f64);
+    if !iat.is_some_and(|iat| (iat - clock).abs() <= WINDOW) {
+        return Err(bad(ReplyFault::Time));
+    }
+    // It need not say how long it is good for; where it does, nothing of it is good for longer.
+    let end = timestamp(&claims, "exp").map_err(|()| bad(ReplyFault::Time))?;
+    if end.is_some_and(|end| end <= i64::try_from(now.as_secs()).unwrap_or(i64::MAX)) {
+        return Err(bad(ReplyFault::Time));
+    }
+    match claims.remove("token_introspection") {
+        // Nothing else ties the answer to what was asked about.
+        Some(Value::Object(members)) if is_another(token, &members) => {
+            Err(Rejection::BadAnswer { cause: BadAnswer::OtherToken })
+        }
+        Some(Value::Object(members)) => Introspection::of(id, ending(members, end)),
+        _ => Err(bad(ReplyFault::Shape)),
+    }
+}
+
+/// The same with an `exp` that is not after the end of the reply that it came in.
+fn ending(mut members: Map<String, Value>, end: Option<i64>) -> Map<String, Value> {
+    if let (Some(end), Ok(exp)) = (end, timestamp(&members, "exp"))
+        && exp.is_none_or(|exp| end < exp)
+    {
+        members.insert("exp".to_owned(), end.into());
+    }
+    members
+}
+
+/// Whether token and answer each have a `jti`, and these differ.
+fn is_another(token: &Secret, members: &Map<String, Value>) -> bool {
+    let Some(told) = members.get("jti").filter(|jti| !jti.is_null()) else { return false };
+    let claims = Compact::parse(token.expose()).ok().and_then(|jws| jws.claims());
+    claims.and_then(|mut claims| claims.remove("jti")).is_some_and(|own| !same(&own, told))
+}
+
+/// The claims of what the provider has signed with one of its keys, by an algorithm that is allowed.
+pub(crate) fn verify(
+    provider: &Provider,
+    keys: &LiveKeys,
+    jws: &Compact<'_>,
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<Map<String, Value>, Rejection> {
+    if !provider.jwt.algorithms.allow(jws.header.alg) {
+        return Err(bad(ReplyFault::Algorithm));
+    }
+    let set = keys.set(now)?;
+    if !set.knows(&jws.header) {
+        return Err(LiveKeys::default().set(now).err().unwrap_or(bad(ReplyFault::Signature)));
+    }
+    let is_good = set
+        .candidates(&jws.header)
+        .any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier));
+    if !is_good {
+        return Err(bad(ReplyFault::Signature));
+    }
+    jws.claims().ok_or(bad(ReplyFault::Claims))
+}
+
+/// Whether it is of this server, and for us.
+pub(crate) fn is_for(claims: &Map<String, Value>, names: Names<'_>) -> Result<(), Rejection> {
+    if claims.get("iss").and_then(Value::as_str) != Some(names.issuer) {
+        return Err(bad(ReplyFault::Issuer));
+    }
+    let is_us = |value: &Value| value.as_str() == Some(names.audience);
+    let is_for_us = claims.get("aud").is_some_and(|aud| match aud {
+        Value::Array(all) => all.iter().any(is_us),
+        one => is_us(one),
+    });
+    if is_for_us { Ok(()) } else { Err(bad(ReplyFault::Audience)) }
+}
+
+fn bad(fault: ReplyFault) -> Rejection {
+    Rejection::BadAnswer { cause: BadAnswer::Signed(fault) }
+}

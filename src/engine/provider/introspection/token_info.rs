@@ -1,0 +1,107 @@
+//! Token information: what authorization servers said of tokens before [RFC 7662], OpenAM up to 12,
+//! PingFederate up to 8 and others.
+//!
+//! There is no `active`: status 200 says that the token is good, and the reply says for how long. Nothing
+//! else is taken for that: an RFC 7662 reply without `active` is none of these, and the other way round.
+//!
+//! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
+
+use crate::base::ids::ProviderId;
+use crate::base::json::{self, Map, Value};
+use crate::base::secret::Secret;
+use crate::base::time::UnixTime;
+use crate::decision::{BadAnswer, Rejection};
+use crate::provider::IntrospectionEndpoint;
+use crate::provider::introspection::reply::{AccessToken, Introspection, body};
+use crate::provider::outcome::{CallOutcome, ReplyHead};
+use crate::token::scope::ScopeToken;
+
+/// What PingFederate calls a token that it has found good.
+const VALIDATED: &str = "urn:pingidentity.com:oauth2:validated_token";
+/// The grant type by which PingFederate is asked.
+pub const VALIDATE: &str = "urn:pingidentity.com:oauth2:grant_type:validate_bearer";
+
+/// Reads the answer to a call of the moment `asked`, as [`Introspection::read`] does.
+#[inline(never)]
+pub fn read(
+    id: ProviderId,
+    endpoint: &IntrospectionEndpoint,
+    outcome: CallOutcome<'_>,
+    token: &Secret,
+    asked: UnixTime,
+) -> Result<Introspection, Rejection> {
+    if let CallOutcome::Response { head, body } = outcome
+        && is_refused(ReplyHead(head).status(), body)
+    {
+        return Ok(Introspection::Inactive);
+    }
+    let Some(body) = body(endpoint, outcome, "application/json")? else { return Ok(Introspection::Inactive) };
+    let bad = |cause| Err(Rejection::BadAnswer { cause });
+    let Ok(reply) = json::parse(body) else { return bad(BadAnswer::NotJson) };
+    let Value::Object(mut members) = reply else { return bad(BadAnswer::NotAnObject) };
+    match members.get("active") {
+        None | Some(Value::Bool(true)) => {}
+        Some(Value::Bool(false)) => return Ok(Introspection::Inactive),
+        Some(_) => return bad(BadAnswer::Active),
+    }
+    match members.remove("access_token") {
+        Some(Value::String(echo)) if echo != token.expose() => return bad(BadAnswer::OtherToken),
+        // PingFederate has attributes there.
+        Some(Value::Object(attributes)) => {
+            for (name, value) in attributes {
+                members.entry(name).or_insert(value);
+            }
+        }
+        _ => {}
+    }
+    let Some(exp) = expiry(&mut members, asked) else { return bad(BadAnswer::Lifetime) };
+    members.insert("exp".to_owned(), exp.into());
+    if members.get("token_type").is_some_and(|kind| kind == VALIDATED) {
+        members.remove("token_type");
+    }
+    if let Some(Value::Array(scopes)) = members.get("scope") {
+        let scopes: Vec<_> = scopes.iter().filter_map(Value::as_str).filter_map(ScopeToken::parse).collect();
+        let scopes = scopes.iter().map(ScopeToken::as_str).collect::<Vec<_>>().join(" ");
+        members.insert("scope".to_owned(), scopes.into());
+    }
+    AccessToken::new(id, members).map(Introspection::Active)
+}
+
+/// Whether an error is about the token, and not about the call or us. OpenAM 11 says 404, OpenAM 12 says 400,
+/// PingFederate has said 400 and 403.
+fn is_refused(status: u16, body: &[u8]) -> bool {
+    let reply = if body.len() <= 4096 { json::parse(body).ok() } else { None };
+    let error = reply.as_ref().and_then(|reply| reply.get("error")?.as_str());
+    matches!(
+        (status, error),
+        (400 | 401 | 403 | 404, Some("invalid_token" | "invalid_grant"))
+            | (400, Some("invalid_request"))
+            | (404, Some("not_found"))
+    )
+}
+
+/// The token's end in seconds, from `expires_in`, `exp` or the earlier of both; `None` if neither tells, or
+/// one is no number.
+fn expiry(members: &mut Map<String, Value>, asked: UnixTime) -> Option<i64> {
+    let left = members.remove("expires_in").map(|left| seconds(&left));
+    let exp = members.get("exp").map(seconds);
+    let asked = i64::try_from(asked.as_secs()).unwrap_or(i64::MAX);
+    match (left, exp) {
+        (Some(left), Some(exp)) => Some(asked.saturating_add(left?).min(exp?)),
+        (Some(left), None) => Some(asked.saturating_add(left?)),
+        (None, exp) => exp?,
+    }
+}
+
+/// Whole seconds, of a number or, as Google has it, of digits.
+fn seconds(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(_) =>
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "floats beyond an i64 become its ends")]
+            value.as_f64().filter(|seconds| seconds.is_finite()).map(|seconds| seconds.floor() as i64)
+        }
+        Value::String(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,112 @@
+//! `UserInfo` as the last resort: whoever can read it with a token has a good one ([OpenID Connect Core,
+//! section 5.3]).
+//!
+//! It says who the user is, and nothing of the token: not what it is good for, for whom, nor how long. So
+//! none of that is read from it, and a configuration that demands it is refused.
+//!
+//! [OpenID Connect Core, section 5.3]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
+
+use crate::base::ids::ProviderId;
+use crate::base::json::{self, Map, Value};
+use crate::base::time::UnixTime;
+use crate::decision::fault::ReplyFault;
+use crate::decision::{BadAnswer, Rejection};
+use crate::jose::jws::{Compact, JwsFault};
+use crate::jose::verifier::Verifier;
+use crate::provider::Provider;
+use crate::provider::introspection::reply::{AccessToken, Introspection, body};
+use crate::provider::introspection::signed::{Names, is_for, verify};
+use crate::provider::keys::LiveKeys;
+use crate::provider::outcome::{CallOutcome, ReplyHead};
+
+/// The media type of a signed answer.
+pub(crate) const SIGNED: &str = "application/jwt";
+/// What is said of tokens elsewhere: here it would be about something else.
+const OF_TOKENS: [&str; 9] =
+    ["active", "aud", "authorization_details", "client_id", "exp", "iat", "nbf", "scope", "token_type"];
+
+/// Reads an answer as [`Introspection::read`] does. `names`: it has to be signed, by this server and for us.
+/// `jwt`: what the token says of itself, if it is a JWT that has been verified.
+#[inline(never)]
+pub fn read(
+    (id, provider): (ProviderId, &Provider),
+    names: Option<Names<'_>>,
+    keys: &LiveKeys,
+    outcome: CallOutcome<'_>,
+    jwt: Option<AccessToken>,
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<Introspection, Rejection> {
+    // Whatever the challenge says: a proof of the client's, too, is for nobody else to give.
+    if let CallOutcome::Response { head, .. } = outcome
+        && matches!(ReplyHead(head).status(), 401 | 403)
+    {
+        return Ok(Introspection::Inactive);
+    }
+    let media_type = if names.is_some() { SIGNED } else { "application/json" };
+    let Some(bytes) = body(&provider.introspection, outcome, media_type)? else {
+        return Ok(Introspection::Inactive);
+    };
+    let mut claims = match names {
+        Some(names) => signed(provider, names, keys, bytes, verifier, now)?,
+        None => plain(bytes)?,
+    };
+    if !claims.get("sub").is_some_and(Value::is_string) {
+        return Err(Rejection::BadAnswer { cause: BadAnswer::Subject });
+    }
+    let configured = provider.scope_claim.iter().chain(&provider.client_id_claim).map(String::as_str);
+    for name in OF_TOKENS.into_iter().chain(configured) {
+        claims.remove(name);
+    }
+    match jwt {
+        None => AccessToken::new(id, claims).map(Introspection::Active),
+        // The token speaks for itself; what is said of its user comes on top.
+        Some(token)
+            if token.claims.get("sub") == claims.get("sub") && !is_bound_elsewhere(&token, &claims) =>
+        {
+            let mut all = token.claims;
+            all.retain(|_, value| !value.is_null());
+            for (name, value) in claims {
+                all.entry(name).or_insert(value);
+            }
+            AccessToken::new(id, all).map(Introspection::Active)
+        }
+        Some(_) => Err(Rejection::BadAnswer { cause: BadAnswer::OtherToken }),
+    }
+}
+
+/// Whether the answer binds the token to something else than the token does itself.
+fn is_bound_elsewhere(token: &AccessToken, claims: &Map<String, Value>) -> bool {
+    let told = claims.get("cnf").filter(|cnf| !cnf.is_null());
+    matches!((token.present("cnf"), told), (Some(own), Some(told)) if own != told)
+}
+
+fn plain(bytes: &[u8]) -> Result<Map<String, Value>, Rejection> {
+    let bad = |cause| Err(Rejection::BadAnswer { cause });
+    match json::parse(bytes) {
+        Ok(Value::Object(claims)) => Ok(claims),
+        Ok(_) => bad(BadAnswer::NotAnObject),
+        Err(_) => bad(BadAnswer::NotJson),
+    }
+}
+
+/// The claims of a signed answer (OpenID Connect Core, section 5.3.4).
+fn signed(
+    provider: &Provider,
+    names: Names<'_>,
+    keys: &LiveKeys,
+    bytes: &[u8],
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<Map<String, Value>, Rejection> {
+    let bad = |fault| Rejection::BadAnswer { cause: BadAnswer::Signed(fault) };
+    let text = std::str::from_utf8(bytes).map_err(|_| bad(ReplyFault::Jws(JwsFault::Parts)))?;
+    let jws = Compact::parse(text.trim_ascii()).map_err(|fault| bad(ReplyFault::Jws(fault)))?;
+    // Core names no `typ` for it; one that says something else is something else.
+    if jws.header.typ.is_some() && !jws.header.is_typ("jwt") {
+        return Err(bad(ReplyFault::Typ));
+    }
+    let claims = verify(provider, keys, &jws, verifier, now)?;
+    is_for(&claims, names)?;
+    Ok(claims)
+}

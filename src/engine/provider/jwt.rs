@@ -1,0 +1,144 @@
+//! Access tokens that are JWTs, judged here: [RFC 9068 §4] with the advice of [RFC 8725].
+//!
+//! What costs nothing is looked at first, the signature last: garbage and tokens that have expired do not
+//! get that far, nor do they have keys fetched. Whatever is wrong, the token is `invalid_token`; only where
+//! there are no keys nobody can tell.
+//!
+//! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
+//! [RFC 8725]: https://www.rfc-editor.org/rfc/rfc8725
+
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::json::{Map, Value};
+use crate::base::time::UnixTime;
+use crate::decision::Rejection;
+use crate::decision::fault::JwtFault;
+use crate::jose::jws::{Compact, Header, is_media_type};
+use crate::jose::verifier::Verifier;
+use crate::provider::introspection::reply::AccessToken;
+use crate::provider::keys::LiveKeys;
+use crate::provider::{Provider, Typ};
+
+/// By how many seconds `iat` may be ahead of us (JWT-33).
+const AHEAD: i64 = 60;
+/// What an access token must have, beside `exp`, `iss`, `aud` and `iat` ([RFC 9068 §2.2]).
+///
+/// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
+const REQUIRED: [&str; 3] = ["sub", "client_id", "jti"];
+/// Claims of ID tokens, of events and logout tokens, of proofs and of signed introspection replies. The
+/// same issuer may sign all of them with the same keys ([RFC 8725 §3.12]).
+///
+/// [RFC 8725 §3.12]: https://www.rfc-editor.org/rfc/rfc8725#section-3.12
+const OF_OTHERS: [&str; 7] = ["at_hash", "c_hash", "s_hash", "events", "htm", "htu", "token_introspection"];
+
+/// Judges a token: who signed it, whose it is, for whom and until when. What the rules of the configuration
+/// demand besides is not looked at.
+pub fn verify(
+    (id, provider): (ProviderId, &Provider),
+    keys: &LiveKeys,
+    token: &str,
+    verifier: &dyn Verifier,
+    now: UnixTime,
+) -> Result<AccessToken, Rejection> {
+    let rules = &provider.jwt;
+    let jws = Compact::parse(token).map_err(|fault| bad(JwtFault::Jws(fault)))?;
+    if !rules.algorithms.allow(jws.header.alg) {
+        return Err(bad(JwtFault::Algorithm));
+    }
+    rules.typ.check_header(&jws.header).map_err(bad)?;
+    let claims = jws.claims().ok_or(bad(JwtFault::Claims))?;
+    let token = check_claims(id, claims, rules.typ, now).map_err(bad)?;
+    token.check(provider, now)?;
+    token.check_age(rules.max_token_age, provider.clock_skew, now)?;
+    let keys = keys.set(now)?;
+    if !keys.knows(&jws.header) {
+        return Err(bad(JwtFault::UnknownKey));
+    }
+    let is_good = keys
+        .candidates(&jws.header)
+        .any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier));
+    if is_good { Ok(token) } else { Err(bad(JwtFault::Signature)) }
+}
+
+impl Typ {
+    fn check_header(self, header: &Header) -> Result<(), JwtFault> {
+        let is_fit = match (self, &header.typ) {
+            (Self::Any, None) => true,
+            (Self::Any, Some(typ)) => is_media_type(typ, "at+jwt") || is_media_type(typ, "jwt"),
+            (Self::AtJwt, _) => header.is_typ("at+jwt"),
+        };
+        if !is_fit {
+            return Err(JwtFault::Typ);
+        }
+        if header.cty.as_deref().is_some_and(|cty| is_media_type(cty, "jwt")) {
+            return Err(JwtFault::Nested);
+        }
+        Ok(())
+    }
+}
+
+/// What holds for every claims set, whoever issued it.
+fn check_claims(
+    id: ProviderId,
+    claims: Map<String, Value>,
+    typ: Typ,
+    now: UnixTime,
+) -> Result<AccessToken, JwtFault> {
+    let is_text = |name: &str| claims.get(name).is_some_and(Value::is_string);
+    if !is_text("iss") {
+        return Err(JwtFault::Claim("iss"));
+    }
+    if typ == Typ::AtJwt {
+        if let Some(missing) = REQUIRED.into_iter().find(|name| !is_text(name)) {
+            return Err(JwtFault::Claim(missing));
+        }
+        if !claims.get("aud").is_some_and(|aud| aud.is_string() || aud.is_array()) {
+            return Err(JwtFault::Claim("aud"));
+        }
+        if claims.get("iat").is_none_or(Value::is_null) {
+            return Err(JwtFault::Claim("iat"));
+        }
+    }
+    if let Some(other) = OF_OTHERS.into_iter().find(|name| claims.contains_key(*name)) {
+        return Err(JwtFault::Kind(other));
+    }
+    // Where `typ` does not tell, a nonce makes it an ID token; old Keycloaks put one into both, and say so.
+    if typ == Typ::Any && claims.contains_key("nonce") && claims.get("typ").is_none_or(|typ| typ != "Bearer")
+    {
+        return Err(JwtFault::Kind("nonce"));
+    }
+    let token = AccessToken::new(id, claims).map_err(|_| JwtFault::Claim("exp or nbf"))?;
+    if token.exp.is_none() {
+        return Err(JwtFault::Claim("exp"));
+    }
+    let iat = token.issued_at().map_err(|()| JwtFault::Claim("iat"))?;
+    if iat.is_some_and(|iat| iat > seconds(now).saturating_add(AHEAD)) {
+        return Err(JwtFault::Early);
+    }
+    Ok(token)
+}
+
+impl AccessToken {
+    /// Whether it is young enough by its `iat`.
+    pub(crate) fn check_age(
+        &self,
+        max: Option<Duration>,
+        skew: Duration,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let Some(max) = max else { return Ok(()) };
+        let span = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        let Ok(Some(iat)) = self.issued_at() else { return Err(bad(JwtFault::Claim("iat"))) };
+        let end = iat.saturating_add(span(max)).saturating_add(span(skew));
+        if seconds(now) < end { Ok(()) } else { Err(bad(JwtFault::TooOld)) }
+    }
+}
+
+fn seconds(now: UnixTime) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn bad(fault: JwtFault) -> Rejection {
+    Rejection::BadJwt { fault }
+}

@@ -1,0 +1,316 @@
+//! What the upstream is told: identity header fields from claims, and never a client's own.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::base::json::{Map, Value, is_exact};
+use crate::request::head::{RequestHead, is_same_field, starts_like};
+use crate::token::claims::ClaimPath;
+
+/// The longest value that is forwarded, in bytes.
+pub const MAX_VALUE: usize = 8192;
+
+/// `upstream`: what the upstream is told. Every field named here is removed from the request first.
+#[derive(Clone, Debug, Default)]
+pub struct Upstream {
+    /// Claims that become header fields.
+    pub claim_to_headers: Vec<ClaimHeader>,
+    /// Every scalar claim but `scope` and `exp` as this prefix and its name, in lower case.
+    pub claims_prefix: Option<String>,
+    /// Whether those names keep their underscores, which are hyphens otherwise.
+    pub keeps_underscores: bool,
+    /// The claims as base64url JSON in this header field, in lower case.
+    pub forward_payload_header: Option<String>,
+    /// Whether later filters and access logs are told of the token as well.
+    pub filter_state: bool,
+}
+
+/// One claim in one header field.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClaimHeader {
+    /// The field's name, in lower case.
+    pub header_name: String,
+    /// The claim.
+    pub claim: ClaimPath,
+}
+
+/// Header fields for the upstream, and how many claims did not fit.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct IdentityFields {
+    /// Names in lower case, and values of printable ASCII.
+    pub set: Vec<(String, Vec<u8>)>,
+    /// Claims whose value is longer than [`MAX_VALUE`], and fields for which claims compete.
+    pub dropped: u32,
+    /// What access logs and later filters are told, by name.
+    pub state: Vec<(&'static str, String)>,
+}
+
+impl Upstream {
+    /// Whether a field of this name is ours alone to set, or one that some upstream takes for it.
+    pub fn owns(&self, name: &[u8]) -> bool {
+        let is = |own: &str| is_same_field(name, own);
+        self.claim_to_headers.iter().any(|field| is(&field.header_name))
+            || self.forward_payload_header.as_deref().is_some_and(is)
+            || self.claims_prefix.as_deref().is_some_and(|prefix| starts_like(name, prefix))
+    }
+
+    /// The lengths that names of our fields have, a bit each: most of a request's fields need no closer
+    /// look.
+    pub fn lengths(&self) -> u128 {
+        if self.claims_prefix.is_some() {
+            return u128::MAX;
+        }
+        let names = self.claim_to_headers.iter().map(|field| &field.header_name);
+        names.chain(&self.forward_payload_header).fold(0, |all, name| all | length_bit(name.len()))
+    }
+
+    /// The client's own copies of our fields, once each. `lengths` are [`Self::lengths`].
+    pub fn forged(&self, head: RequestHead<'_>, lengths: u128) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let ours = |name: &[u8]| lengths & length_bit(name.len()) != 0 && self.owns(name);
+        for (name, _) in head.fields().filter(|(name, _)| ours(name)) {
+            if let Ok(name) = std::str::from_utf8(name)
+                && !names.iter().any(|known| known == name)
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
+    /// The fields that tell of these claims, and of whose token they are.
+    pub fn identity(&self, claims: &Map<String, Value>, client_id: Option<&str>) -> IdentityFields {
+        let mut fields = IdentityFields::default();
+        for field in &self.claim_to_headers {
+            if let Some(value) = field.claim.find(claims) {
+                fields.tell(field.header_name.clone(), value);
+            }
+        }
+        if let Some(prefix) = &self.claims_prefix {
+            for (field, claim) in &claims_by_field(claims) {
+                let Value::String(name) = claim else {
+                    fields.dropped = fields.dropped.saturating_add(1);
+                    continue;
+                };
+                let value = claims.get(name).filter(|_| !matches!(field.as_str(), "scope" | "exp"));
+                if let Some(value @ (Value::String(_) | Value::Number(_) | Value::Bool(_))) = value {
+                    let name = if self.keeps_underscores { &name.to_ascii_lowercase() } else { field };
+                    fields.tell(format!("{prefix}{name}"), value);
+                }
+            }
+        }
+        if let Some(name) = &self.forward_payload_header {
+            let json = serde_json::to_vec(claims).unwrap_or_default();
+            fields.push(name.clone(), URL_SAFE_NO_PAD.encode(json).into_bytes());
+        }
+        if self.filter_state {
+            let sub = claims.get("sub").and_then(Value::as_str);
+            let claims = serde_json::to_string(claims).unwrap_or_default();
+            let told = [
+                ("tollgate.client_id", client_id.map(str::to_owned)),
+                ("tollgate.sub", sub.map(str::to_owned)),
+                ("tollgate.claims", Some(claims)),
+            ];
+            fields.state.extend(told.into_iter().filter_map(|(name, text)| Some((name, text?))));
+        }
+        fields
+    }
+}
+
+impl IdentityFields {
+    /// Nothing is told of a number that is not known as it was written: it may be somebody else's as well.
+    fn tell(&mut self, name: String, value: &Value) {
+        match value {
+            Value::Number(number) if !is_exact(number) => self.dropped = self.dropped.saturating_add(1),
+            value => self.push(name, header_value(value)),
+        }
+    }
+
+    fn push(&mut self, name: String, value: Vec<u8>) {
+        if value.len() > MAX_VALUE {
+            self.dropped = self.dropped.saturating_add(1);
+        } else {
+            self.set.push((name, value));
+        }
+    }
+}
+
+/// Which claim a field under the prefix tells of, by the name that all their spellings have in common: lower
+/// case, and hyphens for underscores, for upstreams read those as one. Of several spellings the one in lower
+/// case counts, whatever its value. Where that leaves two, nobody can say which one is meant: it is `true` or
+/// `false` then, for spellings in lower case or not.
+#[inline(never)]
+fn claims_by_field(claims: &Map<String, Value>) -> Map<String, Value> {
+    let mut by_field = Map::new();
+    for name in claims.keys().filter(|name| is_token(name)) {
+        let is_exact = |name: &str| !name.bytes().any(|byte| byte.is_ascii_uppercase());
+        let field = name.to_ascii_lowercase().replace('_', "-");
+        let best = match by_field.get(&field) {
+            Some(Value::String(known)) if is_exact(known) == is_exact(name) => Value::Bool(is_exact(name)),
+            Some(Value::String(known)) if is_exact(known) => continue,
+            Some(Value::Bool(were_exact)) if *were_exact || !is_exact(name) => continue,
+            _ => Value::String(name.clone()),
+        };
+        by_field.insert(field, best);
+    }
+    by_field
+}
+
+/// Long names share the last bit.
+fn length_bit(length: usize) -> u128 {
+    1 << length.min(127)
+}
+
+/// Strings as they are, everything else as compact JSON; what cannot stand in a header field is
+/// percent-encoded UTF-8: controls, everything beyond ASCII, `%` itself, and spaces at either end.
+fn header_value(value: &Value) -> Vec<u8> {
+    let json;
+    let text = match value {
+        Value::String(text) => text,
+        other => {
+            json = other.to_string();
+            &json
+        }
+    };
+    let inner = text.trim_matches(' ');
+    let start = text.len().saturating_sub(text.trim_start_matches(' ').len());
+    let end = start.saturating_add(inner.len());
+    let mut encoded = Vec::with_capacity(text.len());
+    for (at, byte) in text.bytes().enumerate() {
+        let outer_space = byte == b' ' && !(start..end).contains(&at);
+        if matches!(byte, b' '..=b'~') && byte != b'%' && !outer_space {
+            encoded.push(byte);
+        } else {
+            let hex = |nibble: u8| {
+                char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase() as u8
+            };
+            encoded.extend([b'%', hex(byte >> 4), hex(byte & 15)]);
+        }
+    }
+    encoded
+}
+
+/// A field name ([RFC 9110 §5.6.2]).
+///
+/// [RFC 9110 §5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+fn is_token(name: &str) -> bool {
+    let is_tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.len() <= 128 && name.bytes().all(is_tchar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClaimHeader, MAX_VALUE, Upstream, header_value};
+    use crate::token::claims::ClaimPath;
+
+    use serde_json::json;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn claim_values_are_made_safe() {
+        // HDR-04, HDR-06, ATK-88
+        #[rustfmt::skip]
+        let cases = [
+            ("plain text",             json!("alice b"),               "alice b"),
+            ("a line break",           json!("a\r\nx-admin: 1"),       "a%0D%0Ax-admin: 1"),
+            ("NUL",                    json!("a\u{0}b"),               "a%00b"),
+            ("beyond ASCII",           json!("é☺"),                    "%C3%A9%E2%98%BA"),
+            ("percent",                json!("100%"),                  "100%25"),
+            ("outer spaces",           json!("  a b "),                "%20%20a b%20"),
+            ("only spaces",            json!("  "),                    "%20%20"),
+            ("a number",               json!(12),                      "12"),
+            ("a boolean",              json!(true),                    "true"),
+            ("an array stays one",     json!(["a,b", "c"]),            r#"["a,b","c"]"#),
+        ];
+        for (name, value, want) in cases {
+            assert_eq!(String::from_utf8(header_value(&value)).unwrap(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_prefix_forwards() {
+        // MUL-04, HDR-03, HDR-05, HDR-07
+        let upstream = Upstream {
+            claims_prefix: Some("x-agw-".to_owned()),
+            claim_to_headers: vec![ClaimHeader {
+                header_name: "x-sub".to_owned(),
+                claim: ClaimPath::parse("sub").unwrap(),
+            }],
+            ..Upstream::default()
+        };
+        let claims = json!({
+            "uid": "u1", "mail": "m@example.com", "token_type": "Bearer", "scope": "a", "exp": 1, "big": "x".repeat(MAX_VALUE + 1),
+            "roles": ["a"], "o": {}, "n": null, "odd name": "x", "UID2": 7,
+        });
+        let fields = upstream.identity(claims.as_object().unwrap(), None);
+        let mut names: Vec<_> = fields.set.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["x-agw-mail", "x-agw-token-type", "x-agw-uid", "x-agw-uid2"]);
+        assert_eq!(fields.dropped, 1);
+    }
+
+    #[test]
+    fn one_field_for_each_claim_and_one_claim_for_each_field() {
+        // HDR-02, HDR-12
+        type Fields = &'static [(&'static str, &'static str)];
+        #[rustfmt::skip]
+        let cases: Vec<(&str, _, bool, Fields, u32)> = vec![
+            ("the exact name wins",            json!({"Sub": "b", "sub": "a"}),               false, &[("x-sub", "a")], 0),
+            ("it wins before all others",      json!({"SUB": "c", "Sub": "b", "sub": "a"}),   false, &[("x-sub", "a")], 0),
+            ("it wins although it is nothing", json!({"Sub": "b", "sub": null}),              false, &[], 0),
+            ("or a list",                      json!({"Sub": "b", "sub": ["a"]}),             false, &[], 0),
+            ("or is too long",                 json!({"Sub": "b", "sub": "x".repeat(MAX_VALUE + 1)}), false, &[], 1),
+            ("two variants, nothing exact",    json!({"SUB": "c", "Sub": "b"}),               false, &[], 1),
+            ("a variant alone",                json!({"Sub": "b"}),                           false, &[("x-sub", "b")], 0),
+            ("no underscores",                 json!({"client_id": "a"}),                     false, &[("x-client-id", "a")], 0),
+            ("underscores that are kept",      json!({"Client_Id": "a"}),                     true,  &[("x-client_id", "a")], 0),
+            ("never both",                     json!({"a-b": 1, "a_b": 2}),                   false, &[], 1),
+            ("nor if they are kept",           json!({"a-b": 1, "a_b": 2}),                   true,  &[], 1),
+            ("three of them",                  json!({"a-b-c": 1, "a-b_c": 2, "a_b_c": 3}),   true,  &[], 1),
+            ("an exact one before odd ones",   json!({"A-B": 1, "A_B": 2, "a_b": 3}),         false, &[("x-a-b", "3")], 0),
+            ("an exact one behind odd ones",   json!({"A_b": 1, "a_B": 2, "a-b": 3}),         true,  &[("x-a-b", "3")], 0),
+            ("no variant of what is not told", json!({"Scope": "a", "EXP": 1, "exp": 2}),     false, &[], 0),
+        ];
+        for (name, claims, keeps_underscores, want, dropped) in cases {
+            let upstream =
+                Upstream { claims_prefix: Some("x-".to_owned()), keeps_underscores, ..Upstream::default() };
+            let fields = upstream.identity(claims.as_object().unwrap(), None);
+            let set: Vec<_> =
+                fields.set.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+            let want: Vec<_> = want.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            assert_eq!((set, fields.dropped), (want, dropped), "{name}");
+        }
+    }
+
+    #[test]
+    fn which_fields_are_ours() {
+        // HDR-01, HDR-02, HDR-03
+        let upstream = Upstream {
+            claims_prefix: Some("x-agw-".to_owned()),
+            claim_to_headers: vec![ClaimHeader {
+                header_name: "x-auth-sub".to_owned(),
+                claim: ClaimPath::parse("sub").unwrap(),
+            }],
+            forward_payload_header: Some("x-claims".to_owned()),
+            ..Upstream::default()
+        };
+        for ours in [
+            "x-auth-sub",
+            "X_Auth_Sub",
+            "x-auth_sub",
+            "x-agw-anything",
+            "X_AGW_x",
+            "x-Agw-Client_Id",
+            "x_claims",
+            "x.auth.sub",
+            "x.agw.uid",
+            "x!agw~uid",
+        ] {
+            assert!(upstream.owns(ours.as_bytes()), "{ours}");
+        }
+        for theirs in ["x-auth-subject", "x-auth", "x-ag", "authorization"] {
+            assert!(!upstream.owns(theirs.as_bytes()), "{theirs}");
+        }
+    }
+}

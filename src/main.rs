@@ -1,7 +1,0 @@
-//! The command `tollgate`: what an operator needs around the filter.
-
-mod cli;
-
-fn main() -> std::process::ExitCode {
-    cli::main()
-}

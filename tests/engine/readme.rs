@@ -1,0 +1,245 @@
+//! What the prose shows works: configurations load, commands exist, links lead somewhere.
+//!
+//! A fenced block with the info string `yaml tollgate` is a whole configuration of Tollgate, and must load.
+
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::decision::Verdict;
+use tollgate_engine::enforcer::{Enforcer, Step};
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::flight::{Flight, Landing};
+use tollgate_engine::provider::outcome::CallOutcome;
+
+#[test]
+fn every_configuration_in_the_prose_loads() {
+    let mut seen = BTreeSet::new();
+    for page in pages() {
+        for block in page.blocks("yaml tollgate") {
+            let place = format!("{}:{}", page.name, block.line);
+            if let Err(fault) = load(&block.text) {
+                panic!("{place}: {fault}");
+            }
+            seen.insert(page.name.clone());
+        }
+    }
+    assert!(seen.contains("README.md") && seen.contains("docs/threat-model.md"), "only {seen:?} have any");
+}
+
+#[test]
+fn every_yaml_block_is_yaml() {
+    for page in pages() {
+        for block in page.blocks.iter().filter(|block| block.info.split(' ').next() == Some("yaml")) {
+            let read: Result<serde_json::Value, _> = serde_saphyr::from_str(&block.text);
+            assert!(read.is_ok(), "{}:{}: {}", page.name, block.line, read.unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
+    let readme = page("README.md");
+    let with_rules = readme.blocks("yaml tollgate").nth(1).expect("the configuration with rules");
+    let enforcer = Enforcer::new(load(&with_rules.text).unwrap(), [1, 2], b"");
+    let request = [
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", "api.example.com"),
+        (":path", "/orders"),
+        ("authorization", "Bearer good"),
+    ];
+    let now = UnixTime::from_secs(1_800_000_000);
+    let Step::Introspect(question, pending) = enforcer.begin(fields(&request), now) else {
+        panic!("no call")
+    };
+    let provider = enforcer.provider(question.key.provider).unwrap();
+    let (mut flight, _) = Flight::take_off(provider, *question, now, enforcer.nonces());
+    let head = fields(&[(":status", "200"), ("content-type", "application/json")]);
+    let body = br#"{"active":true,"scope":"profile","aud":"https://api.example.com"}"#;
+    let outcome = CallOutcome::Response { head: &head, body };
+    let Landing::Settled(Ok(said)) = enforcer.land(&mut flight, outcome, now) else { panic!("no answer") };
+    let finding = Ok(enforcer.learn(flight.question().key, said, now));
+    let Step::Done(outcome) = pending.resume(&enforcer, &finding, now) else { panic!("another call") };
+    let answer = outcome.answer(&enforcer).expect("a refusal");
+
+    let mut shown = format!("HTTP/1.1 {} Forbidden\n", answer.status);
+    for (name, value) in &answer.headers {
+        writeln!(shown, "{name}: {value}").unwrap();
+    }
+    writeln!(shown, "\n{}", answer.body).unwrap();
+    assert_eq!(readme.blocks("http").next().expect("a refusal").text, shown);
+}
+
+#[test]
+fn every_verdict_is_explained() {
+    for name in ["README.md", "docs/operations.md"] {
+        let text = page(name).text;
+        for verdict in Verdict::ALL {
+            assert!(
+                text.contains(&format!("`{}`", verdict.name())),
+                "{name} says nothing of {}",
+                verdict.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_make_target_in_the_prose_exists() {
+    let makefile = read("Makefile");
+    let targets: BTreeSet<&str> = makefile
+        .lines()
+        .filter(|line| line.contains(": ") && line.contains("## ") && !line.starts_with(['\t', '#']))
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    assert!(targets.contains("test"), "no targets in the Makefile");
+    for page in pages() {
+        for target in page.commands().filter_map(|command| command.strip_prefix("make ")) {
+            let target = target.split_whitespace().next().unwrap_or_default();
+            assert!(targets.contains(target), "{}: `make {target}` is not in the Makefile", page.name);
+        }
+    }
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    for page in pages() {
+        for link in page.links() {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').map_or((link.as_str(), None), |(p, a)| (p, Some(a)));
+            let here = root().join(&page.name);
+            let target =
+                if path.is_empty() { here.clone() } else { here.parent().expect("a directory").join(path) };
+            assert!(target.exists(), "{}: {link} leads nowhere", page.name);
+            if let Some(anchor) = anchor {
+                let text = std::fs::read_to_string(&target).unwrap();
+                let known = Page::new(link.clone(), text).anchors();
+                assert!(
+                    known.contains(anchor),
+                    "{}: {link}: no such heading; there are {known:?}",
+                    page.name
+                );
+            }
+        }
+    }
+}
+
+/// Every page of prose.
+fn pages() -> Vec<Page> {
+    let mut names: Vec<String> =
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "envoy/README.md"]
+            .map(str::to_owned)
+            .into();
+    for directory in ["docs", "docs/providers"] {
+        for entry in std::fs::read_dir(root().join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                names.push(format!("{directory}/{}", path.file_name().unwrap().to_str().unwrap()));
+            }
+        }
+    }
+    names.iter().map(|name| page(name)).collect()
+}
+
+fn page(name: &str) -> Page {
+    Page::new(name.to_owned(), read(name))
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn root() -> PathBuf {
+    Path::new(crate::ROOT).to_owned()
+}
+
+fn load(yaml: &str) -> Result<Policy, String> {
+    let value: serde_json::Value = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
+    let some = |name: &str| {
+        let is_key = name.ends_with("_KEY");
+        Some(if is_key { include_str!("../keys/p256.pem") } else { "a-secret" }.to_owned())
+    };
+    Policy::from_value(&value, &some)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+fn fields(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+}
+
+/// A page of Markdown, as far as these tests understand it.
+struct Page {
+    name: String,
+    text: String,
+    /// The text outside fenced blocks.
+    prose: String,
+    blocks: Vec<Block>,
+}
+
+/// A fenced block.
+struct Block {
+    info: String,
+    line: usize,
+    text: String,
+}
+
+impl Page {
+    fn new(name: String, text: String) -> Self {
+        let (mut prose, mut blocks, mut open) = (String::new(), Vec::new(), None::<Block>);
+        for (number, line) in (1..).zip(text.lines()) {
+            match (&mut open, line.trim_start().strip_prefix("```")) {
+                (None, Some(info)) => {
+                    open = Some(Block { info: info.trim().to_owned(), line: number, text: String::new() });
+                }
+                (Some(_), Some(_)) => blocks.extend(open.take()),
+                (Some(block), None) => {
+                    block.text.push_str(line);
+                    block.text.push('\n');
+                }
+                (None, None) => {
+                    prose.push_str(line);
+                    prose.push('\n');
+                }
+            }
+        }
+        assert!(open.is_none(), "{name}: a block without an end");
+        Self { name, text, prose, blocks }
+    }
+
+    fn blocks(&self, info: &str) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(move |block| block.info == info)
+    }
+
+    /// Code spans in the prose, and lines of shell blocks.
+    fn commands(&self) -> impl Iterator<Item = &str> {
+        let spans = self.prose.split('`').skip(1).step_by(2);
+        spans.chain(self.blocks("sh").flat_map(|block| block.text.lines()))
+    }
+
+    fn links(&self) -> Vec<String> {
+        let without_code: String = self.prose.split('`').step_by(2).collect();
+        let mut links = Vec::new();
+        for rest in without_code.split("](").skip(1) {
+            links.extend(rest.split(')').next().map(str::to_owned));
+        }
+        links
+    }
+
+    /// Headings, as GitHub makes anchors of them.
+    fn anchors(&self) -> BTreeSet<String> {
+        let headings = self.prose.lines().filter(|line| line.starts_with('#'));
+        headings
+            .map(|heading| {
+                let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+                let text = heading.trim_start_matches('#').trim().to_lowercase();
+                text.chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
+            })
+            .collect()
+    }
+}
