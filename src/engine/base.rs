@@ -2,6 +2,7 @@
 
 pub mod ids;
 pub mod json;
+pub mod moment;
 pub mod random;
 pub mod secret;
 pub mod store;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::json;
+use crate::base::moment::Moment;
 use crate::base::secret::Secret;
 use crate::base::store::{NOTHING, Store};
 use crate::base::time::UnixTime;
@@ -21,16 +22,6 @@ use crate::cache::entry::Entry;
 use crate::cache::key::TokenDigest;
 use crate::decision::{BadAnswer, NoAnswer, Rejection};
 use crate::provider::introspection::reply::{AccessToken, Introspection};
-
-/// A moment by both clocks: the one that says what time it is and may be set, and the one that says
-/// how much time has passed, the same for all workers of a process.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Moment {
-    /// The time of day.
-    pub wall: UnixTime,
-    /// Time since some moment.
-    pub steady: Duration,
-}
 
 /// The shared level as one policy uses it.
 #[derive(Clone, Copy, Debug)]
@@ -309,9 +300,10 @@ impl<'a> Record<'a> {
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
-    use super::{Claim, Ending, Moment, Recalled, Shared};
+    use super::{Claim, Ending, Recalled, Shared};
     use crate::base::ids::ProviderId;
     use crate::base::json;
+    use crate::base::moment::Moment;
     use crate::base::secret::Secret;
     use crate::base::store::{Own, Seen, Store};
     use crate::base::time::UnixTime;
