@@ -29,31 +29,31 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "provider_order",
             list_or_none(&NAME),
             "[]",
-            "Providers to ask in turn about a token that nothing else assigns to one of several. Empty: such a token is `invalid_token`. What decides before: the rule's `providers`, then `token_prefix`, then the unverified `iss` of a JWT-shaped token, then the only provider there is.",
-        ).lowers_as_meant(When::Set, "Each of them sees the token."),
+            "Providers to try in turn for a token that nothing else assigns to a provider. If empty, such a token is `invalid_token`. These decide first: the rule's `providers`, then `token_prefix`, then the unverified `iss` of a JWT-shaped token, then the only configured provider.",
+        ).lowers_as_meant(When::Set, "Each of these providers sees the token."),
         default(
             "token",
             Kind::Object(&TOKEN),
             "{}",
-            "Where a token may be, and what becomes of it (RFC 6750 §2).",
+            "Where a token may be in the request, and how it is handled (RFC 6750 §2).",
         ),
         default(
             "requires",
             Kind::Object(&REQUIREMENT),
             "{}",
-            "What a valid token must carry besides, for every request that no rule matches.",
+            "What else a valid token must have, for requests that no rule matches.",
         ),
         default(
             "rules",
             list_or_none(&Kind::Object(&RULE)),
             "[]",
-            "Demands for some requests; the first rule that matches decides.",
+            "Requirements for particular requests. The first rule that matches decides.",
         ),
         default(
             "matching",
             Kind::Object(&MATCHING),
             "{}",
-            "How rules and resources read what Envoy or the upstream may read otherwise.",
+            "How rules and resources interpret parts of a request that Envoy or the upstream may interpret differently.",
         ),
         default(
             "client_lists",
@@ -69,48 +69,48 @@ pub static CONFIGURATION: Kind = Kind::Object(&Object {
             "upstream",
             Kind::Object(&UPSTREAM),
             "{}",
-            "What the upstream is told about the token. Every field named here is removed from the client's request first, on every path.",
+            "What the upstream learns about the token. Every field named here is first removed from the client's request, on every path.",
         ),
         default(
             "cache",
             Kind::Object(&CACHE),
             "{}",
-            "Answers of authorization servers, kept for a while. An entry is what the server said, never a verdict: scopes, clients, claims, times and rules are looked at for every request.",
+            "The cache of introspection responses. An entry holds the response, never a verdict: scopes, clients, claims, times and rules are checked for every request.",
         ),
         later("revocation", "Pushed revocations."),
         optional(
             "dpop",
             Kind::Object(&DPOP),
-            "Proofs of possession (RFC 9449): tokens with the scheme `DPoP`, and the checks of their proofs. `{}` turns it on. Absent: tokens that are bound to a key are refused.",
+            "Proofs of possession (RFC 9449): tokens with the scheme `DPoP`, and how their proofs are checked. `{}` turns it on. Absent: tokens that are bound to a key are rejected.",
         ),
         optional(
             "mtls",
             Kind::Object(&MTLS),
-            "Tokens that are bound to the client's certificate (RFC 8705). Absent: they are refused.",
+            "Tokens that are bound to the client's certificate (RFC 8705). Absent: such tokens are rejected.",
         ),
         optional(
             "resource",
             Kind::Either { list: &RESOURCES, object: &RESOURCE },
-            "The protected resource: its metadata (RFC 9728) is served without a token at `/.well-known/oauth-protected-resource`, made from this policy, and challenges say where it is (`resource_metadata`). A query and a slash at the end make no difference there; what is below that path and describes no resource is 404 without a token, never a challenge. Several: a request is for the one of its host (if any has it) with the longest path, in whole segments, that its own starts with.",
+            "The protected resource. Its metadata (RFC 9728) are generated from this policy and served without a token at `/.well-known/oauth-protected-resource`. Challenges contain their address (`resource_metadata`). A query and a final slash make no difference there. Any other path below that one gets 404 without a token, never a challenge. With several resources, a request belongs to the resource of its host (if there is one) with the longest path, in whole segments, that the request's path starts with.",
         ),
-        default("responses", Kind::Object(&RESPONSES), "{}", "What a refused client is told."),
+        default("responses", Kind::Object(&RESPONSES), "{}", "What a client learns when its request is rejected."),
         default(
             "cors_preflight",
             word(&["enforce", "pass"]),
             "enforce",
-            "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token; `enforce` treats them like everything else, so put Envoy's CORS filter before this one.",
+            "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token. `enforce` treats them like any other request, so put Envoy's CORS filter before this one.",
         ).lowers(When::Words(&["pass"]), "Preflights reach the upstream without a token."),
         later("on_expiry", "Ending long-lived streams with their token."),
         optional(
             "user_agent",
             Kind::Text(&text::USER_AGENT),
-            "The `User-Agent` of all calls: for introspection, keys and client lists (RFC 9110 §10.1.5). Absent: `tollgate/` and the version. A field of that name in `introspection.headers` wins.",
+            "The `User-Agent` of all calls: for introspection, keys and client lists (RFC 9110 §10.1.5). Absent: `tollgate/` and the version. A field of that name in `introspection.headers` takes precedence.",
         ),
         default(
             "mode",
             word(&["enforce", "shadow"]),
             "enforce",
-            "`shadow` decides, counts and logs; of a request it changes the identity fields (`upstream`) and nothing else.",
+            "`shadow` decides, counts and logs, but rejects nothing. It changes only the identity fields (`upstream`) of a request.",
         ).lowers(When::Words(&["shadow"]), "Nothing is blocked, and the token reaches the upstream even with `token.forward: false`."),
     ],
     choices: &[],
@@ -122,56 +122,56 @@ static CACHE: Object = Object {
             "max_entries",
             Kind::Integer { min: 0, max: 1_000_000 },
             "10000",
-            "How many active tokens each worker remembers; `0` turns the cache off altogether.",
+            "How many active tokens each worker caches. `0` turns the whole cache off.",
         ),
         default(
             "ttl",
             duration(0, 86_400_000),
             "5m",
-            "How long an active token is remembered, from the moment of the call; never past its `exp`. So long may a token still pass that has been revoked.",
+            "How long an active token is cached, from the moment of the call, but never past its `exp`. A revoked token may be accepted for up to this long.",
         ).lowers(When::Above("15m"), "A revoked token may be accepted for up to this long (RFC 7662 §4)."),
         default(
             "ttl_without_exp",
             duration(0, 86_400_000),
             "0s",
-            "The same for replies without `exp`; `0s`: they are not remembered.",
+            "The same for responses without `exp`. `0s`: they are not cached.",
         ).lowers(When::Above("5m"), "A token of unknown lifetime may be accepted for this long after it has expired."),
         default(
             "ttl_jitter",
             Kind::Integer { min: 0, max: 50 },
             "10",
-            "By how many per cent, at most, an entry ends sooner, so that not all end at once. Never later.",
+            "An entry expires earlier by up to this many per cent, so that not all entries expire at once. It never expires later.",
         ),
         default(
             "negative_ttl",
             duration(0, 3_600_000),
             "10s",
-            "How long a token that is not active is remembered; `0s`: it is not.",
+            "How long an inactive token is cached. `0s`: not at all.",
         ),
         default(
             "negative_max_entries",
             Kind::Integer { min: 0, max: 1_000_000 },
             "2000",
-            "How many of those each worker remembers, in a place of their own: garbage cannot push good tokens out. `0`: none.",
+            "How many inactive tokens each worker caches. They are kept separately, so invalid tokens cannot evict valid ones. `0`: inactive tokens are not cached.",
         ),
         default(
             "shared",
             Kind::Bool,
             "true",
-            "Whether workers tell each other what they have heard, through Envoy's shared data: one call for a token and proxy instead of one for each worker.",
+            "Whether workers share responses through Envoy's shared data. A token then costs one call per proxy instead of one per worker.",
         ),
         default(
             "refresh_ahead",
             duration(0, 3_600_000),
             "10s",
-            "A token in use is asked about again this long before its entry ends, in the background; at most half of the entry's life. `0s`: never.",
+            "A token in use is introspected again in the background this long before its entry expires, but at most half of the entry's lifetime. `0s`: never.",
         ),
         default(
             "stale_if_error",
             duration(0, 86_400_000),
             "0s",
-            "How long beyond its end an entry may serve while the authorization server gives no verdict; never past `exp`.",
-        ).lowers(When::Set, "A token that was revoked meanwhile is accepted for that much longer."),
+            "How long an expired entry may still be used while the authorization server gives no verdict, but never past `exp`.",
+        ).lowers(When::Set, "A revoked token may be accepted for that much longer."),
     ],
     choices: &[],
 };
@@ -187,55 +187,55 @@ static TOKEN: Object = Object {
         optional(
             "from_params",
             list_or_none(&PARAMETER),
-            "Query parameters that may carry a token, as `access_token`. Absent: none; in the profile `anypoint`, `[access_token]`.",
+            "Query parameters that may carry a token, for example `access_token`. Absent: no parameters, or `[access_token]` in the profile `anypoint`.",
         ).lowers(When::Set, "URIs end up in logs and histories (RFC 6750 §5.3)."),
         default(
             "from_cookies",
             list_or_none(&Kind::Text(&text::COOKIE_NAME)),
             "[]",
             "Cookies that may carry a token, bare or in double quotes (RFC 6265 §4.1.1).",
-        ).lowers(When::Set, "Browsers send them unasked, so other sites can act for the user (RFC 6750 §5.3)."),
+        ).lowers(When::Set, "Browsers send cookies automatically, so other sites can act for the user (RFC 6750 §5.3)."),
         optional(
             "from_websocket_protocol",
             Kind::Text(&text::PROTOCOL),
-            "The WebSocket protocol behind which a client offers its token in `Sec-WebSocket-Protocol`, as browsers have no other field: with `bearer`, `Sec-WebSocket-Protocol: bearer, TOKEN`. With a dot at its end the token follows in the same protocol, in base64url, as `base64url.bearer.authorization.k8s.io.`. Looked at where a WebSocket begins. The upstream never sees token and marker, whatever `forward` says.",
+            "The WebSocket subprotocol that marks a token in `Sec-WebSocket-Protocol`, because browsers cannot set any other field. With `bearer`, the client sends `Sec-WebSocket-Protocol: bearer, TOKEN`. If the name ends with a dot, as in `base64url.bearer.authorization.k8s.io.`, the token follows in the same subprotocol, in base64url. It is read only from requests that open a WebSocket. The upstream never sees the token or the marker, whatever `forward` says.",
         ).lowers(When::Set, "More logs show this field than `Authorization`."),
         default(
             "from_form",
             Kind::Bool,
             "false",
             "Whether a form body may carry a token in the field `access_token`, which RFC 6750 §2.2 advises against.",
-        ).lowers(When::Set, "More code of more parties sees bodies than headers."),
+        ).lowers(When::Set, "Bodies are seen by more components than headers."),
         default(
             "max_form_bytes",
             Kind::Integer { min: 1, max: 16_777_216 },
             "65536",
-            "The longest form body that is looked at.",
+            "The longest form body that is read.",
         ).lowers(When::Above("65536"), "A request may take more memory."),
         default(
             "max_length",
             Kind::Integer { min: 1, max: 1_048_576 },
             "16384",
-            "The longest token, in bytes; a longer one is `invalid_token`.",
+            "The longest token, in bytes. A longer one is `invalid_token`.",
         ).lowers(When::Above("16384"), "A request may take more memory."),
         optional(
             "forward",
             Kind::Bool,
-            "Whether the upstream gets to see the token; `false` takes it out of the request, under every rule, out of forms as well if they are a place for tokens (`from_form`). `mode: shadow` leaves it in. Absent: `true`, or `false` where a `resource` has the profile `mcp`.",
+            "Whether the upstream receives the token. `false` removes it from the request, under every rule, and also from forms if they may carry tokens (`from_form`). `mode: shadow` does not remove it. Absent: `true`, or `false` if a `resource` has the profile `mcp`.",
         ),
         default(
             "strict_multiple",
             Kind::Bool,
             "false",
-            "Refuses a token in `access_token` of the query even where the query is no place for tokens, if another place carries one as well.",
+            "Rejects a request with `access_token` in the query if another place also carries a token, even if the query may not carry tokens.",
         ),
-        default("require_tls", Kind::Bool, "false", "Refuses requests that have not come over TLS (RFC 6750 §5.3).").lowers_as_meant(When::Off, "Tokens that come over plain HTTP are accepted. Turn it on wherever Envoy itself ends TLS."),
+        default("require_tls", Kind::Bool, "false", "Rejects requests that did not arrive over TLS (RFC 6750 §5.3).").lowers_as_meant(When::Off, "Tokens over plain HTTP are accepted. Turn it on wherever Envoy itself terminates TLS."),
         default(
             "tls_source",
             word(&["connection", "forwarded_proto"]),
             "connection",
-            "Who tells whether a request has come over TLS. `connection`: the connection to this Envoy. `forwarded_proto`: the field `x-forwarded-proto` of a hop before, which must be `https`.",
-        ).lowers(When::Words(&["forwarded_proto"]), "A client that reaches this Envoy around that hop, or through a hop that does not replace the field, can claim TLS."),
+            "How to tell whether a request arrived over TLS. `connection`: from the connection to this Envoy. `forwarded_proto`: from the field `x-forwarded-proto` that a previous hop writes, which must be `https`.",
+        ).lowers(When::Words(&["forwarded_proto"]), "A client that can bypass that hop can claim TLS. So can every client if the hop does not overwrite the field."),
     ],
     choices: &[],
 };
@@ -260,55 +260,59 @@ pub static RESOURCE: Object = Object {
         required(
             "identifier",
             Kind::Text(&text::RESOURCE),
-            "The URI that clients know the resource by (RFC 9728 §1.2, RFC 8707 §2). Compared as it is written; the metadata is found at its host, under `/.well-known/oauth-protected-resource` and its path.",
+            "The URI by which clients know the resource (RFC 9728 §1.2, RFC 8707 §2). It is compared exactly as written. The metadata are at its host, under `/.well-known/oauth-protected-resource` and its path.",
         ),
         default(
             "profile",
             word(&["rfc9728", "mcp"]),
             "rfc9728",
-            "`mcp` holds the configuration to the authorization part of the Model Context Protocol: an authorization server is named, the audience is checked, no token is in the query, tokens are not forwarded unless told to, challenges with 401 name the `scope` to ask for, and `offline_access` is never named.",
+            "`mcp` enforces the authorization part of the Model Context Protocol: an authorization server is named, the audience is checked, no token is in the query, tokens are not forwarded by default, challenges with 401 name the `scope` to request, and `offline_access` is never named.",
         ),
         optional(
             "audiences",
             list(&AUDIENCE),
-            "A token must carry at least one of these in `aud`, besides what provider and rule demand. Absent: the `identifier`. Compared exactly, final slash and all.",
+            "A token must have at least one of these in `aud`, in addition to what the provider and the rule require. Absent: the `identifier`. They are compared exactly, including a final slash.",
         ),
         default(
             "audience_check",
             word(&["enforce", "ignore"]),
             "enforce",
-            "`ignore` leaves `aud` to providers and rules.",
+            "`ignore` leaves the check of `aud` to providers and rules.",
         )
-        .lowers(When::Words(&["ignore"]), "A token that was issued for another API may pass."),
+        .lowers(When::Words(&["ignore"]), "A token that was issued for another API may be accepted."),
         optional(
             "authorization_servers",
             list(&Kind::Text(&text::ISSUER)),
-            "Issuers of tokens for it, as clients are told. Absent: those of the providers that `requires` and the rules for this resource allow.",
+            "The issuers of its tokens, as published to clients. Absent: those of the providers that `requires` and the rules for this resource allow.",
         ),
         optional(
             "scopes_supported",
             list(&SCOPE),
-            "Scopes, as clients are told. Absent: all that `requires` and the rules for this resource name.",
+            "The scopes, as published to clients. Absent: all that `requires` and the rules for this resource name.",
         ),
-        optional("name", Kind::Text(&text::LINE), "Its name, for people."),
-        optional("documentation", Kind::Text(&text::ENDPOINT), "A page for developers."),
-        optional("policy_uri", Kind::Text(&text::ENDPOINT), "A page on how clients may use the data."),
-        optional("tos_uri", Kind::Text(&text::ENDPOINT), "Its terms of service."),
+        optional("name", Kind::Text(&text::LINE), "A human-readable name."),
+        optional("documentation", Kind::Text(&text::ENDPOINT), "The address of a page for developers."),
+        optional(
+            "policy_uri",
+            Kind::Text(&text::ENDPOINT),
+            "The address of a page about how clients may use the data.",
+        ),
+        optional("tos_uri", Kind::Text(&text::ENDPOINT), "The address of its terms of service."),
     ],
     choices: &[],
 };
 
 static DPOP: Object = Object {
     keys: &[
-        default("max_age", duration(1000, 600_000), "60s", "How old a proof may be, by its `iat`.")
+        default("max_age", duration(1000, 600_000), "60s", "The maximum age of a proof, from its `iat`.")
             .lowers(When::Above("60s"), "A captured proof can be used for longer."),
-        default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, both ways.")
+        default("clock_skew", duration(0, 300_000), "5s", "Leeway for `iat`, in both directions.")
             .lowers(When::Above("5s"), "A captured proof can be used for longer."),
         default(
             "algorithms",
             list(&ALGORITHM),
             "[\"ES256\",\"EdDSA\"]",
-            "What proofs may be signed with; challenges name them in this order. RSA keys may have up to 3072 bits.",
+            "Signature algorithms for proofs. Challenges list them in this order. RSA keys may have up to 3072 bits.",
         )
         .lowers(
             When::Words(&["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]),
@@ -318,35 +322,35 @@ static DPOP: Object = Object {
             "nonce",
             word(&["off", "required"]),
             "off",
-            "`required`: a proof must carry a nonce of ours (RFC 9449 §9); one without it is answered with a new one.",
+            "`required`: a proof must contain a nonce from Tollgate (RFC 9449 §9). A proof without one is rejected, and the response contains a new nonce.",
         ),
         default(
             "nonce_lifetime",
             duration(1000, 86_400_000),
             "5m",
-            "How long a nonce is the current one. It is good for that long again, and a new one comes with the responses then.",
+            "How long a nonce is current. It stays valid for the same time again; during that time, responses contain a new one.",
         ),
         optional(
             "nonce_key_env",
             Kind::Text(&text::VARIABLE),
-            "The environment variable of the VM that holds the key for nonces, the same for all proxies that clients may reach. Absent: each proxy makes its own when it starts.",
+            "The environment variable of the VM that holds the key for nonces. Use the same key for all proxies that clients may reach. Absent: each proxy creates its own key when it starts.",
         ),
         default(
             "replay_cache",
             Kind::Integer { min: 1, max: 1_000_000 },
             "10000",
-            "How many used proofs are remembered, about, by all workers together. Room for the requests of `max_age` and twice `clock_skew` is enough; with less, older proofs of the busiest clients are rejected.",
+            "Roughly how many used proofs all workers together store. This should cover the requests of `max_age` plus twice `clock_skew`. If it is smaller, older proofs of the busiest clients are rejected.",
         ),
         optional(
             "external_origin",
             Kind::Text(&text::LINE),
-            "Scheme and authority by which clients call, as `https://api.example.com`, if Envoy sees others; and the prefix of paths that a hop before takes off, as `https://api.example.com/orders`. Absent: the authority that Envoy sees, and `https` if the connection is one over TLS. Forwarding fields are never believed. Plugins with one scheme and authority remember used proofs together.",
+            "The scheme and authority that clients use, for example `https://api.example.com`, if Envoy sees different ones. If a previous hop removes a path prefix, add it, as in `https://api.example.com/orders`. Absent: the authority that Envoy sees, and `https` if the connection uses TLS. Forwarding fields are never trusted. Plugins with the same scheme and authority share their used proofs.",
         ),
         default(
             "forward",
             Kind::Bool,
             "true",
-            "Whether the upstream gets to see the proof; not without the token (`token.forward`).",
+            "Whether the upstream receives the proof. It never does without the token (`token.forward`).",
         ),
     ],
     choices: &[],
@@ -358,31 +362,31 @@ static MTLS: Object = Object {
             "source",
             word(&["connection", "xfcc", "header"]),
             "connection",
-            "Who tells of the certificate. `connection`: the TLS connection to this Envoy. `xfcc`: the field `x-forwarded-client-cert` of a hop before, which Envoy's connection manager must let through (`forward_client_cert_details`); its element starts with `Hash`, or with `Cert`, or with `By` before them. `header`: the field `header` of a hop before.",
+            "Where the client certificate comes from. `connection`: the TLS connection to this Envoy. `xfcc`: the field `x-forwarded-client-cert` that a previous hop writes. Envoy's connection manager must let it through (`forward_client_cert_details`), and its element must start with `Hash` or `Cert`, optionally after `By`. `header`: the field named in `header`, which a previous hop writes.",
         )
         .lowers(
             When::Words(&["xfcc", "header"]),
-            "A client that reaches this Envoy around that hop can claim any certificate.",
+            "Anyone who can bypass that hop can claim any certificate.",
         ),
         default(
             "hops",
             Kind::Integer { min: 1, max: 10 },
             "1",
-            "With `xfcc`, how many hops write an element, this Envoy included if it does. The field must have exactly that many; the first one counts.",
+            "With `xfcc`, how many hops write an element, including this Envoy if it writes one. The field must have exactly that many elements, and the first one counts.",
         )
         .lowers(
             When::Above("1"),
-            "The first hop must replace what clients send (`SANITIZE_SET`), or a client can claim any certificate.",
+            "If the first hop does not replace what clients send (`SANITIZE_SET`), a client can claim any certificate.",
         ),
         optional(
             "header",
             Kind::Text(&text::FIELD_NAME),
-            "With `header`, the field's name. It must come once.",
+            "With `header`, the field's name. The field must appear exactly once.",
         ),
         optional(
             "format",
             word(&["pem", "pem_chain", "rfc9440", "base64"]),
-            "With `header`, how the field holds the certificate. `pem`: one in PEM, percent-encoded. `pem_chain`: the same with those of its issuers behind it. `rfc9440`: `Client-Cert` of RFC 9440. `base64`: DER in base64.",
+            "With `header`, how the field encodes the certificate. `pem`: one certificate in PEM, percent-encoded. `pem_chain`: the same, followed by the certificates of its issuers. `rfc9440`: `Client-Cert` as in RFC 9440. `base64`: DER in base64.",
         )
         .lowers(
             When::Words(&["pem_chain"]),
@@ -398,27 +402,27 @@ pub static CLIENT_LIST: Object = Object {
         optional(
             "clients",
             list_or_none(&Kind::Object(&CLIENT)),
-            "The clients; an empty list lets nobody pass.",
+            "The clients. An empty list rejects every client.",
         ),
         optional(
             "uri",
             Kind::Text(&text::ENDPOINT),
-            "Where the list is fetched instead, in the background: `{\"clients\": [{\"id\": …, \"name\": …, \"tier\": …}]}` as `application/json`. The last good list is kept; before the first one has arrived, requests that need it are `unavailable`. `ETag` and 304 are understood.",
+            "The address from which the list is fetched instead, in the background: `{\"clients\": [{\"id\": …, \"name\": …, \"tier\": …}]}` as `application/json`. The last valid list is kept. Until the first list is loaded, requests that require it are rejected (503). `ETag` and 304 are supported.",
         ),
-        optional("cluster", CLUSTER, "The Envoy cluster that reaches it; needed with `uri`."),
-        default("refresh", duration(1000, 86_400_000), "30s", "How often it is fetched, by each worker.").lowers(When::Above("5m"), "A client that was removed from the list may be accepted for up to this long."),
+        optional("cluster", CLUSTER, "The Envoy cluster for `uri`. Required with `uri`."),
+        default("refresh", duration(1000, 86_400_000), "30s", "How often each worker fetches the list.").lowers(When::Above("5m"), "A client that was removed from the list may be accepted for up to this long."),
         TIMEOUT,
-        optional("bearer_token", Kind::Secret, "Sent there as a Bearer token. Better: `bearer_token_env`.").lowers(When::Set, "The secret is in plain text, in this file and in Envoy's `/config_dump`. Let an environment variable hold it, or let Envoy add it (`credential_injector`)."),
+        optional("bearer_token", Kind::Secret, "The Bearer token for fetching the list. Prefer `bearer_token_env`.").lowers(When::Set, "The secret is in plain text, in this file and in Envoy's `/config_dump`. Let an environment variable hold it, or let Envoy add it (`credential_injector`)."),
         optional(
             "bearer_token_env",
             Kind::Text(&text::VARIABLE),
-            "The environment variable of the VM that holds that token.",
+            "The environment variable of the VM that holds this token.",
         ),
         default(
             "max_response_bytes",
             Kind::Integer { min: 1, max: 16_777_216 },
             "1048576",
-            "The longest list that is read.",
+            "The maximum size of a list.",
         ),
     ],
     choices: &[
@@ -437,7 +441,7 @@ static CLIENT: Object = Object {
     keys: &[
         required("id", CLIENT_ID, "The client's id."),
         optional("name", Kind::Text(&text::LINE), "A name for people."),
-        optional("tier", Kind::Text(&text::LINE), "The tier it has been granted."),
+        optional("tier", Kind::Text(&text::LINE), "The tier that the client has been granted."),
     ],
     choices: &[],
 };
@@ -448,29 +452,29 @@ static UPSTREAM: Object = Object {
             "claim_to_headers",
             list_or_none(&Kind::Object(&CLAIM_HEADER)),
             "[]",
-            "Claims that become header fields.",
+            "Claims that are forwarded as header fields.",
         ),
         optional(
             "claims_prefix",
             Kind::Text(&text::FIELD_PREFIX),
-            "Every scalar claim but `scope` and `exp` becomes a field of this prefix and its name, in lower case and with hyphens for underscores: `client_id` is `x-token-client-id`. Of claims that differ in case alone the one in lower case counts; where two are left for one field, as `a_b` and `a-b`, neither is forwarded. Whatever a client sends under the prefix is removed.",
+            "Every scalar claim except `scope` and `exp` becomes a field whose name is this prefix and the claim's name, in lower case and with hyphens for underscores. For example, `client_id` becomes `x-token-client-id`. If claims differ only in case, the one in lower case is used. If two claims still lead to the same field, such as `a_b` and `a-b`, neither is forwarded. All fields with this prefix that a client sends are removed.",
         ),
         default(
             "claims_prefix_underscores",
             word(&["replace", "keep"]),
             "replace",
-            "What becomes of underscores in names under the prefix. `keep` leaves them, for upstreams that look for such names; nginx and others drop fields whose names hold one.",
+            "How underscores in names under the prefix are handled. `keep` leaves them, for upstreams that expect such names. nginx and others drop fields with underscores in their names.",
         ),
         optional(
             "forward_payload_header",
             Kind::Text(&text::FIELD_NAME),
-            "The claims as base64url JSON in this field.",
+            "The field in which all claims are forwarded, as base64url JSON.",
         ),
         default(
             "filter_state",
             Kind::Bool,
             "false",
-            "Tells access logs and later filters of requests that pass, in Envoy's filter state: `wasm.tollgate.verdict`, and of a token `wasm.tollgate.client_id`, `wasm.tollgate.sub` and, as JSON, `wasm.tollgate.claims`.",
+            "Makes data about requests that pass available to access logs and later filters, in Envoy's filter state: `wasm.tollgate.verdict` and, if there is a token, `wasm.tollgate.client_id`, `wasm.tollgate.sub` and, as JSON, `wasm.tollgate.claims`.",
         ),
     ],
     choices: &[],
@@ -478,11 +482,11 @@ static UPSTREAM: Object = Object {
 
 static CLAIM_HEADER: Object = Object {
     keys: &[
-        required("header_name", Kind::Text(&text::FIELD_NAME), "The field."),
+        required("header_name", Kind::Text(&text::FIELD_NAME), "The name of the header field."),
         required(
             "claim_name",
             Kind::Text(&text::CLAIM),
-            "The claim, as `client_id` or `realm_access.roles`.",
+            "The claim, for example `client_id` or `realm_access.roles`.",
         ),
     ],
     choices: &[],
@@ -494,36 +498,36 @@ static RESPONSES: Object = Object {
             "profile",
             word(&["rfc6750", "anypoint"]),
             "rfc6750",
-            "Whose statuses and bodies: those of the RFCs, or those that clients of Anypoint's policies expect.",
-        ).lowers_as_meant(When::Words(&["anypoint"]), "Responses tell an expired token from a revoked one, and a query parameter may carry the token."),
+            "Which statuses and bodies rejections use: those of the RFCs, or those that clients of Anypoint's policies expect.",
+        ).lowers_as_meant(When::Words(&["anypoint"]), "Responses distinguish an expired token from a revoked one, and a query parameter may carry the token."),
         optional(
             "realm",
             Kind::Text(&text::REALM),
-            "The protection space named in challenges. Absent: `tollgate`, or Anypoint's own in its profile.",
+            "The protection space named in challenges. Absent: `tollgate`, or Anypoint's realm in the profile `anypoint`.",
         ),
         default(
             "format",
             word(&["json", "problem", "auto", "none"]),
             "json",
-            "The body: `json` with `error` and `error_description` (`error` is that of the challenge; `unauthorized` with 401 and `invalid_request` with 400 where the challenge has none, as without a token), `problem` of RFC 9457, `auto` for what `Accept` prefers of the two, `none`.",
+            "The format of the body. `json`: an object with `error` and `error_description`. `error` is that of the challenge. If the challenge has no error, as without a token, it is `unauthorized` with 401 and `invalid_request` with 400. `problem`: the format of RFC 9457. `auto`: whichever of the two `Accept` prefers. `none`: no body.",
         ),
         default(
             "retry_after",
             duration(1000, 86_400_000),
             "5s",
-            "`Retry-After` of `unavailable` where the authorization server named none, in whole seconds.",
+            "The `Retry-After` of `unavailable`, in whole seconds, if the authorization server did not send one.",
         ),
         optional(
             "error_uri",
             Kind::Text(&text::ABSOLUTE_URI),
-            "A page for people, named in challenges that carry an error.",
+            "The address of a human-readable page. Challenges with an error contain it.",
         ),
         default(
             "cors_origins",
             list_or_none(&Kind::Text(&text::ORIGIN)),
             "[]",
-            "Origins whose scripts may read refusals, challenge included.",
-        ).lowers_as_meant(When::Set, "Scripts of these origins can read refusals."),
+            "Origins whose scripts may read rejections, including the challenge.",
+        ).lowers_as_meant(When::Set, "Scripts of these origins can read rejections."),
         default(
             "overrides",
             Kind::Map {
@@ -532,8 +536,8 @@ static RESPONSES: Object = Object {
                 empty: true,
             },
             "{}",
-            "Other statuses and bodies, by verdict.",
-        ).lowers_as_meant(When::Set, "The response is not the standard's. The decision stays."),
+            "Different statuses and bodies, by verdict.",
+        ).lowers_as_meant(When::Set, "The response does not follow the standard. The decision is unchanged."),
     ],
     choices: &[],
 };
@@ -553,8 +557,8 @@ pub static REFUSALS: [&str; 9] = [
 
 static OVERRIDE: Object = Object {
     keys: &[
-        optional("status", Kind::Integer { min: 400, max: 599 }, "Another status."),
-        optional("body", Kind::Text(&text::ANY), "Another body, sent as it is."),
+        optional("status", Kind::Integer { min: 400, max: 599 }, "The status to send instead."),
+        optional("body", Kind::Text(&text::ANY), "The body to send instead, unchanged."),
         optional(
             "content_type",
             Kind::Text(&text::MEDIA_TYPE),
@@ -574,13 +578,13 @@ static PARAMETER: Kind = Kind::Text(&text::PARAMETER);
 static SCOPE: Kind = Kind::Text(&text::SCOPE);
 static SCOPE_LIST: Kind = Kind::List { of: &SCOPE, empty: false };
 const CALL_TIME: Kind = Kind::Duration { min: Duration::from_millis(1), max: MAX_TIMEOUT };
-const TIMEOUT: Key = default("timeout", CALL_TIME, "2s", "How long one call may take.");
-const REACHED_BY: Key = required("cluster", CLUSTER, "The Envoy cluster that reaches it.");
+const TIMEOUT: Key = default("timeout", CALL_TIME, "2s", "The maximum duration of one call.");
+const REACHED_BY: Key = required("cluster", CLUSTER, "The Envoy cluster to call.");
 const FALLBACK_CLUSTERS: Key = default(
     "fallback_clusters",
     list_or_none(&CLUSTER),
     "[]",
-    "Clusters to try in order when `cluster` gave no answer.",
+    "Clusters to try in order if a call to `cluster` gets no response.",
 );
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {

@@ -26,18 +26,18 @@ const INTRODUCTION: &str = r"<!-- Written from src/engine/config/keys.rs by `TOL
 
 # Configuration reference
 
-The configuration is JSON: the `configuration` of Envoy's Wasm filter as a `google.protobuf.StringValue` that holds it, or as a
-`google.protobuf.Struct` that is it; the `pluginConfig` of an Istio `WasmPlugin`. Examples are YAML, which Envoy's own files are written in.
+The configuration is JSON. In Envoy's Wasm filter, put it into `configuration`, either as a `google.protobuf.StringValue` that contains the JSON, or as a
+`google.protobuf.Struct`. In an Istio `WasmPlugin`, put it into `pluginConfig`. The examples are in YAML, like Envoy's own files.
 
-It is read strictly. An unknown key, a value of another type, a name given twice, two settings that contradict each other: each is a fault
-that names its place and says what was expected, all faults are reported at once, and none shows a value. A configuration with a fault is refused as a
-whole, so Envoy keeps the last good one.
+The configuration is parsed strictly. An unknown key, a value of the wrong type, a duplicate name and two contradictory settings are errors.
+Each error names its location and says what was expected. All errors are reported at once, and they never show a value. A configuration with an error is rejected as a
+whole, and Envoy keeps the last valid one.
 
 - A *duration* is `250ms`, `2s`, `5m` or `1h30m`.
 - A *size* is a number of bytes.
-- Keys in **bold** must be there.
-- Keys that can lower security say so; all of that is off by default, and the [threat model](threat-model.md#every-switch-that-lowers-security)
-  tells what each costs.
+- Keys in **bold** are required.
+- Keys that can lower security say so. All of them are off by default. The [threat model](threat-model.md#every-switch-that-lowers-security)
+  describes the cost of each.
 
 The smallest useful configuration:
 
@@ -56,9 +56,9 @@ requires:
 ";
 
 const LATER: &str = "\
-## Reserved keys and words
+## Reserved keys and values
 
-Later versions know these; this one refuses them, saying so.
+These are reserved for later versions. This version rejects them with an error that says so.
 
 ";
 
@@ -77,7 +77,7 @@ impl Reference {
         self.sections.push((object, path.to_owned()));
         let title = if path.is_empty() { "The configuration".to_owned() } else { format!("`{path}`") };
         let _ = writeln!(self.text, "## {title}\n");
-        let _ = writeln!(self.text, "| key | value | without it | |\n| --- | --- | --- | --- |");
+        let _ = writeln!(self.text, "| key | value | default | description |\n| --- | --- | --- | --- |");
         let inside = |key: &Key| join(path, key.name);
         for key in object.keys {
             if matches!(key.kind, Kind::Later) {

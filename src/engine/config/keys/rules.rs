@@ -6,58 +6,58 @@ use crate::config::schema::{Choice, Kind, Object, Quantity, When};
 
 pub(super) static REQUIREMENT: Object = Object {
     keys: &[
-        optional("providers", list(&NAME), "Only tokens of these providers."),
+        optional("providers", list(&NAME), "Only tokens of these providers are accepted."),
         optional(
             "scopes",
             Kind::Either { list: &Kind::List { of: &SCOPE, empty: false }, object: &SCOPES },
-            "Scopes the token must have: a list means all of them. Compared exactly, case and all.",
+            "Scopes that the token must have. A list means all of them. They are compared exactly, including case.",
         ),
         optional(
             "audiences",
             list(&AUDIENCE),
-            "At least one of these must be in `aud`, besides what the provider demands.",
+            "At least one of these must be in `aud`, in addition to what the provider requires.",
         ),
         optional(
             "clients",
             Kind::Either { list: &Kind::List { of: &CLIENT_ID, empty: false }, object: &CLIENTS },
-            "Only these clients: a list of client ids, or the name of a list.",
+            "Only these clients are accepted: a list of client ids, or the name of a list.",
         ),
-        optional("claims", list(&Kind::Object(&CLAIM)), "Claims that must hold, all of them."),
+        optional("claims", list(&Kind::Object(&CLAIM)), "Claims that the token must have. All of them must match."),
         optional(
             "authorization_details",
             list(&Kind::Object(&DETAIL)),
-            "What the token's `authorization_details` (RFC 9396) must grant, all of it, besides `scopes`. Each of these must be found in one entry there.",
+            "What the token's `authorization_details` (RFC 9396) must grant, in addition to `scopes`. Each item here must be satisfied by a single entry of the token.",
         ),
         default(
             "no_delegation",
             Kind::Bool,
             "false",
-            "Refuses a token that somebody uses on another's behalf: one with `act` (RFC 8693 §4.1). To name who may, use `claims` with `act.sub`; only the outermost actor counts.",
+            "Rejects a token that somebody uses on another party's behalf, which is a token with `act` (RFC 8693 §4.1). To allow particular actors, use `claims` with `act.sub`. Only the outermost actor counts.",
         ),
         optional(
             "acr_values",
             list(&Kind::Text(&text::ACR)),
-            "At least one of these must be the token's `acr` (RFC 9470), by preference.",
+            "The token's `acr` must be one of these (RFC 9470). List them in order of preference.",
         ),
         optional(
             "max_age",
             duration(0, 31_536_000_000),
-            "The longest time since `auth_time` (RFC 9470), in whole seconds.",
+            "The maximum time since `auth_time` (RFC 9470), in whole seconds.",
         ),
         default(
             "sender_constraint",
             word(&["if_bound", "dpop", "mtls", "any_bound", "ignore"]),
             "if_bound",
-            "What is done about a token that is bound to a key or a certificate (`cnf`): `if_bound` refuses it without its proof, as `dpop` and `mtls` have it; `dpop` refuses every token that is not bound to a key as well, `mtls` every one that is not bound to a certificate, and `any_bound` those that are bound to neither; `ignore` takes a bound token as if it were not.",
-        ).lowers(When::Words(&["ignore"]), "Whoever steals such a token can use it."),
+            "How tokens that are bound to a key or a certificate (`cnf`) are treated. `if_bound`: a bound token needs its proof, as configured in `dpop` and `mtls`. `dpop`: in addition, every token must be bound to a key. `mtls`: in addition, every token must be bound to a certificate. `any_bound`: in addition, every token must be bound to either. `ignore`: a bound token is treated like an unbound one.",
+        ).lowers(When::Words(&["ignore"]), "Anyone who steals such a token can use it."),
     ],
     choices: &[],
 };
 
 static SCOPES: Object = Object {
     keys: &[
-        optional("all", list(&SCOPE), "Each of these."),
-        optional("any", list(&SCOPE), "At least one of these."),
+        optional("all", list(&SCOPE), "The token must have each of these."),
+        optional("any", list(&SCOPE), "The token must have at least one of these."),
     ],
     choices: &[Choice { quantity: Quantity::AtLeastOne, keys: &["all", "any"] }],
 };
@@ -67,17 +67,21 @@ static CLIENTS: Object =
 
 static CLAIM: Object = Object {
     keys: &[
-        required("name", Kind::Text(&text::CLAIM), "The claim, as `tenant` or `realm_access.roles`."),
+        required(
+            "name",
+            Kind::Text(&text::CLAIM),
+            "The claim, for example `tenant` or `realm_access.roles`.",
+        ),
         optional(
             "any_of",
             list(&Kind::Scalar),
-            "The claim is one of these, or an array that holds one of them.",
+            "The claim is one of these, or an array that contains one of them.",
         ),
-        optional("contains", Kind::Scalar, "The claim is an array that holds this."),
+        optional("contains", Kind::Scalar, "The claim is an array that contains this value."),
         optional(
             "equals",
             Kind::Scalar,
-            "The claim is this. Text, numbers and booleans are never each other; `300` is `300.0`. A number beyond 64 bits equals nothing.",
+            "The claim equals this value. Text, numbers and booleans are never equal to each other; `300` equals `300.0`. A number beyond 64 bits equals nothing.",
         ),
     ],
     choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["any_of", "contains", "equals"] }],
@@ -89,11 +93,11 @@ static DETAIL: Object = Object {
         optional(
             "locations",
             list(&Kind::Text(&text::LINE)),
-            "All of these are in its `locations`. Absent: an entry with `locations` counts if one of them is an audience of ours: the `identifier` or `audiences` of the `resource`, or `audiences` of the provider or of this requirement.",
+            "All of these must be in its `locations`. Absent: an entry with `locations` counts if one of them is one of our audiences: the `identifier` or `audiences` of the `resource`, or `audiences` of the provider or of this requirement.",
         ),
-        optional("actions", list(&Kind::Text(&text::LINE)), "All of these are in its `actions`."),
-        optional("datatypes", list(&Kind::Text(&text::LINE)), "All of these are in its `datatypes`."),
-        optional("privileges", list(&Kind::Text(&text::LINE)), "All of these are in its `privileges`."),
+        optional("actions", list(&Kind::Text(&text::LINE)), "All of these must be in its `actions`."),
+        optional("datatypes", list(&Kind::Text(&text::LINE)), "All of these must be in its `datatypes`."),
+        optional("privileges", list(&Kind::Text(&text::LINE)), "All of these must be in its `privileges`."),
         optional("identifier", Kind::Text(&text::LINE), "Its `identifier`."),
     ],
     choices: &[],
@@ -102,28 +106,28 @@ static DETAIL: Object = Object {
 /// A rule.
 pub static RULE: Object = Object {
     keys: &[
-        optional("name", Kind::Text(&text::LABEL), "Its name in logs. Absent: `rules[N]`, counted from 0."),
+        optional("name", Kind::Text(&text::LABEL), "The rule's name in logs. Absent: `rules[N]`, counted from 0."),
         required(
             "match",
             Kind::Object(&MATCH),
-            "Which requests it is for; everything given here must match.",
+            "Which requests the rule applies to. Everything given here must match.",
         ),
         default(
             "access",
             word(&["required", "optional", "anonymous", "deny"]),
             "required",
-            "`required`: a valid token. `optional`: a valid token or none. `anonymous`: tokens are not looked at; identity headers are removed all the same. `deny`: nobody passes.",
-        ).lowers_as_meant(When::Words(&["optional", "anonymous"]), "Requests without a token reach the upstream. With `anonymous`, a token is not even looked at."),
+            "`required`: a valid token is required. `optional`: a request may come without a token, but a token must be valid. `anonymous`: tokens are not checked, and identity headers are still removed. `deny`: every request is rejected.",
+        ).lowers_as_meant(When::Words(&["optional", "anonymous"]), "Requests without a token reach the upstream. With `anonymous`, a token is not even checked."),
         optional(
             "requires",
             Kind::Object(&REQUIREMENT),
-            "Replaces the top-level `requires`, and is never merged with it.",
+            "Replaces the top-level `requires`. The two are never merged.",
         ),
         default(
             "from_params",
             list_or_none(&PARAMETER),
             "[]",
-            "More query parameters that may carry a token, for this rule only (WebSocket, server-sent events).",
+            "Additional query parameters that may carry a token, for this rule only (WebSocket, server-sent events).",
         ).lowers(When::Set, "URIs end up in logs and histories (RFC 6750 §5.3)."),
     ],
     choices: &[],
@@ -136,20 +140,20 @@ pub(super) static MATCHING: Object = Object {
             "path_parameters",
             word(&["refuse", "ignore", "literal"]),
             "refuse",
-            "Parameters of segments (`;v=1`, `%3Bv=1`), which Java servers take off and others do not. `refuse`: a request is refused (400) if another rule or resource would be meant without them, or if its path ended there. `ignore`: rules see paths without them. `literal`: they are a part of the path.",
-        ).lowers(When::Words(&["ignore", "literal"]), "An upstream that reads such a path otherwise serves what another rule is for."),
+            "Parameters of segments (`;v=1`, `%3Bv=1`), which Java servers remove and others do not. `refuse`: a request is rejected (400) if it would match another rule or resource without them, or if its path ended there. `ignore`: rules see paths without them. `literal`: they are a part of the path.",
+        ).lowers(When::Words(&["ignore", "literal"]), "An upstream that interprets such a path differently serves what another rule protects."),
         default(
             "host_port",
             word(&["both", "ignore", "literal"]),
             "both",
-            "The port of the authority. Envoy's router compares it too, unless the connection manager has `strip_any_host_port` (then Tollgate never sees it) or the route configuration has `ignore_port_in_host_matching`. `both`: both readings count. `access: anonymous` and `optional` need a host that fits with its port and without it; a rule that demands a token holds if either fits, and what would hold otherwise is demanded too; a request that could be for two resources is refused (400). `ignore`: hosts are compared without ports. `literal`: with them, so `api.example.com` does not match `api.example.com:443`.",
-        ).lowers_as_meant(When::Words(&["ignore", "literal"]), "A router that reads ports otherwise sends requests where another rule is meant. `tollgate check` compares them."),
+            "The port of the authority. Envoy's router compares it too, unless the connection manager has `strip_any_host_port` (then Tollgate never sees it) or the route configuration has `ignore_port_in_host_matching`. `both`: both readings count. With `access: anonymous` and `optional`, the host must match both with and without its port. A rule that requires a token applies if either matches, and the requirements that would hold without it apply too. A request that could be for two resources is rejected (400). `ignore`: hosts are compared without ports. `literal`: hosts are compared with ports, so `api.example.com` does not match `api.example.com:443`.",
+        ).lowers_as_meant(When::Words(&["ignore", "literal"]), "A router that interprets ports differently sends requests to a place that another rule protects. `tollgate check` compares them."),
         default(
             "method_override",
             word(&["refuse", "ignore"]),
             "refuse",
-            "Fields by which frameworks replace the method: `X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`, and the query parameter `_method` of a POST. `refuse`: a request is refused (400) if another rule would be meant by that method. `ignore`: they are not looked at.",
-        ).lowers(When::Words(&["ignore"]), "An upstream that follows these fields does what a rule on methods forbids."),
+            "Fields with which frameworks replace the method: `X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`, and the query parameter `_method` of a POST. `refuse`: a request is rejected (400) if it would match another rule with that method. `ignore`: the fields are not checked.",
+        ).lowers(When::Words(&["ignore"]), "An upstream that applies these fields performs a method that a rule on methods forbids."),
     ],
     choices: &[],
 };
@@ -159,12 +163,12 @@ static MATCH: Object = Object {
         optional(
             "path",
             Kind::Text(&text::PATH),
-            "The whole path, without the query. All paths are compared in one spelling: dot segments resolved, slashes merged, and every character unescaped that may also come as it is (`%3A` is `:`). Letter case and a final slash: see `ignore_case` and `ignore_final_slash`; parameters (`;v=1`): see `matching.path_parameters`.",
+            "The whole path, without the query. Paths are normalised before they are compared: dot segments are resolved, slashes are merged, and every character that needs no escape is unescaped (`%3A` is `:`). For letter case and a final slash, see `ignore_case` and `ignore_final_slash`. For parameters (`;v=1`), see `matching.path_parameters`.",
         ),
         optional(
             "prefix",
             Kind::Text(&text::PATH),
-            "Whole segments from the start: `/foo` matches `/foo` and `/foo/bar`, not `/foobar`.",
+            "The first segments of the path: `/foo` matches `/foo` and `/foo/bar`, but not `/foobar`.",
         ),
         optional(
             "path_template",
@@ -174,35 +178,35 @@ static MATCH: Object = Object {
         optional(
             "safe_regex",
             Kind::Text(&text::REGEX),
-            "A regular expression for the whole path; it runs in linear time. A path of more than 2048 bytes is refused (400) where it would have to be matched; with more than four expressions in the rules, one of more than 8192 bytes divided by their number, but 256 bytes are always matched.",
+            "A regular expression for the whole path. It runs in linear time. A path of more than 2048 bytes is rejected (400) if it would have to be matched. With more than four expressions in the rules, the limit is 8192 bytes divided by their number, but at least 256 bytes.",
         ),
         optional(
             "ignore_case",
             Kind::Bool,
-            "Whether ASCII letters of the path match in either case. Absent: both count, for servers differ in what they make of it. A path that fits but for its letter case is not let in by `access: anonymous` or `optional`; a rule that demands a token holds for it, and what holds without that rule is demanded too.",
-        ).lowers(When::Off, "An upstream to which both are one serves `/ADMIN` past a rule for `/admin`."),
+            "Whether ASCII letters of the path match in either case. Absent: both readings count, because servers differ. If a path matches only when case is ignored, `access: anonymous` or `optional` does not admit it. A rule that requires a token applies to it, and the requirements that would hold without that rule apply too.",
+        ).lowers(When::Off, "An upstream that ignores case serves `/ADMIN` without the rule for `/admin`."),
         optional(
             "ignore_final_slash",
             Kind::Bool,
-            "Whether a slash at the end of the path does not count. Absent: for `path` and `path_template`, as with `ignore_case`; for `prefix` and `safe_regex`, it counts. Two rules that differ in nothing else both need `false`.",
-        ).lowers(When::Off, "An upstream to which both are one serves `/admin/` past a rule for `/admin`."),
+            "Whether a final slash of the path is ignored. Absent: for `path` and `path_template`, both readings count, as with `ignore_case`. For `prefix` and `safe_regex`, the slash is significant. If two rules differ only in the slash, both need `false`.",
+        ).lowers(When::Off, "An upstream that ignores the slash serves `/admin/` without the rule for `/admin`."),
         default(
             "escaped_slashes",
             word(&["refuse", "keep"]),
             "refuse",
-            "Escaped slashes in the path (`%2F`). `keep` makes them a part of their segment, as in `/projects/group%2Fproject`, for upstreams that read them so; the request is refused all the same if, unescaped, a rule would match that does not match it as it is.",
-        ).lowers(When::Words(&["keep"]), "An upstream that unescapes slashes serves what another rule is for."),
+            "Escaped slashes in the path (`%2F`). `keep` makes them a part of their segment, as in `/projects/group%2Fproject`, for upstreams that treat them so. The request is still rejected if, once unescaped, a rule would match that does not match it as it is.",
+        ).lowers(When::Words(&["keep"]), "An upstream that unescapes slashes serves what another rule protects."),
         optional(
             "methods",
             list(&Kind::Text(&text::METHOD)),
-            "Methods. A request whose method is not in upper case is refused (400) where it would have to be compared; a rule with `access: anonymous` or `optional` is passed over instead.",
+            "The methods. If a method is not in upper case and would have to be compared, the request is rejected (400); a rule with `access: anonymous` or `optional` is skipped instead.",
         ),
         optional(
             "hosts",
             list(&Kind::Text(&text::HOST)),
-            "Hosts: `api.example.com`, `*.example.com`, `api.example.com:8443`. Without a port a host means that authority; see `matching.host_port`. An authority that cannot be read is refused (400) where it would have to be compared. One that fits but for a final dot is treated as `matching.host_port: both` does it.",
+            "The hosts: `api.example.com`, `*.example.com`, `api.example.com:8443`. For a host without a port, see `matching.host_port`. If an authority cannot be parsed and would have to be compared, the request is rejected (400). If only a final dot differs, both readings count, as with `matching.host_port: both`.",
         ),
-        optional("headers", list(&Kind::Object(&HEADER_MATCH)), "Header fields."),
+        optional("headers", list(&Kind::Object(&HEADER_MATCH)), "The header fields."),
     ],
     choices: &[
         Choice {
@@ -219,9 +223,9 @@ static HEADER_MATCH: Object = Object {
         optional(
             "exact",
             Kind::Text(&text::FIELD_VALUE),
-            "Its whole value; the field must be there once. A request is refused (400) where the value stands in one of several lines, in a list, in other letter case, or in a field whose name differs by an underscore.",
+            "The whole value of the field, which must appear once. A request is rejected (400) if the value appears in one of several lines, in a list, in different letter case, or in a field whose name differs by an underscore.",
         ),
-        optional("present", Kind::Bool, "Whether it is there, with whatever value."),
+        optional("present", Kind::Bool, "Whether the field is present, with any value."),
     ],
     choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["exact", "present"] }],
 };
