@@ -284,7 +284,7 @@ fn what_is_legal_and_unwise_is_a_warning() {
         ("no audience",           GOOD.replace("    audiences: [https://api.example.com]\n", ""),
          "x.yaml:2:3: warning: providers.main: no audiences: a token that was issued for another API passes here as well (RFC 9700 §2.3)"),
         ("RSI-02 no audience of the resource", format!("{GOOD}resource: {{identifier: \"https://api.example.com\", audience_check: ignore}}\n"),
-         "x.yaml:10:67: warning: resource.audience_check: lowers security with \"ignore\": A token that was issued for another API may pass."),
+         "x.yaml:10:67: warning: resource.audience_check: lowers security with \"ignore\": A token that was issued for another API may be accepted."),
         ("MCP-02 a server that nobody is told of", format!("{GOOD}rules: [{{match: {{prefix: /mcp}}, requires: {{scopes: [a]}}}}]\n"),
          "x.yaml:10:9: warning: rules[0]: an MCP server? Its clients find the authorization server by protected resource metadata"),
         ("MCP-07 a token that goes on", format!("{GOOD}resource: {{identifier: \"https://api.example.com/mcp\", profile: mcp}}\ntoken: {{forward: true}}\n"),

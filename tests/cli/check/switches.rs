@@ -26,7 +26,7 @@ fn only_the_values_that_lower_security_are_warned_of() {
     };
     #[rustfmt::skip]
     let cases = [
-        (demands("ignore"),                              "requires.sender_constraint: lowers security with \"ignore\": Whoever steals"),
+        (demands("ignore"),                              "requires.sender_constraint: lowers security with \"ignore\": Anyone who steals"),
         (demands("dpop"),                                ""),
         (demands("mtls"),                                ""),
         (demands("any_bound"),                           ""),
