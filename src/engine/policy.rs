@@ -19,8 +19,7 @@ use crate::proof::dpop::Dpop;
 use crate::provider::Provider;
 use crate::provider::client_list::ListSource;
 use crate::request::matching::Matching;
-use crate::request::tls::TlsSource;
-use crate::request::websocket::Marker;
+use crate::request::places::TokenPlaces;
 use crate::response::Responses;
 use crate::upstream::Upstream;
 
@@ -60,57 +59,6 @@ pub struct Policy {
     pub cors_preflight: CorsPreflight,
     /// Whether refusals are carried out.
     pub mode: Mode,
-}
-
-/// `token`: where a token may be, and what becomes of it ([RFC 6750 §2]).
-///
-/// [RFC 6750 §2]: https://www.rfc-editor.org/rfc/rfc6750#section-2
-#[derive(Clone, Debug)]
-pub struct TokenPlaces {
-    /// Header fields; default: `authorization` with the scheme `Bearer`.
-    pub headers: Vec<TokenHeader>,
-    /// Names of query parameters.
-    pub params: Vec<String>,
-    /// Names of cookies.
-    pub cookies: Vec<String>,
-    /// How a WebSocket client says that it offers a token among its subprotocols; `None`: it cannot.
-    pub websocket: Option<Marker>,
-    /// Whether a form body may carry `access_token` ([RFC 6750 §2.2]).
-    ///
-    /// [RFC 6750 §2.2]: https://www.rfc-editor.org/rfc/rfc6750#section-2.2
-    pub form: bool,
-    /// The longest form body that is looked at, in bytes.
-    pub max_form_bytes: usize,
-    /// The longest token, in bytes.
-    pub max_length: usize,
-    /// Whether the upstream gets to see the token.
-    pub forward: bool,
-    /// Whether a token in `access_token` of the query is refused even where the query is no place
-    /// for tokens, if another place carries one as well.
-    pub strict_multiple: bool,
-    /// Who tells whether a request has come over TLS, where others are refused ([RFC 6750 §5.3]).
-    ///
-    /// [RFC 6750 §5.3]: https://www.rfc-editor.org/rfc/rfc6750#section-5.3
-    pub require_tls: Option<TlsSource>,
-}
-
-/// A header field that may carry a token.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TokenHeader {
-    /// Its name, in lower case.
-    pub name: String,
-    /// The authentication scheme before the token; `None`: the whole value is the token.
-    pub scheme: Option<String>,
-}
-
-impl TokenHeader {
-    /// Whether its tokens come with a proof of possession ([RFC 9449 §7.1]).
-    ///
-    /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
-    pub fn is_dpop(&self) -> bool {
-        self.name == "authorization"
-            && self.scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case("DPoP"))
-    }
 }
 
 impl Policy {

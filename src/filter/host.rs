@@ -12,10 +12,10 @@ use tollgate_engine::base::store::{Seen, Store};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Grant;
 use tollgate_engine::enforcer::Fields;
-use tollgate_engine::proof::certificate::Peer;
 use tollgate_engine::provider::fetch::FetchCall;
 use tollgate_engine::provider::introspection::call::IntrospectionCall;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::connection::Peer;
 use tollgate_engine::request::head::Packed;
 
 /// The host's wall clock.

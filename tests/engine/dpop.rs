@@ -25,9 +25,9 @@ use tollgate_engine::enforcer::{Enforcer, Outcome, Step};
 use tollgate_engine::jose::algorithm::Hash;
 use tollgate_engine::jose::verifier::Verifier;
 use tollgate_engine::policy::Policy;
-use tollgate_engine::proof::certificate::Peer;
 use tollgate_engine::provider::flight::{Flight, Landing};
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::connection::Peer;
 use tollgate_engine::response::answer::Answer;
 
 const NOW: u64 = 1_800_000_000;

@@ -7,11 +7,11 @@ use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
 use tollgate_engine::enforcer::{Enforcer, Fields, Outcome, Step};
 use tollgate_engine::policy::Policy;
-use tollgate_engine::proof::certificate::Peer;
 use tollgate_engine::provider::flight::{Flight, Landing};
 use tollgate_engine::provider::introspection::call::IntrospectionCall;
 use tollgate_engine::provider::keys::KeyNews;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::connection::Peer;
 
 const NOW: u64 = 1_800_000_000;
 

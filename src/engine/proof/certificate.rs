@@ -8,14 +8,13 @@
 mod encoding;
 mod xfcc;
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 pub use self::encoding::Encoding;
 use self::xfcc::Told;
+use crate::request::connection::Peer;
 use crate::request::head::RequestHead;
 
 /// `mtls.source`: who tells of the client's certificate.
@@ -36,28 +35,6 @@ pub enum CertificateSource {
         /// How the certificate is written.
         encoding: Encoding,
     },
-}
-
-/// Who knows the connection of the request that is being decided.
-pub trait Peer: fmt::Debug {
-    /// The SHA-256 of the client's certificate, in hexadecimal; `None`: it has shown none.
-    fn certificate_digest(&self) -> Option<Vec<u8>>;
-    /// Whether the connection is one over TLS.
-    fn is_tls(&self) -> bool;
-}
-
-/// Nobody knows of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Nobody;
-
-impl Peer for Nobody {
-    fn certificate_digest(&self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn is_tls(&self) -> bool {
-        false
-    }
 }
 
 /// The longest field that is read, in bytes.
@@ -104,7 +81,8 @@ fn thumbprint_of_der(der: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CertificateSource, Encoding, MAX_FIELD, Nobody, Peer, thumbprint_of};
+    use super::{CertificateSource, Encoding, MAX_FIELD, thumbprint_of};
+    use crate::request::connection::{Nobody, Peer};
     use crate::request::head::Head;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -19,10 +19,10 @@ use crate::jose::algorithm::Algorithms;
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::key::PublicKey;
 use crate::jose::verifier::Verifier;
-use crate::proof::certificate::Peer;
 use crate::proof::nonce::{Age, Key};
 use crate::proof::replay::{Mark, Name, Replays};
 use crate::proof::target::Target;
+use crate::request::connection::Peer;
 use crate::request::head::RequestHead;
 
 /// `dpop`: how proofs are checked.

@@ -3,9 +3,9 @@
 //! [RFC 6750 §2]: https://www.rfc-editor.org/rfc/rfc6750#section-2
 
 use crate::base::secret::Secret;
-use crate::policy::{TokenHeader, TokenPlaces};
 use crate::request::head::RequestHead;
 use crate::request::path::{escaped_byte, split_query};
+use crate::request::places::{TokenHeader, TokenPlaces};
 
 /// A syntactically good token, and where it was.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -390,8 +390,8 @@ const ACCESS_TOKEN: &str = "access_token";
 #[cfg(test)]
 mod tests {
     use super::{Place, Stripped, TokenError, extract, strip, wants_form};
-    use crate::policy::{TokenHeader, TokenPlaces};
     use crate::request::head::RequestHead;
+    use crate::request::places::{TokenHeader, TokenPlaces};
     use TokenError::{MalformedHeader, MalformedParameter, Several, TooLong};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -691,8 +691,8 @@ mod tests {
 #[cfg(all(test, not(target_family = "wasm")))]
 mod laws {
     use super::{Stripped, TokenError, b64token, extract, has_second_method, strip, wants_form};
-    use crate::policy::{TokenHeader, TokenPlaces};
     use crate::request::head::RequestHead;
+    use crate::request::places::{TokenHeader, TokenPlaces};
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
     use proptest::{collection, prop_oneof, sample};
 

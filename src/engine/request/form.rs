@@ -2,8 +2,8 @@
 //!
 //! [RFC 6750 §2.2]: https://www.rfc-editor.org/rfc/rfc6750#section-2.2
 
-use crate::policy::TokenPlaces;
 use crate::request::extract::{Found, Place, Sole, TokenError, b64token, is_to_php};
+use crate::request::places::TokenPlaces;
 
 /// Finds `access_token` in a whole form body, its names and values decoded as an upstream decodes
 /// them. `Ok(None)`: there is none, or the body is not all ASCII.
@@ -43,8 +43,9 @@ mod tests {
     use crate::base::time::UnixTime;
     use crate::decision::{Decision, Rejection};
     use crate::enforcer::{Enforcer, Step};
-    use crate::policy::{Policy, TokenPlaces};
+    use crate::policy::Policy;
     use crate::request::extract::TokenError::{self, MalformedParameter, Several, TooLong};
+    use crate::request::places::TokenPlaces;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -5,7 +5,7 @@
 //!
 //! [RFC 6750 §5.3]: https://www.rfc-editor.org/rfc/rfc6750#section-5.3
 
-use crate::proof::certificate::Peer;
+use crate::request::connection::Peer;
 use crate::request::head::RequestHead;
 
 /// `token.tls_source`: who tells whether a request has come over TLS.

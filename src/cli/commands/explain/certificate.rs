@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
-use tollgate_engine::proof::certificate::Peer;
+use tollgate_engine::request::connection::Peer;
 
 use crate::kit::failure::Failure;
 

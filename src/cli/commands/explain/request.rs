@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::policy::TokenPlaces;
+use tollgate_engine::request::places::TokenPlaces;
 use tollgate_engine::request::websocket::{self, Marker};
 
 use crate::kit::failure::Failure;

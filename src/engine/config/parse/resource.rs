@@ -6,10 +6,11 @@ use crate::base::ids::ProviderId;
 use crate::config::error::Fault;
 use crate::config::parse::Context;
 use crate::config::parse::node::Node;
+use crate::policy::Policy;
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
 use crate::policy::rule::{Access, HostPattern, PathPattern};
-use crate::policy::{Policy, TokenPlaces};
+use crate::request::places::TokenPlaces;
 
 /// Every resource. The rest of the policy is compiled already.
 #[inline(never)]

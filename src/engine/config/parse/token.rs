@@ -3,7 +3,7 @@
 use crate::config::error::Fault;
 use crate::config::parse::node::Node;
 use crate::config::parse::{Context, alike, resource};
-use crate::policy::{TokenHeader, TokenPlaces};
+use crate::request::places::{TokenHeader, TokenPlaces};
 use crate::request::tls::TlsSource;
 use crate::request::websocket::{self, Marker};
 use crate::upstream::Upstream;
