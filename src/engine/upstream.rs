@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::base::json::{Map, Value, is_exact};
+use crate::decision::IdentityFields;
 use crate::request::head::{RequestHead, is_same_field, starts_like};
 use crate::token::claims::ClaimPath;
 
@@ -32,17 +33,6 @@ pub struct ClaimHeader {
     pub header_name: String,
     /// The claim.
     pub claim: ClaimPath,
-}
-
-/// Header fields for the upstream, and how many claims did not fit.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct IdentityFields {
-    /// Names in lower case, and values of printable ASCII.
-    pub set: Vec<(String, Vec<u8>)>,
-    /// Claims whose value is longer than [`MAX_VALUE`], and fields for which claims compete.
-    pub dropped: u32,
-    /// What access logs and later filters are told, by name.
-    pub state: Vec<(&'static str, String)>,
 }
 
 impl Upstream {

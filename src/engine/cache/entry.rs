@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::base::time::{UnixTime, part};
 use crate::cache::Cache;
+use crate::decision::IdentityFields;
 use crate::provider::Provider;
 use crate::provider::introspection::reply::Introspection;
-use crate::upstream::{IdentityFields, Upstream};
+use crate::upstream::Upstream;
 
 /// What an authorization server said about a token, and until when that may be believed.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
 use crate::base::ids::ResourceId;
-use crate::policy::rule::fit::Doubt;
+use crate::decision::Doubt;
 use crate::policy::rule::{HostPattern, HostReading, PathPattern, Seen};
 use crate::request::path::{NormalPath, split_query};
 

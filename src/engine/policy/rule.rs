@@ -8,12 +8,13 @@ mod path;
 mod seen;
 
 pub use self::field::{HeaderMatch, HeaderTest};
-use self::fit::{Doubt, Fit};
+use self::fit::Fit;
 pub use self::host::HostPattern;
 pub(crate) use self::host::HostReading;
 use self::path::is_below;
 pub use self::path::{PathPattern, Spelling, Variation};
 pub use self::seen::Seen;
+use crate::decision::Doubt;
 use crate::policy::Policy;
 use crate::policy::requirement::Requirement;
 use crate::request::head::RequestHead;
@@ -190,7 +191,8 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::{HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, Seen};
-    use crate::policy::rule::fit::{Doubt, Fit};
+    use crate::decision::Doubt;
+    use crate::policy::rule::fit::Fit;
     use crate::request::head::RequestHead;
     use crate::request::matching::Matching;
     use crate::request::path::NormalPath;

@@ -1,6 +1,7 @@
 //! How a header field is matched.
 
-use crate::policy::rule::fit::{Doubt, Fit};
+use crate::decision::Doubt;
+use crate::policy::rule::fit::Fit;
 use crate::request::extract::trim_space;
 use crate::request::head::{RequestHead, is_same_field};
 
@@ -63,7 +64,8 @@ const MAX_LIST: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::{HeaderMatch, HeaderTest};
-    use crate::policy::rule::fit::{Doubt, Fit};
+    use crate::decision::Doubt;
+    use crate::policy::rule::fit::Fit;
     use crate::request::head::RequestHead;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;

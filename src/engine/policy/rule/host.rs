@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use crate::policy::rule::fit::{Doubt, Fit};
+use crate::decision::Doubt;
+use crate::policy::rule::fit::Fit;
 use crate::request::head::RequestHead;
 use crate::request::matching::Reading;
 
@@ -137,7 +138,8 @@ fn host_name(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Authority, HostPattern};
-    use crate::policy::rule::fit::{Doubt, Fit};
+    use crate::decision::Doubt;
+    use crate::policy::rule::fit::Fit;
     use crate::request::head::RequestHead;
     use crate::request::matching::Reading;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

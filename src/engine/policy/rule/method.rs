@@ -1,7 +1,8 @@
 //! How a method is matched.
 
 use crate::config::keys::text;
-use crate::policy::rule::fit::{Doubt, Fit};
+use crate::decision::Doubt;
+use crate::policy::rule::fit::Fit;
 use crate::request::extract::{form_decoded, name_for_php, percent_decoded, query_params, trim_space};
 use crate::request::head::{RequestHead, is_same_field};
 use crate::request::matching::Matching;
@@ -94,7 +95,8 @@ const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-meth
 #[cfg(test)]
 mod tests {
     use super::Method;
-    use crate::policy::rule::fit::{Doubt, Fit};
+    use crate::decision::Doubt;
+    use crate::policy::rule::fit::Fit;
     use crate::request::head::RequestHead;
     use crate::request::matching::Matching;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

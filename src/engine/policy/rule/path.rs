@@ -1,7 +1,8 @@
 //! How a path is matched.
 
 use crate::config::error::PatternError;
-use crate::policy::rule::fit::{Doubt, Fit};
+use crate::decision::Doubt;
+use crate::policy::rule::fit::Fit;
 use crate::request::path::NormalPath;
 
 /// How a path is matched.
@@ -377,7 +378,8 @@ const MAX_COMPILED_REGEX: usize = 1 << 16;
 #[cfg(test)]
 mod tests {
     use super::{PathPattern, Spelling, Variation};
-    use crate::policy::rule::fit::{Doubt, Fit};
+    use crate::decision::Doubt;
+    use crate::policy::rule::fit::Fit;
     use crate::request::matching::Reading;
     use crate::request::path::NormalPath;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

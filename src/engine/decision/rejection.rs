@@ -1,0 +1,320 @@
+//! Every reason for which a request is turned away, and what becomes of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::decision::fault::{JwtFault, ProofFault, ReplyFault};
+use crate::decision::{Doubt, Verdict};
+
+/// Why a request is turned away, precisely. For the log, the metric and `explain`; the client learns
+/// the verdict's code and no more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Rejection {
+    /// No credentials, or only of schemes that we do not speak.
+    NoToken,
+    /// No credentials either, but a request for the metadata of a resource that is none of ours: a challenge
+    /// would send the client there again.
+    NoMetadata,
+    /// The path could be read in two ways, or holds a fragment.
+    AmbiguousPath,
+    /// Something else of it could be read in two ways, by which another rule or resource would be meant.
+    Ambiguous(Doubt),
+    /// The credentials do not follow their grammar.
+    Malformed,
+    /// Credentials in more than one place, or more than once in one.
+    Several,
+    /// A token over plain HTTP.
+    TlsRequired,
+    /// The form body is longer than the bound.
+    FormTooLarge,
+    /// The form body did not arrive.
+    FormMissing,
+    /// The token is longer than the bound.
+    TokenTooLong,
+    /// No provider is responsible for the token.
+    NoProvider,
+    /// The authorization server says `active: false`, or does not know such tokens.
+    Inactive,
+    /// `exp` is past.
+    Expired,
+    /// `nbf` is to come.
+    NotYetValid,
+    /// `iss` is another one, or missing where it must be there.
+    WrongIssuer,
+    /// `aud` holds none of ours.
+    WrongAudience,
+    /// Something else than an access token (a refresh token, an unknown `token_type`).
+    NotAnAccessToken,
+    /// A JWT that is no good.
+    BadJwt {
+        /// What is wrong with it.
+        fault: JwtFault,
+    },
+    /// Bound to a key or a certificate, and presented without proof.
+    Unproven,
+    /// With a DPoP proof that is no good.
+    BadProof(ProofFault),
+    /// With a DPoP proof that lacks a nonce of ours.
+    NonceWanted {
+        /// The one to use.
+        nonce: String,
+    },
+    /// With a DPoP proof of another key than the token's.
+    OtherKey,
+    /// With a DPoP proof, and bound to no key.
+    NotBound,
+    /// Bound to a certificate, and the client has shown none.
+    NoCertificate,
+    /// Bound to another certificate than the client has shown.
+    OtherCertificate,
+    /// Not bound as the policy demands: to a certificate, or at all.
+    BindingWanted,
+    /// Without a DPoP proof, where there must be one.
+    ProofWanted,
+    /// `acr` or `auth_time` fall short.
+    WeakAuthentication {
+        /// The contexts that would do, by preference; empty: not at issue.
+        acr_values: String,
+        /// The longest age in seconds, if that is at issue.
+        max_age: Option<u64>,
+        /// All scopes that the request needs, if one of them is missing too; else empty.
+        scope: String,
+    },
+    /// A scope is missing.
+    ScopeMissing {
+        /// All scopes that the request needs.
+        needed: String,
+    },
+    /// `authorization_details` do not grant it.
+    DetailMissing,
+    /// Somebody acts on another's behalf, where nobody may.
+    Delegated,
+    /// The client is not on the list.
+    ClientNotListed,
+    /// A claim is absent or different.
+    ClaimMismatch {
+        /// Its name in the policy.
+        claim: String,
+    },
+    /// The rule lets nobody pass.
+    Denied,
+    /// No answer.
+    NoAnswer {
+        /// What was seen of it.
+        cause: NoAnswer,
+        /// `Retry-After` as the authorization server gave it, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// An answer that cannot be used.
+    BadAnswer {
+        /// What is wrong with it.
+        cause: BadAnswer,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoAnswer {
+    /// Timeout, reset, refused connection, truncated reply.
+    Failed,
+    /// Nothing arrived within this time.
+    TimedOut(Duration),
+    /// The host would not make the call (an unknown cluster, say).
+    NotDispatched,
+    /// A 5xx, which may be the host's own word for one of the above.
+    Status(u16),
+    /// 429.
+    Throttled,
+    /// Not asked: it has not answered lately.
+    BackingOff,
+    /// Not asked: too many requests wait already.
+    Crowded,
+    /// Not asked: as many assertions have been signed as may be.
+    Unsigned,
+    /// A client list has not arrived yet.
+    NoClientList,
+    /// The keys that could verify a signature have not arrived yet, or not for too long.
+    NoKeys,
+}
+
+/// What is wrong with an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadAnswer {
+    /// 401 or 403: our own credentials were refused.
+    CredentialsRefused(u16),
+    /// A redirect.
+    Redirect(u16),
+    /// Another status than 200.
+    Status(u16),
+    /// Not `application/json`.
+    MediaType,
+    /// This content coding, which nobody has asked for.
+    Coded(&'static str),
+    /// Longer than the bound.
+    TooLong,
+    /// Not one strict JSON document.
+    NotJson,
+    /// No JSON object.
+    NotAnObject,
+    /// `active` is missing or no boolean.
+    Active,
+    /// `exp` or `nbf` is no number.
+    Timestamp,
+    /// Token information that does not say for how long.
+    Lifetime,
+    /// It is about another token, or its user.
+    OtherToken,
+    /// `sub` of a `UserInfo` answer is missing or no text.
+    Subject,
+    /// A signed reply ([RFC 9701]) that is no good.
+    ///
+    /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+    Signed(ReplyFault),
+    /// One of these; another worker knows which.
+    Elsewhere,
+}
+
+impl Rejection {
+    /// The table.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::NoToken | Self::NoMetadata => Verdict::NoToken,
+            Self::AmbiguousPath
+            | Self::Ambiguous(_)
+            | Self::Malformed
+            | Self::Several
+            | Self::TlsRequired
+            | Self::FormTooLarge
+            | Self::FormMissing => Verdict::InvalidRequest,
+            Self::TokenTooLong
+            | Self::NoProvider
+            | Self::Inactive
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::WrongIssuer
+            | Self::WrongAudience
+            | Self::NotAnAccessToken
+            | Self::BadJwt { .. } => Verdict::InvalidToken,
+            Self::Unproven
+            | Self::BadProof(_)
+            | Self::NonceWanted { .. }
+            | Self::OtherKey
+            | Self::NotBound
+            | Self::NoCertificate
+            | Self::OtherCertificate
+            | Self::BindingWanted
+            | Self::ProofWanted => Verdict::InvalidBinding,
+            Self::WeakAuthentication { .. } => Verdict::InsufficientAuthentication,
+            Self::ScopeMissing { .. } | Self::DetailMissing | Self::Delegated => Verdict::InsufficientScope,
+            Self::ClientNotListed | Self::ClaimMismatch { .. } | Self::Denied => Verdict::Forbidden,
+            Self::NoAnswer { .. } => Verdict::Unavailable,
+            Self::BadAnswer { .. } => Verdict::BadAnswer,
+        }
+    }
+
+    /// How loudly it is logged: the client's faults quietly, the authorization server's and ours aloud.
+    pub fn log_level(&self) -> log::Level {
+        match self {
+            Self::BadAnswer { cause: BadAnswer::CredentialsRefused(_) } => log::Level::Error,
+            Self::NoAnswer { .. } | Self::BadAnswer { .. } | Self::FormMissing => log::Level::Warn,
+            _ => log::Level::Debug,
+        }
+    }
+}
+
+/// The reason in words for the log: one line, nothing that a peer chose but numbers.
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoToken => f.write_str("no credentials"),
+            Self::NoMetadata => f.write_str("no credentials, and no resource has its metadata at this path"),
+            Self::AmbiguousPath => f.write_str("the path could be read in two ways"),
+            Self::Ambiguous(doubt) => doubt.fmt(f),
+            Self::Malformed => f.write_str("the credentials do not follow RFC 6750"),
+            Self::Several => f.write_str("more than one token"),
+            Self::TlsRequired => f.write_str("a token over plain HTTP"),
+            Self::FormTooLarge => f.write_str("the form body is longer than token.max_form_bytes"),
+            Self::FormMissing => f.write_str(
+                "the form body did not arrive; does the plugin set allow_on_headers_stop_iteration?",
+            ),
+            Self::TokenTooLong => f.write_str("the token is longer than token.max_length"),
+            Self::NoProvider => f.write_str("no provider is responsible for the token"),
+            Self::Inactive => f.write_str("the authorization server says that the token is not active"),
+            Self::Expired => f.write_str("the token has expired"),
+            Self::NotYetValid => f.write_str("the token is not valid yet"),
+            Self::WrongIssuer => f.write_str("the token is of another issuer"),
+            Self::WrongAudience => f.write_str("the token is for another audience"),
+            Self::NotAnAccessToken => f.write_str("not an access token"),
+            Self::BadJwt { fault } => write!(f, "the token does not pass: {fault}"),
+            Self::Unproven => f.write_str("a sender-constrained token without its proof"),
+            Self::BadProof(fault) => write!(f, "the DPoP proof is no good: {fault}"),
+            Self::NonceWanted { .. } => f.write_str("the DPoP proof has no nonce of ours, or an old one"),
+            Self::OtherKey => f.write_str("the DPoP proof is of another key than the token's"),
+            Self::NotBound => f.write_str("a DPoP proof for a token that is bound to no key"),
+            Self::NoCertificate => f.write_str("the token is bound to a certificate, and there is none"),
+            Self::OtherCertificate => f.write_str("the token is bound to another certificate"),
+            Self::BindingWanted => f.write_str("the token is not bound as sender_constraint demands"),
+            Self::ProofWanted => f.write_str("no DPoP proof where there must be one"),
+            Self::WeakAuthentication { .. } => {
+                f.write_str("the user's authentication is too weak or too old")
+            }
+            Self::ScopeMissing { needed } => write!(f, "a scope is missing; needed: {needed}"),
+            Self::DetailMissing => f.write_str("authorization_details do not grant what is demanded"),
+            Self::Delegated => f.write_str("the token is used on another's behalf (act)"),
+            Self::ClientNotListed => f.write_str("the client is not on the list"),
+            Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
+            Self::Denied => f.write_str("the rule lets nobody pass"),
+            Self::NoAnswer {
+                cause: cause @ (NoAnswer::NoClientList | NoAnswer::NoKeys | NoAnswer::TimedOut(_)),
+                ..
+            } => cause.fmt(f),
+            Self::NoAnswer { cause, .. } => write!(f, "the authorization server gave no answer: {cause}"),
+            Self::BadAnswer { cause } => {
+                write!(f, "the authorization server's answer cannot be used: {cause}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed => f.write_str("timeout, reset or truncated reply"),
+            Self::TimedOut(limit) => {
+                let (seconds, millis) = (limit.as_secs(), limit.subsec_millis());
+                f.write_str("no response from the authorization server within ")?;
+                if millis == 0 { write!(f, "{seconds} s") } else { write!(f, "{seconds}.{millis:03} s") }
+            }
+            Self::NotDispatched => f.write_str("the host refused the call; is the cluster configured?"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Throttled => f.write_str("status 429"),
+            Self::BackingOff => f.write_str("not asked, for it has not answered lately"),
+            Self::NoClientList => f.write_str("the client list that the rule demands has not arrived yet"),
+            Self::NoKeys => f.write_str("the authorization server's keys have not arrived"),
+            Self::Crowded => f.write_str("not asked, for too many requests wait already"),
+            Self::Unsigned => f.write_str("not asked, for signing its client assertions takes too long to make more (see assertion_reuse)"),
+        }
+    }
+}
+
+impl fmt::Display for BadAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CredentialsRefused(status) => write!(f, "status {status}: it refused our own credentials"),
+            Self::Redirect(status) => write!(f, "status {status}: a redirect"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::MediaType => f.write_str("not application/json"),
+            Self::Coded(name) => write!(f, "its content coding is {name}, and identity was asked for"),
+            Self::TooLong => f.write_str("longer than max_response_bytes"),
+            Self::NotJson => f.write_str("not one strict JSON document"),
+            Self::NotAnObject => f.write_str("not a JSON object"),
+            Self::Active => f.write_str("`active` is missing or no boolean"),
+            Self::Timestamp => f.write_str("`exp` or `nbf` is no number"),
+            Self::Lifetime => f.write_str("it says neither by `expires_in` nor by `exp` for how long"),
+            Self::OtherToken => f.write_str("it is about another token"),
+            Self::Subject => f.write_str("`sub` is missing or no text"),
+            Self::Signed(fault) => fault.fmt(f),
+            Self::Elsewhere => f.write_str("another worker asked; see its log"),
+        }
+    }
+}
