@@ -31,10 +31,10 @@ use clap::{Parser, Subcommand};
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 
-/// Access-token policy for Envoy and Istio: what an operator needs around the filter
+/// Configure, check and debug Tollgate, the access-token filter for Envoy and Istio
 ///
-/// Exit status: 0 all is well, 1 faults were found or a request would be refused, 2 the command could
-/// not run.
+/// Exit status: 0 for success, 1 if errors were found or a request would be rejected, 2 if the command
+/// could not run.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, propagate_version = true, arg_required_else_help = true)]
 #[command(max_term_width = 100)]

@@ -18,34 +18,35 @@ use crate::kit::output::Output;
 
 /// Print the security scheme for the API's own specification, as OpenAPI or RAML
 ///
-/// Its consumers see then which token the API asks for, where it may be, which scopes it needs and what
-/// refusals look like. Endpoints come from the provider's preset, from its metadata with --discover, or from
-/// the switches.
+/// The specification then says which token the API requires, where it may be, which scopes it needs and
+/// what rejections look like. Endpoints come from the provider's preset, from its metadata with --discover,
+/// or from options.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The file with the configuration, plain or inside Envoy's or Istio's; `-` is the standard input
+    /// The configuration file: Tollgate's own, or an Envoy or Istio file that contains it; `-` is standard
+    /// input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Which of the configurations in the file, counted from 1
+    /// Select a configuration if the file contains several; the first is 1
     #[arg(long, value_name = "N")]
     number: Option<usize>,
-    /// Which provider clients get their tokens from, where there are several
+    /// Select the provider that issues the clients' tokens, if there are several
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// The language of the specification
+    /// Choose the format of the specification
     #[arg(long, value_enum, default_value_t = Format::Openapi)]
     format: Format,
-    /// The name of the security scheme
+    /// Set the name of the security scheme
     #[arg(long, value_name = "NAME", default_value = "oauth2", value_parser = scheme_name)]
     name: String,
-    /// Where clients get tokens
+    /// Set the token endpoint
     #[arg(long, value_name = "URI")]
     token_uri: Option<String>,
-    /// Where users are sent to log in
+    /// Set the authorization endpoint, where users log in
     #[arg(long, value_name = "URI")]
     authorization_uri: Option<String>,
-    /// Ask the issuer for its metadata
+    /// Discover endpoints from the issuer's metadata
     #[arg(long)]
     discover: bool,
     #[command(flatten)]

@@ -24,27 +24,27 @@ use crate::kit::find::{self, Found, Unfound};
 use crate::kit::named::{STAND_IN, set};
 use crate::kit::output::Output;
 
-/// Find the faults of configurations, wherever they stand
+/// Find errors in configurations, in any kind of file
 ///
-/// Looks for Tollgate's configuration in plain, Envoy, Istio, Envoy Gateway and `ConfigMap` files, YAML or
-/// JSON, and reports every fault with its line and column. Warns about what is legal and unwise.
+/// Finds Tollgate's configuration in its own files and in Envoy, Istio, Envoy Gateway and `ConfigMap`
+/// files, in YAML or JSON. Reports every error with its line and column. Warns about risky settings.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The files; `-` is the standard input
+    /// The files to check; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Also compare the rules with what this OpenAPI document demands
+    /// Also compare the rules with the requirements of this OpenAPI document
     #[arg(long, value_name = "FILE")]
     openapi: Option<PathBuf>,
-    /// A host that the OpenAPI document is about, instead of those of its `servers`; as often as needed
+    /// Check requests to this host, instead of the hosts in the document's `servers`; repeatable
     #[arg(long, value_name = "HOST", requires = "openapi")]
     openapi_host: Vec<String>,
     #[command(flatten)]
     reading: Reading,
-    /// Also demand what a security profile does: `fapi2`, the FAPI 2.0 Security Profile
+    /// Also check the requirements of a security profile: `fapi2`, the FAPI 2.0 Security Profile
     #[arg(long, value_name = "PROFILE", value_parser = ["fapi2"])]
     profile: Option<String>,
-    /// Take warnings for faults
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
 }
@@ -52,16 +52,16 @@ pub(crate) struct Args {
 /// How the OpenAPI document is read, as `tollgate import openapi` was told.
 #[derive(Debug, clap::Args)]
 struct Reading {
-    /// What requests' paths begin with, instead of the paths of the document's `servers`
+    /// Set the prefix of request paths, instead of the paths in the document's `servers`
     #[arg(long = "openapi-base-path", value_name = "PATH", requires = "openapi")]
     base_path: Option<String>,
-    /// A security scheme of the document that is about our tokens, whatever its type
+    /// Treat this security scheme of the document as access tokens, whatever its type
     #[arg(long = "openapi-scheme", value_name = "NAME", requires = "openapi")]
     scheme: Vec<String>,
-    /// A security scheme of the document that something else checks
+    /// Ignore this security scheme of the document, because another component checks it
     #[arg(long = "openapi-elsewhere", value_name = "NAME", requires = "openapi")]
     elsewhere: Vec<String>,
-    /// A scope that operations need of which the document says nothing
+    /// Require this scope for operations without security requirements in the document
     #[arg(long = "openapi-require", value_name = "SCOPE", requires = "openapi", value_parser = openapi::scope)]
     require: Vec<ScopeToken>,
 }

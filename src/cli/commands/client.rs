@@ -33,7 +33,7 @@ use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::store::{Content, StoreArgs, StoredClient, StoredProvider};
 
-/// Register clients, and keep lists of those that may call an API
+/// Register clients, and manage lists of clients that may call an API
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {

@@ -16,42 +16,43 @@ use crate::kit::output::Output;
 use crate::kit::printable::printable;
 use crate::kit::store::{StoreArgs, StoredProvider, is_name};
 
-/// Show what an authorization server offers, and the `providers:` entry to paste
+/// Show what an authorization server supports, and print a `providers:` entry for it
 ///
-/// Reads what the server says of itself (RFC 8414, OpenID Connect Discovery). A product that says nothing,
-/// or not all, is filled in by its preset or by hand. Ends with 1 if the filter could not ask the server.
+/// Reads the server's metadata (RFC 8414, OpenID Connect Discovery). A preset or an option supplies what
+/// the metadata do not contain. Exits with 1 if the filter could not use the server.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
     /// The issuer: `https://login.example.com/tenant`
     #[arg(value_name = "ISSUER", required_unless_present = "base_url")]
     issuer: Option<String>,
-    /// The product, whose paths fill in what the server does not say
+    /// Set the product, whose preset supplies what the server does not publish
     #[arg(long, value_name = "PRESET", value_parser = presets())]
     preset: Option<Preset>,
-    /// What the preset's paths are below, if not the issuer; without an issuer nothing is looked up
+    /// Set the base of the preset's paths, if it is not the issuer; without an issuer, nothing is
+    /// discovered
     #[arg(long, value_name = "URL", requires = "preset")]
     base_url: Option<String>,
-    /// The introspection endpoint, where the server does not say it
+    /// Set the introspection endpoint, if the server does not publish it
     #[arg(long, value_name = "URL")]
     introspection_endpoint: Option<String>,
-    /// How the filter is to authenticate, instead of what the server offers first
+    /// Set the filter's authentication method, instead of the first one that the server supports
     #[arg(long, value_name = "METHOD")]
     auth_method: Option<String>,
-    /// The environment variable that will hold the gateway's private key: the entry authenticates with it
-    /// where the server takes that (`private_key_jwt`)
+    /// Authenticate with the private key in this environment variable, if the server supports it
+    /// (`private_key_jwt`)
     #[arg(long, value_name = "NAME", conflicts_with = "auth_method")]
     private_key_env: Option<String>,
-    /// The client id to write into the entry
+    /// Set the client id in the entry
     #[arg(long, value_name = "ID", default_value = "gateway")]
     client_id: String,
-    /// What the document calls its issuer, where that is a placeholder as `https://login/{tenant}`
+    /// Accept this issuer in the document, for example a placeholder such as `https://login/{tenant}`
     #[arg(long, value_name = "ISSUER", requires = "issuer")]
     issuer_override: Option<String>,
-    /// Exit with 1 if two documents contradict each other, or anything else is remarked
+    /// Exit with 1 if two documents contradict each other, or if there is any other remark
     #[arg(long)]
     strict: bool,
-    /// Remember the server under this name, for `tollgate client` and `tollgate generate`
+    /// Store the server under this name, for `tollgate client` and `tollgate generate`
     #[arg(long, value_name = "NAME")]
     save: Option<String>,
     #[command(flatten)]

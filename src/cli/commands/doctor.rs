@@ -30,25 +30,26 @@ use crate::kit::printable::printable;
 use crate::kit::store::StoreArgs;
 use crate::kit::{find, injected};
 
-/// Make the calls that the filter would make, and say what is wrong
+/// Make the same calls as the filter, and report what is wrong
 ///
-/// Asks each configured authorization server what it offers, and about a token that nobody has issued;
-/// with `--token-file`, about a token that should be good. Credentials that Envoy adds (`credential_injector`)
-/// are read from the file that the configuration names. Looks for the metadata of each configured
-/// resource where clients do. Ends with 1 if anything is wrong.
+/// Reads the metadata of each configured authorization server, and introspects a token that nobody has
+/// issued. With `--token-file`, it also introspects a token that should be valid. Credentials that Envoy
+/// adds (`credential_injector`) are read from the file that the configuration names. The command also
+/// requests the metadata of each configured resource, as a client would. Exits with 1 if anything is wrong.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
-    /// The configuration: plain, or inside an Envoy, Istio or Envoy Gateway file; `-` is the standard input
+    /// The configuration: Tollgate's own, or an Envoy, Istio or Envoy Gateway file that contains it; `-` is
+    /// standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Which configuration, if the file holds several; counted from 1
+    /// Select a configuration if the file contains several; the first is 1
     #[arg(long, value_name = "N")]
     number: Option<usize>,
-    /// Only this provider
+    /// Check only this provider
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// An access token that should be good, from a file; `-` is the standard input
+    /// Read an access token that should be valid from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(flatten)]

@@ -41,46 +41,47 @@ use crate::kit::{clock, find, injected};
 
 /// Decide one request as the filter would, and show each step
 ///
-/// Asks the authorization server itself, or takes a saved reply (`--reply`), so that a case can be
-/// replayed offline. The last line is the verdict. The exit status is 0 if the request passes, as every
-/// request does with `mode: shadow`, 1 if it is refused, and 2 if that cannot be told from here.
+/// Calls the authorization server, or uses a saved response (`--reply`) so that a case can be replayed
+/// offline. The last line is the verdict. The exit status is 0 if the request passes, as every request does
+/// with `mode: shadow`. It is 1 if the request is rejected, and 2 if the command cannot tell.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The configuration: plain, or inside an Envoy, Istio or Envoy Gateway file; `-` is the standard input
+    /// The configuration: Tollgate's own, or an Envoy, Istio or Envoy Gateway file that contains it; `-` is
+    /// standard input
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
-    /// Which configuration, if the file holds several; counted from 1
+    /// Select a configuration if the file contains several; the first is 1
     #[arg(long, value_name = "N")]
     number: Option<usize>,
-    /// The request: `GET /orders/7`, or with a host, `GET https://api.example.com/orders/7`
+    /// Judge this request: `GET /orders/7`, or with a host, `GET https://api.example.com/orders/7`
     #[arg(long, short, value_name = "REQUEST")]
     request: String,
-    /// A header field of the request, as `name: value`; as often as needed
+    /// Add a header field to the request, as `name: value`; repeatable
     #[arg(long, short = 'H', value_name = "FIELD")]
     header: Vec<String>,
-    /// The request's form body, for a token in a form
+    /// Set the request's form body, for a token in a form
     #[arg(long, value_name = "FILE")]
     form: Option<PathBuf>,
-    /// The access token; it is put where the configuration looks first
+    /// Use this access token; it is put in the first place that the configuration reads
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     token: Option<String>,
-    /// The access token, from a file; `-` is the standard input
+    /// Read the access token from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// A saved introspection reply instead of the authorization server: its JSON, or all of it as
-    /// `curl --include` prints it; again for each further provider that is asked
+    /// Use a saved introspection response instead of calling the authorization server: its JSON, or the
+    /// output of `curl --include`; repeat it for each further provider that is called
     #[arg(long, value_name = "FILE")]
     reply: Vec<PathBuf>,
-    /// A client list that the configuration fetches, from a file instead; as often as needed
+    /// Read a client list from a file instead of fetching it; repeatable
     #[arg(long, value_name = "NAME=FILE")]
     client_list: Vec<SavedList>,
-    /// The keys of a provider that the configuration fetches, from a file instead; as often as needed
+    /// Read a provider's keys from a file instead of fetching them; repeatable
     #[arg(long, value_name = "PROVIDER=FILE")]
     jwks: Vec<SavedKeys>,
-    /// The certificate (PEM) that the client has shown on its connection, for tokens that are bound to one
+    /// Use this client certificate (PEM) for the connection, for tokens that are bound to one
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Decide as if it were this moment: seconds since the epoch, or a date as 2026-11-23T09:00:00Z
+    /// Decide as if it were this time: seconds since the epoch, or a date such as 2026-11-23T09:00:00Z
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
     at: Option<UnixTime>,
     #[command(flatten)]

@@ -34,7 +34,7 @@ use crate::kit::store::StoreArgs;
 use module::{ModuleArgs, has_module};
 use plan::{Faults, Plan, Source};
 
-/// Write a whole configuration from one short file
+/// Write a complete configuration from one short file
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -51,27 +51,27 @@ enum Command {
     ApiSpec(crate::commands::api_spec::Args),
 }
 
-/// Envoy's whole configuration: listener, filter, routes, clusters, secrets
+/// Write a complete Envoy configuration: listener, filter, routes, clusters, secrets
 ///
-/// The gateway's credentials are added to the calls by Envoy itself, from a file that its owner alone can
-/// read; the module never sees them.
+/// Envoy adds the gateway's credentials to the calls, from a file that only its owner can read. The module
+/// never sees them.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = ENVOY_EXAMPLES)]
 struct EnvoyArgs {
     #[command(flatten)]
     what: What,
-    /// Where Envoy will find the module
+    /// Set the path at which Envoy will find the module
     #[arg(long, value_name = "PATH", default_value = "/etc/envoy/tollgate_filter.wasm")]
     module: PathBuf,
-    /// Where the written files will be when Envoy runs, if not in DIR
+    /// Set the directory of the written files when Envoy runs, if it is not DIR
     #[arg(long, value_name = "PATH")]
     installed_at: Option<PathBuf>,
-    /// Envoy's file of root certificates
+    /// Set Envoy's file of root certificates
     #[arg(long, value_name = "PATH", default_value = "/etc/ssl/certs/ca-certificates.crt")]
     trusted_ca: PathBuf,
 }
 
-/// An Istio mesh's resources: `WasmPlugin`, `ServiceEntry`, `DestinationRule`, `Secret`
+/// Write resources for an Istio mesh: `WasmPlugin`, `ServiceEntry`, `DestinationRule`, `Secret`
 #[derive(Debug, clap::Args)]
 struct IstioArgs {
     #[command(flatten)]
@@ -80,7 +80,7 @@ struct IstioArgs {
     module: ModuleArgs,
 }
 
-/// Envoy Gateway's resources: `EnvoyExtensionPolicy`, routes, backends, `Secret`
+/// Write resources for Envoy Gateway: `EnvoyExtensionPolicy`, routes, backends, `Secret`
 #[derive(Debug, clap::Args)]
 struct GatewayArgs {
     #[command(flatten)]
@@ -89,12 +89,12 @@ struct GatewayArgs {
     module: ModuleArgs,
 }
 
-/// A Docker Compose project with an Envoy in front of your services
+/// Write a Docker Compose project with Envoy in front of your services
 #[derive(Debug, clap::Args)]
 struct ComposeArgs {
     #[command(flatten)]
     what: What,
-    /// The module's file on this machine
+    /// Set the module's file on this machine
     #[arg(long, value_name = "PATH", default_value = "tollgate_filter.wasm")]
     module: PathBuf,
 }
@@ -102,48 +102,48 @@ struct ComposeArgs {
 /// What to generate, and where to.
 #[derive(Debug, clap::Args)]
 struct What {
-    /// The short file: providers and APIs; `-` is the standard input
+    /// The short file with providers and APIs; `-` is standard input
     #[arg(conflicts_with_all = [
         "client", "upstream", "scope", "audience", "host", "prefix", "listen", "admin", "mcp", "websocket", "grpc",
     ])]
     file: Option<PathBuf>,
-    /// Without a file: the gateway's client, by its name in the store
+    /// Without a file: use this client of the store for the gateway
     #[arg(long, value_name = "NAME", requires = "upstream")]
     client: Option<String>,
-    /// Without a file: where the API runs
+    /// Without a file: forward requests to the API at this address
     #[arg(long, value_name = "URL", requires = "client")]
     upstream: Option<Url>,
-    /// Without a file: a scope that a token must carry; may be repeated
+    /// Without a file: require this scope; repeatable
     #[arg(long, requires = "client")]
     scope: Vec<String>,
-    /// Without a file: an audience, one of which a token must be for; may be repeated
+    /// Without a file: accept tokens for this audience; repeatable
     #[arg(long, requires = "client")]
     audience: Vec<String>,
-    /// Without a file: a host of the API [default: all]; may be repeated
+    /// Without a file: match this host [default: all]; repeatable
     #[arg(long, requires = "client")]
     host: Vec<String>,
-    /// Without a file: the start of the API's paths [default: all]
+    /// Without a file: match paths with this prefix [default: all]
     #[arg(long, value_name = "PATH", requires = "client")]
     prefix: Option<String>,
-    /// Without a file: the API is an MCP server, which clients know by this URI
+    /// Without a file: treat the API as an MCP server, which clients know by this URI
     #[arg(long, value_name = "URI", requires = "client")]
     mcp: Option<String>,
-    /// Without a file: let the API's requests become web sockets
+    /// Without a file: allow WebSocket upgrades
     #[arg(long, requires = "client")]
     websocket: bool,
-    /// Without a file: call the API by HTTP/2, as gRPC is
+    /// Without a file: call the API over HTTP/2, as gRPC requires
     #[arg(long, requires = "client")]
     grpc: bool,
-    /// Without a file: where Envoy listens [default: 127.0.0.1:8080]
+    /// Without a file: let Envoy listen on this address [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT", requires = "client")]
     listen: Option<SocketAddr>,
-    /// Without a file: where Envoy's own pages are [default: 127.0.0.1:9901]
+    /// Without a file: let Envoy's admin interface listen on this address [default: 127.0.0.1:9901]
     #[arg(long, value_name = "ADDRESS:PORT", requires = "client")]
     admin: Option<SocketAddr>,
-    /// Write everything into this directory [default: print the main file; `-`: the same]
+    /// Write all files into this directory [default, and with `-`: print the main file]
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace files that are there
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
     #[command(flatten)]

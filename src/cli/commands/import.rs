@@ -12,7 +12,7 @@ use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::printable::printable;
 
-/// Take rules or a configuration from elsewhere
+/// Import rules or a configuration from other documents
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {

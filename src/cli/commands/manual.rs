@@ -11,7 +11,7 @@ use crate::kit::output::Output;
 
 /// Print a completion script for a shell
 ///
-/// As in `tollgate completions bash > /etc/bash_completion.d/tollgate`.
+/// Example: `tollgate completions bash > /etc/bash_completion.d/tollgate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
@@ -20,12 +20,12 @@ pub(crate) struct CompletionsArgs {
 
 /// Print a manual page
 ///
-/// As in `tollgate man client register | man -l -`.
+/// Example: `tollgate man client register | man -l -`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManArgs {
-    /// The command it is about; all of tollgate without one
+    /// The command to describe [default: tollgate itself]
     command: Vec<String>,
-    /// Print the help of every command as Markdown instead
+    /// Print the help of all commands as Markdown instead
     #[arg(long, conflicts_with = "command")]
     markdown: bool,
 }

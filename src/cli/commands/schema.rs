@@ -6,7 +6,7 @@ use crate::commands::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 
-/// Print the configuration's JSON Schema, for editors; or its reference
+/// Print the configuration's JSON Schema for editors, or its reference
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print the reference as Markdown instead

@@ -19,7 +19,7 @@ pub(crate) struct Credentials {
     /// Authenticate with this client id
     #[arg(long, value_name = "ID", requires = "client_secret_file")]
     client_id: Option<String>,
-    /// Its secret; `-` is the standard input
+    /// Read the client's secret from a file; `-` is standard input
     #[arg(long, value_name = "FILE", requires = "client_id")]
     client_secret_file: Option<PathBuf>,
 }

@@ -28,13 +28,14 @@ pub(crate) struct Network {
     /// Trust these certificate authorities (PEM) instead of the system's
     #[arg(long, value_name = "FILE", env = "TOLLGATE_CA_FILE", hide_env_values = true)]
     ca_file: Option<PathBuf>,
-    /// DANGEROUS: talk to servers whose certificates do not check out; tokens and secrets may end up with anyone
+    /// DANGEROUS: accept servers with invalid certificates; anyone on the network path can then read tokens
+    /// and secrets
     #[arg(long)]
     insecure_skip_tls_verify: bool,
-    /// Allow plain http, to this machine's own addresses alone
+    /// Allow plain HTTP, but only to addresses of this machine
     #[arg(long)]
     allow_http: bool,
-    /// Give a server this long to answer, in seconds
+    /// Wait this many seconds for a server's response
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
     timeout: u64,
 }

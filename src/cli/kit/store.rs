@@ -18,10 +18,11 @@ use crate::kit::failure::Failure;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
-    /// Where clients and providers are remembered [default: ~/.local/share/tollgate]
+    /// Store clients and providers in this directory [default: ~/.local/share/tollgate]
     #[arg(long, value_name = "DIR", env = "TOLLGATE_STORE", hide_env_values = true)]
     store: Option<PathBuf>,
-    /// The environment, as in staging or production: each has its own providers, clients and lists
+    /// Use this environment, for example staging or production; each has its own providers, clients and
+    /// lists
     #[arg(
         long,
         value_name = "NAME",

@@ -15,19 +15,20 @@ use crate::kit::failure::Failure;
 #[group(multiple = false)]
 #[command(next_help_heading = "Credential")]
 pub(crate) struct CredentialArgs {
-    /// The initial access token, sent as `Bearer TOKEN` (to Okta, as `SSWS TOKEN`)
+    /// Send this initial access token, as `Bearer TOKEN` (to Okta, as `SSWS TOKEN`)
     ///
-    /// Other users of this machine can see what stands on a command line: a file, or the variable
-    /// `TOLLGATE_INITIAL_ACCESS_TOKEN`, keeps it from them.
+    /// Other users of this machine can see command lines. To hide the token from them, use a file or the
+    /// variable `TOLLGATE_INITIAL_ACCESS_TOKEN`.
     #[arg(long, value_name = "TOKEN", value_parser = secret())]
     initial_access_token: Option<Secret>,
-    /// The same, from a file; `-` for standard input
+    /// Read it from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     initial_access_token_file: Option<PathBuf>,
-    /// The whole `Authorization` field, as in `SSWS …`; or in the variable `TOLLGATE_AUTHORIZATION`
+    /// Send this complete `Authorization` value, for example `SSWS …`; or set the variable
+    /// `TOLLGATE_AUTHORIZATION`
     #[arg(long, value_name = "VALUE", value_parser = secret())]
     authorization: Option<Secret>,
-    /// The same, from a file; `-` for standard input
+    /// Read it from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     authorization_file: Option<PathBuf>,
 }

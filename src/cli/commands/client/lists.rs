@@ -12,32 +12,32 @@ use crate::kit::yaml::quoted;
 use super::show::table;
 use super::{client, known};
 
-/// Put a client on a list, so that it may call the APIs that ask for that list
+/// Add a client to a list, so that it may call the APIs that require that list
 #[derive(Debug, clap::Args)]
 pub(crate) struct AllowArgs {
-    /// The list; a new one is begun
+    /// The list; it is created if it does not exist
     list: String,
-    /// The client, by its name here
+    /// The client, by its name in the store
     client: String,
-    /// CLIENT is the id of a client that was registered elsewhere
+    /// Treat CLIENT as the id of a client that was registered elsewhere
     #[arg(long)]
     id: bool,
-    /// The tier it is granted, as in `gold`
+    /// Grant this tier, for example `gold`
     #[arg(long)]
     tier: Option<String>,
-    /// A name for people [default: the client's name here]
+    /// Set a human-readable name [default: the client's name in the store]
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
 }
 
-/// Take a client off a list
+/// Remove a client from a list
 #[derive(Debug, clap::Args)]
 pub(crate) struct DenyArgs {
     /// The list
     list: String,
-    /// The client, by its name here or by its id
+    /// The client, by its name in the store or by its id
     client: String,
     #[command(flatten)]
     store: StoreArgs,
@@ -46,13 +46,13 @@ pub(crate) struct DenyArgs {
 /// Show the client lists
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListsArgs {
-    /// These alone
+    /// The lists to print
     list: Vec<String>,
     #[command(flatten)]
     store: StoreArgs,
 }
 
-/// Do away with a list; a filter that fetches it keeps what it has
+/// Delete a list; a filter that fetches it keeps its last version
 #[derive(Debug, clap::Args)]
 pub(crate) struct DropArgs {
     /// The list
@@ -61,12 +61,12 @@ pub(crate) struct DropArgs {
     store: StoreArgs,
 }
 
-/// Print client lists as the filter's `client_lists`
+/// Print client lists as `client_lists` for the filter's configuration
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
-    /// These alone [default: all]
+    /// The lists to print [default: all]
     list: Vec<String>,
-    /// The form
+    /// Choose the format
     #[arg(long, default_value = "yaml")]
     format: Format,
     #[command(flatten)]
@@ -76,9 +76,9 @@ pub(crate) struct ExportArgs {
 /// The form of an export.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
-    /// To paste
+    /// YAML, to paste into a configuration
     Yaml,
-    /// For programs
+    /// JSON, for scripts
     Json,
 }
 

@@ -19,7 +19,7 @@ use super::{client, provider_of};
 /// How a client is managed; flattened into the arguments of every command that does.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ManageArgs {
-    /// Go to the client's `registration_client_uri` although it is on another host
+    /// Use the client's `registration_client_uri` even if it is on another host
     #[arg(long)]
     pub(crate) trust_uri: bool,
     #[command(flatten)]

@@ -16,45 +16,45 @@ use super::credential::read;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Client metadata")]
 pub(crate) struct MetadataArgs {
-    /// A name for people
+    /// Set a human-readable name
     #[arg(long, value_name = "TEXT")]
     client_name: Option<String>,
-    /// How it gets tokens; more than once for several [default: `client_credentials`, or
-    /// `authorization_code` with a redirect URI]
+    /// Allow this grant type; repeatable [default: `client_credentials`, or `authorization_code` with a
+    /// redirect URI]
     #[arg(long, value_name = "TYPE")]
     grant_type: Vec<String>,
-    /// What the authorization endpoint gives it [default: what the grant types need]
+    /// Allow this response type [default: what the grant types need]
     #[arg(long, value_name = "TYPE")]
     response_type: Vec<String>,
-    /// Where users come back to; more than once for several
+    /// Allow this redirect URI; repeatable
     #[arg(long, value_name = "URI")]
     redirect_uri: Vec<String>,
-    /// The scopes it may ask for; more than once, or parted by spaces
+    /// Allow these scopes; repeatable, or separated by spaces
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// How it authenticates [default: `client_secret_basic`]
+    /// Set the client's authentication method [default: `client_secret_basic`]
     #[arg(long, value_name = "METHOD", value_parser = AUTH_METHODS)]
     auth_method: Option<String>,
-    /// Its public keys, a JWK set, from a file
+    /// Read the client's public keys from a file, as a JWK set
     #[arg(long, value_name = "FILE")]
     jwks_file: Option<PathBuf>,
-    /// Where its public keys are
+    /// Set the address of the client's public keys
     #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
-    /// Introspection replies to it are signed (RFC 9701 §6), for a gateway with `dialect: rfc9701`
-    /// [default: by what the server offers and the filter verifies]
+    /// Request signed introspection responses (RFC 9701 §6), for a gateway with `dialect: rfc9701`
+    /// [default: an algorithm that the server supports and the filter can verify]
     #[arg(long, value_name = "ALG", num_args = 0..=1, default_missing_value = "")]
     signed_introspection: Option<String>,
-    /// Its tokens are bound to a key of its own (DPoP, RFC 9449 §5.2)
+    /// Request tokens that are bound to a key of the client (DPoP, RFC 9449 §5.2)
     #[arg(long)]
     dpop_bound: bool,
-    /// Its tokens are bound to its certificate (RFC 8705 §3.4)
+    /// Request tokens that are bound to the client's certificate (RFC 8705 §3.4)
     #[arg(long)]
     certificate_bound: bool,
-    /// A software statement (RFC 7591 §2.3), handed on as it is
+    /// Send this software statement (RFC 7591 §2.3) unchanged
     #[arg(long, value_name = "FILE")]
     software_statement_file: Option<PathBuf>,
-    /// Any other metadata, a JSON object; what stands on the command line wins
+    /// Read further metadata from a file with a JSON object; options on the command line take precedence
     #[arg(long, value_name = "FILE")]
     metadata: Option<PathBuf>,
 }

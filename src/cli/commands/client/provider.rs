@@ -18,22 +18,23 @@ use super::known;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Authorization server")]
 pub(crate) struct ProviderArgs {
-    /// One that is remembered, by its name; needless if there is one alone
+    /// Use this provider from the store; not needed if there is only one
     #[arg(long, value_name = "NAME", conflicts_with_all = ["issuer", "preset", "base_url", "provider_name"])]
     provider: Option<String>,
-    /// Its issuer: what it says of itself is looked up (RFC 8414) and remembered
+    /// Discover and store the provider with this issuer (RFC 8414)
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
-    /// The product, whose paths and customs fill in what the server does not say
+    /// Set the product, whose preset supplies what the server does not publish
     #[arg(long, value_name = "PRESET", value_parser = presets())]
     preset: Option<Preset>,
-    /// What the preset's paths are below, if not the issuer; without an issuer nothing is looked up
+    /// Set the base of the preset's paths, if it is not the issuer; without an issuer, nothing is
+    /// discovered
     #[arg(long, value_name = "URL", requires = "preset")]
     base_url: Option<String>,
-    /// Its registration endpoint, if it neither says so nor has a preset
+    /// Set the registration endpoint, if neither the metadata nor a preset supplies it
     #[arg(long, value_name = "URL")]
     registration_endpoint: Option<String>,
-    /// The name to remember it under [default: its host]
+    /// Store the provider under this name [default: its host]
     #[arg(long, value_name = "NAME")]
     provider_name: Option<String>,
 }

@@ -18,25 +18,25 @@ use super::manage::stranger;
 use super::metadata::{MetadataArgs, choose_reply_algorithm, complete, differences};
 use super::provider::{Chosen, ProviderArgs, preset_of};
 
-/// Register a client (RFC 7591) and remember it
+/// Register a client (RFC 7591) and store its credentials
 ///
-/// Without more, it is a client for a gateway: it gets tokens by `client_credentials` and has no users.
-/// The secret goes to the store, which its owner alone can read, and is not printed.
+/// By default, the client is for a gateway: it gets tokens with `client_credentials` and has no users. The
+/// secret is saved in the store, which only its owner can read, and is not printed.
 ///
-/// The Model Context Protocol deprecates dynamic registration in favour of Client ID Metadata
-/// Documents; for the servers of this world it is what there is.
+/// The Model Context Protocol deprecates dynamic registration in favour of Client ID Metadata Documents.
+/// Most servers support only dynamic registration today.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The name to remember it under
+    /// The name of the client in the store
     name: String,
-    /// Exit with 1 if the server registers anything else than what was asked for
+    /// Exit with 1 if the registered metadata differ from the requested metadata
     #[arg(long)]
     strict: bool,
-    /// Print the client secret, this once
+    /// Print the client secret
     #[arg(long)]
     print_secret: bool,
-    /// Trust the `registration_client_uri` although it is on another host
+    /// Trust the `registration_client_uri` even if it is on another host
     #[arg(long)]
     trust_uri: bool,
     #[command(flatten)]

@@ -10,12 +10,12 @@ use crate::kit::store::{Content, StoreArgs};
 use super::client;
 use super::manage::{ManageArgs, Management};
 
-/// Delete a client at its provider (RFC 7592), then here and from all lists
+/// Delete a client at its provider (RFC 7592), then from the store and from all lists
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeleteArgs {
     /// The client
     name: String,
-    /// Delete it at the provider alone: what is known of it here stays, and it stays on its lists
+    /// Delete the client only at the provider: keep it in the store and on its lists
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub(crate) struct DeleteArgs {
     store: StoreArgs,
 }
 
-/// Forget a client here, and take it off all lists; its provider is not asked, and keeps it
+/// Remove a client from the store and from all lists, but not at its provider
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForgetArgs {
     /// The client

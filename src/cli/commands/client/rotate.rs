@@ -14,10 +14,10 @@ use super::client;
 use super::manage::{ManageArgs, Management};
 use super::update::complete;
 
-/// Have the provider give a client a new secret
+/// Request a new secret for a client from its provider
 ///
-/// Okta has a call for this. Elsewhere the client is written back as it is, without its secret
-/// (RFC 7592 §2.2), and the server may answer with a new one; if it does not, it does not offer it.
+/// Okta has a call for this. For other servers, the command writes the client back without its secret (RFC
+/// 7592 §2.2). The server may then issue a new secret. If it does not, it does not support this.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The client

@@ -32,18 +32,20 @@ use super::lists::{body, no_list};
 
 /// Serve client lists to the filter: `GET /lists/NAME`
 ///
-/// Plain http, to this machine unless you say otherwise: put a proxy with TLS in front for others.
+/// Uses plain HTTP and listens only on this machine by default. For other machines, put a proxy with TLS in
+/// front of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// These lists alone [default: all, those of tomorrow too]
+    /// Serve only these lists [default: all, including new ones]
     list: Vec<String>,
-    /// Where to listen; port 0 takes a free one
+    /// Listen on this address; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8990")]
     listen: SocketAddr,
-    /// Answer to this name in `Host` as well, besides addresses and localhost; repeatable. With a bearer token, all names will do
+    /// Also accept this name in `Host`, besides addresses and localhost; repeatable. With a bearer token,
+    /// all names are accepted
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
-    /// Ask for this bearer token
+    /// Require this bearer token
     #[arg(long, value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
     #[command(flatten)]

@@ -16,12 +16,12 @@ use super::manage::{ManageArgs, Management};
 use super::metadata::shown;
 use super::{client, provider_of};
 
-/// Show what is known of a client
+/// Show the stored data of a client
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The client
     name: String,
-    /// Ask the provider first (RFC 7592), and remember what it says
+    /// Read the client from the provider first (RFC 7592), and update the store
     #[arg(long)]
     refresh: bool,
     /// Print the client secret
@@ -40,12 +40,12 @@ pub(crate) struct ListArgs {
     store: StoreArgs,
 }
 
-/// Write a client's secret to a file that its owner alone can read, as for Envoy's secret discovery
+/// Write a client's secret to a file that only its owner can read, for Envoy's secret discovery
 #[derive(Debug, clap::Args)]
 pub(crate) struct SecretFileArgs {
     /// The client
     name: String,
-    /// The file; one that is there is replaced
+    /// The file to write; an existing file is replaced
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]

@@ -14,15 +14,15 @@ use super::client;
 use super::manage::{ManageArgs, Management};
 use super::metadata::{MetadataArgs, THE_SERVERS, adapt, choose_reply_algorithm, differences, verify};
 
-/// Change a client at its provider (RFC 7592); what is not named stays as it is
+/// Change a client at its provider (RFC 7592); everything else is kept
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The client
     name: String,
-    /// Take a member away, as in `logo_uri`; more than once for several
+    /// Remove this member, for example `logo_uri`; repeatable
     #[arg(long, value_name = "MEMBER")]
     unset: Vec<String>,
-    /// Exit with 1 if the server makes anything else of it
+    /// Exit with 1 if the server stores anything else
     #[arg(long)]
     strict: bool,
     #[command(flatten)]

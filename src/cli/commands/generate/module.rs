@@ -12,10 +12,10 @@ use crate::kit::output::Output;
 /// Where a cluster fetches the module.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModuleArgs {
-    /// The module: oci://… or https://…
+    /// Load the module from this address: oci://… or https://…
     #[arg(long, value_name = "URL", default_value = PLACEHOLDER, value_parser = address)]
     module: String,
-    /// The SHA-256 of the module's file, as 64 hexadecimal digits
+    /// Pin the module's file by its SHA-256, as 64 hexadecimal digits
     #[arg(long, value_name = "HEX", value_parser = sha256)]
     module_sha256: Option<String>,
 }

@@ -18,22 +18,23 @@ use crate::commands::import::{Imported, verify};
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 
-/// Make a configuration of what Anypoint and Flex Gateway had
+/// Convert Anypoint and Flex Gateway files into a configuration
 ///
-/// Reads Flex Gateway's local-mode files (`ApiInstance`, `PolicyBinding`) and an organization's client provider
-/// as Anypoint's API returns it, together: the one says what is demanded, the other who is asked. Prints a
-/// configuration in the profile `anypoint`, and what did not carry over. Secrets are never printed; the
-/// configuration names environment variables for them. Exit status 1: something has to be filled in.
+/// Reads Flex Gateway's local-mode files (`ApiInstance`, `PolicyBinding`) and an organization's client
+/// provider, as Anypoint's API returns it. The files say what is required, and the provider says where
+/// tokens are introspected. Prints a configuration with the profile `anypoint`, and lists what was not
+/// converted. Secrets are never printed; the configuration names environment variables for them. Exits with
+/// 1 if something has to be filled in.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The files, YAML or JSON; `-` is the standard input
+    /// The files, in YAML or JSON; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The `ApiInstance`, where the files hold several
+    /// Select the `ApiInstance`, if the files contain several
     #[arg(long, value_name = "NAME")]
     api: Option<String>,
-    /// The Envoy cluster that reaches the authorization server; without it, the provider's name
+    /// Set the Envoy cluster of the authorization server [default: the provider's name]
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
 }

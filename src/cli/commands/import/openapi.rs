@@ -26,32 +26,32 @@ use crate::commands::import::{Imported, verify};
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 
-/// Make rules of what an OpenAPI document demands for each operation
+/// Derive rules from the security requirements of an OpenAPI document
 ///
-/// Prints `rules:` to put beside `providers:`. Paths, methods and scopes come from `paths` and
-/// `security`; OpenAPI 3.x and Swagger 2.0, YAML or JSON. Nothing becomes laxer than the document says:
-/// what a rule cannot express is stricter, and a remark says so. What the document does not list is
-/// denied. `tollgate check --openapi` tells later whether both still agree.
+/// Prints `rules:` to put beside `providers:`. Paths, methods and scopes come from `paths` and `security`
+/// in OpenAPI 3.x and Swagger 2.0, in YAML or JSON. The rules are never less strict than the document. If a
+/// rule cannot express something, it is stricter, and a remark says so. Requests that the document does not
+/// list are denied. Later, `tollgate check --openapi` checks whether both still agree.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The OpenAPI document; `-` is the standard input
+    /// The OpenAPI document; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What requests' paths begin with, instead of the paths of `servers`; `/` for nothing
+    /// Set the prefix of request paths, instead of the paths in `servers`; `/` for no prefix
     #[arg(long, value_name = "PATH")]
     base_path: Option<String>,
-    /// A security scheme that is about our tokens, whatever its type; without it, all of the types
-    /// oauth2, openIdConnect and http bearer are
+    /// Treat this security scheme as access tokens, whatever its type [default: all of the types oauth2,
+    /// openIdConnect and http bearer]
     #[arg(long, value_name = "NAME")]
     scheme: Vec<String>,
-    /// A security scheme that something else checks, as an API key: it is left out of the demands
+    /// Ignore this security scheme, such as an API key, because another component checks it
     #[arg(long, value_name = "NAME")]
     elsewhere: Vec<String>,
-    /// A scope that operations need of which the document says nothing; as often as needed
+    /// Require this scope for operations without security requirements in the document; repeatable
     #[arg(long, value_name = "SCOPE", value_parser = scope)]
     require: Vec<ScopeToken>,
-    /// End without the rule that denies what the document does not list: the top-level `requires` is for it
+    /// Do not deny what the document does not list; the top-level `requires` applies to it
     #[arg(long)]
     allow_unlisted: bool,
 }
