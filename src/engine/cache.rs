@@ -4,45 +4,11 @@
 //! and claims. There are two levels. [`local`] is a worker's own, a lookup in memory. [`shared`] lies
 //! in the host's shared data, where all workers of a proxy find it, in a fixed number of slots.
 //!
-//! A token is known by a hash of itself and of whom it was shown to ([`key`]); it is stored nowhere.
+//! A token is known by a hash of itself and of whom it was shown to ([`namespace`], [`crate::token::key`]); it is stored nowhere.
 //!
 //! [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
 
 pub mod entry;
-pub mod key;
 pub mod local;
+pub mod namespace;
 pub mod shared;
-
-use std::time::Duration;
-
-/// `cache`: what is remembered, and for how long ([RFC 7662 §4]).
-///
-/// [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
-#[derive(Clone, Debug, Default)]
-pub struct Cache {
-    /// How many active tokens a worker remembers; 0: nothing is remembered at all.
-    pub max_entries: usize,
-    /// How long an active token is remembered; never past its `exp`.
-    pub ttl: Duration,
-    /// The same for a reply without `exp`.
-    pub ttl_without_exp: Duration,
-    /// By how many per cent, at most, an entry ends sooner.
-    pub ttl_jitter: u32,
-    /// How long an inactive token is remembered.
-    pub negative_ttl: Duration,
-    /// How many inactive tokens a worker remembers.
-    pub negative_max_entries: usize,
-    /// Whether workers share what they remember.
-    pub shared: bool,
-    /// How long before its end the entry of a token in use is renewed.
-    pub refresh_ahead: Duration,
-    /// How long beyond its end an entry may serve while the provider gives no verdict.
-    pub stale_if_error: Duration,
-}
-
-impl Cache {
-    /// Whether workers tell each other what they have heard.
-    pub fn is_shared(&self) -> bool {
-        self.shared && self.max_entries > 0
-    }
-}

@@ -20,8 +20,8 @@ use crate::base::store::common::Common;
 use crate::base::store::{Own, Store};
 use crate::base::time::UnixTime;
 use crate::cache::entry::{Age, Entry};
-use crate::cache::key::{Namespace, TokenKey};
 use crate::cache::local::Local;
+use crate::cache::namespace::Namespace;
 use crate::decision::fault::ProofFault;
 use crate::decision::{Decision, Doubt, Grant, Rejection, Verdict};
 use crate::jose::signer::Signer;
@@ -49,6 +49,7 @@ use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
 use crate::request::websocket;
 use crate::response::answer::{Advertised, Answer};
+use crate::token::key::TokenKey;
 
 /// The field lines of a request head, as the host hands them over.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;

@@ -3,6 +3,7 @@
 //! [`Policy::parse`] is the only way to get one. It reports every fault at once, and no fault shows
 //! a value.
 
+pub mod cache_times;
 pub mod choice;
 pub mod metadata;
 pub mod requirement;
@@ -10,7 +11,7 @@ pub mod resource;
 pub mod rule;
 
 use crate::base::ids::ProviderId;
-use crate::cache::Cache;
+use crate::policy::cache_times::Cache;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;

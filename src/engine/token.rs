@@ -2,4 +2,5 @@
 
 pub mod claims;
 pub mod details;
+pub mod key;
 pub mod scope;

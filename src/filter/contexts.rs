@@ -15,12 +15,12 @@ use crate::abi::Action;
 use crate::calls::Worker;
 use crate::host;
 use crate::stream::{Progress, ResponseChange, Stream};
-use tollgate_engine::cache::key::Hashed;
 use tollgate_engine::decision::{NoAnswer, Rejection};
 use tollgate_engine::policy::Policy;
 use tollgate_engine::request::head::Head;
 use tollgate_engine::request::websocket;
 use tollgate_engine::response::cache_control;
+use tollgate_engine::token::key::Hashed;
 
 thread_local! {
     static CONTEXTS: Contexts = Contexts::default();

@@ -19,7 +19,6 @@ use crate::waiters::Waiters;
 use tollgate_engine::base::moment::Moment;
 use tollgate_engine::base::time::{UnixTime, part};
 use tollgate_engine::cache::entry::Entry;
-use tollgate_engine::cache::key::{Hashed, TokenDigest, TokenKey};
 use tollgate_engine::cache::shared::{Claim, Ending, Recalled};
 use tollgate_engine::decision::{NoAnswer, Rejection};
 use tollgate_engine::enforcer::{Finding, Pending};
@@ -30,6 +29,7 @@ use tollgate_engine::provider::introspection::call::IntrospectionCall;
 use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::keys::KeyNews;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::token::key::{Hashed, TokenDigest, TokenKey};
 
 /// The flights of one worker.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 
 use tollgate_engine::base::ids::ProviderId;
-use tollgate_engine::cache::key::TokenKey;
 use tollgate_engine::enforcer::AwaitingForm;
+use tollgate_engine::token::key::TokenKey;
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::time::{UnixTime, part};
-use crate::cache::Cache;
 use crate::decision::IdentityFields;
+use crate::policy::cache_times::Cache;
 use crate::provider::Provider;
 use crate::provider::introspection::reply::Introspection;
 use crate::upstream::Upstream;
@@ -136,7 +136,7 @@ mod tests {
     use super::{Age, Entry};
     use crate::base::ids::ProviderId;
     use crate::base::time::UnixTime;
-    use crate::cache::Cache;
+    use crate::policy::cache_times::Cache;
     use crate::provider::introspection::reply::{AccessToken, Introspection};
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

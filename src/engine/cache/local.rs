@@ -5,10 +5,10 @@ use std::mem;
 use std::rc::Rc;
 
 use crate::base::ids::ProviderId;
-use crate::cache::Cache;
 use crate::cache::entry::Entry;
-use crate::cache::key::{Hashed, TokenKey};
+use crate::policy::cache_times::Cache;
 use crate::provider::introspection::reply::Introspection;
+use crate::token::key::{Hashed, TokenKey};
 
 /// What one worker remembers.
 #[derive(Debug)]
@@ -144,10 +144,10 @@ mod tests {
     use crate::base::ids::ProviderId;
     use crate::base::secret::Secret;
     use crate::base::time::UnixTime;
-    use crate::cache::Cache;
     use crate::cache::entry::Entry;
-    use crate::cache::key::TokenKey;
+    use crate::policy::cache_times::Cache;
     use crate::provider::introspection::reply::{AccessToken, Introspection};
+    use crate::token::key::TokenKey;
     use std::rc::Rc;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

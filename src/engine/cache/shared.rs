@@ -17,11 +17,11 @@ use crate::base::moment::Moment;
 use crate::base::secret::Secret;
 use crate::base::store::{NOTHING, Store};
 use crate::base::time::UnixTime;
-use crate::cache::Cache;
 use crate::cache::entry::Entry;
-use crate::cache::key::TokenDigest;
 use crate::decision::{BadAnswer, NoAnswer, Rejection};
+use crate::policy::cache_times::Cache;
 use crate::provider::introspection::reply::{AccessToken, Introspection};
+use crate::token::key::TokenDigest;
 
 /// The shared level as one policy uses it.
 #[derive(Clone, Copy, Debug)]
@@ -307,12 +307,13 @@ mod tests {
     use crate::base::secret::Secret;
     use crate::base::store::{Own, Seen, Store};
     use crate::base::time::UnixTime;
-    use crate::cache::Cache;
     use crate::cache::entry::Entry;
-    use crate::cache::key::{Namespace, TokenDigest};
+    use crate::cache::namespace::Namespace;
     use crate::decision::{BadAnswer, NoAnswer, Rejection};
     use crate::policy::Policy;
+    use crate::policy::cache_times::Cache;
     use crate::provider::introspection::reply::{AccessToken, Introspection};
+    use crate::token::key::TokenDigest;
     use std::cell::RefCell;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]

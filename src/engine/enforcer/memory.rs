@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use crate::base::time::UnixTime;
 use crate::cache::entry::{Age, Entry};
-use crate::cache::key::{TokenDigest, TokenKey};
 use crate::enforcer::Enforcer;
 use crate::provider::flight::Question;
 use crate::provider::introspection::reply::Introspection;
 use crate::provider::keys::LiveKeys;
+use crate::token::key::{TokenDigest, TokenKey};
 
 impl Enforcer {
     /// Remembers what a provider has said about a token when it was asked at `asked`.

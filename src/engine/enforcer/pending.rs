@@ -6,7 +6,6 @@ use crate::base::ids::ProviderId;
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::cache::entry::{Age, Entry};
-use crate::cache::key::TokenKey;
 use crate::decision::fault::JwtFault;
 use crate::decision::{Decision, NoAnswer, Rejection, Verdict};
 use crate::enforcer::{Enforcer, Finding, Pending, Source, Step, done};
@@ -16,6 +15,7 @@ use crate::provider::flight::Question;
 use crate::provider::introspection::reply::{AccessToken, Introspection};
 use crate::provider::keys::KeyNews;
 use crate::request::extract::Place;
+use crate::token::key::TokenKey;
 
 impl Pending {
     /// Goes on with what has been found out.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
-use crate::cache::key::TokenKey;
 use crate::decision::{NoAnswer, Rejection};
 use crate::provider::Provider;
 use crate::provider::introspection::call::IntrospectionCall;
 use crate::provider::introspection::reply::Introspection;
+use crate::token::key::TokenKey;
 
 /// What a request wants to know: one token, of one provider.
 #[derive(Clone, Debug)]
@@ -185,9 +185,9 @@ mod tests {
     use crate::base::random::Nonces;
     use crate::base::secret::Secret;
     use crate::base::time::UnixTime;
-    use crate::cache::key::TokenKey;
     use crate::decision::{NoAnswer, Rejection};
     use crate::policy::Policy;
+    use crate::token::key::TokenKey;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

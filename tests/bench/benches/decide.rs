@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
-use tollgate_engine::cache::key::{Namespace, TokenKey};
+use tollgate_engine::cache::namespace::Namespace;
 use tollgate_engine::enforcer::{Enforcer, Step};
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::introspection::reply::Introspection;
@@ -18,6 +18,7 @@ use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::extract;
 use tollgate_engine::request::head::{Head, Packed};
 use tollgate_engine::request::path::NormalPath;
+use tollgate_engine::token::key::TokenKey;
 
 const OPAQUE: &str = "tok-999999999999-kq3v9ZrT0mWb7yLxE2sDhA4u";
 const JWT: &str = include_str!("../fixtures/token.jwt");

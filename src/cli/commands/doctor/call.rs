@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::cache::key::TokenKey;
 use tollgate_engine::decision::{BadAnswer, Rejection};
 use tollgate_engine::provider::Dialect;
 use tollgate_engine::provider::client_auth::ClientAuth;
 use tollgate_engine::provider::flight::{Flight, Landing, Question};
 use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::token::key::TokenKey;
 
 use crate::commands::doctor::Patient;
 use crate::kit::ask::ask;

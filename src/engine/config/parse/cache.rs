@@ -1,7 +1,7 @@
 //! `cache`: every combination makes sense.
 
-use crate::cache::Cache;
 use crate::config::parse::node::Node;
+use crate::policy::cache_times::Cache;
 
 /// All of it.
 #[inline(never)]

@@ -1,86 +1,17 @@
-//! The only forms in which a token is a key: two hashes that cannot be turned back.
-
-use std::fmt;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+//! Whose responses are the same, so that workers may share them.
 
 use sha2::{Digest as _, Sha256};
-use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
-use crate::base::ids::ProviderId;
 use crate::base::secret::Secret;
 use crate::base::store::common::Common;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::{Dialect, IntrospectionEndpoint, JwtRules, Provider, Validate};
-
-/// A token of one provider, for one worker: 128 bits of SipHash-2-4 under a key that never leaves the
-/// VM's memory, so nobody can look for two tokens with one hash.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TokenKey {
-    /// Whose token it is taken for.
-    pub provider: ProviderId,
-    hash: u128,
-}
-
-/// A token of one provider, for all workers: SHA-256 of the provider's [`Namespace`] and the token.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub struct TokenDigest([u8; 32]);
+use crate::token::key::TokenDigest;
 
 /// Whose answers are the same: SHA-256 of everything that decides whom a call asks and in whose name,
 /// and of who looks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Namespace([u8; 32]);
-
-/// The hasher of maps whose keys are hashes already, or numbers that nobody outside chooses.
-pub type Hashed = BuildHasherDefault<Taken>;
-
-/// Takes a hash as it is, and spreads a number.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Taken(u64);
-
-impl TokenKey {
-    /// The key of `token` under the worker's `seed`.
-    pub fn new(seed: [u64; 2], provider: ProviderId, token: &Secret) -> Self {
-        let mut hasher = SipHasher24::new_with_keys(seed[0], seed[1]);
-        hasher.write(token.expose().as_bytes());
-        Self { provider, hash: hasher.finish128().as_u128() }
-    }
-
-    /// A number that tells tokens apart and says nothing of them, to spread times by.
-    pub fn spread(self) -> u64 {
-        self.half(64)
-    }
-
-    fn half(self, shift: u32) -> u64 {
-        u64::try_from((self.hash >> shift) & u128::from(u64::MAX)).unwrap_or_default()
-    }
-}
-
-impl Hash for TokenKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.half(0) ^ self.provider.0 as u64);
-    }
-}
-
-impl Hasher for Taken {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        // A number is no hash yet: numbers in a row must not share their upper bits.
-        self.0 ^= u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 ^= hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
 
 impl Namespace {
     /// The namespace of a provider as `owner` (which plugin it is) sees it.
@@ -195,28 +126,7 @@ impl Namespace {
     /// The digest of a token in this namespace, for whoever has these keys of the provider's.
     pub fn digest(&self, keys: &[u8; 32], token: &Secret) -> TokenDigest {
         let hash = Sha256::new().chain_update(self.0).chain_update(keys).chain_update(token.expose());
-        TokenDigest(hash.finalize().into())
-    }
-}
-
-impl TokenDigest {
-    /// Its bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Its first or, with 1, its second eight bytes as a number.
-    pub(crate) fn word(&self, n: usize) -> u64 {
-        let start = n.saturating_mul(8);
-        let bytes = self.0.get(start..start.saturating_add(8)).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(u64::from_le_bytes).unwrap_or_default()
-    }
-}
-
-/// The first bytes: enough to tell two apart in a log, too few for anything else.
-impl fmt::Debug for TokenDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}…", self.word(0).swap_bytes())
+        TokenDigest::new(hash.finalize().into())
     }
 }
 
@@ -240,8 +150,7 @@ impl Parts {
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
-    use super::{Namespace, TokenKey};
-    use crate::base::ids::ProviderId;
+    use super::Namespace;
     use crate::base::secret::Secret;
     use crate::policy::Policy;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -312,17 +221,6 @@ mod tests {
                 assert_ne!(*one, first, "{endpoint}: {name}");
                 assert!(others.iter().skip(at + 1).all(|(_, other)| other != one), "{endpoint}: {name}");
             }
-        }
-    }
-
-    #[test]
-    fn keys_tell_tokens_providers_and_workers_apart() {
-        let key =
-            |seed, provider, token: &str| TokenKey::new(seed, ProviderId(provider), &Secret::new(token));
-        let first = key([1, 2], 0, "a");
-        assert_eq!(key([1, 2], 0, "a"), first);
-        for other in [key([1, 2], 0, "b"), key([1, 2], 1, "a"), key([1, 3], 0, "a")] {
-            assert_ne!(other, first);
         }
     }
 

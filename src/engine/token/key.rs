@@ -1,0 +1,120 @@
+//! The only forms in which a token is a key: two hashes that cannot be turned back.
+
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
+
+use crate::base::ids::ProviderId;
+use crate::base::secret::Secret;
+
+/// A token of one provider, for one worker: 128 bits of SipHash-2-4 under a key that never leaves the
+/// VM's memory, so nobody can look for two tokens with one hash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TokenKey {
+    /// Whose token it is taken for.
+    pub provider: ProviderId,
+    hash: u128,
+}
+
+/// A token of one provider, for all workers: SHA-256 of the provider's namespace (see `cache::namespace`) and the token.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct TokenDigest([u8; 32]);
+
+/// The hasher of maps whose keys are hashes already, or numbers that nobody outside chooses.
+pub type Hashed = BuildHasherDefault<Taken>;
+
+/// Takes a hash as it is, and spreads a number.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Taken(u64);
+
+impl TokenKey {
+    /// The key of `token` under the worker's `seed`.
+    pub fn new(seed: [u64; 2], provider: ProviderId, token: &Secret) -> Self {
+        let mut hasher = SipHasher24::new_with_keys(seed[0], seed[1]);
+        hasher.write(token.expose().as_bytes());
+        Self { provider, hash: hasher.finish128().as_u128() }
+    }
+
+    /// A number that tells tokens apart and says nothing of them, to spread times by.
+    pub fn spread(self) -> u64 {
+        self.half(64)
+    }
+
+    fn half(self, shift: u32) -> u64 {
+        u64::try_from((self.hash >> shift) & u128::from(u64::MAX)).unwrap_or_default()
+    }
+}
+
+impl Hash for TokenKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.half(0) ^ self.provider.0 as u64);
+    }
+}
+
+impl Hasher for Taken {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // A number is no hash yet: numbers in a row must not share their upper bits.
+        self.0 ^= u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl TokenDigest {
+    /// The digest of these bytes: whoever takes it sees to it that they tell providers apart.
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Its first or, with 1, its second eight bytes as a number.
+    pub(crate) fn word(&self, n: usize) -> u64 {
+        let start = n.saturating_mul(8);
+        let bytes = self.0.get(start..start.saturating_add(8)).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(u64::from_le_bytes).unwrap_or_default()
+    }
+}
+
+/// The first bytes: enough to tell two apart in a log, too few for anything else.
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}…", self.word(0).swap_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TokenKey;
+    use crate::base::ids::ProviderId;
+    use crate::base::secret::Secret;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn keys_tell_tokens_providers_and_workers_apart() {
+        let key =
+            |seed, provider, token: &str| TokenKey::new(seed, ProviderId(provider), &Secret::new(token));
+        let first = key([1, 2], 0, "a");
+        assert_eq!(key([1, 2], 0, "a"), first);
+        for other in [key([1, 2], 0, "b"), key([1, 2], 1, "a"), key([1, 3], 0, "a")] {
+            assert_ne!(other, first);
+        }
+    }
+}
