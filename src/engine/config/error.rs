@@ -9,6 +9,7 @@ use crate::base::json::JsonError;
 use crate::config::protobuf::StructError;
 use crate::config::schema::Place;
 use crate::jose::key_set::JwkFault;
+use crate::policy::rule::PatternError;
 
 /// One fault, and where it is.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -208,16 +209,5 @@ impl fmt::Display for Count {
             0 => f.write_str("none"),
             n => write!(f, "{n}"),
         }
-    }
-}
-
-/// Why a path pattern cannot be used; fits behind "expected".
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct PatternError(pub String);
-
-impl PatternError {
-    pub(crate) fn new(text: &str) -> Self {
-        Self(text.to_owned())
     }
 }

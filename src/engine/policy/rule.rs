@@ -12,7 +12,7 @@ use self::fit::Fit;
 pub use self::host::HostPattern;
 pub(crate) use self::host::HostReading;
 use self::path::is_below;
-pub use self::path::{PathPattern, Spelling, Variation};
+pub use self::path::{PathPattern, PatternError, Spelling, Variation};
 pub use self::seen::Seen;
 use crate::decision::Doubt;
 use crate::policy::Policy;

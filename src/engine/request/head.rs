@@ -187,6 +187,21 @@ pub(crate) fn starts_like(name: &[u8], start: &str) -> bool {
     name.len() >= start.len() && name.iter().zip(start.bytes()).all(|(a, b)| plain(*a) == plain(b))
 }
 
+/// Whether the whole text is one token of HTTP: `1*tchar` ([RFC 9110 §5.6.2]).
+///
+/// [RFC 9110 §5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
+pub fn is_token(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+/// Whether this is a method in upper case ([RFC 9110 §9.1]). They are case-sensitive: one in lower case is a slip.
+///
+/// [RFC 9110 §9.1]: https://www.rfc-editor.org/rfc/rfc9110#section-9.1
+pub fn is_method(text: &str) -> bool {
+    is_token(text) && !text.bytes().any(|b| b.is_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Packed, RequestHead};

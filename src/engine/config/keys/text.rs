@@ -6,6 +6,7 @@ use crate::base::uri::{http_url, is_uri_text};
 use crate::config::schema::Text;
 use crate::policy::resource::Identifier;
 use crate::policy::rule::HostPattern;
+use crate::request::head::{is_method, is_token};
 use crate::token::claims::ClaimPath;
 use crate::token::scope::ScopeToken;
 
@@ -109,10 +110,7 @@ pub static SCHEME: Text = Text { what: "an authentication scheme", fits: is_toke
 /// A method ([RFC 9110 §9.1]). They are case-sensitive, so a lower-case one is a slip.
 ///
 /// [RFC 9110 §9.1]: https://www.rfc-editor.org/rfc/rfc9110#section-9.1
-pub static METHOD: Text = Text {
-    what: "a method in upper case, as GET",
-    fits: |text| is_token(text) && !text.bytes().any(|b| b.is_ascii_lowercase()),
-};
+pub static METHOD: Text = Text { what: "a method in upper case, as GET", fits: is_method };
 
 /// A media type ([RFC 9110 §8.3.1]).
 ///
@@ -219,14 +217,6 @@ pub static ORIGIN: Text = Text {
     what: r#"an origin, as https://app.example.com ("*" is not allowed)"#,
     fits: |text| http_url(text).is_some_and(|url| url.origin().ascii_serialization() == text),
 };
-
-/// Whether the whole text is one token of HTTP: `1*tchar` ([RFC 9110 §5.6.2]).
-///
-/// [RFC 9110 §5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
-pub fn is_token(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(fits)
-}
 
 fn is_user_agent(text: &str) -> bool {
     let is_product = |word: &str| {

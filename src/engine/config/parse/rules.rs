@@ -1,11 +1,12 @@
 //! `rules`, `requires` and `client_lists`: which requests, and what is demanded of them.
 
-use crate::config::error::{Fault, PatternError};
+use crate::config::error::Fault;
 use crate::config::parse::node::Node;
 use crate::config::parse::{Context, responses, unknown_name};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::rule::{
-    Access, HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, Rule, Spelling, Variation,
+    Access, HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, PatternError, Rule, Spelling,
+    Variation,
 };
 use crate::provider::clients::{Client, ClientList};
 use crate::token::claims::{ClaimPath, ClaimRequirement, ClaimTest};

@@ -1,10 +1,9 @@
 //! How a method is matched.
 
-use crate::config::keys::text;
 use crate::decision::Doubt;
 use crate::policy::rule::fit::Fit;
 use crate::request::extract::{form_decoded, name_for_php, percent_decoded, query_params, trim_space};
-use crate::request::head::{RequestHead, is_same_field};
+use crate::request::head::{self, RequestHead, is_same_field};
 use crate::request::matching::Matching;
 
 /// The method of a request, in every way in which it may be read.
@@ -66,7 +65,7 @@ impl<'a> Method<'a> {
 }
 
 fn is_method(method: &[u8]) -> bool {
-    std::str::from_utf8(method).is_ok_and(text::METHOD.fits)
+    std::str::from_utf8(method).is_ok_and(head::is_method)
 }
 
 /// The values of the fields by which frameworks replace the method.
