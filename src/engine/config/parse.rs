@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use self::client_lists::fetched_list;
 use crate::base::ids::ProviderId;
 use crate::base::json;
 use crate::config::error::{ConfigError, Fault};

@@ -2,6 +2,7 @@
 
 use crate::base::ids::{ListId, ProviderId};
 use crate::base::time::UnixTime;
+use crate::config::parse::fetched_list;
 use crate::enforcer::Enforcer;
 use crate::provider::Provider;
 use crate::provider::fetch::{FetchCall, FetchFault, News};
@@ -18,7 +19,7 @@ impl Enforcer {
     /// token is remembered or not.
     pub fn take_list(&self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
         match (self.policy.lists.get(id.0), self.lists.borrow_mut().get_mut(id.0)) {
-            (Some(source), Some(list)) => list.take(source, outcome),
+            (Some(source), Some(list)) => list.take(source, outcome, fetched_list),
             _ => Err(FetchFault::NoAnswer),
         }
     }

@@ -3,16 +3,15 @@
 //! A list is taken as a whole or not at all. While its server is away, or answers with anything else, the
 //! last one is kept; before the first has arrived, nobody is let in by it.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::base::secret::Secret;
-use crate::config::keys::FETCHED_LIST;
-use crate::config::schema::{Faults, Place, check};
 use crate::decision::{NoAnswer, Rejection};
-use crate::provider::clients::ClientList;
+use crate::provider::clients::{Client, ClientList};
 use crate::provider::fetch::{self, Address, FetchCall, FetchFault, Fetched, News};
 use crate::provider::outcome::CallOutcome;
 
@@ -40,6 +39,10 @@ pub struct ListSource {
     /// What we call ourselves.
     pub user_agent: String,
 }
+
+/// Reads the clients of a document, or says in words what is wrong with its shape. That shape is the one of the
+/// configuration, which knows providers and is not known to them.
+pub type ReadList = fn(&Value) -> Result<BTreeMap<String, Client>, String>;
 
 /// What is known of a list.
 #[derive(Clone, Debug, Default)]
@@ -76,9 +79,14 @@ impl ListSource {
 }
 
 impl LiveList {
-    /// Takes an answer; whatever is wrong with it, what was known stays.
+    /// Takes an answer, which `read` knows the shape of; whatever is wrong with it, what was known stays.
     #[inline(never)]
-    pub fn take(&mut self, source: &ListSource, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
+    pub fn take(
+        &mut self,
+        source: &ListSource,
+        outcome: CallOutcome<'_>,
+        read: ReadList,
+    ) -> Result<News, FetchFault> {
         let (document, etag) = match fetch::read(
             outcome,
             self.list.is_some(),
@@ -88,10 +96,10 @@ impl LiveList {
             Fetched::Same => return Ok(News::Unchanged),
             Fetched::Document(document, etag) => (document, etag),
         };
-        let list = read(&source.name, &document)?;
+        let clients = read(&document).map_err(FetchFault::Shape)?;
         self.etag = etag;
-        let number = list.clients.len();
-        self.list = Some(Rc::new(list));
+        let number = clients.len();
+        self.list = Some(Rc::new(ClientList { name: Some(source.name.clone()), clients, live: None }));
         Ok(News::Changed(number))
     }
 
@@ -110,29 +118,11 @@ impl LiveList {
     }
 }
 
-/// Reads `{"clients": [{"id": …, "name": …, "tier": …}]}`, the shape that a list has in the configuration.
-fn read(name: &str, value: &Value) -> Result<ClientList, FetchFault> {
-    let mut faults = Faults::default();
-    check(&FETCHED_LIST, value, &Place::default(), &mut faults);
-    if let Some(first) = faults.into_errors().first() {
-        return Err(FetchFault::Shape(first.to_string()));
-    }
-    let mut list = ClientList { name: Some(name.to_owned()), ..ClientList::default() };
-    for client in value.get("clients").and_then(Value::as_array).into_iter().flatten() {
-        let text = |key: &str| client.get(key).and_then(Value::as_str).map(str::to_owned);
-        let id = text("id").unwrap_or_default();
-        let known = crate::provider::clients::Client { name: text("name"), tier: text("tier") };
-        if list.clients.insert(id, known).is_some() {
-            return Err(FetchFault::Shape("clients: the same client twice".to_owned()));
-        }
-    }
-    Ok(list)
-}
-
 #[cfg(test)]
 mod tests {
     use super::{ListSource, LiveList};
     use crate::base::secret::Secret;
+    use crate::config::parse::fetched_list;
     use crate::decision::{NoAnswer, Rejection};
     use crate::provider::fetch::{FetchFault, News};
     use crate::provider::outcome::CallOutcome;
@@ -163,7 +153,7 @@ mod tests {
     ) -> Result<News, FetchFault> {
         let mut head = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
         head.extend(fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
-        list.take(&source(), CallOutcome::Response { head: &head, body: body.as_bytes() })
+        list.take(&source(), CallOutcome::Response { head: &head, body: body.as_bytes() }, fetched_list)
     }
 
     const JSON: (&str, &str) = ("content-type", "application/json");
@@ -195,7 +185,7 @@ mod tests {
         assert_eq!(take(&mut list, "200", &[JSON], &long), Err(FetchFault::TooLong));
         let coded = take(&mut list, "200", &[JSON, ("content-encoding", "br")], body);
         assert_eq!(coded, Err(FetchFault::Coded("br")));
-        assert_eq!(list.take(&source(), CallOutcome::Failed), Err(FetchFault::NoAnswer));
+        assert_eq!(list.take(&source(), CallOutcome::Failed, fetched_list), Err(FetchFault::NoAnswer));
         assert_eq!(take(&mut list, "304", &[], ""), Ok(News::Unchanged));
         assert_eq!(list.allows(Some("c")), Err(Rejection::ClientNotListed));
         assert_eq!(list.allows(None), Err(Rejection::ClientNotListed));

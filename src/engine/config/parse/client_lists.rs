@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::base::ids::ListId;
 use crate::base::secret::Secret;
 use crate::config::error::Fault;
+use crate::config::keys::FETCHED_LIST;
 use crate::config::keys::text::is_bearer_token;
 use crate::config::parse::node::Node;
 use crate::config::parse::{Context, endpoint};
+use crate::config::schema::{Faults, Place, check};
 use crate::provider::client_list::ListSource;
 use crate::provider::clients::{Client, ClientList};
 
@@ -35,6 +39,25 @@ fn members(list: &Node<'_>, context: &mut Context<'_>) -> BTreeMap<String, Clien
         members.insert(client.key("id").text().to_owned(), known);
     }
     members
+}
+
+/// Reads `{"clients": [{"id": …, "name": …, "tier": …}]}`: a list as it is fetched, which has the shape that it has in
+/// the configuration. An error says what is wrong with it.
+pub fn fetched_list(document: &Value) -> Result<BTreeMap<String, Client>, String> {
+    let mut faults = Faults::default();
+    check(&FETCHED_LIST, document, &Place::default(), &mut faults);
+    if let Some(first) = faults.into_errors().first() {
+        return Err(first.to_string());
+    }
+    let mut clients = BTreeMap::new();
+    for client in document.get("clients").and_then(Value::as_array).into_iter().flatten() {
+        let text = |key: &str| client.get(key).and_then(Value::as_str).map(str::to_owned);
+        let known = Client { name: text("name"), tier: text("tier") };
+        if clients.insert(text("id").unwrap_or_default(), known).is_some() {
+            return Err("clients: the same client twice".to_owned());
+        }
+    }
+    Ok(clients)
 }
 
 /// Where a list is fetched; nothing that makes sense if it is not.
