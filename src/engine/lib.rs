@@ -1,31 +1,34 @@
-//! Tollgate: an access-token policy filter for Envoy and Istio.
+//! Tollgate: an access-token policy engine for Envoy and Istio.
 //!
-//! A sans-I/O engine: a request head goes in, a [`enforcer::Step`] comes out. Nothing in here but
-//! `filter` performs I/O or reads a clock, and `filter` exists on `wasm32-wasip1` only.
+//! The engine is sans-I/O. A request head goes in, a [`enforcer::Step`] comes out. Nothing in here performs
+//! I/O or reads a clock; hosts do that (`src/filter`, `src/cli`).
 //!
 //! ```text
-//!  what was sent      whom we ask         what is demanded     what we answer
+//!  what was sent      who is asked        what is demanded     what the client is told
 //!  request/      ──▶  provider/      ──▶  policy/         ──▶  response/
-//!  head, path,        choice, call,       rule, scope,         challenge, body
-//!  token              reply               claims, clients
+//!  head, path,        introspection,      rule, resource,      challenge, body
+//!  extract            jwt, keys           requirement
 //!  ╰──────────────────── enforcer.rs drives them, decision.rs names the verdict ─────────────╯
 //! ```
 //!
-//! | room | what it holds |
-//! | --- | --- |
-//! | [`enforcer`] | the engine: [`enforcer::Enforcer`], [`enforcer::Step`], [`enforcer::Pending`] |
-//! | [`decision`] | the verdicts, and every reason for which a request is turned away |
-//! | [`request`] | the request head, its path, the places a token may be in (RFC 6750 §2) |
-//! | [`cache`] | what providers have said, kept for a while: per worker, and across workers |
-//! | [`provider`] | which authorization server is asked, how, and what its reply says (RFC 7662) |
-//! | [`policy`] | the configuration: as written, as checked, as compiled |
-//! | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
-//! | [`upstream`] | what the upstream is told: identity header fields, and nobody else's |
-//! | [`jose`] | signed objects: JWS, keys and sets of keys (RFC 7515, RFC 7517, RFC 7518) |
-//! | [`proof`] | proofs of possession: DPoP (RFC 9449), certificates (RFC 8705) |
-//! | [`json`], [`secret`], [`time`], [`store`] | strict JSON, values that must not be shown, the only notion of time, what workers share |
+//! Imports run downwards: a room imports rooms of lower floors only, and rooms of one floor do not import each
+//! other. `tests/engine/layers.rs` reads this table and fails on an import that runs up.
 //!
-//! No file imports one that imports it; only in `filter`, the worker and what it waits for know each other.
+//! | floor | room | what it holds |
+//! | --- | --- | --- |
+//! | 9 | [`enforcer`] | the engine: [`enforcer::Enforcer`], [`enforcer::Step`], [`enforcer::Pending`] |
+//! | 8 | [`config`] | the configuration as written: its keys, their schema, the way to a [`policy::Policy`] |
+//! | 8 | [`cache`] | what providers have said, kept for a while: per worker, and across workers |
+//! | 7 | [`policy`] | the configuration as compiled: rules, resources, requirements and how they are judged |
+//! | 6 | [`provider`] | which authorization server is asked, how, and what its response says (RFC 7662) |
+//! | 5 | [`upstream`] | what the upstream is told: identity header fields, and never a client's own |
+//! | 4 | [`token`] | what a token says: claims, scopes, details; the keys that it is known by |
+//! | 4 | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
+//! | 4 | [`proof`] | proofs of possession: DPoP (RFC 9449), certificates (RFC 8705) |
+//! | 3 | [`decision`] | the verdicts, and every reason for which a request is rejected |
+//! | 2 | [`request`] | the request head, its path, the places a token may be in (RFC 6750 §2), its connection |
+//! | 2 | [`jose`] | signed objects: JWS, keys and sets of keys (RFC 7515, RFC 7517, RFC 7518) |
+//! | 1 | [`base`] | strict JSON, secrets, time, randomness, identifiers, what workers share |
 
 pub mod base;
 pub mod cache;

@@ -4,6 +4,7 @@ mod cache;
 mod config;
 mod conformance;
 mod dpop;
+mod layers;
 mod readme;
 mod switches;
 mod vectors;

@@ -1,7 +1,7 @@
 //! How a host is matched.
 
+use core::net::Ipv6Addr;
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
 
 use crate::decision::Doubt;
 use crate::policy::rule::fit::Fit;
