@@ -11,5 +11,6 @@ pub(crate) mod injected;
 pub(crate) mod named;
 pub(crate) mod output;
 pub(crate) mod printable;
+pub(crate) mod signatures;
 pub(crate) mod store;
 pub(crate) mod yaml;

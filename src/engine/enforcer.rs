@@ -24,8 +24,9 @@ use crate::cache::local::Local;
 use crate::cache::namespace::Namespace;
 use crate::decision::fault::ProofFault;
 use crate::decision::{Decision, Doubt, Grant, Rejection, Verdict};
+use crate::jose::portable::Portable;
 use crate::jose::signer::Signer;
-use crate::jose::verifier::{Here, Verifier};
+use crate::jose::verifier::Verifier;
 use crate::policy::choice;
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Belonging, Resource};
@@ -183,7 +184,7 @@ impl Enforcer {
             cache: RefCell::new(Local::new(&policy.cache)),
             lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
             keys: RefCell::new(policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect()),
-            verifier: &Here,
+            verifier: &Portable,
             peer: &Nobody,
             policy,
         }

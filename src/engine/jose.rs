@@ -14,6 +14,7 @@ pub mod algorithm;
 pub mod jws;
 pub mod key;
 pub mod key_set;
+pub mod portable;
 pub(crate) mod private_der;
 mod public_der;
 pub mod signer;

@@ -11,9 +11,11 @@
 use std::cell::Cell;
 
 use crate::abi::{self, NoSuch};
-use tollgate_engine::jose::algorithm::Hash;
-use tollgate_engine::jose::signer::Signer;
-use tollgate_engine::jose::verifier::Verifier;
+use tollgate_engine::jose::algorithm::{self, Hash};
+use tollgate_engine::jose::portable::Portable;
+use tollgate_engine::jose::signer::{self, Signer, ToSign};
+use tollgate_engine::jose::signing_key::Algorithm;
+use tollgate_engine::jose::verifier::{Signed, Verifier};
 
 /// The host.
 #[derive(Clone, Copy, Debug)]
@@ -27,15 +29,12 @@ thread_local! {
 }
 
 impl Signer for Native {
-    fn sign(&self, key: &[u8], message: &[u8]) -> Option<Vec<u8>> {
-        if !SIGNS.get() {
+    fn sign(&self, to_sign: &ToSign<'_>) -> Option<Vec<u8>> {
+        let ToSign { algorithm, pkcs8, message } = *to_sign;
+        if !self.signs(algorithm) {
             return None;
         }
-        let length = key.len().saturating_add(message.len());
-        let mut argument = Vec::with_capacity(length.saturating_add(32));
-        for (number, bytes) in [(1, &b"sha256"[..]), (2, key), (3, message)] {
-            field(&mut argument, number, bytes);
-        }
+        let argument = fields(&[b"sha256", pkcs8, message]);
         match abi::foreign("sign", &argument) {
             Ok(answer) => {
                 // The lengths of RSA signatures take two bytes.
@@ -43,7 +42,7 @@ impl Signer for Native {
                 let (more, rest) =
                     if *length < 0x80 { (0, rest) } else { rest.split_first().map(|(b, r)| (*b, r))? };
                 let length = usize::from(*length & 0x7f) | usize::from(more) << 7;
-                rest.get(..length).map(<[u8]>::to_vec)
+                signer::of_der(algorithm, rest.get(..length)?)
             }
             Err(NoSuch::Argument) => None,
             Err(NoSuch::Function) => {
@@ -53,36 +52,48 @@ impl Signer for Native {
         }
     }
 
-    fn is_there(&self) -> bool {
-        SIGNS.get()
+    fn signs(&self, algorithm: Algorithm) -> bool {
+        matches!(algorithm, Algorithm::Rs256 | Algorithm::Es256) && SIGNS.get()
     }
 }
 
 impl Verifier for Native {
-    fn verify(&self, hash: Hash, key: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
-        if !IS_THERE.get() {
-            return None;
-        }
-        let hash: &[u8] = match hash {
-            Hash::Sha256 => b"sha256",
-            Hash::Sha384 => b"sha384",
-            Hash::Sha512 => b"sha512",
-        };
-        let length = key.len().saturating_add(signature.len()).saturating_add(message.len());
-        let mut argument = Vec::with_capacity(length.saturating_add(32));
-        for (number, bytes) in [(1, hash), (2, key), (3, signature), (4, message)] {
-            field(&mut argument, number, bytes);
-        }
-        match abi::foreign("verify_signature", &argument) {
-            // `result` is left out when it is false; it is the first field if it is there.
-            Ok(answer) => Some(answer.starts_with(&[0x08, 0x01])),
-            Err(NoSuch::Argument) => Some(false),
-            Err(NoSuch::Function) => {
-                IS_THERE.set(false);
-                None
-            }
+    fn verify(&self, signed: &Signed<'_>) -> bool {
+        by_the_host(signed).unwrap_or_else(|| Portable.verify(signed))
+    }
+}
+
+/// What the host says of a signature; `None`: it cannot tell.
+fn by_the_host(signed: &Signed<'_>) -> Option<bool> {
+    let is_known = !signed.algorithm.is_pss() && signed.algorithm != algorithm::Algorithm::Ed25519;
+    if !is_known || !IS_THERE.get() {
+        return None;
+    }
+    let hash: &[u8] = match signed.algorithm.hash() {
+        Hash::Sha256 => b"sha256",
+        Hash::Sha384 => b"sha384",
+        Hash::Sha512 => b"sha512",
+    };
+    let argument = fields(&[hash, signed.key.spki(), &signed.signature_der(), signed.message]);
+    match abi::foreign("verify_signature", &argument) {
+        // `result` is left out when it is false; it is the first field if it is there.
+        Ok(answer) => Some(answer.starts_with(&[0x08, 0x01])),
+        Err(NoSuch::Argument) => Some(false),
+        Err(NoSuch::Function) => {
+            IS_THERE.set(false);
+            None
         }
     }
+}
+
+/// A message of protobuf whose fields are numbered in order, from 1, and all bytes.
+fn fields(all: &[&[u8]]) -> Vec<u8> {
+    let length = all.iter().map(|bytes| bytes.len()).fold(32, usize::saturating_add);
+    let mut message = Vec::with_capacity(length);
+    for (number, bytes) in (1..).zip(all) {
+        field(&mut message, number, bytes);
+    }
+    message
 }
 
 /// A field of bytes: its number, their length, themselves.

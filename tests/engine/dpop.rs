@@ -22,8 +22,7 @@ use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::fault::ProofFault;
 use tollgate_engine::decision::{Decision, Grant, Rejection};
 use tollgate_engine::enforcer::{Enforcer, Outcome, Step};
-use tollgate_engine::jose::algorithm::Hash;
-use tollgate_engine::jose::verifier::Verifier;
+use tollgate_engine::jose::verifier::{Signed, Verifier};
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::flight::{Flight, Landing};
 use tollgate_engine::provider::outcome::CallOutcome;
@@ -468,9 +467,9 @@ fn the_proof_that_the_standard_prints_is_good() {
 struct Counting(AtomicUsize);
 
 impl Verifier for Counting {
-    fn verify(&self, _: Hash, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+    fn verify(&self, _: &Signed<'_>) -> bool {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Some(true)
+        true
     }
 }
 

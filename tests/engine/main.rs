@@ -6,6 +6,7 @@ mod conformance;
 mod dpop;
 mod layers;
 mod readme;
+mod second;
 mod switches;
 mod vectors;
 mod wycheproof;

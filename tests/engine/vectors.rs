@@ -13,6 +13,8 @@ use tollgate_engine::provider::keys::KeyNews;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
 
+use crate::second::Both;
+
 const NOW: u64 = 1_800_000_000;
 
 #[test]
@@ -46,7 +48,8 @@ fn run(case: &Case) -> Result<(), String> {
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
     let certificate = case.request.certificate.clone().map(String::into_bytes);
     let client = Client { certificate, is_tls: case.request.tls };
-    let enforcer = Enforcer::new(policy, [1, 2], b"").with_peer(Box::leak(Box::new(client)));
+    let enforcer =
+        Enforcer::new(policy, [1, 2], b"").with_verifier(&Both).with_peer(Box::leak(Box::new(client)));
     let sent = case.request.fields();
     let mut now = UnixTime::from_secs(NOW);
     let mut step = enforcer.begin(sent.clone(), now);

@@ -27,6 +27,7 @@ use crate::kit::injected::{Injected, Unusable};
 use crate::kit::named::{STAND_IN, set, without_keys};
 use crate::kit::output::Output;
 use crate::kit::printable::printable;
+use crate::kit::signatures::Computed;
 use crate::kit::store::StoreArgs;
 use crate::kit::{find, injected};
 
@@ -111,7 +112,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     args.credentials.stand_in(&mut configuration, &injected, &args.store)?;
     let (policy, unset) = policy(&configuration, &args.file)?;
     let token = args.token_file.as_deref().map(read).transpose()?;
-    let enforcer = Enforcer::new(policy, random_seed()?, b"");
+    let enforcer = Enforcer::new(policy, random_seed()?, b"").with_verifier(&Computed).with_signer(&Computed);
     let policy = enforcer.policy();
     if let Some(name) =
         args.provider.as_ref().filter(|name| policy.providers.iter().all(|known| known.name != **name))

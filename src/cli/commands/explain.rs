@@ -36,6 +36,7 @@ use crate::kit::http::{Http, Network};
 use crate::kit::injected::ByProvider;
 use crate::kit::named::{STAND_IN, set, without_keys};
 use crate::kit::output::Output;
+use crate::kit::signatures::Computed;
 use crate::kit::store::StoreArgs;
 use crate::kit::{clock, find, injected};
 
@@ -132,6 +133,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let is_tls = head.iter().any(|(name, value)| name == b":scheme" && value == b"https");
     let client = Client { certificate, is_tls };
     let enforcer = Enforcer::new(policy, random_seed()?, b"").with_peer(Box::leak(Box::new(client)));
+    let enforcer = enforcer.with_verifier(&Computed).with_signer(&Computed);
     let http = if let Source::Live(http, _) = &source { Some(http) } else { None };
     lists::arrive(&enforcer, &args.client_list, http, out)?;
     keys::check(&enforcer, &args.jwks)?;

@@ -6,14 +6,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use p256::ecdsa::signature::Verifier as _;
-use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use sha2::{Digest as _, Sha256};
 
-use crate::jose::algorithm::{Algorithm, Hash};
+use crate::jose::algorithm::Algorithm;
 use crate::jose::public_der;
-use crate::jose::verifier::Verifier;
+use crate::jose::verifier::{Signed, Verifier};
 
 /// The least and the greatest RSA modulus, in bits ([RFC 7518 §3.3]).
 ///
@@ -24,32 +22,44 @@ pub const RSA_BITS: (usize, usize) = (2048, 4096);
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PublicKey {
     material: Material,
-    /// Its `SubjectPublicKeyInfo`, for a verifier elsewhere; empty for Ed25519.
+    /// Its `SubjectPublicKeyInfo`; empty for Ed25519.
     der: Vec<u8>,
 }
 
+/// What a public key is made of.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Material {
-    /// Without leading zeros.
+pub enum Material {
+    /// An RSA key.
     Rsa {
+        /// The modulus, without leading zeros.
         n: Vec<u8>,
+        /// The exponent, without leading zeros.
         e: Vec<u8>,
     },
-    /// Each coordinate as long as the field.
+    /// A point on an elliptic curve.
     Ec {
+        /// The curve.
         curve: Curve,
+        /// One coordinate, as long as the field.
         x: Vec<u8>,
+        /// The other coordinate, as long as the field.
         y: Vec<u8>,
     },
+    /// An Ed25519 key.
     Ed25519 {
+        /// The compressed point.
         x: [u8; 32],
     },
 }
 
+/// The elliptic curves of ECDSA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Curve {
+pub enum Curve {
+    /// P-256.
     P256,
+    /// P-384.
     P384,
+    /// P-521.
     P521,
 }
 
@@ -178,67 +188,47 @@ impl PublicKey {
         }
     }
 
+    /// What it is made of.
+    pub fn material(&self) -> &Material {
+        &self.material
+    }
+
+    /// Its `SubjectPublicKeyInfo` ([RFC 5280 §4.1]); empty for Ed25519.
+    ///
+    /// [RFC 5280 §4.1]: https://www.rfc-editor.org/rfc/rfc5280#section-4.1
+    pub fn spki(&self) -> &[u8] {
+        &self.der
+    }
+
     /// Whether `signature` is one of `message` under this key. Never of another kind of key than the
-    /// algorithm is made for, nor of another length.
+    /// algorithm is made for, nor of a form that such a signature cannot have.
     pub fn verify(
         &self,
         algorithm: Algorithm,
         message: &[u8],
         signature: &[u8],
-        elsewhere: &dyn Verifier,
+        verifier: &dyn Verifier,
     ) -> bool {
-        if !self.fits(algorithm) {
-            return false;
-        }
-        match &self.material {
-            Material::Rsa { n, e } => {
-                signature.len() == n.len()
-                    && self.verify_rsa(algorithm, message, signature, elsewhere, (n, e))
-            }
-            Material::Ec { curve, x, y } => {
-                let (r, s) = signature.split_at(curve.field().min(signature.len()));
-                let is_zero = |number: &[u8]| number.iter().all(|byte| *byte == 0);
-                if r.len() != curve.field() || s.len() != curve.field() || is_zero(r) || is_zero(s) {
-                    return false;
-                }
-                let der = public_der::ecdsa_signature(r, s);
-                let point = || [&[4], x.as_slice(), y.as_slice()].concat();
-                elsewhere
-                    .verify(algorithm.hash(), &self.der, message, &der)
-                    .unwrap_or_else(|| curve.verify(&point(), message, signature))
-            }
-            Material::Ed25519 { x } => {
-                let key = ed25519_dalek::VerifyingKey::from_bytes(x);
-                let signature = ed25519_dalek::Signature::from_slice(signature);
-                matches!((key, signature), (Ok(key), Ok(signature)) if key.verify_strict(message, &signature).is_ok())
-            }
-        }
+        self.fits(algorithm)
+            && self.may_have_made(signature)
+            && verifier.verify(&Signed { algorithm, key: self, message, signature })
     }
 
-    fn verify_rsa(
-        &self,
-        algorithm: Algorithm,
-        message: &[u8],
-        signature: &[u8],
-        elsewhere: &dyn Verifier,
-        (n, e): (&[u8], &[u8]),
-    ) -> bool {
-        let is_pss = algorithm.is_pss();
-        if !is_pss && let Some(good) = elsewhere.verify(algorithm.hash(), &self.der, message, signature) {
-            return good;
+    /// Whether a signature has the length that it must have, and no number in it that makes the rest
+    /// irrelevant.
+    fn may_have_made(&self, signature: &[u8]) -> bool {
+        match &self.material {
+            Material::Rsa { n, .. } => signature.len() == n.len(),
+            Material::Ec { curve, .. } => {
+                let (r, s) = signature.split_at(curve.field().min(signature.len()));
+                let is_zero = |number: &[u8]| number.iter().all(|byte| *byte == 0);
+                r.len() == curve.field() && s.len() == curve.field() && !is_zero(r) && !is_zero(s)
+            }
+            Material::Ed25519 { .. } => {
+                let r = signature.first_chunk().filter(|_| signature.len() == 64);
+                r.is_some_and(|r| !is_of_small_order(r))
+            }
         }
-        let (n, e) = (BigUint::from_bytes_be(n), BigUint::from_bytes_be(e));
-        let Ok(key) = RsaPublicKey::new_with_max_size(n, e, RSA_BITS.1) else { return false };
-        // The salt is as long as the hash (RFC 7518 §3.5).
-        let verified = match algorithm.hash() {
-            Hash::Sha256 if is_pss => key.verify(Pss::new::<Sha256>(), &Sha256::digest(message), signature),
-            Hash::Sha384 if is_pss => key.verify(Pss::new::<Sha384>(), &Sha384::digest(message), signature),
-            Hash::Sha512 if is_pss => key.verify(Pss::new::<Sha512>(), &Sha512::digest(message), signature),
-            Hash::Sha256 => key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature),
-            Hash::Sha384 => key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature),
-            Hash::Sha512 => key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature),
-        };
-        verified.is_ok()
     }
 
     /// Its thumbprint: the SHA-256 of its members in their only spelling ([RFC 7638]), `jkt` when encoded.
@@ -260,6 +250,7 @@ impl PublicKey {
 impl Curve {
     const ALL: [Self; 3] = [Self::P256, Self::P384, Self::P521];
 
+    /// Its `crv`.
     fn name(self) -> &'static str {
         match self {
             Self::P256 => "P-256",
@@ -269,7 +260,7 @@ impl Curve {
     }
 
     /// How long a coordinate is, in bytes, and so each half of a signature.
-    fn field(self) -> usize {
+    pub fn field(self) -> usize {
         match self {
             Self::P256 => 32,
             Self::P384 => 48,
@@ -286,43 +277,48 @@ impl Curve {
         }
     }
 
-    /// Whether a point is on it. The module has no arithmetic for the two greater curves, which weighs more
-    /// than all the rest of it: its host looks when it verifies.
+    /// Whether a point is on it. The engine has no arithmetic for the two greater curves, which weighs more
+    /// than all the rest of it: whoever verifies with such a key checks that first.
     fn holds(self, point: &[u8]) -> bool {
         match self {
             Self::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
-            #[cfg(not(target_family = "wasm"))]
-            Self::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
-            #[cfg(not(target_family = "wasm"))]
-            Self::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
-            #[cfg(target_family = "wasm")]
             Self::P384 | Self::P521 => true,
         }
     }
+}
 
-    fn verify(self, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
-        match self {
-            Self::P256 => {
-                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point);
-                let signature = p256::ecdsa::Signature::from_slice(signature);
-                matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
-            }
-            #[cfg(not(target_family = "wasm"))]
-            Self::P384 => {
-                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point);
-                let signature = p384::ecdsa::Signature::from_slice(signature);
-                matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
-            }
-            #[cfg(not(target_family = "wasm"))]
-            Self::P521 => {
-                let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point);
-                let signature = p521::ecdsa::Signature::from_slice(signature);
-                matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
-            }
-            #[cfg(target_family = "wasm")]
-            Self::P384 | Self::P521 => false,
-        }
+/// Whether an encoded point of edwards25519 is one of the eight that are of small order, in any encoding. With such
+/// a point in a signature, the message may not matter.
+fn is_of_small_order(point: &[u8; 32]) -> bool {
+    let mut y = *point;
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
     }
+    SMALL_ORDER.contains(&y)
+}
+
+/// The y-coordinates of the points of small order, and the encodings of them that are not reduced.
+#[rustfmt::skip]
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+     0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a],
+    [0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+     0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05],
+    ending_in(0xec),
+    ending_in(0xed),
+    ending_in(0xee),
+];
+
+/// A number near 2^255 - 19, by its lowest byte.
+const fn ending_in(lowest: u8) -> [u8; 32] {
+    let middle = 0xff;
+    [
+        lowest, middle, middle, middle, middle, middle, middle, middle, middle, middle, middle, middle,
+        middle, middle, middle, middle, middle, middle, middle, middle, middle, middle, middle, middle,
+        middle, middle, middle, middle, middle, middle, middle, 0x7f,
+    ]
 }
 
 /// The bytes of a member in base64url, without padding.
@@ -340,9 +336,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{KeyFault, PublicKey};
-    use crate::jose::algorithm::{Algorithm, Hash};
+    use crate::jose::algorithm::Algorithm;
     use crate::jose::jws::Compact;
-    use crate::jose::verifier::{Here, Verifier};
+    use crate::jose::portable::Portable;
+    use crate::jose::verifier::{Signed, Verifier};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -350,8 +347,6 @@ mod tests {
     const RS256: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
     /// RFC 7515 appendix A.3
     const ES256: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
-    /// RFC 7515 appendix A.4
-    const ES512: &str = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn";
     /// RFC 8037 appendix A.4
     const EDDSA: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 
@@ -363,12 +358,6 @@ mod tests {
     fn p256() -> Value {
         json!({"kty": "EC", "crv": "P-256",
             "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})
-    }
-
-    fn p521() -> Value {
-        json!({"kty": "EC", "crv": "P-521",
-            "x": "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
-            "y": "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"})
     }
 
     fn ed25519() -> Value {
@@ -383,16 +372,13 @@ mod tests {
     fn verifies(text: &str, jwk: &Value) -> bool {
         let jws = Compact::parse(text).unwrap();
         let key = PublicKey::from_jwk(jwk).unwrap();
-        key.verify(jws.header.alg, jws.signing_input, &jws.signature, &Here)
+        key.verify(jws.header.alg, jws.signing_input, &jws.signature, &Portable)
     }
 
     #[test]
     fn the_standards_signatures() {
         // TV-10; JWT-39: each byte counts
-        let mut cases = vec![("RS256", RS256, rsa()), ("ES256", ES256, p256()), ("EdDSA", EDDSA, ed25519())];
-        if cfg!(not(target_family = "wasm")) {
-            cases.push(("ES512", ES512, p521()));
-        }
+        let cases = [("RS256", RS256, rsa()), ("ES256", ES256, p256()), ("EdDSA", EDDSA, ed25519())];
         for (name, text, jwk) in cases {
             assert!(verifies(text, &jwk), "{name}");
             let jws = Compact::parse(text).unwrap();
@@ -400,18 +386,21 @@ mod tests {
             for at in [0, jws.signing_input.len() / 2, jws.signing_input.len() - 1] {
                 let mut message = jws.signing_input.to_vec();
                 message[at] ^= 1;
-                assert!(!key.verify(jws.header.alg, &message, &jws.signature, &Here), "{name} {at}");
+                assert!(!key.verify(jws.header.alg, &message, &jws.signature, &Portable), "{name} {at}");
             }
             for at in [0, jws.signature.len() / 2, jws.signature.len() - 1] {
                 let mut signature = jws.signature.clone();
                 signature[at] ^= 1;
-                assert!(!key.verify(jws.header.alg, jws.signing_input, &signature, &Here), "{name} {at}");
+                assert!(!key.verify(jws.header.alg, jws.signing_input, &signature, &Portable), "{name} {at}");
             }
             for signature in [&jws.signature[1..], &[], &[jws.signature.as_slice(), &[0]].concat()] {
-                assert!(!key.verify(jws.header.alg, jws.signing_input, signature, &Here), "JWT-15 {name}");
+                assert!(
+                    !key.verify(jws.header.alg, jws.signing_input, signature, &Portable),
+                    "JWT-15 {name}"
+                );
             }
             let zero = vec![0; jws.signature.len()];
-            assert!(!key.verify(jws.header.alg, jws.signing_input, &zero, &Here), "JWT-16 {name}");
+            assert!(!key.verify(jws.header.alg, jws.signing_input, &zero, &Portable), "JWT-16 {name}");
         }
     }
 
@@ -477,36 +466,65 @@ mod tests {
         }
     }
 
-    /// Says what it is told to, and that it was asked.
+    /// Says that every signature is good.
     #[derive(Debug)]
-    struct Told(Option<bool>);
+    struct Yes;
 
-    impl Verifier for Told {
-        fn verify(&self, hash: Hash, key: &[u8], _: &[u8], signature: &[u8]) -> Option<bool> {
-            assert_eq!((hash, key.first()), (Hash::Sha256, Some(&0x30)));
-            assert!(signature.len() == 256 || signature.first() == Some(&0x30), "RSA, or ECDSA in DER");
-            self.0
+    impl Verifier for Yes {
+        fn verify(&self, signed: &Signed<'_>) -> bool {
+            let is_ec = signed.algorithm == Algorithm::Es256;
+            assert!(!is_ec || signed.signature_der().first() == Some(&0x30));
+            true
         }
     }
 
     #[test]
-    fn somebody_else_verifies_what_he_can() {
-        for (text, jwk) in [(RS256, rsa()), (ES256, p256())] {
+    fn what_a_verifier_is_asked_is_decided_before() {
+        for (text, jwk) in [(RS256, rsa()), (ES256, p256()), (EDDSA, ed25519())] {
             let jws = Compact::parse(text).unwrap();
             let key = PublicKey::from_jwk(&jwk).unwrap();
-            let verify = |signature: &[u8], told| {
-                key.verify(jws.header.alg, jws.signing_input, signature, &Told(told))
-            };
-            assert!(verify(&jws.signature, None) && verify(&jws.signature, Some(true)));
-            assert!(!verify(&jws.signature, Some(false)));
-            assert!(!verify(&jws.signature[1..], Some(true)), "JWT-15 the length is ours to see to");
-            assert!(!verify(&[0; 64], Some(true)), "JWT-16");
+            let verify = |signature: &[u8]| key.verify(jws.header.alg, b"anything", signature, &Yes);
+            assert!(verify(&jws.signature));
+            for signature in [&jws.signature[1..], &[], &[jws.signature.as_slice(), &[0]].concat()] {
+                assert!(!verify(signature), "JWT-15");
+            }
+            assert!(!verify(&[0; 64]), "JWT-16");
+            for other in [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::Ed25519] {
+                let good = key.verify(other, jws.signing_input, &jws.signature, &Yes);
+                assert_eq!(good, other == jws.header.alg, "JWT-10 {other:?}");
+            }
         }
-        let jws = Compact::parse(ES256).unwrap();
-        let rsa = PublicKey::from_jwk(&rsa()).unwrap();
-        for algorithm in [Algorithm::Es256, Algorithm::Ed25519] {
-            let good = rsa.verify(algorithm, jws.signing_input, &[1; 256], &Told(Some(true)));
-            assert!(!good, "JWT-10 {algorithm:?}");
+        let key = PublicKey::from_jwk(&p256()).unwrap();
+        for half in [0, 32] {
+            let mut signature = [1; 64];
+            signature[half..half + 32].fill(0);
+            assert!(!key.verify(Algorithm::Es256, b"", &signature, &Yes), "JWT-16");
         }
+    }
+
+    #[test]
+    fn points_of_small_order_are_known_in_every_encoding() {
+        // They are the weak keys, and every one of the bytes matters.
+        for y in super::SMALL_ORDER {
+            for sign in [0, 0x80] {
+                let mut point = y;
+                point[31] |= sign;
+                assert!(super::is_of_small_order(&point));
+                // Not each has both signs (x = 0), which does not matter: who verifies refuses what is no point.
+                let key = ed25519_dalek::VerifyingKey::from_bytes(&point);
+                assert!(key.is_ok_and(|key| key.is_weak()), "{point:?}");
+                for at in 0..32 {
+                    let mut other = point;
+                    other[at] ^= 4;
+                    let key = ed25519_dalek::VerifyingKey::from_bytes(&other);
+                    let is_weak = key.is_ok_and(|key| key.is_weak());
+                    assert_eq!(super::is_of_small_order(&other), is_weak, "{other:?}");
+                }
+            }
+        }
+        let key = PublicKey::from_jwk(&ed25519()).unwrap();
+        let mut signature = [9; 64];
+        signature[..32].copy_from_slice(&super::SMALL_ORDER[2]);
+        assert!(!key.verify(Algorithm::Ed25519, b"", &signature, &Yes));
     }
 }

@@ -71,6 +71,11 @@ pub(crate) fn ed25519_of_pkcs8(der: &[u8]) -> Option<[u8; 32]> {
     if algorithm == ED25519 { seed.try_into().ok() } else { None }
 }
 
+/// The key in a PKCS#8 key, in the form of its kind.
+pub(crate) fn key_of_pkcs8(der: &[u8]) -> Option<&[u8]> {
+    pkcs8(der).map(|(_, _, key)| key)
+}
+
 /// PKCS#8 around a key in an older form, or around none that anybody reads.
 pub(crate) fn to_pkcs8(der: &[u8], is_rsa: bool) -> Vec<u8> {
     let (of, parameters) =

@@ -1,21 +1,62 @@
 //! Who computes the signature of an assertion, and how often one may be computed.
 //!
 //! The host of the filter has native code for RS256 and ES256 (Envoy's foreign function `sign`), thirty times
-//! as fast as RSA in the VM. Where it cannot, [`super::key`] does it; and where that takes long, there is a bound,
-//! for whoever presents a token that nobody knows has a signature made.
+//! as fast as RSA in the VM. The command has a cryptographic library for all algorithms with private keys. Where neither
+//! can, [`super::signing_key`] does it; and where that takes long, there is a bound, for whoever presents a
+//! token that nobody knows has a signature made.
 
 use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
 use crate::base::time::UnixTime;
+use crate::jose::private_der;
+use crate::jose::signing_key::Algorithm;
 
-/// Somebody who signs with RSASSA-PKCS1-v1_5 and ECDSA, hashing with SHA-256.
+/// Signs with private keys.
 pub trait Signer: fmt::Debug {
-    /// The signature of `message` (of ECDSA in DER) by the private key in this PKCS#8. `None`: cannot.
-    fn sign(&self, key: &[u8], message: &[u8]) -> Option<Vec<u8>>;
-    /// Whether it can, as far as it knows.
-    fn is_there(&self) -> bool;
+    /// The signature, in the form of JWS ([RFC 7518 §3]). `None`: cannot.
+    ///
+    /// [RFC 7518 §3]: https://www.rfc-editor.org/rfc/rfc7518#section-3
+    fn sign(&self, to_sign: &ToSign<'_>) -> Option<Vec<u8>>;
+    /// Whether it can with this algorithm, as far as it knows.
+    fn signs(&self, algorithm: Algorithm) -> bool;
+}
+
+/// A message to be signed.
+#[derive(Clone, Copy)]
+pub struct ToSign<'a> {
+    /// How to sign it.
+    pub algorithm: Algorithm,
+    /// The private key, which is made for that algorithm, in PKCS#8 ([RFC 5208 §5]).
+    ///
+    /// [RFC 5208 §5]: https://www.rfc-editor.org/rfc/rfc5208#section-5
+    pub pkcs8: &'a [u8],
+    /// What to sign.
+    pub message: &'a [u8],
+}
+
+impl<'a> ToSign<'a> {
+    /// The private key alone, as its kind has it: of RSA as PKCS#1 ([RFC 8017 §A.1.2]).
+    ///
+    /// [RFC 8017 §A.1.2]: https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2
+    pub fn inner_key(&self) -> Option<&'a [u8]> {
+        private_der::key_of_pkcs8(self.pkcs8)
+    }
+}
+
+/// A signature in the form of JWS, where whoever signed has the form that X.509 has.
+pub fn of_der(algorithm: Algorithm, signature: &[u8]) -> Option<Vec<u8>> {
+    match algorithm {
+        Algorithm::Es256 => private_der::p256_signature(signature),
+        _ => Some(signature.to_vec()),
+    }
+}
+
+impl fmt::Debug for ToSign<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToSign").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
 }
 
 /// How many signatures that take long may be made: some at once, and then one in a while.

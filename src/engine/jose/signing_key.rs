@@ -160,14 +160,13 @@ impl SigningKey {
     }
 }
 
-/// The same key as PKCS#8, for somebody else who signs; `None` where nobody does.
+/// The same key as PKCS#8, for a [`crate::jose::signer::Signer`]; `None` if it is a secret.
 pub(crate) fn pkcs8_of_pem(pem: &Secret, algorithm: Algorithm) -> Option<Vec<u8>> {
-    let is_rsa = match algorithm {
-        Algorithm::Rs256 => true,
-        Algorithm::Es256 => false,
-        _ => return None,
-    };
+    if Algorithm::OF_SECRETS.contains(&algorithm) {
+        return None;
+    }
     let (label, der) = decoded(pem.expose())?;
+    let is_rsa = matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256);
     Some(if label == "PRIVATE KEY" { der } else { private_der::to_pkcs8(&der, is_rsa) })
 }
 

@@ -15,8 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
 use crate::base::time::{UnixTime, part};
-use crate::jose::private_der;
-use crate::jose::signer::{Bound, Signer};
+use crate::jose::signer::{Bound, Signer, ToSign};
 use crate::jose::signing_key::{self, Algorithm, SigningKey};
 
 /// The value of `client_assertion_type`.
@@ -114,9 +113,9 @@ impl Assertion {
 
     fn is_slow(&self) -> bool {
         match self.algorithm {
-            Algorithm::Ps256 => true,
-            Algorithm::Rs256 => {
-                self.pkcs8.0.is_empty() || self.is_refused.get() || !self.signer.is_some_and(Signer::is_there)
+            Algorithm::Rs256 | Algorithm::Ps256 => {
+                let is_elsewhere = self.signer.is_some_and(|signer| signer.signs(self.algorithm));
+                self.pkcs8.0.is_empty() || self.is_refused.get() || !is_elsewhere
             }
             _ => false,
         }
@@ -165,12 +164,9 @@ impl Assertion {
 
     fn signature(&self, message: &[u8], nonces: &Nonces) -> Option<Vec<u8>> {
         let signer = self.signer.filter(|_| !self.pkcs8.0.is_empty());
-        let elsewhere = signer.and_then(|signer| signer.sign(&self.pkcs8.0, message));
+        let to_sign = ToSign { algorithm: self.algorithm, pkcs8: &self.pkcs8.0, message };
+        let elsewhere = signer.and_then(|signer| signer.sign(&to_sign));
         self.is_refused.set(elsewhere.is_none());
-        let elsewhere = match self.algorithm {
-            Algorithm::Es256 => elsewhere.and_then(|signature| private_der::p256_signature(&signature)),
-            _ => elsewhere,
-        };
         elsewhere.or_else(|| self.key.sign(self.algorithm, message, nonces))
     }
 }
@@ -210,7 +206,7 @@ mod tests {
     use crate::base::random::Nonces;
     use crate::base::secret::Secret;
     use crate::base::time::UnixTime;
-    use crate::jose::signer::Signer;
+    use crate::jose::signer::{Signer, ToSign};
     use crate::jose::signing_key::{Algorithm, SigningKey};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -281,12 +277,13 @@ mod tests {
     struct Other(bool, bool);
 
     impl Signer for Other {
-        fn sign(&self, key: &[u8], _: &[u8]) -> Option<Vec<u8>> {
-            (self.0 && self.1 && key.len() > 100).then(|| vec![7; 256])
+        fn sign(&self, to_sign: &ToSign<'_>) -> Option<Vec<u8>> {
+            assert!(to_sign.inner_key().is_some());
+            (self.signs(to_sign.algorithm) && self.1).then(|| vec![7; 256])
         }
 
-        fn is_there(&self) -> bool {
-            self.0
+        fn signs(&self, algorithm: Algorithm) -> bool {
+            self.0 && algorithm == Algorithm::Rs256
         }
     }
 

@@ -6,7 +6,6 @@ use tollgate_engine::base::secret::Secret;
 use tollgate_engine::enforcer::Enforcer;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::jose::key_set::{KeySet, place};
-use tollgate_engine::jose::verifier::Here;
 use tollgate_engine::provider::jwt;
 use tollgate_engine::provider::keys::{KeySource, KeyUri, LiveKeys};
 use tollgate_engine::provider::outcome::CallOutcome;
@@ -52,7 +51,7 @@ pub(super) fn look(
 /// Verifies a token as the filter would.
 pub(super) fn verify(patient: &mut Patient<'_>, keys: &LiveKeys, token: &Secret) {
     let who = (patient.id, patient.provider);
-    match jwt::verify(who, keys, token.expose(), &Here, clock::now()) {
+    match jwt::verify(who, keys, token.expose(), patient.enforcer.verifier(), clock::now()) {
         Ok(token) => {
             let scopes = token.scopes(patient.provider).join(" ");
             patient.good("the token's signature and its claims are good");
