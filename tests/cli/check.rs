@@ -229,7 +229,7 @@ fn every_fault_has_its_line_and_column() {
         ("a misspelt key",       GOOD.replace("issuer", "isuer"),
          "x.yaml:3:5: providers.main.isuer: unknown key; did you mean \"issuer\"?"),
         ("a wrong value",        GOOD.replace("requires", "cache: {ttl: soon}\nrequires"),
-         "x.yaml:9:14: cache.ttl: expected a duration, as 250ms, 2s, 5m or 1h30m"),
+         "x.yaml:9:14: cache.ttl: expected a duration, such as 250ms, 2s, 5m or 1h30m"),
         ("a missing key",        GOOD.replace("      cluster: login\n", ""),
          "x.yaml:5:5: providers.main.introspection.cluster: required, but missing"),
         ("an unknown name",      GOOD.replace("{scopes", "{providers: [maim], scopes"),

@@ -442,7 +442,7 @@ fn a_signed_reply_is_verified_and_a_plain_one_is_not_taken() {
     #[rustfmt::skip]
     let cases = [
         ("signed",            "/signed", "gateway", 0, "✓ it knows us, and says that a made-up token is not active"),
-        ("for somebody else", "/signed", "other",   1, "it is for somebody else"),
+        ("for somebody else", "/signed", "other",   1, "it is for another audience"),
         ("plain",             "/plain",  "gateway", 1, "✗ its reply is not signed"),
     ];
     for (name, path, audience, status, want) in cases {

@@ -145,7 +145,7 @@ fn every_refusal_names_its_step_its_reason_and_its_section() {
     let tollgate = offline();
     #[rustfmt::skip]
     let cases = [
-        ("inactive",          "GET /x",        json!({"active": false}),            "✗ refused        the authorization server says that the token is not active  (RFC 7662 §2.2)", "invalid_token"),
+        ("inactive",          "GET /x",        json!({"active": false}),            "✗ refused        the authorization server says that the token is inactive  (RFC 7662 §2.2)", "invalid_token"),
         ("another issuer",    "GET /x",        but("iss", json!("https://x.example")), "✗ issuer         wanted https://login.example.com, found https://x.example", "invalid_token"),
         ("expired",           "GET /x",        but("exp", json!(1_899_990_000)),    "✗ expiry         ends 2030-03-17T15:00:00Z, 2h 46m ago", "invalid_token"),
         ("long expired",      "GET /x",        but("exp", json!(1_800_000_000)),    "✗ expiry         ends 2027-01-15T08:00:00Z, 3 years 2 months ago", "invalid_token"),
@@ -157,7 +157,7 @@ fn every_refusal_names_its_step_its_reason_and_its_section() {
         ("weak",              "PUT /orders/7", but("acr", json!("bronze")),         "✗ authentication wanted acr gold, found bronze  (RFC 9470 §3)", "insufficient_authentication"),
         ("another claim",     "PUT /orders/7", but("tenant", json!("t2")),          "✗ claim          wanted tenant to be one of [\"t1\"], found t2", "forbidden"),
         ("too narrow",        "PUT /orders/7", but("scope", json!("orders:write")), "✗ scope          wanted orders:write, and a or b, found orders:write", "insufficient_scope"),
-        ("no boolean",        "GET /x",        but("active", json!("true")),        "✗ refused        the authorization server's answer cannot be used: `active` is missing or no boolean  (RFC 7662 §2.3", "bad_answer"),
+        ("no boolean",        "GET /x",        but("active", json!("true")),        "✗ refused        the authorization server's response is not usable: `active` is missing or not a boolean  (RFC 7662 §2.3", "bad_answer"),
         ("nobody may",        "GET /admin",    good(),                              "✗ rule           closed matches {\"path\":\"/admin\"}: it lets nobody pass", "forbidden"),
         ("two readings",      "GET /a/..;/b",  good(),                              "✗ rule           the path could be read in two ways  (RFC 3986 §6.2)", "invalid_request"),
     ];

@@ -84,11 +84,11 @@ fn a_jwt_is_explained() {
     #[rustfmt::skip]
     let cases = [
         ("a changed signature", Token { changed: Some(2), ..Token::default() },
-         "the signature is not", "✗ refused        the token does not pass: its signature is not the issuer's  (RFC 7515 §5.2)"),
+         "the signature is not", "✗ refused        the token is not valid: its signature is not valid  (RFC 7515 §5.2)"),
         ("another kid",         Token { header: header("kid", json!("x")), ..Token::default() },
-         "none of them is it",   "✗ refused        the token does not pass: none of the issuer's keys is the one it is signed with  (RFC 7515 §5.2)"),
+         "none of them is it",   "✗ refused        the token is not valid: it is not signed with any of the issuer's keys  (RFC 7515 §5.2)"),
         ("another typ",         Token { header: header("typ", json!("JWT")), ..Token::default() },
-         "was not looked at",    "✗ refused        the token does not pass: its `typ` is not that of an access token  (RFC 9068 §4, RFC 8725 §3)"),
+         "was not looked at",    "✗ refused        the token is not valid: its `typ` is not that of an access token  (RFC 9068 §4, RFC 8725 §3)"),
         ("another audience",    Token { claims: header("aud", json!("x")), ..Token::default() },
          "was not looked at",    "✗ refused        the token is for another audience"),
         ("another scope",       Token { claims: header("scope", json!("x")), ..Token::default() },
@@ -195,11 +195,10 @@ fn doctor_looks_at_the_keys() {
         "{run:?}"
     );
     assert!(
-        run.stdout
-            .contains("✗ the token: the token does not pass: it is no JWT that can be used: not three parts"),
+        run.stdout.contains("✗ the token: the token is not valid: it is not a usable JWT: not three parts"),
         "{run:?}"
     );
     let run = examine(json!({"keys": []}), "opaque");
-    assert!(run.stdout.contains("/jwks: no key in it can be used"), "{run:?}");
+    assert!(run.stdout.contains("/jwks: it has no usable key"), "{run:?}");
     assert_eq!(run.status, 1, "{run:?}");
 }

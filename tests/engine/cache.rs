@@ -312,7 +312,7 @@ fn what_contradicts_a_jwt_is_remembered_as_a_refusal() {
     assert_eq!(world.ask("/", &token, &reply).verdict(), Verdict::InvalidToken);
     let outcome = world.remembered("/", &token);
     assert_eq!((outcome.decision.verdict(), outcome.source), (Verdict::InvalidToken, Source::Memory));
-    let why = "the token does not pass: its claim sub is not what the authorization server says of it";
+    let why = "the token is not valid: its claim sub differs from the introspection response";
     let Decision::Deny(rejection) = &outcome.decision else { panic!() };
     assert_eq!(rejection.to_string(), why);
     world.now += 11;

@@ -26,7 +26,7 @@ pub struct ConfigError {
 #[non_exhaustive]
 pub enum Fault {
     /// Nothing is configured at all.
-    #[error("the configuration is empty; it needs an authorization server in providers, at least")]
+    #[error("the configuration is empty; it needs at least an authorization server in providers")]
     Empty,
     /// Text that is no strict JSON.
     #[error("{0}")]
@@ -130,7 +130,7 @@ pub enum Fault {
         method: String,
     },
     /// A setting that makes sense with another one only.
-    #[error("needs {other} as well")]
+    #[error("requires {other} as well")]
     Needs {
         /// The other.
         other: &'static str,

@@ -237,7 +237,7 @@ impl Quantity {
     }
 }
 
-const DURATION: &str = "a duration, as 250ms, 2s, 5m or 1h30m";
+const DURATION: &str = "a duration, such as 250ms, 2s, 5m or 1h30m";
 
 /// Finds every fault of shape in `value`, which is at `at`.
 pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {

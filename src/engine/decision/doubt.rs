@@ -30,22 +30,22 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Parameters => {
-                "the path has parameters (\";\"), and with or without them another rule or resource is meant; see matching.path_parameters"
+                "the path has parameters (\";\"), and it matches another rule or resource without them; see matching.path_parameters"
             }
             Self::EscapedSlash => "the path has an escaped slash; see match.escaped_slashes",
             Self::Spelling => {
-                "the path differs from a rule's in letter case or in its final slash only; see match.ignore_case and match.ignore_final_slash"
+                "the path differs from a rule's only in letter case or in its final slash; see match.ignore_case and match.ignore_final_slash"
             }
             Self::LongPath => "the path is too long for the rules",
-            Self::Method => "the method is not in upper case, or no method at all",
+            Self::Method => "the method is not in upper case, or is not valid",
             Self::MethodOverride => {
                 "a header field or a parameter names another method; see matching.method_override"
             }
             Self::Host => {
                 "the authority could be read in two ways (a port, a final dot); see matching.host_port"
             }
-            Self::Authority => "the authority cannot be read, or Host says something else",
-            Self::Field => "a header field that a rule looks at could be read in two ways",
+            Self::Authority => "the authority is not valid, or Host differs from it",
+            Self::Field => "a header field that a rule checks could be read in two ways",
         })
     }
 }

@@ -37,19 +37,19 @@ pub enum JwtFault {
 impl fmt::Display for JwtFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Jws(fault) => write!(f, "it is no JWT that can be used: {fault}"),
+            Self::Jws(fault) => write!(f, "it is not a usable JWT: {fault}"),
             Self::Algorithm => f.write_str("its algorithm is not among `algorithms`"),
             Self::Typ => f.write_str("its `typ` is not that of an access token"),
-            Self::Nested => f.write_str("there is another token in it"),
-            Self::Claims => f.write_str("its claims are not one JSON object"),
-            Self::Claim(name) => write!(f, "its claim {name} is missing or not what it should be"),
-            Self::Kind(name) => write!(f, "its claim {name} is that of another kind of token"),
+            Self::Nested => f.write_str("it contains another token"),
+            Self::Claims => f.write_str("its claims are not a single JSON object"),
+            Self::Claim(name) => write!(f, "its claim {name} is missing or not valid"),
+            Self::Kind(name) => write!(f, "its claim {name} belongs to another kind of token"),
             Self::Early => f.write_str("it was issued in the future"),
             Self::TooOld => f.write_str("it is older than max_token_age"),
-            Self::UnknownKey => f.write_str("none of the issuer's keys is the one it is signed with"),
-            Self::Signature => f.write_str("its signature is not the issuer's"),
+            Self::UnknownKey => f.write_str("it is not signed with any of the issuer's keys"),
+            Self::Signature => f.write_str("its signature is not valid"),
             Self::Contradicted(name) => {
-                write!(f, "its claim {name} is not what the authorization server says of it")
+                write!(f, "its claim {name} differs from the introspection response")
             }
         }
     }
@@ -102,22 +102,22 @@ impl fmt::Display for ProofFault {
             Self::Missing => f.write_str("there is none"),
             Self::Several => f.write_str("more than one"),
             Self::TooLong => write!(f, "longer than {MAX_PROOF} bytes"),
-            Self::Malformed(fault) => write!(f, "no signed JWT: {fault}"),
+            Self::Malformed(fault) => write!(f, "it is not a signed JWT: {fault}"),
             Self::Typ => f.write_str("its typ is not dpop+jwt"),
             Self::Algorithm => f.write_str("its alg is not one of dpop.algorithms"),
-            Self::Key => f.write_str("its jwk is no public key that fits its alg"),
+            Self::Key => f.write_str("its jwk is not a public key for its alg"),
             Self::Size => {
                 f.write_str("its jwk is an RSA key of more than 3072 bits, or with a long exponent")
             }
-            Self::Claim("all") => f.write_str("its claims are no JSON object"),
+            Self::Claim("all") => f.write_str("its claims are not a JSON object"),
             Self::Claim(name) => write!(f, "its {name} is missing or malformed"),
             Self::Method => f.write_str("it is for another method"),
             Self::Target => f.write_str("it is for another URI"),
-            Self::Time => f.write_str("it is too old, or of the future"),
+            Self::Time => f.write_str("it is too old, or issued in the future"),
             Self::Token => f.write_str("it is for another token"),
-            Self::Signature => f.write_str("its signature does not verify"),
+            Self::Signature => f.write_str("its signature is not valid"),
             Self::Replayed => f.write_str("it has been used before"),
-            Self::Forgotten => f.write_str("the host does not remember which have been used"),
+            Self::Forgotten => f.write_str("the host cannot store used proofs"),
         }
     }
 }
@@ -149,15 +149,15 @@ pub enum ReplyFault {
 impl fmt::Display for ReplyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Jws(fault) => write!(f, "it is no signed reply: {fault}"),
-            Self::Typ => f.write_str("its `typ` is not that of a signed reply"),
+            Self::Jws(fault) => write!(f, "it is not a signed response: {fault}"),
+            Self::Typ => f.write_str("its `typ` is not that of a signed response"),
             Self::Algorithm => f.write_str("its algorithm is not among `algorithms`"),
-            Self::Signature => f.write_str("its signature is not the issuer's"),
-            Self::Claims => f.write_str("its claims are not one JSON object"),
-            Self::Issuer => f.write_str("it is of another issuer"),
-            Self::Audience => f.write_str("it is for somebody else"),
-            Self::Time => f.write_str("it is not of this moment"),
-            Self::Shape => f.write_str("it says nothing of the token"),
+            Self::Signature => f.write_str("its signature is not valid"),
+            Self::Claims => f.write_str("its claims are not a single JSON object"),
+            Self::Issuer => f.write_str("it is from another issuer"),
+            Self::Audience => f.write_str("it is for another audience"),
+            Self::Time => f.write_str("it is expired, or not recent"),
+            Self::Shape => f.write_str("it does not describe the token"),
         }
     }
 }

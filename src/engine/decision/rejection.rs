@@ -156,7 +156,7 @@ pub enum BadAnswer {
     NotJson,
     /// No JSON object.
     NotAnObject,
-    /// `active` is missing or no boolean.
+    /// `active` is missing or not a boolean.
     Active,
     /// `exp` or `nbf` is no number.
     Timestamp,
@@ -227,7 +227,7 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoToken => f.write_str("no credentials"),
-            Self::NoMetadata => f.write_str("no credentials, and no resource has its metadata at this path"),
+            Self::NoMetadata => f.write_str("no credentials, and this path has no resource metadata"),
             Self::AmbiguousPath => f.write_str("the path could be read in two ways"),
             Self::Ambiguous(doubt) => doubt.fmt(f),
             Self::Malformed => f.write_str("the credentials do not follow RFC 6750"),
@@ -235,42 +235,46 @@ impl fmt::Display for Rejection {
             Self::TlsRequired => f.write_str("a token over plain HTTP"),
             Self::FormTooLarge => f.write_str("the form body is longer than token.max_form_bytes"),
             Self::FormMissing => f.write_str(
-                "the form body did not arrive; does the plugin set allow_on_headers_stop_iteration?",
+                "the form body did not arrive; check that the plugin sets allow_on_headers_stop_iteration",
             ),
             Self::TokenTooLong => f.write_str("the token is longer than token.max_length"),
             Self::NoProvider => f.write_str("no provider is responsible for the token"),
-            Self::Inactive => f.write_str("the authorization server says that the token is not active"),
+            Self::Inactive => f.write_str("the authorization server says that the token is inactive"),
             Self::Expired => f.write_str("the token has expired"),
             Self::NotYetValid => f.write_str("the token is not valid yet"),
-            Self::WrongIssuer => f.write_str("the token is of another issuer"),
+            Self::WrongIssuer => f.write_str("the token is from another issuer"),
             Self::WrongAudience => f.write_str("the token is for another audience"),
             Self::NotAnAccessToken => f.write_str("not an access token"),
-            Self::BadJwt { fault } => write!(f, "the token does not pass: {fault}"),
+            Self::BadJwt { fault } => write!(f, "the token is not valid: {fault}"),
             Self::Unproven => f.write_str("a sender-constrained token without its proof"),
-            Self::BadProof(fault) => write!(f, "the DPoP proof is no good: {fault}"),
-            Self::NonceWanted { .. } => f.write_str("the DPoP proof has no nonce of ours, or an old one"),
-            Self::OtherKey => f.write_str("the DPoP proof is of another key than the token's"),
-            Self::NotBound => f.write_str("a DPoP proof for a token that is bound to no key"),
-            Self::NoCertificate => f.write_str("the token is bound to a certificate, and there is none"),
+            Self::BadProof(fault) => write!(f, "the DPoP proof is not valid: {fault}"),
+            Self::NonceWanted { .. } => {
+                f.write_str("the DPoP proof has no nonce from Tollgate, or an old one")
+            }
+            Self::OtherKey => f.write_str("the DPoP proof is not signed with the token's key"),
+            Self::NotBound => f.write_str("a DPoP proof for a token that is not bound to a key"),
+            Self::NoCertificate => {
+                f.write_str("the token is bound to a certificate, but the client sent no certificate")
+            }
             Self::OtherCertificate => f.write_str("the token is bound to another certificate"),
-            Self::BindingWanted => f.write_str("the token is not bound as sender_constraint demands"),
-            Self::ProofWanted => f.write_str("no DPoP proof where there must be one"),
+            Self::BindingWanted => f.write_str("the token is not bound as sender_constraint requires"),
+            Self::ProofWanted => f.write_str("the DPoP proof is missing"),
             Self::WeakAuthentication { .. } => {
                 f.write_str("the user's authentication is too weak or too old")
             }
             Self::ScopeMissing { needed } => write!(f, "a scope is missing; needed: {needed}"),
-            Self::DetailMissing => f.write_str("authorization_details do not grant what is demanded"),
-            Self::Delegated => f.write_str("the token is used on another's behalf (act)"),
+            Self::DetailMissing => f.write_str("authorization_details do not grant what is required"),
+            Self::Delegated => f.write_str("the token is used on another party's behalf (act)"),
             Self::ClientNotListed => f.write_str("the client is not on the list"),
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
-            Self::Denied => f.write_str("the rule lets nobody pass"),
+            Self::Denied => f.write_str("the rule denies every request"),
             Self::NoAnswer {
                 cause: cause @ (NoAnswer::NoClientList | NoAnswer::NoKeys | NoAnswer::TimedOut(_)),
                 ..
             } => cause.fmt(f),
-            Self::NoAnswer { cause, .. } => write!(f, "the authorization server gave no answer: {cause}"),
+            Self::NoAnswer { cause, .. } => write!(f, "the authorization server is unavailable: {cause}"),
             Self::BadAnswer { cause } => {
-                write!(f, "the authorization server's answer cannot be used: {cause}")
+                write!(f, "the authorization server's response is not usable: {cause}")
             }
         }
     }
@@ -279,20 +283,24 @@ impl fmt::Display for Rejection {
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed => f.write_str("timeout, reset or truncated reply"),
+            Self::Failed => f.write_str("timeout, reset or truncated response"),
             Self::TimedOut(limit) => {
                 let (seconds, millis) = (limit.as_secs(), limit.subsec_millis());
                 f.write_str("no response from the authorization server within ")?;
                 if millis == 0 { write!(f, "{seconds} s") } else { write!(f, "{seconds}.{millis:03} s") }
             }
-            Self::NotDispatched => f.write_str("the host refused the call; is the cluster configured?"),
+            Self::NotDispatched => {
+                f.write_str("Envoy rejected the call; check that the cluster is configured")
+            }
             Self::Status(status) => write!(f, "status {status}"),
             Self::Throttled => f.write_str("status 429"),
-            Self::BackingOff => f.write_str("not asked, for it has not answered lately"),
-            Self::NoClientList => f.write_str("the client list that the rule demands has not arrived yet"),
-            Self::NoKeys => f.write_str("the authorization server's keys have not arrived"),
-            Self::Crowded => f.write_str("not asked, for too many requests wait already"),
-            Self::Unsigned => f.write_str("not asked, for signing its client assertions takes too long to make more (see assertion_reuse)"),
+            Self::BackingOff => f.write_str("not called, because recent calls failed"),
+            Self::NoClientList => f.write_str("the client list that the rule requires is not loaded yet"),
+            Self::NoKeys => f.write_str("the authorization server's keys are not loaded"),
+            Self::Crowded => f.write_str("not called, because too many requests are waiting"),
+            Self::Unsigned => f.write_str(
+                "not called, because signing client assertions takes too long (see assertion_reuse)",
+            ),
         }
     }
 }
@@ -300,21 +308,21 @@ impl fmt::Display for NoAnswer {
 impl fmt::Display for BadAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CredentialsRefused(status) => write!(f, "status {status}: it refused our own credentials"),
+            Self::CredentialsRefused(status) => write!(f, "status {status}: it rejected our own credentials"),
             Self::Redirect(status) => write!(f, "status {status}: a redirect"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::MediaType => f.write_str("not application/json"),
-            Self::Coded(name) => write!(f, "its content coding is {name}, and identity was asked for"),
+            Self::Coded(name) => write!(f, "its content coding is {name}, but identity was requested"),
             Self::TooLong => f.write_str("longer than max_response_bytes"),
-            Self::NotJson => f.write_str("not one strict JSON document"),
+            Self::NotJson => f.write_str("not a valid JSON document"),
             Self::NotAnObject => f.write_str("not a JSON object"),
-            Self::Active => f.write_str("`active` is missing or no boolean"),
-            Self::Timestamp => f.write_str("`exp` or `nbf` is no number"),
-            Self::Lifetime => f.write_str("it says neither by `expires_in` nor by `exp` for how long"),
+            Self::Active => f.write_str("`active` is missing or not a boolean"),
+            Self::Timestamp => f.write_str("`exp` or `nbf` is not a number"),
+            Self::Lifetime => f.write_str("it has neither `expires_in` nor `exp`"),
             Self::OtherToken => f.write_str("it is about another token"),
-            Self::Subject => f.write_str("`sub` is missing or no text"),
+            Self::Subject => f.write_str("`sub` is missing or not text"),
             Self::Signed(fault) => fault.fmt(f),
-            Self::Elsewhere => f.write_str("another worker asked; see its log"),
+            Self::Elsewhere => f.write_str("another worker made the call; see its log"),
         }
     }
 }

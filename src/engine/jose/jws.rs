@@ -60,16 +60,16 @@ pub enum JwsFault {
     #[error("the header is too long")]
     HeaderTooLong,
     /// The header is not one strict JSON object.
-    #[error("the header is not one JSON object")]
+    #[error("the header is not a JSON object")]
     Header,
     /// `alg` is missing, no text, or none that we know (`none` and HMAC are not known).
-    #[error("its algorithm is none that may be used")]
+    #[error("its algorithm is not allowed")]
     Algorithm,
     /// `typ`, `cty` or `kid` is no text.
     #[error("a member of the header is of the wrong type")]
     Member,
     /// There are extensions that have to be understood, and we understand none.
-    #[error("the header demands an extension")]
+    #[error("the header requires an extension")]
     Critical,
 }
 

@@ -76,16 +76,16 @@ pub enum KeyFault {
     #[error("a kind of key that is not supported")]
     Kind,
     /// This member is missing, or no text.
-    #[error("{0} is missing or no text")]
+    #[error("{0} is missing or not text")]
     Missing(&'static str),
     /// This member is missing, and there is a certificate instead.
-    #[error("{0} is missing, and the certificate in x5c is not read")]
+    #[error("{0} is missing, and the certificate in x5c is ignored")]
     Certificate(&'static str),
     /// This member is not base64url, or has padding.
     #[error("{0} is not base64url without padding")]
     Encoding(&'static str),
     /// This member has a value that it cannot have.
-    #[error("{0} has a length or a value that it cannot have")]
+    #[error("{0} has an invalid length or value")]
     Member(&'static str),
     /// An RSA modulus outside [`RSA_BITS`].
     #[error("an RSA key of less than 2048 or more than 4096 bits")]

@@ -43,7 +43,7 @@ pub enum KeySetFault {
     #[error("more than 100 keys")]
     TooMany,
     /// Nothing in it can be used.
-    #[error("no key in it can be used")]
+    #[error("it has no usable key")]
     NoneFit,
 }
 
@@ -63,10 +63,10 @@ pub enum JwkFault {
     #[error("key_ops has no \"verify\"")]
     Operations,
     /// Its `alg` is unknown to us, or of another kind of key.
-    #[error("alg is not one of its kind of key that is supported")]
+    #[error("alg is not supported for this kind of key")]
     Algorithm,
     /// Its `kid` is no text.
-    #[error("kid is no text")]
+    #[error("kid is not text")]
     Kid,
 }
 
@@ -340,17 +340,17 @@ mod tests {
             (vec![ec(&json!({"use": "enc"}))],     "keys[0]: use is not \"sig\""),
             (vec![ec(&json!({"key_ops": ["sign"]}))], "keys[0]: key_ops has no \"verify\""),
             (vec![json!("x")],                     "keys[0]: not an object"),
-            (vec![odd],                            "keys[0] (kid \"line??xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"): n is missing, and the certificate in x5c is not read"),
+            (vec![odd],                            "keys[0] (kid \"line??xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"): n is missing, and the certificate in x5c is ignored"),
             (vec![padded, json!({"kty": "oct"}), ec(&json!({"kid": 1})), json!(1)],
-             "keys[0] (kid \"a\"): n is not base64url without padding; keys[1]: it holds a private or symmetric key; keys[2]: kid is no text; and so on"),
+             "keys[0] (kid \"a\"): n is not base64url without padding; keys[1]: it holds a private or symmetric key; keys[2]: kid is not text; and so on"),
         ];
         for (keys, want) in cases {
             let document = json!({ "keys": keys });
             let fault = KeySet::from_json(&document).unwrap_err();
-            assert_eq!(fault.of(&document), format!("no key in it can be used: {want}"));
+            assert_eq!(fault.of(&document), format!("it has no usable key: {want}"));
         }
         assert_eq!(KeySetFault::Shape.of(&json!([])), "not an object with an array `keys`");
-        assert_eq!(KeySetFault::NoneFit.of(&json!({"keys": []})), "no key in it can be used");
+        assert_eq!(KeySetFault::NoneFit.of(&json!({"keys": []})), "it has no usable key");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub enum News {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FetchFault {
     /// Timeout, reset, refused connection; or the host would not make the call.
-    #[error("no answer")]
+    #[error("no response")]
     NoAnswer,
     /// Another status than 200 and 304.
     #[error("status {0}{late}", late = late(*.0))]
@@ -63,7 +63,7 @@ pub enum FetchFault {
     #[error("longer than max_response_bytes")]
     TooLong,
     /// Not one strict JSON document.
-    #[error("not one strict JSON document")]
+    #[error("not a valid JSON document")]
     NotJson,
     /// Something else than what was asked for; where, and what was expected.
     #[error("{0}")]

@@ -198,9 +198,9 @@ mod tests {
             ("Envoy's own 504",       "2s",    NoAnswer::Status(504), 2000, "no response from the authorization server within 2 s"),
             ("nothing at all",        "2s",    NoAnswer::Failed,      2003, "no response from the authorization server within 2 s"),
             ("a part of a second",    "250ms", NoAnswer::Status(504), 250,  "no response from the authorization server within 0.250 s"),
-            ("the server's own 504",  "2s",    NoAnswer::Status(504), 900,  "the authorization server gave no answer: status 504"),
-            ("another status, late",  "2s",    NoAnswer::Status(503), 2000, "the authorization server gave no answer: status 503"),
-            ("a connection that was lost", "2s", NoAnswer::Failed,    10,   "the authorization server gave no answer: timeout, reset or truncated reply"),
+            ("the server's own 504",  "2s",    NoAnswer::Status(504), 900,  "the authorization server is unavailable: status 504"),
+            ("another status, late",  "2s",    NoAnswer::Status(503), 2000, "the authorization server is unavailable: status 503"),
+            ("a connection that was lost", "2s", NoAnswer::Failed,    10,   "the authorization server is unavailable: timeout, reset or truncated response"),
         ];
         for (name, timeout, cause, after, want) in cases {
             let configuration = serde_json::json!({"providers": {"a": {"introspection": {

@@ -230,7 +230,7 @@ mod tests {
             ("ATK-64 a page",                 "200", ("content-type", "text/html"), SET, FetchFault::MediaType),
             ("plain text",                    "200", ("content-type", "text/plain"), SET, FetchFault::MediaType),
             ("no JSON",                       "200", JSON, "{",                          FetchFault::NotJson),
-            ("ATK-64 no keys",                "200", JSON, r#"{"keys":[]}"#,             FetchFault::Shape("no key in it can be used".to_owned())),
+            ("ATK-64 no keys",                "200", JSON, r#"{"keys":[]}"#,             FetchFault::Shape("it has no usable key".to_owned())),
             ("another document",              "200", JSON, "{}",                         FetchFault::Shape("not an object with an array `keys`".to_owned())),
         ];
         for (name, status, field, body, want) in cases {

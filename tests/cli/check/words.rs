@@ -96,7 +96,7 @@ fn a_path_that_is_not_ascii_is_explained() {
         tollgate.write("x.yaml", format!("{GOOD}rules: [{{match: {{{key}: '{path}'}}}}]\n"));
         let run = tollgate.run(["check", "x.yaml"]);
         let want = format!(
-            "rules[0].match.{key}: expected ASCII: requests have other characters percent-encoded, as /caf%C3%A9"
+            "rules[0].match.{key}: expected ASCII: in requests, other characters are percent-encoded, as in /caf%C3%A9"
         );
         assert!(run.status == 1 && run.stdout.contains(&want), "{key}: {run:?}");
     }

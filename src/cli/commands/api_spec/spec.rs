@@ -257,7 +257,7 @@ impl Spec<'_> {
             ),
             (
                 Rejection::BadAnswer { cause: BadAnswer::NotJson },
-                "the authorization server's answer cannot be used",
+                "the authorization server's response is not usable",
             ),
         ];
         let mut refusals: BTreeMap<u16, Refusal> = BTreeMap::new();

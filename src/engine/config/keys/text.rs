@@ -57,7 +57,7 @@ pub static REGEX: Text = Text { what: "a regular expression", fits: |text| !text
 
 /// A host; [`HostPattern`] knows more.
 pub static HOST: Text = Text {
-    what: "a host name, as api.example.com, *.example.com or api.example.com:8443",
+    what: "a host name, such as api.example.com, *.example.com or api.example.com:8443",
     fits: |text| HostPattern::parse(text).is_some(),
 };
 
@@ -96,7 +96,8 @@ pub static COOKIE_NAME: Text = Text { what: "the name of a cookie", fits: is_tok
 /// The name of a WebSocket subprotocol ([RFC 6455 §4.1]).
 ///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
-pub static PROTOCOL: Text = Text { what: "the name of a WebSocket protocol, as bearer", fits: is_token };
+pub static PROTOCOL: Text =
+    Text { what: "the name of a WebSocket subprotocol, such as bearer", fits: is_token };
 
 /// The name of a query parameter, as it looks after decoding.
 pub static PARAMETER: Text =
@@ -110,13 +111,13 @@ pub static SCHEME: Text = Text { what: "an authentication scheme", fits: is_toke
 /// A method ([RFC 9110 §9.1]). They are case-sensitive, so a lower-case one is a slip.
 ///
 /// [RFC 9110 §9.1]: https://www.rfc-editor.org/rfc/rfc9110#section-9.1
-pub static METHOD: Text = Text { what: "a method in upper case, as GET", fits: is_method };
+pub static METHOD: Text = Text { what: "a method in upper case, such as GET", fits: is_method };
 
 /// A media type ([RFC 9110 §8.3.1]).
 ///
 /// [RFC 9110 §8.3.1]: https://www.rfc-editor.org/rfc/rfc9110#section-8.3.1
 pub static MEDIA_TYPE: Text = Text {
-    what: "a media type, as text/html; charset=utf-8",
+    what: "a media type, such as text/html; charset=utf-8",
     fits: |text| {
         let essence = text.split(';').next().unwrap_or_default().trim_end();
         (FIELD_VALUE.fits)(text) && essence.split_once('/').is_some_and(|(a, b)| is_token(a) && is_token(b))
@@ -178,8 +179,10 @@ pub static ERROR_CODE: Text = Text {
 /// What we call ourselves ([RFC 9110 §10.1.5]): products with versions, and comments.
 ///
 /// [RFC 9110 §10.1.5]: https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5
-pub static USER_AGENT: Text =
-    Text { what: "products and comments, as gateway/1.0 (eu-1) (RFC 9110 §10.1.5)", fits: is_user_agent };
+pub static USER_AGENT: Text = Text {
+    what: "products and comments, such as gateway/1.0 (eu-1) (RFC 9110 §10.1.5)",
+    fits: is_user_agent,
+};
 
 /// An issuer identifier ([RFC 8414 §2]), which is compared and never resolved.
 ///
@@ -193,7 +196,7 @@ pub static ISSUER: Text = Text {
 ///
 /// [RFC 9728 §1.2]: https://www.rfc-editor.org/rfc/rfc9728#section-1.2
 pub static RESOURCE: Text = Text {
-    what: "an absolute https URI without a fragment, as https://api.example.com/orders (http for this machine only)",
+    what: "an absolute https URI without a fragment, such as https://api.example.com/orders (http for this machine only)",
     fits: |text| Identifier::parse(text).is_some(),
 };
 
@@ -214,7 +217,7 @@ pub static ABSOLUTE_URI: Text = Text {
 ///
 /// [RFC 6454 §6.2]: https://www.rfc-editor.org/rfc/rfc6454#section-6.2
 pub static ORIGIN: Text = Text {
-    what: r#"an origin, as https://app.example.com ("*" is not allowed)"#,
+    what: r#"an origin, such as https://app.example.com ("*" is not allowed)"#,
     fits: |text| http_url(text).is_some_and(|url| url.origin().ascii_serialization() == text),
 };
 

@@ -31,7 +31,7 @@ pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_
             required(&id, context);
             let secret = client_secret(auth, context).unwrap_or_default();
             if raw && id.text().contains(':') {
-                let what = "a client id without a colon, for it is sent raw (RFC 7617 §2)".to_owned();
+                let what = "a client id without a colon, because it is sent raw (RFC 7617 §2)".to_owned();
                 context.faults.add(&id.place, Fault::Expected { what });
             }
             let encoding = if raw { BasicEncoding::Raw } else { BasicEncoding::Form };

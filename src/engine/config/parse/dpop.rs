@@ -21,7 +21,7 @@ pub(super) fn parse(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<Dpop> 
     let origin = dpop.key("external_origin");
     let external_origin = origin.is_set().then(|| {
         external(origin.text()).unwrap_or_else(|| {
-            let what = "scheme and authority, as https://api.example.com, and the prefix of paths that a hop takes off, if there is one, as https://api.example.com/orders".to_owned();
+            let what = "a scheme and authority, such as https://api.example.com, and the path prefix that a hop removes, if any, such as https://api.example.com/orders".to_owned();
             context.faults.add(&origin.place, Fault::Expected { what });
             String::new()
         })

@@ -51,7 +51,11 @@ pub(super) fn validate(provider: &Node<'_>, context: &mut Context<'_>) -> Valida
     if !audiences.is_set() && !any_audience.bool() {
         context.faults.add(&word.place, Fault::Needs { other: "audiences (or any_audience: true)" });
     } else if audiences.is_set() && any_audience.bool() {
-        context.contradiction(&any_audience, &audiences, "a token is for these, or for anybody");
+        context.contradiction(
+            &any_audience,
+            &audiences,
+            "either these audiences or any audience can be accepted",
+        );
     }
     if !provider.key("jwks").is_set() {
         context.faults.add(&word.place, Fault::Needs { other: "jwks" });

@@ -44,7 +44,7 @@ pub(super) fn parse(mtls: &Node<'_>, context: &mut Context<'_>) -> Option<Certif
 fn reserved(name: &str) -> Option<&'static str> {
     match name {
         "x-forwarded-client-cert" => Some("use source: xfcc"),
-        "authorization" | "dpop" | "cookie" => Some("clients send it themselves"),
+        "authorization" | "dpop" | "cookie" => Some("clients send this field themselves"),
         _ => token::reserved(name),
     }
 }

@@ -146,7 +146,11 @@ fn unknown_token(introspection: &Node<'_>, context: &mut Context<'_>) -> Option<
         return None;
     }
     if dialect.text() == "tokeninfo" {
-        context.contradiction(&unknown, &dialect, "there, errors about tokens have that meaning anyway");
+        context.contradiction(
+            &unknown,
+            &dialect,
+            "with this dialect, errors about tokens have this meaning anyway",
+        );
     }
     let method = introspection.key("client_auth").key("method");
     for status in unknown.key("status").items() {
@@ -154,13 +158,13 @@ fn unknown_token(introspection: &Node<'_>, context: &mut Context<'_>) -> Option<
         if !matches!(number, 400 | 401 | 403 | 404) {
             context.faults.add(&status.place, Fault::Expected { what: "400, 401, 403 or 404".to_owned() });
         } else if matches!(number, 401 | 403) && method.text() == "bearer" {
-            let why = "so it says that our own bearer token is refused (RFC 6750 §3.1)";
+            let why = "so this status means that our own bearer token is rejected (RFC 6750 §3.1)";
             context.contradiction(&status, &method, why);
         }
     }
     for error in unknown.key("error").items() {
         if OURS.contains(&error.text()) {
-            let why = "it is about our own credentials or our call";
+            let why = "this error is about our own credentials or our call";
             context.faults.add(&error.place, Fault::Reserved { why });
         }
     }
@@ -199,7 +203,7 @@ fn token_info(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
         _ => TokenIn::Header,
     };
     if token_in != TokenIn::Form {
-        let why = "such a call has no place for it; say token_in: form, or method: none";
+        let why = "such a call cannot send credentials; use token_in: form, or method: none";
         let method = auth.key("method");
         let by = if method.text() == "none" { auth.key("client_id") } else { method };
         if by.is_set() {

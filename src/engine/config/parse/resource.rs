@@ -19,7 +19,7 @@ pub(super) fn parse(root: &Node<'_>, policy: &Policy, context: &mut Context<'_>)
     let parameters = root.key("matching").key("path_parameters");
     for identifier in all.iter().map(|one| one.key("identifier")) {
         if identifier.text().contains(';') && parameters.text() != "literal" {
-            let why = "no request is for a path with parameters unless they are read literally";
+            let why = "no request matches a path with parameters unless they are read literally";
             context.contradiction(&identifier, &parameters, why);
         }
     }
@@ -64,7 +64,7 @@ fn check_mcp(one: &Node<'_>, root: &Node<'_>, context: &mut Context<'_>) {
     let profile = one.key("profile");
     let check = one.key("audience_check");
     if check.text() == "ignore" {
-        context.contradiction(&check, &profile, "an MCP server takes tokens for itself only");
+        context.contradiction(&check, &profile, "an MCP server accepts only tokens for itself");
     }
     let responses = root.key("responses").key("profile");
     if responses.text() == "anypoint" {
@@ -89,7 +89,7 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
     let (text, audiences) = (one.key("identifier"), one.key("audiences"));
     let ignored = one.key("audience_check").text() == "ignore";
     if ignored && audiences.is_set() {
-        context.contradiction(&audiences, &one.key("audience_check"), "the audience is not looked at");
+        context.contradiction(&audiences, &one.key("audience_check"), "the audience is not checked");
     }
     let identifier = Identifier::parse(text.text())?;
     let below = identifier.path.trim_end_matches('/');

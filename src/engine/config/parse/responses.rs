@@ -22,7 +22,7 @@ pub(super) fn parse(responses: &Node<'_>, context: &mut Context<'_>) -> Response
         _ => Format::Json,
     };
     if profile == Profile::Anypoint && matches!(format, Format::Problem | Format::Auto) {
-        let why = "its clients expect bodies of their own";
+        let why = "its clients expect other bodies";
         context.contradiction(&responses.key("format"), &responses.key("profile"), why);
     }
     whole_seconds(&responses.key("retry_after"), context);

@@ -39,14 +39,14 @@ fn check_reachable(rule: &Node<'_>, matching: &Node<'_>, context: &mut Context<'
     for key in ["path", "prefix", "path_template"].map(|key| rule.key(key)) {
         let has_parameters = key.text().contains(';') || key.text().to_ascii_uppercase().contains("%3B");
         if has_parameters && parameters.text() != "literal" {
-            let why = "no request fits a path with parameters unless they are read literally";
+            let why = "no request matches a path with parameters unless they are read literally";
             context.contradiction(&key, &parameters, why);
         }
     }
     let port = matching.key("host_port");
     for host in rule.key("hosts").items() {
         if port.text() == "ignore" && HostPattern::parse(host.text()).is_some_and(|host| host.has_port()) {
-            context.contradiction(&host, &port, "no request fits a port where ports are ignored");
+            context.contradiction(&host, &port, "no request matches a port if ports are ignored");
         }
     }
     let paths = ["path", "prefix", "path_template", "safe_regex"];
@@ -67,8 +67,8 @@ fn one(rule: &Node<'_>, general_params: &[String], context: &mut Context<'_>) ->
         _ => Access::Required,
     };
     let why = match kind {
-        Access::Anonymous => Some("tokens are not looked at"),
-        Access::Deny => Some("nobody passes"),
+        Access::Anonymous => Some("tokens are not checked"),
+        Access::Deny => Some("every request is rejected"),
         Access::Required | Access::Optional => None,
     };
     if let Some(why) = why {
@@ -103,7 +103,7 @@ fn matcher(rule: &Node<'_>, context: &mut Context<'_>) -> Matcher {
             continue;
         }
         if !key.text().is_ascii() {
-            let what = "expected ASCII: requests have other characters percent-encoded, as /caf%C3%A9";
+            let what = "expected ASCII: in requests, other characters are percent-encoded, as in /caf%C3%A9";
             context.faults.add(&key.place, Fault::Pattern(PatternError::new(what)));
             continue;
         }

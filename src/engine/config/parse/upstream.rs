@@ -63,7 +63,7 @@ pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream 
         context.faults.add(&underscores.place, Fault::Needs { other: "claims_prefix" });
     }
     if covers_reserved(&alike(prefix.text())) {
-        let why = "other fields start with this; choose a longer prefix, as x-token-";
+        let why = "other fields start with this; choose a longer prefix, such as x-token-";
         context.faults.add(&prefix.place, Fault::Reserved { why });
     }
     Upstream {

@@ -99,7 +99,7 @@ fn demands(
 fn refuse(node: &Node<'_>, by: &Node<'_>, context: &mut Context<'_>) {
     let is_there = node.is_set() && (!node.is_list() || node.items().next().is_some());
     if is_there {
-        let why = "UserInfo says nothing of a token's scopes, audience, client or actor";
+        let why = "UserInfo does not contain a token's scopes, audience, client or actor";
         context.contradiction(node, by, why);
     }
 }

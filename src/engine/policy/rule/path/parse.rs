@@ -71,7 +71,7 @@ impl PathPattern {
         }
         if has_needless_escape(text) {
             return Err(PatternError::new(
-                "expected characters as they are (\"[\" is \\[, not %5B): paths are matched without needless escapes",
+                "expected unescaped characters (\\[ for \"[\", not %5B): paths are matched without needless escapes",
             ));
         }
         // Once as it is, so that a stray parenthesis cannot close the group of the anchors.
@@ -99,7 +99,7 @@ fn plain(text: &str) -> Result<String, PatternError> {
     let is_variable = |part: &str| matches!(part, "*" | "**") || part.starts_with('{') && part.ends_with('}');
     if text.split('/').any(is_variable) {
         return Err(PatternError::new(
-            "expected no variable segments: prefix matches all that follows, path_template has {name}",
+            "expected no variable segments: prefix matches everything that follows; use path_template for {name}",
         ));
     }
     normal(text)
@@ -112,7 +112,7 @@ fn normal(text: &str) -> Result<String, PatternError> {
     }
     if text.contains(['?', '#']) {
         return Err(PatternError::new(
-            "expected a path without \"?\" and \"#\", since only paths are matched",
+            "expected a path without \"?\" and \"#\", because only paths are matched",
         ));
     }
     let path = NormalPath::parse(text.as_bytes());
