@@ -118,7 +118,7 @@ test-openam: build command envoy ## the same with OpenAM: needs a JDK, Maven and
 	$(step) "OpenAM" env PROVIDERS=all TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/providers --pattern 'nightly_*.py'
 
 test-kubernetes: command egctl istio-crds ## what is generated for Kubernetes, by Istio's schemas and Envoy Gateway's egctl
-	$(step) "Kubernetes" env TOLLGATE=$(COMMAND) cargo test --quiet --locked -p tollgate-e2e --test kubernetes -- --ignored
+	$(step) "Kubernetes" env TOLLGATE=$(COMMAND) cargo test --quiet --locked -p tollgate-e2e kubernetes:: -- --ignored
 
 test-browser: build command envoy node-packages ## browser login, in headless Chromium (CHROMIUM=path for another one)
 	@if test -n "$(CHROMIUM)"; then tests/tools/step "browser login" env TOLLGATE=$(COMMAND) node tests/browser/login.mjs; \

@@ -1,6 +1,4 @@
-//! Ring 4: proofs of possession (RFC 9449).
-
-#![expect(clippy::arithmetic_side_effects, clippy::expect_used, reason = "what helps tests may fail loudly")]
+//! Proofs of possession (RFC 9449).
 
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,12 +1,4 @@
-//! Ring 4: JWTs of oidc-provider, verified by Envoy and the module; and keys that change under load.
-
-#![expect(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may ask the clock, and must stop when its world is not as it should be"
-)]
+//! JWTs of oidc-provider, verified by Envoy and the module; and keys that change under load.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;

@@ -1,4 +1,4 @@
-//! Ring 4: who may call changes while Envoy runs, with `tollgate client serve`.
+//! Who may call changes while Envoy runs, with `tollgate client serve`.
 
 use std::thread;
 use std::time::{Duration, Instant};

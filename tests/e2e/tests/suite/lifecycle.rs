@@ -1,4 +1,4 @@
-//! Ring 4: configurations that come and go, clients that leave, bodies that arrive early or late, and
+//! Configurations that come and go, clients that leave, bodies that arrive early or late, and
 //! what the upstream is told.
 
 use std::fs;

@@ -1,12 +1,4 @@
-//! Ring 4: the shared vectors, by the module in a real Envoy.
-
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may count and ask the clock, and must stop when its world is not as it should be"
-)]
+//! The shared vectors, by the module in a real Envoy.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,10 +1,4 @@
-//! Ring 4: more at once than anybody lets through, and what is remembered of it afterwards.
-
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "a test may count, and what is not there stops it"
-)]
+//! More at once than anybody lets through, and what is remembered of it afterwards.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

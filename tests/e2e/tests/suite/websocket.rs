@@ -1,4 +1,4 @@
-//! Ring 4: tokens that browsers offer as protocols.
+//! Tokens that browsers offer as protocols.
 
 use serde_json::json;
 use tollgate_e2e::authorization_server::Behaviour;

@@ -1,4 +1,4 @@
-//! Ring 4: client assertions, which Envoy signs for us where it can.
+//! Client assertions, which Envoy signs for us where it can.
 
 use serde_json::json;
 use tollgate_cases::token::{is_signed, pem};

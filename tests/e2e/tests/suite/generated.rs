@@ -1,13 +1,5 @@
-//! Ring 4: what `tollgate generate` writes, in a real Envoy.
+//! What `tollgate generate` writes, in a real Envoy.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may ask the clock, and must stop when its stage cannot be set"
-)]
-
-#[path = "generated/traffic.rs"]
 mod traffic;
 
 use std::fs;

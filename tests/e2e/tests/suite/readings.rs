@@ -1,4 +1,4 @@
-//! Ring 4: a request that Envoy's router or the upstream may read otherwise than the rules, with a router
+//! A request that Envoy's router or the upstream may read otherwise than the rules, with a router
 //! that really routes: one virtual host is open, the other is not.
 
 use std::sync::MutexGuard;

@@ -1,11 +1,4 @@
-//! Ring 4: tokens that are bound to the client's certificate (RFC 8705), over real TLS.
-
-#![expect(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may ask the clock, and must stop when its world is not as it should be"
-)]
+//! Tokens that are bound to the client's certificate (RFC 8705), over real TLS.
 
 use std::io::Write as _;
 use std::sync::{Arc, MutexGuard, OnceLock};

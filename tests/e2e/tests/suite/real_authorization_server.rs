@@ -1,11 +1,4 @@
-//! Ring 4: with oidc-provider, a certified OpenID Provider, as `envoy/demo` runs it.
-
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a server that does not do its part must stop the test"
-)]
+//! With oidc-provider, a certified OpenID Provider, as `envoy/demo` runs it.
 
 use std::thread;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Ring 4: every row of the verdict table, in every form that an answer can have.
+//! Every row of the verdict table, in every form that an answer can have.
 
 use std::collections::BTreeSet;
 use std::sync::MutexGuard;

@@ -1,4 +1,4 @@
-//! Ring 4: what is remembered, for how long, and by whom.
+//! What is remembered, for how long, and by whom.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Ring 4: a remembering filter under load: many requests at once, floods, outages.
+//! A remembering filter under load: many requests at once, floods, outages.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -75,7 +75,7 @@ fn floods_grow_no_memory_and_push_no_good_token_out() {
     }
 }
 
-/// As many as there is patience for: `cargo test -p tollgate-e2e --test cache_load -- --ignored --nocapture`.
+/// As many as there is patience for: `cargo test -p tollgate-e2e half_a_million -- --ignored --nocapture`.
 #[test]
 #[ignore = "it takes minutes"]
 fn half_a_million_tokens_leave_memory_as_it_was() {

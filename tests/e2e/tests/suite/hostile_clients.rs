@@ -1,4 +1,4 @@
-//! Ring 4: what hostile and odd clients send, byte by byte. Nobody gets in, nothing falls over, and
+//! What hostile and odd clients send, byte by byte. Nobody gets in, nothing falls over, and
 //! whoever comes next is served as if nothing had been.
 
 use std::sync::MutexGuard;

@@ -1,12 +1,6 @@
-//! Ring 4: what a client sees of a refusal when other filters stand before or behind Tollgate. It is what it
+//! What a client sees of a refusal when other filters stand before or behind Tollgate. It is what it
 //! would see of Envoy's own `jwt_authn` in that place: the HTTP status, and the gRPC status where it has spoken
 //! gRPC itself, whatever the filters between have made of its request.
-
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    reason = "a test may count, and must stop when its world is not as it should be"
-)]
 
 use std::sync::{MutexGuard, OnceLock};
 

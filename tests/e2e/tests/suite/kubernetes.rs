@@ -3,13 +3,6 @@
 //!
 //! `make test-kubernetes` fetches both and runs this.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a stage that cannot be set must stop the test"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
