@@ -280,7 +280,7 @@ impl Worker {
         let Some(watch) = self.watch.get() else { return };
         let ahead = ahead(now);
         if ahead.saturating_add(TOLERANCE) < watch.ahead {
-            log::info!("tollgate: the clock has been set back: everything remembered is forgotten");
+            log::info!("tollgate: the clock has been set back: the cache is cleared");
             self.enforcer.forget();
         }
         self.watch.set((now.steady < watch.until).then_some(Watch { ahead, ..watch }));

@@ -101,7 +101,7 @@ pub(crate) fn configure(root: u32) -> bool {
             for fault in &faults {
                 log::error!("tollgate: configuration: {fault}");
             }
-            log::error!("tollgate: configuration refused: {} fault(s)", faults.len());
+            log::error!("tollgate: configuration rejected: {} error(s)", faults.len());
             false
         }
     }

@@ -325,7 +325,7 @@ impl Worker {
                 (
                     format!("client list {}", name.unwrap_or_default()),
                     "client(s)",
-                    "nobody whom it is to admit is let in",
+                    "requests that require this list are rejected (503)",
                 )
             }
             Wanted::Keys(id) => {
@@ -336,14 +336,14 @@ impl Worker {
         match news {
             Ok(News::Changed(number)) => log::info!("tollgate: {what}: {number} {things}"),
             Ok(News::Unchanged) if schedule.fault.is_some() => {
-                log::info!("tollgate: {what}: there again, and unchanged");
+                log::info!("tollgate: {what}: available again, and unchanged");
             }
             Ok(News::Unchanged) => {}
             Err(fault) if schedule.fault.as_ref() == Some(fault) => {}
             Err(fault) if schedule.has_arrived => {
-                log::warn!("tollgate: {what}: {fault}; the last one is kept");
+                log::warn!("tollgate: {what}: {fault}; the last version is kept");
             }
-            Err(fault) => log::warn!("tollgate: {what}: {fault}; until it arrives, {without}"),
+            Err(fault) => log::warn!("tollgate: {what}: {fault}; until it is loaded, {without}"),
         }
     }
 

@@ -158,7 +158,7 @@ fn every_refusal_names_its_step_its_reason_and_its_section() {
         ("another claim",     "PUT /orders/7", but("tenant", json!("t2")),          "✗ claim          wanted tenant to be one of [\"t1\"], found t2", "forbidden"),
         ("too narrow",        "PUT /orders/7", but("scope", json!("orders:write")), "✗ scope          wanted orders:write, and a or b, found orders:write", "insufficient_scope"),
         ("no boolean",        "GET /x",        but("active", json!("true")),        "✗ refused        the authorization server's response is not usable: `active` is missing or not a boolean  (RFC 7662 §2.3", "bad_answer"),
-        ("nobody may",        "GET /admin",    good(),                              "✗ rule           closed matches {\"path\":\"/admin\"}: it lets nobody pass", "forbidden"),
+        ("nobody may",        "GET /admin",    good(),                              "✗ rule           closed matches {\"path\":\"/admin\"}: it denies every request", "forbidden"),
         ("two readings",      "GET /a/..;/b",  good(),                              "✗ rule           the path could be read in two ways  (RFC 3986 §6.2)", "invalid_request"),
     ];
     for (name, request, reply, want, verdict) in cases {

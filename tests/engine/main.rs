@@ -5,6 +5,7 @@ mod config;
 mod conformance;
 mod dpop;
 mod layers;
+mod prose;
 mod readme;
 mod second;
 mod switches;

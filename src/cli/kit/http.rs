@@ -56,7 +56,7 @@ pub(crate) struct Http {
 pub(crate) struct Request<'a> {
     /// As in `POST`.
     pub(crate) method: &'a str,
-    /// Where.
+    /// The address to call.
     pub(crate) url: &'a Url,
     /// Further header fields.
     pub(crate) headers: Vec<(String, Secret)>,

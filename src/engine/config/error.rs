@@ -79,9 +79,9 @@ pub enum Fault {
     /// A number or a duration beyond its bounds.
     #[error("expected {min} to {max}, got {got}")]
     OutOfRange {
-        /// The least.
+        /// The smallest value that is allowed.
         min: String,
-        /// The most.
+        /// The largest value that is allowed.
         max: String,
         /// The number as written.
         got: String,
@@ -120,7 +120,7 @@ pub enum Fault {
     Contradiction {
         /// The place of the other.
         with: String,
-        /// Why.
+        /// The reason, to follow "contradicts …:".
         why: &'static str,
     },
     /// A setting that does nothing beside another.

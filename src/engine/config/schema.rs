@@ -68,16 +68,16 @@ pub enum Kind {
     Secret,
     /// A whole number.
     Integer {
-        /// The least.
+        /// The smallest value that is allowed.
         min: u64,
-        /// The most.
+        /// The largest value that is allowed.
         max: u64,
     },
     /// `250ms`, `2s`, `5m`, `1h30m`.
     Duration {
-        /// The least.
+        /// The smallest value that is allowed.
         min: Duration,
-        /// The most.
+        /// The largest value that is allowed.
         max: Duration,
     },
     /// One of some words.
@@ -150,13 +150,13 @@ pub struct Object {
 /// How many of some keys there must be.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice {
-    /// How many.
+    /// How many of the keys must be set.
     pub quantity: Quantity,
-    /// Of these.
+    /// The keys.
     pub keys: &'static [&'static str],
 }
 
-/// How many.
+/// How many of several keys must be set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Quantity {
     /// One.

@@ -99,7 +99,7 @@ pub enum ProofFault {
 impl fmt::Display for ProofFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("there is none"),
+            Self::Missing => f.write_str("it is missing"),
             Self::Several => f.write_str("more than one"),
             Self::TooLong => write!(f, "longer than {MAX_PROOF} bytes"),
             Self::Malformed(fault) => write!(f, "it is not a signed JWT: {fault}"),

@@ -133,7 +133,7 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
         ("an expression beyond its API",      "scopes: [a]", "prefix: /a, rules: [{match: {safe_regex: \".*\"}}]",
          "apis.a.rules[0].match.safe_regex: could reach beyond the API's prefix /a"),
         ("a rule for somebody else's host",   "scopes: [a]", "hosts: [a.example.com], rules: [{match: {hosts: [b.example.com]}}]",
-         "apis.a.rules[0].match.hosts: b.example.com is none of the API's hosts"),
+         "apis.a.rules[0].match.hosts: b.example.com is not a host of the API"),
         ("a fetched list with a cluster",     "\napis:", "\nclient_lists: {l: {uri: \"https://l.example.com/l\", cluster: lists}}\napis:",
          "gateway.yaml:3:61: client_lists.l.cluster: follows from uri, and is not written here"),
         ("a fetched list's token",            "\napis:", "\nclient_lists: {l: {uri: \"https://l.example.com/l\", bearer_token: hush}}\napis:",

@@ -161,7 +161,7 @@ fn a_client_provider_says_who_is_asked() {
     assert_eq!(
         remarks,
         [
-            "maxFederationExpirationTime is without limit, so an answer was kept as long as its token was valid; here it is kept for cache.ttl, 5m: so long may a revoked token still pass",
+            "maxFederationExpirationTime has no limit, so a response was cached as long as its token was valid; here it is cached for cache.ttl, 5m: a revoked token may be accepted for up to this long",
             "secureTrustStore is false: the authorization server's certificate was not checked; here the cluster's TLS checks it, so give the cluster the right CA",
             "clients are registered at https://acme.okta.com/oauth2/v1/clients with `tollgate client register`; its registration token did not carry over",
             "certificate validation was DISABLED for this client provider; here it stays on: give the cluster the right CA",

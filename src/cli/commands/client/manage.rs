@@ -32,7 +32,7 @@ pub(crate) struct ManageArgs {
 #[derive(Debug)]
 pub(crate) struct Management {
     http: Http,
-    /// Where.
+    /// The client's `registration_client_uri`.
     pub(crate) url: Url,
     authorization: Secret,
     /// Whether that is the registration access token, which answers may replace.

@@ -252,7 +252,7 @@ impl<'a> Report<'a> {
             Access::Required => "",
             Access::Optional => ": a token is optional",
             Access::Anonymous => ": anonymous, no token is looked at",
-            Access::Deny => ": it lets nobody pass",
+            Access::Deny => ": it denies every request",
         };
         push(format!("{}{matched}{access}", rule.name), denied, "");
     }

@@ -22,9 +22,9 @@ pub(crate) struct Position {
 /// A part of a document, and where it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
-    /// Where.
+    /// Where it begins.
     pub(crate) at: Position,
-    /// What.
+    /// The part itself.
     pub(crate) node: Node,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Member {
 /// Text that is no YAML, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Unreadable {
-    /// Where.
+    /// Where it begins.
     pub(crate) at: Position,
     /// Why; shows nothing of the file but the names of keys.
     pub(crate) why: String,

@@ -446,7 +446,7 @@ fn a_bad_configuration_is_refused_with_all_its_faults_and_the_old_one_keeps_serv
         for fault in faults {
             world.envoy.wait_for_log(logged, fault);
         }
-        world.envoy.wait_for_log(logged, "configuration refused");
+        world.envoy.wait_for_log(logged, "configuration rejected");
         assert_eq!(challenge(&world), "Bearer realm=\"old\"", "{name}: the old one is gone");
         world.server.on("hush-good", [Behaviour::active("")]);
         let response = Request::get("/any").bearer("hush-good").send(world.envoy.port("it"));
@@ -536,7 +536,7 @@ fn envoy_does_not_start_with_a_bad_configuration() {
         let mut stage = Stage::new().policy("it", changes).cluster("as", 0).cluster("upstream", 0);
         stage.fixed = true;
         let log = stage.try_start().expect_err(name);
-        for fault in faults.iter().chain(&["configuration refused"]) {
+        for fault in faults.iter().chain(&["configuration rejected"]) {
             assert!(log.contains(fault), "{name}: {fault:?} is not in\n{log}");
         }
         assert!(!log.contains("hush"), "{name}: {log}");
@@ -549,7 +549,7 @@ fn bad_configurations() -> Vec<(&'static str, Value, Vec<&'static str>)> {
         (
             "three faults at once",
             json!({"requires": {"audience": ["x"]}, "token": {"max_length": "hush-long"}, "mode": "enforced"}),
-            vec!["requires.audience", "audiences", "token.max_length", "mode", "3 fault(s)"],
+            vec!["requires.audience", "audiences", "token.max_length", "mode", "3 error(s)"],
         ),
         (
             "a secret in the wrong place",

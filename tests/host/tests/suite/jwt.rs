@@ -430,7 +430,9 @@ fn the_last_keys_are_kept_while_their_server_is_away() {
         passes(&mut vm, "ES256", "a", n);
     }
     assert!(
-        vm.log().iter().any(|line| line.text == "tollgate: keys of main: status 503; the last one is kept")
+        vm.log()
+            .iter()
+            .any(|line| line.text == "tollgate: keys of main: status 503; the last version is kept")
     );
     vm.advance(Duration::from_secs(0));
     let mut status = 200;

@@ -128,7 +128,8 @@ fn the_last_list_is_kept_whatever_the_server_says_next() {
     passes(&mut vm);
     let faults =
         ["status 503", "clients: required, but missing", "longer than max_response_bytes", "no answer"];
-    let want = faults.map(|fault| format!("tollgate: client list partners: {fault}; the last one is kept"));
+    let want =
+        faults.map(|fault| format!("tollgate: client list partners: {fault}; the last version is kept"));
     assert_eq!(lines(&vm), want, "each fault is said once");
     assert_eq!(vm.metric("tollgate.client_lists.failures"), Some(7));
 }

@@ -200,8 +200,7 @@ fn within(api: &Api, request: &mut Map<String, Value>, place: &str, faults: &mut
         Some(hosts) => {
             let stranger = |host: &&str| !api.serves(&host.to_ascii_lowercase());
             if let Some(stranger) = hosts.iter().filter_map(Value::as_str).find(stranger) {
-                faults
-                    .push((format!("{place}.match.hosts"), format!("{stranger} is none of the API's hosts")));
+                faults.push((format!("{place}.match.hosts"), format!("{stranger} is not a host of the API")));
             }
         }
     }

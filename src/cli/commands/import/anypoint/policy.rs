@@ -327,7 +327,7 @@ impl Config<'_> {
         match self.number(ttl) {
             // No limit but the token's own.
             Some(..0) => remarks.add(format!(
-                "{ttl} is without limit, so an answer was kept as long as its token was valid; here it is kept for cache.ttl, 5m: so long may a revoked token still pass"
+                "{ttl} has no limit, so a response was cached as long as its token was valid; here it is cached for cache.ttl, 5m: a revoked token may be accepted for up to this long"
             )),
             Some(seconds) => {
                 let taken = seconds.min(86_400);

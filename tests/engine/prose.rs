@@ -1,0 +1,161 @@
+//! The words that users read: documents, help texts, keys, messages. A list of phrases that are not plain
+//! English, each with a better one; a page or a string that has one of them fails with its line.
+
+#![expect(clippy::expect_used, reason = "what cannot be read must stop the test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::ROOT;
+
+/// A phrase, in lower case, and what to write instead.
+const PHRASES: [(&str, &str); 14] = [
+    ("is none", "say what is missing, or \"is rejected\""),
+    ("are none", "say what is missing, or \"are rejected\""),
+    ("so long may", "\"may … for up to this long\""),
+    ("nobody whom", "name who is rejected, and with which status"),
+    ("of this world", "leave it out"),
+    ("is informative", "\"is not used\""),
+    ("who tells", "\"where … comes from\""),
+    ("whom to ask", "\"where tokens are introspected\""),
+    ("is no good", "\"is not valid\""),
+    ("fault(s)", "\"error(s)\""),
+    ("lets nobody pass", "\"rejects every request\""),
+    ("gave no answer", "\"is unavailable\", or \"did not respond\""),
+    ("any will do", "\"any is accepted\""),
+    ("not yours to set", "\"cannot be set here\""),
+];
+
+/// More of them, for documents: code may have a type or a verdict of this name.
+const IN_DOCUMENTS: [(&str, &str); 6] = [
+    ("fault", "\"error\""),
+    ("answer", "\"response\""),
+    ("looked at", "\"checked\" or \"read\""),
+    ("remembered", "\"cached\" or \"stored\""),
+    ("asked about", "\"introspected\""),
+    ("is refused", "\"is rejected\""),
+];
+
+/// Documents that are not held to it, and why.
+const ALLOWED: [(&str, &str); 2] = [
+    ("docs/performance.md", "written by the benchmark"),
+    ("docs/conformance.md", "in the words of the standards that it quotes"),
+];
+
+/// Words of the interface that contain a phrase.
+const NAMES: [&str; 3] = ["bad_answer", "no_answer", "default"];
+
+#[test]
+fn documents_are_in_plain_english() {
+    let mut found = Vec::new();
+    for page in documents() {
+        let name = relative(&page);
+        if ALLOWED.iter().any(|(allowed, _)| *allowed == name) {
+            continue;
+        }
+        for (number, line) in (1..).zip(fs::read_to_string(&page).expect("text").lines()) {
+            found.extend(offences(line, PHRASES.iter().chain(&IN_DOCUMENTS), &format!("{name}:{number}")));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn messages_are_in_plain_english_and_comments_say_something() {
+    let mut found = Vec::new();
+    for file in sources(&Path::new(ROOT).join("src")) {
+        let text = fs::read_to_string(&file).expect("text");
+        for (number, line) in (1..).zip(shipped(&text).lines()) {
+            let place = format!("{}:{number}", relative(&file));
+            if is_filler(line) {
+                found.push(format!("{place}: a comment that says nothing: {}", line.trim()));
+            }
+            if !line.trim_start().starts_with("//") {
+                found.extend(offences(&quoted(line), PHRASES.iter(), &place));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_lint_finds_what_is_planted() {
+    let all = || PHRASES.iter().chain(&IN_DOCUMENTS);
+    assert_eq!(offences("An expired answer is none.", all(), "a.md:1").len(), 2);
+    assert_eq!(offences("So long may it pass.", all(), "a.md:1").len(), 1);
+    assert_eq!(offences("`bad_answer` is the default.", all(), "a.md:1"), Vec::<String>::new());
+    assert!(is_filler("    /// Where.") && is_filler("/// How many."));
+    assert!(!is_filler("    /// Where the key is, from the top."));
+    assert_eq!(quoted(r#"log("a b", x, "c")"#), "a b c");
+    assert_eq!(shipped("fn a() {}\nmod tests {\n x"), "fn a() {}");
+}
+
+/// What is wrong with a line.
+fn offences<'a>(
+    line: &str,
+    phrases: impl Iterator<Item = &'a (&'a str, &'a str)>,
+    place: &str,
+) -> Vec<String> {
+    let mut text = line.to_lowercase();
+    for name in NAMES {
+        text = text.replace(name, "");
+    }
+    let words = |(phrase, better): &(&str, &str)| {
+        let ends =
+            |rest: &str| !rest.starts_with(|c: char| c.is_ascii_lowercase()) || !phrase.ends_with("none");
+        let is_there =
+            text.match_indices(phrase).any(|(at, _)| ends(text.get(at + phrase.len()..).unwrap_or("")));
+        is_there.then(|| format!("{place}: \"{phrase}\"; better: {better}"))
+    };
+    phrases.filter_map(words).collect()
+}
+
+/// A doc comment of one question word, or two.
+fn is_filler(line: &str) -> bool {
+    const EMPTY: [&str; 10] =
+        ["Where", "What", "Who", "Which", "When", "Why", "How many", "How much", "The least", "The most"];
+    let text = line.trim().strip_prefix("/// ");
+    text.is_some_and(|text| EMPTY.contains(&text.trim_end_matches('.')))
+}
+
+/// What is between quotation marks on a line.
+fn quoted(line: &str) -> String {
+    line.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" ")
+}
+
+/// A source file without its tests.
+fn shipped(text: &str) -> &str {
+    text.split_once("\nmod tests {").map_or(text, |(code, _)| code)
+}
+
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(ROOT);
+    let mut pages: Vec<_> =
+        ["README.md", "SECURITY.md", "envoy/README.md"].map(|name| root.join(name)).into();
+    for directory in ["docs", "docs/providers", "envoy", "envoy/demo", "envoy/istio"] {
+        for entry in fs::read_dir(root.join(directory)).expect("a directory of this repository") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|kind| kind == "md" || kind == "yaml") {
+                pages.push(path);
+            }
+        }
+    }
+    pages
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory of this repository") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("tests.rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(ROOT).unwrap_or(path).display().to_string()
+}
