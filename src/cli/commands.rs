@@ -8,12 +8,12 @@
 //! | [`check`], [`find`], [`schema`] | our configuration inside other files, and its faults |
 //! | [`explain`], [`doctor`] | why a request is turned away; what is wrong with a provider |
 //! | [`import`] | rules and configurations from elsewhere |
-//! | [`http`], [`output`], [`yaml`], [`failure`], [`clock`] | the one HTTPS client, the one writer, how text is quoted, how a command fails, the time |
+//!
+//! What commands share is in `kit`. A command imports the kit, and never another command.
 //!
 //! A command is a module with `Args`, whose doc comments are the help text, and
 //! `run(args, out) -> Result<Exit, Failure>`. [`Exit`] is 0 or 1; a [`Failure`] is 2.
 
-mod api_spec;
 mod check;
 mod client;
 mod discover;
@@ -26,8 +26,9 @@ mod schema;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 
@@ -63,15 +64,6 @@ enum Command {
     Man(manual::ManArgs),
 }
 
-/// How a command that could run has ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Exit {
-    /// All is well.
-    Good,
-    /// Faults were found, or the answer is no.
-    Faults,
-}
-
 /// Reads the command line, does what it says and returns the exit status.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -98,8 +90,8 @@ impl Command {
             Self::Doctor(args) => doctor::run(&args, out),
             Self::Import(args) => import::run(&args, out),
             Self::Schema(args) => schema::run(&args, out),
-            Self::Completions(args) => manual::completions(&args, out),
-            Self::Man(args) => manual::man(&args, out),
+            Self::Completions(args) => manual::completions(&args, Cli::command(), out),
+            Self::Man(args) => manual::man(&args, Cli::command(), out),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `tollgate check`: finds our configurations, and every fault in them, with file, line and column.
 
 mod advice;
-pub(crate) mod around;
+mod around;
 mod chain;
 mod fapi;
 mod indent;
@@ -15,13 +15,13 @@ use tollgate_engine::config::schema::Place;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::token::scope::ScopeToken;
 
-use crate::commands::Exit;
-use crate::commands::import::openapi;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::find::located::{Position, Unreadable};
 use crate::kit::find::places;
 use crate::kit::find::{self, Found, Unfound};
 use crate::kit::named::{STAND_IN, set};
+use crate::kit::openapi;
 use crate::kit::output::Output;
 
 /// Find errors in configurations, in any kind of file

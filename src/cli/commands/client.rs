@@ -28,7 +28,7 @@ mod update;
 use clap::Subcommand;
 use tollgate_engine::config::schema::nearest;
 
-use crate::commands::Exit;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::store::{Content, StoreArgs, StoredClient, StoredProvider};

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use tollgate_engine::provider::preset::{Endpoints, Preset};
 use url::Url;
 
-use crate::commands::Exit;
-use crate::commands::client::provider::{guess, named, presets};
 use crate::commands::discover::entry::Entry;
 use crate::kit::discovery::{Discovered, discover_as};
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::http::Network;
 use crate::kit::output::Output;
+use crate::kit::presets::{guess, named, presets};
 use crate::kit::printable::printable;
 use crate::kit::store::{StoreArgs, StoredProvider, is_name};
 

@@ -18,9 +18,9 @@ use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::keys::KeySource;
 use tollgate_engine::provider::{Provider, Validate};
 
-use crate::commands::Exit;
 use crate::kit::ask::random_seed;
 use crate::kit::credentials::Credentials;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::http::{Http, Network};
 use crate::kit::injected::{Injected, Unusable};

@@ -23,7 +23,6 @@ use tollgate_engine::provider::flight::{Flight, Landing, Question};
 use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::outcome::CallOutcome;
 
-use crate::commands::Exit;
 use crate::commands::explain::certificate::Client;
 use crate::commands::explain::keys::SavedKeys;
 use crate::commands::explain::lists::SavedList;
@@ -31,6 +30,7 @@ use crate::commands::explain::report::{Asked, Report};
 use crate::commands::explain::saved::Saved;
 use crate::kit::ask::{ask, random_seed};
 use crate::kit::credentials::Credentials;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::http::{Http, Network};
 use crate::kit::injected::ByProvider;

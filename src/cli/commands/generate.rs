@@ -6,8 +6,9 @@
 //! | [`plan`] | what the file means, what it only names, and the filter's configuration that follows |
 //! | [`envoy`], [`istio`], [`gateway`], [`compose`] | the outputs |
 //! | [`module`] | the module that they load |
-//! | [`yaml`], [`files`] | how they are written |
+//! | [`template`], [`files`] | how they are written |
 
+mod api_spec;
 mod compose;
 mod envoy;
 mod files;
@@ -16,7 +17,7 @@ mod istio;
 mod module;
 mod plan;
 mod shape;
-mod yaml;
+mod template;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,9 @@ use clap::Subcommand;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::commands::Exit;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
+use crate::kit::find;
 use crate::kit::http::Network;
 use crate::kit::output::Output;
 use crate::kit::store::StoreArgs;
@@ -48,7 +50,7 @@ enum Command {
     Istio(Box<IstioArgs>),
     EnvoyGateway(Box<GatewayArgs>),
     Compose(Box<ComposeArgs>),
-    ApiSpec(crate::commands::api_spec::Args),
+    ApiSpec(api_spec::Args),
 }
 
 /// Write a complete Envoy configuration: listener, filter, routes, clusters, secrets
@@ -181,7 +183,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             let files = settled(compose::files(&plan, &args.module, out)?, &source)?;
             args.what.write(&files, "Next: docker compose -f DIR/docker-compose.yaml up", out)?;
         }
-        Command::ApiSpec(args) => return crate::commands::api_spec::run(args, out),
+        Command::ApiSpec(args) => return api_spec::run(args, out),
     }
     Ok(Exit::Good)
 }
@@ -240,7 +242,7 @@ fn unprotected(plan: &Plan, listen: SocketAddr, out: &mut Output) {
 /// Warns of tokens in forms, which cannot be read in a cluster.
 fn forms(plan: &Plan, out: &mut Output) {
     if plan.reads_bodies() {
-        out.warning(format_args!("policy.token.from_form: {}", crate::commands::check::around::NO_FORMS));
+        out.warning(format_args!("policy.token.from_form: {}", find::NO_FORMS));
     }
 }
 

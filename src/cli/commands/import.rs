@@ -2,15 +2,15 @@
 
 pub(crate) mod anypoint;
 pub(crate) mod openapi;
-pub(crate) mod yaml;
 
 use serde_json::{Value, json};
 use tollgate_engine::policy::Policy;
 
-use crate::commands::Exit;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::printable::printable;
+use crate::kit::yaml;
 
 /// Import rules or a configuration from other documents
 #[derive(Debug, clap::Args)]

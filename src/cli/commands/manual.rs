@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 use clap_complete::Shell;
 
-use crate::commands::{Cli, Exit};
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 
@@ -31,16 +31,20 @@ pub(crate) struct ManArgs {
 }
 
 /// Prints the completion script.
-pub(crate) fn completions(args: &CompletionsArgs, out: &mut Output) -> Result<Exit, Failure> {
+pub(crate) fn completions(
+    args: &CompletionsArgs,
+    mut tollgate: Command,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "tollgate", &mut script);
+    clap_complete::generate(args.shell, &mut tollgate, "tollgate", &mut script);
     out.line(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Good)
 }
 
 /// Prints the manual page.
-pub(crate) fn man(args: &ManArgs, out: &mut Output) -> Result<Exit, Failure> {
-    let mut command = Cli::command().term_width(100);
+pub(crate) fn man(args: &ManArgs, tollgate: Command, out: &mut Output) -> Result<Exit, Failure> {
+    let mut command = tollgate.term_width(100);
     command.build();
     if args.markdown {
         let mut page = PREFACE.to_owned();

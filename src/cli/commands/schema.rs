@@ -2,7 +2,7 @@
 
 use tollgate_engine::config::reference;
 
-use crate::commands::Exit;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 

@@ -332,3 +332,6 @@ fn clusters(document: &Located) -> Option<Vec<Located>> {
     }
     Some(clusters.items().to_vec())
 }
+
+/// Why forms are not read in a mesh, nor by Envoy Gateway.
+pub(crate) const NO_FORMS: &str = "neither a WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never hands a form over: each request with one is refused after ten seconds";

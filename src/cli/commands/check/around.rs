@@ -7,7 +7,7 @@ use tollgate_engine::config::schema::Place;
 
 use crate::kit::find::located::{Located, Position};
 use crate::kit::find::places;
-use crate::kit::find::{Found, Host};
+use crate::kit::find::{Found, Host, NO_FORMS};
 use crate::kit::named;
 
 /// What is to be said of what loads the module: position, whether it is a fault, and a sentence.
@@ -26,9 +26,6 @@ pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
     }
     all
 }
-
-/// Why forms are not read in a mesh, nor by Envoy Gateway.
-pub(crate) const NO_FORMS: &str = "neither a WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never hands a form over: each request with one is refused after ten seconds";
 
 fn reads_forms(found: &Found) -> bool {
     found.value.pointer("/token/from_form") == Some(&Value::Bool(true))

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::commands::Exit;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::printable::printable;

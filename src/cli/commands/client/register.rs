@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::provider::preset::Preset;
 
-use crate::commands::Exit;
 use crate::kit::clock::now;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::http::{Network, Reply, Request};
 use crate::kit::output::Output;

@@ -3,7 +3,7 @@
 use serde_json::{Map, json};
 use tollgate_engine::provider::preset::Preset;
 
-use crate::commands::Exit;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::printable::printable;

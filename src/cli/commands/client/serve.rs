@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::commands::Exit;
+use crate::kit::exit::Exit;
 use crate::kit::failure::{Failure, reason};
 use crate::kit::output::Output;
 use crate::kit::store::StoreArgs;

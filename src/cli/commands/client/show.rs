@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::commands::Exit;
 use crate::kit::clock::now;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::printable::printable;

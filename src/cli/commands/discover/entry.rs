@@ -1,7 +1,5 @@
 //! The `providers:` entry to paste.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 use tollgate_engine::config::error::Fault;
 use tollgate_engine::policy::Policy;
@@ -10,7 +8,7 @@ use tollgate_engine::provider::preset::Preset;
 use crate::commands::discover::{Args, Known, authority};
 use crate::kit::discovery::Discovered;
 use crate::kit::failure::Failure;
-use crate::kit::yaml::scalar;
+use crate::kit::yaml;
 
 /// One entry; it loads.
 pub(super) struct Entry {
@@ -79,25 +77,7 @@ impl Entry {
 
     /// The same as YAML.
     pub(super) fn yaml(&self) -> String {
-        let mut text = format!("providers:\n  {}:\n", scalar(&self.name));
-        // Writing to a String cannot fail.
-        let mut line = |indent: usize, key: &str, value: Option<&Value>| {
-            if let Some(value) = value.and_then(Value::as_str) {
-                let _ = writeln!(text, "{:indent$}{key}: {}", "", scalar(value));
-            }
-        };
-        for key in ["preset", "issuer", "base_url"] {
-            line(4, key, self.provider.get(key));
-        }
-        let introspection = self.provider.get("introspection").cloned().unwrap_or_default();
-        line(4, "introspection:\n      uri", introspection.get("uri"));
-        line(6, "cluster", introspection.get("cluster"));
-        let auth = introspection.get("client_auth").and_then(Value::as_object);
-        for (i, (key, value)) in auth.into_iter().flatten().enumerate() {
-            let key = if i == 0 { format!("client_auth:\n        {key}") } else { format!("  {key}") };
-            line(6, &key, Some(value));
-        }
-        text
+        yaml::configuration(&self.value())
     }
 }
 

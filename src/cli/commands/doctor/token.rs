@@ -10,11 +10,11 @@ use tollgate_engine::decision::Rejection;
 use tollgate_engine::provider::introspection::reply::{AccessToken, Introspection};
 use tollgate_engine::provider::preset::Preset;
 
-use crate::commands::client::provider::guess;
 use crate::commands::doctor::{Patient, call};
 use crate::kit::clock;
 use crate::kit::http::Http;
 use crate::kit::output::Output;
+use crate::kit::presets::guess;
 
 /// Asks about it.
 pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, out: &mut Output) {

@@ -7,10 +7,11 @@ use super::envoy::{self, Surroundings};
 use super::files::File;
 use super::module::has_module;
 use super::plan::{Faults, Plan, is_loopback};
-use super::yaml::{fill, scalar};
+use super::template::fill;
 use super::{absolute, unprotected};
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
+use crate::kit::yaml::scalar;
 use serde_json::Value;
 
 /// Where everything is inside the container.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::keys::CONFIGURATION;
 use tollgate_engine::config::schema::duration;
 use url::{Host, Url};
 
 use super::files::{Content, File};
 use super::plan::{Api, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
-use super::yaml::{block, fill, scalar};
+use super::template::fill;
 use crate::kit::failure::Failure;
+use crate::kit::yaml::{configuration, scalar};
 
 /// Where an Envoy finds what its configuration names.
 #[derive(Clone, Debug)]
@@ -179,7 +179,7 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
             ("stop_iteration", stop),
             ("module", &path(&around.module)),
             ("environment", &environment),
-            ("policy", &block(Some(&CONFIGURATION), policy)),
+            ("policy", &configuration(policy)),
             ("hosts", &virtual_hosts(plan)),
             ("tls", &around.tls.as_ref().map(|files| downstream_tls(files, plan)).unwrap_or_default()),
             ("clusters", &clusters.join("")),

@@ -7,7 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::keys::CONFIGURATION;
 use tollgate_engine::config::schema::written;
 use url::Url;
 
@@ -15,8 +14,9 @@ use super::files::{Content, File};
 use super::istio::{resource_name, secret, unreachable_in_a_cluster};
 use super::module::Module;
 use super::plan::{Api, Faults, Holder, Plan, Way, endpoint};
-use super::yaml::{block, fill, scalar};
+use super::template::fill;
 use crate::kit::failure::Failure;
+use crate::kit::yaml::{configuration, scalar};
 
 /// `envoy-gateway.yaml` and the secrets; faults in the plan are the inner error.
 pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Result<Vec<File>, Faults>, Failure> {
@@ -76,7 +76,7 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
             ("environment", &environment),
             ("variables", &variables.join(", ")),
             ("code", &code),
-            ("policy", &block(Some(&CONFIGURATION), &policy)),
+            ("policy", &configuration(&policy)),
         ],
     );
     for (i, (host, apis)) in plan.hosts().into_iter().enumerate() {

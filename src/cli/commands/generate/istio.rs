@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::keys::CONFIGURATION;
 use url::{Host, Url};
 
 use super::files::{Content, File};
 use super::module::Module;
 use super::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback};
-use super::yaml::{block, fill, scalar};
+use super::template::fill;
 use crate::kit::output::Output;
+use crate::kit::yaml::{configuration, document, scalar};
 
 /// Warns of what is a guess, or has to be added by hand.
 pub(crate) fn guesses(plan: &Plan, out: &mut Output) {
@@ -39,7 +39,7 @@ fn authority(way: &Way<'_>) -> String {
 }
 
 fn yaml_line(labels: &Map<String, Value>) -> String {
-    block(None, &Value::Object(labels.clone())).trim_end().replace('\n', ", ")
+    document(&Value::Object(labels.clone())).trim_end().replace('\n', ", ")
 }
 
 /// `istio.yaml` and the secrets.
@@ -61,13 +61,13 @@ pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Fault
         &[
             ("source", &plan.source),
             ("namespace", &namespace),
-            ("labels", &block(None, &Value::Object(plan.kubernetes.selector.clone()))),
+            ("labels", &document(&Value::Object(plan.kubernetes.selector.clone()))),
             ("module", &scalar(module.url)),
             ("sha256", &digest),
             ("environment", &environment),
             ("match", if plan.kubernetes.is_gateway { OF_GATEWAYS } else { OF_SIDECARS }),
             ("context", if plan.kubernetes.is_gateway { "GATEWAY" } else { "SIDECAR_INBOUND" }),
-            ("policy", &block(Some(&CONFIGURATION), &policy)),
+            ("policy", &configuration(&policy)),
         ],
     );
     let mut ways: BTreeMap<(String, u16), Way<'_>> = BTreeMap::new();

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 use tollgate_engine::config::schema::duration;
 
-use crate::commands::Exit;
 use crate::commands::import::anypoint::policy::{Kind, Policy};
 use crate::commands::import::anypoint::provider::Provider;
 use crate::commands::import::anypoint::resources::Resources;
 use crate::commands::import::{Imported, verify};
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 

@@ -10,8 +10,9 @@ use tollgate_engine::policy::rule::{Access, Seen};
 use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::request::path::NormalPath;
 
-use super::{Document, Options, beside_a_provider, drift, import};
-use crate::commands::import::yaml;
+use super::{beside_a_provider, import};
+use crate::kit::openapi::{Document, Options, drift};
+use crate::kit::yaml;
 
 /// A segment as a document writes it, what of a request's path it is for, and how general it is.
 type Segment = (&'static str, &'static str, u8);

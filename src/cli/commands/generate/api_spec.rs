@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::preset::{Endpoints, Preset};
 
-use crate::commands::Exit;
-use crate::commands::api_spec::spec::Spec;
+use crate::commands::generate::api_spec::spec::Spec;
 use crate::kit::discovery::discover;
+use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::find;
 use crate::kit::http::Network;

@@ -9,7 +9,7 @@ use tollgate_engine::token::scope::{ScopePolicy, ScopeToken};
 
 /// What is demanded; in the order of `Ord`, the least first.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Demand {
+pub(crate) enum Demand {
     /// Nothing.
     Anonymous,
     /// A valid token or none.
@@ -22,17 +22,17 @@ pub(super) enum Demand {
 
 /// All of `all`, and one of `any` unless that is empty.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Scopes {
+pub(crate) struct Scopes {
     all: BTreeSet<String>,
     any: BTreeSet<String>,
 }
 
 /// A Security Requirement Object: schemes, and the scopes of each.
-pub(super) type Requirement = BTreeMap<String, Vec<String>>;
+pub(crate) type Requirement = BTreeMap<String, Vec<String>>;
 
 /// Who checks a security scheme.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Checker {
+pub(crate) enum Checker {
     /// We do: it is about access tokens.
     Tollgate,
     /// Something else does, as the operator says.
@@ -44,7 +44,7 @@ pub(super) enum Checker {
 impl Demand {
     /// What a list of Security Requirement Objects comes to, and what there is to say about it. Never
     /// less than the document says: what a rule cannot express becomes stricter.
-    pub(super) fn of(security: &[Requirement], checkers: &BTreeMap<String, Checker>) -> (Self, Vec<String>) {
+    pub(crate) fn of(security: &[Requirement], checkers: &BTreeMap<String, Checker>) -> (Self, Vec<String>) {
         let mut remarks = Vec::new();
         if security.is_empty() {
             return (Self::Anonymous, remarks);
@@ -67,18 +67,18 @@ impl Demand {
     }
 
     /// A token with all of these scopes.
-    pub(super) fn token(scopes: impl IntoIterator<Item = ScopeToken>) -> Self {
+    pub(crate) fn token(scopes: impl IntoIterator<Item = ScopeToken>) -> Self {
         let all = scopes.into_iter().map(|scope| scope.as_str().to_owned()).collect();
         Self::Token(Scopes { all, any: BTreeSet::new() })
     }
 
     /// Whether a request without a token passes.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Anonymous | Self::Optional)
     }
 
     /// What meets both.
-    pub(super) fn and(&self, other: &Self) -> Self {
+    pub(crate) fn and(&self, other: &Self) -> Self {
         let (Self::Token(a), Self::Token(b)) = (self, other) else {
             // They are in the order of what they demand.
             return self.max(other).clone();
@@ -94,7 +94,7 @@ impl Demand {
     }
 
     /// What a rule demands.
-    pub(super) fn enforced(access: Access, scopes: &ScopePolicy) -> Self {
+    pub(crate) fn enforced(access: Access, scopes: &ScopePolicy) -> Self {
         match access {
             Access::Anonymous => Self::Anonymous,
             Access::Deny => Self::Deny,
@@ -108,7 +108,7 @@ impl Demand {
     }
 
     /// The members of a rule that express it.
-    pub(super) fn members(&self) -> Vec<(&'static str, Value)> {
+    pub(crate) fn members(&self) -> Vec<(&'static str, Value)> {
         match self {
             Self::Anonymous => vec![("access", "anonymous".into())],
             Self::Optional => vec![("access", "optional".into())],

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use tollgate_engine::policy::rule::PathPattern;
 use tollgate_engine::request::path::NormalPath;
 
-use crate::commands::import::openapi::template::{self, Piece, Variable};
+use crate::kit::openapi::template::{self, Piece, Variable};
 
 /// A path, segment by segment. In the order of `Ord`, what is more specific comes first.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Path(Vec<Segment>);
+pub(crate) struct Path(Vec<Segment>);
 
 /// One segment.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -27,22 +27,22 @@ enum Segment {
 
 /// A path as it was read.
 #[derive(Clone, Debug)]
-pub(super) struct Written {
+pub(crate) struct Written {
     /// What requests are compared with.
-    pub(super) path: Path,
+    pub(crate) path: Path,
     /// The names of variables that are whole segments, as templates want them.
     names: Vec<String>,
     /// Whether a query or a fragment was cut off, which no rule sees.
-    pub(super) is_cut: bool,
+    pub(crate) is_cut: bool,
     /// Whether it may have been meant for more requests than it matches.
-    pub(super) is_narrow: bool,
+    pub(crate) is_narrow: bool,
     /// What there is to say, as ends of a sentence that begins with the path.
-    pub(super) remarks: Vec<String>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// What two paths have in common.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Common {
+pub(crate) enum Common {
     /// No request matches both.
     Nothing,
     /// These requests match both.
@@ -53,7 +53,7 @@ pub(super) enum Common {
 
 impl Written {
     /// Reads a path with `{variables}`; the error follows the path in a sentence.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (segments, is_cut) = template::segments(text)?;
         let mut written =
             Self { path: Path(Vec::new()), names: Vec::new(), is_cut, is_narrow: false, remarks: Vec::new() };
@@ -127,7 +127,7 @@ impl Written {
     }
 
     /// `match`, without the methods.
-    pub(super) fn matcher(&self) -> Value {
+    pub(crate) fn matcher(&self) -> Value {
         // There is one, or it would not have been read.
         self.path.matcher(&self.names).unwrap_or_default()
     }
@@ -135,7 +135,7 @@ impl Written {
 
 impl Path {
     /// `match`, without the methods; `names` are those of the variables. `None`: no rule can say it.
-    pub(super) fn matcher(&self, names: &[String]) -> Option<Value> {
+    pub(crate) fn matcher(&self, names: &[String]) -> Option<Value> {
         let (mut names, mut others) = (names.iter(), Vec::new());
         let mut name = || {
             let name = names.next().cloned().unwrap_or_else(|| template::word("any", &others));
@@ -167,12 +167,12 @@ impl Path {
     }
 
     /// The path in words, for one that the document does not have.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.in_words("{any}")
     }
 
     /// A path of a request that it matches.
-    pub(super) fn sample(&self) -> String {
+    pub(crate) fn sample(&self) -> String {
         self.in_words("tollgate-sample")
     }
 
@@ -206,7 +206,7 @@ impl Path {
     }
 
     /// Whether a request's path, as rules see it, matches.
-    pub(super) fn fits(&self, path: &str) -> bool {
+    pub(crate) fn fits(&self, path: &str) -> bool {
         let Some(absolute) = path.strip_prefix('/') else { return false };
         let mut parts = absolute.split('/');
         for segment in &self.0 {
@@ -225,7 +225,7 @@ impl Path {
     }
 
     /// What the requests have in common that match either.
-    pub(super) fn common(&self, other: &Self) -> Common {
+    pub(crate) fn common(&self, other: &Self) -> Common {
         if !self.may_meet(other) {
             return Common::Nothing;
         }

@@ -10,11 +10,11 @@ use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::response::answer::Advertised;
 use tollgate_engine::token::scope::{ScopePolicy, ScopeToken};
 
-use crate::commands::api_spec::Format;
-use crate::commands::import::yaml;
+use crate::commands::generate::api_spec::Format;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::printable::printable;
+use crate::kit::yaml;
 
 /// What there is to say.
 pub(super) struct Spec<'a> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::commands::import::openapi::demand::{Checker, Requirement};
-use crate::commands::import::openapi::document::Options;
-use crate::commands::import::openapi::source::{Document, Part};
 use crate::kit::failure::Failure;
+use crate::kit::openapi::demand::{Checker, Requirement};
+use crate::kit::openapi::document::Options;
+use crate::kit::openapi::source::{Document, Part};
 
 /// Who checks each security scheme, by its name.
 #[derive(Debug)]

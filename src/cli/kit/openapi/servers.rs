@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::import::openapi::Remarks;
-use crate::commands::import::openapi::source::Part;
 use crate::kit::failure::Failure;
+use crate::kit::openapi::Remarks;
+use crate::kit::openapi::source::Part;
 
 /// One place.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// The authority, in lower case; `None`: the document does not say.
-    pub(super) host: Option<String>,
+    pub(crate) host: Option<String>,
     /// What paths begin with, without a final slash.
-    pub(super) base: String,
+    pub(crate) base: String,
 }
 
 /// The most servers that one list may come to.
@@ -20,7 +20,7 @@ const MAX_SERVERS: usize = 100;
 
 /// The servers of an operation, each once; one of an unknown host if there is none. `own` is what stands at
 /// the operation or its path.
-pub(super) fn of(
+pub(crate) fn of(
     root: &Part<'_>,
     own: Option<Part<'_>>,
     remarks: &mut Remarks,
@@ -141,8 +141,8 @@ fn names(text: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::of;
-    use crate::commands::import::openapi::Remarks;
-    use crate::commands::import::openapi::source::Document;
+    use crate::kit::openapi::Remarks;
+    use crate::kit::openapi::source::Document;
 
     #[test]
     fn where_operations_are_served() {

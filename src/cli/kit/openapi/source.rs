@@ -29,7 +29,7 @@ struct File {
 
 /// A part of a document, and where it is.
 #[derive(Clone, Debug)]
-pub(super) struct Part<'a> {
+pub(crate) struct Part<'a> {
     document: &'a Document,
     file: &'a File,
     at: &'a Located,
@@ -58,18 +58,18 @@ impl Document {
 
     /// A document that is all of one piece.
     #[cfg(test)]
-    pub(super) fn alone(text: &str) -> Self {
+    pub(crate) fn alone(text: &str) -> Self {
         let root = located::read(text).unwrap().swap_remove(0);
         Self::new(root, "api.yaml".to_owned(), PathBuf::new(), None)
     }
 
     /// All of it.
-    pub(super) fn root(&self) -> Part<'_> {
+    pub(crate) fn root(&self) -> Part<'_> {
         Part { document: self, file: &self.file, at: &self.file.root, place: String::new() }
     }
 
     /// Its title and its version.
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         let text =
             |name: &str| self.file.root.path(&["info", name]).and_then(Located::text).unwrap_or_default();
         format!("{} {}", text("title"), text("version")).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -116,13 +116,13 @@ impl Document {
 
 impl<'a> Part<'a> {
     /// What is under a key.
-    pub(super) fn key(&self, name: &str) -> Option<Self> {
+    pub(crate) fn key(&self, name: &str) -> Option<Self> {
         let place = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
         self.at.name(name).map(|at| Self { at, place, ..self.clone() })
     }
 
     /// The members of an object, with their keys; an error if it is none.
-    pub(super) fn members(&self) -> Result<impl Iterator<Item = (&'a str, Self)> + use<'a>, Failure> {
+    pub(crate) fn members(&self) -> Result<impl Iterator<Item = (&'a str, Self)> + use<'a>, Failure> {
         let Node::Map(members) = &self.at.node else { return Err(self.expected("an object")) };
         let (part, dot) = (self.clone(), if self.place.is_empty() { "" } else { "." });
         Ok(members.iter().map(move |member| {
@@ -132,12 +132,12 @@ impl<'a> Part<'a> {
     }
 
     /// An error if it is no object.
-    pub(super) fn be_object(&self) -> Result<(), Failure> {
+    pub(crate) fn be_object(&self) -> Result<(), Failure> {
         self.members().map(drop)
     }
 
     /// The entries of a list; an error if it is none.
-    pub(super) fn items(&self) -> Result<impl Iterator<Item = Self> + use<'a>, Failure> {
+    pub(crate) fn items(&self) -> Result<impl Iterator<Item = Self> + use<'a>, Failure> {
         let Node::List(items) = &self.at.node else { return Err(self.expected("a list")) };
         let part = self.clone();
         Ok(items.iter().enumerate().map(move |(i, at)| {
@@ -147,12 +147,12 @@ impl<'a> Part<'a> {
     }
 
     /// The text; an error if it is none.
-    pub(super) fn text(&self) -> Result<&'a str, Failure> {
+    pub(crate) fn text(&self) -> Result<&'a str, Failure> {
         self.at.text().ok_or_else(|| self.expected("text"))
     }
 
     /// Text, or a number as it is written in JSON.
-    pub(super) fn text_or_number(&self) -> Result<String, Failure> {
+    pub(crate) fn text_or_number(&self) -> Result<String, Failure> {
         match &self.at.node {
             Node::Text(text) => Ok(text.clone()),
             Node::Plain(serde_json::Value::Number(number)) => Ok(number.to_string()),
@@ -161,23 +161,23 @@ impl<'a> Part<'a> {
     }
 
     /// Whether it is in the same file.
-    pub(super) fn is_beside(&self, other: &Self) -> bool {
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
         std::ptr::eq(self.file, other.file)
     }
 
     /// All of the file that it is in.
-    pub(super) fn whole(&self) -> Self {
+    pub(crate) fn whole(&self) -> Self {
         Self { at: &self.file.root, place: String::new(), ..self.clone() }
     }
 
     /// The name of the file that it is in.
-    pub(super) fn file(&self) -> &'a str {
+    pub(crate) fn file(&self) -> &'a str {
         &self.file.name
     }
 
     /// What stands behind it, if it is a reference: within the file, or in one below the document's folder. None of the
     /// keys that `matter` may stand beside one, for nothing says which of them count.
-    pub(super) fn resolved(&self, matter: &[&str]) -> Result<Self, Failure> {
+    pub(crate) fn resolved(&self, matter: &[&str]) -> Result<Self, Failure> {
         let mut part = self.clone();
         for _ in 0..MAX_REFERENCES {
             let Some(reference) = part.key("$ref") else { return Ok(part) };
@@ -190,7 +190,7 @@ impl<'a> Part<'a> {
     }
 
     /// What this reference names.
-    pub(super) fn target(&self) -> Result<Self, Failure> {
+    pub(crate) fn target(&self) -> Result<Self, Failure> {
         let text = self.text()?;
         let (name, fragment) = text.split_once('#').unwrap_or((text, ""));
         let file = match name {
@@ -225,12 +225,12 @@ impl<'a> Part<'a> {
     }
 
     /// Something else was expected here.
-    pub(super) fn expected(&self, what: &str) -> Failure {
+    pub(crate) fn expected(&self, what: &str) -> Failure {
         self.fault(format_args!("expected {what}, found {}", self.at.kind()))
     }
 
     /// What is wrong here.
-    pub(super) fn fault(&self, what: impl fmt::Display) -> Failure {
+    pub(crate) fn fault(&self, what: impl fmt::Display) -> Failure {
         let (name, at) = (&self.file.name, self.at.at);
         let place = if self.place.is_empty() { "the document" } else { &self.place };
         Failure::new(format_args!("{name}:{}:{}: {place}: {what}", at.line, at.column))

@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::commands::import::openapi::Remarks;
-use crate::commands::import::openapi::demand::Demand;
-use crate::commands::import::openapi::document::Operation;
-use crate::commands::import::openapi::path::{Common, Path, Written};
-use crate::commands::import::openapi::servers::Server;
 use crate::kit::failure::Failure;
+use crate::kit::openapi::Remarks;
+use crate::kit::openapi::demand::Demand;
+use crate::kit::openapi::document::Operation;
+use crate::kit::openapi::path::{Common, Path, Written};
+use crate::kit::openapi::servers::Server;
 
 /// Every path with its methods; what is more specific comes first.
 #[derive(Debug, Default)]
-pub(super) struct Routes {
+pub(crate) struct Routes {
     by_path: BTreeMap<Path, Route>,
     /// A path that may have been meant for more requests than its rule is for.
-    pub(super) narrow: Option<String>,
+    pub(crate) narrow: Option<String>,
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ struct Said {
 
 /// Where the paths of the operations begin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Base {
+pub(crate) enum Base {
     /// With the paths of the servers.
     Servers,
     /// With nothing, as for a proxy that has cut those off.
@@ -52,7 +52,7 @@ const MAX_COMMON: usize = 500;
 
 impl Operation<'_> {
     /// Its paths, each once.
-    pub(super) fn below(&self, base: Base) -> Vec<String> {
+    pub(crate) fn below(&self, base: Base) -> Vec<String> {
         let mut paths: Vec<String> = Vec::new();
         for server in &self.servers {
             let path = server.path(base, &self.path);
@@ -66,7 +66,7 @@ impl Operation<'_> {
 
 impl Server {
     /// The path of an operation there.
-    pub(super) fn path(&self, base: Base, path: &str) -> String {
+    pub(crate) fn path(&self, base: Base, path: &str) -> String {
         match base {
             Base::Servers => format!("{}{path}", self.base),
             Base::Nothing => path.to_owned(),
@@ -76,7 +76,7 @@ impl Server {
 
 impl Routes {
     /// Sorts the operations.
-    pub(super) fn new(
+    pub(crate) fn new(
         operations: &[Operation<'_>],
         base: Base,
         remarks: &mut Remarks,
@@ -218,14 +218,14 @@ impl Routes {
     }
 
     /// What a request has to meet; `None`: no operation is for it. `path` is in the spelling that rules see.
-    pub(super) fn demand(&self, method: &str, path: &str) -> Option<&Demand> {
+    pub(crate) fn demand(&self, method: &str, path: &str) -> Option<&Demand> {
         let fits = |(known, route): &(&Path, &Route)| route.methods.contains_key(method) && known.fits(path);
         let (_, route) = self.by_path.iter().find(fits)?;
         route.methods.get(method).map(|said| &said.demand)
     }
 
     /// A request for each path and method, also for what two paths have in common.
-    pub(super) fn samples(&self) -> impl Iterator<Item = (&str, String)> {
+    pub(crate) fn samples(&self) -> impl Iterator<Item = (&str, String)> {
         let of = |(path, route)| {
             let (path, route): (&Path, &Route) = (path, route);
             route.methods.keys().map(|method| (method.as_str(), path.sample()))
@@ -234,7 +234,7 @@ impl Routes {
     }
 
     /// `rules`, each with a name that is not yet among `names`.
-    pub(super) fn rules(&self, names: &mut BTreeSet<String>) -> Vec<Value> {
+    pub(crate) fn rules(&self, names: &mut BTreeSet<String>) -> Vec<Value> {
         let mut rules = Vec::new();
         for route in self.by_path.values() {
             let mut by_demand: BTreeMap<&Demand, Vec<(&str, Option<&str>)>> = BTreeMap::new();
@@ -311,7 +311,7 @@ fn name(path: &str, operations: &[(&str, Option<&str>)], taken: &mut BTreeSet<St
 const MAX_NAME: usize = 128;
 
 /// A name that is not taken: this one, or with a number.
-pub(super) fn unique(name: &str, taken: &BTreeSet<String>) -> String {
+pub(crate) fn unique(name: &str, taken: &BTreeSet<String>) -> String {
     let numbered = (2_usize..).map(|number| format!("{name} {number}"));
     std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
 }

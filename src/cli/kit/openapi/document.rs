@@ -1,44 +1,44 @@
 //! An OpenAPI document: its operations, and what each demands.
 
-use crate::commands::import::openapi::Remarks;
-use crate::commands::import::openapi::demand::Demand;
-use crate::commands::import::openapi::security::{self, Schemes};
-use crate::commands::import::openapi::servers::{self, Server};
-use crate::commands::import::openapi::source::{Document, Part};
 use crate::kit::failure::Failure;
+use crate::kit::openapi::Remarks;
+use crate::kit::openapi::demand::Demand;
+use crate::kit::openapi::security::{self, Schemes};
+use crate::kit::openapi::servers::{self, Server};
+use crate::kit::openapi::source::{Document, Part};
 
 /// One operation.
 #[derive(Clone, Debug)]
-pub(super) struct Operation<'a> {
+pub(crate) struct Operation<'a> {
     /// The method, in upper case.
-    pub(super) method: String,
+    pub(crate) method: String,
     /// The path as the document has it.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Where it is.
-    pub(super) part: Part<'a>,
+    pub(crate) part: Part<'a>,
     /// Where it is served.
-    pub(super) servers: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
     /// The `operationId`.
-    pub(super) id: Option<String>,
+    pub(crate) id: Option<String>,
     /// What it demands.
-    pub(super) demand: Demand,
+    pub(crate) demand: Demand,
     /// Whether the document says nothing of its security.
-    pub(super) unsaid: bool,
+    pub(crate) unsaid: bool,
 }
 
 /// How a document is read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// Instead of the base paths of `servers`.
-    pub(super) base_path: Option<String>,
+    pub(crate) base_path: Option<String>,
     /// Instead of the hosts of `servers`.
-    pub(super) hosts: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// The schemes that are about our tokens; empty: those that can be.
-    pub(super) schemes: Vec<String>,
+    pub(crate) schemes: Vec<String>,
     /// The schemes that something else checks.
-    pub(super) elsewhere: Vec<String>,
+    pub(crate) elsewhere: Vec<String>,
     /// What operations demand of which the document says nothing.
-    pub(super) require: Option<Demand>,
+    pub(crate) require: Option<Demand>,
 }
 
 /// The methods that a Path Item Object has fields for.
@@ -52,7 +52,7 @@ const ANY_METHOD: (&str, [&str; 7]) =
 const OF_AN_OPERATION: [&str; 2] = ["security", "servers"];
 
 /// All operations of a document.
-pub(super) fn operations<'a>(
+pub(crate) fn operations<'a>(
     document: &'a Document,
     options: &Options,
     remarks: &mut Remarks,

@@ -8,14 +8,14 @@ use tollgate_engine::policy::rule::{Access, Rule};
 use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::request::path::{AmbiguousPath, NormalPath};
 
-use crate::commands::import::openapi::Remarks;
-use crate::commands::import::openapi::demand::Demand;
-use crate::commands::import::openapi::document::{self, Operation, Options};
-use crate::commands::import::openapi::path::Written;
-use crate::commands::import::openapi::routes::{Base, Routes};
-use crate::commands::import::openapi::security::Schemes;
-use crate::commands::import::openapi::source::Document;
 use crate::kit::failure::Failure;
+use crate::kit::openapi::Remarks;
+use crate::kit::openapi::demand::Demand;
+use crate::kit::openapi::document::{self, Operation, Options};
+use crate::kit::openapi::path::Written;
+use crate::kit::openapi::routes::{Base, Routes};
+use crate::kit::openapi::security::Schemes;
+use crate::kit::openapi::source::Document;
 
 /// A sentence for every difference. Each operation is asked for as a request would, so that it does not
 /// matter how the rules are written. What other schemes than tokens' are about is not looked at.
