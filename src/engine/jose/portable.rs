@@ -48,8 +48,9 @@ fn p256(signed: &Signed<'_>, point: &[u8]) -> bool {
     matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(signed.message, &signature).is_ok())
 }
 
+/// Without what `verify_strict` adds: that no point is of small order has been checked before.
 fn ed25519(signed: &Signed<'_>, point: &[u8; 32]) -> bool {
     let key = ed25519_dalek::VerifyingKey::from_bytes(point);
     let signature = ed25519_dalek::Signature::from_slice(signed.signature);
-    matches!((key, signature), (Ok(key), Ok(signature)) if key.verify_strict(signed.message, &signature).is_ok())
+    matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(signed.message, &signature).is_ok())
 }
