@@ -103,8 +103,9 @@ fn offences<'a>(
     let words = |(phrase, better): &(&str, &str)| {
         let ends =
             |rest: &str| !rest.starts_with(|c: char| c.is_ascii_lowercase()) || !phrase.ends_with("none");
-        let is_there =
-            text.match_indices(phrase).any(|(at, _)| ends(text.get(at + phrase.len()..).unwrap_or("")));
+        let is_there = text
+            .match_indices(phrase)
+            .any(|(at, _)| ends(text.get(at.saturating_add(phrase.len())..).unwrap_or("")));
         is_there.then(|| format!("{place}: \"{phrase}\"; better: {better}"))
     };
     phrases.filter_map(words).collect()
