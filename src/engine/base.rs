@@ -3,6 +3,7 @@
 pub mod ids;
 pub mod json;
 pub mod moment;
+pub(crate) mod named;
 pub mod random;
 pub mod secret;
 pub mod store;

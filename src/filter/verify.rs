@@ -11,10 +11,9 @@
 use std::cell::Cell;
 
 use crate::abi::{self, NoSuch};
-use tollgate_engine::jose::algorithm::{self, Hash};
+use tollgate_engine::jose::algorithm::{Algorithm, Hash};
 use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::jose::signer::{self, Signer, ToSign};
-use tollgate_engine::jose::signing_key::Algorithm;
 use tollgate_engine::jose::verifier::{Signed, Verifier};
 
 /// The host.
@@ -65,7 +64,7 @@ impl Verifier for Native {
 
 /// What the host says of a signature; `None`: it cannot tell.
 fn by_the_host(signed: &Signed<'_>) -> Option<bool> {
-    let is_known = !signed.algorithm.is_pss() && signed.algorithm != algorithm::Algorithm::Ed25519;
+    let is_known = !signed.algorithm.is_pss() && signed.algorithm != Algorithm::EdDsa;
     if !is_known || !IS_THERE.get() {
         return None;
     }

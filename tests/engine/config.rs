@@ -17,7 +17,6 @@ use tollgate_engine::config::reference;
 use tollgate_engine::config::schema::{Absent, Kind};
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::jose::algorithm::Algorithm;
-use tollgate_engine::jose::signing_key::Algorithm as SigningAlgorithm;
 use tollgate_engine::policy::requirement::SenderConstraint;
 use tollgate_engine::policy::rule::{Access, HeaderTest, PathPattern};
 use tollgate_engine::policy::{CorsPreflight, Mode, Policy};
@@ -491,7 +490,7 @@ fn every_key_arrives() {
     assert_eq!(a.introspection.client_auth, ClientAuth::Bearer(Secret::new("Bearer from-the-environment")));
     assert_eq!(c.introspection.client_auth, ClientAuth::None { client_id: Some("tls".to_owned()) });
     let ClientAuth::Assertion(assertion) = &signs.introspection.client_auth else { panic!() };
-    assert_eq!((assertion.client_id(), assertion.algorithm()), ("id", SigningAlgorithm::Es256));
+    assert_eq!((assertion.client_id(), assertion.algorithm()), ("id", Algorithm::Es256));
     let signed = policy.providers.iter().find(|provider| provider.name == "h").unwrap();
     let (audience, issuer) = ("me".to_owned(), "https://replies.example.com".to_owned());
     assert_eq!(signed.introspection.dialect, Dialect::Rfc9701 { audience, issuer });

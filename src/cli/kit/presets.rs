@@ -8,8 +8,7 @@ use url::Url;
 
 /// Reads the name of a preset on the command line.
 pub(crate) fn presets() -> impl TypedValueParser<Value = Preset> {
-    PossibleValuesParser::new(Preset::ALL.map(|(name, _)| name))
-        .map(|name| Preset::named(&name).unwrap_or_default())
+    PossibleValuesParser::new(Preset::NAMES).map(|name| Preset::named(&name).unwrap_or_default())
 }
 
 /// The product that an issuer's address gives away.

@@ -6,9 +6,9 @@ use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, crypto};
+use tollgate_engine::jose::algorithm;
 use tollgate_engine::jose::key::{Curve, Material};
 use tollgate_engine::jose::signer::{Signer, ToSign};
-use tollgate_engine::jose::signing_key;
 use tollgate_engine::jose::verifier::{Signed, Verifier};
 
 /// Verifies and signs with `jsonwebtoken`.
@@ -43,7 +43,7 @@ impl Signer for Computed {
         URL_SAFE_NO_PAD.decode(signature).ok()
     }
 
-    fn signs(&self, _: signing_key::Algorithm) -> bool {
+    fn signs(&self, _: algorithm::Algorithm) -> bool {
         true
     }
 }

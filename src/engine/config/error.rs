@@ -10,6 +10,7 @@ use crate::config::protobuf::StructError;
 use crate::config::schema::Place;
 use crate::jose::key_set::JwkFault;
 use crate::policy::rule::PatternError;
+use crate::provider::client_auth::Method;
 
 /// One fault, and where it is.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -124,10 +125,10 @@ pub enum Fault {
         why: &'static str,
     },
     /// A setting that does nothing beside another.
-    #[error("not used by the method {method:?}")]
+    #[error("not used by the method {:?}", .method.name())]
     Unused {
         /// The method of client authentication.
-        method: String,
+        method: Method,
     },
     /// A setting that makes sense with another one only.
     #[error("requires {other} as well")]

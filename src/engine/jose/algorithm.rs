@@ -1,8 +1,9 @@
-//! Signature algorithms, and lists of those that are allowed ([RFC 7518 §3.1], [RFC 8037 §3.1],
-//! [RFC 9864]).
+//! The algorithms of JWTs, for signing and for verifying, and lists of those that are allowed ([RFC 7518 §3.1],
+//! [RFC 8037 §3.1], [RFC 9864]).
 //!
-//! There is no `none` and no HMAC: no configuration can allow them, and a token that asks for one is
-//! refused before anything else is looked at.
+//! There is no `none`. HMAC is for what we sign; what verifies takes algorithms from [`Algorithm::of_token`],
+//! which knows public keys alone: no configuration can allow HMAC, and a token that asks for it is refused before
+//! anything else is looked at.
 //!
 //! [RFC 7518 §3.1]: https://www.rfc-editor.org/rfc/rfc7518#section-3.1
 //! [RFC 8037 §3.1]: https://www.rfc-editor.org/rfc/rfc8037#section-3.1
@@ -10,9 +11,17 @@
 
 use std::fmt;
 
-/// A signature algorithm with a public key.
+use crate::base::named::named;
+
+/// An algorithm of JWTs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Algorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -31,7 +40,9 @@ pub enum Algorithm {
     Es384,
     /// ECDSA on P-521 with SHA-512.
     Es512,
-    /// Ed25519, which is called `EdDSA` as well; Ed448 is not meant by either.
+    /// Ed25519 by its older name; Ed448 is never meant by it.
+    EdDsa,
+    /// Ed25519 by its own name. What verifies does not tell the two apart: see [`Algorithm::of_token`].
     Ed25519,
 }
 
@@ -50,55 +61,66 @@ pub enum Hash {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Algorithms(Vec<Algorithm>);
 
-/// Every name, for the configuration.
-pub const NAMES: [&str; 11] =
-    ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
+// As `alg` has them.
+named! { Algorithm:
+    Hs256 = "HS256",
+    Hs384 = "HS384",
+    Hs512 = "HS512",
+    Rs256 = "RS256",
+    Rs384 = "RS384",
+    Rs512 = "RS512",
+    Ps256 = "PS256",
+    Ps384 = "PS384",
+    Ps512 = "PS512",
+    Es256 = "ES256",
+    Es384 = "ES384",
+    Es512 = "ES512",
+    EdDsa = "EdDSA",
+    Ed25519 = "Ed25519",
+}
 
 impl Algorithm {
-    /// The algorithm of that `alg`, case and all.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "RS256" => Self::Rs256,
-            "RS384" => Self::Rs384,
-            "RS512" => Self::Rs512,
-            "PS256" => Self::Ps256,
-            "PS384" => Self::Ps384,
-            "PS512" => Self::Ps512,
-            "ES256" => Self::Es256,
-            "ES384" => Self::Es384,
-            "ES512" => Self::Es512,
-            "EdDSA" | "Ed25519" => Self::Ed25519,
-            _ => return None,
-        })
-    }
+    /// Those of public keys: all that a token or a proof may be signed with.
+    pub const OF_PUBLIC_KEYS: [Self; 11] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::EdDsa,
+        Self::Ed25519,
+    ];
+    /// Those that we sign with a client secret: `client_secret_jwt`.
+    pub const OF_SECRETS: [Self; 3] = [Self::Hs256, Self::Hs384, Self::Hs512];
+    /// Those that we sign with a private key: `private_key_jwt`.
+    pub const OF_PRIVATE_KEYS: [Self; 5] =
+        [Self::Rs256, Self::Ps256, Self::Es256, Self::EdDsa, Self::Ed25519];
 
-    /// Its `alg`; of two, the one that servers say.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::Es512 => "ES512",
-            Self::Ed25519 => "EdDSA",
+    /// The algorithm that a token, a proof or a public key names. Never HMAC; Ed25519 is [`Self::EdDsa`] by either
+    /// name.
+    pub fn of_token(name: &str) -> Option<Self> {
+        match Self::named(name)? {
+            Self::Hs256 | Self::Hs384 | Self::Hs512 => None,
+            Self::Ed25519 => Some(Self::EdDsa),
+            public => Some(public),
         }
     }
 
     /// Its hash; Ed25519 has one built in.
     pub fn hash(self) -> Hash {
         match self {
-            Self::Rs256 | Self::Ps256 | Self::Es256 => Hash::Sha256,
-            Self::Rs384 | Self::Ps384 | Self::Es384 => Hash::Sha384,
-            Self::Rs512 | Self::Ps512 | Self::Es512 | Self::Ed25519 => Hash::Sha512,
+            Self::Hs256 | Self::Rs256 | Self::Ps256 | Self::Es256 => Hash::Sha256,
+            Self::Hs384 | Self::Rs384 | Self::Ps384 | Self::Es384 => Hash::Sha384,
+            Self::Hs512 | Self::Rs512 | Self::Ps512 | Self::Es512 | Self::EdDsa | Self::Ed25519 => {
+                Hash::Sha512
+            }
         }
     }
-}
 
-impl Algorithm {
     /// Whether it is RSASSA-PSS, which hosts do not compute for us.
     pub fn is_pss(self) -> bool {
         matches!(self, Self::Ps256 | Self::Ps384 | Self::Ps512)
@@ -108,7 +130,7 @@ impl Algorithm {
 impl Algorithms {
     /// A list of these. `None` if there are none, or one has a name that is unknown.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        let algorithms: Option<Vec<_>> = names.into_iter().map(Algorithm::from_name).collect();
+        let algorithms: Option<Vec<_>> = names.into_iter().map(Algorithm::of_token).collect();
         algorithms.filter(|algorithms| !algorithms.is_empty()).map(Self)
     }
 
@@ -126,7 +148,7 @@ impl Algorithms {
 /// What authorization servers sign with unless the operator knows better.
 impl Default for Algorithms {
     fn default() -> Self {
-        Self(vec![Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::Ed25519])
+        Self(vec![Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::EdDsa])
     }
 }
 
@@ -145,7 +167,7 @@ impl fmt::Display for Algorithms {
 
 #[cfg(test)]
 mod tests {
-    use super::{Algorithm, Algorithms, NAMES};
+    use super::{Algorithm, Algorithms};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -155,18 +177,22 @@ mod tests {
         for name in
             ["none", "None", "NONE", "nOnE", "", "HS256", "rs256", "Rs256", "RS256 ", "ES256K", "Ed448"]
         {
-            assert_eq!(Algorithm::from_name(name), None, "{name}");
+            assert_eq!(Algorithm::of_token(name), None, "{name}");
         }
-        for name in NAMES {
-            let algorithm = Algorithm::from_name(name).unwrap();
-            assert!(algorithm.name() == name || name == "Ed25519", "{name}");
+        for algorithm in Algorithm::ALL {
+            assert_eq!(Algorithm::named(algorithm.name()), Some(algorithm));
+            // JWT-10
+            let is_hmac = Algorithm::OF_SECRETS.contains(&algorithm);
+            assert_eq!(Algorithm::of_token(algorithm.name()).is_none(), is_hmac, "{algorithm:?}");
+            assert_ne!(Algorithm::OF_PUBLIC_KEYS.contains(&algorithm), is_hmac, "{algorithm:?}");
         }
+        assert_eq!(Algorithm::of_token("Ed25519"), Some(Algorithm::EdDsa));
     }
 
     #[test]
     fn a_list_allows_what_is_in_it() {
         let list = Algorithms::from_names(["ES256", "Ed25519"]).unwrap();
-        assert!(list.allow(Algorithm::Es256) && list.allow(Algorithm::Ed25519));
+        assert!(list.allow(Algorithm::Es256) && list.allow(Algorithm::EdDsa));
         assert!(!list.allow(Algorithm::Rs256));
         assert_eq!(list.to_string(), "ES256 EdDSA");
         assert_eq!(Algorithms::from_names(["ES256", "none"]), None);

@@ -110,7 +110,7 @@ impl Header {
             return Err(JwsFault::HeaderTooLong);
         }
         let mut members = object(bytes).ok_or(JwsFault::Header)?;
-        let alg = members.get("alg").and_then(Value::as_str).and_then(Algorithm::from_name);
+        let alg = members.get("alg").and_then(Value::as_str).and_then(Algorithm::of_token);
         let alg = alg.ok_or(JwsFault::Algorithm)?;
         // An empty list, or one of anything, is wrong in itself or names what we do not understand
         // (RFC 7515 §4.1.11). `b64` is no business of a JWT (RFC 7797 §7).

@@ -178,13 +178,13 @@ impl PublicKey {
 
     /// Whether it is a key for this algorithm.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::{Ed25519, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        use Algorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         match &self.material {
             Material::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
             Material::Ec { curve: Curve::P256, .. } => algorithm == Es256,
             Material::Ec { curve: Curve::P384, .. } => algorithm == Es384,
             Material::Ec { curve: Curve::P521, .. } => algorithm == Es512,
-            Material::Ed25519 { .. } => algorithm == Ed25519,
+            Material::Ed25519 { .. } => algorithm == EdDsa,
         }
     }
 
@@ -461,7 +461,7 @@ mod tests {
                 assert!(!verify(signature), "JWT-15");
             }
             assert!(!verify(&[0; 64]), "JWT-16");
-            for other in [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::Ed25519] {
+            for other in [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa] {
                 let good = key.verify(other, jws.signing_input, &jws.signature, &Yes);
                 assert_eq!(good, other == jws.header.alg, "JWT-10 {other:?}");
             }
@@ -485,7 +485,7 @@ mod tests {
         let [mut order_1, mut order_4, mut unreduced] = [[0; 64], [0; 64], [0xff; 64]];
         (order_1[0], order_4[31], unreduced[0], unreduced[31]) = (1, 0x80, 0xee, 0x7f);
         for signature in [order_1, order_4, order_8, unreduced] {
-            assert!(!key.verify(Algorithm::Ed25519, b"", &signature, &Yes), "{signature:?}");
+            assert!(!key.verify(Algorithm::EdDsa, b"", &signature, &Yes), "{signature:?}");
         }
     }
 }

@@ -10,8 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::time::UnixTime;
+use crate::jose::algorithm::Algorithm;
 use crate::jose::private_der;
-use crate::jose::signing_key::Algorithm;
 
 /// Signs with private keys.
 pub trait Signer: fmt::Debug {

@@ -19,32 +19,8 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::base::random::{Nonces, Source};
 use crate::base::secret::Secret;
+use crate::jose::algorithm::{Algorithm, Hash};
 use crate::jose::private_der::{self, RsaNumbers};
-
-/// How an assertion is signed ([RFC 7518 §3.1], [RFC 8037 §3.1], [RFC 9864]).
-///
-/// [RFC 7518 §3.1]: https://www.rfc-editor.org/rfc/rfc7518#section-3.1
-/// [RFC 8037 §3.1]: https://www.rfc-editor.org/rfc/rfc8037#section-3.1
-/// [RFC 9864]: https://www.rfc-editor.org/rfc/rfc9864
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Algorithm {
-    /// HMAC with SHA-256.
-    Hs256,
-    /// HMAC with SHA-384.
-    Hs384,
-    /// HMAC with SHA-512.
-    Hs512,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// RSASSA-PSS with SHA-256.
-    Ps256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519 by its older name.
-    EdDsa,
-    /// Ed25519 by its own name.
-    Ed25519,
-}
 
 /// A key that fits its algorithm.
 #[derive(Clone)]
@@ -59,50 +35,38 @@ pub enum SigningKey {
     Ed25519(Box<ed25519_dalek::SigningKey>),
 }
 
-impl Algorithm {
-    /// The algorithms of `client_secret_jwt`.
-    pub const OF_SECRETS: [Self; 3] = [Self::Hs256, Self::Hs384, Self::Hs512];
-    /// The algorithms of `private_key_jwt`.
-    pub const OF_PRIVATE_KEYS: [Self; 5] =
-        [Self::Rs256, Self::Ps256, Self::Es256, Self::EdDsa, Self::Ed25519];
-
-    /// Its `alg`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Hs384 => "HS384",
-            Self::Hs512 => "HS512",
-            Self::Rs256 => "RS256",
-            Self::Ps256 => "PS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-            Self::Ed25519 => "Ed25519",
+/// What has to be given as the key of an algorithm.
+pub fn material(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Hs256 => "a client secret of at least 32 bytes, for HS256 (RFC 7518 §3.2)",
+        Algorithm::Hs384 => "a client secret of at least 48 bytes, for HS384 (RFC 7518 §3.2)",
+        Algorithm::Hs512 => "a client secret of at least 64 bytes, for HS512 (RFC 7518 §3.2)",
+        Algorithm::Rs256 | Algorithm::Ps256 => {
+            "an RSA private key of 2048 to 4096 bits, for RS256 and PS256, in PEM (PKCS#8 or PKCS#1, without a passphrase)"
         }
+        Algorithm::Es256 => {
+            "a private key on the curve P-256, for ES256, in PEM (PKCS#8 or SEC1, without a passphrase)"
+        }
+        Algorithm::EdDsa | Algorithm::Ed25519 => {
+            "an Ed25519 private key in PEM (PKCS#8, without a passphrase)"
+        }
+        Algorithm::Rs384
+        | Algorithm::Rs512
+        | Algorithm::Ps384
+        | Algorithm::Ps512
+        | Algorithm::Es384
+        | Algorithm::Es512 => "the key of an algorithm that is signed with here",
     }
+}
 
-    /// What has to be given as its key.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Hs256 => "a client secret of at least 32 bytes, for HS256 (RFC 7518 §3.2)",
-            Self::Hs384 => "a client secret of at least 48 bytes, for HS384 (RFC 7518 §3.2)",
-            Self::Hs512 => "a client secret of at least 64 bytes, for HS512 (RFC 7518 §3.2)",
-            Self::Rs256 | Self::Ps256 => {
-                "an RSA private key of 2048 to 4096 bits, for RS256 and PS256, in PEM (PKCS#8 or PKCS#1, without a passphrase)"
-            }
-            Self::Es256 => {
-                "a private key on the curve P-256, for ES256, in PEM (PKCS#8 or SEC1, without a passphrase)"
-            }
-            Self::EdDsa | Self::Ed25519 => "an Ed25519 private key in PEM (PKCS#8, without a passphrase)",
-        }
-    }
-
-    /// The shortest secret, in bytes: as long as the hash.
-    fn shortest(self) -> usize {
-        match self {
-            Self::Hs384 => 48,
-            Self::Hs512 => 64,
-            _ => 32,
-        }
+/// The shortest secret, in bytes: as long as the hash ([RFC 7518 §3.2]).
+///
+/// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
+fn shortest(algorithm: Algorithm) -> usize {
+    match algorithm.hash() {
+        Hash::Sha256 => 32,
+        Hash::Sha384 => 48,
+        Hash::Sha512 => 64,
     }
 }
 
@@ -110,7 +74,7 @@ impl SigningKey {
     /// A client secret as a key: its UTF-8 bytes.
     #[inline(never)]
     pub fn of_secret(secret: &Secret, algorithm: Algorithm) -> Option<Self> {
-        (secret.expose().len() >= algorithm.shortest()).then(|| Self::Secret(secret.clone()))
+        (secret.expose().len() >= shortest(algorithm)).then(|| Self::Secret(secret.clone()))
     }
 
     /// A private key in PEM: PKCS#8, or the older form of its kind. `None` if it does not fit the

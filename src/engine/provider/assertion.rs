@@ -15,8 +15,9 @@ use sha2::{Digest as _, Sha256};
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
 use crate::base::time::{UnixTime, part};
+use crate::jose::algorithm::Algorithm;
 use crate::jose::signer::{Bound, Signer, ToSign};
-use crate::jose::signing_key::{self, Algorithm, SigningKey};
+use crate::jose::signing_key::{self, SigningKey};
 
 /// The value of `client_assertion_type`.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -206,8 +207,9 @@ mod tests {
     use crate::base::random::Nonces;
     use crate::base::secret::Secret;
     use crate::base::time::UnixTime;
+    use crate::jose::algorithm::Algorithm;
     use crate::jose::signer::{Signer, ToSign};
-    use crate::jose::signing_key::{Algorithm, SigningKey};
+    use crate::jose::signing_key::SigningKey;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

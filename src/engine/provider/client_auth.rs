@@ -5,8 +5,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::base::named::named;
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
+use crate::jose::algorithm::Algorithm;
 use crate::provider::assertion::Assertion;
 
 /// How we authenticate; exactly one way per request.
@@ -34,6 +36,37 @@ pub enum ClientAuth {
     },
 }
 
+/// The methods of client authentication ([OpenID Connect Core §9], [RFC 8705 §2]), by their registered names where they
+/// have one.
+///
+/// [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
+/// [RFC 8705 §2]: https://www.rfc-editor.org/rfc/rfc8705#section-2
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Method {
+    /// Id and secret in the `Authorization` field.
+    #[default]
+    Basic,
+    /// Id and secret as form fields.
+    Post,
+    /// A statement, signed with the client secret.
+    SecretJwt,
+    /// A statement, signed with a private key.
+    PrivateKeyJwt,
+    /// A token of our own; not registered.
+    Bearer,
+    /// No credentials of ours.
+    None,
+}
+
+named! { Method:
+    Basic = "client_secret_basic",
+    Post = "client_secret_post",
+    SecretJwt = "client_secret_jwt",
+    PrivateKeyJwt = "private_key_jwt",
+    Bearer = "bearer",
+    None = "none",
+}
+
 /// How id and secret are put into the Basic credentials.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum BasicEncoding {
@@ -55,6 +88,20 @@ impl ClientAuth {
         };
         let pair = format!("{}:{}", part(client_id), part(client_secret.expose()));
         Self::Basic(Secret::new(format!("Basic {}", STANDARD.encode(pair))))
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Basic(_) => Method::Basic,
+            Self::Post { .. } => Method::Post,
+            Self::Bearer(_) => Method::Bearer,
+            Self::Assertion(assertion) if Algorithm::OF_SECRETS.contains(&assertion.algorithm()) => {
+                Method::SecretJwt
+            }
+            Self::Assertion(_) => Method::PrivateKeyJwt,
+            Self::None { .. } => Method::None,
+        }
     }
 
     /// Whether there are credentials for another question now.

@@ -3,7 +3,9 @@
 //! A preset fills in what the configuration leaves out; whatever is written down wins. Each path is the
 //! product's documented default.
 
-/// A product.
+use crate::base::named::named;
+
+/// A product, by its name in the configuration.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Preset {
     /// Any; nothing is known of it.
@@ -45,28 +47,17 @@ pub struct Endpoints {
     pub token_info: Option<String>,
 }
 
+named! { Preset:
+    Generic = "generic",
+    Okta = "okta",
+    OpenAm = "openam",
+    ForgeRock = "forgerock",
+    Salesforce = "salesforce",
+    PingFederate = "ping_federate",
+    Keycloak = "keycloak",
+}
+
 impl Preset {
-    /// All of them, by their names in the configuration.
-    pub const ALL: [(&'static str, Self); 7] = [
-        ("generic", Self::Generic),
-        ("okta", Self::Okta),
-        ("openam", Self::OpenAm),
-        ("forgerock", Self::ForgeRock),
-        ("salesforce", Self::Salesforce),
-        ("ping_federate", Self::PingFederate),
-        ("keycloak", Self::Keycloak),
-    ];
-
-    /// The one of that name in the configuration.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, preset)| *preset)
-    }
-
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, known)| *known == self).map_or("generic", |(name, _)| name)
-    }
-
     /// Whether its JWTs have their scopes in an array: Okta's in `scp`, those of OpenAM and its successors
     /// in `scope`.
     pub fn writes_scope_arrays(self) -> bool {
@@ -196,6 +187,6 @@ mod tests {
             assert_eq!(got.map(Option::unwrap), [introspection, token, registration], "{preset} at {base}");
         }
         assert_eq!(Preset::Generic.endpoints("https://as.example.com").introspection, None);
-        assert!(Preset::ALL.iter().all(|(name, preset)| preset.name() == *name));
+        assert!(Preset::ALL.into_iter().all(|preset| Preset::named(preset.name()) == Some(preset)));
     }
 }

@@ -22,10 +22,11 @@ use tollgate_engine::base::random::Nonces;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::enforcer::Enforcer;
+use tollgate_engine::jose::algorithm;
 use tollgate_engine::jose::jws::Compact;
 use tollgate_engine::jose::key::PublicKey;
 use tollgate_engine::jose::signer::ToSign;
-use tollgate_engine::jose::signing_key::{self, SigningKey};
+use tollgate_engine::jose::signing_key::SigningKey;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::assertion::{Assertion, Statement};
 
@@ -73,14 +74,14 @@ proptest! {
 
     #[test]
     fn what_ours_signs_it_verifies(id in ".{1,20}", secret in "[ -~]{64,80}", seed in any::<[u64; 2]>()) {
-        for algorithm in signing_key::Algorithm::OF_SECRETS {
+        for algorithm in algorithm::Algorithm::OF_SECRETS {
             let secret = Secret::new(&*secret);
             let key = SigningKey::of_secret(&secret, algorithm).unwrap();
             let signed = statement(&id, algorithm, key, &secret).sign(UnixTime::from_secs(NOW), &Nonces::new(seed));
             let key = DecodingKey::from_secret(secret.expose().as_bytes()).unwrap();
             prop_assert_eq!(client_of(&signed, &key, algorithm), Some(id.clone()));
         }
-        for algorithm in signing_key::Algorithm::OF_PRIVATE_KEYS {
+        for algorithm in algorithm::Algorithm::OF_PRIVATE_KEYS {
             let theirs = by_name(algorithm);
             let key = Key::random(theirs, false);
             let mut assertion = statement(&id, algorithm, SigningKey::of_pem(&key.pem, algorithm).unwrap(), &key.pem);
@@ -93,7 +94,7 @@ proptest! {
                 let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
                 prop_assert!(ours(theirs, &key, message.as_bytes(), &signature), "{algorithm:?} {is_computed}");
                 // It knows Ed25519 by its older name alone (RFC 9864).
-                if algorithm != signing_key::Algorithm::Ed25519 {
+                if algorithm != algorithm::Algorithm::Ed25519 {
                     let public = serde_json::from_value::<Jwk>(key.public.clone()).unwrap();
                     let public = DecodingKey::from_jwk(&public).unwrap();
                     prop_assert_eq!(client_of(&signed, &public, algorithm), Some(id.clone()));
@@ -132,8 +133,7 @@ impl Key {
             Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_der(&pkcs8),
             Algorithm::EdDSA => EncodingKey::from_ed_der(&pkcs8),
             _ => {
-                let to_sign =
-                    ToSign { algorithm: signing_key::Algorithm::Rs256, pkcs8: &pkcs8, message: &[] };
+                let to_sign = ToSign { algorithm: algorithm::Algorithm::Rs256, pkcs8: &pkcs8, message: &[] };
                 EncodingKey::from_rsa_der(to_sign.inner_key().unwrap())
             }
         };
@@ -182,8 +182,7 @@ fn tampered(jws: &Compact<'_>, at: Index, bit: u8) -> [(Vec<u8>, Vec<u8>); 2] {
 }
 
 fn ours(algorithm: Algorithm, key: &Key, message: &[u8], signature: &[u8]) -> bool {
-    let algorithm =
-        tollgate_engine::jose::algorithm::Algorithm::from_name(&format!("{algorithm:?}")).unwrap();
+    let algorithm = algorithm::Algorithm::of_token(&format!("{algorithm:?}")).unwrap();
     PublicKey::from_jwk(&key.public).unwrap().verify(algorithm, message, signature, &Both)
 }
 
@@ -193,7 +192,7 @@ fn theirs(algorithm: Algorithm, key: &Key, message: &[u8], signature: &[u8]) -> 
 }
 
 /// What ours says of itself.
-fn statement(id: &str, algorithm: signing_key::Algorithm, key: SigningKey, material: &Secret) -> Assertion {
+fn statement(id: &str, algorithm: algorithm::Algorithm, key: SigningKey, material: &Secret) -> Assertion {
     let statement = Statement {
         client_id: id,
         audience: "https://as.example.com",
@@ -206,7 +205,7 @@ fn statement(id: &str, algorithm: signing_key::Algorithm, key: SigningKey, mater
 }
 
 /// Whom an authorization server takes an assertion for that has `jsonwebtoken`.
-fn client_of(assertion: &Secret, key: &DecodingKey, algorithm: signing_key::Algorithm) -> Option<String> {
+fn client_of(assertion: &Secret, key: &DecodingKey, algorithm: algorithm::Algorithm) -> Option<String> {
     let mut validation = Validation::new(by_name(algorithm));
     validation.set_audience(&["https://as.example.com"]);
     // Its clock is another one than the test's.
@@ -216,7 +215,7 @@ fn client_of(assertion: &Secret, key: &DecodingKey, algorithm: signing_key::Algo
     token.claims["sub"].as_str().map(str::to_owned)
 }
 
-fn by_name(algorithm: signing_key::Algorithm) -> Algorithm {
+fn by_name(algorithm: algorithm::Algorithm) -> Algorithm {
     let name = if algorithm.name() == "Ed25519" { "EdDSA" } else { algorithm.name() };
     name.parse().unwrap()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use tollgate_engine::base::json;
-use tollgate_engine::jose::algorithm::NAMES;
+use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::provider::preset::Preset;
 
 use crate::kit::failure::Failure;
@@ -211,15 +211,16 @@ pub(crate) fn choose_reply_algorithm(
     if asked.get(MEMBER).is_none_or(|alg| *alg != "") {
         return Ok(());
     }
+    let names = Algorithm::OF_PUBLIC_KEYS.map(Algorithm::name);
     let fits = |alg: &&&str| offered.is_none_or(|offered| offered.iter().any(|one| one == **alg));
-    let Some(alg) = NAMES.iter().find(fits) else {
+    let Some(alg) = names.iter().find(fits) else {
         return Err(Failure::new(
             "the server signs introspection replies with nothing that the filter verifies",
         )
         .help(format_args!(
             "It offers {}; expected one of {}.",
             offered.unwrap_or_default().join(", "),
-            NAMES.join(", ")
+            names.join(", ")
         )));
     };
     asked.insert(MEMBER.to_owned(), json!(alg));

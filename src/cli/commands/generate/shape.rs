@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tollgate_engine::config::keys::{CLIENT_LIST, RESOURCE, RULE, SIGNED_WITH, text};
 use tollgate_engine::config::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, Text};
+use tollgate_engine::provider::preset::Preset;
 use url::{Host, Url};
 
 /// The whole short file, but for `policy`, whose keys are the filter's.
@@ -71,10 +72,7 @@ static PROVIDER: Object = Object {
         optional("issuer", Kind::Text(&text::ISSUER), "Its issuer."),
         optional(
             "preset",
-            Kind::Word {
-                known: &["generic", "okta", "openam", "forgerock", "salesforce", "ping_federate", "keycloak"],
-                later: &[],
-            },
+            Kind::Word { known: &Preset::NAMES, later: &[] },
             "The product, which knows the endpoints.",
         ),
         optional(

@@ -6,12 +6,15 @@ use super::{
 };
 use super::{default, duration, later, list, list_or_none, optional, required, text, word};
 use crate::config::schema::{Choice, Kind, Names, Object, Quantity, When};
+use crate::jose::algorithm::Algorithm;
+use crate::provider::client_auth::Method;
+use crate::provider::preset::Preset;
 
 pub(super) static PROVIDER: Object = Object {
     keys: &[
         default(
             "preset",
-            word(&["generic", "okta", "openam", "forgerock", "salesforce", "ping_federate", "keycloak"]),
+            word(&Preset::NAMES),
             "generic",
             "The product, which supplies `introspection.uri` if it is absent. `okta`: `https://HOST` or `https://HOST/oauth2/NAME`; `openam`: `https://HOST/openam/oauth2` and the realm's path; `forgerock`: PingAM and ForgeRock AM, `https://HOST/am/oauth2` and the realm's path; `salesforce`: `https://MYDOMAIN.my.salesforce.com`; `ping_federate`: `https://HOST:9031`; `keycloak`: `https://HOST/realms/REALM`.",
         ),
@@ -327,17 +330,7 @@ static CLIENT_AUTH: Object = Object {
     keys: &[
         default(
             "method",
-            Kind::Word {
-                known: &[
-                    "client_secret_basic",
-                    "client_secret_post",
-                    "client_secret_jwt",
-                    "private_key_jwt",
-                    "bearer",
-                    "none",
-                ],
-                later: &[],
-            },
+            word(&Method::NAMES),
             "client_secret_basic",
             "How the gateway authenticates. `none` leaves it to the cluster: mutual TLS, or Envoy's `credential_injector`.",
         ).lowers_as_meant(When::Words(&["none"]), "Tollgate sends no credentials. Unless the cluster adds them, anyone may be able to introspect tokens (RFC 7662 §4)."),
@@ -416,5 +409,17 @@ static CLIENT_AUTH: Object = Object {
 };
 
 /// What an assertion may be signed with.
-pub static SIGNED_WITH: [&str; 8] =
-    ["HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
+pub static SIGNED_WITH: [&str; 8] = {
+    let [hs256, hs384, hs512] = Algorithm::OF_SECRETS;
+    let [rs256, ps256, es256, eddsa, ed25519] = Algorithm::OF_PRIVATE_KEYS;
+    [
+        hs256.name(),
+        hs384.name(),
+        hs512.name(),
+        rs256.name(),
+        ps256.name(),
+        es256.name(),
+        eddsa.name(),
+        ed25519.name(),
+    ]
+};

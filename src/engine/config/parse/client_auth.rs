@@ -8,25 +8,29 @@ use crate::config::keys::text::is_bearer_token;
 use crate::config::parse::Context;
 use crate::config::parse::node::Node;
 use crate::config::schema::listed;
-use crate::jose::signing_key::{Algorithm, SigningKey};
+use crate::jose::algorithm::Algorithm;
+use crate::jose::signing_key::{SigningKey, material};
 use crate::provider::assertion::{Assertion, Statement};
-use crate::provider::client_auth::{BasicEncoding, ClientAuth};
+use crate::provider::client_auth::{BasicEncoding, ClientAuth, Method};
 
 /// The credentials; without them if anything is wrong.
 #[inline(never)]
 pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_>) -> ClientAuth {
     let id = auth.key("client_id");
     let raw = auth.key("basic_encoding").text() == "raw";
-    let method = auth.key("method").text();
     if !is_printable(id.text()) {
         let what = "a client id of printable ASCII (RFC 6749 Appendix A.1)".to_owned();
         context.faults.add(&id.place, Fault::Expected { what });
     }
-    if raw && method != "client_secret_basic" {
+    // A method of no known name has been reported.
+    let Some(method) = Method::named(auth.key("method").text()) else {
+        return ClientAuth::None { client_id: None };
+    };
+    if raw && method != Method::Basic {
         unused(auth, method, &["basic_encoding"], context);
     }
     match method {
-        "client_secret_basic" => {
+        Method::Basic => {
             only(auth, method, &[&["client_id"], &SECRET], context);
             required(&id, context);
             let secret = client_secret(auth, context).unwrap_or_default();
@@ -37,22 +41,22 @@ pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_
             let encoding = if raw { BasicEncoding::Raw } else { BasicEncoding::Form };
             ClientAuth::basic(id.text(), &Secret::new(secret), encoding)
         }
-        "client_secret_post" => {
+        Method::Post => {
             only(auth, method, &[&["client_id"], &SECRET], context);
             required(&id, context);
             let secret = client_secret(auth, context).unwrap_or_default();
             ClientAuth::Post { client_id: id.text().to_owned(), client_secret: Secret::new(secret) }
         }
-        "client_secret_jwt" => {
+        Method::SecretJwt => {
             only(auth, method, &[&["client_id"], &SECRET, &ASSERTION], context);
             assertion(auth, issuer, &Algorithm::OF_SECRETS, context)
         }
-        "private_key_jwt" => {
+        Method::PrivateKeyJwt => {
             only(auth, method, &[&["client_id"], &PRIVATE_KEY, &ASSERTION], context);
             required(&auth.key("algorithm"), context);
             assertion(auth, issuer, &Algorithm::OF_PRIVATE_KEYS, context)
         }
-        "bearer" => {
+        Method::Bearer => {
             only(auth, method, &[&BEARER], context);
             let token = secret(auth, BEARER, context);
             if let Some(token) = &token
@@ -62,12 +66,10 @@ pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_
             }
             ClientAuth::bearer(&Secret::new(token.unwrap_or_default()))
         }
-        "none" => {
+        Method::None => {
             only(auth, method, &[&["client_id"]], context);
             ClientAuth::None { client_id: id.some_text() }
         }
-        // A method of no known name has been reported.
-        _ => ClientAuth::None { client_id: None },
     }
 }
 
@@ -115,7 +117,7 @@ fn assertion(
         SigningKey::of_pem(&material, chosen)
     };
     let Some(key) = key else {
-        unfit(auth, keys, chosen.key(), context);
+        unfit(auth, keys, self::material(chosen), context);
         return nothing;
     };
     let [lifetime, typ, reuse] =
@@ -143,7 +145,7 @@ fn required(node: &Node<'_>, context: &mut Context<'_>) {
 
 /// Faults at every key that belongs to other methods.
 #[inline(never)]
-fn only(auth: &Node<'_>, method: &str, used: &[&[&str]], context: &mut Context<'_>) {
+fn only(auth: &Node<'_>, method: Method, used: &[&[&str]], context: &mut Context<'_>) {
     let all: [&[&'static str]; 5] = [&["client_id"], &SECRET, &BEARER, &PRIVATE_KEY, &ASSERTION];
     for keys in all {
         if !used.contains(&keys) {
@@ -153,9 +155,9 @@ fn only(auth: &Node<'_>, method: &str, used: &[&[&str]], context: &mut Context<'
 }
 
 #[inline(never)]
-fn unused(auth: &Node<'_>, method: &str, keys: &[&'static str], context: &mut Context<'_>) {
+fn unused(auth: &Node<'_>, method: Method, keys: &[&'static str], context: &mut Context<'_>) {
     for key in keys.iter().map(|key| auth.key(key)).filter(Node::is_set) {
-        context.faults.add(&key.place, Fault::Unused { method: method.to_owned() });
+        context.faults.add(&key.place, Fault::Unused { method });
     }
 }
 

@@ -208,7 +208,7 @@ fn recognised(uri: &str) -> Preset {
         Preset::PingFederate | Preset::Keycloak => true,
         Preset::Generic => false,
     };
-    let known = Preset::ALL.iter().map(|(_, preset)| *preset).find(|preset| {
+    let known = Preset::ALL.into_iter().find(|preset| {
         let base = "https://host";
         let bases = [base.to_owned(), format!("{base}/oauth2/x")];
         let endings = bases.iter().filter_map(|base| {
