@@ -9,18 +9,18 @@ mod memory;
 mod news;
 mod pending;
 
-use std::cell::RefCell;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::base::ids::ProviderId;
+use crate::base::ids::{ProviderId, StreamId};
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
 use crate::base::store::common::Common;
 use crate::base::store::{Own, Store};
 use crate::base::time::UnixTime;
+use crate::cache::Cache;
 use crate::cache::entry::{Age, Entry};
-use crate::cache::local::Local;
 use crate::cache::namespace::Namespace;
 use crate::decision::fault::ProofFault;
 use crate::decision::{Decision, Doubt, Grant, Rejection, Verdict};
@@ -43,7 +43,7 @@ use crate::provider::jwt;
 use crate::provider::keys::{KeyNews, LiveKeys};
 use crate::provider::outcome::CallOutcome;
 use crate::provider::{Dialect, Provider, Validate};
-use crate::request::connection::{Nobody, Peer};
+use crate::request::connection::{Connection, Nobody, Peer};
 use crate::request::extract::{self, Found, Place, TokenError};
 use crate::request::form;
 use crate::request::head::{Head, RequestHead};
@@ -62,8 +62,6 @@ pub struct Enforcer {
     matches_paths: bool,
     /// The lengths that names of identity fields have.
     own_lengths: u128,
-    /// Keys the hashes by which this worker knows tokens.
-    seed: [u64; 2],
     nonces: Nonces,
     /// Which plugin this is.
     owner: Vec<u8>,
@@ -71,16 +69,14 @@ pub struct Enforcer {
     proofs: Option<Proofs>,
     /// What the workers share.
     store: Box<dyn Store>,
-    /// By provider.
-    namespaces: Vec<Namespace>,
-    cache: RefCell<Local>,
+    cache: Cache,
     /// The client lists that are fetched, as far as they have arrived.
-    lists: RefCell<Vec<LiveList>>,
+    lists: Vec<LiveList>,
     /// The providers' keys, as far as they have arrived.
-    keys: RefCell<Vec<LiveKeys>>,
+    keys: Vec<LiveKeys>,
     /// Who computes signatures, where somebody can.
     verifier: &'static dyn Verifier,
-    /// Who knows the connection of the request at hand.
+    /// Who knows the connections of requests.
     peer: &'static dyn Peer,
 }
 
@@ -113,6 +109,8 @@ pub struct Outcome {
     pub source: Source,
     /// Ask again about the token, in the background: its entry is in use and ends soon.
     pub refresh: Option<Box<Question>>,
+    /// Words for access logs and later filters, by name.
+    pub notes: Vec<(&'static str, Cow<'static, str>)>,
     request: Request,
 }
 
@@ -158,6 +156,7 @@ pub struct AwaitingForm {
 /// What is known of a request from its head.
 #[derive(Clone, Debug)]
 struct Request {
+    stream: StreamId,
     head: Head,
     /// Which of the rules it matches.
     ruling: Ruling,
@@ -175,15 +174,13 @@ impl Enforcer {
             own_lengths: policy.upstream.lengths(),
             matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some())
                 || policy.resources.match_paths(),
-            seed,
             nonces: Nonces::new(seed),
             owner: owner.to_vec(),
             proofs: None,
             store: Box::<Own>::default(),
-            namespaces: Vec::new(),
-            cache: RefCell::new(Local::new(&policy.cache)),
-            lists: RefCell::new(vec![LiveList::default(); policy.lists.len()]),
-            keys: RefCell::new(policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect()),
+            cache: Cache::new(&policy.cache, seed),
+            lists: vec![LiveList::default(); policy.lists.len()],
+            keys: policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect(),
             verifier: &Portable,
             peer: &Nobody,
             policy,
@@ -203,7 +200,8 @@ impl Enforcer {
                 let namespace = Namespace::new(&enforcer.owner, provider);
                 common.as_ref().map_or(namespace, |common| namespace.within(common))
             };
-            enforcer.namespaces = enforcer.policy.providers.iter().map(namespace).collect();
+            let namespaces = enforcer.policy.providers.iter().map(namespace).collect();
+            enforcer.cache.share(namespaces);
         }
         enforcer
     }
@@ -225,7 +223,7 @@ impl Enforcer {
         self
     }
 
-    /// The same engine with somebody who knows the connection of whatever request it is given.
+    /// The same engine with somebody who knows the connections of requests.
     #[must_use]
     pub fn with_peer(self, peer: &'static dyn Peer) -> Self {
         Self { peer, ..self }
@@ -295,9 +293,8 @@ impl Enforcer {
     }
 
     /// Takes a request head.
-    pub fn begin(&self, head: impl Into<Head>, now: UnixTime) -> Step {
-        let head = head.into();
-        let mut request = Request::new(head);
+    pub fn begin(&mut self, stream: StreamId, head: impl Into<Head>, now: UnixTime) -> Step {
+        let mut request = Request::new(stream, head.into());
         let seen = Seen::new(request.head(), None, self.policy.matching);
         match self.policy.resources.described_at(&seen) {
             Ok(None) => {}
@@ -377,10 +374,10 @@ impl Enforcer {
         !places.forward && self.policy.mode == Mode::Enforce && extract::wants_form(head, places)
     }
 
-    fn look_for_token(&self, request: Request, now: UnixTime) -> Step {
+    fn look_for_token(&mut self, request: Request, now: UnixTime) -> Step {
         let places = &self.policy.token;
         let head = request.head();
-        if places.require_tls.is_some_and(|source| !source.says_tls(head, self.peer)) {
+        if places.require_tls.is_some_and(|source| !source.says_tls(head, self.connection(&request))) {
             return self.deny(request, Rejection::TlsRequired);
         }
         match self.extract(&request) {
@@ -405,7 +402,7 @@ impl Enforcer {
     }
 
     /// Chooses whom to ask about the token, or settles the request that has none.
-    fn ask(&self, request: Request, found: Option<Found>, body: Option<Vec<u8>>, now: UnixTime) -> Step {
+    fn ask(&mut self, request: Request, found: Option<Found>, body: Option<Vec<u8>>, now: UnixTime) -> Step {
         let Some(found) = found else {
             return match self.rule_of(&request).map(|rule| rule.access) {
                 Some(Access::Optional) => self.pass(request, body.as_deref()),
@@ -431,9 +428,9 @@ impl Enforcer {
     }
 
     /// Whether all who would be asked about a token have said that it is none.
-    fn is_known_bad(&self, providers: &VecDeque<ProviderId>, token: &Secret, now: UnixTime) -> bool {
+    fn is_known_bad(&mut self, providers: &VecDeque<ProviderId>, token: &Secret, now: UnixTime) -> bool {
         let says_no = |id: &ProviderId| {
-            let known = self.remembered(TokenKey::new(self.seed, *id, token));
+            let known = self.cache.get(self.cache.key(*id, token));
             known
                 .is_some_and(|entry| entry.age(now) == Age::Fresh && *entry.said() == Introspection::Inactive)
         };
@@ -444,8 +441,7 @@ impl Enforcer {
     #[inline(never)]
     pub fn verify(&self, id: ProviderId, token: &Secret, now: UnixTime) -> Result<AccessToken, Rejection> {
         let Some(provider) = self.provider(id) else { return Err(Rejection::NoProvider) };
-        let all = self.keys.borrow();
-        let Some(keys) = all.get(id.0) else { return Err(Rejection::NoProvider) };
+        let Some(keys) = self.keys.get(id.0) else { return Err(Rejection::NoProvider) };
         jwt::verify((id, provider), keys, token.expose(), self.verifier, now)
     }
 
@@ -453,7 +449,7 @@ impl Enforcer {
     fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
         match (&self.proofs, &self.policy.dpop) {
             (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {
-                let from = (request.head(), self.peer);
+                let from = (request.head(), self.connection(request));
                 proofs.check(dpop, from, &found.token, self.verifier, now).map(Some)
             }
             _ if self.requirement_of(request).sender_constraint == SenderConstraint::Dpop => {
@@ -489,7 +485,7 @@ impl Enforcer {
             return Err(Rejection::WrongAudience);
         }
         let certificate = || match &self.policy.mtls {
-            Some(source) => Ok(source.thumbprint(request.head(), self.peer)),
+            Some(source) => Ok(source.thumbprint(request.head(), self.connection(request))),
             None => Err(Rejection::Unproven),
         };
         let resource = request.resource.to.and_then(|id| self.policy.resources.at(id));
@@ -500,7 +496,7 @@ impl Enforcer {
                 return Err(Rejection::NoProvider);
             }
             requirement.judge_binding(token, proof, certificate)?;
-            requirement.judge(token, provider, &self.lists.borrow(), now)?;
+            requirement.judge(token, provider, &self.lists, now)?;
             requirement.judge_details(token, provider, resource)?;
         }
         self.use_up(proof, now)
@@ -518,6 +514,10 @@ impl Enforcer {
     fn deny_by(&self, request: Request, rejection: Rejection, source: Source) -> Step {
         let grant = self.clean(&request, None);
         done(Decision::Deny(rejection), grant, source, None, request)
+    }
+
+    fn connection(&self, request: &Request) -> Connection<'_> {
+        Connection::new(self.peer, request.stream)
     }
 
     /// What every request loses, however it ends: forged identity fields, ambiguous spellings of its
@@ -626,6 +626,24 @@ impl Outcome {
         }
     }
 
+    /// Writes down what access logs and later filters are told.
+    pub(crate) fn take_notes(&mut self, enforcer: &Enforcer) {
+        let verdict = self.decision.verdict().name();
+        match &self.decision {
+            Decision::Allow(_) if enforcer.policy.upstream.filter_state => {
+                self.notes.push(("tollgate.verdict", verdict.into()));
+                let told = self.grant.identity.iter().flat_map(|identity| &identity.state);
+                self.notes.extend(told.map(|(name, text)| (*name, Cow::Owned(text.clone()))));
+            }
+            Decision::Allow(_) => {}
+            Decision::Describe(_) => self.notes.push(("tollgate.verdict", verdict.into())),
+            Decision::Deny(rejection) => {
+                self.notes.push(("tollgate.verdict", verdict.into()));
+                self.notes.push(("tollgate.reason", rejection.to_string().into()));
+            }
+        }
+    }
+
     /// The protected resource that the request is for, or asks about.
     pub fn resource<'a>(&self, enforcer: &'a Enforcer) -> Option<&'a Resource> {
         enforcer.policy.resources.at(self.request.resource.to?)
@@ -639,7 +657,7 @@ impl AwaitingForm {
     }
 
     /// Goes on with the whole body.
-    pub fn body(self, enforcer: &Enforcer, body: &[u8], now: UnixTime) -> Step {
+    pub fn body(self, enforcer: &mut Enforcer, body: &[u8], now: UnixTime) -> Step {
         let Self { request, found } = self;
         if body.len() > enforcer.policy.token.max_form_bytes {
             return enforcer.deny(request, Rejection::FormTooLarge);
@@ -664,8 +682,8 @@ impl AwaitingForm {
 }
 
 impl Request {
-    fn new(head: Head) -> Self {
-        Self { head, ruling: Ruling::default(), normal: None, resource: Belonging::default() }
+    fn new(stream: StreamId, head: Head) -> Self {
+        Self { stream, head, ruling: Ruling::default(), normal: None, resource: Belonging::default() }
     }
 
     fn head(&self) -> RequestHead<'_> {
@@ -680,7 +698,7 @@ fn done(
     refresh: Option<Box<Question>>,
     request: Request,
 ) -> Step {
-    Step::Done(Box::new(Outcome { decision, grant, source, refresh, request }))
+    Step::Done(Box::new(Outcome { decision, grant, source, refresh, notes: Vec::new(), request }))
 }
 
 impl From<TokenError> for Rejection {

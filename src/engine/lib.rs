@@ -1,6 +1,6 @@
 //! Tollgate: an access-token policy engine for Envoy and Istio.
 //!
-//! The engine is sans-I/O. A request head goes in, a [`enforcer::Step`] comes out. Nothing in here performs
+//! The engine is sans-I/O. An [`worker::command::Event`] goes in, [`worker::command::Command`]s come out. Nothing in here performs
 //! I/O or reads a clock; hosts do that (`src/filter`, `src/cli`).
 //!
 //! ```text
@@ -16,6 +16,7 @@
 //!
 //! | floor | room | what it holds |
 //! | --- | --- | --- |
+//! | 10 | [`worker`] | one worker of a proxy: what happens goes in, commands come out; everything that waits waits in it |
 //! | 9 | [`enforcer`] | the engine: [`enforcer::Enforcer`], [`enforcer::Step`], [`enforcer::Pending`] |
 //! | 8 | [`config`] | the configuration as written: its keys, their schema, the way to a [`policy::Policy`] |
 //! | 8 | [`cache`] | what providers have said, kept for a while: per worker, and across workers |
@@ -43,3 +44,4 @@ pub mod request;
 pub mod response;
 pub mod token;
 pub mod upstream;
+pub mod worker;

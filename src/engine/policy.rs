@@ -11,7 +11,7 @@ pub mod resource;
 pub mod rule;
 
 use crate::base::ids::ProviderId;
-use crate::policy::cache_times::Cache;
+use crate::policy::cache_times::CacheTimes;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
@@ -44,7 +44,7 @@ pub struct Policy {
     /// What the upstream is told.
     pub upstream: Upstream,
     /// What is remembered of the providers' answers, and for how long.
-    pub cache: Cache,
+    pub cache: CacheTimes,
     /// How proofs of possession are checked; `None`: tokens that need one are refused.
     pub dpop: Option<Dpop>,
     /// Who tells of clients' certificates ([RFC 8705 §3]); `None`: nobody, and tokens that are bound to one are

@@ -1,90 +1,12 @@
-//! The border itself: the callbacks that the host enters, and the few host calls that the SDK would
-//! spoil. The only file with `unsafe` in it.
-//!
-//! The SDK exports every callback there is and keeps contexts of its own; the host enters the VM for each
-//! export that it finds, whether it is of use or not. The functions here are exported under names of
-//! their own, and `make build` gives them the names that the host looks for, in place of the SDK's
-//! ([proxy-wasm ABI 0.2.1]). A module that has not been through that step refuses every configuration.
-//!
-//! Of the callbacks at a context's end there is `proxy_on_delete` alone: the host promises it when a stream
-//! ends, before anything else can happen to that stream. `proxy_on_done` and `proxy_on_log` tell nothing more.
-//!
-//! [proxy-wasm ABI 0.2.1]: https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1
-#![allow(unsafe_code, reason = "exports have no mangled names, and host calls take addresses")]
+//! The host calls that the SDK would spoil, and the clock. Beside the exports, the only file with `unsafe` in it.
+#![allow(unsafe_code, reason = "host calls take addresses")]
 
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 use std::time::Duration;
 
 use proxy_wasm::types::MapType;
-
-use crate::contexts;
-use tollgate_engine::base::secret::Secret;
 use tollgate_engine::response::answer::Answer;
-
-/// What a callback tells the host.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u32)]
-pub(crate) enum Action {
-    Continue = 0,
-    Pause = 1,
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_context_create(context: u32, parent: u32) {
-    contexts::created(context, parent);
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_vm_start(_root: u32, _size: usize) -> u32 {
-    1
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_configure(root: u32, _size: usize) -> u32 {
-    u32::from(contexts::configure(root))
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_delete(context: u32) {
-    contexts::ended(context);
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_tick(root: u32) {
-    contexts::tick(root);
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_http_call_response(
-    root: u32,
-    call: u32,
-    headers: usize,
-    _body: usize,
-    _trailers: usize,
-) {
-    contexts::answered(root, call, headers > 0);
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_request_headers(stream: u32, _headers: usize, end_of_stream: u32) -> Action {
-    contexts::request_headers(stream, end_of_stream != 0)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_request_body(stream: u32, size: usize, end_of_stream: u32) -> Action {
-    contexts::request_body(stream, size, end_of_stream != 0)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_request_trailers(stream: u32, _trailers: usize) -> Action {
-    contexts::request_trailers(stream)
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn tollgate_on_response_headers(stream: u32, _headers: usize, _end_of_stream: u32) -> Action {
-    contexts::response_headers(stream);
-    Action::Continue
-}
+use tollgate_engine::worker::command::OutgoingCall;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -156,32 +78,23 @@ const NO_GRPC_STATUS: i32 = -1;
 /// No fields.
 const EMPTY_MAP: [u8; 4] = [0; 4];
 
-/// A call as the host takes it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outgoing<'a> {
-    pub(crate) cluster: &'a str,
-    /// Pseudo-fields first.
-    pub(crate) headers: &'a [(String, Secret)],
-    pub(crate) body: &'a [u8],
-    pub(crate) timeout: Duration,
-}
-
 /// Sends a call for the effective context; `None` if the host would not. The SDK's own would remember
 /// each of them for ever, since its dispatcher never sees the answers.
-pub(crate) fn http_call(call: Outgoing<'_>) -> Option<u32> {
-    let fields = call.headers.iter().map(|(name, value)| (name.as_bytes(), value.expose().as_bytes()));
+pub(crate) fn http_call(call: &OutgoingCall) -> Option<u32> {
+    let (cluster, body) = (call.cluster(), call.body());
+    let fields = call.headers().iter().map(|(name, value)| (name.as_bytes(), value.expose().as_bytes()));
     let headers = serialize(fields);
-    let timeout = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
+    let timeout = u32::try_from(call.timeout().as_millis()).unwrap_or(u32::MAX);
     let mut id = 0;
     // SAFETY: the host reads as many bytes of each part as it is told there are, and writes one number.
     let status = unsafe {
         proxy_http_call(
-            call.cluster.as_ptr(),
-            call.cluster.len(),
+            cluster.as_ptr(),
+            cluster.len(),
             headers.as_ptr(),
             headers.len(),
-            call.body.as_ptr(),
-            call.body.len(),
+            body.as_ptr(),
+            body.len(),
             EMPTY_MAP.as_ptr(),
             EMPTY_MAP.len(),
             timeout,

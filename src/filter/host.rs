@@ -1,35 +1,74 @@
 //! The host's calls, in bytes and without panics: what the SDK would panic at is asked for only
 //! where the host must have it.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType};
-
-use crate::abi::{self, Outgoing};
+use proxy_wasm::types::{BufferType, MapType, MetricType};
+use tollgate_engine::base::ids::StreamId;
+use tollgate_engine::base::moment::{Clocks, Steady};
 use tollgate_engine::base::store::{Seen, Store};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Grant;
-use tollgate_engine::enforcer::Fields;
-use tollgate_engine::provider::fetch::FetchCall;
-use tollgate_engine::provider::introspection::call::IntrospectionCall;
+use tollgate_engine::enforcer::{Fields, Outcome};
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
 use tollgate_engine::request::head::Packed;
 
-/// The host's wall clock.
-pub(crate) fn now() -> UnixTime {
-    let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
-    UnixTime::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+use crate::abi;
+use crate::exports::Action;
+
+pub(crate) use crate::abi::{http_call, reply};
+
+thread_local! {
+    /// The context that the host's calls are about.
+    static EFFECTIVE: Cell<u32> = const { Cell::new(0) };
 }
 
-pub(crate) use crate::abi::{reply, steady};
+/// Does what a callback is to do: the host's calls are about its context, until they are turned to another one.
+pub(crate) fn entered<T>(context: u32, callback: impl FnOnce() -> T) -> T {
+    let before = EFFECTIVE.replace(context);
+    let result = callback();
+    EFFECTIVE.set(before);
+    result
+}
+
+/// Turns the host's calls to another context. `false`: it is gone.
+pub(crate) fn turn_to(context: u32) -> bool {
+    if EFFECTIVE.get() == context {
+        return true;
+    }
+    let is_there = hostcalls::set_effective_context(context).is_ok();
+    if is_there {
+        EFFECTIVE.set(context);
+    }
+    is_there
+}
+
+/// The host's clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostClocks;
+
+impl Clocks for HostClocks {
+    fn wall(&self) -> UnixTime {
+        let since = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
+        UnixTime::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    fn steady(&self) -> Steady {
+        abi::steady()
+    }
+}
 
 /// Random numbers that are nobody else's.
-pub(crate) fn seed() -> [u64; 2] {
-    let random = RandomState::new();
-    [random.hash_one(0_u8), random.hash_one(1_u8)]
+pub(crate) fn seed() -> Option<[u64; 2]> {
+    Some([getrandom::u64().ok()?, getrandom::u64().ok()?])
+}
+
+/// The configuration of the plugin whose root this is.
+pub(crate) fn configuration() -> Vec<u8> {
+    buffer(BufferType::PluginConfiguration, usize::MAX)
 }
 
 /// Which plugin of the host's configuration this is.
@@ -67,19 +106,25 @@ impl Store for SharedData {
     }
 }
 
-/// The connection of the request of the effective context.
+/// The connections that requests have come by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Downstream;
+pub(crate) struct Connections;
 
-impl Peer for Downstream {
-    fn certificate_digest(&self) -> Option<Vec<u8>> {
-        hostcalls::get_property(vec!["connection", "sha256_peer_certificate_digest"]).ok()?
+impl Peer for Connections {
+    fn certificate_digest(&self, stream: StreamId) -> Option<Vec<u8>> {
+        property(stream, "sha256_peer_certificate_digest")
     }
 
-    fn is_tls(&self) -> bool {
-        let version = hostcalls::get_property(vec!["connection", "tls_version"]).ok().flatten();
-        version.is_some_and(|version| !version.is_empty())
+    fn is_tls(&self, stream: StreamId) -> bool {
+        property(stream, "tls_version").is_some_and(|version| !version.is_empty())
     }
+}
+
+fn property(stream: StreamId, name: &str) -> Option<Vec<u8>> {
+    if !turn_to(stream.0) {
+        return None;
+    }
+    hostcalls::get_property(vec!["connection", name]).ok().flatten()
 }
 
 /// All header fields of a map.
@@ -97,66 +142,64 @@ pub(crate) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
     hostcalls::get_buffer(buffer, 0, max).ok().flatten().unwrap_or_default()
 }
 
-/// What has come of a call.
-pub(crate) struct Answer {
-    arrived: bool,
+/// A response that the host hands over in this callback.
+pub(crate) struct Response {
     head: Fields,
     body: Vec<u8>,
 }
 
-/// The answer that the host hands over in this callback, with up to `max` bytes of its body; or its
-/// absence (`arrived` is false then).
-pub(crate) fn answer(arrived: bool, max: usize) -> Answer {
-    let (mut head, mut body) = (Fields::new(), Vec::new());
-    if arrived {
-        head = lines(MapType::HttpCallResponseHeaders);
-        body = buffer(BufferType::HttpCallResponseBody, max);
+impl Response {
+    /// With up to `max` bytes of its body.
+    pub(crate) fn read(max: usize) -> Self {
+        let head = lines(MapType::HttpCallResponseHeaders);
+        Self { head, body: buffer(BufferType::HttpCallResponseBody, max) }
     }
-    Answer { arrived, head, body }
-}
 
-impl Answer {
     /// The same in the engine's words.
     pub(crate) fn outcome(&self) -> CallOutcome<'_> {
-        if !self.arrived {
-            return CallOutcome::Failed;
-        }
         CallOutcome::Response { head: &self.head, body: &self.body }
     }
 }
 
-/// Sends a call in the name of the root context, and turns back to another one; `None` if the host would
-/// not.
-pub(crate) fn dispatch(root: u32, back_to: u32, call: Outgoing<'_>) -> Option<u32> {
-    turn_to(root);
-    let id = abi::http_call(call);
-    turn_to(back_to);
-    id
-}
-
-impl<'a> From<&'a IntrospectionCall> for Outgoing<'a> {
-    fn from(call: &'a IntrospectionCall) -> Self {
-        let body = call.body.expose().as_bytes();
-        Self { cluster: &call.cluster, headers: &call.headers, body, timeout: call.timeout }
-    }
-}
-
-impl<'a> From<&'a FetchCall> for Outgoing<'a> {
-    fn from(call: &'a FetchCall) -> Self {
-        Self { cluster: &call.cluster, headers: &call.headers, body: &[], timeout: call.timeout }
-    }
-}
-
-/// Changes the request head of the effective context.
-pub(crate) fn apply(grant: &Grant) {
-    for name in &grant.remove {
+/// Changes the request of the effective context.
+pub(crate) fn apply(outcome: &Outcome) {
+    let Grant { remove, path, body, .. } = &outcome.grant;
+    for name in remove {
         let _ = hostcalls::remove_map_value(MapType::HttpRequestHeaders, name);
     }
-    for (name, value) in grant.additions() {
+    for (name, value) in outcome.grant.additions() {
         let _ = hostcalls::add_map_value_bytes(MapType::HttpRequestHeaders, name, value);
     }
-    if let Some(path) = &grant.path {
+    if let Some(path) = path {
         let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, ":path", Some(path));
+    }
+    note(outcome);
+    if let Some(body) = body {
+        let _ = hostcalls::set_buffer(BufferType::HttpRequestBody, 0, usize::MAX, body);
+    }
+}
+
+/// Makes what there is to say readable in access logs, as `%FILTER_STATE(wasm.NAME:PLAIN)%`.
+pub(crate) fn note(outcome: &Outcome) {
+    for (name, text) in &outcome.notes {
+        abi::set_property(name, text.as_bytes());
+    }
+}
+
+/// Changes fields of the response of the effective context.
+pub(crate) fn set_response_fields(fields: &[(&str, String)]) {
+    for (name, value) in fields {
+        let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);
+        let _ = hostcalls::add_map_value_bytes(MapType::HttpResponseHeaders, name, value.as_bytes());
+    }
+}
+
+/// Removes trailers of the request of the effective context.
+pub(crate) fn remove_trailers(is_ours: impl Fn(&[u8]) -> bool) {
+    for (name, _) in fields(MapType::HttpRequestTrailers).iter().filter(|(name, _)| is_ours(name)) {
+        if let Ok(name) = std::str::from_utf8(name) {
+            let _ = hostcalls::remove_map_value(MapType::HttpRequestTrailers, name);
+        }
     }
 }
 
@@ -165,14 +208,20 @@ pub(crate) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
-/// Makes a word readable in access logs, as `%FILTER_STATE(wasm.NAME:PLAIN)%`.
-pub(crate) fn note(name: &str, text: &str) {
-    abi::set_property(name, text.as_bytes());
+/// Answers for a plugin that has no configuration.
+pub(crate) fn refuse() -> Action {
+    let _ = hostcalls::send_http_response(503, vec![("cache-control", "no-store")], None);
+    Action::Pause
 }
 
-/// Turns host calls to another context. `false`: it is gone.
-pub(crate) fn turn_to(context_id: u32) -> bool {
-    hostcalls::set_effective_context(context_id).is_ok()
+/// A counter of that name.
+pub(crate) fn define_counter(name: &str) -> u32 {
+    hostcalls::define_metric(MetricType::Counter, name).unwrap_or_default()
+}
+
+/// Adds to a counter.
+pub(crate) fn count(counter: u32, n: u32) {
+    let _ = hostcalls::increment_metric(counter, i64::from(n));
 }
 
 /// Asks for a tick after `period`; zero: for none. The host counts milliseconds in 32 bits: one that is further

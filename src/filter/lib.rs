@@ -1,18 +1,22 @@
-//! The proxy-wasm adapter, and the only room that knows the host.
+//! The proxy-wasm adapter: a [`Worker`](tollgate_engine::worker::Worker) in the host.
 //!
-//! It hands request heads to the engine, makes the calls that the engine asks for, and carries out
-//! its decisions. It holds no `if` about OAuth.
+//! It hands over what happens, carries out what the worker says, and holds no `if` about OAuth or about waiting.
+//!
+//! | room | what it holds |
+//! | --- | --- |
+//! | `exports` | the callbacks that the host enters |
+//! | `contexts` | the host's contexts: which stream belongs to which worker |
+//! | `driver` | what happens goes in, commands are carried out, counters and ticks follow |
+//! | `host`, `abi` | the host's calls: as the rest wants them, and as the host has them |
+//! | `signatures` | signatures that the host computes |
+//! | `unfinished` | what the module says for itself before it is finished |
 
 #![cfg(target_os = "wasi")]
 
 mod abi;
-mod calls;
 mod contexts;
-mod fetches;
-mod flights;
+mod driver;
+mod exports;
 mod host;
-mod metrics;
-mod stream;
+mod signatures;
 mod unfinished;
-mod verify;
-mod waiters;

@@ -1,6 +1,7 @@
 //! `tollgate import`.
 
 use serde_json::{Value, json};
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::enforcer::{Enforcer, Step};
@@ -17,7 +18,7 @@ mod short_file;
 /// How the filter decides a request whose token, if there is one, has these scopes.
 fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'static str {
     let policy = Policy::from_value(configuration, &|_| Some("hush".to_owned())).unwrap();
-    let enforcer = Enforcer::new(policy, [1, 2], b"");
+    let mut enforcer = Enforcer::new(policy, [1, 2], b"");
     let (method, path) = request.split_once(' ').unwrap();
     let mut fields =
         vec![(":method", method), (":path", path), (":scheme", "https"), (":authority", "api.example.com")];
@@ -27,11 +28,11 @@ fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'stat
     let fields: Vec<_> =
         fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect();
     let now = UnixTime::from_secs(1_800_000_000);
-    let mut step = enforcer.begin(fields, now);
+    let mut step = enforcer.begin(StreamId(1), fields, now);
     loop {
         step = match step {
             Step::Done(outcome) => break Verdict::name(outcome.decision.verdict()),
-            Step::ReadForm(form) => form.body(&enforcer, b"", now),
+            Step::ReadForm(form) => form.body(&mut enforcer, b"", now),
             Step::FetchKeys(..) => panic!("keys are fetched"),
             Step::Introspect(question, pending) => {
                 let provider = enforcer.provider(question.key.provider).unwrap();
@@ -48,7 +49,7 @@ fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'stat
                 let Landing::Settled(said) = landing else { panic!("a second call") };
                 let key = flight.question().key;
                 let finding = said.map(|said| enforcer.learn(key, said, flight.asked()));
-                pending.resume(&enforcer, &finding, now)
+                pending.resume(&mut enforcer, &finding, now)
             }
         };
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_cases::token::Token;
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, NoAnswer, Rejection, Verdict};
 use tollgate_engine::enforcer::{Enforcer, Finding, Outcome, Source, Step};
@@ -111,7 +112,7 @@ fn what_userinfo_says_is_remembered_only_where_that_is_configured() {
 fn an_unusable_answer_is_not_remembered() {
     // INT-27, ATK-66
     for reply in [json!({"active": "true"}), json!({}), json!([]), json!({"active": true, "exp": "x"})] {
-        let world = World::new(&json!({}));
+        let mut world = World::new(&json!({}));
         assert!(world.ask("/", "one", &reply).verdict() == Verdict::BadAnswer, "{reply}");
         assert!(world.begin("/", "one").is_none(), "{reply}");
     }
@@ -123,7 +124,7 @@ fn tokens_do_not_answer_for_each_other_and_neither_do_providers() {
     let other = json!({"introspection": {
         "uri": "https://other.example.com/introspect", "cluster": "other", "client_auth": {"method": "none"},
     }});
-    let world = World::new(&json!({
+    let mut world = World::new(&json!({
         "providers": {"other": other},
         "rules": [{"match": {"prefix": "/other"}, "requires": {"providers": ["other"]}}],
         "requires": {"providers": ["main"]},
@@ -175,7 +176,11 @@ fn a_stale_entry_serves_only_where_there_is_no_verdict_and_never_after_exp() {
         world.now = now;
         let (question, pending) = world.begin_again("/", "one");
         let finding = finding.unwrap_or_else(|| world.answer(*question, &json!({"active": false})));
-        let Step::Done(outcome) = pending.resume(&world.enforcer, &finding, world.now()) else { panic!() };
+        let Step::Done(outcome) =
+            pending.resume(&mut world.enforcer, &finding, UnixTime::from_secs(world.now))
+        else {
+            panic!()
+        };
         (outcome.decision.verdict(), outcome.source)
     };
     assert_eq!(verdict(1020, Some(Err(down.clone()))), (Verdict::Allowed, Source::StaleMemory));
@@ -191,7 +196,7 @@ fn what_another_worker_was_told_counts_like_what_this_one_was() {
         json!({"cache": {"ttl": "10s", "ttl_jitter": 0, "negative_ttl": "5s", "stale_if_error": "60s"}});
     let down: Finding = Err(Rejection::NoAnswer { cause: NoAnswer::BackingOff, retry_after: None });
     let active = |world: &World| {
-        let other =
+        let mut other =
             World { enforcer: Enforcer::new(world.enforcer.policy().clone(), [3, 4], b""), now: world.now };
         let (question, _) = other.begin_again("/", "one");
         other.answer(*question, &json!({"active": true, "exp": EXP})).unwrap().said().clone()
@@ -226,7 +231,8 @@ fn what_another_worker_was_told_counts_like_what_this_one_was() {
                 "{name}: fresh"
             );
         }
-        let Step::Done(outcome) = pending.resume(&world.enforcer, &down, world.now()) else {
+        let Step::Done(outcome) = pending.resume(&mut world.enforcer, &down, UnixTime::from_secs(world.now))
+        else {
             panic!("{name}")
         };
         assert_eq!(outcome.decision.verdict(), want, "{name}");
@@ -241,11 +247,16 @@ fn an_inactive_answer_turns_to_the_next_provider_from_memory_too() {
     let mut world = World::new(&json!({"providers": {"other": other}, "provider_order": ["main", "other"]}));
     let (question, pending) = world.begin_again("/", "one");
     let nobody = world.answer(*question, &json!({"active": false}));
-    let Step::Introspect(question, pending) = pending.resume(&world.enforcer, &nobody, world.now()) else {
+    let Step::Introspect(question, pending) =
+        pending.resume(&mut world.enforcer, &nobody, UnixTime::from_secs(world.now))
+    else {
         panic!("nobody else is asked")
     };
     let somebody = world.answer(*question, &json!({"active": true, "exp": EXP}));
-    let Step::Done(outcome) = pending.resume(&world.enforcer, &somebody, world.now()) else { panic!() };
+    let Step::Done(outcome) = pending.resume(&mut world.enforcer, &somebody, UnixTime::from_secs(world.now))
+    else {
+        panic!()
+    };
     assert_eq!(outcome.decision, Decision::Allow(Verdict::Allowed));
     let outcome = world.remembered("/", "one");
     assert_eq!((outcome.decision, outcome.source), (Decision::Allow(Verdict::Allowed), Source::Memory));
@@ -345,27 +356,27 @@ impl World {
         UnixTime::from_secs(self.now)
     }
 
-    fn step(&self, path: &str, token: &str) -> Step {
+    fn step(&mut self, path: &str, token: &str) -> Step {
         let authorization = format!("Bearer {token}");
         let head = [(":method", "GET"), (":path", path), ("authorization", authorization.as_str())];
         let head = head.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-        self.enforcer.begin(head.to_vec(), self.now())
+        self.enforcer.begin(StreamId(1), head.to_vec(), self.now())
     }
 
     /// The outcome, if nobody has to be asked.
-    fn begin(&self, path: &str, token: &str) -> Option<Outcome> {
+    fn begin(&mut self, path: &str, token: &str) -> Option<Outcome> {
         match self.step(path, token) {
             Step::Done(outcome) => Some(*outcome),
             _ => None,
         }
     }
 
-    fn remembered(&self, path: &str, token: &str) -> Outcome {
+    fn remembered(&mut self, path: &str, token: &str) -> Outcome {
         self.begin(path, token).expect("it is remembered")
     }
 
     fn begin_again(
-        &self,
+        &mut self,
         path: &str,
         token: &str,
     ) -> (Box<Question>, Box<tollgate_engine::enforcer::Pending>) {
@@ -376,7 +387,7 @@ impl World {
         }
     }
 
-    fn answer(&self, question: Question, reply: &Value) -> Finding {
+    fn answer(&mut self, question: Question, reply: &Value) -> Finding {
         let provider = self.enforcer.provider(question.key.provider).unwrap();
         let (mut flight, _) = Flight::take_off(provider, question, self.now(), self.enforcer.nonces());
         let head = [(":status", "200"), ("content-type", "application/json")];
@@ -390,10 +401,11 @@ impl World {
     }
 
     /// A request about which somebody has to be asked.
-    fn ask(&self, path: &str, token: &str, reply: &Value) -> Decision {
+    fn ask(&mut self, path: &str, token: &str, reply: &Value) -> Decision {
         let (question, pending) = self.begin_again(path, token);
         let finding = self.answer(*question, reply);
-        let Step::Done(outcome) = pending.resume(&self.enforcer, &finding, self.now()) else {
+        let Step::Done(outcome) = pending.resume(&mut self.enforcer, &finding, UnixTime::from_secs(self.now))
+        else {
             panic!("somebody else is asked")
         };
         outcome.decision

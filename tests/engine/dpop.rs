@@ -16,7 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use tollgate_cases::proof::{Client, ath};
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::store::{Own, Seen, Store};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::fault::ProofFault;
@@ -248,10 +250,10 @@ fn a_proof_counts_once_and_only_if_it_is_good() {
     // A request that is refused for another reason leaves its proof unused.
     let refused = world.proof(&json!({}));
     world.reply["active"] = json!(false);
-    world.enforcer.forget();
+    world.enforcer.borrow_mut().forget();
     assert_eq!(request(&world, &refused).as_deref(), Some("invalid_token"));
     world.reply["active"] = json!(true);
-    world.enforcer.forget();
+    world.enforcer.borrow_mut().forget();
     assert_eq!(request(&world, &refused), None);
 }
 
@@ -358,7 +360,7 @@ fn the_scheme_is_the_connection_s() {
     // DPP-10: whatever `:scheme` says; here it is https
     for (is_tls, peer) in [(true, &Tls(true)), (false, &Tls(false))] {
         let mut world = World::new(&json!({}));
-        world.enforcer = world.enforcer.with_peer(peer);
+        world.enforcer = RefCell::new(world.enforcer.into_inner().with_peer(peer));
         for (uri, passes) in [("https://h/r", is_tls), ("http://h/r", !is_tls), ("https://h:443/r", is_tls)] {
             let proof = world.client.proof("GET", uri, TOKEN, NOW, &json!({}));
             let forwarded = ("x-forwarded-proto", "https");
@@ -379,7 +381,7 @@ fn plugins_that_clients_call_by_one_origin_take_a_proof_once_together() {
         }
         let policy = Policy::from_value(&config, &|_| None).unwrap();
         let enforcer = Enforcer::new(policy, [1, 2], owner).with_peer(&Tls(true));
-        world.enforcer = enforcer.with_store(Box::new(store.clone()));
+        world.enforcer = RefCell::new(enforcer.with_store(Box::new(store.clone())));
         world
     };
     #[rustfmt::skip]
@@ -414,8 +416,8 @@ fn an_origin_that_comes_or_goes_brings_back_no_proof() {
         let store = Together::default();
         let [first, second] = [&before, &after].map(|dpop| {
             let mut world = World::new(&json!({ "dpop": dpop }));
-            let enforcer = world.enforcer.with_store(Box::new(store.clone()));
-            world.enforcer = enforcer;
+            let enforcer = world.enforcer.into_inner().with_store(Box::new(store.clone()));
+            world.enforcer = RefCell::new(enforcer);
             world
         });
         let proof = first.proof(&json!({}));
@@ -533,11 +535,11 @@ impl Store for Together {
 struct Tls(bool);
 
 impl Peer for Tls {
-    fn certificate_digest(&self) -> Option<Vec<u8>> {
+    fn certificate_digest(&self, _stream: StreamId) -> Option<Vec<u8>> {
         None
     }
 
-    fn is_tls(&self) -> bool {
+    fn is_tls(&self, _stream: StreamId) -> bool {
         self.0
     }
 }
@@ -545,7 +547,7 @@ impl Peer for Tls {
 /// An engine that understands proofs, a client with a key, and what is said of its token.
 struct World {
     config: Value,
-    enforcer: Enforcer,
+    enforcer: RefCell<Enforcer>,
     client: Client,
     reply: Value,
     now: u64,
@@ -565,8 +567,10 @@ impl World {
         let client = Client::new("client");
         Self {
             config: config.clone(),
-            enforcer: Enforcer::new(Policy::from_value(&config, &|_| None).unwrap(), [1, 2], b"plugin")
-                .with_peer(&Tls(true)),
+            enforcer: RefCell::new(
+                Enforcer::new(Policy::from_value(&config, &|_| None).unwrap(), [1, 2], b"plugin")
+                    .with_peer(&Tls(true)),
+            ),
             reply: json!({"active": true, "exp": NOW + 600, "cnf": {"jkt": client.thumbprint()}, "token_type": "DPoP"}),
             client,
             now: NOW,
@@ -576,7 +580,7 @@ impl World {
     }
 
     fn verified_by(self, verifier: &'static dyn Verifier) -> Self {
-        Self { enforcer: self.enforcer.with_verifier(verifier), ..self }
+        Self { enforcer: RefCell::new(self.enforcer.into_inner().with_verifier(verifier)), ..self }
     }
 
     fn proof(&self, changes: &Value) -> String {
@@ -590,23 +594,24 @@ impl World {
             .iter()
             .chain(fields)
             .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-        match self.enforcer.begin(head.collect::<Vec<_>>(), now) {
+        let mut enforcer = self.enforcer.borrow_mut();
+        match enforcer.begin(StreamId(1), head.collect::<Vec<_>>(), now) {
             Step::Done(outcome) => *outcome,
             Step::Introspect(question, pending) => {
                 self.asked.set(self.asked.get() + 1);
-                let provider = self.enforcer.provider(question.key.provider).unwrap();
-                let nonces = self.enforcer.nonces();
+                let provider = enforcer.provider(question.key.provider).unwrap();
+                let nonces = enforcer.nonces();
                 let is_known = question.token.expose() != "bad";
                 let (mut flight, _) = Flight::take_off(provider, *question, now, nonces);
                 let head = [(":status", "200"), ("content-type", "application/json")]
                     .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
                 let body = if is_known { self.reply.to_string() } else { r#"{"active":false}"#.to_owned() };
                 let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
-                let Landing::Settled(said) = self.enforcer.land(&mut flight, outcome, now) else {
+                let Landing::Settled(said) = enforcer.land(&mut flight, outcome, now) else {
                     panic!("a retry")
                 };
-                let finding = said.map(|said| self.enforcer.learn(flight.question().key, said, now));
-                let Step::Done(outcome) = pending.resume(&self.enforcer, &finding, now) else {
+                let finding = said.map(|said| enforcer.learn(flight.question().key, said, now));
+                let Step::Done(outcome) = pending.resume(&mut enforcer, &finding, now) else {
                     panic!("not done")
                 };
                 *outcome
@@ -616,12 +621,12 @@ impl World {
     }
 
     fn answer(&self, outcome: &Outcome) -> Answer {
-        outcome.answer(&self.enforcer).expect("it is refused")
+        outcome.answer(&self.enforcer.borrow()).expect("it is refused")
     }
 
     /// The error in the body; `none` for a refusal without one, and `None` if the request passes.
     fn error(&self, outcome: &Outcome) -> Option<String> {
-        let answer = outcome.answer(&self.enforcer)?;
+        let answer = outcome.answer(&self.enforcer.borrow())?;
         let body: Value = serde_json::from_str(&answer.body).unwrap();
         let is_binding = matches!(
             outcome.decision,

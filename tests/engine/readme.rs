@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::enforcer::{Enforcer, Step};
@@ -44,7 +45,7 @@ fn every_yaml_block_is_yaml() {
 fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
     let readme = page("README.md");
     let with_rules = readme.blocks("yaml tollgate").nth(1).expect("the configuration with rules");
-    let enforcer = Enforcer::new(load(&with_rules.text).unwrap(), [1, 2], b"");
+    let mut enforcer = Enforcer::new(load(&with_rules.text).unwrap(), [1, 2], b"");
     let request = [
         (":method", "GET"),
         (":scheme", "https"),
@@ -53,7 +54,7 @@ fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
         ("authorization", "Bearer good"),
     ];
     let now = UnixTime::from_secs(1_800_000_000);
-    let Step::Introspect(question, pending) = enforcer.begin(fields(&request), now) else {
+    let Step::Introspect(question, pending) = enforcer.begin(StreamId(1), fields(&request), now) else {
         panic!("no call")
     };
     let provider = enforcer.provider(question.key.provider).unwrap();
@@ -63,7 +64,7 @@ fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
     let outcome = CallOutcome::Response { head: &head, body };
     let Landing::Settled(Ok(said)) = enforcer.land(&mut flight, outcome, now) else { panic!("no answer") };
     let finding = Ok(enforcer.learn(flight.question().key, said, now));
-    let Step::Done(outcome) = pending.resume(&enforcer, &finding, now) else { panic!("another call") };
+    let Step::Done(outcome) = pending.resume(&mut enforcer, &finding, now) else { panic!("another call") };
     let answer = outcome.answer(&enforcer).expect("a refusal");
 
     let mut shown = format!("HTTP/1.1 {} Forbidden\n", answer.status);

@@ -2,6 +2,7 @@
 
 use tollgate_cases::{Case, Reply, Response, Ring, check_lines, latin1, load_all};
 use tollgate_engine::base::ids::ProviderId;
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
@@ -48,22 +49,22 @@ fn run(case: &Case) -> Result<(), String> {
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
     let certificate = case.request.certificate.clone().map(String::into_bytes);
     let client = Client { certificate, is_tls: case.request.tls };
-    let enforcer =
+    let mut enforcer =
         Enforcer::new(policy, [1, 2], b"").with_verifier(&Both).with_peer(Box::leak(Box::new(client)));
     let sent = case.request.fields();
     let mut now = UnixTime::from_secs(NOW);
-    let mut step = enforcer.begin(sent.clone(), now);
+    let mut step = enforcer.begin(StreamId(1), sent.clone(), now);
     let mut exchanges = case.exchanges.iter();
     let outcome = loop {
         step = match step {
             Step::Done(outcome) => break outcome,
             Step::ReadForm(form) => {
-                form.body(&enforcer, &latin1(case.request.body.as_deref().unwrap_or_default()), now)
+                form.body(&mut enforcer, &latin1(case.request.body.as_deref().unwrap_or_default()), now)
             }
             Step::FetchKeys(provider, pending) => {
                 let exchange = exchanges.next().ok_or("unexpected: keys are to be fetched")?;
-                let news = fetch_keys(&enforcer, provider, exchange, now)?;
-                pending.resume_with_keys(&enforcer, news, now)
+                let news = fetch_keys(&mut enforcer, provider, exchange, now)?;
+                pending.resume_with_keys(&mut enforcer, news, now)
             }
             Step::Introspect(question, pending) => {
                 let provider = enforcer.provider(question.key.provider).ok_or("no such provider")?;
@@ -80,7 +81,7 @@ fn run(case: &Case) -> Result<(), String> {
                 };
                 let key = flight.question().key;
                 let finding = said.map(|said| enforcer.learn(key, said, flight.asked()));
-                pending.resume(&enforcer, &finding, now)
+                pending.resume(&mut enforcer, &finding, now)
             }
         };
     };
@@ -98,17 +99,17 @@ struct Client {
 }
 
 impl Peer for Client {
-    fn certificate_digest(&self) -> Option<Vec<u8>> {
+    fn certificate_digest(&self, _stream: StreamId) -> Option<Vec<u8>> {
         self.certificate.clone()
     }
 
-    fn is_tls(&self) -> bool {
+    fn is_tls(&self, _stream: StreamId) -> bool {
         self.is_tls
     }
 }
 
 fn fetch_keys(
-    enforcer: &Enforcer,
+    enforcer: &mut Enforcer,
     provider: ProviderId,
     exchange: &tollgate_cases::Exchange,
     now: UnixTime,

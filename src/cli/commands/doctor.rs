@@ -6,6 +6,7 @@ mod metadata;
 mod resource;
 mod token;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -87,7 +88,7 @@ struct Patient<'a> {
     id: ProviderId,
     provider: &'a Provider,
     /// Reads answers as the filter does.
-    enforcer: &'a Enforcer,
+    enforcer: &'a RefCell<Enforcer>,
     /// The whole configuration as it is written.
     configuration: &'a Value,
     /// The provider as it is written.
@@ -112,8 +113,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     args.credentials.stand_in(&mut configuration, &injected, &args.store)?;
     let (policy, unset) = policy(&configuration, &args.file)?;
     let token = args.token_file.as_deref().map(read).transpose()?;
-    let enforcer = Enforcer::new(policy, random_seed()?, b"").with_verifier(&Computed).with_signer(&Computed);
-    let policy = enforcer.policy();
+    let enforcer = Enforcer::new(policy.clone(), random_seed()?, b"");
+    let enforcer = RefCell::new(enforcer.with_verifier(&Computed).with_signer(&Computed));
+    let policy = &policy;
     if let Some(name) =
         args.provider.as_ref().filter(|name| policy.providers.iter().all(|known| known.name != **name))
     {

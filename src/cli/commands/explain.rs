@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use serde_json::Value;
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::cache::entry::Entry;
@@ -133,12 +134,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let is_tls = head.iter().any(|(name, value)| name == b":scheme" && value == b"https");
     let client = Client { certificate, is_tls };
     let enforcer = Enforcer::new(policy, random_seed()?, b"").with_peer(Box::leak(Box::new(client)));
-    let enforcer = enforcer.with_verifier(&Computed).with_signer(&Computed);
+    let mut enforcer = enforcer.with_verifier(&Computed).with_signer(&Computed);
     let http = if let Source::Live(http, _) = &source { Some(http) } else { None };
-    lists::arrive(&enforcer, &args.client_list, http, out)?;
+    lists::arrive(&mut enforcer, &args.client_list, http, out)?;
     keys::check(&enforcer, &args.jwks)?;
     let mut report = Report::new(&configuration, head.clone());
-    let outcome = decide(&enforcer, head, form.as_deref(), now, (&mut source, &args.jwks), &mut report, out)?;
+    let outcome =
+        decide(&mut enforcer, head, form.as_deref(), now, (&mut source, &args.jwks), &mut report, out)?;
     report.look_at_jwt(&enforcer, &outcome, now);
     report.finish(&enforcer, &outcome, now, out)?;
     let is_refused = matches!(outcome.decision, Decision::Deny(_)) && enforcer.policy().mode == Mode::Enforce;
@@ -147,7 +149,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Drives the engine as the filter does.
 fn decide(
-    enforcer: &Enforcer,
+    enforcer: &mut Enforcer,
     head: Vec<(Vec<u8>, Vec<u8>)>,
     form: Option<&str>,
     now: UnixTime,
@@ -155,7 +157,7 @@ fn decide(
     report: &mut Report<'_>,
     out: &mut Output,
 ) -> Result<Outcome, Failure> {
-    let mut step = enforcer.begin(head, now);
+    let mut step = enforcer.begin(StreamId(1), head, now);
     loop {
         step = match step {
             Step::Done(outcome) => return Ok(*outcome),

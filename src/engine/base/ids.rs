@@ -11,3 +11,7 @@ pub struct ResourceId(pub usize);
 /// A fetched list's place in [`crate::policy::Policy::lists`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ListId(pub usize);
+
+/// A stream of the host: one request and its response.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct StreamId(pub u32);

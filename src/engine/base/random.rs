@@ -26,6 +26,13 @@ impl Nonces {
         URL_SAFE_NO_PAD.encode(block.get(..16).unwrap_or(&block))
     }
 
+    /// A number of this range.
+    pub(crate) fn between(&self, least: u32, most: u32) -> u32 {
+        let [a, b, c, d, ..] = self.block();
+        let span = most.saturating_sub(least).saturating_add(1);
+        u32::from_le_bytes([a, b, c, d]).checked_rem(span).unwrap_or_default().saturating_add(least)
+    }
+
     /// 256 bits.
     pub(crate) fn block(&self) -> [u8; 32] {
         let count = self.count.get();

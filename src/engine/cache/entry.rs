@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::time::{UnixTime, part};
 use crate::decision::IdentityFields;
-use crate::policy::cache_times::Cache;
+use crate::policy::cache_times::CacheTimes;
 use crate::provider::Provider;
 use crate::provider::introspection::reply::Introspection;
 use crate::upstream::Upstream;
@@ -40,7 +40,7 @@ impl Entry {
     pub fn new(
         said: Introspection,
         asked: UnixTime,
-        times: &Cache,
+        times: &CacheTimes,
         spread: u64,
         before: Option<&Self>,
     ) -> Self {
@@ -136,14 +136,14 @@ mod tests {
     use super::{Age, Entry};
     use crate::base::ids::ProviderId;
     use crate::base::time::UnixTime;
-    use crate::policy::cache_times::Cache;
+    use crate::policy::cache_times::CacheTimes;
     use crate::provider::introspection::reply::{AccessToken, Introspection};
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn times() -> Cache {
-        Cache {
+    fn times() -> CacheTimes {
+        CacheTimes {
             max_entries: 10,
             ttl: Duration::from_secs(100),
             ttl_without_exp: Duration::from_secs(20),
@@ -151,7 +151,7 @@ mod tests {
             negative_max_entries: 10,
             refresh_ahead: Duration::from_secs(30),
             stale_if_error: Duration::from_secs(50),
-            ..Cache::default()
+            ..CacheTimes::default()
         }
     }
 
@@ -188,13 +188,13 @@ mod tests {
             assert_eq!(Entry::new(said, at(1000), &times(), 0, None).age(at(now)), want, "{name}");
         }
         assert!(!Entry::new(active(Some(1000)), at(1000), &times(), 0, None).is_worth_keeping());
-        let unkept = Cache { ttl_without_exp: Duration::ZERO, ..times() };
+        let unkept = CacheTimes { ttl_without_exp: Duration::ZERO, ..times() };
         assert!(!Entry::new(active(None), at(1000), &unkept, 0, None).is_worth_keeping()); // INT-25
     }
 
     #[test]
     fn jitter_only_shortens() {
-        let times = Cache { ttl_jitter: 10, stale_if_error: Duration::ZERO, ..times() };
+        let times = CacheTimes { ttl_jitter: 10, stale_if_error: Duration::ZERO, ..times() };
         let entry = |spread| Entry::new(active(Some(5000)), at(1000), &times, spread, None);
         let ends: Vec<u64> = (0..2048).map(|spread| entry(spread).fresh_until.as_millis()).collect();
         assert_eq!(ends.iter().max(), Some(&1_100_000));
@@ -211,7 +211,7 @@ mod tests {
         entry.ask_again_after(at(1075));
         assert!(!entry.wants_refresh(at(1074)));
         assert!(entry.wants_refresh(at(1075)));
-        let short = Cache { ttl: Duration::from_secs(10), ..times() };
+        let short = CacheTimes { ttl: Duration::from_secs(10), ..times() };
         let entry = Entry::new(active(Some(5000)), at(1000), &short, 0, None);
         assert!(!entry.wants_refresh(at(1004)), "at most half of its life");
         assert!(entry.wants_refresh(at(1005)));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::base::ids::ProviderId;
 use crate::cache::entry::Entry;
-use crate::policy::cache_times::Cache;
+use crate::policy::cache_times::CacheTimes;
 use crate::provider::introspection::reply::Introspection;
 use crate::token::key::{Hashed, TokenKey};
 
@@ -19,7 +19,7 @@ pub struct Local {
 
 impl Local {
     /// An empty one, bounded as the policy says.
-    pub fn new(cache: &Cache) -> Self {
+    pub fn new(cache: &CacheTimes) -> Self {
         let on = cache.max_entries > 0;
         Self {
             active: Segment::new(cache.max_entries),
@@ -145,7 +145,7 @@ mod tests {
     use crate::base::secret::Secret;
     use crate::base::time::UnixTime;
     use crate::cache::entry::Entry;
-    use crate::policy::cache_times::Cache;
+    use crate::policy::cache_times::CacheTimes;
     use crate::provider::introspection::reply::{AccessToken, Introspection};
     use crate::token::key::TokenKey;
     use std::rc::Rc;
@@ -153,9 +153,9 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn cache(max_entries: usize, negative_max_entries: usize) -> Cache {
+    fn cache(max_entries: usize, negative_max_entries: usize) -> CacheTimes {
         let (ttl, negative_ttl) = (Duration::from_secs(60), Duration::from_secs(10));
-        Cache { max_entries, ttl, negative_ttl, negative_max_entries, ..Cache::default() }
+        CacheTimes { max_entries, ttl, negative_ttl, negative_max_entries, ..CacheTimes::default() }
     }
 
     fn key(n: u64) -> TokenKey {

@@ -19,7 +19,7 @@ use crate::base::store::{NOTHING, Store};
 use crate::base::time::UnixTime;
 use crate::cache::entry::Entry;
 use crate::decision::{BadAnswer, NoAnswer, Rejection};
-use crate::policy::cache_times::Cache;
+use crate::policy::cache_times::CacheTimes;
 use crate::provider::introspection::reply::{AccessToken, Introspection};
 use crate::token::key::TokenDigest;
 
@@ -73,7 +73,7 @@ const HEAD: usize = 1 + 32 + 8 + 8;
 
 impl Shared {
     /// The tables that such a cache needs.
-    pub fn new(cache: &Cache) -> Self {
+    pub fn new(cache: &CacheTimes) -> Self {
         let table = |name, max: usize| Table { name, slots: max.next_power_of_two() as u64 };
         Self {
             active: table("tollgate.1.active", cache.max_entries),
@@ -84,7 +84,7 @@ impl Shared {
     /// What the workers know of a token that any of them has asked about after `after`.
     pub fn recall(
         self,
-        store: &impl Store,
+        store: &dyn Store,
         digest: &TokenDigest,
         provider: ProviderId,
         now: Moment,
@@ -110,7 +110,7 @@ impl Shared {
     /// and so does one that repeats the token itself: that lies nowhere in the clear. `false`: it stays.
     pub fn remember(
         self,
-        store: &impl Store,
+        store: &dyn Store,
         digest: &TokenDigest,
         token: &Secret,
         entry: &Entry,
@@ -149,11 +149,20 @@ impl Shared {
         places.into_iter().min().is_some_and(|(.., key, seen)| store.set(&key, &value, seen))
     }
 
+    /// Whether there is an answer for which was asked after this worker has looked at the clock.
+    pub fn is_ahead(self, store: &dyn Store, digest: &TokenDigest, now: Moment) -> bool {
+        self.active.keys(digest).into_iter().chain(self.inactive.keys(digest)).any(|key| {
+            let (bytes, _) = store.get(&key);
+            Record::read(&bytes)
+                .is_some_and(|record| record.digest == *digest.as_bytes() && record.asked.steady > now.steady)
+        })
+    }
+
     /// Announces a call, unless somebody else has announced one less than `patience` ago. `since` is
     /// when whoever wants to know began to: a failure before that is not theirs, and an answer they have seen.
     pub fn claim(
         self,
-        store: &impl Store,
+        store: &dyn Store,
         digest: &TokenDigest,
         now: Moment,
         patience: Duration,
@@ -180,7 +189,7 @@ impl Shared {
     }
 
     /// Takes the announcement back.
-    pub fn release(self, store: &impl Store, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
+    pub fn release(self, store: &dyn Store, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
         let [key, _] = MARKS.keys(digest);
         let (bytes, seen) = store.get(&key);
         if Record::read(&bytes).is_some_and(|mark| mark.digest == *digest.as_bytes()) {
@@ -311,7 +320,7 @@ mod tests {
     use crate::cache::namespace::Namespace;
     use crate::decision::{BadAnswer, NoAnswer, Rejection};
     use crate::policy::Policy;
-    use crate::policy::cache_times::Cache;
+    use crate::policy::cache_times::CacheTimes;
     use crate::provider::introspection::reply::{AccessToken, Introspection};
     use crate::token::key::TokenDigest;
     use std::cell::RefCell;
@@ -319,9 +328,9 @@ mod tests {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn cache(max_entries: usize) -> Cache {
+    fn cache(max_entries: usize) -> CacheTimes {
         let (ttl, negative_ttl) = (Duration::from_secs(60), Duration::from_secs(10));
-        Cache { max_entries, ttl, negative_ttl, negative_max_entries: 16, ..Cache::default() }
+        CacheTimes { max_entries, ttl, negative_ttl, negative_max_entries: 16, ..CacheTimes::default() }
     }
 
     fn digest(token: &str) -> TokenDigest {

@@ -1,58 +1,100 @@
-//! What is remembered of what providers have said.
+//! What is remembered of what providers have said, here and by the other workers.
 
 use std::rc::Rc;
+use std::time::Duration;
 
+use crate::base::moment::{Moment, Steady};
 use crate::base::time::UnixTime;
-use crate::cache::entry::{Age, Entry};
+use crate::cache::Recalled;
+use crate::cache::entry::Entry;
+use crate::cache::shared::{Claim, Ending};
 use crate::enforcer::Enforcer;
-use crate::provider::flight::Question;
+use crate::provider::flight::{Flight, Question};
+use crate::provider::introspection::call::IntrospectionCall;
 use crate::provider::introspection::reply::Introspection;
 use crate::provider::keys::LiveKeys;
 use crate::token::key::{TokenDigest, TokenKey};
 
 impl Enforcer {
     /// Remembers what a provider has said about a token when it was asked at `asked`.
-    pub fn learn(&self, key: TokenKey, said: Introspection, asked: UnixTime) -> Rc<Entry> {
-        let mut cache = self.cache.borrow_mut();
-        let before = cache.get(key).map(Rc::as_ref);
-        let spread = key.spread() ^ asked.as_millis();
-        let entry = Rc::new(Entry::new(said, asked, &self.policy.cache, spread, before));
-        cache.put(key, &entry);
-        entry
+    pub fn learn(&mut self, key: TokenKey, said: Introspection, asked: UnixTime) -> Rc<Entry> {
+        self.cache.learn(key, said, asked)
+    }
+
+    /// What is remembered of a token, of whatever age.
+    pub fn remembered(&mut self, key: TokenKey) -> Option<Rc<Entry>> {
+        self.cache.get(key)
     }
 
     /// Remembers what another worker has found out, if that is news, and hands it over if it is fresh.
     pub fn adopt(
-        &self,
+        &mut self,
         key: TokenKey,
         said: Introspection,
         asked: UnixTime,
         now: UnixTime,
     ) -> Option<Rc<Entry>> {
-        let spread = key.spread() ^ asked.as_millis();
-        let entry = Rc::new(Entry::new(said, asked, &self.policy.cache, spread, None));
-        let mut cache = self.cache.borrow_mut();
-        if cache.get(key).is_none_or(|known| known.asked() < asked) {
-            cache.put(key, &entry);
-        }
-        (entry.age(now) == Age::Fresh).then_some(entry)
+        self.cache.adopt(key, said, asked, now)
     }
 
-    /// What is remembered of a token, of whatever age.
-    pub fn remembered(&self, key: TokenKey) -> Option<Rc<Entry>> {
-        self.cache.borrow_mut().get(key).cloned()
+    /// Forgets everything.
+    pub fn forget(&mut self) {
+        self.cache.clear();
     }
 
-    /// Forgets everything: nobody knows any more how old it is.
-    pub fn forget(&self) {
-        self.cache.borrow_mut().clear();
+    /// How a token is known to all workers that have the same keys of its provider; `None` if they share nothing.
+    pub(crate) fn digest(&self, question: &Question) -> Option<TokenDigest> {
+        let id = question.key.provider;
+        let keys = self.keys.get(id.0).map(LiveKeys::fingerprint).unwrap_or_default();
+        self.cache.digest(id, &keys, &question.token)
     }
 
-    /// How a token is known to all workers that have the same keys of its provider; `None` if they share
-    /// nothing. What a key has verified that has gone from the set is found by nobody (JWT-47).
-    pub fn digest(&self, question: &Question) -> Option<TokenDigest> {
-        let namespace = self.namespaces.get(question.key.provider.0)?;
-        let keys = || self.keys.borrow().get(question.key.provider.0).map(LiveKeys::fingerprint);
-        self.policy.cache.is_shared().then(|| namespace.digest(&keys().unwrap_or_default(), &question.token))
+    /// What any worker has found out about a token since `after`.
+    pub(crate) fn recall(
+        &mut self,
+        key: TokenKey,
+        digest: &TokenDigest,
+        now: Moment,
+        after: Option<UnixTime>,
+    ) -> Recalled {
+        self.cache.recall(self.store.as_ref(), key, digest, now, after)
+    }
+
+    /// Whether another worker has asked since this one has looked at the clock.
+    pub(crate) fn is_ahead(&self, digest: &TokenDigest, now: Moment) -> bool {
+        self.cache.is_ahead(self.store.as_ref(), digest, now)
+    }
+
+    /// Tells the other workers what has been found out. `false`: it stays here.
+    pub(crate) fn share(
+        &self,
+        digest: &TokenDigest,
+        question: &Question,
+        entry: &Entry,
+        asked: Moment,
+    ) -> bool {
+        self.cache.tell(self.store.as_ref(), digest, &question.token, entry, asked.steady)
+    }
+
+    /// Announces a call to the other workers, unless one of them has.
+    pub(crate) fn claim(
+        &self,
+        digest: &TokenDigest,
+        now: Moment,
+        patience: Duration,
+        since: Steady,
+    ) -> Claim {
+        self.cache.claim(self.store.as_ref(), digest, now, patience, since)
+    }
+
+    /// Takes the announcement back.
+    pub(crate) fn release(&self, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
+        self.cache.release(self.store.as_ref(), digest, now, ending);
+    }
+
+    /// A flight for this question, and its first call; `None`: there is no such provider.
+    pub(crate) fn take_off(&self, question: Question, now: UnixTime) -> Option<(Flight, IntrospectionCall)> {
+        let provider = self.provider(question.key.provider)?;
+        Some(Flight::take_off(provider, question, now, &self.nonces))
     }
 }

@@ -12,25 +12,24 @@ use crate::provider::outcome::CallOutcome;
 impl Enforcer {
     /// The call that fetches a client list.
     pub fn list_call(&self, id: ListId) -> Option<FetchCall> {
-        Some(self.policy.lists.get(id.0)?.call(self.lists.borrow().get(id.0)?))
+        Some(self.policy.lists.get(id.0)?.call(self.lists.get(id.0)?))
     }
 
     /// Takes what has come of that call. From now on every request is held to the new list, whether its
     /// token is remembered or not.
-    pub fn take_list(&self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
-        match (self.policy.lists.get(id.0), self.lists.borrow_mut().get_mut(id.0)) {
+    pub fn take_list(&mut self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
+        match (self.policy.lists.get(id.0), self.lists.get_mut(id.0)) {
             (Some(source), Some(list)) => list.take(source, outcome, fetched_list),
             _ => Err(FetchFault::NoAnswer),
         }
     }
 
     /// Takes over the lists that another engine has fetched from the same places; which ones those are.
-    pub fn inherit_lists(&self, before: &Self) -> Vec<ListId> {
-        let (known, mut lists) = (before.lists.borrow(), self.lists.borrow_mut());
+    pub fn inherit_lists(&mut self, before: &Self) -> Vec<ListId> {
         let mut inherited = Vec::new();
-        for (at, (source, list)) in self.policy.lists.iter().zip(lists.iter_mut()).enumerate() {
+        for (at, (source, list)) in self.policy.lists.iter().zip(&mut self.lists).enumerate() {
             let same = before.policy.lists.iter().position(|other| other.is_same_place(source));
-            if let Some(found) = same.and_then(|at| known.get(at)).filter(|list| list.has_arrived()) {
+            if let Some(found) = same.and_then(|at| before.lists.get(at)).filter(|list| list.has_arrived()) {
                 list.clone_from(found);
                 inherited.push(ListId(at));
             }
@@ -48,40 +47,38 @@ impl Enforcer {
 
     /// The call that fetches a provider's keys.
     pub fn keys_call(&self, id: ProviderId) -> Option<FetchCall> {
-        Some(self.key_uri(id)?.call(self.keys.borrow().get(id.0)?))
+        Some(self.key_uri(id)?.call(self.keys.get(id.0)?))
     }
 
     /// Takes what has come of that call. If a key has gone, everything is forgotten that it may have
     /// verified (JWT-47, JWT-51); if any is new, whatever no key has verified before.
     pub fn take_keys(
-        &self,
+        &mut self,
         id: ProviderId,
         outcome: CallOutcome<'_>,
         now: UnixTime,
     ) -> Result<News, FetchFault> {
-        let uri = self.key_uri(id).ok_or(FetchFault::NoAnswer)?;
-        let mut all = self.keys.borrow_mut();
-        let keys = all.get_mut(id.0).ok_or(FetchFault::NoAnswer)?;
+        let provider = self.policy.providers.get(id.0);
+        let (Some(KeySource::Uri(uri)), Some(keys)) =
+            (provider.and_then(|provider| provider.keys.as_ref()), self.keys.get_mut(id.0))
+        else {
+            return Err(FetchFault::NoAnswer);
+        };
         let before = keys.last().cloned();
         let news = keys.take(uri, outcome, now)?;
         if let (Some(before), Some(after)) = (before, keys.last()) {
-            let mut cache = self.cache.borrow_mut();
-            if !before.is_part_of(after) {
-                cache.forget_provider(id);
-            } else if !after.is_part_of(&before) {
-                cache.forget_refused(id);
-            }
+            self.cache.keys_changed(id, &before, after);
         }
         Ok(news)
     }
 
     /// What is known of a provider's keys.
     pub fn keys(&self, id: ProviderId) -> LiveKeys {
-        self.keys.borrow().get(id.0).cloned().unwrap_or_default()
+        self.keys.get(id.0).cloned().unwrap_or_default()
     }
 
     /// Takes over the keys that another engine has fetched from the same places; whose those are.
-    pub fn inherit_keys(&self, before: &Self) -> Vec<ProviderId> {
+    pub fn inherit_keys(&mut self, before: &Self) -> Vec<ProviderId> {
         let mut inherited = Vec::new();
         for (at, provider) in self.policy.providers.iter().enumerate() {
             let id = ProviderId(at);
@@ -91,9 +88,11 @@ impl Enforcer {
             if let ((Some(own), Some(theirs)), Some(other)) = (uris, other)
                 && own.is_same_place(theirs)
                 && before.keys(other).has_arrived()
-                && let Some(keys) = self.keys.borrow_mut().get_mut(at)
             {
-                *keys = before.keys(other).under(theirs, own);
+                let keys = before.keys(other).under(theirs, own);
+                if let Some(known) = self.keys.get_mut(at) {
+                    *known = keys;
+                }
                 inherited.push(id);
             }
         }

@@ -15,11 +15,10 @@ use crate::provider::flight::Question;
 use crate::provider::introspection::reply::{AccessToken, Introspection};
 use crate::provider::keys::KeyNews;
 use crate::request::extract::Place;
-use crate::token::key::TokenKey;
 
 impl Pending {
     /// Goes on with what has been found out.
-    pub fn resume(mut self, enforcer: &Enforcer, finding: &Finding, now: UnixTime) -> Step {
+    pub fn resume(mut self, enforcer: &mut Enforcer, finding: &Finding, now: UnixTime) -> Step {
         match finding {
             Ok(entry) => self.take(enforcer, entry, Source::Answer, now),
             // What was said last counts: this worker may have learned only meanwhile what another one was told.
@@ -36,7 +35,7 @@ impl Pending {
     }
 
     /// Goes on with other keys, or the same.
-    pub fn resume_with_keys(mut self, enforcer: &Enforcer, news: KeyNews, now: UnixTime) -> Step {
+    pub fn resume_with_keys(mut self, enforcer: &mut Enforcer, news: KeyNews, now: UnixTime) -> Step {
         self.keys = Some(news);
         self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
     }
@@ -54,7 +53,7 @@ impl Pending {
     /// Turns to the next provider, or to the end. `ended` is how the one before has.
     pub(super) fn ask_next(
         mut self,
-        enforcer: &Enforcer,
+        enforcer: &mut Enforcer,
         ended: Rejection,
         source: Source,
         now: UnixTime,
@@ -63,7 +62,7 @@ impl Pending {
             // Nobody knows the token; if somebody could not say, neither can we.
             return enforcer.deny_by(self.request, self.undecided.unwrap_or(ended), source);
         };
-        let key = TokenKey::new(enforcer.seed, provider, &self.found.token);
+        let key = enforcer.cache.key(provider, &self.found.token);
         if let Some(entry) = enforcer.remembered(key).filter(|entry| entry.age(now) == Age::Fresh) {
             return self.take(enforcer, &entry, Source::Memory, now);
         }
@@ -102,7 +101,7 @@ impl Pending {
     /// Verifies the token by the keys that are there. An error without a reason: other keys might do.
     fn verify(
         &mut self,
-        enforcer: &Enforcer,
+        enforcer: &mut Enforcer,
         id: ProviderId,
         now: UnixTime,
     ) -> Result<AccessToken, Option<Rejection>> {
@@ -125,7 +124,7 @@ impl Pending {
     }
 
     /// The last word of one provider.
-    fn take(self, enforcer: &Enforcer, entry: &Rc<Entry>, source: Source, now: UnixTime) -> Step {
+    fn take(self, enforcer: &mut Enforcer, entry: &Rc<Entry>, source: Source, now: UnixTime) -> Step {
         let token = match entry.said() {
             Introspection::Active(token) => token,
             Introspection::Inactive => return self.ask_next(enforcer, Rejection::Inactive, source, now),
@@ -136,7 +135,7 @@ impl Pending {
         };
         let asks = enforcer.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
         let refresh = (source == Source::Memory && asks && entry.wants_refresh(now)).then(|| {
-            let key = TokenKey::new(enforcer.seed, token.provider, &self.found.token);
+            let key = enforcer.cache.key(token.provider, &self.found.token);
             Box::new(Question { key, token: self.found.token.clone() })
         });
         let Self { request, found, body, proof, .. } = self;

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
 #[derive(Clone, Debug, Default)]
-pub struct Cache {
+pub struct CacheTimes {
     /// How many active tokens a worker remembers; 0: nothing is remembered at all.
     pub max_entries: usize,
     /// How long an active token is remembered; never past its `exp`.
@@ -27,7 +27,7 @@ pub struct Cache {
     pub stale_if_error: Duration,
 }
 
-impl Cache {
+impl CacheTimes {
     /// Whether workers tell each other what they have heard.
     pub fn is_shared(&self) -> bool {
         self.shared && self.max_entries > 0

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::encoding::Encoding;
 use self::xfcc::Told;
-use crate::request::connection::Peer;
+use crate::request::connection::Connection;
 use crate::request::head::RequestHead;
 
 /// `mtls.source`: who tells of the client's certificate.
@@ -48,10 +48,10 @@ impl CertificateSource {
     ///
     /// [RFC 8705 §3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
     #[inline(never)]
-    pub fn thumbprint(&self, head: RequestHead<'_>, peer: &dyn Peer) -> Option<String> {
+    pub fn thumbprint(&self, head: RequestHead<'_>, connection: Connection<'_>) -> Option<String> {
         let line = |name| head.single(name).filter(|value: &&[u8]| value.len() <= MAX_FIELD);
         match self {
-            Self::Connection => thumbprint_of(&peer.certificate_digest()?),
+            Self::Connection => thumbprint_of(&connection.certificate_digest()?),
             Self::Xfcc { hops } => match xfcc::client_of(line("x-forwarded-client-cert")?, *hops)? {
                 Told::Hash(hash) => thumbprint_of(hash),
                 Told::Cert(cert) => Some(thumbprint_of_der(&Encoding::Pem.decode(cert)?)),
@@ -82,7 +82,8 @@ fn thumbprint_of_der(der: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{CertificateSource, Encoding, MAX_FIELD, thumbprint_of};
-    use crate::request::connection::{Nobody, Peer};
+    use crate::base::ids::StreamId;
+    use crate::request::connection::{Connection, Nobody, Peer};
     use crate::request::head::Head;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -113,11 +114,11 @@ mod tests {
     struct Somebody;
 
     impl Peer for Somebody {
-        fn certificate_digest(&self) -> Option<Vec<u8>> {
+        fn certificate_digest(&self, _stream: StreamId) -> Option<Vec<u8>> {
             Some(b"00".repeat(32))
         }
 
-        fn is_tls(&self) -> bool {
+        fn is_tls(&self, _stream: StreamId) -> bool {
             true
         }
     }
@@ -130,14 +131,17 @@ mod tests {
         let twice = Head::Lines(vec![line("Hash=aa".to_owned()), line(format!("Hash={}", "ab".repeat(32)))]);
         let (zeros, ab) = ("A".repeat(43), "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s".to_owned());
         let by_connection = CertificateSource::Connection;
-        assert_eq!(by_connection.thumbprint(forged.view(), &Somebody), Some(zeros));
-        assert_eq!(by_connection.thumbprint(forged.view(), &Nobody), None);
+        assert_eq!(
+            by_connection.thumbprint(forged.view(), Connection::new(&Somebody, StreamId(1))),
+            Some(zeros)
+        );
+        assert_eq!(by_connection.thumbprint(forged.view(), Connection::new(&Nobody, StreamId(1))), None);
         let xfcc = CertificateSource::Xfcc { hops: 1 };
-        assert_eq!(xfcc.thumbprint(forged.view(), &Somebody), Some(ab));
-        assert_eq!(xfcc.thumbprint(twice.view(), &Somebody), None);
+        assert_eq!(xfcc.thumbprint(forged.view(), Connection::new(&Somebody, StreamId(1))), Some(ab));
+        assert_eq!(xfcc.thumbprint(twice.view(), Connection::new(&Somebody, StreamId(1))), None);
         let name = "x-forwarded-client-cert".to_owned();
         let other = CertificateSource::Field { name, encoding: Encoding::Pem };
-        assert_eq!(other.thumbprint(forged.view(), &Somebody), None);
+        assert_eq!(other.thumbprint(forged.view(), Connection::new(&Somebody, StreamId(1))), None);
     }
 
     #[test]
@@ -160,12 +164,16 @@ mod tests {
             let line = (field.as_bytes().to_vec(), value.into_bytes());
             let once = Head::Lines(vec![line.clone()]);
             assert_eq!(
-                source.thumbprint(once.view(), &Somebody).as_deref(),
+                source.thumbprint(once.view(), Connection::new(&Somebody, StreamId(1))).as_deref(),
                 is_good.then_some(HASH),
                 "{name}"
             );
             let twice = Head::Lines(vec![line.clone(), line]);
-            assert_eq!(source.thumbprint(twice.view(), &Somebody), None, "{name}, twice");
+            assert_eq!(
+                source.thumbprint(twice.view(), Connection::new(&Somebody, StreamId(1))),
+                None,
+                "{name}, twice"
+            );
         }
     }
 }

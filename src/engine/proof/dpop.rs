@@ -22,7 +22,7 @@ use crate::jose::verifier::Verifier;
 use crate::proof::nonce::{Age, Key};
 use crate::proof::replay::{Mark, Name, Replays};
 use crate::proof::target::Target;
-use crate::request::connection::Peer;
+use crate::request::connection::Connection;
 use crate::request::head::RequestHead;
 
 /// `dpop`: how proofs are checked.
@@ -98,13 +98,14 @@ impl Proofs {
     pub fn check(
         &self,
         dpop: &Dpop,
-        (head, peer): (RequestHead<'_>, &dyn Peer),
+        (head, connection): (RequestHead<'_>, Connection<'_>),
         token: &Secret,
         verifier: &dyn Verifier,
         now: UnixTime,
     ) -> Result<Proof, Rejection> {
         let Checked { claims, mut proof } =
-            check(dpop, &self.replays, (head, peer), token, verifier, now).map_err(Rejection::BadProof)?;
+            check(dpop, &self.replays, (head, connection), token, verifier, now)
+                .map_err(Rejection::BadProof)?;
         if let Some(rule) = &dpop.nonce {
             let key = self.nonce_key.as_ref().ok_or(Rejection::BadProof(ProofFault::Forgotten))?;
             proof.next_nonce = check_nonce(rule, key, claims.get("nonce"), now)?;
@@ -148,7 +149,7 @@ struct Checked {
 fn check(
     dpop: &Dpop,
     replays: &[Replays],
-    (head, peer): (RequestHead<'_>, &dyn Peer),
+    (head, connection): (RequestHead<'_>, Connection<'_>),
     token: &Secret,
     verifier: &dyn Verifier,
     now: UnixTime,
@@ -189,7 +190,7 @@ fn check(
     let htu = text("htu")?;
     let external = dpop.external_origin.as_deref();
     // The scheme is the client's word; the connection is asked only where it matters.
-    let scheme = if external.is_none() && peer.is_tls() { "https" } else { "http" };
+    let scheme = if external.is_none() && connection.is_tls() { "https" } else { "http" };
     let request = Target::of_request(external, scheme.as_bytes(), head.authority(), head.path());
     if !request.is_some_and(|request| request.is_named_by(htu, external)) {
         return Err(ProofFault::Target);

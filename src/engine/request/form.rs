@@ -40,6 +40,7 @@ const ACCESS_TOKEN: &str = "access_token";
 #[cfg(test)]
 mod tests {
     use super::{extract, strip};
+    use crate::base::ids::StreamId;
     use crate::base::time::UnixTime;
     use crate::decision::{Decision, Rejection};
     use crate::enforcer::{Enforcer, Step};
@@ -127,13 +128,14 @@ mod tests {
                     "cluster": "as", "client_auth": {{"method": "none"}}}}}}}},
                     "token": {{"from_form": true, "strict_multiple": {strict}}}}}"#
             );
-            let enforcer = Enforcer::new(Policy::parse(config.as_bytes(), &|_| None).unwrap(), [1, 2], b"");
+            let mut enforcer =
+                Enforcer::new(Policy::parse(config.as_bytes(), &|_| None).unwrap(), [1, 2], b"");
             let fields =
                 [(":method", "POST"), (":path", path), ("content-type", "application/x-www-form-urlencoded")];
             let fields = fields.map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).to_vec();
             let now = UnixTime::from_millis(1_800_000_000_000);
-            let Step::ReadForm(waiting) = enforcer.begin(fields, now) else { panic!("{name}") };
-            match waiting.body(&enforcer, b"access_token=tok", now) {
+            let Step::ReadForm(waiting) = enforcer.begin(StreamId(1), fields, now) else { panic!("{name}") };
+            match waiting.body(&mut enforcer, b"access_token=tok", now) {
                 Step::Done(outcome) => {
                     assert!(strict && in_query, "{name}");
                     assert!(matches!(outcome.decision, Decision::Deny(Rejection::Several)), "{name}");

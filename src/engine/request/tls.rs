@@ -5,7 +5,7 @@
 //!
 //! [RFC 6750 §5.3]: https://www.rfc-editor.org/rfc/rfc6750#section-5.3
 
-use crate::request::connection::Peer;
+use crate::request::connection::Connection;
 use crate::request::head::RequestHead;
 
 /// `token.tls_source`: who tells whether a request has come over TLS.
@@ -20,9 +20,9 @@ pub enum TlsSource {
 impl TlsSource {
     /// Whether the client has used TLS.
     #[inline(never)]
-    pub fn says_tls(self, head: RequestHead<'_>, peer: &dyn Peer) -> bool {
+    pub fn says_tls(self, head: RequestHead<'_>, connection: Connection<'_>) -> bool {
         match self {
-            Self::Connection => peer.is_tls(),
+            Self::Connection => connection.is_tls(),
             Self::ForwardedProto => {
                 head.single("x-forwarded-proto").is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"))
             }

@@ -8,6 +8,7 @@ use std::hint::black_box;
 use criterion::{Bencher, BenchmarkId, Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use tollgate_engine::base::ids::ProviderId;
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::cache::namespace::Namespace;
@@ -37,17 +38,17 @@ fn decisions(c: &mut Criterion) {
         ("hit, the last of 50 rules", json!({"rules": tollgate_bench::config::fifty_rules()})),
     ];
     for (name, more) in policies {
-        let enforcer = enforcer(&more);
-        teach(&enforcer, OPAQUE, REPLY);
-        group.bench_function(name, |b| measure(b, &enforcer, Some(OPAQUE)));
+        let mut enforcer = enforcer(&more);
+        teach(&mut enforcer, OPAQUE, REPLY);
+        group.bench_function(name, |b| measure(b, &mut enforcer, Some(OPAQUE)));
     }
-    let enforcer = enforcer(&json!({"upstream": two_claims()}));
-    teach(&enforcer, JWT.trim(), REPLY);
-    group.bench_function("hit, two claims, the token a JWT", |b| measure(b, &enforcer, Some(JWT.trim())));
-    teach(&enforcer, "bad", r#"{"active":false}"#);
-    group.bench_function("refusal: a token known to be bad", |b| measure(b, &enforcer, Some("bad")));
-    group.bench_function("refusal: no token", |b| measure(b, &enforcer, None));
-    group.bench_function("miss, up to the call", |b| measure(b, &enforcer, Some("never-seen")));
+    let mut enforcer = enforcer(&json!({"upstream": two_claims()}));
+    teach(&mut enforcer, JWT.trim(), REPLY);
+    group.bench_function("hit, two claims, the token a JWT", |b| measure(b, &mut enforcer, Some(JWT.trim())));
+    teach(&mut enforcer, "bad", r#"{"active":false}"#);
+    group.bench_function("refusal: a token known to be bad", |b| measure(b, &mut enforcer, Some("bad")));
+    group.bench_function("refusal: no token", |b| measure(b, &mut enforcer, None));
+    group.bench_function("miss, up to the call", |b| measure(b, &mut enforcer, Some("never-seen")));
     group.finish();
 }
 
@@ -89,16 +90,16 @@ fn two_claims() -> Value {
 }
 
 /// Decides about a head, of which the host gives us a copy.
-fn decide(enforcer: &Enforcer, head: &[u8]) -> Step {
-    enforcer.begin(Packed::new(head.to_vec()), UnixTime::from_secs(NOW))
+fn decide(enforcer: &mut Enforcer, head: &[u8]) -> Step {
+    enforcer.begin(StreamId(1), Packed::new(head.to_vec()), UnixTime::from_secs(NOW))
 }
 
-fn measure(b: &mut Bencher<'_>, enforcer: &Enforcer, token: Option<&str>) {
+fn measure(b: &mut Bencher<'_>, enforcer: &mut Enforcer, token: Option<&str>) {
     let head = packed(token);
     b.iter(|| decide(enforcer, black_box(&head)));
 }
 
-fn teach(enforcer: &Enforcer, token: &str, reply: &str) {
+fn teach(enforcer: &mut Enforcer, token: &str, reply: &str) {
     let Step::Introspect(question, _) = decide(enforcer, &packed(Some(token))) else {
         panic!("{token} is known")
     };

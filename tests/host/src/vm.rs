@@ -359,6 +359,12 @@ impl Vm {
         self.afterwards();
     }
 
+    /// Asks the module for more memory than there is, which no host does.
+    pub fn exhaust_memory(&mut self) {
+        self.enter("proxy_on_memory_allocate", 0, &[u32::MAX]);
+        self.check();
+    }
+
     /// Other random numbers than those of every other VM; to be said before the first configuration.
     pub fn set_random(&mut self, first: u8) {
         self.host().random = first;

@@ -27,8 +27,9 @@ pub(super) fn introspect(
     http: &Http,
 ) -> Result<(Reply, Result<Introspection, Rejection>), Failure> {
     let question = Question { key: TokenKey::new([0, 0], patient.id, token), token: token.clone() };
-    let nonces = patient.enforcer.nonces();
-    let (mut flight, mut call) = Flight::take_off(patient.provider, question, clock::now(), nonces);
+    let enforcer = patient.enforcer.borrow();
+    let (mut flight, mut call) =
+        Flight::take_off(patient.provider, question, clock::now(), enforcer.nonces());
     if let Some(Ok(injected)) = patient.injected {
         injected.add_to(&mut call.headers);
     }
@@ -38,7 +39,7 @@ pub(super) fn introspect(
         reply.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())),
     );
     let outcome = CallOutcome::Response { head: &head, body: &reply.body };
-    let said = match patient.enforcer.land(&mut flight, outcome, clock::now()) {
+    let said = match enforcer.land(&mut flight, outcome, clock::now()) {
         Landing::Settled(said) => said,
         Landing::Again(next) => Err(next.previous.unwrap_or(Rejection::NoProvider)),
     };

@@ -1,5 +1,7 @@
 //! The keys that JWTs are verified with: can they be had, and do they fit?
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::secret::Secret;
@@ -51,7 +53,7 @@ pub(super) fn look(
 /// Verifies a token as the filter would.
 pub(super) fn verify(patient: &mut Patient<'_>, keys: &LiveKeys, token: &Secret) {
     let who = (patient.id, patient.provider);
-    match jwt::verify(who, keys, token.expose(), patient.enforcer.verifier(), clock::now()) {
+    match jwt::verify(who, keys, token.expose(), patient.enforcer.borrow().verifier(), clock::now()) {
         Ok(token) => {
             let scopes = token.scopes(patient.provider).join(" ");
             patient.good("the token's signature and its claims are good");
@@ -66,7 +68,7 @@ pub(super) fn verify(patient: &mut Patient<'_>, keys: &LiveKeys, token: &Secret)
 fn take(
     keys: &mut LiveKeys,
     uri: &KeyUri,
-    (enforcer, id): (&Enforcer, ProviderId),
+    (enforcer, id): (&RefCell<Enforcer>, ProviderId),
     reply: &Reply,
 ) -> Result<(), String> {
     let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
@@ -74,7 +76,7 @@ fn take(
     head.extend(reply.headers.iter().map(field));
     let outcome = CallOutcome::Response { head: &head, body: &reply.body };
     // The engine needs them as well, for answers that are signed.
-    let _ = enforcer.take_keys(id, outcome, clock::now());
+    let _ = enforcer.borrow_mut().take_keys(id, outcome, clock::now());
     keys.take(uri, outcome, clock::now()).map(|_| ()).map_err(|fault| fault.to_string())
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::request::connection::Peer;
 
 use crate::kit::failure::Failure;
@@ -34,11 +35,11 @@ impl Client {
 }
 
 impl Peer for Client {
-    fn certificate_digest(&self) -> Option<Vec<u8>> {
+    fn certificate_digest(&self, _stream: StreamId) -> Option<Vec<u8>> {
         self.certificate.clone()
     }
 
-    fn is_tls(&self) -> bool {
+    fn is_tls(&self, _stream: StreamId) -> bool {
         self.is_tls
     }
 }

@@ -52,16 +52,19 @@ pub(super) fn check(enforcer: &Enforcer, saved: &[SavedKeys]) -> Result<(), Fail
 
 /// Gives the engine the keys of a provider, as they are now.
 pub(super) fn arrive(
-    enforcer: &Enforcer,
+    enforcer: &mut Enforcer,
     id: ProviderId,
     saved: &[SavedKeys],
     http: Option<&Http>,
     now: UnixTime,
     out: &mut Output,
 ) -> Result<KeyNews, Failure> {
-    let Some(provider) = enforcer.provider(id) else { return Ok(KeyNews::None) };
-    let name = &provider.name;
-    let take = |reply: &Saved| {
+    let Some(name) = enforcer.provider(id).map(|provider| provider.name.clone()) else {
+        return Ok(KeyNews::None);
+    };
+    let name = &name;
+    let call = enforcer.keys_call(id);
+    let mut take = |reply: &Saved| {
         let outcome = CallOutcome::Response { head: &reply.head, body: &reply.body };
         enforcer.take_keys(id, outcome, now).map_err(|fault| fault.to_string())
     };
@@ -72,7 +75,7 @@ pub(super) fn arrive(
         })?;
         return Ok(KeyNews::Fresh);
     }
-    let (Some(http), Some(call)) = (http, enforcer.keys_call(id)) else {
+    let (Some(http), Some(call)) = (http, call) else {
         out.warning(format_args!("the keys of {name} are fetched; from a file: --jwks {name}=FILE"));
         return Ok(KeyNews::None);
     };

@@ -31,12 +31,12 @@ impl std::str::FromStr for SavedList {
 /// Gives the engine the lists that it fetches; without `http`, those alone that are in files. One that
 /// cannot be had is left out with a warning, as the filter would be without it.
 pub(super) fn arrive(
-    enforcer: &Enforcer,
+    enforcer: &mut Enforcer,
     saved: &[SavedList],
     http: Option<&Http>,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let sources = &enforcer.policy().lists;
+    let sources = &enforcer.policy().lists.clone();
     let unknown = |list: &&SavedList| sources.iter().all(|source| source.name != list.name);
     if let Some(SavedList { name, .. }) = saved.iter().find(unknown) {
         let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
@@ -67,14 +67,14 @@ pub(super) fn arrive(
     Ok(())
 }
 
-fn take_file(enforcer: &Enforcer, id: ListId, file: &Path) -> Result<(), Failure> {
+fn take_file(enforcer: &mut Enforcer, id: ListId, file: &Path) -> Result<(), Failure> {
     take(enforcer, id, &Saved::read(file)?).map_err(|fault| {
         Failure::new(format_args!("{} is no client list: {fault}", file.display()))
             .help("Expected {\"clients\": [{\"id\": …}]}, as `tollgate client serve` answers.")
     })
 }
 
-fn take(enforcer: &Enforcer, id: ListId, reply: &Saved) -> Result<(), String> {
+fn take(enforcer: &mut Enforcer, id: ListId, reply: &Saved) -> Result<(), String> {
     let outcome = CallOutcome::Response { head: &reply.head, body: &reply.body };
     enforcer.take_list(id, outcome).map(|_| ()).map_err(|fault| fault.to_string())
 }

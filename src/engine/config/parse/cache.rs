@@ -1,12 +1,12 @@
 //! `cache`: every combination makes sense.
 
 use crate::config::parse::node::Node;
-use crate::policy::cache_times::Cache;
+use crate::policy::cache_times::CacheTimes;
 
 /// All of it.
 #[inline(never)]
-pub(super) fn parse(cache: &Node<'_>) -> Cache {
-    Cache {
+pub(super) fn parse(cache: &Node<'_>) -> CacheTimes {
+    CacheTimes {
         max_entries: cache.key("max_entries").integer(),
         ttl: cache.key("ttl").duration(),
         ttl_without_exp: cache.key("ttl_without_exp").duration(),

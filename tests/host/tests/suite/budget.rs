@@ -73,9 +73,9 @@ fn what_everything_else_costs() {
     ];
     let want = [
         ("no token", (5, 7)),
-        ("a miss", (9, 30)),
+        ("a miss", (9, 28)),
         ("a hit", (5, 3)),
-        ("a token that is not active", (9, 32)),
+        ("a token that is not active", (9, 31)),
         ("the same again", (5, 7)),
     ];
     assert_eq!(got, want);

@@ -124,7 +124,7 @@ fn an_old_configuration_s_request_is_retried_and_answered_under_the_old_one() {
 fn tokens_in_the_query_are_warned_of_and_counted() {
     // BCP-01
     const WARNING: &str =
-        "tollgate: tokens in the query are taken, and URIs end up in logs (RFC 9700 §4.3.2)";
+        "tollgate: tokens in the query are accepted, and URIs end up in logs (RFC 9700 §4.3.2)";
     let warned = |more: &Value| {
         let vm = vm(more);
         vm.log().iter().any(|line| line.level == 3 && line.text == WARNING)

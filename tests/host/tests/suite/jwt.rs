@@ -371,6 +371,8 @@ fn what_a_key_has_signed_that_has_gone_is_forgotten_by_all_workers() {
         assert_ne!(vm_status(&mut two, stream), Some(good), "now it does");
         assert!(answer_signed(&mut two, ("EdDSA", "b"), is_active), "and asks");
         assert_eq!(vm_status(&mut two, stream), Some(good));
+        // They fetch keys when each likes, and the clock is everybody's.
+        one.advance(Duration::from_secs(two.now().saturating_sub(one.now())));
         let stream = one.request(&with_token("opaque"));
         assert_eq!(vm_status(&mut one, stream), Some(good), "they share again what the new key has signed");
     }

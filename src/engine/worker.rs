@@ -1,0 +1,528 @@
+//! One worker of a proxy: an [`Event`] goes in, [`Command`]s come out.
+//!
+//! Everything that waits waits in here: requests for responses, for keys and for their own bodies, calls for their turn.
+//! Nothing here performs I/O or reads a clock. Whoever drives a worker hands over what has happened
+//! ([`Worker::handle`]), carries out the commands until there is none ([`Worker::poll`]), then adds up what is counted
+//! ([`Worker::take_count`]) and comes back with [`Event::Tick`] when the worker wishes ([`Worker::take_wake`]).
+//!
+//! ```text
+//!  Request, Body, Gone ──▶ ╭────────╮ ──▶ Pass, Answer, Change
+//!             Response ──▶ │ Worker │ ──▶ Call
+//!                 Tick ──▶ ╰────────╯ ──▶ counts, wake
+//! ```
+
+mod brake;
+mod clock;
+pub mod command;
+pub mod counts;
+mod fetches;
+mod flights;
+mod streams;
+mod waiters;
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::ids::StreamId;
+use crate::base::moment::{Moment, Now, Steady};
+use crate::decision::{Decision, NoAnswer, Rejection};
+use crate::enforcer::{AwaitingForm, Enforcer, Finding, Outcome, Pending, Step};
+use crate::policy::{Mode, Policy};
+use crate::provider::keys::KeyNews;
+use crate::token::key::{Hashed, TokenKey};
+use crate::worker::brake::Brake;
+use crate::worker::clock::Watch;
+use crate::worker::command::{CallId, Command, Event, OutgoingCall, ResponseChange};
+use crate::worker::counts::{Counter, Counts};
+use crate::worker::fetches::{Fetches, Wanted};
+use crate::worker::flights::{Flights, not_asked};
+use crate::worker::streams::{Generations, State, Stream, Streams};
+
+/// All that the requests of one plugin share in one worker of the proxy.
+#[derive(Debug)]
+pub struct Worker {
+    generations: Generations,
+    streams: Streams,
+    flights: Flights,
+    fetches: Fetches,
+    /// Forms that are waited for, and until when.
+    forms: HashMap<StreamId, Steady, Hashed>,
+    /// Requests that have waited, and what is there for them now.
+    ready: VecDeque<(StreamId, Waited)>,
+    /// Calls that are under way.
+    calls: HashMap<CallId, Purpose, Hashed>,
+    last_call: u32,
+    /// Calls that are to be made.
+    outbox: VecDeque<(CallId, OutgoingCall)>,
+    wake: Wake,
+    watch: Watch,
+    counts: Counts,
+    brake: Brake,
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    Introspection(TokenKey),
+    Fetch(Wanted),
+}
+
+/// A request that has waited, with what it goes on with.
+#[derive(Debug)]
+enum Waited {
+    ForToken(Box<Pending>, Told),
+    /// For its own body, and in vain.
+    ForForm(Box<AwaitingForm>),
+}
+
+/// What a request has waited for.
+#[derive(Clone, Debug)]
+enum Told {
+    /// What has been found out about its token.
+    Finding(Rc<Finding>),
+    /// Keys, other ones perhaps.
+    Keys(KeyNews),
+    /// Nothing any more: the configuration under which it began has been replaced.
+    Replaced,
+}
+
+/// When the worker wants time to pass.
+#[derive(Debug, Default)]
+struct Wake {
+    /// When it has asked for.
+    asked: Option<Steady>,
+    /// Whether whoever drives it has to be told.
+    is_news: bool,
+}
+
+/// How long a form body may take to arrive. Without `allow_on_headers_stop_iteration` in the
+/// plugin's configuration the host never hands it over, and the request must not hang.
+const FORM_PATIENCE: Duration = Duration::from_secs(10);
+/// How many form bodies may be under way in one worker: the host keeps each in memory until it is complete.
+const MAX_FORMS: usize = 1024;
+
+impl Worker {
+    /// A worker of this engine. It wants to be woken at once if there is something to fetch.
+    pub fn new(enforcer: Enforcer) -> Self {
+        let mut worker = Self {
+            streams: Streams::default(),
+            flights: Flights::new(enforcer.policy().providers.len()),
+            fetches: Fetches::new(&enforcer),
+            generations: Generations::new(enforcer),
+            forms: HashMap::default(),
+            ready: VecDeque::new(),
+            calls: HashMap::default(),
+            last_call: 0,
+            outbox: VecDeque::new(),
+            wake: Wake::default(),
+            watch: Watch::default(),
+            counts: Counts::default(),
+            brake: Brake::default(),
+        };
+        worker.begin_to_fetch();
+        worker
+    }
+
+    /// Another configuration counts from now on. What has been fetched from the same places is taken over. Whoever
+    /// waits is told that nobody will decide any more: what has begun under one configuration is not judged by another.
+    pub fn replace(&mut self, mut enforcer: Enforcer) {
+        let before = &self.generations.current;
+        let lists = enforcer.inherit_lists(before).into_iter().map(Wanted::List);
+        let keys = enforcer.inherit_keys(before).into_iter().map(Wanted::Keys);
+        let known: Vec<Wanted> = lists.chain(keys).collect();
+        for (stream, pending) in self.fetches.take_all().into_iter().chain(self.flights.take_all()) {
+            self.wake_one(stream, pending, Told::Replaced);
+        }
+        for (_, waited) in &mut self.ready {
+            if let Waited::ForToken(_, told) = waited {
+                *told = Told::Replaced;
+            }
+        }
+        self.forms.values_mut().for_each(|due| *due = Steady::ZERO);
+        self.calls.clear();
+        self.outbox.clear();
+        self.flights = Flights::new(enforcer.policy().providers.len());
+        self.fetches = Fetches::new(&enforcer);
+        for wanted in known {
+            self.fetches.has_arrived(wanted);
+        }
+        self.generations.replace(enforcer);
+        self.watch = Watch::default();
+        self.wake_soon();
+    }
+
+    /// The configuration that counts now.
+    pub fn policy(&self) -> &Policy {
+        self.generations.current.policy()
+    }
+
+    /// Takes what has happened. The first thing to do about it, if there is any.
+    pub fn handle(&mut self, event: Event<'_>, now: &Now<'_>) -> Option<Command> {
+        match event {
+            Event::Request { stream, head, is_whole } => {
+                let step = self.generations.current.begin(stream, head, now.wall());
+                let mut state = Stream::new(self.generations.now(), is_whole);
+                let mut done = self.proceed(stream, &mut state, step, now);
+                if is_whole && done.is_none() && matches!(state.state, State::AwaitsForm(_)) {
+                    // An empty form: the host has no body to hand over.
+                    done = self.form(stream, &mut state, &[], now);
+                }
+                self.streams.put(stream, state, &mut self.generations);
+                done
+            }
+            Event::Body { stream, size, whole, is_end } => self.body(stream, size, whole, is_end, now),
+            Event::ResponseHead(stream) => self.response_head(stream),
+            Event::Gone(stream) => {
+                if let Some(gone) = self.streams.take(stream) {
+                    self.leave(stream, &gone);
+                }
+                None
+            }
+            Event::Response(call, outcome) => {
+                match self.calls.remove(&call)? {
+                    Purpose::Introspection(key) => self.landed(key, outcome, now.moment()),
+                    Purpose::Fetch(wanted) => self.fetched(wanted, outcome, now.moment()),
+                }
+                None
+            }
+            Event::Tick => {
+                self.tick(now);
+                None
+            }
+        }
+    }
+
+    /// The next thing to do, if there is any. Whoever may do a number of things only at a time asks again later: the
+    /// worker wants to be woken for the rest.
+    pub fn poll(&mut self, now: &Now<'_>) -> Option<Command> {
+        loop {
+            if let Some(call) = self.next_call() {
+                return Some(call);
+            }
+            let (id, waited) = self.ready.pop_front()?;
+            if let Some(done) = self.resume(id, waited, now) {
+                return Some(done);
+            }
+        }
+    }
+
+    /// The same without anything that ends another request than this one: for a host that lets nobody answer one request
+    /// in a callback of another.
+    pub fn poll_for(&mut self, stream: StreamId, now: &Now<'_>) -> Option<Command> {
+        loop {
+            if let Some(call) = self.next_call() {
+                return Some(call);
+            }
+            // Whatever has become of a call of its own has come last.
+            self.ready.back().filter(|(id, _)| *id == stream)?;
+            let (id, waited) = self.ready.pop_back()?;
+            if let Some(done) = self.resume(id, waited, now) {
+                return Some(done);
+            }
+        }
+    }
+
+    /// One of the sums that are to be added to counters, until there is none.
+    pub fn take_count(&mut self) -> Option<(Counter, u32)> {
+        self.counts.take()
+    }
+
+    /// When time is to pass, if that is news: [`Event::Tick`] at that moment of the steady clock, or as soon as may be if
+    /// it is past. `Some(None)`: never. Another one replaces the one before.
+    pub fn take_wake(&mut self) -> Option<Option<Steady>> {
+        if !self.ready.is_empty() || !self.outbox.is_empty() {
+            self.wake_soon();
+        }
+        std::mem::take(&mut self.wake.is_news).then_some(self.wake.asked)
+    }
+
+    /// Whether this request is not done with: something of it may still concern the worker.
+    pub fn knows(&self, stream: StreamId) -> bool {
+        self.streams.contains(stream)
+    }
+
+    /// How many bytes of a body are looked at, if this request waits for its own.
+    pub fn form_limit(&self, stream: StreamId) -> Option<usize> {
+        let stream = self.streams.get(stream)?;
+        // With another configuration nobody looks at it any more.
+        let is_current = stream.generation == self.generations.now();
+        (is_current && matches!(stream.state, State::AwaitsForm(_)))
+            .then(|| AwaitingForm::max_bytes(&self.generations.current))
+    }
+
+    /// Whether a request's header or trailer of this name is ours alone to set.
+    pub fn owns_field(&self, stream: StreamId, name: &[u8]) -> bool {
+        let stream = self.streams.get(stream);
+        stream.is_some_and(|stream| self.generations.at(stream.generation).owns_field(name))
+    }
+
+    fn next_call(&mut self) -> Option<Command> {
+        self.outbox.pop_front().map(|(id, call)| Command::Call(id, call))
+    }
+
+    /// Goes on with a request that has waited, if it is still there.
+    fn resume(&mut self, id: StreamId, waited: Waited, now: &Now<'_>) -> Option<Command> {
+        let mut stream = self.streams.take(id)?;
+        let enforcer = self.generations.of(stream.generation);
+        let step = match waited {
+            Waited::ForToken(pending, Told::Finding(finding)) => {
+                pending.resume(enforcer, &finding, now.wall())
+            }
+            Waited::ForToken(pending, Told::Keys(news)) => {
+                pending.resume_with_keys(enforcer, news, now.wall())
+            }
+            Waited::ForToken(pending, Told::Replaced) => {
+                pending.give_up(enforcer, not_asked(NoAnswer::Failed))
+            }
+            Waited::ForForm(form) => form.give_up(enforcer, Rejection::FormMissing),
+        };
+        let done = self.proceed(id, &mut stream, step, now);
+        self.streams.put(id, stream, &mut self.generations);
+        done
+    }
+
+    fn body(
+        &mut self,
+        id: StreamId,
+        size: usize,
+        whole: Option<&[u8]>,
+        is_end: bool,
+        now: &Now<'_>,
+    ) -> Option<Command> {
+        let mut stream = self.streams.take(id)?;
+        stream.has_ended |= is_end;
+        let is_current = stream.generation == self.generations.now();
+        let done = match &stream.state {
+            State::AwaitsForm(_) if !is_current => {
+                self.give_up_form(id, &mut stream, not_asked(NoAnswer::Failed), now)
+            }
+            State::AwaitsForm(_) if size > AwaitingForm::max_bytes(&self.generations.current) => {
+                self.give_up_form(id, &mut stream, Rejection::FormTooLarge, now)
+            }
+            State::AwaitsForm(_) => match whole {
+                Some(body) => self.form(id, &mut stream, body, now),
+                None => None,
+            },
+            State::Passed(_) => Some(Command::Continue(id)),
+            _ => None,
+        };
+        self.streams.put(id, stream, &mut self.generations);
+        done
+    }
+
+    /// A token in the query makes the response private ([RFC 6750 §2.3]), and a nonce for the client's next proof is
+    /// not to be stored with it ([RFC 9449 §8.2]). A request that still waits has been answered by the host itself or
+    /// another filter (a timeout, say), and must not be answered twice.
+    ///
+    /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
+    /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
+    fn response_head(&mut self, id: StreamId) -> Option<Command> {
+        let mut stream = self.streams.take(id)?;
+        if stream.is_held() {
+            self.leave(id, &stream);
+            return None;
+        }
+        stream.is_responded_to = true;
+        let change = match &stream.state {
+            State::Passed(change) => Some(change.clone()).filter(|change| !change.is_nothing()),
+            _ => None,
+        };
+        self.streams.put(id, stream, &mut self.generations);
+        change.map(|change| Command::Change(id, change))
+    }
+
+    /// A stream that was taken out waits no more.
+    fn leave(&mut self, id: StreamId, stream: &Stream) {
+        match stream.state {
+            State::AwaitsForm(_) => drop(self.forms.remove(&id)),
+            State::AwaitsResponse(key) => self.flights.leave(key, &self.streams),
+            State::AwaitsKeys(provider) => self.fetches.leave(provider, &self.streams),
+            State::New | State::AwaitsTurn | State::Passed(_) | State::Answered => {}
+        }
+        Streams::forget(stream, &mut self.generations);
+    }
+
+    fn form(&mut self, id: StreamId, stream: &mut Stream, body: &[u8], now: &Now<'_>) -> Option<Command> {
+        let form = self.take_form(id, stream)?;
+        let step = form.body(self.generations.of(stream.generation), body, now.wall());
+        self.proceed(id, stream, step, now)
+    }
+
+    fn give_up_form(
+        &mut self,
+        id: StreamId,
+        stream: &mut Stream,
+        rejection: Rejection,
+        now: &Now<'_>,
+    ) -> Option<Command> {
+        let form = self.take_form(id, stream)?;
+        let step = form.give_up(self.generations.of(stream.generation), rejection);
+        self.proceed(id, stream, step, now)
+    }
+
+    fn take_form(&mut self, id: StreamId, stream: &mut Stream) -> Option<Box<AwaitingForm>> {
+        self.forms.remove(&id);
+        match std::mem::replace(&mut stream.state, State::New) {
+            State::AwaitsForm(form) => Some(form),
+            other => {
+                stream.state = other;
+                None
+            }
+        }
+    }
+
+    fn tick(&mut self, now: &Now<'_>) {
+        let moment = now.moment();
+        self.wake = Wake { asked: None, is_news: true };
+        if self.watch.was_set_back(moment) {
+            log::info!("tollgate: the clock has been set back: the cache is cleared");
+            self.generations.current.forget();
+        }
+        self.counts.flush();
+        self.tick_fetches(moment);
+        self.tick_flights(moment);
+        self.tick_forms(now);
+        let forms = self.forms.values().min().copied();
+        let watch = self.watch.due(moment.steady);
+        for due in [self.flights.due(), self.fetches.due(), forms, watch].into_iter().flatten() {
+            self.wake_at(due);
+        }
+    }
+
+    /// Gives up on form bodies that have not come.
+    fn tick_forms(&mut self, now: &Now<'_>) {
+        let steady = now.steady();
+        let late = self.forms.iter().filter(|(_, due)| **due <= steady).map(|(id, _)| *id);
+        for id in late.collect::<Vec<_>>() {
+            self.forms.remove(&id);
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            if let State::AwaitsForm(form) = std::mem::replace(&mut stream.state, State::AwaitsTurn) {
+                self.ready.push_back((id, Waited::ForForm(form)));
+            }
+        }
+    }
+
+    /// Does what the engine says until something has to be waited for.
+    fn proceed(
+        &mut self,
+        id: StreamId,
+        stream: &mut Stream,
+        mut step: Step,
+        now: &Now<'_>,
+    ) -> Option<Command> {
+        loop {
+            step = match step {
+                Step::Done(outcome) => return Some(self.settle(id, stream, outcome, now)),
+                Step::ReadForm(form) if self.forms.len() >= MAX_FORMS => {
+                    form.give_up(&self.generations.current, not_asked(NoAnswer::Crowded))
+                }
+                Step::ReadForm(form) => {
+                    stream.state = State::AwaitsForm(form);
+                    let due = now.steady().saturating_add(FORM_PATIENCE);
+                    self.forms.insert(id, due);
+                    self.wake_at(due);
+                    return None;
+                }
+                Step::FetchKeys(provider, pending) => {
+                    match self.wait_for_keys(provider, id, pending, now.steady()) {
+                        Ok(()) => {
+                            stream.state = State::AwaitsKeys(provider);
+                            return None;
+                        }
+                        Err((pending, news)) => {
+                            pending.resume_with_keys(&mut self.generations.current, news, now.wall())
+                        }
+                    }
+                }
+                Step::Introspect(question, pending) => {
+                    let Some(finding) = self.seek(&question, now.moment()) else {
+                        stream.state = State::AwaitsResponse(question.key);
+                        self.flights.wait(question.key, id, pending);
+                        return None;
+                    };
+                    pending.resume(&mut self.generations.current, &finding, now.wall())
+                }
+            };
+        }
+    }
+
+    /// Carries out the last word.
+    fn settle(
+        &mut self,
+        id: StreamId,
+        stream: &mut Stream,
+        mut outcome: Box<Outcome>,
+        now: &Now<'_>,
+    ) -> Command {
+        let enforcer = self.generations.of(stream.generation);
+        let is_carried_out = enforcer.policy().mode == Mode::Enforce;
+        self.counts.settled(&outcome, is_carried_out);
+        let answer = match &outcome.decision {
+            Decision::Allow(_) => None,
+            Decision::Deny(_) if !is_carried_out => None,
+            Decision::Deny(_) | Decision::Describe(_) => outcome.answer(enforcer),
+        };
+        outcome.take_notes(enforcer);
+        if let Decision::Deny(rejection) = &outcome.decision {
+            let rule = outcome.rule(enforcer).map(|rule| rule.name.as_str());
+            self.brake.refused(rejection, rule, now.wall());
+        }
+        if let Some(question) = outcome.refresh.take() {
+            self.refresh_soon(*question);
+        }
+        if let Some(answer) = answer {
+            stream.state = State::Answered;
+            return Command::Answer(id, outcome, answer);
+        }
+        stream.state = State::Passed(ResponseChange {
+            is_private: outcome.grant.private_response,
+            dpop_nonce: outcome.grant.dpop_nonce.clone(),
+            websocket_protocol: outcome.grant.websocket_protocol.clone(),
+        });
+        Command::Pass(id, outcome)
+    }
+
+    /// A request that waits is to be told.
+    fn wake_one(&mut self, id: StreamId, pending: Box<Pending>, told: Told) {
+        if let Some(stream) = self.streams.get_mut(id)
+            && matches!(stream.state, State::AwaitsResponse(_) | State::AwaitsKeys(_))
+        {
+            stream.state = State::AwaitsTurn;
+            self.ready.push_back((id, Waited::ForToken(pending, told)));
+        }
+    }
+
+    /// Has a call made.
+    fn send(&mut self, purpose: Purpose, call: OutgoingCall) {
+        self.last_call = self.last_call.wrapping_add(1);
+        let id = CallId(self.last_call);
+        self.calls.insert(id, purpose);
+        self.outbox.push_back((id, call));
+    }
+
+    /// A configuration has been taken: what it names is fetched as soon as time passes.
+    fn begin_to_fetch(&mut self) {
+        if self.fetches.due().is_some() {
+            self.wake_soon();
+        }
+    }
+
+    /// Something has been remembered: from now on, until it is over, the clock is watched.
+    fn watch(&mut self, now: Moment) {
+        let due = self.watch.remembered(now, &self.generations.current.policy().cache);
+        self.wake_at(due);
+    }
+
+    /// Asks for a tick as soon as may be.
+    fn wake_soon(&mut self) {
+        self.wake_at(Steady::ZERO);
+    }
+
+    /// Asks for a tick at `due`, unless one comes sooner anyway.
+    fn wake_at(&mut self, due: Steady) {
+        if self.wake.asked.is_none_or(|asked| due < asked) {
+            self.wake = Wake { asked: Some(due), is_news: true };
+        }
+    }
+}

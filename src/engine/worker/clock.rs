@@ -1,0 +1,52 @@
+//! Whether the wall clock is set back while something is remembered: entries would live longer than they may.
+
+use std::time::Duration;
+
+use crate::base::moment::{Moment, Steady};
+use crate::policy::cache_times::CacheTimes;
+
+/// How the clocks stand to each other, while something is remembered.
+#[derive(Debug, Default)]
+pub(super) struct Watch(Option<Watched>);
+
+#[derive(Clone, Copy, Debug)]
+struct Watched {
+    /// How far the wall clock is ahead of the steady one, in milliseconds.
+    ahead: u64,
+    /// When all that is remembered now will be over.
+    until: Steady,
+}
+
+/// How often the clocks are looked at while something is remembered.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// By how much, in milliseconds, the clocks may drift apart from one look to the next.
+const TOLERANCE: u64 = 50;
+
+impl Watch {
+    /// Something has been remembered. When the next look is due.
+    pub(super) fn remembered(&mut self, now: Moment, cache: &CacheTimes) -> Steady {
+        let longest = cache.ttl.max(cache.ttl_without_exp).max(cache.negative_ttl);
+        let until = now.steady.saturating_add(longest).saturating_add(cache.stale_if_error);
+        let ahead = self.0.map_or_else(|| ahead(now), |watched| watched.ahead);
+        self.0 = Some(Watched { ahead, until });
+        now.steady.saturating_add(WATCH_EVERY)
+    }
+
+    /// Looks at the clocks.
+    pub(super) fn was_set_back(&mut self, now: Moment) -> bool {
+        let Some(watched) = self.0 else { return false };
+        let ahead = ahead(now);
+        self.0 = (now.steady < watched.until).then_some(Watched { ahead, ..watched });
+        ahead.saturating_add(TOLERANCE) < watched.ahead
+    }
+
+    /// When the next look is due.
+    pub(super) fn due(&self, now: Steady) -> Option<Steady> {
+        self.0.map(|_| now.saturating_add(WATCH_EVERY))
+    }
+}
+
+/// How far the wall clock is ahead of the steady one, in milliseconds; it does not matter of what.
+fn ahead(now: Moment) -> u64 {
+    now.wall.minus(now.steady).as_millis()
+}

@@ -1,0 +1,218 @@
+//! What is counted: every counter by name, and how much is to be added to it.
+
+use std::borrow::Cow;
+
+use crate::decision::{Decision, Rejection, Verdict};
+use crate::enforcer::{Outcome, Source};
+use crate::provider::fetch::{FetchFault, News};
+use crate::provider::introspection::reply::Introspection;
+
+/// A counter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Counter {
+    /// Requests that ended so.
+    Verdict(Verdict),
+    /// Requests that would have ended so if refusals were carried out.
+    Shadow(Verdict),
+    /// Anything else.
+    Of(Thing),
+}
+
+macro_rules! things {
+    ($($(#[$doc:meta])* $thing:ident = $name:literal,)*) => {
+        /// What is counted besides verdicts.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Thing { $($(#[$doc])* $thing,)* }
+
+        impl Thing {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$thing,)*];
+
+            /// The counter's name, below `tollgate.`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$thing => $name,)* }
+            }
+        }
+    };
+}
+
+things! {
+    /// Introspection calls.
+    Calls = "introspection.calls",
+    /// Those that repeat one without a usable response.
+    Retries = "introspection.retries",
+    /// Introspection calls without a response.
+    NoAnswer = "introspection.no_answer",
+    /// Introspection responses that cannot be used.
+    BadAnswer = "introspection.bad_answer",
+    /// Introspection responses that call a token inactive.
+    Inactive = "introspection.inactive",
+    /// Requests that wait for a call that is under way already.
+    Coalesced = "introspection.coalesced",
+    /// Requests for which no call is made, since the provider has not responded lately.
+    BackedOff = "introspection.backed_off",
+    /// Active tokens found in the worker's own memory.
+    Hits = "cache.hits",
+    /// Inactive tokens found there.
+    NegativeHits = "cache.negative_hits",
+    /// Stale entries used because the provider gave no verdict.
+    StaleHits = "cache.stale_hits",
+    /// Tokens found in what the workers share.
+    SharedHits = "cache.shared_hits",
+    /// Tokens not found in the worker's own memory.
+    Misses = "cache.misses",
+    /// Calls that renew an entry before its end.
+    Refreshes = "cache.refreshes",
+    /// Claims that did not fit into a header field.
+    ClaimDropped = "upstream.claim_dropped",
+    /// Requests that carried their token in the query.
+    InQuery = "token.in_query",
+    /// Fetches of client lists.
+    ListCalls = "client_lists.calls",
+    /// Fetches that brought another list.
+    ListChanges = "client_lists.changes",
+    /// Fetches that failed.
+    ListFailures = "client_lists.failures",
+    /// Fetches of keys.
+    KeysCalls = "jwks.calls",
+    /// Fetches that brought other keys.
+    KeysChanges = "jwks.changes",
+    /// Fetches that failed.
+    KeysFailures = "jwks.failures",
+}
+
+impl Counter {
+    /// Every counter, in the order of [`Self::index`].
+    pub fn all() -> impl Iterator<Item = Self> {
+        let verdicts = Verdict::ALL.into_iter().map(Self::Verdict);
+        let shadow = Verdict::ALL.into_iter().map(Self::Shadow);
+        verdicts.chain(shadow).chain(Thing::ALL.iter().copied().map(Self::Of))
+    }
+
+    /// Its place among all.
+    pub fn index(self) -> usize {
+        let verdicts = Verdict::ALL.len();
+        match self {
+            Self::Verdict(verdict) => verdict as usize,
+            Self::Shadow(verdict) => verdicts.saturating_add(verdict as usize),
+            Self::Of(thing) => verdicts.saturating_mul(2).saturating_add(thing as usize),
+        }
+    }
+
+    /// Its name in metrics.
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Verdict(verdict) => format!("tollgate.verdict.{}", verdict.name()).into(),
+            Self::Shadow(verdict) => format!("tollgate.shadow.{}", verdict.name()).into(),
+            Self::Of(thing) => format!("tollgate.{}", thing.name()).into(),
+        }
+    }
+}
+
+/// What is to be added to the counters.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    told: Vec<(Counter, u32)>,
+    /// Too frequent to be told each time.
+    hits: u32,
+    negative_hits: u32,
+}
+
+impl Counts {
+    /// Takes one of the sums that are to be added.
+    pub(super) fn take(&mut self) -> Option<(Counter, u32)> {
+        self.told.pop()
+    }
+
+    /// Has even those told that are told now and then only.
+    pub(super) fn flush(&mut self) {
+        for (thing, n) in [(Thing::Hits, &mut self.hits), (Thing::NegativeHits, &mut self.negative_hits)] {
+            if *n > 0 {
+                self.told.push((Counter::Of(thing), std::mem::take(n)));
+            }
+        }
+    }
+
+    pub(super) fn one(&mut self, thing: Thing) {
+        self.told.push((Counter::Of(thing), 1));
+    }
+
+    /// A call goes out; `previous` is how the one before it ended.
+    pub(super) fn call(&mut self, previous: Option<&Rejection>) {
+        self.one(Thing::Calls);
+        if let Some(previous) = previous {
+            self.one(Thing::Retries);
+            self.failure(previous);
+        }
+    }
+
+    /// A provider has responded, or will not.
+    pub(super) fn response(&mut self, said: &Result<Introspection, Rejection>) {
+        match said {
+            Ok(Introspection::Active(_)) => {}
+            Ok(Introspection::Inactive | Introspection::Contradicts(_)) => self.one(Thing::Inactive),
+            Err(failure) => self.failure(failure),
+        }
+    }
+
+    /// A client list has arrived, or has not.
+    pub(super) fn list_settled(&mut self, news: &Result<News, FetchFault>) {
+        self.fetched(news, (Thing::ListChanges, Thing::ListFailures));
+    }
+
+    /// A set of keys has arrived, or has not.
+    pub(super) fn keys_settled(&mut self, news: &Result<News, FetchFault>) {
+        self.fetched(news, (Thing::KeysChanges, Thing::KeysFailures));
+    }
+
+    fn fetched(&mut self, news: &Result<News, FetchFault>, (changes, failures): (Thing, Thing)) {
+        match news {
+            Ok(News::Changed(_)) => self.one(changes),
+            Ok(News::Unchanged) => {}
+            Err(_) => self.one(failures),
+        }
+    }
+
+    /// A request is settled; `carried_out` is whether its refusal is.
+    pub(super) fn settled(&mut self, outcome: &Outcome, carried_out: bool) {
+        let verdict = outcome.decision.verdict();
+        let counter = if !verdict.is_refusal() || carried_out { Counter::Verdict } else { Counter::Shadow };
+        self.told.push((counter(verdict), 1));
+        if outcome.grant.dropped() > 0 {
+            self.told.push((Counter::Of(Thing::ClaimDropped), outcome.grant.dropped()));
+        }
+        if outcome.grant.private_response {
+            self.one(Thing::InQuery);
+        }
+        match outcome.source {
+            Source::Memory if outcome.decision == Decision::Deny(Rejection::Inactive) => {
+                self.negative_hits = self.negative_hits.saturating_add(1);
+            }
+            Source::Memory => self.hits = self.hits.saturating_add(1),
+            Source::StaleMemory => self.one(Thing::StaleHits),
+            Source::Nowhere | Source::Answer => {}
+        }
+    }
+
+    fn failure(&mut self, failure: &Rejection) {
+        match failure {
+            Rejection::NoAnswer { .. } => self.one(Thing::NoAnswer),
+            Rejection::BadAnswer { .. } => self.one(Thing::BadAnswer),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counter;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn every_counter_has_its_place() {
+        for (at, counter) in Counter::all().enumerate() {
+            assert_eq!(counter.index(), at, "{}", counter.name());
+        }
+    }
+}

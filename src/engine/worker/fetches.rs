@@ -1,0 +1,306 @@
+//! What is fetched: client lists and sets of keys. Each worker asks for its own, in the background.
+//!
+//! The first calls go out with the first tick after a configuration has been taken. No request waits for a
+//! list: until it has come, requests that need it are `unavailable`. For keys requests do wait, the first
+//! ones and those whose token names a key that is not in the set: the issuer may have a new one. Such a call
+//! is made early, but no sooner than [`EARLY`] after the last, whatever tokens name. Where such calls bring nothing
+//! new, they become rarer and rarer, and nobody waits for them any more ([`VAIN`]).
+
+use std::time::Duration;
+
+use crate::base::ids::{ListId, ProviderId, StreamId};
+use crate::base::moment::{Moment, Steady};
+use crate::base::time::part;
+use crate::enforcer::{Enforcer, Pending};
+use crate::provider::fetch::{FetchCall, FetchFault, News};
+use crate::provider::keys::KeyNews;
+use crate::provider::outcome::CallOutcome;
+use crate::worker::command::OutgoingCall;
+use crate::worker::counts::Thing;
+use crate::worker::flights::MAX_WAITING;
+use crate::worker::streams::Streams;
+use crate::worker::waiters::Waiters;
+use crate::worker::{Purpose, Told, Worker};
+
+/// All that is fetched, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Fetches {
+    schedules: Vec<Schedule>,
+    /// How many requests wait.
+    waiting: usize,
+}
+
+/// One document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wanted {
+    List(ListId),
+    /// Of this provider.
+    Keys(ProviderId),
+}
+
+/// What is known of a document's server.
+#[derive(Debug)]
+struct Schedule {
+    wanted: Wanted,
+    /// When the next call is made; `None`: one is under way.
+    due: Option<Steady>,
+    /// When the latest call was made.
+    called: Option<Steady>,
+    /// Whether there has been a document.
+    has_arrived: bool,
+    /// Why there was none the last time: said once.
+    fault: Option<FetchFault>,
+    /// Whether the latest call repeats one that brought no response: a connection that the server was about
+    /// to close is nothing that anybody has to hear of.
+    is_repeated: bool,
+    /// Whether the next call, or the one under way, is made before its time.
+    is_early: bool,
+    /// How many calls in a row have been made early and have brought no other keys.
+    in_vain: u32,
+    waiters: Waiters<Waiter>,
+}
+
+/// A request that waits for keys.
+#[derive(Debug)]
+struct Waiter {
+    pending: Box<Pending>,
+    /// Whether the call was made after it came.
+    is_asked_for: bool,
+}
+
+/// How soon a document is asked for again of which there is nothing yet.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How soon keys are, of which there is an older set.
+const ASK_AGAIN_FOR_KEYS: Duration = Duration::from_secs(5);
+/// The least time between a call and one that is made early.
+const EARLY: Duration = Duration::from_secs(2);
+/// After so many early calls in vain nobody waits for the next, and each comes after twice the time.
+const VAIN: u32 = 2;
+
+impl Fetches {
+    pub(super) fn new(enforcer: &Enforcer) -> Self {
+        let policy = enforcer.policy();
+        let lists = (0..policy.lists.len()).map(|at| Wanted::List(ListId(at)));
+        let providers = (0..policy.providers.len()).map(ProviderId);
+        let keys = providers.filter(|id| enforcer.key_uri(*id).is_some()).map(Wanted::Keys);
+        let schedules = lists.chain(keys).map(|wanted| Schedule {
+            wanted,
+            due: Some(Steady::ZERO),
+            called: None,
+            has_arrived: false,
+            fault: None,
+            is_repeated: false,
+            is_early: false,
+            in_vain: 0,
+            waiters: Waiters::default(),
+        });
+        Self { schedules: schedules.collect(), waiting: 0 }
+    }
+
+    /// When something is to be done next.
+    pub(super) fn due(&self) -> Option<Steady> {
+        self.schedules.iter().filter_map(|schedule| schedule.due).min()
+    }
+
+    /// Of this document something is known already.
+    pub(super) fn has_arrived(&mut self, wanted: Wanted) {
+        if let Some(schedule) = self.of(wanted) {
+            schedule.has_arrived = true;
+        }
+    }
+
+    /// One of those who wait for these keys has left.
+    pub(super) fn leave(&mut self, id: ProviderId, streams: &Streams) {
+        if let Some(schedule) = self.of(Wanted::Keys(id)) {
+            schedule.waiters.forget_one(|id| streams.contains(id));
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+    }
+
+    /// Everybody who waits.
+    pub(super) fn take_all(&mut self) -> Vec<(StreamId, Box<Pending>)> {
+        self.waiting = 0;
+        let all = self.schedules.iter_mut().flat_map(|one| std::mem::take(&mut one.waiters).into_all());
+        all.map(|(stream, Waiter { pending, .. })| (stream, pending)).collect()
+    }
+
+    fn of(&mut self, wanted: Wanted) -> Option<&mut Schedule> {
+        self.schedules.iter_mut().find(|schedule| schedule.wanted == wanted)
+    }
+}
+
+impl Schedule {
+    /// Moves the next call to the earliest moment for one that was not planned.
+    fn hasten(&mut self, planned: Steady, now: Steady) -> Steady {
+        let pause = EARLY.saturating_mul(1 << self.in_vain.saturating_sub(VAIN.saturating_sub(1)).min(20));
+        let early = self.called.map_or(now, |called| now.max(called.saturating_add(pause)));
+        self.is_early |= early < planned;
+        let due = planned.min(early);
+        self.due = Some(due);
+        due
+    }
+}
+
+impl Worker {
+    /// Fetches what is due.
+    pub(super) fn tick_fetches(&mut self, now: Moment) {
+        let is_due = |schedule: &&mut Schedule| schedule.due.is_some_and(|due| due <= now.steady);
+        let mut calls = Vec::new();
+        for schedule in self.fetches.schedules.iter_mut().filter(is_due) {
+            let Some(call) = call_for(&self.generations.current, schedule.wanted) else { continue };
+            schedule.due = None;
+            schedule.called = Some(now.steady);
+            schedule.waiters.iter_mut().for_each(|waiter| waiter.is_asked_for = true);
+            calls.push((schedule.wanted, call));
+        }
+        for (wanted, call) in calls {
+            self.counts.one(match wanted {
+                Wanted::List(_) => Thing::ListCalls,
+                Wanted::Keys(_) => Thing::KeysCalls,
+            });
+            self.send(Purpose::Fetch(wanted), OutgoingCall::Fetch(call));
+        }
+    }
+
+    /// Has a request wait until keys have been fetched; or there is no point in it, and it goes on at once.
+    pub(super) fn wait_for_keys(
+        &mut self,
+        id: ProviderId,
+        stream: StreamId,
+        pending: Box<Pending>,
+        now: Steady,
+    ) -> Result<(), (Box<Pending>, KeyNews)> {
+        let is_crowded = self.fetches.waiting >= MAX_WAITING;
+        let Some(schedule) = self.fetches.of(Wanted::Keys(id)).filter(|_| !is_crowded) else {
+            return Err((pending, KeyNews::None));
+        };
+        if let Some(planned) = schedule.due {
+            if schedule.fault.is_some() {
+                // The server is away, and is asked again soon anyway.
+                return Err((pending, KeyNews::None));
+            }
+            let due = schedule.hasten(planned, now);
+            if schedule.in_vain >= VAIN {
+                // Others have waited for keys that nobody has.
+                self.wake_at(due);
+                return Err((pending, KeyNews::Fresh));
+            }
+            schedule.waiters.push(stream, Waiter { pending, is_asked_for: false });
+            self.fetches.waiting = self.fetches.waiting.saturating_add(1);
+            self.wake_at(due);
+            return Ok(());
+        }
+        if schedule.in_vain >= VAIN {
+            return Err((pending, KeyNews::Fresh));
+        }
+        schedule.waiters.push(stream, Waiter { pending, is_asked_for: false });
+        self.fetches.waiting = self.fetches.waiting.saturating_add(1);
+        Ok(())
+    }
+
+    /// Has keys fetched soon, within limits, for which no request can wait.
+    pub(super) fn fetch_keys_early(&mut self, id: ProviderId, now: Steady) {
+        if let Some(schedule) = self.fetches.of(Wanted::Keys(id))
+            && let Some(planned) = schedule.due
+            && schedule.fault.is_none()
+        {
+            let due = schedule.hasten(planned, now);
+            self.wake_at(due);
+        }
+    }
+
+    /// Something has come of a call.
+    pub(super) fn fetched(&mut self, wanted: Wanted, outcome: CallOutcome<'_>, now: Moment) {
+        let enforcer = &mut self.generations.current;
+        let news = match wanted {
+            Wanted::List(id) => enforcer.take_list(id, outcome),
+            Wanted::Keys(id) => enforcer.take_keys(id, outcome, now.wall),
+        };
+        match wanted {
+            Wanted::List(_) => self.counts.list_settled(&news),
+            Wanted::Keys(_) => self.counts.keys_settled(&news),
+        }
+        let is_good = news.is_ok();
+        let Some(schedule) = self.fetches.of(wanted) else { return };
+        // A 5xx may be the host's own word for a connection that has ended.
+        let may_repeat = matches!(news, Err(FetchFault::NoAnswer | FetchFault::Status(500..)));
+        schedule.is_repeated = may_repeat && !schedule.is_repeated && !schedule.waiters.is_empty();
+        if schedule.is_repeated {
+            schedule.due = Some(now.steady);
+            return self.wake_soon();
+        }
+        let due = now.steady.saturating_add(pause(&self.generations.current, schedule, is_good));
+        schedule.due = Some(due);
+        say(&self.generations.current, schedule, &news);
+        schedule.has_arrived |= is_good;
+        match (std::mem::take(&mut schedule.is_early), &news) {
+            (true, Ok(News::Unchanged)) => schedule.in_vain = schedule.in_vain.saturating_add(1),
+            (true, Err(_)) => {}
+            (false, _) | (true, Ok(News::Changed(_))) => schedule.in_vain = 0,
+        }
+        schedule.fault = news.err();
+        let waiters = std::mem::take(&mut schedule.waiters);
+        self.fetches.waiting = self.fetches.waiting.saturating_sub(waiters.len());
+        self.wake_at(due);
+        for (stream, Waiter { pending, is_asked_for }) in waiters.into_all() {
+            let news = match (is_good, is_asked_for) {
+                (false, _) => KeyNews::None,
+                (true, true) => KeyNews::Fresh,
+                (true, false) => KeyNews::Older,
+            };
+            self.wake_one(stream, pending, Told::Keys(news));
+        }
+    }
+}
+
+fn call_for(enforcer: &Enforcer, wanted: Wanted) -> Option<FetchCall> {
+    match wanted {
+        Wanted::List(id) => enforcer.list_call(id),
+        Wanted::Keys(id) => enforcer.keys_call(id),
+    }
+}
+
+/// How long it is to the next call.
+fn pause(enforcer: &Enforcer, schedule: &Schedule, is_good: bool) -> Duration {
+    let period = match schedule.wanted {
+        Wanted::List(id) => enforcer.policy().lists.get(id.0).map(|list| list.refresh),
+        Wanted::Keys(id) => enforcer.key_uri(id).map(|uri| uri.cache_duration),
+    };
+    let period = period.unwrap_or(ASK_AGAIN);
+    match schedule.wanted {
+        _ if !is_good && !schedule.has_arrived => ASK_AGAIN.min(period),
+        Wanted::Keys(_) if !is_good => ASK_AGAIN_FOR_KEYS.min(period),
+        // Up to a tenth sooner, so that not all workers ask at once.
+        _ => part(period, enforcer.nonces().between(90, 100), 100),
+    }
+}
+
+/// What there is to say of a response.
+fn say(enforcer: &Enforcer, schedule: &Schedule, news: &Result<News, FetchFault>) {
+    let (what, things, without) = match schedule.wanted {
+        Wanted::List(id) => {
+            let name = enforcer.policy().lists.get(id.0).map(|list| list.name.as_str());
+            (
+                format!("client list {}", name.unwrap_or_default()),
+                "client(s)",
+                "requests that require this list are rejected (503)",
+            )
+        }
+        Wanted::Keys(id) => {
+            let name = enforcer.provider(id).map(|provider| provider.name.as_str());
+            (format!("keys of {}", name.unwrap_or_default()), "key(s)", "no token can be verified")
+        }
+    };
+    match news {
+        Ok(News::Changed(number)) => log::info!("tollgate: {what}: {number} {things}"),
+        Ok(News::Unchanged) if schedule.fault.is_some() => {
+            log::info!("tollgate: {what}: available again, and unchanged");
+        }
+        Ok(News::Unchanged) => {}
+        Err(fault) if schedule.fault.as_ref() == Some(fault) => {}
+        Err(fault) if schedule.has_arrived => {
+            log::warn!("tollgate: {what}: {fault}; the last version is kept");
+        }
+        Err(fault) => log::warn!("tollgate: {what}: {fault}; until it is loaded, {without}"),
+    }
+}

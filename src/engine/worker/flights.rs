@@ -1,0 +1,466 @@
+//! Questions under way, and who waits for whom.
+//!
+//! For one token of one provider there is one flight at most, and everybody who wants to know waits on
+//! it, up to a bound. A flight that another worker makes is looked after from here: by and by, until
+//! its response is in the shared data. A refresh is a flight on which nobody has to wait.
+//!
+//! A client that leaves is forgotten, and the call goes on: others may want to know.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::ids::StreamId;
+use crate::base::moment::{Moment, Steady};
+use crate::base::time::{UnixTime, part};
+use crate::cache::Recalled;
+use crate::cache::shared::{Claim, Ending};
+use crate::decision::{NoAnswer, Rejection};
+use crate::enforcer::{Finding, Pending};
+use crate::provider::flight::{Flight, Landing, Question};
+use crate::provider::health::Health;
+use crate::provider::introspection::call::IntrospectionCall;
+use crate::provider::introspection::reply::Introspection;
+use crate::provider::outcome::CallOutcome;
+use crate::token::key::{Hashed, TokenDigest, TokenKey};
+use crate::worker::command::OutgoingCall;
+use crate::worker::counts::Thing;
+use crate::worker::streams::Streams;
+use crate::worker::waiters::Waiters;
+use crate::worker::{Purpose, Told, Worker};
+
+/// The flights of one worker.
+#[derive(Debug)]
+pub(super) struct Flights {
+    under_way: HashMap<TokenKey, UnderWay, Hashed>,
+    /// To be asked about again, in the background.
+    refreshes: Vec<Question>,
+    /// By provider.
+    health: Vec<Health>,
+    /// How many requests wait.
+    waiting: usize,
+}
+
+/// One question, and how its response is got.
+#[derive(Debug)]
+struct UnderWay {
+    interest: Interest,
+    way: Way,
+}
+
+/// One question, and everybody who wants to know.
+#[derive(Debug)]
+struct Interest {
+    question: Question,
+    digest: Option<TokenDigest>,
+    waiters: Waiters<Box<Pending>>,
+    /// Whether it goes on even if nobody waits.
+    is_refresh: bool,
+}
+
+/// How a response is got.
+#[derive(Debug)]
+enum Way {
+    /// By a call of our own that is under way.
+    Called { flight: Flight, steady: Steady },
+    /// By one that is to follow.
+    Calls { flight: Flight, due: Steady, call: Box<IntrospectionCall> },
+    /// By another worker's.
+    Elsewhere { since: Steady, look: Steady },
+}
+
+/// How many requests may wait in one worker.
+pub(super) const MAX_WAITING: usize = 8192;
+/// How long after a refresh that failed the next one is tried.
+const REFRESH_AGAIN: Duration = Duration::from_secs(1);
+/// The least and the most time between two looks for another worker's response.
+const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// The least time between two looks, for each flight that is under way: looking must not take all of a worker's
+/// time, whatever many tokens another one asks about.
+const LOOK_EACH: Duration = Duration::from_micros(50);
+
+impl Flights {
+    pub(super) fn new(providers: usize) -> Self {
+        Self {
+            under_way: HashMap::default(),
+            refreshes: Vec::new(),
+            health: vec![Health::default(); providers],
+            waiting: 0,
+        }
+    }
+
+    /// Adds a request to those that wait for this response. [`Worker::seek`] has said that it may.
+    pub(super) fn wait(&mut self, key: TokenKey, stream: StreamId, pending: Box<Pending>) {
+        if let Some(flight) = self.under_way.get_mut(&key) {
+            flight.interest.waiters.push(stream, pending);
+            self.waiting = self.waiting.saturating_add(1);
+        }
+    }
+
+    /// One of those who wait for this response has left.
+    pub(super) fn leave(&mut self, key: TokenKey, streams: &Streams) {
+        if let Some(flight) = self.under_way.get_mut(&key) {
+            flight.interest.waiters.forget_one(|id| streams.contains(id));
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+    }
+
+    /// Everybody who waits; all flights come to nothing.
+    pub(super) fn take_all(&mut self) -> Vec<(StreamId, Box<Pending>)> {
+        self.waiting = 0;
+        self.refreshes.clear();
+        let all = std::mem::take(&mut self.under_way).into_values();
+        all.flat_map(|flight| flight.interest.waiters.into_all()).collect()
+    }
+
+    /// When something is to be done next.
+    pub(super) fn due(&self) -> Option<Steady> {
+        self.under_way.values().filter_map(UnderWay::due).min()
+    }
+
+    /// How long it is until the next look for another worker's response.
+    fn until_next_look(&self, waited: Duration) -> Duration {
+        let all = u32::try_from(self.under_way.len()).unwrap_or(u32::MAX);
+        part(waited, 1, 4).clamp(LOOK.0, LOOK.1).max(LOOK_EACH.saturating_mul(all))
+    }
+
+    fn take(&mut self, key: TokenKey) -> Option<UnderWay> {
+        let flight = self.under_way.remove(&key)?;
+        self.waiting = self.waiting.saturating_sub(flight.interest.waiters.len());
+        Some(flight)
+    }
+
+    fn put(&mut self, interest: Interest, way: Way) {
+        self.waiting = self.waiting.saturating_add(interest.waiters.len());
+        self.under_way.insert(interest.question.key, UnderWay { interest, way });
+    }
+
+    fn health(&mut self, key: TokenKey, change: impl FnOnce(&mut Health)) {
+        if let Some(health) = self.health.get_mut(key.provider.0) {
+            change(health);
+        }
+    }
+
+    fn admits(&self, key: TokenKey, now: UnixTime) -> bool {
+        self.health.get(key.provider.0).is_some_and(|health| health.admits(now))
+    }
+}
+
+impl UnderWay {
+    fn due(&self) -> Option<Steady> {
+        match &self.way {
+            Way::Called { .. } => None,
+            Way::Calls { due, .. } | Way::Elsewhere { look: due, .. } => Some(*due),
+        }
+    }
+}
+
+impl Interest {
+    /// Whether somebody wants to know still.
+    fn is_alive(&self) -> bool {
+        self.is_refresh || !self.waiters.is_empty()
+    }
+}
+
+impl Worker {
+    /// Finds out about a token: at once, from another worker or because there is no hope; or `None`, and
+    /// the request may wait for the flight that is under way then.
+    pub(super) fn seek(&mut self, question: &Question, now: Moment) -> Option<Finding> {
+        let key = question.key;
+        if self.flights.waiting >= MAX_WAITING {
+            return Some(Err(not_asked(NoAnswer::Crowded)));
+        }
+        if self.flights.under_way.contains_key(&key) {
+            self.counts.one(Thing::Coalesced);
+            return None;
+        }
+        self.counts.one(Thing::Misses);
+        let digest = self.generations.current.digest(question);
+        if let Some(finding) = digest.as_ref().and_then(|digest| self.look_up(key, digest, now, None)) {
+            self.counts.one(Thing::SharedHits);
+            return Some(finding);
+        }
+        let interest =
+            Interest { question: question.clone(), digest, waiters: Waiters::default(), is_refresh: false };
+        self.ask(interest, now)
+    }
+
+    /// A token in use is to be asked about again, as soon as no request is at hand.
+    pub(super) fn refresh_soon(&mut self, question: Question) {
+        if !self.flights.under_way.contains_key(&question.key) {
+            self.flights.refreshes.push(question);
+            self.wake_soon();
+        }
+    }
+
+    /// A response has arrived, or its absence.
+    pub(super) fn landed(&mut self, key: TokenKey, outcome: CallOutcome<'_>, now: Moment) {
+        let Some(UnderWay { interest, way }) = self.flights.take(key) else { return };
+        let Way::Called { mut flight, steady } = way else { return self.flights.put(interest, way) };
+        let is_repeatable = interest.is_alive() || matches!(outcome, CallOutcome::NotDispatched);
+        let landing = self.generations.current.land(&mut flight, outcome, now.wall);
+        if landing.lacks_keys() {
+            self.fetch_keys_early(key.provider, now.steady);
+        }
+        match landing {
+            Landing::Settled(said) => {
+                let asked = Moment { wall: flight.asked(), steady };
+                let finding = self.conclude(&interest, asked, said, now);
+                self.wake(interest.waiters, finding);
+            }
+            Landing::Again(call) if is_repeatable => self.call(interest, flight, call, now),
+            Landing::Again(_) => self.abandon(&interest, now),
+        }
+    }
+
+    /// Makes the calls that are due, looks for responses of other workers, and asks again about tokens whose
+    /// entries end soon.
+    pub(super) fn tick_flights(&mut self, now: Moment) {
+        let is_due = |flight: &UnderWay| flight.due().is_some_and(|due| due <= now.steady);
+        let due: Vec<TokenKey> =
+            self.flights.under_way.iter().filter(|(_, flight)| is_due(flight)).map(|(key, _)| *key).collect();
+        for key in due {
+            let Some(UnderWay { interest, way }) = self.flights.take(key) else { continue };
+            match way {
+                Way::Calls { .. } if !interest.is_alive() => self.abandon(&interest, now),
+                Way::Calls { flight, call, .. } => {
+                    let call = Box::new(IntrospectionCall { after: Duration::ZERO, ..*call });
+                    self.call(interest, flight, call, now);
+                }
+                Way::Elsewhere { since, .. } => self.look_again(interest, since, now),
+                Way::Called { .. } => self.flights.put(interest, way),
+            }
+        }
+        for question in std::mem::take(&mut self.flights.refreshes) {
+            self.refresh(question, now);
+        }
+    }
+
+    /// Another call for a token that is in use.
+    fn refresh(&mut self, question: Question, now: Moment) {
+        let key = question.key;
+        let Some(entry) = self.generations.current.remembered(key) else { return };
+        if self.flights.under_way.contains_key(&key) {
+            return;
+        }
+        let digest = self.generations.current.digest(&question);
+        let newer = |digest| self.look_up(key, digest, now, Some(entry.asked()));
+        if digest.as_ref().and_then(newer).is_some() {
+            return;
+        }
+        if self.may_ask(key, now) {
+            self.counts.one(Thing::Refreshes);
+            let interest = Interest { question, digest, waiters: Waiters::default(), is_refresh: true };
+            self.ask(interest, now);
+        } else {
+            entry.ask_again_after(now.wall.plus(REFRESH_AGAIN));
+        }
+    }
+
+    /// Whether there is hope: the provider has responded lately, and we can sign who we are.
+    fn may_ask(&self, key: TokenKey, now: Moment) -> bool {
+        let provider = self.generations.current.provider(key.provider);
+        self.flights.admits(key, now.wall)
+            && provider.is_some_and(|one| one.introspection.client_auth.admits(now.wall))
+    }
+
+    /// What other workers know.
+    fn look_up(
+        &mut self,
+        key: TokenKey,
+        digest: &TokenDigest,
+        now: Moment,
+        after: Option<UnixTime>,
+    ) -> Option<Finding> {
+        match self.generations.current.recall(key, digest, now, after) {
+            Recalled::Nothing => None,
+            Recalled::Known(fresh) => {
+                self.watch(now);
+                fresh.map(Ok)
+            }
+        }
+    }
+
+    /// Asks, unless another worker does already or there is no hope. What there is to say is said at once, or
+    /// `None` and a flight is under way.
+    fn ask(&mut self, interest: Interest, now: Moment) -> Option<Finding> {
+        let key = interest.question.key;
+        let patience = self.generations.current.provider(key.provider)?.patience();
+        if !self.flights.admits(key, now.wall) {
+            self.counts.one(Thing::BackedOff);
+            return Some(Err(not_asked(NoAnswer::BackingOff)));
+        }
+        if !self.may_ask(key, now) {
+            return Some(Err(not_asked(NoAnswer::Unsigned)));
+        }
+        if let Some(digest) = interest.digest {
+            let since = if interest.is_refresh { Steady::MAX } else { now.steady };
+            let mut claimed = self.generations.current.claim(&digest, now, patience, since);
+            if claimed == Claim::Over {
+                // It has come since we looked for it, or it was none that is shared.
+                if let Some(finding) = self.look_up(key, &digest, now, None) {
+                    self.counts.one(Thing::SharedHits);
+                    return Some(finding);
+                }
+                // It may even have been asked for since we looked at the clock: then it is there at the next look.
+                claimed = if self.generations.current.is_ahead(&digest, now) {
+                    Claim::Theirs
+                } else {
+                    self.generations.current.claim(&digest, now, patience, Steady::MAX)
+                };
+            }
+            if claimed == Claim::Theirs {
+                self.counts.one(Thing::Coalesced);
+                let look = now.steady.saturating_add(LOOK.0);
+                self.flights.put(interest, Way::Elsewhere { since: now.steady, look });
+                self.wake_at(look);
+                return None;
+            }
+        }
+        self.take_off(interest, now);
+        None
+    }
+
+    fn take_off(&mut self, interest: Interest, now: Moment) {
+        let Some((flight, call)) = self.generations.current.take_off(interest.question.clone(), now.wall)
+        else {
+            return self.wake(interest.waiters, Err(Rejection::NoProvider));
+        };
+        self.flights.health(interest.question.key, Health::departed);
+        self.call(interest, flight, Box::new(call), now);
+    }
+
+    /// Makes the next call, or puts it off until it is due.
+    fn call(&mut self, interest: Interest, flight: Flight, call: Box<IntrospectionCall>, now: Moment) {
+        if call.after > Duration::ZERO {
+            let due = now.steady.saturating_add(call.after);
+            self.flights.put(interest, Way::Calls { flight, due, call });
+            return self.wake_at(due);
+        }
+        self.counts.call(call.previous.as_ref());
+        let key = interest.question.key;
+        self.flights.put(interest, Way::Called { flight, steady: now.steady });
+        self.send(Purpose::Introspection(key), OutgoingCall::Introspection(call));
+    }
+
+    /// Another worker asks: looks whether it has a response, or has given up.
+    fn look_again(&mut self, mut interest: Interest, since: Steady, now: Moment) {
+        let key = interest.question.key;
+        let patience =
+            self.generations.current.provider(key.provider).map(crate::provider::Provider::patience);
+        let (Some(patience), Some(digest)) = (patience, interest.digest) else {
+            return self.wake(interest.waiters, Err(Rejection::NoProvider));
+        };
+        // With other keys than when it began to wait, another worker's word may be worth nothing.
+        interest.digest = self.generations.current.digest(&interest.question);
+        if interest.digest != Some(digest) {
+            if self.may_ask(key, now) {
+                self.take_off(interest, now);
+            } else {
+                self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff)));
+            }
+            return;
+        }
+        let before = interest.is_refresh.then(|| self.generations.current.remembered(key)).flatten();
+        let waited = now.steady.saturating_sub(since);
+        // The claim first: whoever has a response shares it before the mark is taken away.
+        let mut claimed = self.generations.current.claim(&digest, now, patience, since);
+        if claimed != Claim::Theirs
+            && let Some(finding) = self.look_up(key, &digest, now, before.map(|entry| entry.asked()))
+        {
+            self.counts.one(Thing::SharedHits);
+            if claimed == Claim::Ours {
+                self.generations.current.release(&digest, now, Ending::Over);
+            }
+            return self.wake(interest.waiters, finding);
+        }
+        if claimed == Claim::Over {
+            claimed = self.generations.current.claim(&digest, now, patience, Steady::MAX);
+        }
+        match claimed {
+            Claim::Theirs if waited < patience => {
+                let look = now.steady.saturating_add(self.flights.until_next_look(waited));
+                self.flights.put(interest, Way::Elsewhere { since, look });
+                self.wake_at(look);
+            }
+            Claim::Failed(failure) => self.wake(interest.waiters, Err(failure)),
+            Claim::Ours | Claim::Over | Claim::Theirs => {
+                if interest.is_alive() && self.may_ask(key, now) {
+                    self.take_off(interest, now);
+                } else {
+                    self.generations.current.release(&digest, now, Ending::Over);
+                    self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff)));
+                }
+            }
+        }
+    }
+
+    /// The provider has responded, or will not: remembers it here and for the other workers.
+    fn conclude(
+        &mut self,
+        interest: &Interest,
+        asked: Moment,
+        said: Result<Introspection, Rejection>,
+        now: Moment,
+    ) -> Finding {
+        let key = interest.question.key;
+        let enforcer = &mut self.generations.current;
+        self.counts.response(&said);
+        let longest = enforcer.provider(key.provider).map(|provider| provider.introspection.back_off);
+        let failure = said.as_ref().err();
+        self.flights.health(key, |health| health.landed(failure, now.wall, longest.unwrap_or_default()));
+        let finding = said.map(|said| enforcer.learn(key, said, asked.wall));
+        let kept = finding.as_ref().ok().filter(|entry| entry.is_worth_keeping());
+        let is_kept = kept.is_some();
+        if let Some(digest) = &interest.digest {
+            // Those who have the keys of before are not told what the ones of now have verified.
+            let is_current = enforcer.digest(&interest.question).as_ref() == Some(digest);
+            let ending = match &finding {
+                Err(failure @ (Rejection::NoAnswer { .. } | Rejection::BadAnswer { .. })) => {
+                    Ending::Failed(failure)
+                }
+                // That is about the token, by the keys and the clock of this worker: the others find out themselves.
+                Err(_) => Ending::Over,
+                Ok(_)
+                    if is_current
+                        && kept.is_some_and(|entry| {
+                            enforcer.share(digest, &interest.question, entry, asked)
+                        }) =>
+                {
+                    Ending::Over
+                }
+                Ok(_) => Ending::NotShared,
+            };
+            enforcer.release(digest, now, ending);
+        }
+        if finding.is_err()
+            && let Some(entry) = enforcer.remembered(key)
+        {
+            entry.ask_again_after(now.wall.plus(REFRESH_AGAIN));
+        }
+        if is_kept {
+            self.watch(now);
+        }
+        finding
+    }
+
+    /// Gives a flight up on which nobody waits.
+    fn abandon(&mut self, interest: &Interest, now: Moment) {
+        self.flights.health(interest.question.key, Health::abandoned);
+        if let Some(digest) = &interest.digest {
+            self.generations.current.release(digest, now, Ending::Over);
+        }
+    }
+
+    /// Everybody who has waited is to be told.
+    fn wake(&mut self, waiters: Waiters<Box<Pending>>, finding: Finding) {
+        let told = Rc::new(finding);
+        for (stream, pending) in waiters.into_all() {
+            self.wake_one(stream, pending, Told::Finding(Rc::clone(&told)));
+        }
+    }
+}
+
+pub(super) fn not_asked(cause: NoAnswer) -> Rejection {
+    Rejection::NoAnswer { cause, retry_after: None }
+}

@@ -1,0 +1,172 @@
+//! The requests of one worker that are not done with.
+
+use std::collections::HashMap;
+
+use crate::base::ids::{ProviderId, StreamId};
+use crate::enforcer::{AwaitingForm, Enforcer};
+use crate::token::key::{Hashed, TokenKey};
+use crate::worker::command::ResponseChange;
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) state: State,
+    /// Under which configuration it has begun.
+    pub(super) generation: Generation,
+    /// Whether all of the request has come.
+    pub(super) has_ended: bool,
+    /// Whether its response has come.
+    pub(super) is_responded_to: bool,
+    /// Whether it counts among those of its configuration that are not done with.
+    is_counted: bool,
+}
+
+/// How far a request has come.
+#[derive(Debug)]
+pub(super) enum State {
+    /// It is being decided.
+    New,
+    /// It waits for its own body.
+    AwaitsForm(Box<AwaitingForm>),
+    /// It waits for what the provider says about this token.
+    AwaitsResponse(TokenKey),
+    /// It waits for keys of this provider.
+    AwaitsKeys(ProviderId),
+    /// What it has waited for is there; its turn is to come.
+    AwaitsTurn,
+    /// It has been let through.
+    Passed(ResponseChange),
+    /// It has been answered.
+    Answered,
+}
+
+impl Stream {
+    pub(super) fn new(generation: Generation, has_ended: bool) -> Self {
+        Self { state: State::New, generation, has_ended, is_responded_to: false, is_counted: false }
+    }
+
+    /// Whether nobody has to know of it any more. Of one that has been answered the host asks nothing.
+    pub(super) fn is_done_with(&self) -> bool {
+        match &self.state {
+            State::Answered => true,
+            State::Passed(change) => self.has_ended && (self.is_responded_to || change.is_nothing()),
+            State::New
+            | State::AwaitsForm(_)
+            | State::AwaitsResponse(_)
+            | State::AwaitsKeys(_)
+            | State::AwaitsTurn => false,
+        }
+    }
+
+    /// Whether it waits: neither let through nor answered by us.
+    pub(super) fn is_held(&self) -> bool {
+        !matches!(self.state, State::Passed(_) | State::Answered)
+    }
+}
+
+/// Which configuration of a worker, by number.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Generation(u32);
+
+/// The configuration of now, and those before it under which requests have begun that are not done with.
+///
+/// What has begun under one is not judged by another: its rules and providers have other numbers.
+#[derive(Debug)]
+pub(super) struct Generations {
+    number: u32,
+    pub(super) current: Enforcer,
+    before: Vec<(Generation, Enforcer, usize)>,
+    /// How many requests of the one of now are not done with.
+    streams: usize,
+}
+
+impl Generations {
+    pub(super) fn new(current: Enforcer) -> Self {
+        Self { number: 0, current, before: Vec::new(), streams: 0 }
+    }
+
+    /// The number of the one of now.
+    pub(super) fn now(&self) -> Generation {
+        Generation(self.number)
+    }
+
+    /// Another configuration counts from now on.
+    pub(super) fn replace(&mut self, current: Enforcer) {
+        let mut before = std::mem::replace(&mut self.current, current);
+        let streams = std::mem::take(&mut self.streams);
+        if streams > 0 {
+            before.forget();
+            self.before.push((self.now(), before, streams));
+        }
+        self.number = self.number.wrapping_add(1);
+    }
+
+    /// The one of that number.
+    pub(super) fn of(&mut self, generation: Generation) -> &mut Enforcer {
+        let at = self.before.iter().position(|(number, ..)| *number == generation);
+        match at.and_then(|at| self.before.get_mut(at)) {
+            Some((_, enforcer, _)) => enforcer,
+            None => &mut self.current,
+        }
+    }
+
+    /// The same, to look at.
+    pub(super) fn at(&self, generation: Generation) -> &Enforcer {
+        let before = self.before.iter().find(|(number, ..)| *number == generation);
+        before.map_or(&self.current, |(_, enforcer, _)| enforcer)
+    }
+
+    fn count(&mut self, generation: Generation, change: impl FnOnce(usize) -> usize) {
+        match self.before.iter_mut().find(|(number, ..)| *number == generation) {
+            Some((.., streams)) => {
+                *streams = change(*streams);
+                self.before.retain(|(.., streams)| *streams > 0);
+            }
+            None => self.streams = change(self.streams),
+        }
+    }
+}
+
+/// The requests that are not done with.
+#[derive(Debug, Default)]
+pub(super) struct Streams(HashMap<StreamId, Stream, Hashed>);
+
+impl Streams {
+    pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {
+        self.0.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        self.0.get_mut(&id)
+    }
+
+    pub(super) fn contains(&self, id: StreamId) -> bool {
+        self.0.contains_key(&id)
+    }
+
+    /// Keeps one that is not done with, and forgets one that is.
+    pub(super) fn put(&mut self, id: StreamId, mut stream: Stream, generations: &mut Generations) {
+        if stream.is_done_with() {
+            return Self::forget(&stream, generations);
+        }
+        if !stream.is_counted {
+            stream.is_counted = true;
+            generations.count(stream.generation, |streams| streams.saturating_add(1));
+        }
+        if let Some(before) = self.0.insert(id, stream) {
+            Self::forget(&before, generations);
+        }
+    }
+
+    /// Takes one out, to be put back or forgotten: until then its configuration stays.
+    pub(super) fn take(&mut self, id: StreamId) -> Option<Stream> {
+        self.0.remove(&id)
+    }
+
+    /// One that was taken out does not come back.
+    pub(super) fn forget(stream: &Stream, generations: &mut Generations) {
+        if stream.is_counted {
+            generations.count(stream.generation, |streams| streams.saturating_sub(1));
+        }
+    }
+}

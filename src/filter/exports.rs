@@ -1,0 +1,80 @@
+//! The callbacks that the host enters.
+//!
+//! The SDK exports every callback there is and keeps contexts of its own; the host enters the VM for each
+//! export that it finds, whether it is of use or not. The functions here are exported under names of
+//! their own, and `make build` gives them the names that the host looks for, in place of the SDK's
+//! ([proxy-wasm ABI 0.2.1]). A module that has not been through that step refuses every configuration.
+//!
+//! Of the callbacks at a context's end there is `proxy_on_delete` alone: the host promises it when a stream
+//! ends, before anything else can happen to that stream. `proxy_on_done` and `proxy_on_log` tell nothing more.
+//!
+//! [proxy-wasm ABI 0.2.1]: https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1
+#![allow(unsafe_code, reason = "exports have no mangled names")]
+
+use crate::contexts;
+use crate::host::entered;
+
+/// What a callback tells the host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub(crate) enum Action {
+    Continue = 0,
+    Pause = 1,
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_context_create(context: u32, parent: u32) {
+    entered(context, || contexts::created(context, parent));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_vm_start(_root: u32, _size: usize) -> u32 {
+    1
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_configure(root: u32, _size: usize) -> u32 {
+    u32::from(entered(root, || contexts::configure(root)))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_delete(context: u32) {
+    entered(context, || contexts::ended(context));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_tick(root: u32) {
+    entered(root, || contexts::tick(root));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_http_call_response(
+    root: u32,
+    call: u32,
+    headers: usize,
+    _body: usize,
+    _trailers: usize,
+) {
+    entered(root, || contexts::responded(root, call, headers > 0));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_request_headers(stream: u32, _headers: usize, end_of_stream: u32) -> Action {
+    entered(stream, || contexts::request_headers(stream, end_of_stream != 0))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_request_body(stream: u32, size: usize, end_of_stream: u32) -> Action {
+    entered(stream, || contexts::request_body(stream, size, end_of_stream != 0))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_request_trailers(stream: u32, _trailers: usize) -> Action {
+    entered(stream, || contexts::request_trailers(stream))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_on_response_headers(stream: u32, _headers: usize, _end_of_stream: u32) -> Action {
+    entered(stream, || contexts::response_headers(stream));
+    Action::Continue
+}
