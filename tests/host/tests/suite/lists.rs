@@ -127,7 +127,7 @@ fn the_last_list_is_kept_whatever_the_server_says_next() {
     vm.advance(Duration::from_secs(30));
     passes(&mut vm);
     let faults =
-        ["status 503", "clients: required, but missing", "longer than max_response_bytes", "no answer"];
+        ["status 503", "clients: required, but missing", "longer than max_response_bytes", "no response"];
     let want =
         faults.map(|fault| format!("tollgate: client list partners: {fault}; the last version is kept"));
     assert_eq!(lines(&vm), want, "each fault is said once");
