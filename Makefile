@@ -12,9 +12,11 @@ MODULE := target/wasm32-wasip1/release/tollgate_filter.wasm
 # As the compiler leaves it: with the SDK's exports, and refusing every configuration.
 RAW := target/raw/wasm32-wasip1/release/tollgate_filter.wasm
 FINISH := tests/tools/finish
+# LLVM would inline more, and make the module 90 KB larger; in a real Envoy a hit and a miss cost the same.
+RAW_FLAGS := -C llvm-args=-inline-threshold=100
 COMMAND := $(CURDIR)/target/debug/tollgate
 # The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
-SIZE_BUDGET := 1160000
+SIZE_BUDGET := 1110000
 
 CARGO_DENY_VERSION := 0.20.2
 COMPOSE_VERSION    := 2.40.3
@@ -55,7 +57,7 @@ build: $(MODULE) ## the filter: target/wasm32-wasip1/release/tollgate_filter.was
 
 # Cargo knows whether there is anything to do; what it leaves as it was is not finished again.
 $(RAW): rust-targets FORCE
-	$(step) "compile the filter" cargo build --quiet --release --locked -p tollgate-filter --target wasm32-wasip1 --target-dir target/raw
+	$(step) "compile the filter" env CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(RAW_FLAGS)" cargo build --quiet --release --locked -p tollgate-filter --target wasm32-wasip1 --target-dir target/raw
 
 $(MODULE): $(RAW) $(FINISH)/finish.mjs $(FINISH)/package-lock.json
 	$(call need,node,$(NODE))
