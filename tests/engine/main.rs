@@ -5,6 +5,7 @@ mod config;
 mod conformance;
 mod dpop;
 mod layers;
+mod model;
 mod prose;
 mod readme;
 mod second;

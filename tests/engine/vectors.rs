@@ -1,18 +1,24 @@
 //! Ring 1: the shared vectors, by the engine alone.
 
+#![allow(clippy::panic, clippy::arithmetic_side_effects, reason = "tests may fail loudly")]
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use tollgate_cases::{Case, Reply, Response, Ring, check_lines, latin1, load_all};
-use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::ids::StreamId;
+use tollgate_engine::base::moment::{Moment, Now};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
-use tollgate_engine::enforcer::{Enforcer, Fields, Outcome, Step};
+use tollgate_engine::enforcer::{Enforcer, Fields, Outcome};
 use tollgate_engine::policy::Policy;
-use tollgate_engine::provider::flight::{Flight, Landing};
-use tollgate_engine::provider::introspection::call::IntrospectionCall;
-use tollgate_engine::provider::keys::KeyNews;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
+use tollgate_engine::request::head::Head;
+use tollgate_engine::response::answer::Answer;
+use tollgate_engine::worker::Worker;
+use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
 
 use crate::second::Both;
 
@@ -49,46 +55,83 @@ fn run(case: &Case) -> Result<(), String> {
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
     let certificate = case.request.certificate.clone().map(String::into_bytes);
     let client = Client { certificate, is_tls: case.request.tls };
-    let mut enforcer =
+    let enforcer =
         Enforcer::new(policy, [1, 2], b"").with_verifier(&Both).with_peer(Box::leak(Box::new(client)));
-    let sent = case.request.fields();
-    let mut now = UnixTime::from_secs(NOW);
-    let mut step = enforcer.begin(StreamId(1), sent.clone(), now);
-    let mut exchanges = case.exchanges.iter();
-    let outcome = loop {
-        step = match step {
-            Step::Done(outcome) => break outcome,
-            Step::ReadForm(form) => {
-                form.body(&mut enforcer, &latin1(case.request.body.as_deref().unwrap_or_default()), now)
-            }
-            Step::FetchKeys(provider, pending) => {
-                let exchange = exchanges.next().ok_or("unexpected: keys are to be fetched")?;
-                let news = fetch_keys(&mut enforcer, provider, exchange, now)?;
-                pending.resume_with_keys(&mut enforcer, news, now)
-            }
-            Step::Introspect(question, pending) => {
-                let provider = enforcer.provider(question.key.provider).ok_or("no such provider")?;
-                let (mut flight, mut call) = Flight::take_off(provider, *question, now, enforcer.nonces());
-                let said = loop {
-                    let exchange =
-                        exchanges.next().ok_or_else(|| format!("an unexpected call to {}", call.cluster))?;
-                    check_call(&call.cluster, &call.headers, call.body.expose(), &exchange.call)?;
-                    now = now.plus(call.after);
-                    match land(&enforcer, &mut flight, &call, &exchange.reply, now) {
-                        Landing::Again(next) => call = *next,
-                        Landing::Settled(said) => break said,
-                    }
-                };
-                let key = flight.question().key;
-                let finding = said.map(|said| enforcer.learn(key, said, flight.asked()));
-                pending.resume(&mut enforcer, &finding, now)
-            }
+    let mut run = Run::new(enforcer);
+    run.request(case);
+    for (n, exchange) in case.exchanges.iter().enumerate() {
+        let (id, call) = run.next_call().ok_or_else(|| format!("call {} was not made", n + 1))?;
+        let body = String::from_utf8_lossy(call.body()).into_owned();
+        check_call(call.cluster(), call.headers(), &body, &exchange.call)?;
+        let Reply::Response(reply) = &exchange.reply else {
+            run.tell(Event::Response(id, CallOutcome::Failed));
+            continue;
         };
-    };
-    if exchanges.next().is_some() {
-        return Err("a call that should have been made was not".to_owned());
+        let (head, body) = response(reply);
+        let body = body.get(..call.read_up_to()).unwrap_or(&body);
+        run.tell(Event::Response(id, CallOutcome::Response { head: &head, body }));
     }
-    check_outcome(case, &enforcer, &outcome, sent)
+    if let Some((_, call)) = run.next_call() {
+        return Err(format!("an unexpected call to {}", call.cluster()));
+    }
+    let (outcome, answer) = run.done.ok_or("it waits for ever")?;
+    check_outcome(case, &outcome, answer, case.request.fields())
+}
+
+/// A worker with one request.
+struct Run {
+    worker: Worker,
+    now: Moment,
+    calls: VecDeque<(CallId, OutgoingCall)>,
+    is_ticking: bool,
+    done: Option<(Box<Outcome>, Option<Answer>)>,
+}
+
+const STREAM: StreamId = StreamId(7);
+
+impl Run {
+    fn new(enforcer: Enforcer) -> Self {
+        let now = Moment { wall: UnixTime::from_secs(NOW), steady: Duration::from_secs(1) };
+        let calls = VecDeque::new();
+        Self { worker: Worker::new(enforcer), now, calls, is_ticking: false, done: None }
+    }
+
+    fn request(&mut self, case: &Case) {
+        let (head, body) = (Head::from(case.request.fields()), case.request.body.as_deref().map(latin1));
+        self.tell(Event::Request { stream: STREAM, head, is_whole: body.is_none() });
+        if let Some(body) = body {
+            let limit = self.worker.form_limit(STREAM);
+            let whole = limit.filter(|max| body.len() <= *max).map(|_| body.as_slice());
+            self.tell(Event::Body { stream: STREAM, size: body.len(), whole, is_end: true });
+        }
+    }
+
+    /// The call under way; a retry comes when its time has come.
+    fn next_call(&mut self) -> Option<(CallId, OutgoingCall)> {
+        if self.calls.is_empty() && self.is_ticking && self.done.is_none() {
+            let passed = Duration::from_millis(900);
+            self.now = Moment { wall: self.now.wall.plus(passed), steady: self.now.steady + passed };
+            self.tell(Event::Tick);
+        }
+        self.calls.pop_front()
+    }
+
+    fn tell(&mut self, event: Event<'_>) {
+        let now = Now::new(&self.now);
+        let mut next = self.worker.handle(event, &now);
+        while let Some(command) = next.take().or_else(|| self.worker.poll(&now)) {
+            match command {
+                Command::Call(id, call) => self.calls.push_back((id, call)),
+                Command::Pass(STREAM, outcome) => self.done = Some((outcome, None)),
+                Command::Answer(STREAM, outcome, answer) => self.done = Some((outcome, Some(answer))),
+                Command::Continue(STREAM) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        if let Some(due) = self.worker.take_wake() {
+            self.is_ticking = due.is_some();
+        }
+    }
 }
 
 /// A client's connection, and the digest of the certificate that it has shown.
@@ -108,41 +151,12 @@ impl Peer for Client {
     }
 }
 
-fn fetch_keys(
-    enforcer: &mut Enforcer,
-    provider: ProviderId,
-    exchange: &tollgate_cases::Exchange,
-    now: UnixTime,
-) -> Result<KeyNews, String> {
-    let call = enforcer.keys_call(provider).ok_or("no keys are fetched")?;
-    check_call(&call.cluster, &call.headers, "", &exchange.call)?;
-    let Reply::Response(reply) = &exchange.reply else { return Ok(KeyNews::None) };
-    let (head, body) = response(reply);
-    let outcome = CallOutcome::Response { head: &head, body: &body };
-    Ok(enforcer.take_keys(provider, outcome, now).map_or(KeyNews::None, |_| KeyNews::Fresh))
-}
-
 /// A reply as the host would hand it over.
 fn response(reply: &Response) -> (Fields, Vec<u8>) {
     let field = |(name, value): (&String, &String)| (name.clone().into_bytes(), value.clone().into_bytes());
     let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
     head.extend(reply.headers.iter().map(|(name, value)| field((name, value))));
     (head, reply.body_at(NOW).into_bytes())
-}
-
-fn land(
-    enforcer: &Enforcer,
-    flight: &mut Flight,
-    call: &IntrospectionCall,
-    reply: &Reply,
-    now: UnixTime,
-) -> Landing {
-    let Reply::Response(reply) = reply else {
-        return enforcer.land(flight, CallOutcome::Failed, now);
-    };
-    let (head, body) = response(reply);
-    let body = body.get(..call.read_up_to).unwrap_or(&body);
-    enforcer.land(flight, CallOutcome::Response { head: &head, body }, now)
 }
 
 fn check_call(
@@ -178,12 +192,12 @@ fn check_call(
     }
 }
 
-fn check_outcome(case: &Case, enforcer: &Enforcer, outcome: &Outcome, sent: Fields) -> Result<(), String> {
+fn check_outcome(case: &Case, outcome: &Outcome, answer: Option<Answer>, sent: Fields) -> Result<(), String> {
     let got = outcome.decision.verdict().name();
     if got != case.expect.verdict {
         return Err(format!("verdict: want {}, got {got} ({:?})", case.expect.verdict, outcome.decision));
     }
-    if let Some(answer) = outcome.answer(enforcer).filter(|_| !case.passes()) {
+    if let Some(answer) = answer.filter(|_| !case.passes()) {
         let status = if answer.grpc_status.is_some() { 200 } else { answer.status };
         if case.expect.status.is_some_and(|want| want != status) {
             return Err(format!("status: want {:?}, got {status}", case.expect.status));

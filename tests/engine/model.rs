@@ -1,0 +1,300 @@
+//! Several workers over one store, and everything that can happen to them, in any order: requests and their ends, bodies,
+//! responses, failures, workers that die, configurations that are replaced, clocks that are set.
+//!
+//! What holds whatever happens: a request is ended once, and never after its stream; in one worker there is one call for a
+//! token at a time; and when the storm is over nobody waits.
+
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::manual_is_multiple_of, reason = "newer than the oldest compiler that counts")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail loudly"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tollgate_engine::base::ids::StreamId;
+use tollgate_engine::base::moment::{Moment, Now, Steady};
+use tollgate_engine::base::store::{Own, Seen, Store};
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::enforcer::Enforcer;
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::head::Head;
+use tollgate_engine::worker::Worker;
+use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
+
+/// One thing that happens, to the worker of that number.
+#[derive(Clone, Debug)]
+enum Thing {
+    Request(usize),
+    Form { has_trailers: bool },
+    Body { complete: bool },
+    Gone,
+    AnsweredElsewhere,
+    Response(usize),
+    Failure,
+    Pass(Duration),
+    SetClock(i64),
+    Replace(usize),
+    Die,
+}
+
+fn things() -> impl Strategy<Value = (usize, usize, Thing)> {
+    let thing = prop_oneof![
+        8 => (0_usize..8).prop_map(Thing::Request),
+        2 => any::<bool>().prop_map(|has_trailers| Thing::Form { has_trailers }),
+        2 => any::<bool>().prop_map(|complete| Thing::Body { complete }),
+        2 => Just(Thing::Gone),
+        1 => Just(Thing::AnsweredElsewhere),
+        4 => (0_usize..4).prop_map(Thing::Response),
+        2 => Just(Thing::Failure),
+        4 => (0_u64..400).prop_map(|millis| Thing::Pass(Duration::from_millis(millis))),
+        1 => (-30_i64..30).prop_map(Thing::SetClock),
+        1 => (0_usize..2).prop_map(Thing::Replace),
+        1 => Just(Thing::Die),
+    ];
+    (0..WORKERS, any::<prop::sample::Index>().prop_map(|index| index.index(1 << 16)), thing)
+}
+
+const WORKERS: usize = 3;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_waits_for_ever_and_nothing_is_ended_twice(all in prop::collection::vec(things(), 1..300)) {
+        let store = Shared::default();
+        let mut workers: Vec<_> = (0..WORKERS).map(|_| Model::new(&store)).collect();
+        let mut wall = 1_800_000_000_000_i64;
+        let mut steady = Duration::from_secs(1);
+        for (which, some, thing) in all {
+            match thing {
+                Thing::Pass(span) => {
+                    wall += i64::try_from(span.as_millis()).unwrap();
+                    steady += span;
+                }
+                Thing::SetClock(seconds) => wall += seconds * 1000,
+                _ => {}
+            }
+            let now = at(wall, steady);
+            for worker in &mut workers {
+                worker.tick(now);
+            }
+            let worker = &mut workers[which];
+            if matches!(thing, Thing::Die) {
+                *worker = Model::new(&store);
+            } else {
+                worker.happen(&thing, some, now);
+            }
+        }
+        // The servers are away, and time passes.
+        for _ in 0..40 {
+            wall += 1000;
+            steady += Duration::from_secs(1);
+            for worker in &mut workers {
+                worker.tick(at(wall, steady));
+                while worker.fail_one(0, at(wall, steady)) {}
+            }
+        }
+        for worker in &workers {
+            prop_assert!(worker.waiting.is_empty(), "{:?} wait for ever", worker.waiting);
+        }
+    }
+}
+
+fn at(wall: i64, steady: Steady) -> Moment {
+    Moment { wall: UnixTime::from_millis(u64::try_from(wall).unwrap()), steady }
+}
+
+/// A worker, and what a host knows of it.
+struct Model {
+    worker: Worker,
+    /// Streams that wait.
+    waiting: BTreeSet<u32>,
+    /// Streams that have been let through and have not ended.
+    passed: BTreeSet<u32>,
+    /// Calls under way, and how many configurations there had been.
+    calls: BTreeMap<u32, (OutgoingCall, u32)>,
+    replaced: u32,
+    due: Option<Steady>,
+    last: u32,
+    store: Shared,
+}
+
+impl Model {
+    fn new(store: &Shared) -> Self {
+        let worker = Worker::new(enforcer(0, store));
+        let (waiting, passed, calls) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        let mut model =
+            Self { worker, waiting, passed, calls, replaced: 0, due: None, last: 0, store: store.clone() };
+        model.close();
+        model
+    }
+
+    fn happen(&mut self, thing: &Thing, some: usize, now: Moment) {
+        let stream = self.waiting.iter().nth(some % self.waiting.len().max(1)).copied().map(StreamId);
+        match thing {
+            Thing::Request(token) => {
+                let token = format!("Bearer t-{token}");
+                self.request(&[(":method", "GET"), (":path", "/"), ("authorization", &token)], true, now);
+            }
+            Thing::Form { has_trailers } => {
+                let form = ("content-type", "application/x-www-form-urlencoded");
+                self.request(
+                    &[(":method", "POST"), (":path", "/"), form],
+                    !has_trailers && some % 5 == 0,
+                    now,
+                );
+            }
+            Thing::Body { complete } => {
+                let Some(stream) = stream else { return };
+                let body = b"access_token=t-1";
+                let whole = self.worker.form_limit(stream).filter(|_| *complete).map(|_| &body[..]);
+                self.tell(Event::Body { stream, size: body.len(), whole, is_end: *complete }, now);
+            }
+            Thing::Gone => {
+                let Some(stream) = stream.or_else(|| self.passed.first().copied().map(StreamId)) else {
+                    return;
+                };
+                self.waiting.remove(&stream.0);
+                self.passed.remove(&stream.0);
+                self.tell(Event::Gone(stream), now);
+            }
+            Thing::AnsweredElsewhere => {
+                let Some(stream) = stream else { return };
+                self.waiting.remove(&stream.0);
+                self.tell(Event::ResponseHead(stream), now);
+            }
+            Thing::Response(which) => {
+                let Some(id) = self.calls.keys().nth(some % self.calls.len().max(1)).copied() else { return };
+                self.calls.remove(&id);
+                let (status, body) = [
+                    ("200", r#"{"active":true,"exp":2000000000}"#),
+                    ("200", r#"{"active":false}"#),
+                    ("503", "{}"),
+                    ("200", "?"),
+                ][*which];
+                let line =
+                    |(name, value): (&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+                let head = [(":status", status), ("content-type", "application/json")].map(line);
+                let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
+                self.tell(Event::Response(CallId(id), outcome), now);
+            }
+            Thing::Failure => drop(self.fail_one(some, now)),
+            Thing::Replace(configuration) => {
+                self.replaced += 1;
+                self.worker.replace(enforcer(*configuration, &self.store));
+                self.close();
+            }
+            Thing::Pass(_) | Thing::SetClock(_) | Thing::Die => {}
+        }
+    }
+
+    fn request(&mut self, lines: &[(&str, &str)], is_whole: bool, now: Moment) {
+        self.last += 1;
+        let stream = StreamId(self.last);
+        let line = |(name, value): &(&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        let head = Head::from(lines.iter().map(line).collect::<Vec<_>>());
+        self.waiting.insert(stream.0);
+        self.tell(Event::Request { stream, head, is_whole }, now);
+    }
+
+    fn fail_one(&mut self, some: usize, now: Moment) -> bool {
+        let Some(id) = self.calls.keys().nth(some % self.calls.len().max(1)).copied() else { return false };
+        self.calls.remove(&id);
+        self.tell(Event::Response(CallId(id), CallOutcome::Failed), now);
+        true
+    }
+
+    fn tick(&mut self, now: Moment) {
+        if self.due.is_some_and(|due| due <= now.steady) {
+            self.tell(Event::Tick, now);
+        }
+    }
+
+    fn tell(&mut self, event: Event<'_>, moment: Moment) {
+        let now = Now::new(&moment);
+        // A host ends a few requests at a time only.
+        let (is_turn, mut left) = (matches!(event, Event::Tick | Event::Response(..)), 3);
+        let mut next = self.worker.handle(event, &now);
+        loop {
+            if next.is_none() && is_turn && left > 0 {
+                next = self.worker.poll(&now);
+            }
+            let Some(command) = next.take() else { break };
+            match command {
+                // Some calls the host does not make.
+                Command::Call(id, _) if id.0 % 7 == 0 => {
+                    next = self.worker.handle(Event::Response(id, CallOutcome::NotDispatched), &now);
+                }
+                Command::Call(id, call) => {
+                    // What has been asked under another configuration is answered to nobody.
+                    let is_same = |(other, replaced): &(OutgoingCall, u32)| {
+                        *replaced == self.replaced
+                            && (other.cluster(), other.body()) == (call.cluster(), call.body())
+                    };
+                    assert!(!self.calls.values().any(is_same), "two calls for one token: {call:?}");
+                    self.calls.insert(id.0, (call, self.replaced));
+                }
+                Command::Pass(stream, _) => {
+                    left -= 1;
+                    assert!(self.waiting.remove(&stream.0), "{stream:?} is let through");
+                    self.passed.insert(stream.0);
+                }
+                Command::Answer(stream, ..) => {
+                    left -= 1;
+                    assert!(self.waiting.remove(&stream.0), "{stream:?} is answered");
+                }
+                Command::Continue(stream) | Command::Change(stream, _) => {
+                    assert!(self.passed.contains(&stream.0), "{stream:?} goes on");
+                }
+            }
+        }
+        self.close();
+    }
+
+    fn close(&mut self) {
+        while self.worker.take_count().is_some() {}
+        if let Some(due) = self.worker.take_wake() {
+            self.due = due;
+        }
+    }
+}
+
+fn enforcer(configuration: usize, store: &Shared) -> Enforcer {
+    let introspection = |cluster: &str, retries: u8| {
+        json!({"introspection": {"uri": "https://as.example.com/introspect", "cluster": cluster, "retries": retries,
+            "client_auth": {"client_id": "gateway", "client_secret": "a-client-secret"}, "timeout": "1s"}})
+    };
+    let cache: Value =
+        json!({"max_entries": 100, "ttl": "3s", "ttl_without_exp": "1s", "refresh_ahead": "1s"});
+    let providers = json!({"main": introspection("a", 1), "other": introspection("b", 0)});
+    let mut config = json!({"token": {"from_form": true}, "cache": cache, "providers": providers,
+        "provider_order": ["main", "other"]});
+    if configuration == 1 {
+        config["mode"] = json!("shadow");
+    }
+    let policy = Policy::from_value(&config, &|_| None).unwrap();
+    Enforcer::new(policy, [1, 2], b"plugin").with_store(Box::new(store.clone()))
+}
+
+/// What the workers share.
+#[derive(Clone, Debug, Default)]
+struct Shared(Rc<Own>);
+
+impl Store for Shared {
+    fn get(&self, key: &str) -> (Vec<u8>, Seen) {
+        self.0.get(key)
+    }
+
+    fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
+        self.0.set(key, value, seen)
+    }
+}
