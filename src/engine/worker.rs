@@ -30,6 +30,8 @@ use crate::decision::{Decision, NoAnswer, Rejection};
 use crate::enforcer::{AwaitingForm, Enforcer, Finding, Outcome, Pending, Step};
 use crate::policy::{Mode, Policy};
 use crate::provider::keys::KeyNews;
+use crate::provider::outcome::CallOutcome;
+use crate::response::answer::Answer;
 use crate::token::key::{Hashed, TokenKey};
 use crate::worker::brake::Brake;
 use crate::worker::clock::Watch;
@@ -50,6 +52,8 @@ pub struct Worker {
     forms: HashMap<StreamId, Steady, Hashed>,
     /// Requests that have waited, and what is there for them now.
     ready: VecDeque<(StreamId, Waited)>,
+    /// How many of those may have their turn yet, until something else happens.
+    turns: u32,
     /// Calls that are under way.
     calls: HashMap<CallId, Purpose, Hashed>,
     last_call: u32,
@@ -101,6 +105,9 @@ struct Wake {
 const FORM_PATIENCE: Duration = Duration::from_secs(10);
 /// How many form bodies may be under way in one worker: the host keeps each in memory until it is complete.
 const MAX_FORMS: usize = 1024;
+/// How many requests that have waited have their turn at once, whatever becomes of each: it may be verified, asked about
+/// and answered, and a proxy answers within the callbacks of the answers before (some hundreds exhaust V8's stack).
+const AT_ONCE: u32 = 32;
 
 impl Worker {
     /// A worker of this engine. It wants to be woken at once if there is something to fetch.
@@ -112,6 +119,7 @@ impl Worker {
             generations: Generations::new(enforcer),
             forms: HashMap::default(),
             ready: VecDeque::new(),
+            turns: 0,
             calls: HashMap::default(),
             last_call: 0,
             outbox: VecDeque::new(),
@@ -159,6 +167,9 @@ impl Worker {
 
     /// Takes what has happened. The first thing to do about it, if there is any.
     pub fn handle(&mut self, event: Event<'_>, now: &Now<'_>) -> Option<Command> {
+        if !matches!(event, Event::Response(_, CallOutcome::NotDispatched)) {
+            self.turns = AT_ONCE;
+        }
         match event {
             Event::Request { stream, head, is_whole } => {
                 let step = self.generations.current.begin(stream, head, now.wall());
@@ -193,13 +204,14 @@ impl Worker {
         }
     }
 
-    /// The next thing to do, if there is any. Whoever may do a number of things only at a time asks again later: the
-    /// worker wants to be woken for the rest.
+    /// The next thing to do, if there is any. Only so many requests have their turn at once: the worker wants to be woken
+    /// for the rest.
     pub fn poll(&mut self, now: &Now<'_>) -> Option<Command> {
         loop {
             if let Some(call) = self.next_call() {
                 return Some(call);
             }
+            self.turns = self.turns.checked_sub(1)?;
             let (id, waited) = self.ready.pop_front()?;
             if let Some(done) = self.resume(id, waited, now) {
                 return Some(done);
@@ -461,7 +473,9 @@ impl Worker {
         let answer = match &outcome.decision {
             Decision::Allow(_) => None,
             Decision::Deny(_) if !is_carried_out => None,
-            Decision::Deny(_) | Decision::Describe(_) => outcome.answer(enforcer),
+            Decision::Deny(_) | Decision::Describe(_) => {
+                Some(outcome.answer(enforcer).unwrap_or_else(Answer::unavailable))
+            }
         };
         outcome.take_notes(enforcer);
         if let Decision::Deny(rejection) = &outcome.decision {

@@ -30,10 +30,6 @@ pub(crate) struct Driver {
     counters: Vec<u32>,
 }
 
-/// How many requests are ended in one callback. The host answers them when the callback has returned, and
-/// enters the VM for each answer's head within the one before: some hundreds exhaust V8's stack.
-const AT_ONCE: u32 = 32;
-
 impl Driver {
     pub(crate) fn new(root: u32, policy: Policy, seed: [u64; 2]) -> Self {
         let counters = Counter::all().map(|counter| host::define_counter(&counter.name())).collect();
@@ -45,6 +41,7 @@ impl Driver {
 
     /// Another configuration counts from now on.
     pub(crate) fn replace(&mut self, policy: Policy, seed: [u64; 2]) {
+        self.calls.clear();
         self.worker.replace(enforcer(policy, seed));
         self.close(&Now::new(&HostClocks));
     }
@@ -100,12 +97,11 @@ impl Driver {
     fn drive(&mut self, event: Event<'_>, turn: Turn) -> Action {
         let now = Now::new(&HostClocks);
         let mut action = Action::Pause;
-        let mut left = AT_ONCE;
         let mut next = self.worker.handle(event, &now);
         while let Some(command) = next.take().or_else(|| match turn {
-            Turn::Root if left > 0 => self.worker.poll(&now),
+            Turn::Root => self.worker.poll(&now),
             Turn::Stream(stream) => self.worker.poll_for(stream, &now),
-            Turn::Root | Turn::End => None,
+            Turn::End => None,
         }) {
             match command {
                 Command::Call(id, call) => {
@@ -123,13 +119,11 @@ impl Driver {
                         action = Action::Continue;
                     } else {
                         host::resume();
-                        left = left.saturating_sub(1);
                     }
                 }
                 Command::Answer(stream, outcome, answer) if turn_to(stream.0) => {
                     host::note(&outcome);
                     host::reply(&answer);
-                    left = left.saturating_sub(1);
                 }
                 // The stream is gone.
                 Command::Pass(..) | Command::Answer(..) => {}

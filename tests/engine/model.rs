@@ -109,6 +109,33 @@ proptest! {
     }
 }
 
+#[test]
+fn a_crowd_has_its_turn_by_and_by_whatever_becomes_of_each() {
+    // PWX-10: those who go on to wait for another provider are work, too
+    let now = at(1_800_000_000_000, Duration::from_secs(1));
+    let mut model = Model::new(&Shared::default());
+    for _ in 0..100 {
+        model.happen(&Thing::Request(1), 0, now);
+    }
+    let id = *model.calls.keys().next().unwrap();
+    model.calls.clear();
+    let line = |(name, value): (&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let head = [(":status", "200"), ("content-type", "application/json")].map(line);
+    let outcome = CallOutcome::Response { head: &head, body: br#"{"active":false}"# };
+    let now_ = Now::new(&now);
+    assert!(model.worker.handle(Event::Response(CallId(id), outcome), &now_).is_none());
+    let mut turns = 0;
+    loop {
+        while model.worker.poll(&now_).is_some() {}
+        turns += 1;
+        if model.worker.take_wake() != Some(Some(Steady::ZERO)) {
+            break;
+        }
+        assert!(model.worker.handle(Event::Tick, &now_).is_none());
+    }
+    assert_eq!(turns, 4, "32 at once");
+}
+
 fn at(wall: i64, steady: Steady) -> Moment {
     Moment { wall: UnixTime::from_millis(u64::try_from(wall).unwrap()), steady }
 }
@@ -221,12 +248,19 @@ impl Model {
 
     fn tell(&mut self, event: Event<'_>, moment: Moment) {
         let now = Now::new(&moment);
-        // A host ends a few requests at a time only.
+        // In a request's own callback no other is ended, and in the root's a few at a time.
         let (is_turn, mut left) = (matches!(event, Event::Tick | Event::Response(..)), 3);
+        let own = match &event {
+            Event::Request { stream, .. } | Event::Body { stream, .. } => Some(*stream),
+            _ => None,
+        };
         let mut next = self.worker.handle(event, &now);
         loop {
             if next.is_none() && is_turn && left > 0 {
                 next = self.worker.poll(&now);
+            }
+            if let Some(own) = own.filter(|_| next.is_none()) {
+                next = self.worker.poll_for(own, &now);
             }
             let Some(command) = next.take() else { break };
             match command {

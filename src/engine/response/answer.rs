@@ -21,6 +21,14 @@ pub struct Answer {
     pub grpc_status: Option<u8>,
 }
 
+impl Answer {
+    /// A bare 503, for want of anything better.
+    pub(crate) fn unavailable() -> Self {
+        let headers = vec![("cache-control", "no-store".to_owned())];
+        Self { status: 503, headers, body: String::new(), grpc_status: None }
+    }
+}
+
 /// What challenges tell of the resource that a request was for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Advertised<'a> {

@@ -17,6 +17,7 @@ use crate::cache::Recalled;
 use crate::cache::shared::{Claim, Ending};
 use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::{Finding, Pending};
+use crate::provider::Provider;
 use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::health::Health;
 use crate::provider::introspection::call::IntrospectionCall;
@@ -285,7 +286,9 @@ impl Worker {
     /// `None` and a flight is under way.
     fn ask(&mut self, interest: Interest, now: Moment) -> Option<Finding> {
         let key = interest.question.key;
-        let patience = self.generations.current.provider(key.provider)?.patience();
+        let Some(patience) = self.generations.current.provider(key.provider).map(Provider::patience) else {
+            return Some(Err(Rejection::NoProvider));
+        };
         if !self.flights.admits(key, now.wall) {
             self.counts.one(Thing::BackedOff);
             return Some(Err(not_asked(NoAnswer::BackingOff)));
@@ -346,8 +349,7 @@ impl Worker {
     /// Another worker asks: looks whether it has a response, or has given up.
     fn look_again(&mut self, mut interest: Interest, since: Steady, now: Moment) {
         let key = interest.question.key;
-        let patience =
-            self.generations.current.provider(key.provider).map(crate::provider::Provider::patience);
+        let patience = self.generations.current.provider(key.provider).map(Provider::patience);
         let (Some(patience), Some(digest)) = (patience, interest.digest) else {
             return self.wake(interest.waiters, Err(Rejection::NoProvider));
         };
