@@ -1,0 +1,104 @@
+//! Finishes the filter: what the compiler writes becomes what Envoy loads.
+//!
+//! The SDK exports every callback of proxy-wasm, and the host enters the VM for each callback that it finds. Two functions
+//! of one name cannot be linked, so our callbacks have names of their own until here (`tollgate_on_tick`). Finishing gives
+//! them the names that the host looks for, in place of the SDK's, and removes every function that nothing reaches any more.
+//!
+//! It optimizes nothing else: that is the compiler's work.
+
+mod module;
+mod rewrite;
+
+use wasmparser::{Validator, WasmFeatures};
+
+use crate::module::Module;
+
+/// Why a module cannot be finished.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// It does not begin as one does.
+    #[error("it is not a WebAssembly module")]
+    NotWebAssembly,
+    /// Envoy could not load it either.
+    #[error("it is not a WebAssembly module that Envoy can load: {0}")]
+    Invalid(String),
+    /// There is nothing to rename.
+    #[error(
+        "it exports no callback of Tollgate (tollgate_on_...): it is finished already, or is another module"
+    )]
+    NoCallbacks,
+    /// The host would not find what it needs.
+    #[error("it does not export \"{0}\"")]
+    Missing(String),
+    /// The error is in this program.
+    #[error("finishing it makes an invalid WebAssembly module: {0}")]
+    Broken(String),
+}
+
+/// The filter as Envoy loads it.
+pub fn finish(compiled: &[u8]) -> Result<Vec<u8>, Error> {
+    let module = read(compiled)?;
+    if !module.exports().any(|name| name.starts_with(OURS)) {
+        return Err(Error::NoCallbacks);
+    }
+    require(&module, &KEPT)?;
+    write(&module, |name| match name.strip_prefix(OURS) {
+        Some(callback) => Some(format!("proxy_on_{callback}")),
+        None => KEPT.contains(&name).then(|| name.to_owned()),
+    })
+}
+
+/// Another module that uses the SDK, with only these callbacks (`on_tick`): `make bench` compares Tollgate with such.
+pub fn keep(compiled: &[u8], callbacks: &[&str]) -> Result<Vec<u8>, Error> {
+    let module = read(compiled)?;
+    let callbacks: Vec<_> = callbacks.iter().map(|callback| format!("proxy_{callback}")).collect();
+    let kept: Vec<_> = KEPT.into_iter().chain(callbacks.iter().map(String::as_str)).collect();
+    require(&module, &kept)?;
+    write(&module, |name| kept.contains(&name).then(|| name.to_owned()))
+}
+
+fn read(compiled: &[u8]) -> Result<Module<'_>, Error> {
+    if !compiled.starts_with(b"\0asm") {
+        return Err(Error::NotWebAssembly);
+    }
+    validate(compiled)
+        .and_then(|()| Module::read(compiled))
+        .map_err(|cause| Error::Invalid(cause.to_string()))
+}
+
+fn require(module: &Module<'_>, names: &[&str]) -> Result<(), Error> {
+    match names.iter().find(|name| !module.exports().any(|exported| exported == **name)) {
+        Some(name) => Err(Error::Missing((*name).to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// The module with the exports that get a name.
+fn write(module: &Module<'_>, name: impl Fn(&str) -> Option<String>) -> Result<Vec<u8>, Error> {
+    let bytes = rewrite::rewrite(module, name).map_err(|cause| Error::Broken(cause.to_string()))?;
+    validate(&bytes).map_err(|cause| Error::Broken(cause.to_string()))?;
+    Ok(bytes)
+}
+
+fn validate(bytes: &[u8]) -> Result<(), wasmparser::BinaryReaderError> {
+    Validator::new_with_features(FEATURES).validate_all(bytes).map(|_| ())
+}
+
+/// What the names of our callbacks begin with until they are finished.
+const OURS: &str = "tollgate_on_";
+
+/// What the host needs besides callbacks. The SDK's allocator is ours, too.
+const KEPT: [&str; 4] = ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
+
+/// What rustc uses for this target: an older V8 in Envoy refuses a module with newer features.
+const FEATURES: WasmFeatures = WasmFeatures::MVP
+    .union(WasmFeatures::MUTABLE_GLOBAL)
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests")]
+mod tests;

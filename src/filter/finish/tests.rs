@@ -1,0 +1,136 @@
+use super::*;
+
+#[test]
+fn our_callbacks_take_the_places_of_the_sdks() {
+    let finished = finish(&filter("")).unwrap();
+    let mut names: Vec<_> = read(&finished).unwrap().exports().map(str::to_owned).collect();
+    names.sort();
+    let wanted =
+        ["_initialize", "memory", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate", "proxy_on_tick"];
+    assert_eq!(names, wanted);
+    // After that come the names that the text has.
+    assert!(wat(FINISHED).starts_with(&finished));
+}
+
+#[test]
+fn what_only_an_address_reaches_stays() {
+    let finished = finish(&filter("(table 1 funcref) (elem (i32.const 0) $by_address)")).unwrap();
+    assert_eq!(functions(&finished), functions(&wat(FINISHED)) + 2, "by its address, and what it calls");
+}
+
+#[test]
+fn what_starts_the_module_stays() {
+    let finished = finish(&filter("(start $by_address)")).unwrap();
+    assert_eq!(functions(&finished), functions(&wat(FINISHED)) + 2);
+}
+
+#[test]
+fn what_a_global_refers_to_stays() {
+    let finished = finish(&filter("(global funcref (ref.func $by_address))")).unwrap();
+    assert_eq!(functions(&finished), functions(&wat(FINISHED)) + 2);
+}
+
+#[test]
+fn names_are_left_out() {
+    let named = wat(&format!("(module $a_name {FILTER})"));
+    assert!(contains(&named, b"a_name"));
+    assert!(!contains(&finish(&named).unwrap(), b"a_name"));
+}
+
+#[test]
+fn the_same_module_comes_out_each_time() {
+    assert_eq!(finish(&filter("")), finish(&filter("")));
+}
+
+#[test]
+fn a_module_is_not_finished_twice() {
+    let finished = finish(&filter("")).unwrap();
+    assert_eq!(finish(&finished), Err(Error::NoCallbacks));
+}
+
+#[test]
+fn what_the_host_needs_must_be_there() {
+    for name in KEPT {
+        let without = FILTER.replace(&format!(r#"(export "{name}")"#), "");
+        assert_eq!(finish(&wat(&without)), Err(Error::Missing(name.to_owned())));
+    }
+}
+
+#[test]
+fn what_envoy_cannot_load_is_not_finished() {
+    assert_eq!(finish(b"#!/bin/sh\n"), Err(Error::NotWebAssembly));
+    let half = filter("");
+    let half = half.get(..half.len() / 2).unwrap();
+    let newer = filter("(func (result v128) v128.const i64x2 0 0)");
+    for bytes in [half, &newer] {
+        let error = finish(bytes).unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "{error}");
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn other_modules_keep_the_callbacks_that_they_name() {
+    let kept = keep(&filter(""), &["on_done"]).unwrap();
+    let mut names: Vec<_> = read(&kept).unwrap().exports().map(str::to_owned).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["_initialize", "memory", "proxy_abi_version_0_2_1", "proxy_on_done", "proxy_on_memory_allocate"]
+    );
+    assert_eq!(keep(&filter(""), &["on_log"]), Err(Error::Missing("proxy_on_log".to_owned())));
+}
+
+fn filter(more: &str) -> Vec<u8> {
+    wat(&format!("{FILTER} {more}"))
+}
+
+fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// How many functions a module defines.
+fn functions(bytes: &[u8]) -> usize {
+    let module = read(bytes).unwrap();
+    module.uses(|_| true).unwrap().len() - module.imported
+}
+
+/// As the compiler writes it: with the SDK's callbacks and our own.
+const FILTER: &str = r#"
+    (import "env" "proxy_unused" (func $unused (param i32)))
+    (import "env" "proxy_log" (func $log (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_initialize"))
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "proxy_on_memory_allocate") (param i32) (result i32) (local.get 0))
+    (func (export "proxy_on_tick") (param i32) (call $sdk))
+    (func (export "proxy_on_done") (param i32) (call $sdk))
+    (func $sdk (call $unused (i32.const 0)))
+    (func $ours (call $log (i32.const 1)))
+    (func $by_address (call $reached))
+    (func $reached)
+    (func (export "tollgate_on_tick") (param i32) (call $ours) (call $ours) (call $log (i32.const 2)))
+"#;
+
+/// The same, finished. What is called most has the smallest number.
+const FINISHED: &str = r#"
+    (type (func (param i32)))
+    (type (func))
+    (type (func (param i32) (result i32)))
+    (import "env" "proxy_log" (func $log (param i32)))
+    (func $ours (call $log (i32.const 1)))
+    (func $initialize)
+    (func $version)
+    (func $allocate (param i32) (result i32) (local.get 0))
+    (func $tick (param i32) (call $ours) (call $ours) (call $log (i32.const 2)))
+    (memory 1)
+    (export "memory" (memory 0))
+    (export "_initialize" (func $initialize))
+    (export "proxy_abi_version_0_2_1" (func $version))
+    (export "proxy_on_memory_allocate" (func $allocate))
+    (export "proxy_on_tick" (func $tick))
+"#;
