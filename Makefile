@@ -10,12 +10,13 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 TOOLS  := $(CURDIR)/target/tools
 MODULE := target/wasm32-wasip1/release/tollgate_filter.wasm
 # As the compiler leaves it: with the SDK's exports, and refusing every configuration.
-RAW := target/raw/wasm32-wasip1/release/tollgate_filter.wasm
+RAW := target/raw/wasm32-wasip1/filter/tollgate_filter.wasm
 QUICK_MODULE := $(CURDIR)/target/quick/tollgate_filter.wasm
 QUICK_RAW := target/raw/wasm32-wasip1/quick/tollgate_filter.wasm
-FINISH := tests/tools/finish
-# LLVM would inline more, and make the module 90 KB larger; in a real Envoy a hit and a miss cost the same.
-RAW_FLAGS := -C llvm-args=-inline-threshold=100
+# LLVM would inline more, and make the module 70 KB larger; in a real Envoy a hit and a miss cost the same.
+RAW_FLAGS := -C llvm-args=-inline-threshold=110
+FINISH := cargo run --quiet --locked -p tollgate-finish --
+FINISH_SOURCES := $(wildcard src/filter/finish/*)
 COMMAND := $(CURDIR)/target/debug/tollgate
 # The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
 SIZE_BUDGET := 1110000
@@ -59,23 +60,19 @@ build: $(MODULE) ## the filter: target/wasm32-wasip1/release/tollgate_filter.was
 
 # Cargo knows whether there is anything to do; what it leaves as it was is not finished again.
 $(RAW): rust-targets FORCE
-	$(step) "compile the filter" env CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(RAW_FLAGS)" cargo build --quiet --release --locked -p tollgate-filter --target wasm32-wasip1 --target-dir target/raw
+	$(step) "compile the filter" env CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(RAW_FLAGS)" cargo build --quiet --profile filter --locked -p tollgate-filter --target wasm32-wasip1 --target-dir target/raw
 
-$(MODULE): $(RAW) $(FINISH)/finish.mjs $(FINISH)/package-lock.json
-	$(call need,node,$(NODE))
-	@tests/tools/node-packages.sh $(FINISH)
+$(MODULE): $(RAW) $(FINISH_SOURCES)
 	@mkdir -p $(@D)
-	$(step) "finish the filter" node $(FINISH)/finish.mjs $(RAW) $@
+	$(step) "finish the filter" $(FINISH) $(RAW) $@
 
 # The inner loop's filter: not optimised, in a file of its own, so that nothing takes it for the one that ships.
 $(QUICK_RAW): rust-targets FORCE
 	$(step) "compile the filter, quickly" cargo build --quiet --profile quick --locked -p tollgate-filter --target wasm32-wasip1 --target-dir target/raw
 
-$(QUICK_MODULE): $(QUICK_RAW) $(FINISH)/finish.mjs $(FINISH)/package-lock.json
-	$(call need,node,$(NODE))
-	@tests/tools/node-packages.sh $(FINISH)
+$(QUICK_MODULE): $(QUICK_RAW) $(FINISH_SOURCES)
 	@mkdir -p $(@D)
-	$(step) "finish the filter, quickly" env QUICK=1 node $(FINISH)/finish.mjs $(QUICK_RAW) $@
+	$(step) "finish the filter" $(FINISH) $(QUICK_RAW) $@
 
 FORCE:
 
@@ -115,7 +112,7 @@ deny: cargo-deny ## licences, sources and bans of all dependencies (cargo-deny)
 	$(step) "bans for the filter" $(CARGO_DENY_RUN) --manifest-path src/filter/Cargo.toml --target wasm32-wasip1 --exclude-dev check bans
 
 native: rust-targets ## ring 1: unit tests, vectors and documentation, native
-	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate-engine -p tollgate -p tollgate-cases
+	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate-engine -p tollgate -p tollgate-finish -p tollgate-cases
 
 wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Node.js
 	$(call need,node,$(NODE))
@@ -125,7 +122,7 @@ host: build ## ring 3: the built filter in an in-process host
 	$(step) "ring 3: in-process host" cargo test --quiet --locked --no-fail-fast -p tollgate-host
 
 host-quick: $(QUICK_MODULE)
-	$(step) "ring 3: in-process host" env TOLLGATE_WASM=$(QUICK_MODULE) cargo test --quiet --locked --no-fail-fast -p tollgate-host
+	$(step) "ring 3: in-process host" env TOLLGATE_WASM=$(QUICK_MODULE) TOLLGATE_UNFINISHED=$(CURDIR)/$(QUICK_RAW) cargo test --quiet --locked --no-fail-fast -p tollgate-host
 
 e2e: build command envoy node-packages ## ring 4: the built filter in a real Envoy (ENVOY=path for another one)
 	$(step) "ring 4: Envoy" env TOLLGATE=$(COMMAND) cargo test --quiet --locked --no-fail-fast -p tollgate-e2e
@@ -166,7 +163,7 @@ audit: cargo-deny ## known vulnerabilities of the dependencies (needs github.com
 	$(step) "advisories" $(CARGO_DENY_RUN) --workspace check advisories
 
 clean: ## forget everything below target/, and the node packages
-	@rm -rf target $(addsuffix /node_modules,$(NODE_PACKAGES) $(FINISH))
+	@rm -rf target $(addsuffix /node_modules,$(NODE_PACKAGES))
 
 # --- what all that needs ---
 

@@ -42,7 +42,7 @@ impl<'a> Module<'a> {
                 }
             }
             Payload::ExportSection(section) => {
-                self.exports = section.into_iter().collect::<Result<_, _>>()?
+                self.exports = section.into_iter().collect::<Result<_, _>>()?;
             }
             Payload::StartSection { func, .. } => self.addressed.push(func),
             Payload::ElementSection(section) => {

@@ -24,11 +24,11 @@ pub(crate) fn rewrite(module: &Module<'_>, name: impl Fn(&str) -> Option<String>
 
 /// The new number of each function that is used. What is used most comes first: a call is shorter by the size of the number.
 fn numbers(uses: &[usize], imported: usize) -> Vec<Option<u32>> {
-    let mut used: Vec<_> = uses.iter().enumerate().filter(|(_, uses)| **uses > 0).collect();
+    let mut functions: Vec<_> = uses.iter().enumerate().filter(|(_, count)| **count > 0).collect();
     // Imports stay before the others, and in their order.
-    used.sort_by_key(|(function, uses)| (*function >= imported).then_some(Reverse(**uses)));
+    functions.sort_by_key(|(function, count)| (*function >= imported).then_some(Reverse(**count)));
     let mut numbers = vec![None; uses.len()];
-    for ((function, _), number) in used.into_iter().zip(0..) {
+    for ((function, _), number) in functions.into_iter().zip(0..) {
         if let Some(slot) = numbers.get_mut(function) {
             *slot = Some(number);
         }

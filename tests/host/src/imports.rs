@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use wasmi::{Caller, Error, Extern, Linker, Memory, Module};
+use wasmi::{Caller, Engine, Error, Extern, Linker, Memory, Module};
 
 use crate::abi::{Buffer, Map, Status, deserialize, serialize};
 use crate::foreign::{sign, verify_signature};
 use crate::host::{Afterwards, Call, Host, LogLine, Timer};
-use crate::module::compiled;
 
 /// All calls that the host has; those that the module imports besides trap when they are made.
-pub(crate) fn linker(module: &Module) -> Linker<Host> {
-    let (engine, _) = compiled();
+pub(crate) fn linker(engine: &Engine, module: &Module) -> Linker<Host> {
     let mut linker = Linker::new(engine);
     proxy(&mut linker).expect("every call has its own name");
     wasi(&mut linker).expect("every call has its own name");

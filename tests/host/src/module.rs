@@ -33,21 +33,21 @@ pub fn exports() -> Vec<String> {
 /// The built module: what `TOLLGATE_WASM` names, or what `make build` leaves.
 pub(crate) fn compiled() -> &'static (Engine, Module) {
     static COMPILED: OnceLock<(Engine, Module)> = OnceLock::new();
-    COMPILED.get_or_init(|| {
-        let path = path();
-        let bytes = std::fs::read(&path)
-            .unwrap_or_else(|cause| panic!("{}: {cause}; run \"make build\" first", path.display()));
-        let engine = Engine::default();
-        let module =
-            Module::new(&engine, &bytes).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
-        (engine, module)
-    })
+    COMPILED.get_or_init(|| load("TOLLGATE_WASM", "target/wasm32-wasip1/release/tollgate_filter.wasm"))
 }
 
-fn path() -> PathBuf {
-    let built = || {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        root.join("target/wasm32-wasip1/release/tollgate_filter.wasm")
-    };
-    std::env::var_os("TOLLGATE_WASM").map_or_else(built, PathBuf::from)
+/// The module as the compiler writes it, before `make build` has finished it: what `TOLLGATE_UNFINISHED` names, or what
+/// `make build` has begun with.
+pub(crate) fn unfinished() -> (Engine, Module) {
+    load("TOLLGATE_UNFINISHED", "target/raw/wasm32-wasip1/filter/tollgate_filter.wasm")
+}
+
+fn load(variable: &str, built: &str) -> (Engine, Module) {
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(built);
+    let path = std::env::var_os(variable).map_or_else(built, PathBuf::from);
+    let bytes = std::fs::read(&path)
+        .unwrap_or_else(|cause| panic!("{}: {cause}; run \"make build\" first", path.display()));
+    let engine = Engine::default();
+    let module = Module::new(&engine, &bytes).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
+    (engine, module)
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wasmi::{Extern, Instance, Store};
+use wasmi::{Engine, Extern, Instance, Module, Store};
 
 use crate::Fields;
 use crate::host::{Afterwards, Call, Crossings, Forwarded, Host, LogLine, Outcome, Reply, Response, Stream};
 use crate::imports::linker;
-use crate::module::compiled;
+use crate::module::{compiled, unfinished};
 
 /// One request of a [`Vm`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -52,6 +52,12 @@ impl Vm {
         Self::start(Host { env: env.clone(), wall, monotonic: 1_000_000_000, ..Host::default() })
     }
 
+    /// A VM with the module as the compiler writes it, before `make build` has finished it.
+    pub fn unfinished() -> Self {
+        let (engine, module) = unfinished();
+        Self::of(&engine, &module, Host::default())
+    }
+
     /// The VM of another worker of the same process: what is shared is the same, and so are the clocks at
     /// first. From then on each has to be told of time by itself.
     #[must_use]
@@ -63,8 +69,12 @@ impl Vm {
 
     fn start(host: Host) -> Self {
         let (engine, module) = compiled();
+        Self::of(engine, module, host)
+    }
+
+    fn of(engine: &Engine, module: &Module, host: Host) -> Self {
         let mut store = Store::new(engine, host);
-        let instance = linker(module)
+        let instance = linker(engine, module)
             .instantiate_and_start(&mut store, module)
             .unwrap_or_else(|cause| panic!("the module does not load: {cause}"));
         let mut vm = Self {

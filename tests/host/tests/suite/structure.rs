@@ -1,6 +1,9 @@
 //! Facts about the file itself.
 
-use tollgate_host::{exports, imports};
+use serde_json::json;
+use tollgate_host::{Vm, exports, imports};
+
+use crate::config;
 
 #[test]
 fn the_module_imports_only_what_envoy_has() {
@@ -38,6 +41,16 @@ fn the_module_exports_what_is_needed_and_nothing_that_costs_an_entry_besides() {
         "proxy_on_vm_start",
     ];
     assert_eq!(exports, wanted);
+}
+
+#[test]
+fn a_module_that_is_not_finished_refuses_every_configuration_and_says_why() {
+    for configuration in [config(&json!({})), b"{}".to_vec(), Vec::new()] {
+        let mut vm = Vm::unfinished();
+        assert!(!vm.configure(&configuration));
+        let [line] = vm.log() else { panic!("{:?}", vm.log()) };
+        assert_eq!(line.text, "tollgate: this module is unfinished; use what `make build` makes of it");
+    }
 }
 
 /// The proxy-wasm calls of Envoy's host, for ABI 0.2.1.
