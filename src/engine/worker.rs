@@ -409,8 +409,9 @@ impl Worker {
         for id in late.collect::<Vec<_>>() {
             self.forms.remove(&id);
             let Some(stream) = self.streams.get_mut(id) else { continue };
-            if let State::AwaitsForm(form) = std::mem::replace(&mut stream.state, State::AwaitsTurn) {
-                self.ready.push_back((id, Waited::ForForm(form)));
+            match std::mem::replace(&mut stream.state, State::AwaitsTurn) {
+                State::AwaitsForm(form) => self.ready.push_back((id, Waited::ForForm(form))),
+                other => stream.state = other,
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The one writer of YAML: documents with their keys in the order of the reference, and how text is quoted.
 //!
-//! (serde-saphyr serialises, too, but knows no flow style for what is short, and no order of keys.)
+//! Short lists and objects are written on one line.
 
 use std::fmt::Write as _;
 
