@@ -36,7 +36,7 @@ use crate::proof::dpop::{Proof, Proofs};
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::client_list::LiveList;
 use crate::provider::flight::{Flight, Landing, Question};
-use crate::provider::introspection::reply::{AccessToken, Introspection};
+use crate::provider::introspection::reply::Introspection;
 use crate::provider::introspection::signed::Names;
 use crate::provider::introspection::{signed, token_info, user_info};
 use crate::provider::jwt;
@@ -50,6 +50,7 @@ use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
 use crate::request::websocket;
 use crate::response::answer::{Advertised, Answer};
+use crate::token::access_token::AccessToken;
 use crate::token::key::TokenKey;
 
 /// The field lines of a request head, as the host hands them over.
@@ -277,7 +278,7 @@ impl Enforcer {
                         Some(self.verify(id, &question.token, now)?)
                     }
                 };
-                let issuer = provider.issuer.as_deref().unwrap_or_default();
+                let issuer = provider.tokens.issuer.as_deref().unwrap_or_default();
                 let names = audience.as_deref().map(|audience| Names { issuer, audience });
                 let keys = &self.keys(id);
                 return user_info::read((id, provider), names, keys, outcome, jwt, self.verifier, now);
@@ -480,7 +481,7 @@ impl Enforcer {
         now: UnixTime,
     ) -> Result<(), Rejection> {
         let Some(provider) = self.provider(token.provider) else { return Err(Rejection::NoProvider) };
-        token.check(provider, now)?;
+        token.check(&provider.tokens, now)?;
         if !self.policy.resources.accept(&request.resource, |wanted| token.has_audience(wanted)) {
             return Err(Rejection::WrongAudience);
         }
@@ -496,8 +497,8 @@ impl Enforcer {
                 return Err(Rejection::NoProvider);
             }
             requirement.judge_binding(token, proof, certificate)?;
-            requirement.judge(token, provider, &self.lists, now)?;
-            requirement.judge_details(token, provider, resource)?;
+            requirement.judge(token, &provider.tokens, &self.lists, now)?;
+            requirement.judge_details(token, &provider.tokens, resource)?;
         }
         self.use_up(proof, now)
     }

@@ -23,7 +23,7 @@
 //! | 7 | [`policy`] | the configuration as compiled: rules, resources, requirements and how they are judged |
 //! | 6 | [`provider`] | which authorization server is asked, how, and what its response says (RFC 7662) |
 //! | 5 | [`upstream`] | what the upstream is told: identity header fields, and never a client's own |
-//! | 4 | [`token`] | what a token says: claims, scopes, details; the keys that it is known by |
+//! | 4 | [`token`] | what a token says (claims, scopes, details), what every token of a provider has to satisfy, the keys that it is known by |
 //! | 4 | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
 //! | 4 | [`proof`] | proofs of possession: DPoP (RFC 9449), certificates (RFC 8705) |
 //! | 3 | [`decision`] | the verdicts, and every reason for which a request is rejected |

@@ -19,6 +19,7 @@ use crate::base::secret::Secret;
 use crate::jose::algorithm::Algorithms;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::keys::KeySource;
+use crate::token::rules::TokenRules;
 
 /// The longest `timeout` that may be configured.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,24 +29,10 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Provider {
     /// Its name in the configuration.
     pub name: String,
-    /// The expected `iss`, compared code point by code point.
-    pub issuer: Option<String>,
-    /// A token must carry at least one of these in `aud`; empty: `aud` is not looked at.
-    pub audiences: Vec<String>,
-    /// Leeway for `exp` and `nbf`.
-    pub clock_skew: Duration,
+    /// How its tokens are read, and what each of them has to satisfy.
+    pub tokens: TokenRules,
     /// Opaque tokens that start with this are this provider's.
     pub token_prefix: Option<String>,
-    /// The members that may hold the scopes; the first one present is read.
-    pub scope_claim: Vec<String>,
-    /// The members that may hold the client id; the first one present is read.
-    pub client_id_claim: Vec<String>,
-    /// Whether an array of strings counts as a list of scopes.
-    pub scope_array: bool,
-    /// What a token is good for whose reply names no scopes at all.
-    pub default_scopes: Vec<String>,
-    /// Scopes that stand for others, with those.
-    pub implied_scopes: Vec<(String, Vec<String>)>,
     /// How its tokens are checked.
     pub validate: Validate,
     /// The rules for its JWTs, whatever they are checked for.
@@ -54,22 +41,6 @@ pub struct Provider {
     pub keys: Option<KeySource>,
     /// Where and how it is asked. Of a provider that never is, it says nothing.
     pub introspection: IntrospectionEndpoint,
-}
-
-impl Provider {
-    /// Adds the scopes that those here stand for, and those that these stand for, and so on.
-    pub fn imply<'a>(&'a self, scopes: &mut Vec<&'a str>) {
-        let mut at = 0_usize;
-        while let Some(scope) = scopes.get(at).copied() {
-            let implied = self.implied_scopes.iter().find(|(general, _)| general == scope);
-            for narrow in implied.map(|(_, narrow)| narrow.as_slice()).unwrap_or_default() {
-                if !scopes.contains(&narrow.as_str()) {
-                    scopes.push(narrow);
-                }
-            }
-            at = at.saturating_add(1);
-        }
-    }
 }
 
 /// `providers.*.validate`: how tokens are checked.
@@ -93,8 +64,6 @@ pub struct JwtRules {
     pub algorithms: Algorithms,
     /// What they must say that they are.
     pub typ: Typ,
-    /// How old they may become, against `iat`.
-    pub max_token_age: Option<Duration>,
 }
 
 /// `providers.*.typ`.
@@ -188,10 +157,6 @@ pub struct IntrospectionEndpoint {
     pub max_response_bytes: usize,
     /// Whether a reply of another media type than `application/json` is read all the same.
     pub lenient_content_type: bool,
-    /// Whether `token_type` is left alone.
-    pub ignore_token_type: bool,
-    /// Whether a reply without `iss` is refused when an issuer is configured.
-    pub require_iss: bool,
     /// The longest pause after a series of calls without an answer; zero: no pause.
     pub back_off: Duration,
     /// What we call ourselves ([RFC 9110 §10.1.5]).

@@ -116,11 +116,15 @@ fn the_smallest_configuration_and_its_defaults() {
     let policy = parse(&smallest()).unwrap();
     let [provider] = policy.providers.as_slice() else { panic!() };
     assert_eq!(provider.name, "okta");
-    assert_eq!(provider.issuer.as_deref(), Some("https://dev.example.com/oauth2/default"));
-    assert!(provider.audiences.is_empty() && provider.token_prefix.is_none() && !provider.scope_array);
-    assert_eq!(provider.clock_skew, Duration::ZERO);
-    assert_eq!(provider.scope_claim, ["scope", "scp"]);
-    assert_eq!(provider.client_id_claim, ["client_id", "azp", "cid", "appid"]);
+    assert_eq!(provider.tokens.issuer.as_deref(), Some("https://dev.example.com/oauth2/default"));
+    assert!(
+        provider.tokens.audiences.is_empty()
+            && provider.token_prefix.is_none()
+            && !provider.tokens.scope_array
+    );
+    assert_eq!(provider.tokens.clock_skew, Duration::ZERO);
+    assert_eq!(provider.tokens.scope_claim, ["scope", "scp"]);
+    assert_eq!(provider.tokens.client_id_claim, ["client_id", "azp", "cid", "appid"]);
     let endpoint = &provider.introspection;
     assert_eq!(
         (endpoint.scheme.as_str(), endpoint.authority.as_str(), endpoint.path.as_str()),
@@ -133,7 +137,9 @@ fn the_smallest_configuration_and_its_defaults() {
     assert_eq!(endpoint.token_type_hint.as_deref(), Some("access_token"));
     assert!(endpoint.parameters.is_empty() && endpoint.headers.is_empty());
     assert_eq!(endpoint.max_response_bytes, 65_536);
-    assert!(!endpoint.lenient_content_type && !endpoint.ignore_token_type && !endpoint.require_iss);
+    assert!(
+        !endpoint.lenient_content_type && !provider.tokens.ignore_token_type && !provider.tokens.require_iss
+    );
     let bearer = TokenHeader { name: "authorization".to_owned(), scheme: Some("Bearer".to_owned()) };
     assert_eq!(policy.token.headers, [bearer]);
     assert!(policy.token.params.is_empty() && policy.token.cookies.is_empty());
@@ -405,10 +411,13 @@ fn every_key_of_jwts_arrives(providers: &[Provider]) {
         Some(KeySource::Uri(uri)) => Some(uri.clone()),
         Some(KeySource::Inline(_)) | None => None,
     };
-    assert_eq!((g.validate, g.audiences.len(), g.clock_skew), (Validate::Jwt, 0, Duration::from_secs(60)));
+    assert_eq!(
+        (g.validate, g.tokens.audiences.len(), g.tokens.clock_skew),
+        (Validate::Jwt, 0, Duration::from_secs(60))
+    );
     let algorithms: Vec<_> = g.jwt.algorithms.iter().map(Algorithm::name).collect();
     assert_eq!(algorithms, ["ES384", "EdDSA"]);
-    assert_eq!((g.jwt.typ, g.jwt.max_token_age), (Typ::Any, Some(Duration::from_secs(3600))));
+    assert_eq!((g.jwt.typ, g.tokens.max_token_age), (Typ::Any, Some(Duration::from_secs(3600))));
     let (of_g, of_h) = (uri(g).unwrap(), uri(h).unwrap());
     let uri = of_g;
     let place = (uri.authority.as_str(), uri.path.as_str(), uri.cluster.as_str());
@@ -426,7 +435,7 @@ fn every_key_of_jwts_arrives(providers: &[Provider]) {
         [uri.timeout, uri.cache_duration, uri.stale_if_error].map(|time| time.as_secs()),
         [2, 300, 86_400]
     );
-    assert_eq!((i.jwt.typ, i.clock_skew, i.jwt.max_token_age), (Typ::AtJwt, Duration::ZERO, None));
+    assert_eq!((i.jwt.typ, i.tokens.clock_skew, i.tokens.max_token_age), (Typ::AtJwt, Duration::ZERO, None));
     assert!(i.jwt.algorithms.allow(Algorithm::Rs256), "ATJ-03");
     assert!(matches!(&i.keys, Some(KeySource::Inline(set)) if set.len() == 1));
     every_key_of_older_ways_arrives(&providers[3], &providers[4]);
@@ -455,13 +464,13 @@ fn every_key_arrives() {
     let [a, b, c, e, signs, of_jwts @ ..] = policy.providers.as_slice() else { panic!() };
     assert_eq!((b.validate, b.keys.is_none()), (Validate::Introspection, true));
     every_key_of_jwts_arrives(of_jwts);
-    assert_eq!(b.audiences, ["https://api.example.com", "api"]);
-    assert_eq!((b.clock_skew, b.token_prefix.as_deref()), (Duration::from_secs(60), Some("mst_")));
+    assert_eq!(b.tokens.audiences, ["https://api.example.com", "api"]);
+    assert_eq!((b.tokens.clock_skew, b.token_prefix.as_deref()), (Duration::from_secs(60), Some("mst_")));
     assert_eq!(
-        (b.scope_claim.as_slice(), b.client_id_claim.as_slice()),
+        (b.tokens.scope_claim.as_slice(), b.tokens.client_id_claim.as_slice()),
         (&["permissions".to_owned()][..], &["sub".to_owned()][..])
     );
-    assert!(b.scope_array);
+    assert!(b.tokens.scope_array);
     let endpoint = &b.introspection;
     assert_eq!(
         (endpoint.authority.as_str(), endpoint.path.as_str()),
@@ -477,7 +486,7 @@ fn every_key_arrives() {
     assert_eq!(endpoint.parameters, [pair("empty", ""), pair("tenant", "t")]);
     assert_eq!(endpoint.headers, [pair("x-api-key", "k")]);
     assert_eq!(endpoint.max_response_bytes, 1024);
-    assert!(endpoint.lenient_content_type && endpoint.ignore_token_type && endpoint.require_iss);
+    assert!(endpoint.lenient_content_type && b.tokens.ignore_token_type && b.tokens.require_iss);
     assert_eq!(endpoint.back_off, Duration::from_secs(3));
     let cache = &policy.cache;
     assert_eq!((cache.max_entries, cache.negative_max_entries, cache.ttl_jitter), (7, 3, 0));
@@ -700,7 +709,7 @@ fn a_resource_that_is_described() {
     );
     assert_eq!(metadata["bearer_methods_supported"], json!(["body", "query"]));
     let b = policy.providers.iter().find(|provider| provider.name == "b").unwrap();
-    assert_eq!(b.implied_scopes, [("x:*".to_owned(), vec!["x:read".to_owned()])]);
+    assert_eq!(b.tokens.implied_scopes, [("x:*".to_owned(), vec!["x:read".to_owned()])]);
 }
 
 /// Puts changes over a document; `null` takes a member away.

@@ -116,7 +116,7 @@ impl Entry {
     pub fn identity(&self, upstream: &Upstream, provider: Option<&Provider>) -> Rc<IdentityFields> {
         let make = || match &self.said {
             Introspection::Active(token) => {
-                let client_id = provider.and_then(|provider| token.client_id(provider));
+                let client_id = provider.and_then(|provider| token.client_id(&provider.tokens));
                 Rc::new(upstream.identity(&token.claims, client_id))
             }
             Introspection::Inactive | Introspection::Contradicts(_) => Rc::default(),
@@ -137,7 +137,8 @@ mod tests {
     use crate::base::ids::ProviderId;
     use crate::base::time::UnixTime;
     use crate::policy::cache_times::CacheTimes;
-    use crate::provider::introspection::reply::{AccessToken, Introspection};
+    use crate::provider::introspection::reply::Introspection;
+    use crate::token::access_token::AccessToken;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -146,7 +146,8 @@ mod tests {
     use crate::base::time::UnixTime;
     use crate::cache::entry::Entry;
     use crate::policy::cache_times::CacheTimes;
-    use crate::provider::introspection::reply::{AccessToken, Introspection};
+    use crate::provider::introspection::reply::Introspection;
+    use crate::token::access_token::AccessToken;
     use crate::token::key::TokenKey;
     use std::rc::Rc;
     use std::time::Duration;

@@ -7,6 +7,7 @@ use crate::base::store::common::Common;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::{Dialect, IntrospectionEndpoint, JwtRules, Provider, Validate};
 use crate::token::key::TokenDigest;
+use crate::token::rules::TokenRules;
 
 /// Whose answers are the same: SHA-256 of everything that decides whom a call asks and in whose name,
 /// and of who looks.
@@ -19,20 +20,26 @@ impl Namespace {
         // Every field is named: whoever adds one has to think of this place.
         let Provider {
             name,
+            tokens,
+            token_prefix: _,
+            validate,
+            jwt: JwtRules { algorithms, typ },
+            keys: _,
+            introspection,
+        } = provider;
+        let TokenRules {
             issuer,
+            require_iss: _,
             audiences,
             clock_skew,
-            token_prefix: _,
+            max_token_age,
+            ignore_token_type,
             scope_claim,
             client_id_claim,
             scope_array: _,
             default_scopes: _,
             implied_scopes: _,
-            validate,
-            jwt: JwtRules { algorithms, typ, max_token_age },
-            keys: _,
-            introspection,
-        } = provider;
+        } = tokens;
         let IntrospectionEndpoint {
             scheme,
             authority,
@@ -47,8 +54,6 @@ impl Namespace {
             headers,
             max_response_bytes,
             lenient_content_type,
-            ignore_token_type,
-            require_iss: _,
             back_off: _,
             user_agent: _,
             unknown_token,

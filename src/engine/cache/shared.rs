@@ -20,7 +20,8 @@ use crate::base::time::UnixTime;
 use crate::cache::entry::Entry;
 use crate::decision::{BadAnswer, NoAnswer, Rejection};
 use crate::policy::cache_times::CacheTimes;
-use crate::provider::introspection::reply::{AccessToken, Introspection};
+use crate::provider::introspection::reply::Introspection;
+use crate::token::access_token::AccessToken;
 use crate::token::key::TokenDigest;
 
 /// The shared level as one policy uses it.
@@ -321,7 +322,8 @@ mod tests {
     use crate::decision::{BadAnswer, NoAnswer, Rejection};
     use crate::policy::Policy;
     use crate::policy::cache_times::CacheTimes;
-    use crate::provider::introspection::reply::{AccessToken, Introspection};
+    use crate::provider::introspection::reply::Introspection;
+    use crate::token::access_token::AccessToken;
     use crate::token::key::TokenDigest;
     use std::cell::RefCell;
     use std::time::Duration;

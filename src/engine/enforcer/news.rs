@@ -82,7 +82,9 @@ impl Enforcer {
         let mut inherited = Vec::new();
         for (at, provider) in self.policy.providers.iter().enumerate() {
             let id = ProviderId(at);
-            let same = |other: &Provider| other.name == provider.name && other.issuer == provider.issuer;
+            let same = |other: &Provider| {
+                other.name == provider.name && other.tokens.issuer == provider.tokens.issuer
+            };
             let other = before.policy.providers.iter().position(same).map(ProviderId);
             let uris = (self.key_uri(id), other.and_then(|other| before.key_uri(other)));
             if let ((Some(own), Some(theirs)), Some(other)) = (uris, other)

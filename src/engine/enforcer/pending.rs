@@ -12,9 +12,10 @@ use crate::enforcer::{Enforcer, Finding, Pending, Source, Step, done};
 use crate::policy::Mode;
 use crate::provider::Validate;
 use crate::provider::flight::Question;
-use crate::provider::introspection::reply::{AccessToken, Introspection};
+use crate::provider::introspection::reply::Introspection;
 use crate::provider::keys::KeyNews;
 use crate::request::extract::Place;
+use crate::token::access_token::AccessToken;
 
 impl Pending {
     /// Goes on with what has been found out.

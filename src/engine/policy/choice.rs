@@ -38,7 +38,9 @@ pub fn choose(policy: &Policy, requirement: &Requirement, token: &Secret) -> Vec
     }
     if let Some(issuer) = unverified_issuer(token.expose()) {
         // A token that names its issuer is shown to nobody else, unless the operator lists them.
-        if let Some((id, _)) = candidates().find(|(_, provider)| provider.issuer.as_ref() == Some(&issuer)) {
+        if let Some((id, _)) =
+            candidates().find(|(_, provider)| provider.tokens.issuer.as_ref() == Some(&issuer))
+        {
             return vec![id];
         }
     }

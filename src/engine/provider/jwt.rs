@@ -7,8 +7,6 @@
 //! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
 //! [RFC 8725]: https://www.rfc-editor.org/rfc/rfc8725
 
-use std::time::Duration;
-
 use crate::base::ids::ProviderId;
 use crate::base::json::{Map, Value};
 use crate::base::time::UnixTime;
@@ -16,9 +14,9 @@ use crate::decision::Rejection;
 use crate::decision::fault::JwtFault;
 use crate::jose::jws::{Compact, Header, is_media_type};
 use crate::jose::verifier::Verifier;
-use crate::provider::introspection::reply::AccessToken;
 use crate::provider::keys::LiveKeys;
 use crate::provider::{Provider, Typ};
+use crate::token::access_token::AccessToken;
 
 /// By how many seconds `iat` may be ahead of us (JWT-33).
 const AHEAD: i64 = 60;
@@ -49,8 +47,7 @@ pub fn verify(
     rules.typ.check_header(&jws.header).map_err(bad)?;
     let claims = jws.claims().ok_or(bad(JwtFault::Claims))?;
     let token = check_claims(id, claims, rules.typ, now).map_err(bad)?;
-    token.check(provider, now)?;
-    token.check_age(rules.max_token_age, provider.clock_skew, now)?;
+    token.check(&provider.tokens, now)?;
     let keys = keys.set(now)?;
     if !keys.knows(&jws.header) {
         return Err(bad(JwtFault::UnknownKey));
@@ -117,22 +114,6 @@ fn check_claims(
         return Err(JwtFault::Early);
     }
     Ok(token)
-}
-
-impl AccessToken {
-    /// Whether it is young enough by its `iat`.
-    pub(crate) fn check_age(
-        &self,
-        max: Option<Duration>,
-        skew: Duration,
-        now: UnixTime,
-    ) -> Result<(), Rejection> {
-        let Some(max) = max else { return Ok(()) };
-        let span = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
-        let Ok(Some(iat)) = self.issued_at() else { return Err(bad(JwtFault::Claim("iat"))) };
-        let end = iat.saturating_add(span(max)).saturating_add(span(skew));
-        if seconds(now) < end { Ok(()) } else { Err(bad(JwtFault::TooOld)) }
-    }
 }
 
 fn seconds(now: UnixTime) -> i64 {

@@ -55,7 +55,7 @@ pub(super) fn verify(patient: &mut Patient<'_>, keys: &LiveKeys, token: &Secret)
     let who = (patient.id, patient.provider);
     match jwt::verify(who, keys, token.expose(), patient.enforcer.borrow().verifier(), clock::now()) {
         Ok(token) => {
-            let scopes = token.scopes(patient.provider).join(" ");
+            let scopes = token.scopes(&patient.provider.tokens).join(" ");
             patient.good("the token's signature and its claims are good");
             patient.note(format!("its scopes: {scopes}"), "");
         }

@@ -9,7 +9,7 @@ use crate::kit::output::Output;
 
 /// Compares the two; the document, if there is one.
 pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> Option<Discovered> {
-    let Some(issuer) = patient.provider.issuer.clone() else {
+    let Some(issuer) = patient.provider.tokens.issuer.clone() else {
         patient.note(
             "no issuer is configured, so what the server says of itself was not looked up",
             "With an issuer, replies of another server are refused.",

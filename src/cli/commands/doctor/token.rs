@@ -7,8 +7,9 @@ use tollgate_engine::base::json;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Rejection;
-use tollgate_engine::provider::introspection::reply::{AccessToken, Introspection};
+use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::preset::Preset;
+use tollgate_engine::token::access_token::AccessToken;
 
 use crate::commands::doctor::{Patient, call};
 use crate::kit::clock;
@@ -40,9 +41,9 @@ pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, 
 /// `active: true`: would the filter let it in?
 fn active(patient: &mut Patient<'_>, token: &AccessToken) {
     let shown = |name: &str| token.present(name).map_or_else(|| "none".to_owned(), Value::to_string);
-    match token.check(patient.provider, clock::now()) {
+    match token.check(&patient.provider.tokens, clock::now()) {
         Ok(()) => {
-            let scopes = token.scopes(patient.provider).join(" ");
+            let scopes = token.scopes(&patient.provider.tokens).join(" ");
             patient.good(format!("the token is active, and good for the filter; its scopes: {}", if scopes.is_empty() { "none" } else { &scopes }));
             if scopes.is_empty() {
                 patient.note(
@@ -53,7 +54,7 @@ fn active(patient: &mut Patient<'_>, token: &AccessToken) {
             bound(patient, token);
         }
         Err(Rejection::WrongIssuer) => patient.wrong(
-            format!("the token is active, but its issuer is {}, not {:?}", shown("iss"), patient.provider.issuer.as_deref().unwrap_or_default()),
+            format!("the token is active, but its issuer is {}, not {:?}", shown("iss"), patient.provider.tokens.issuer.as_deref().unwrap_or_default()),
             "A server may be known under several host names: configure the issuer that its tokens carry.",
         ),
         Err(Rejection::WrongAudience) => patient.wrong(
@@ -114,7 +115,7 @@ fn own_words(patient: &Patient<'_>, claims: &Map<String, Value>) -> Vec<(String,
     {
         causes.push((format!("it ended at {}", clock::date(exp)), "Get a new one.".to_owned()));
     }
-    if let (Some(iss), Some(issuer)) = (text("iss"), &patient.provider.issuer)
+    if let (Some(iss), Some(issuer)) = (text("iss"), &patient.provider.tokens.issuer)
         && iss != issuer
     {
         let advice = "It was issued by another server, or by this one under another host name: the server compares the two. Let clients and gateway use one name (Keycloak: hostname).";
@@ -142,7 +143,7 @@ fn own_words(patient: &Patient<'_>, claims: &Map<String, Value>) -> Vec<(String,
 
 fn product(patient: &Patient<'_>) -> Preset {
     let named = Preset::named(patient.text("/preset")).filter(|preset| *preset != Preset::Generic);
-    named.or_else(|| patient.provider.issuer.as_deref().and_then(guess)).unwrap_or_default()
+    named.or_else(|| patient.provider.tokens.issuer.as_deref().and_then(guess)).unwrap_or_default()
 }
 
 /// Why a product calls a good token inactive.

@@ -8,8 +8,8 @@ use tollgate_engine::config::schema::written;
 use tollgate_engine::decision::fault::JwtFault;
 use tollgate_engine::decision::{NoAnswer, Rejection};
 use tollgate_engine::policy::requirement::{Requirement, SenderConstraint};
-use tollgate_engine::provider::introspection::reply::AccessToken;
 use tollgate_engine::provider::{Provider, Validate};
+use tollgate_engine::token::access_token::AccessToken;
 use tollgate_engine::token::claims::{ClaimRequirement, ClaimTest};
 use tollgate_engine::token::scope::{ScopePolicy, ScopeToken};
 
@@ -47,7 +47,7 @@ pub(super) fn of(
 
 /// How old the token may be (`max_token_age`), and how old it is.
 pub(super) fn age(token: &AccessToken, provider: &Provider, is_missed: bool, now: UnixTime) -> Option<Check> {
-    let (max, skew) = (provider.jwt.max_token_age?, provider.clock_skew);
+    let (max, skew) = (provider.tokens.max_token_age?, provider.tokens.clock_skew);
     let leeway =
         if skew.is_zero() { String::new() } else { format!(" (and {} of clock_skew)", written(skew)) };
     let iat = token.present("iat");
@@ -73,8 +73,8 @@ struct Checks<'a> {
 impl Checks<'_> {
     /// What holds for every token of the provider.
     fn of_provider(&mut self, now: UnixTime) {
-        if let Some(issuer) = &self.provider.issuer {
-            let found = match (self.token.present("iss"), self.provider.introspection.require_iss) {
+        if let Some(issuer) = &self.provider.tokens.issuer {
+            let found = match (self.token.present("iss"), self.provider.tokens.require_iss) {
                 (None, false) => "none, which is allowed".to_owned(),
                 _ => self.claim("iss"),
             };
@@ -97,7 +97,7 @@ impl Checks<'_> {
             let is_missed = self.is(&Rejection::BadJwt { fault: JwtFault::TooOld });
             self.all.extend(age(self.token, self.provider, is_missed, now));
         }
-        self.audience(&self.provider.audiences);
+        self.audience(&self.provider.tokens.audiences);
     }
 
     /// What the rule, or the configuration for all requests, demands.
@@ -127,7 +127,8 @@ impl Checks<'_> {
                 .name
                 .as_deref()
                 .map_or_else(|| "the rule's list".to_owned(), |name| format!("the list {name}"));
-            let client = self.token.client_id(self.provider).map_or_else(|| "none".to_owned(), str::to_owned);
+            let client =
+                self.token.client_id(&self.provider.tokens).map_or_else(|| "none".to_owned(), str::to_owned);
             let is_late = self.rejection.is_some_and(|rejection| {
                 matches!(rejection, Rejection::NoAnswer { cause: NoAnswer::NoClientList, .. })
             });
@@ -211,7 +212,7 @@ impl Checks<'_> {
         };
         let parts: Vec<_> =
             [join(&wanted.all, " and "), join(&wanted.any, " or ")].into_iter().flatten().collect();
-        let found = self.token.scopes(self.provider).join(" ");
+        let found = self.token.scopes(&self.provider.tokens).join(" ");
         let found = if found.is_empty() { "none" } else { &found };
         let missed = matches!(self.rejection, Some(Rejection::ScopeMissing { .. }));
         let text = format!("wanted {}, found {found}", parts.join(", and "));

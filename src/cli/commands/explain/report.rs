@@ -14,12 +14,13 @@ use tollgate_engine::policy::choice;
 use tollgate_engine::policy::rule::Access;
 use tollgate_engine::provider::TokenIn;
 use tollgate_engine::provider::client_auth::ClientAuth;
-use tollgate_engine::provider::introspection::reply::{AccessToken, Introspection};
+use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::keys::LiveKeys;
 use tollgate_engine::provider::{IntrospectionEndpoint, Provider, Validate};
 use tollgate_engine::request::extract;
 use tollgate_engine::request::head::Head;
 use tollgate_engine::response::answer::Answer;
+use tollgate_engine::token::access_token::AccessToken;
 
 use crate::commands::explain::checks::{self, Check};
 use crate::commands::explain::saved::Saved;

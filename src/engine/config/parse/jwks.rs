@@ -67,7 +67,7 @@ pub(super) fn validate(provider: &Node<'_>, context: &mut Context<'_>) -> Valida
 #[inline(never)]
 pub(super) fn rules(provider: &Node<'_>) -> JwtRules {
     let is_generic = matches!(Preset::named(provider.key("preset").text()), None | Some(Preset::Generic));
-    let (algorithms, age) = (provider.key("algorithms").texts(), provider.key("max_token_age"));
+    let algorithms = provider.key("algorithms").texts();
     JwtRules {
         algorithms: Algorithms::from_names(algorithms.iter().map(String::as_str)).unwrap_or_default(),
         typ: match provider.key("typ").text() {
@@ -75,7 +75,6 @@ pub(super) fn rules(provider: &Node<'_>) -> JwtRules {
             "" if !is_generic => Typ::Any,
             _ => Typ::AtJwt,
         },
-        max_token_age: age.is_set().then(|| age.duration()),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::config::parse::{Context, alike, client_auth, jwks, user_info};
 use crate::provider::introspection::token_info::VALIDATE;
 use crate::provider::preset::{Endpoints, Preset};
 use crate::provider::{Dialect, IntrospectionEndpoint, Provider, TokenIn, UnknownToken, Validate};
+use crate::token::rules::TokenRules;
 
 /// All of them, sorted by name.
 #[inline(never)]
@@ -29,14 +30,30 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
     let validate = jwks::validate(provider, context);
     Provider {
         name: name.to_owned(),
+        tokens: token_rules(provider, validate, context),
+        token_prefix: provider.key("token_prefix").some_text(),
+        jwt: jwks::rules(provider),
+        keys: jwks::source(provider, context),
+        validate,
+        introspection: endpoint_of(provider, context),
+    }
+}
+
+/// What holds for all of its tokens.
+#[inline(never)]
+fn token_rules(provider: &Node<'_>, validate: Validate, context: &mut Context<'_>) -> TokenRules {
+    let (introspection, age) = (provider.key("introspection"), provider.key("max_token_age"));
+    TokenRules {
         issuer: provider.key("issuer").some_text(),
+        require_iss: introspection.key("require_iss").bool(),
         audiences: provider.key("audiences").texts(),
         clock_skew: match provider.key("clock_skew") {
             skew if skew.is_set() => skew.duration(),
             _ if validate == Validate::Introspection => Duration::ZERO,
             _ => Duration::from_secs(60),
         },
-        token_prefix: provider.key("token_prefix").some_text(),
+        max_token_age: age.is_set().then(|| age.duration()),
+        ignore_token_type: introspection.key("ignore_token_type").bool(),
         scope_claim: provider.key("scope_claim").texts(),
         client_id_claim: provider.key("client_id_claim").texts(),
         scope_array: match provider.key("scope_array").text() {
@@ -45,10 +62,6 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
         },
         default_scopes: provider.key("default_scopes").texts(),
         implied_scopes: implied_scopes(&provider.key("implied_scopes"), context),
-        jwt: jwks::rules(provider),
-        keys: jwks::source(provider, context),
-        validate,
-        introspection: endpoint_of(provider, context),
     }
 }
 
@@ -92,8 +105,6 @@ fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionE
         headers: headers(&introspection.key("headers"), context),
         max_response_bytes: introspection.key("max_response_bytes").integer(),
         lenient_content_type: introspection.key("lenient_content_type").bool(),
-        ignore_token_type: introspection.key("ignore_token_type").bool(),
-        require_iss: introspection.key("require_iss").bool(),
         back_off: introspection.key("back_off").duration(),
         user_agent: context.user_agent.to_owned(),
         unknown_token: unknown_token(&introspection, context),

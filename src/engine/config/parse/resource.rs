@@ -190,7 +190,7 @@ fn issuers(demands: &[&Requirement], policy: &Policy) -> Vec<String> {
     for (id, provider) in policy.providers.iter().enumerate() {
         let accepts =
             |demand: &&Requirement| demand.providers.is_empty() || demand.providers.contains(&ProviderId(id));
-        if let Some(issuer) = &provider.issuer
+        if let Some(issuer) = &provider.tokens.issuer
             && demands.iter().any(accepts)
             && !issuers.contains(issuer)
         {

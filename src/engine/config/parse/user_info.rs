@@ -40,8 +40,6 @@ pub(super) fn parse(provider: &Node<'_>, context: &mut Context<'_>) -> Introspec
         headers: Vec::new(),
         max_response_bytes: info.key("max_response_bytes").integer(),
         lenient_content_type: false,
-        ignore_token_type: false,
-        require_iss: false,
         back_off: info.key("back_off").duration(),
         user_agent: context.user_agent.to_owned(),
         unknown_token: None,

@@ -8,16 +8,16 @@ use crate::decision::Rejection;
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::Resource;
 use crate::proof::dpop::Proof;
-use crate::provider::Provider;
 use crate::provider::client_list::LiveList;
-use crate::provider::introspection::reply::AccessToken;
+use crate::token::access_token::AccessToken;
+use crate::token::rules::TokenRules;
 
 impl Requirement {
     /// Whether a token that is good in itself will do.
     pub(crate) fn judge(
         &self,
         token: &AccessToken,
-        provider: &Provider,
+        rules: &TokenRules,
         lists: &[LiveList],
         now: UnixTime,
     ) -> Result<(), Rejection> {
@@ -25,15 +25,15 @@ impl Requirement {
             return Err(Rejection::WrongAudience);
         }
         if let Some(list) = &self.clients {
-            let client = token.client_id(provider);
+            let client = token.client_id(rules);
             match list.live {
                 Some(id) => lists.get(id.0).ok_or(Rejection::ClientNotListed)?.allows(client)?,
                 None if client.is_some_and(|client| list.allows(client)) => {}
                 None => return Err(Rejection::ClientNotListed),
             }
         }
-        let has_scopes = self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(provider));
-        self.judge_authentication(token, provider.clock_skew, has_scopes, now)?;
+        let has_scopes = self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(rules));
+        self.judge_authentication(token, rules.clock_skew, has_scopes, now)?;
         if let Some(unmet) = self.claims.iter().find(|claim| !claim.is_met_by(&token.claims)) {
             return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
         }
@@ -47,7 +47,7 @@ impl Requirement {
     pub(crate) fn judge_details(
         &self,
         token: &AccessToken,
-        provider: &Provider,
+        rules: &TokenRules,
         resource: Option<&Resource>,
     ) -> Result<(), Rejection> {
         if self.no_delegation && token.present("act").is_some() {
@@ -55,7 +55,7 @@ impl Requirement {
         }
         let ours = || {
             let resource = resource.map(|one| std::iter::once(&one.identifier).chain(&one.audiences));
-            resource.into_iter().flatten().chain(&provider.audiences).chain(&self.audiences)
+            resource.into_iter().flatten().chain(&rules.audiences).chain(&self.audiences)
         };
         let is_here = |place: &str| ours().any(|own| own == place);
         let details = token.present("authorization_details");

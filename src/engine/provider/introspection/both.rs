@@ -9,7 +9,8 @@ use std::cmp::Ordering;
 use crate::base::json::{Value, same};
 use crate::decision::Rejection;
 use crate::provider::Provider;
-use crate::provider::introspection::reply::{AccessToken, Introspection, timestamp};
+use crate::provider::introspection::reply::Introspection;
+use crate::token::access_token::{AccessToken, timestamp};
 
 /// What cannot differ: it says which token this is, and whose.
 const SAME: [&str; 5] = ["iss", "sub", "jti", "client_id", "cnf"];
@@ -66,7 +67,7 @@ impl AccessToken {
             (Some(own), Some(told)) => !same(own, told),
             _ => false,
         };
-        if provider.client_id_claim.iter().any(|name| differ(name)) {
+        if provider.tokens.client_id_claim.iter().any(|name| differ(name)) {
             return Some("client_id");
         }
         let is_bearer = self.is_dpop() && reply.present("token_type").is_some() && !reply.is_dpop();

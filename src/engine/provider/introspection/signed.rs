@@ -14,9 +14,10 @@ use crate::decision::{BadAnswer, Rejection};
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::verifier::Verifier;
 use crate::provider::Provider;
-use crate::provider::introspection::reply::{Introspection, body, timestamp};
+use crate::provider::introspection::reply::{Introspection, body};
 use crate::provider::keys::LiveKeys;
 use crate::provider::outcome::CallOutcome;
+use crate::token::access_token::timestamp;
 
 /// Its media type, and its `typ` without `application/`.
 pub(crate) const MEDIA_TYPE: &str = "application/token-introspection+jwt";

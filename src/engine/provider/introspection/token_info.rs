@@ -12,8 +12,9 @@ use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::decision::{BadAnswer, Rejection};
 use crate::provider::IntrospectionEndpoint;
-use crate::provider::introspection::reply::{AccessToken, Introspection, body};
+use crate::provider::introspection::reply::{Introspection, body};
 use crate::provider::outcome::{CallOutcome, ReplyHead};
+use crate::token::access_token::AccessToken;
 use crate::token::scope::ScopeToken;
 
 /// What PingFederate calls a token that it has found good.

@@ -14,10 +14,11 @@ use crate::decision::{BadAnswer, Rejection};
 use crate::jose::jws::{Compact, JwsFault};
 use crate::jose::verifier::Verifier;
 use crate::provider::Provider;
-use crate::provider::introspection::reply::{AccessToken, Introspection, body};
+use crate::provider::introspection::reply::{Introspection, body};
 use crate::provider::introspection::signed::{Names, is_for, verify};
 use crate::provider::keys::LiveKeys;
 use crate::provider::outcome::{CallOutcome, ReplyHead};
+use crate::token::access_token::AccessToken;
 
 /// The media type of a signed answer.
 pub(crate) const SIGNED: &str = "application/jwt";
@@ -54,7 +55,8 @@ pub fn read(
     if !claims.get("sub").is_some_and(Value::is_string) {
         return Err(Rejection::BadAnswer { cause: BadAnswer::Subject });
     }
-    let configured = provider.scope_claim.iter().chain(&provider.client_id_claim).map(String::as_str);
+    let configured =
+        provider.tokens.scope_claim.iter().chain(&provider.tokens.client_id_claim).map(String::as_str);
     for name in OF_TOKENS.into_iter().chain(configured) {
         claims.remove(name);
     }

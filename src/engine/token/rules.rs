@@ -1,0 +1,46 @@
+//! What holds for every token of one provider, whatever a rule of the configuration requires besides.
+
+use std::time::Duration;
+
+/// How a provider's tokens are read, and what each of them has to satisfy.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TokenRules {
+    /// The expected `iss`, compared code point by code point.
+    pub issuer: Option<String>,
+    /// Whether a response without `iss` is refused when an issuer is configured.
+    pub require_iss: bool,
+    /// A token must carry at least one of these in `aud`; empty: `aud` is not looked at.
+    pub audiences: Vec<String>,
+    /// Leeway for `exp` and `nbf`.
+    pub clock_skew: Duration,
+    /// How old a token may become, against `iat`.
+    pub max_token_age: Option<Duration>,
+    /// Whether `token_type` is left alone.
+    pub ignore_token_type: bool,
+    /// The members that may hold the scopes; the first one present is read.
+    pub scope_claim: Vec<String>,
+    /// The members that may hold the client id; the first one present is read.
+    pub client_id_claim: Vec<String>,
+    /// Whether an array of strings counts as a list of scopes.
+    pub scope_array: bool,
+    /// The scopes of a token whose response names no scopes at all.
+    pub default_scopes: Vec<String>,
+    /// Scopes that stand for others, with those.
+    pub implied_scopes: Vec<(String, Vec<String>)>,
+}
+
+impl TokenRules {
+    /// Adds the scopes that those here stand for, and those that these stand for, and so on.
+    pub fn imply<'a>(&'a self, scopes: &mut Vec<&'a str>) {
+        let mut at = 0_usize;
+        while let Some(scope) = scopes.get(at).copied() {
+            let implied = self.implied_scopes.iter().find(|(general, _)| general == scope);
+            for narrow in implied.map(|(_, narrow)| narrow.as_slice()).unwrap_or_default() {
+                if !scopes.contains(&narrow.as_str()) {
+                    scopes.push(narrow);
+                }
+            }
+            at = at.saturating_add(1);
+        }
+    }
+}
