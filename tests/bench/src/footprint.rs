@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::config::{Listener, Ports, Route, bootstrap, tollgate, wasm};
-use crate::envoy::{Envoy, size_of};
+use crate::envoy::{Measured, size_of};
 use crate::load::{CLIENTS, Clients, Token, token};
 use crate::modules::Modules;
 use crate::series::{Random, Variant};
@@ -132,7 +132,7 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// An Envoy with Tollgate, or with nothing.
-    fn envoy(&self, policy: Option<&Value>, workers: u32, pinned: bool) -> (Envoy, u16) {
+    fn envoy(&self, policy: Option<&Value>, workers: u32, pinned: bool) -> (Measured, u16) {
         let filters = policy
             .map(|policy| wasm("tollgate", "tollgate", &self.modules.tollgate, &tollgate(policy)))
             .into_iter()
@@ -140,10 +140,10 @@ impl Stage<'_> {
         self.envoy_of(filters, Route::Api, workers, pinned)
     }
 
-    fn envoy_of(&self, filters: Vec<Value>, route: Route, workers: u32, pinned: bool) -> (Envoy, u16) {
+    fn envoy_of(&self, filters: Vec<Value>, route: Route, workers: u32, pinned: bool) -> (Measured, u16) {
         let listener = Listener { name: "only".to_owned(), filters, route };
-        let envoy = Envoy::start(&bootstrap(&[listener], self.ports), workers, pinned);
-        let port = envoy.ports().get("only").copied().unwrap_or_else(|| panic!("{}", envoy.log()));
+        let envoy = Measured::start(&bootstrap(&[listener], self.ports), workers, pinned);
+        let port = envoy.port("only");
         (envoy, port)
     }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tollgate_e2e::client::connect;
 
-use crate::envoy::Process;
 use crate::servers::Inbox;
+use tollgate_e2e::process::Pid;
 
 /// How many clients there are.
 pub const CLIENTS: usize = 4;
@@ -64,7 +64,7 @@ impl Clients {
     }
 
     /// Sends for so long, and watches these processes after the first moments.
-    pub fn window(&mut self, before: Duration, during: Duration, watched: &[Process]) -> Window {
+    pub fn window(&mut self, before: Duration, during: Duration, watched: &[Pid]) -> Window {
         let (ended, recorded, count) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
         let (name, status, token, serial) = (&self.name, self.status, &self.token, &self.serial);
         thread::scope(|scope| {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::envoy::Process;
+use tollgate_e2e::process::Pid;
 
 /// What makes this program that service.
 pub const ARGUMENT: &str = "authz";
@@ -15,7 +15,7 @@ pub struct Service {
     /// Where it listens.
     pub port: u16,
     /// The process.
-    pub process: Process,
+    pub process: Pid,
 }
 
 /// Starts it; nothing without the feature `peers`.
@@ -34,7 +34,7 @@ pub fn start() -> Option<Service> {
     let mut line = String::new();
     let said = BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line);
     let port = said.ok().and_then(|_| line.trim().parse().ok()).expect("its port");
-    Some(Service { process: Process(child.id()), child, port })
+    Some(Service { process: Pid(child.id()), child, port })
 }
 
 impl Drop for Service {

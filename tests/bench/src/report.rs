@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::envoy::{Envoy, can_pin};
+use crate::envoy::{Measured, can_pin};
 use crate::footprint::{Footprint, ZIPF_GARBAGE_SHARE, ZIPF_TOKENS};
 use crate::series::{Pace, Row};
 use crate::stats::{Spread, rounded};
@@ -133,7 +133,7 @@ impl Report {
                 "kernel": output("uname", &["-sr"]),
                 "envoy_has_a_core_of_its_own": can_pin(),
             },
-            "versions": {"envoy": Envoy::version(), "rustc": output("rustc", &["--version"])},
+            "versions": {"envoy": Measured::version(), "rustc": output("rustc", &["--version"])},
             "method": {
                 "clients": crate::load::CLIENTS,
                 "rounds": self.paces.0.rounds,
@@ -158,7 +158,7 @@ impl Report {
         format!(
             "{}, Envoy {} with one worker{}, {} cores of {}, {}; {} rounds in random order.{quick}",
             date(),
-            Envoy::version(),
+            Measured::version(),
             if can_pin() { " on a core of its own" } else { "" },
             cores(),
             processor(),

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::{Listener, Ports, Route, bootstrap};
-use crate::envoy::{Envoy, Process};
+use tollgate_e2e::process::Pid;
+
+use crate::envoy::Measured;
 use crate::load::{Clients, Token, Window};
 use crate::servers::Server;
 use crate::stats::{Spread, quantile};
@@ -71,7 +73,7 @@ pub fn measure(
     variants: &[Variant],
     ports: Ports,
     server: &Server,
-    helper: Option<Process>,
+    helper: Option<Pid>,
     pace: Pace,
 ) -> Vec<Row> {
     let listeners: Vec<Listener> = variants
@@ -82,20 +84,17 @@ pub fn measure(
             route: variant.route,
         })
         .collect();
-    let envoy = Envoy::start(&bootstrap(&listeners, ports), 1, true);
-    let listening = envoy.ports();
+    let envoy = Measured::start(&bootstrap(&listeners, ports), 1, true);
     let mut clients: Vec<Clients> = variants
         .iter()
         .map(|variant| {
-            let port = listening.get(variant.id).copied();
-            let port = port.unwrap_or_else(|| panic!("no listener {}:\n{}", variant.id, envoy.log()));
-            Clients::new(variant.id, port, variant.token.clone(), variant.status)
+            Clients::new(variant.id, envoy.port(variant.id), variant.token.clone(), variant.status)
         })
         .collect();
     for clients in &mut clients {
         clients.window(Duration::ZERO, Duration::from_millis(200), &[envoy.process]);
     }
-    let watched: Vec<Process> = std::iter::once(envoy.process).chain(helper).collect();
+    let watched: Vec<Pid> = std::iter::once(envoy.process).chain(helper).collect();
     let mut seen: Vec<Vec<Window>> = vec![Vec::new(); variants.len()];
     let mut calls = vec![0; variants.len()];
     let mut order: Vec<usize> = (0..variants.len()).collect();

@@ -19,12 +19,15 @@ pub mod envoy;
 pub mod ext_proc;
 pub mod http2;
 pub mod message;
+pub mod node;
 pub mod oidc_provider;
 pub mod operator;
+pub mod ports;
+pub mod process;
+pub mod stage;
 pub mod upstream;
 pub mod world;
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -48,10 +51,4 @@ pub fn scratch() -> PathBuf {
     let path = root().join("target/e2e").join(name);
     std::fs::create_dir_all(&path).expect("a directory for logs");
     path
-}
-
-/// A port on which nothing listens.
-pub fn dead_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }

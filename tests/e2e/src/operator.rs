@@ -1,11 +1,11 @@
 //! An operator's machine, and the command `tollgate` on it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use crate::envoy::{Envoy, module};
+use crate::process::Process;
 use crate::{root, scratch};
 
 /// A directory, with a store in it.
@@ -63,13 +63,14 @@ impl Operator {
     /// `tollgate client serve`, until the value ends.
     pub fn serve(&self, listen: &str, more: &[&str]) -> ListServer {
         let args = [&["client", "serve", "--listen", listen], more].concat();
-        let mut child = self.command(&args).stdout(Stdio::piped()).spawn().expect("tollgate can be run");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("its output");
-        BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
-        let port = address.and_then(|address| address.rsplit(':').next()?.parse().ok());
-        ListServer { child, port: port.unwrap_or_else(|| panic!("it does not serve: {line}")) }
+        let process = Process::start("tollgate client serve", &self.command(&args), &scratch());
+        let port = process.wait_for("it says where it listens", || {
+            let log = process.log();
+            let address = log.split_once("http://")?.1.split_once('/')?.0;
+            address.rsplit(':').next()?.parse().ok()
+        });
+        process.must_last();
+        ListServer { port, _process: process }
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -82,16 +83,9 @@ impl Operator {
 /// A running `tollgate client serve`; it ends with this value.
 #[derive(Debug)]
 pub struct ListServer {
-    child: Child,
     /// Where it listens.
     pub port: u16,
-}
-
-impl Drop for ListServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    _process: Process,
 }
 
 /// `TOLLGATE`, or the one that `make command` makes.

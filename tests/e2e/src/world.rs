@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::{Value, json};
 
 use crate::authorization_server::AuthorizationServer;
-use crate::envoy::{Envoy, Plugin, Stage};
+use crate::envoy::Envoy;
+use crate::stage::{Plugin, Stage};
 use crate::upstream::Upstream;
 
 /// One Envoy and its peers.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tollgate_cases::token::{is_signed, pem};
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::Stage;
+use tollgate_e2e::stage::Stage;
 use tollgate_e2e::world::World;
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request};
-use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::message::Message;
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{World, merge, policy};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -163,14 +163,11 @@ fn a_new_configuration_finds_what_the_old_one_knew_if_its_provider_is_the_same()
     for (realm, client_id, calls) in [("second", "gateway", 1), ("third", "somebody-else", 2)] {
         world.stage.listeners = vec![("as".to_owned(), with(realm, client_id))];
         world.envoy.update(&world.stage);
-        let port = loop {
-            let port = world.envoy.port("as");
-            let challenge = Request::get("/any").try_send(port).map(|refused| challenge(&refused));
-            if challenge.is_ok_and(|challenge| challenge.contains(realm)) {
-                break port;
-            }
-            thread::sleep(SECOND / 10);
-        };
+        world.envoy.wait_until(format!("{realm} is in force"), || {
+            let refused = Request::get("/any").try_send(world.envoy.port("as"));
+            refused.is_ok_and(|refused| challenge(&refused).contains(realm))
+        });
+        let port = world.envoy.port("as");
         for _ in 0..20 {
             assert_eq!(Request::get("/any").bearer("hush-kept").send(port).status(), 200);
         }

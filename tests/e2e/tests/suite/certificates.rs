@@ -2,8 +2,6 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, MutexGuard, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -18,11 +16,11 @@ use sha2::{Digest as _, Sha256};
 use tollgate_cases::token::Token;
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Request, connect};
-use tollgate_e2e::dead_port;
-use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::{Message, Side};
 use tollgate_e2e::oidc_provider::{OF_JWTS, OidcProvider};
+use tollgate_e2e::ports::reserved_port;
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::upstream::Upstream;
 use tollgate_e2e::world::{Shared, World, merge, policy};
 
@@ -61,7 +59,7 @@ fn a_bound_token_passes_with_its_certificate_and_no_other() {
 #[test]
 fn tokens_that_a_real_authorization_server_has_bound_are_held_to_it() {
     // MTL-01, MTL-03: opaque ones, which are asked about, and JWTs
-    let (port, tls_port) = (dead_port(), dead_port());
+    let (port, tls_port) = (reserved_port(), reserved_port());
     let (certificate, key) = (server().cert.pem(), server().signing_key.serialize_pem());
     let variables = [("TLS_PORT", tls_port.to_string()), ("TLS_CERTIFICATE", certificate), ("TLS_KEY", key)];
     let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -98,10 +96,7 @@ fn tokens_that_a_real_authorization_server_has_bound_are_held_to_it() {
             let request = Request::get("/orders").bearer(&token);
             send_over_tls(envoy.port(listener), certificate, &request).status()
         };
-        let until = Instant::now() + Duration::from_secs(30);
-        while status(Some(own)) == 503 && Instant::now() < until {
-            thread::sleep(Duration::from_millis(50));
-        }
+        envoy.wait_until("the keys have arrived", || status(Some(own)) != 503);
         let got = [status(Some(own)), status(Some(thief)), status(None), status(Some(own))];
         assert_eq!(got, [200, 401, 401, 200], "{listener}");
     }
@@ -266,7 +261,7 @@ fn stage() -> Stage {
     let mut only = cached.clone();
     merge(&mut only, json!({"requires": {"sender_constraint": "mtls"}}));
     let hop = Plugin {
-        port: dead_port(),
+        port: reserved_port(),
         manager: json!({"forward_client_cert_details": "ALWAYS_FORWARD_ONLY"}),
         ..Plugin::new(policy(json!({"mtls": {"source": "xfcc"}})))
     };

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::Request;
-use tollgate_e2e::dead_port;
-use tollgate_e2e::envoy::Stage;
 use tollgate_e2e::operator::Operator;
+use tollgate_e2e::ports::reserved_port;
+use tollgate_e2e::stage::Stage;
 use tollgate_e2e::world::World;
 
 /// The filter fetches every second, by each worker.
@@ -19,7 +19,7 @@ fn who_may_call_changes_while_envoy_runs() {
     let at = Operator::new();
     at.write("token", "hush-list\n");
     at.run(&["client", "allow", "partners", "app", "--id", "--tier", "gold"]);
-    let port = dead_port();
+    let port = reserved_port();
     for workers in [1, 4] {
         let stage =
             Stage { workers, env: vec![("LISTS".to_owned(), "hush-list".to_owned())], ..Stage::new() };

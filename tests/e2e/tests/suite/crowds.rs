@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request, connect, response_on};
-use tollgate_e2e::envoy::{Plugin, Stage};
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{World, policy};
 
 const SECOND: Duration = Duration::from_secs(1);

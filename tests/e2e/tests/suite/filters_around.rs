@@ -8,10 +8,10 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::ext_proc::ExternalProcessor;
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::latin1_text;
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{Shared, World, policy};
 
 /// How a client speaks.

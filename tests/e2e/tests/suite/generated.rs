@@ -3,7 +3,6 @@
 mod traffic;
 
 use std::fs;
-use std::time::Duration;
 
 use serde_json::json;
 use tollgate_cases::proof::Client;
@@ -229,11 +228,7 @@ client_lists:
     server.on("of-app", [reply("app")]);
     server.on("of-other", [reply("other")]);
     let status = |token: &str| Request::get("/orders").bearer(token).send(port).status();
-    let mut waited = 0;
-    while status("of-app") == 503 && waited < 200 {
-        waited += 1;
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    envoy.wait_until("the list has arrived", || status("of-app") != 503);
     assert_eq!(status("of-app"), 200);
     assert_eq!(status("of-other"), 403);
     envoy.assert_clean_log(&["hush"]);

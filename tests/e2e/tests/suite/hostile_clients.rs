@@ -6,9 +6,9 @@ use std::sync::MutexGuard;
 use serde_json::json;
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Request, exchange};
-use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::{Message, Side};
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{CLIENT_SECRET, Shared, World, policy};
 
 use Want::{BadRequest, BadToken, EnvoyRefuses, NoToken, Passes, Refused};

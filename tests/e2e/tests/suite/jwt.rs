@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use tollgate_cases::token::Token;
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::{Regular, Request};
-use tollgate_e2e::dead_port;
-use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
+use tollgate_e2e::envoy::Envoy;
 use tollgate_e2e::oidc_provider::{OF_JWTS, OidcProvider};
+use tollgate_e2e::ports::reserved_port;
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::upstream::Upstream;
 
 const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
@@ -18,7 +19,7 @@ const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 #[test]
 fn tokens_of_a_real_authorization_server_are_verified() {
     // ATJ-01, ATJ-02, JWT-07, JWT-20, JWT-46, RSI-01
-    let port = dead_port();
+    let port = reserved_port();
     let upstream = Upstream::start();
     let mut stage = Stage::new().cluster("upstream", upstream.port()).cluster("as", port);
     stage = stage.listener("jwt", Plugin::new(policy(port, json!({}))));
@@ -31,10 +32,8 @@ fn tokens_of_a_real_authorization_server_are_verified() {
     assert_eq!(ask(&envoy, "jwt", &garbage), 503);
 
     let server = Provider::start(port);
-    let since = Instant::now();
-    while ask(&envoy, "jwt", &server.token("ES256", "orders:read")) != 200 {
-        assert!(since.elapsed() < PATIENCE, "the keys do not arrive: {}", envoy.log());
-    }
+    let passes = || ask(&envoy, "jwt", &server.token("ES256", "orders:read")) == 200;
+    envoy.wait_until("the keys have arrived", passes);
     for alg in ALGORITHMS {
         let token = server.token(alg, "orders:read");
         assert_eq!(ask(&envoy, "jwt", &token), 200, "{alg}");
@@ -52,14 +51,9 @@ fn tokens_of_a_real_authorization_server_are_verified() {
     drop(server);
     assert_eq!(ask(&envoy, "jwt", &before), 200, "the server is away, and nobody needs it");
     let server = Provider::start(port);
-    let since = Instant::now();
-    while ask(&envoy, "jwt", &server.token("ES256", "orders:read")) != 200 {
-        assert!(since.elapsed() < PATIENCE, "the new keys do not arrive");
-    }
-    let since = Instant::now();
-    while ask(&envoy, "jwt", &before) != 401 {
-        assert!(since.elapsed() < PATIENCE, "JWT-47 the old keys have not gone");
-    }
+    let passes = || ask(&envoy, "jwt", &server.token("ES256", "orders:read")) == 200;
+    envoy.wait_until("the new keys have arrived", passes);
+    envoy.wait_until("the old keys have gone (JWT-47)", || ask(&envoy, "jwt", &before) == 401);
     assert_eq!(envoy.counters("introspection").get("calls").copied().unwrap_or_default(), 0);
     envoy.assert_clean_log(&[&before, &garbage]);
 }

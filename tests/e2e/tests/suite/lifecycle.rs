@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Request, connect, exchange};
-use tollgate_e2e::envoy::{Plugin, Stage, module};
+use tollgate_e2e::envoy::module;
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::{Message, Side};
 use tollgate_e2e::scratch;
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{Shared, World, policy};
 
 #[test]
@@ -454,11 +455,7 @@ fn a_bad_configuration_is_refused_with_all_its_faults_and_the_old_one_keeps_serv
     }
     // A good one takes over.
     world.envoy.update(&Stage { clusters, ..stage(realm("new")) });
-    let until = Instant::now() + Duration::from_secs(30);
-    while challenge(&world) != "Bearer realm=\"new\"" && Instant::now() < until {
-        thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(challenge(&world), "Bearer realm=\"new\"");
+    world.envoy.wait_until("the new one is in force", || challenge(&world) == "Bearer realm=\"new\"");
     world.envoy.assert_clean_log(&["hush"]);
 }
 
@@ -494,11 +491,7 @@ fn a_replaced_module_counts_when_its_listener_changes() {
     let section = [&[0, 5, 4][..], b"note"].concat();
     replace(&[good, section].concat());
     update("third");
-    let until = Instant::now() + Duration::from_secs(60);
-    while realm(&world) != "Bearer realm=\"third\"" && Instant::now() < until {
-        thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(realm(&world), "Bearer realm=\"third\"");
+    world.envoy.wait_until("the third one is in force", || realm(&world) == "Bearer realm=\"third\"");
     world.envoy.assert_clean_log(&[]);
 }
 
@@ -522,11 +515,7 @@ fn a_changed_variable_makes_a_new_vm_with_the_new_secret() {
     let before = credentials();
     assert!(before.is_some());
     world.envoy.update(&Stage { clusters: world.stage.clusters.clone(), ..stage("second-secret") });
-    let until = Instant::now() + Duration::from_secs(60);
-    while credentials() == before && Instant::now() < until {
-        thread::sleep(Duration::from_millis(100));
-    }
-    assert_ne!(credentials(), before);
+    world.envoy.wait_until("other credentials are sent", || credentials() != before);
 }
 
 #[test]

@@ -1,23 +1,19 @@
 //! An MCP server behind Envoy, with the real MCP client, the real oidc-provider, and the published MCP
 //! conformance tests for servers.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
-use tollgate_e2e::{dead_port, root};
+use tollgate_e2e::envoy::Envoy;
+use tollgate_e2e::node::Node;
+use tollgate_e2e::ports::{dead_port, reserved_port};
+use tollgate_e2e::stage::{Plugin, Stage};
 
 #[test]
 fn a_real_client_finds_its_way_from_the_challenge_to_the_tool() {
     // MCP-01, MCP-02, MCP-03, MCP-04, MCP-05, MCP-06, MCP-07, MCP-09, PRM-01, PRM-10, PRM-12, PRM-13, RSI-02
-    let servers = Servers::start("server.mjs");
+    let servers = Servers::start("tests/mcp/server.mjs");
     let told = Node::run(
-        "client.mjs",
+        "tests/mcp/client.mjs",
         &[("MCP_URL", servers.mcp_url.as_str()), ("ISSUER", servers.issuer.as_str())],
     );
     assert!(told.ends_with("all held\n"), "{told}");
@@ -31,8 +27,8 @@ fn a_real_client_finds_its_way_from_the_challenge_to_the_tool() {
 #[test]
 fn a_client_without_sessions_finds_its_way_too() {
     // MCP-02, MCP-03, MCP-04, MCP-08: the revision 2026-07-28, by the client and the server that implement it.
-    let servers = Servers::start("modern-server.mjs");
-    let told = Node::run("modern-client.mjs", &[("MCP_URL", servers.mcp_url.as_str())]);
+    let servers = Servers::start("tests/mcp/modern-server.mjs");
+    let told = Node::run("tests/mcp/modern-client.mjs", &[("MCP_URL", servers.mcp_url.as_str())]);
     assert!(told.ends_with("all held\n"), "{told}");
     servers.envoy.assert_clean_log(&[GATEWAY_SECRET]);
 }
@@ -40,9 +36,9 @@ fn a_client_without_sessions_finds_its_way_too() {
 #[test]
 fn the_published_conformance_tests_pass_through_the_gateway() {
     // MCP-08
-    let servers = Servers::start("server.mjs");
+    let servers = Servers::start("tests/mcp/server.mjs");
     let told = Node::run(
-        "conformance.mjs",
+        "tests/mcp/conformance.mjs",
         &[("MCP_URL", servers.mcp_url.as_str()), ("ISSUER", servers.issuer.as_str())],
     );
     assert!(told.ends_with("all passed\n"), "{told}");
@@ -51,7 +47,7 @@ fn the_published_conformance_tests_pass_through_the_gateway() {
 #[test]
 fn metadata_is_served_by_envoy_alone() {
     // PRM-10, PRM-11, PRM-15, PRM-18: neither the upstream nor the authorization server is there.
-    let port = dead_port();
+    let port = reserved_port();
     let envoy = Stage::new()
         .listener("mcp", Plugin { port, ..Plugin::new(configuration(port, "http://127.0.0.1:9")) })
         .cluster("upstream", dead_port())
@@ -89,11 +85,11 @@ struct Servers {
 impl Servers {
     /// With one of the MCP servers.
     fn start(server: &str) -> Self {
-        let [public, own, authorization] = [dead_port(), dead_port(), dead_port()];
+        let [public, own, authorization] = [reserved_port(), reserved_port(), reserved_port()];
         let issuer = format!("http://127.0.0.1:{authorization}");
         let processes = [
             Node::start(
-                "authorization-server.mjs",
+                "tests/mcp/authorization-server.mjs",
                 &[("PORT", &authorization.to_string()), ("GATEWAY_SECRET", GATEWAY_SECRET)],
             ),
             Node::start(server, &[("PORT", &own.to_string())]),
@@ -145,60 +141,5 @@ fn configuration(port: u16, issuer: &str) -> Value {
     })
 }
 
-/// A process of Node.js; it ends with this value.
-struct Node(Child);
-
-impl Node {
-    /// Runs a script to its end and returns what it says.
-    fn run(script: &str, env: &[(&str, &str)]) -> String {
-        let mut node =
-            Self(Self::command(script, env).stderr(Stdio::piped()).spawn().expect("node can be run"));
-        let (mut out, mut err) = (String::new(), String::new());
-        let mut errors = node.0.stderr.take().expect("its errors");
-        let reader = thread::spawn(move || errors.read_to_string(&mut err).map(|_| err));
-        node.0.stdout.take().expect("its output").read_to_string(&mut out).expect("text");
-        let status = node.0.wait().expect("its end");
-        let err = reader.join().expect("a reader").expect("text");
-        assert!(status.success(), "{script} fails:\n{out}\n{err}");
-        out
-    }
-
-    /// Starts a server and waits until it says that it is ready.
-    fn start(script: &str, env: &[(&str, &str)]) -> Self {
-        let mut node = Self(Self::command(script, env).spawn().expect("node can be run"));
-        let lines = BufReader::new(node.0.stdout.take().expect("its output")).lines();
-        let (says, hears) = mpsc::channel();
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(says.send(line))));
-        let until = Instant::now().checked_add(PATIENCE).expect("a moment");
-        while let Ok(line) = hears.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if line.contains("ready") {
-                return node;
-            }
-        }
-        panic!("{script} does not start");
-    }
-
-    fn command(script: &str, env: &[(&str, &str)]) -> Command {
-        let directory = root().join("tests/mcp");
-        assert!(
-            directory.join("node_modules").is_dir(),
-            "{} has no node_modules: run \"make tools\" first",
-            directory.display()
-        );
-        let mut command = Command::new("node");
-        command.arg(script).current_dir(directory).envs(env.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        command
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The secret of the client that may introspect.
 const GATEWAY_SECRET: &str = "hush-gateway-secret";
-const PATIENCE: Duration = Duration::from_secs(60);

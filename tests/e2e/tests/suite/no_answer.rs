@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::Stage;
+use tollgate_e2e::stage::Stage;
 use tollgate_e2e::world::{Shared, World};
 
 use Want::{Active, Bad, Either, None_};

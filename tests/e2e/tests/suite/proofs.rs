@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tollgate_cases::proof::Client;
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Request, connect, response_on};
-use tollgate_e2e::envoy::Stage;
 use tollgate_e2e::message::Message;
+use tollgate_e2e::stage::Stage;
 use tollgate_e2e::world::World;
 
 #[test]
@@ -80,15 +80,11 @@ fn another_configuration_over_lds_remembers_what_has_been_used() {
         json!({"dpop": {"replay_cache": 50_000, "max_age": "2m", "algorithms": ["ES256"]}, "cache": cache});
     world.stage = Stage { workers: 4, clusters, ..Stage::new().policy("api", changes) };
     world.envoy.update(&world.stage);
-    let until = now() + 60;
     let is_there = |world: &World| {
         let challenges = with(world, None, "DPoP").all("www-authenticate").concat();
         challenges.contains("algs=\"ES256\"")
     };
-    while !is_there(&world) && now() < until {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    assert!(is_there(&world));
+    world.envoy.wait_until("the new configuration is in force", || is_there(&world));
     for used in &used {
         assert_eq!(with(&world, Some(used), "DPoP").status(), 401);
     }

@@ -6,8 +6,8 @@ use std::sync::MutexGuard;
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::http2::Http2Request;
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{Shared, World, policy};
 
 #[test]

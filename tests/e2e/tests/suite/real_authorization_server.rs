@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_e2e::client::Request;
-use tollgate_e2e::dead_port;
-use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
+use tollgate_e2e::envoy::Envoy;
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::Message;
 use tollgate_e2e::oidc_provider::{OF_THE_DEMO, OidcProvider};
+use tollgate_e2e::ports::reserved_port;
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::upstream::Upstream;
 
 #[test]
 fn tokens_live_and_die_as_the_authorization_server_says() {
-    let port = dead_port();
+    let port = reserved_port();
     let server = Provider::start(port);
     let endpoint = |name: &str| server.discovered(name);
     let upstream = Upstream::start();

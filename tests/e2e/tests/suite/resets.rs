@@ -10,8 +10,8 @@ use tollgate_cases::proof::Client;
 use tollgate_cases::token::{Token, pem};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::http2::{Http2Request, send_and_reset};
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{World, policy};
 
 /// What a request waits for, and for about how long.

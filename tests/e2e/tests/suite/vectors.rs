@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use tollgate_cases::{Case, Reply, Ring, check_lines, latin1, load_all};
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::{Envoy, Plugin, Stage};
+use tollgate_e2e::envoy::Envoy;
 use tollgate_e2e::message::{Message, latin1_text};
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::upstream::Upstream;
 
 struct World {

@@ -6,9 +6,9 @@ use std::sync::MutexGuard;
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::Stage;
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::Message;
+use tollgate_e2e::stage::Stage;
 use tollgate_e2e::world::{Shared, World};
 
 #[test]

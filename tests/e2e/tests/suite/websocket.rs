@@ -3,8 +3,8 @@
 use serde_json::json;
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::Request;
-use tollgate_e2e::envoy::Stage;
 use tollgate_e2e::http2::Http2Request;
+use tollgate_e2e::stage::Stage;
 use tollgate_e2e::world::World;
 
 #[test]

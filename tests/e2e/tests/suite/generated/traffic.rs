@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::json;
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::{Regular, Request, exchange};
-use tollgate_e2e::envoy::{Plugin, Stage};
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::{Message, Side};
 use tollgate_e2e::operator::Operator;
+use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::upstream::Upstream;
 
 #[test]
