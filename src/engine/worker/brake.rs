@@ -1,4 +1,4 @@
-//! Why requests were refused: the client's errors at debug, at most one line per second of the louder ones.
+//! The log lines of rejections: clients' errors at debug, and at most one line per second at the louder levels.
 
 use log::Level;
 
@@ -13,7 +13,7 @@ pub(super) struct Brake {
 }
 
 impl Brake {
-    /// A request was refused.
+    /// Logs a rejection, with the name of the rule that it was judged by.
     pub(super) fn refused(&mut self, rejection: &Rejection, rule: Option<&str>, now: UnixTime) {
         let level = rejection.log_level();
         let mut more = String::new();
@@ -27,7 +27,10 @@ impl Brake {
                 more = format!(" ({suppressed} more like this before)");
             }
         }
-        let rule = rule.unwrap_or("none");
-        log::log!(level, "tollgate: {}: {rejection} (rule {rule}){more}", rejection.verdict().name());
+        let verdict = rejection.verdict().name();
+        match rule {
+            Some(rule) => log::log!(level, "tollgate: {verdict}: {rejection} (rule {rule}){more}"),
+            None => log::log!(level, "tollgate: {verdict}: {rejection} (no rule){more}"),
+        }
     }
 }
