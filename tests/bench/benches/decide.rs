@@ -46,7 +46,7 @@ fn decisions(c: &mut Criterion) {
     teach(&mut enforcer, JWT.trim(), REPLY);
     group.bench_function("hit, two claims, the token a JWT", |b| measure(b, &mut enforcer, Some(JWT.trim())));
     teach(&mut enforcer, "bad", r#"{"active":false}"#);
-    group.bench_function("refusal: a token known to be bad", |b| measure(b, &mut enforcer, Some("bad")));
+    group.bench_function("refusal: a token cached as inactive", |b| measure(b, &mut enforcer, Some("bad")));
     group.bench_function("refusal: no token", |b| measure(b, &mut enforcer, None));
     group.bench_function("miss, up to the call", |b| measure(b, &mut enforcer, Some("never-seen")));
     group.finish();

@@ -10,7 +10,7 @@ use tollgate_e2e::root;
 pub enum Route {
     /// Goes to the API.
     Api,
-    /// Is answered by Envoy itself with this status.
+    /// Envoy itself responds with this status.
     Direct(u16),
 }
 

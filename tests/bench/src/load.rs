@@ -1,4 +1,4 @@
-//! A handful of clients that keep their connections and ask again as soon as they are answered.
+//! A handful of clients that keep their connections, each with a new request as soon as a response arrives.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -38,7 +38,7 @@ pub struct Clients {
 /// What was seen in one window of time.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// How many requests were answered.
+    /// How many responses arrived.
     pub requests: u64,
     /// How many with those before it.
     pub all_requests: u64,

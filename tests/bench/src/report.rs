@@ -58,7 +58,7 @@ impl Report {
             self.stack_ratio(ours, "lua_cached"),
         );
         goal(
-            "The same, against the least hit in WebAssembly (ten copies)",
+            "The same, against the minimal hit in WebAssembly (ten copies)",
             1.2,
             self.stack_ratio(ours, "minimum_hit"),
         );
@@ -68,13 +68,13 @@ impl Report {
             self.added_ratio(ours, "ext_authz"),
         );
         goal(
-            "A miss (every token new), against the least call in WebAssembly",
+            "A miss (every token new), against the minimal call in WebAssembly",
             1.1,
             self.request_ratio("tollgate_miss", "minimum_call"),
         );
         goal("The same without a cache", 1.1, self.request_ratio("tollgate_uncached", "minimum_call"));
         goal(
-            "Refusing a token known to be bad, against Envoy's `direct_response` behind a hit",
+            "Rejecting a token cached as inactive, against Envoy's `direct_response` behind a hit",
             1.0,
             self.request_ratio("tollgate_known_bad", "direct_hit"),
         );
@@ -85,7 +85,7 @@ impl Report {
         );
         goal("The same with ES256", 1.1, self.request_ratio("tollgate_es256", "jwt_authn_es256"));
         goal(
-            "A JWT that is remembered, against `jwt_authn` with its cache",
+            "A cached JWT, against `jwt_authn` with its cache",
             1.2,
             self.request_ratio("tollgate_rs256_cached", "jwt_authn_cached"),
         );
@@ -168,7 +168,7 @@ impl Report {
     }
 
     fn requests_table(&self, text: &mut String) {
-        *text += "| a request through | Envoy's CPU, µs | × the router alone | added, µs | asked besides, µs | requests/s | p50 / p99, ms |\n";
+        *text += "| a request through | Envoy's CPU, µs | × the router alone | added, µs | the service's CPU, µs | requests/s | p50 / p99, ms |\n";
         *text += "| --- | --- | --- | --- | --- | --- | --- |\n";
         for row in &self.requests {
             let helper = if row.helper.median >= 1.0 && row.id == "ext_authz" {
@@ -245,14 +245,14 @@ fn footprint_table(footprint: &Footprint, text: &mut String) {
     }
     line("each further worker", format!("{:.2} MiB", footprint.per_worker));
     for (entries, shared, fit) in &footprint.entries {
-        let shared = if *shared { ", with the level that workers share" } else { "" };
-        line(&format!("{entries} tokens remembered{shared}"), format!("{fit:.0} in a MiB"));
+        let shared = if *shared { ", with the shared cache" } else { "" };
+        line(&format!("{entries} tokens cached{shared}"), format!("{fit:.0} per MiB"));
     }
     for (workers, shared, calls) in &footprint.zipf {
         let share = match (workers, shared) {
             (1, _) => "1 worker".to_owned(),
-            (_, true) => format!("{workers} workers that share"),
-            (_, false) => format!("{workers} workers, each for itself"),
+            (_, true) => format!("{workers} workers with a shared cache"),
+            (_, false) => format!("{workers} workers without a shared cache"),
         };
         line(
             &format!(

@@ -42,13 +42,13 @@ pub struct Row {
     pub ratio: Spread,
     /// That, less its base's in the same round.
     pub added: Spread,
-    /// The CPU time of whatever is asked besides, for one request, in microseconds.
+    /// The CPU time of the external service for one request, in microseconds.
     pub helper: Spread,
     /// How often the authorization server is asked, for one request.
     pub calls: f64,
     /// Requests per second.
     pub rate: Spread,
-    /// Milliseconds within which half of the requests were answered.
+    /// Milliseconds within which half of the responses arrived.
     pub p50: Spread,
     /// And 99 of 100.
     pub p99: Spread,

@@ -46,19 +46,19 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
         ),
         one(
             "minimum_hit_sdk",
-            "WebAssembly: the least hit, all of the SDK's callbacks",
+            "WebAssembly: a minimal hit, all of the SDK's callbacks",
             vec![wasm("minimum_hit_sdk", "minimum_hit_sdk", &modules.sdk_hit, &known_token())],
         ),
         one(
             "minimum_hit",
-            "WebAssembly: the least hit",
+            "WebAssembly: a minimal hit",
             vec![wasm("minimum_hit", "minimum_hit", &modules.hit, &known_token())],
         ),
         Variant {
             token: Token::New,
             ..one(
                 "minimum_call",
-                "WebAssembly: the least call for every request",
+                "WebAssembly: a minimal call for every request",
                 vec![wasm("minimum_call", "minimum_call", &modules.call, "")],
             )
         },
@@ -83,10 +83,10 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
             token: Token::New,
             ..ours("tollgate_uncached", "**Tollgate**, no cache", json!({"cache": {"max_entries": 0}}))
         },
-        refusal("tollgate_no_token", "**Tollgate** refuses: no token", Token::None),
+        refusal("tollgate_no_token", "**Tollgate** rejects: no token", Token::None),
         refusal(
             "tollgate_known_bad",
-            "**Tollgate** refuses: a token known to be bad",
+            "**Tollgate** rejects: a token cached as inactive",
             Token::Same(token("bad", 1)),
         ),
         direct(one("direct", "Envoy's `direct_response` 401, no filter", vec![])),
@@ -105,7 +105,7 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
             vec![jwt_authn("jwt_authn_es256", false)],
         )),
         with_jwt(verified("tollgate_rs256", "**Tollgate** verifies RS256, no cache, two claims", false)),
-        with_jwt(verified("tollgate_rs256_cached", "**Tollgate** has verified RS256, two claims", true)),
+        with_jwt(verified("tollgate_rs256_cached", "**Tollgate**, RS256 verified before, two claims", true)),
         with_es256(verified("tollgate_es256", "**Tollgate** verifies ES256, no cache, two claims", false)),
     ];
     if peers {
@@ -148,13 +148,13 @@ pub fn stack(modules: &Modules) -> Vec<Variant> {
         chain("noop", "WebAssembly: a filter that does nothing (SDK)", &|name| {
             wasm(name, "noop", &modules.noop, "")
         }),
-        chain("minimum_hit_sdk", "WebAssembly: the least hit, all of the SDK's callbacks", &|name| {
+        chain("minimum_hit_sdk", "WebAssembly: a minimal hit, all of the SDK's callbacks", &|name| {
             wasm(name, "minimum_hit_sdk", &modules.sdk_hit, &known_token())
         }),
-        chain("minimum_hit", "WebAssembly: the least hit", &|name| {
+        chain("minimum_hit", "WebAssembly: a minimal hit", &|name| {
             wasm(name, "minimum_hit", &modules.hit, &known_token())
         }),
-        chain("minimum_hit_head", "WebAssembly: the least hit, but all header fields are read", &|name| {
+        chain("minimum_hit_head", "WebAssembly: a minimal hit, but all header fields are read", &|name| {
             wasm(name, "minimum_hit_head", &modules.hit_head, &known_token())
         }),
         chain("lua_cached", "Lua: a table of tokens, two claims", &|name| lua(name, true)),
