@@ -69,7 +69,7 @@ const PREFACE: &str = "\
 
 # The command `tollgate`
 
-What each command says to `--help`. What `tollgate --help` lists for all commands alike (`--json`, `--quiet`) is said once, there.
+This page is the output of `--help` for each command. The options that all commands share (`--json`, `--quiet`) are listed once, under `tollgate`.
 
 ";
 

@@ -21,14 +21,14 @@ pub(crate) struct CredentialArgs {
     /// variable `TOLLGATE_INITIAL_ACCESS_TOKEN`.
     #[arg(long, value_name = "TOKEN", value_parser = secret())]
     initial_access_token: Option<Secret>,
-    /// Read it from a file; `-` is standard input
+    /// Read the token from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     initial_access_token_file: Option<PathBuf>,
     /// Send this complete `Authorization` value, for example `SSWS …`; or set the variable
     /// `TOLLGATE_AUTHORIZATION`
     #[arg(long, value_name = "VALUE", value_parser = secret())]
     authorization: Option<Secret>,
-    /// Read it from a file; `-` is standard input
+    /// Read the value from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     authorization_file: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ use super::client;
 use super::manage::{ManageArgs, Management};
 use super::metadata::{MetadataArgs, THE_SERVERS, adapt, choose_reply_algorithm, differences, verify};
 
-/// Change a client at its provider (RFC 7592); everything else is kept
+/// Change a client at its provider (RFC 7592); metadata without an option are kept
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The client
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// Remove this member, for example `logo_uri`; repeatable
     #[arg(long, value_name = "MEMBER")]
     unset: Vec<String>,
-    /// Exit with 1 if the server stores anything else
+    /// Exit with 1 if the server stores different metadata
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
