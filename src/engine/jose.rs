@@ -10,7 +10,7 @@
 //! [RFC 7518]: https://www.rfc-editor.org/rfc/rfc7518
 
 pub mod algorithm;
-
+pub mod foreign;
 pub mod jws;
 pub mod key;
 pub mod key_set;

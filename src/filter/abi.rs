@@ -5,6 +5,7 @@ use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 use std::time::Duration;
 
 use proxy_wasm::types::MapType;
+use tollgate_engine::request::head::packed;
 use tollgate_engine::response::answer::Answer;
 use tollgate_engine::worker::command::OutgoingCall;
 
@@ -83,7 +84,7 @@ const EMPTY_MAP: [u8; 4] = [0; 4];
 pub(crate) fn http_call(call: &OutgoingCall) -> Option<u32> {
     let (cluster, body) = (call.cluster(), call.body());
     let fields = call.headers().iter().map(|(name, value)| (name.as_bytes(), value.expose().as_bytes()));
-    let headers = serialize(fields);
+    let headers = packed(fields);
     let timeout = u32::try_from(call.timeout().as_millis()).unwrap_or(u32::MAX);
     let mut id = 0;
     // SAFETY: the host reads as many bytes of each part as it is told there are, and writes one number.
@@ -110,7 +111,7 @@ pub(crate) fn http_call(call: &OutgoingCall) -> Option<u32> {
 /// hand that on.
 pub(crate) fn reply(answer: &Answer) {
     let fields = answer.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let headers = serialize(fields);
+    let headers = packed(fields);
     let body = answer.body.as_bytes();
     // SAFETY: the host reads as many bytes of each part as it is told there are.
     let _ = unsafe {
@@ -212,21 +213,4 @@ pub(crate) fn steady() -> Duration {
     // SAFETY: the host writes one number.
     let status = unsafe { clock_time_get(MONOTONIC, 1, &raw mut nanos) };
     if status == OK { Duration::from_nanos(nanos) } else { Duration::ZERO }
-}
-
-/// A map as the host reads it.
-fn serialize<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = number(fields.clone().count()).to_vec();
-    for (name, value) in fields.clone() {
-        bytes.extend(number(name.len()));
-        bytes.extend(number(value.len()));
-    }
-    for (name, value) in fields {
-        bytes.extend_from_slice(name);
-        bytes.push(0);
-        bytes.extend_from_slice(value);
-        bytes.push(0);
-    }
-    bytes
 }

@@ -1,10 +1,13 @@
 //! The request head as the host hands it over: bytes, nothing decoded.
 
+/// The field lines of a head, as a host hands them over.
+pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A request head that somebody owns.
 #[derive(Clone, Debug)]
 pub enum Head {
     /// Line by line.
-    Lines(Vec<(Vec<u8>, Vec<u8>)>),
+    Lines(Fields),
     /// In one piece.
     Packed(Packed),
 }
@@ -42,8 +45,8 @@ impl Head {
     }
 }
 
-impl From<Vec<(Vec<u8>, Vec<u8>)>> for Head {
-    fn from(lines: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
+impl From<Fields> for Head {
+    fn from(lines: Fields) -> Self {
         Self::Lines(lines)
     }
 }
@@ -91,6 +94,23 @@ impl Packed {
         let part = |start: &usize, end: &usize| self.bytes.get(*start..*end).unwrap_or_default();
         (part(name, name_end), part(value, value_end))
     }
+}
+
+/// Field lines in one piece, in the form of [`Packed`].
+pub fn packed<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let mut bytes = number(fields.clone().count()).to_vec();
+    for (name, value) in fields.clone() {
+        bytes.extend(number(name.len()));
+        bytes.extend(number(value.len()));
+    }
+    for (name, value) in fields {
+        bytes.extend_from_slice(name);
+        bytes.push(0);
+        bytes.extend_from_slice(value);
+        bytes.push(0);
+    }
+    bytes
 }
 
 impl<'a> RequestHead<'a> {
@@ -204,7 +224,7 @@ pub fn is_method(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Packed, RequestHead};
+    use super::{Packed, RequestHead, packed};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -246,15 +266,8 @@ mod tests {
     #[test]
     fn a_packed_head_is_read_as_far_as_it_goes() {
         let lines = fields(&[(":path", "/"), ("a", ""), ("", "b"), ("x", "\u{ff}\0")]);
-        let mut bytes = 4_u32.to_le_bytes().to_vec();
-        for (name, value) in &lines {
-            for part in [name, value] {
-                bytes.extend(u32::try_from(part.len()).unwrap().to_le_bytes());
-            }
-        }
-        for (name, value) in &lines {
-            bytes.extend([name.as_slice(), b"\0", value.as_slice(), b"\0"].concat());
-        }
+        let bytes = packed(lines.iter().map(|(name, value)| (name.as_slice(), value.as_slice())));
+        assert_eq!(bytes[..12], [4, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0]);
         let read = |bytes: &[u8]| -> Vec<(Vec<u8>, Vec<u8>)> {
             Packed::new(bytes.to_vec()).iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect()
         };
