@@ -11,6 +11,7 @@ pub mod resource;
 pub mod rule;
 
 use crate::base::ids::ProviderId;
+use crate::jose::signer::Signer;
 use crate::policy::cache_times::CacheTimes;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
@@ -18,6 +19,7 @@ use crate::policy::rule::Rule;
 use crate::proof::certificate::CertificateSource;
 use crate::proof::dpop::Dpop;
 use crate::provider::Provider;
+use crate::provider::client_auth::ClientAuth;
 use crate::provider::client_list::ListSource;
 use crate::request::matching::Matching;
 use crate::request::places::TokenPlaces;
@@ -68,6 +70,27 @@ impl Policy {
     /// [RFC 9700 §4.3.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2
     pub fn takes_tokens_in_the_query(&self) -> bool {
         !self.token.params.is_empty() || self.rules.iter().any(|rule| !rule.from_params.is_empty())
+    }
+
+    /// From now on, this one signs what it can of our own assertions.
+    pub fn sign_with(&mut self, signer: &'static dyn Signer) {
+        for provider in &mut self.providers {
+            if let ClientAuth::Assertion(assertion) = &mut provider.introspection.client_auth {
+                assertion.sign_elsewhere(signer);
+            }
+        }
+    }
+
+    /// What is demanded by the rule of that number, or where no rule matches.
+    pub(crate) fn requirement_at(&self, rule: Option<usize>) -> &Requirement {
+        let rule = rule.and_then(|at| self.rules.get(at));
+        rule.and_then(|rule| rule.requires.as_ref()).unwrap_or(&self.requires)
+    }
+
+    /// The parameters of the query in which that rule, too, looks for a token.
+    pub(crate) fn extra_params_at(&self, rule: Option<usize>) -> &[String] {
+        let rule = rule.and_then(|at| self.rules.get(at));
+        rule.map(|rule| rule.from_params.as_slice()).unwrap_or_default()
     }
 }
 

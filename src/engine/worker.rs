@@ -27,7 +27,9 @@ use std::time::Duration;
 use crate::base::ids::StreamId;
 use crate::base::moment::{Moment, Now, Steady};
 use crate::decision::{Decision, NoAnswer, Rejection};
-use crate::enforcer::{AwaitingForm, Enforcer, Finding, Outcome, Pending, Step};
+use crate::enforcer::outcome::Outcome;
+use crate::enforcer::ports::Ports;
+use crate::enforcer::{AwaitingForm, Enforcer, Finding, Pending, Step};
 use crate::policy::{Mode, Policy};
 use crate::provider::keys::KeyNews;
 use crate::provider::outcome::CallOutcome;
@@ -110,8 +112,10 @@ const MAX_FORMS: usize = 1024;
 const AT_ONCE: u32 = 32;
 
 impl Worker {
-    /// A worker of this engine. It wants to be woken at once if there is something to fetch.
-    pub fn new(enforcer: Enforcer) -> Self {
+    /// A worker under this configuration. It wants to be woken at once if there is something to fetch.
+    pub fn new(policy: Policy, ports: Ports) -> Self {
+        warn_of_tokens_in_the_query(&policy);
+        let enforcer = Enforcer::new(policy, ports);
         let mut worker = Self {
             streams: Streams::default(),
             flights: Flights::new(enforcer.policy().providers.len()),
@@ -134,7 +138,9 @@ impl Worker {
 
     /// Another configuration counts from now on. What has been fetched from the same places is taken over. Whoever
     /// waits is told that nobody will decide any more: what has begun under one configuration is not judged by another.
-    pub fn replace(&mut self, mut enforcer: Enforcer) {
+    pub fn replace(&mut self, policy: Policy, ports: Ports) {
+        warn_of_tokens_in_the_query(&policy);
+        let mut enforcer = Enforcer::new(policy, ports);
         let before = &self.generations.current;
         let lists = enforcer.inherit_lists(before).into_iter().map(Wanted::List);
         let keys = enforcer.inherit_keys(before).into_iter().map(Wanted::Keys);
@@ -475,12 +481,12 @@ impl Worker {
             Decision::Allow(_) => None,
             Decision::Deny(_) if !is_carried_out => None,
             Decision::Deny(_) | Decision::Describe(_) => {
-                Some(outcome.answer(enforcer).unwrap_or_else(Answer::unavailable))
+                Some(outcome.answer(enforcer.policy()).unwrap_or_else(Answer::unavailable))
             }
         };
-        outcome.take_notes(enforcer);
+        outcome.take_notes(enforcer.policy());
         if let Decision::Deny(rejection) = &outcome.decision {
-            let rule = outcome.rule(enforcer).map(|rule| rule.name.as_str());
+            let rule = outcome.rule(enforcer.policy()).map(|rule| rule.name.as_str());
             self.brake.refused(rejection, rule, now.wall());
         }
         if let Some(question) = outcome.refresh.take() {
@@ -539,5 +545,14 @@ impl Worker {
         if self.wake.asked.is_none_or(|asked| due < asked) {
             self.wake = Wake { asked: Some(due), is_news: true };
         }
+    }
+}
+
+/// Clients must not put tokens there ([RFC 9700 §4.3.2]).
+///
+/// [RFC 9700 §4.3.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2
+fn warn_of_tokens_in_the_query(policy: &Policy) {
+    if policy.takes_tokens_in_the_query() {
+        log::warn!("tollgate: tokens in the query are accepted, and URIs end up in logs (RFC 9700 §4.3.2)");
     }
 }

@@ -65,11 +65,6 @@ pub(crate) fn ended(context: u32) {
 pub(crate) fn configure(root: u32) -> bool {
     match Policy::parse(&host::configuration(), &|name| std::env::var(name).ok()) {
         Ok(policy) => {
-            if policy.takes_tokens_in_the_query() {
-                log::warn!(
-                    "tollgate: tokens in the query are accepted, and URIs end up in logs (RFC 9700 §4.3.2)"
-                );
-            }
             let Some(seed) = host::seed() else {
                 log::error!("tollgate: configuration rejected: the host has no random numbers");
                 return false;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxy_wasm::types::{BufferType, MapType};
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::moment::Now;
-use tollgate_engine::enforcer::Enforcer;
+use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::Head;
@@ -33,7 +33,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(root: u32, policy: Policy, seed: [u64; 2]) -> Self {
         let counters = Counter::all().map(|counter| host::define_counter(&counter.name())).collect();
-        let worker = Worker::new(enforcer(policy, seed));
+        let worker = Worker::new(policy, ports(seed));
         let mut driver = Self { root, worker, calls: HashMap::default(), counters };
         driver.close(&Now::new(&HostClocks));
         driver
@@ -42,7 +42,7 @@ impl Driver {
     /// Another configuration counts from now on.
     pub(crate) fn replace(&mut self, policy: Policy, seed: [u64; 2]) {
         self.calls.clear();
-        self.worker.replace(enforcer(policy, seed));
+        self.worker.replace(policy, ports(seed));
         self.close(&Now::new(&HostClocks));
     }
 
@@ -164,10 +164,7 @@ enum Turn {
     End,
 }
 
-fn enforcer(policy: Policy, seed: [u64; 2]) -> Enforcer {
-    Enforcer::new(policy, seed, &host::plugin())
-        .with_verifier(&Native)
-        .with_signer(&Native)
-        .with_peer(&Connections)
-        .with_store(Box::new(SharedData))
+fn ports(seed: [u64; 2]) -> Ports {
+    let (verifier, signer, peer, store) = (&Native, Some(&Native as _), &Connections, Box::new(SharedData));
+    Ports { seed, owner: host::plugin(), verifier, signer, peer, store }
 }

@@ -11,10 +11,10 @@ use tollgate_engine::base::moment::{Clocks, Steady};
 use tollgate_engine::base::store::{Seen, Store};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Grant;
-use tollgate_engine::enforcer::{Fields, Outcome};
+use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
-use tollgate_engine::request::head::Packed;
+use tollgate_engine::request::head::{Fields, Packed};
 
 use crate::abi;
 use crate::exports::Action;

@@ -1,4 +1,4 @@
-//! What the engine remembers, and what it does with it: by the engine alone, with a clock of its own.
+//! What a worker remembers, and what it does with it: by the engine alone, with a clock of its own.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -13,14 +13,16 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tollgate_cases::driver::{Driver, Together, lines};
 use tollgate_cases::token::Token;
 use tollgate_engine::base::ids::StreamId;
+use tollgate_engine::base::store::{Own, Store};
 use tollgate_engine::base::time::UnixTime;
-use tollgate_engine::decision::{Decision, NoAnswer, Rejection, Verdict};
-use tollgate_engine::enforcer::{Enforcer, Finding, Outcome, Source, Step};
+use tollgate_engine::decision::{Decision, Verdict};
+use tollgate_engine::enforcer::outcome::{Outcome, Source};
+use tollgate_engine::enforcer::ports::Ports;
+use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::policy::Policy;
-use tollgate_engine::provider::flight::{Flight, Landing, Question};
-use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::outcome::CallOutcome;
 
 const EXP: u64 = 5000;
@@ -95,12 +97,12 @@ fn what_userinfo_says_is_remembered_only_where_that_is_configured() {
     // UIN-06: it names no end, whatever it says of one.
     let user_info = json!({"providers": {"main": {"userinfo": {"uri": "https://as/u", "cluster": "as"}}}});
     let reply = json!({"sub": "alice", "exp": EXP});
-    let mut world = World::with(&user_info);
+    let mut world = World::with(&user_info, Box::<Own>::default());
     assert_eq!(world.ask("/", "one", &reply).verdict(), Verdict::Allowed);
     assert!(world.begin("/", "one").is_none(), "it is asked again");
     let mut more = user_info;
     more["cache"] = json!({"ttl_without_exp": "10s", "ttl_jitter": 0});
-    world = World::with(&more);
+    world = World::with(&more, Box::<Own>::default());
     assert_eq!(world.ask("/", "one", &reply).verdict(), Verdict::Allowed);
     world.now += 9;
     assert_eq!(world.remembered("/", "one").source, Source::Memory);
@@ -153,40 +155,39 @@ fn a_token_in_use_is_asked_about_again_before_its_entry_ends() {
     world.ask("/", "one", &reply);
     for (now, wanted) in [(1069, false), (1070, true), (1071, false)] {
         world.now = now;
-        let outcome = world.remembered("/", "one");
-        assert_eq!(outcome.refresh.is_some(), wanted, "{now}");
-        if let Some(question) = outcome.refresh {
-            // The answer takes the old one's place.
-            let finding = world.answer(*question, &reply).unwrap();
-            assert_eq!(finding.asked(), UnixTime::from_secs(1070));
+        assert_eq!(world.remembered("/", "one").source, Source::Memory, "{now}");
+        world.driver.tick();
+        let call = world.driver.call();
+        assert_eq!(call.is_some(), wanted, "{now}");
+        if let Some((call, _)) = call {
+            // The response takes the old one's place.
+            world.driver.reply(call, &reply.to_string());
         }
     }
     world.now = 1169;
-    assert!(world.begin("/", "one").is_some());
+    assert_eq!(world.remembered("/", "one").source, Source::Memory);
 }
 
 #[test]
 fn a_stale_entry_serves_only_where_there_is_no_verdict_and_never_after_exp() {
     let config = json!({"cache": {"ttl": "10s", "ttl_jitter": 0, "stale_if_error": "60s"}});
-    let down = Rejection::NoAnswer { cause: NoAnswer::BackingOff, retry_after: None };
     let reply = json!({"active": true, "exp": 1050});
-    let verdict = |now: u64, finding: Option<Finding>| {
+    let verdict = |now: u64, said: Option<&Value>| {
         let mut world = World::new(&config);
         world.ask("/", "one", &reply);
         world.now = now;
-        let (question, pending) = world.begin_again("/", "one");
-        let finding = finding.unwrap_or_else(|| world.answer(*question, &json!({"active": false})));
-        let Step::Done(outcome) =
-            pending.resume(&mut world.enforcer, &finding, UnixTime::from_secs(world.now))
-        else {
-            panic!()
-        };
+        let outcome = world.asked("/", "one", said);
         (outcome.decision.verdict(), outcome.source)
     };
-    assert_eq!(verdict(1020, Some(Err(down.clone()))), (Verdict::Allowed, Source::StaleMemory));
-    assert_eq!(verdict(1049, Some(Err(down.clone()))), (Verdict::Allowed, Source::StaleMemory));
-    assert_eq!(verdict(1050, Some(Err(down))), (Verdict::Unavailable, Source::Answer));
-    assert_eq!(verdict(1020, None), (Verdict::InvalidToken, Source::Answer), "a verdict is a verdict");
+    assert_eq!(verdict(1020, None), (Verdict::Allowed, Source::StaleMemory));
+    assert_eq!(verdict(1049, None), (Verdict::Allowed, Source::StaleMemory));
+    assert_eq!(verdict(1050, None), (Verdict::Unavailable, Source::Answer));
+    let inactive = json!({"active": false});
+    assert_eq!(
+        verdict(1020, Some(&inactive)),
+        (Verdict::InvalidToken, Source::Answer),
+        "a verdict is a verdict"
+    );
 }
 
 #[test]
@@ -194,14 +195,6 @@ fn what_another_worker_was_told_counts_like_what_this_one_was() {
     // INT-35: of a token that this worker has never seen, or knows less of
     let config =
         json!({"cache": {"ttl": "10s", "ttl_jitter": 0, "negative_ttl": "5s", "stale_if_error": "60s"}});
-    let down: Finding = Err(Rejection::NoAnswer { cause: NoAnswer::BackingOff, retry_after: None });
-    let active = |world: &World| {
-        let mut other =
-            World { enforcer: Enforcer::new(world.enforcer.policy().clone(), [3, 4], b""), now: world.now };
-        let (question, _) = other.begin_again("/", "one");
-        other.answer(*question, &json!({"active": true, "exp": EXP})).unwrap().said().clone()
-    };
-    let at = UnixTime::from_secs;
     #[rustfmt::skip]
     let cases = [
         ("unknown here",             None,       Some((1000, true)),   1020, Verdict::Allowed),
@@ -213,29 +206,17 @@ fn what_another_worker_was_told_counts_like_what_this_one_was() {
         ("nobody knows",             None,       None,                 1020, Verdict::Unavailable),
     ];
     for (name, here, there, now, want) in cases {
-        let mut world = World::new(&config);
-        let said = active(&world);
-        if let Some(asked) = here {
-            world.now = asked;
-            assert_eq!(
-                world.ask("/", "one", &json!({"active": true, "exp": EXP})),
-                Decision::Allow(Verdict::Allowed)
-            );
+        let store = Together::default();
+        let [mut this, mut other] = [(); 2].map(|()| World::sharing(&config, true, Box::new(store.clone())));
+        let mut asked = Vec::from_iter(here.map(|at| (at, true, &mut this)));
+        asked.extend(there.map(|(at, is_active)| (at, is_active, &mut other)));
+        asked.sort_by_key(|(at, ..)| *at);
+        for (at, is_active, world) in asked {
+            world.now = at;
+            world.ask("/", "one", &json!({"active": is_active, "exp": EXP}));
         }
-        world.now = now;
-        let (question, pending) = world.begin_again("/", "one");
-        if let Some((asked, is_active)) = there {
-            let said = if is_active { said } else { Introspection::Inactive };
-            assert!(
-                world.enforcer.adopt(question.key, said, at(asked), world.now()).is_none(),
-                "{name}: fresh"
-            );
-        }
-        let Step::Done(outcome) = pending.resume(&mut world.enforcer, &down, UnixTime::from_secs(world.now))
-        else {
-            panic!("{name}")
-        };
-        assert_eq!(outcome.decision.verdict(), want, "{name}");
+        this.now = now;
+        assert_eq!(this.asked("/", "one", None).decision.verdict(), want, "{name}");
     }
 }
 
@@ -245,19 +226,15 @@ fn an_inactive_answer_turns_to_the_next_provider_from_memory_too() {
         "uri": "https://other.example.com/introspect", "cluster": "other", "client_auth": {"method": "none"},
     }});
     let mut world = World::new(&json!({"providers": {"other": other}, "provider_order": ["main", "other"]}));
-    let (question, pending) = world.begin_again("/", "one");
-    let nobody = world.answer(*question, &json!({"active": false}));
-    let Step::Introspect(question, pending) =
-        pending.resume(&mut world.enforcer, &nobody, UnixTime::from_secs(world.now))
-    else {
-        panic!("nobody else is asked")
-    };
-    let somebody = world.answer(*question, &json!({"active": true, "exp": EXP}));
-    let Step::Done(outcome) = pending.resume(&mut world.enforcer, &somebody, UnixTime::from_secs(world.now))
-    else {
-        panic!()
-    };
-    assert_eq!(outcome.decision, Decision::Allow(Verdict::Allowed));
+    let stream = world.request("/", "one");
+    for (cluster, reply) in [("as", json!({"active": false})), ("other", json!({"active": true, "exp": EXP}))]
+    {
+        let (id, call) = world.driver.call().expect("nobody else is asked");
+        assert_eq!(call.cluster(), cluster);
+        world.driver.reply(id, &reply.to_string());
+    }
+    let end = world.driver.end(stream).expect("it waits");
+    assert_eq!(end.outcome.decision, Decision::Allow(Verdict::Allowed));
     let outcome = world.remembered("/", "one");
     assert_eq!((outcome.decision, outcome.source), (Decision::Allow(Verdict::Allowed), Source::Memory));
     // The first one has forgotten it; the second one has not been asked.
@@ -330,85 +307,73 @@ fn what_contradicts_a_jwt_is_remembered_as_a_refusal() {
     assert!(world.begin("/", &token).is_none(), "for negative_ttl");
 }
 
-/// An engine and a clock.
+/// A worker and a clock.
 struct World {
-    enforcer: Enforcer,
+    driver: Driver,
     now: u64,
 }
 
 impl World {
     fn new(more: &Value) -> Self {
+        Self::sharing(more, false, Box::<Own>::default())
+    }
+
+    /// With responses shared by all workers that have this store.
+    fn sharing(more: &Value, shared: bool, store: Box<dyn Store>) -> Self {
         let mut config = json!({
             "providers": {"main": {"introspection": {
                 "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"},
+                "retries": 0,
             }}},
+            "cache": {"shared": shared},
         });
         merge(&mut config, more);
-        Self::with(&config)
+        Self::with(&config, store)
     }
 
-    fn with(config: &Value) -> Self {
+    fn with(config: &Value, store: Box<dyn Store>) -> Self {
         let policy = Policy::from_value(config, &|_| None).unwrap();
-        Self { enforcer: Enforcer::new(policy, [1, 2], b""), now: 1000 }
+        let ports = Ports { store, ..Ports::new([1, 2], &Portable) };
+        Self { driver: Driver::new(policy, ports, UnixTime::from_secs(1000)), now: 1000 }
     }
 
-    fn now(&self) -> UnixTime {
-        UnixTime::from_secs(self.now)
-    }
-
-    fn step(&mut self, path: &str, token: &str) -> Step {
+    /// Has a request come.
+    fn request(&mut self, path: &str, token: &str) -> StreamId {
+        self.driver.set_clock(UnixTime::from_secs(self.now));
         let authorization = format!("Bearer {token}");
-        let head = [(":method", "GET"), (":path", path), ("authorization", authorization.as_str())];
-        let head = head.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-        self.enforcer.begin(StreamId(1), head.to_vec(), self.now())
+        let head = lines(&[(":method", "GET"), (":path", path), ("authorization", &authorization)]);
+        self.driver.request(head, None)
     }
 
-    /// The outcome, if nobody has to be asked.
+    /// The outcome, if nobody has to be asked. If somebody has, the client leaves, and nothing comes of the call.
     fn begin(&mut self, path: &str, token: &str) -> Option<Outcome> {
-        match self.step(path, token) {
-            Step::Done(outcome) => Some(*outcome),
-            _ => None,
+        let stream = self.request(path, token);
+        if let Some((call, _)) = self.driver.call() {
+            self.driver.leave(stream);
+            self.driver.reply(call, "{}");
+            return None;
         }
+        Some(self.driver.end(stream).expect("it waits").outcome)
     }
 
     fn remembered(&mut self, path: &str, token: &str) -> Outcome {
         self.begin(path, token).expect("it is remembered")
     }
 
-    fn begin_again(
-        &mut self,
-        path: &str,
-        token: &str,
-    ) -> (Box<Question>, Box<tollgate_engine::enforcer::Pending>) {
-        match self.step(path, token) {
-            Step::Introspect(question, pending) => (question, pending),
-            Step::FetchKeys(..) => panic!("keys are fetched"),
-            other => panic!("nobody is asked: {other:?}"),
+    /// What becomes of a request about which somebody has to be asked, and says this; `None`: nothing.
+    fn asked(&mut self, path: &str, token: &str, reply: Option<&Value>) -> Outcome {
+        let stream = self.request(path, token);
+        let (call, _) = self.driver.call().expect("nobody is asked");
+        match reply {
+            Some(reply) => self.driver.reply(call, &reply.to_string()),
+            None => self.driver.respond(call, CallOutcome::Failed),
         }
+        assert!(self.driver.call().is_none(), "somebody else is asked");
+        self.driver.end(stream).expect("it waits").outcome
     }
 
-    fn answer(&mut self, question: Question, reply: &Value) -> Finding {
-        let provider = self.enforcer.provider(question.key.provider).unwrap();
-        let (mut flight, _) = Flight::take_off(provider, question, self.now(), self.enforcer.nonces());
-        let head = [(":status", "200"), ("content-type", "application/json")];
-        let head = head.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-        let body = reply.to_string();
-        let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
-        let Landing::Settled(said) = self.enforcer.land(&mut flight, outcome, self.now()) else {
-            panic!("a retry")
-        };
-        said.map(|said| self.enforcer.learn(flight.question().key, said, flight.asked()))
-    }
-
-    /// A request about which somebody has to be asked.
     fn ask(&mut self, path: &str, token: &str, reply: &Value) -> Decision {
-        let (question, pending) = self.begin_again(path, token);
-        let finding = self.answer(*question, reply);
-        let Step::Done(outcome) = pending.resume(&mut self.enforcer, &finding, UnixTime::from_secs(self.now))
-        else {
-            panic!("somebody else is asked")
-        };
-        outcome.decision
+        self.asked(path, token, Some(reply)).decision
     }
 }
 
@@ -428,5 +393,5 @@ fn patience_covers_every_call_that_a_question_may_take() {
     let world = World::new(&json!({"providers": {"main": {"introspection": {
         "timeout": "2s", "retries": 2, "fallback_clusters": ["b", "c"],
     }}}}));
-    assert_eq!(world.enforcer.policy().providers[0].patience(), Duration::from_secs(10));
+    assert_eq!(world.driver.worker.policy().providers[0].patience(), Duration::from_secs(10));
 }

@@ -10,24 +10,23 @@
     reason = "helpers of tests, too, may fail loudly"
 )]
 
-use std::rc::Rc;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use std::cell::RefCell;
+use tollgate_cases::driver::{Driver, Together, lines};
 use tollgate_cases::proof::{Client, ath};
 use tollgate_engine::base::ids::StreamId;
-use tollgate_engine::base::store::{Own, Seen, Store};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::fault::ProofFault;
 use tollgate_engine::decision::{Decision, Grant, Rejection};
-use tollgate_engine::enforcer::{Enforcer, Outcome, Step};
+use tollgate_engine::enforcer::outcome::Outcome;
+use tollgate_engine::enforcer::ports::Ports;
+use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::jose::verifier::{Signed, Verifier};
 use tollgate_engine::policy::Policy;
-use tollgate_engine::provider::flight::{Flight, Landing};
-use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
 use tollgate_engine::response::answer::Answer;
 
@@ -248,12 +247,13 @@ fn a_proof_counts_once_and_only_if_it_is_good() {
     assert_eq!(world.error(&none).as_deref(), Some("invalid_dpop_proof"), "DPP-36 no proof");
     assert_eq!(world.asked.get(), 0, "DPP-36 the token is remembered, and nobody is asked");
     // A request that is refused for another reason leaves its proof unused.
-    let refused = world.proof(&json!({}));
+    world.now += 600;
     world.reply["active"] = json!(false);
-    world.enforcer.borrow_mut().forget();
+    world.reply["exp"] = json!(NOW + 1200);
+    let refused = world.proof(&json!({}));
     assert_eq!(request(&world, &refused).as_deref(), Some("invalid_token"));
     world.reply["active"] = json!(true);
-    world.enforcer.borrow_mut().forget();
+    world.now += 60;
     assert_eq!(request(&world, &refused), None);
 }
 
@@ -359,8 +359,7 @@ fn what_the_upstream_sees_and_the_log() {
 fn the_scheme_is_the_connection_s() {
     // DPP-10: whatever `:scheme` says; here it is https
     for (is_tls, peer) in [(true, &Tls(true)), (false, &Tls(false))] {
-        let mut world = World::new(&json!({}));
-        world.enforcer = RefCell::new(world.enforcer.into_inner().with_peer(peer));
+        let world = World::with(&json!({}), Ports { peer, ..ports() });
         for (uri, passes) in [("https://h/r", is_tls), ("http://h/r", !is_tls), ("https://h:443/r", is_tls)] {
             let proof = world.client.proof("GET", uri, TOKEN, NOW, &json!({}));
             let forwarded = ("x-forwarded-proto", "https");
@@ -374,15 +373,9 @@ fn the_scheme_is_the_connection_s() {
 fn plugins_that_clients_call_by_one_origin_take_a_proof_once_together() {
     // DPP-27: as two listeners in one process
     let with = |owner: &[u8], origin: Option<&str>, store: &Together| {
-        let mut world = World::new(&json!({"dpop": {"external_origin": origin.unwrap_or("https://h")}}));
-        let mut config = world.config.clone();
-        if origin.is_none() {
-            config["dpop"] = json!({});
-        }
-        let policy = Policy::from_value(&config, &|_| None).unwrap();
-        let enforcer = Enforcer::new(policy, [1, 2], owner).with_peer(&Tls(true));
-        world.enforcer = RefCell::new(enforcer.with_store(Box::new(store.clone())));
-        world
+        let dpop = origin.map_or(json!({}), |origin| json!({"external_origin": origin}));
+        let store = Box::new(store.clone());
+        World::with(&json!({"dpop": dpop}), Ports { owner: owner.to_vec(), store, ..ports() })
     };
     #[rustfmt::skip]
     let cases = [
@@ -415,10 +408,7 @@ fn an_origin_that_comes_or_goes_brings_back_no_proof() {
     ] {
         let store = Together::default();
         let [first, second] = [&before, &after].map(|dpop| {
-            let mut world = World::new(&json!({ "dpop": dpop }));
-            let enforcer = world.enforcer.into_inner().with_store(Box::new(store.clone()));
-            world.enforcer = RefCell::new(enforcer);
-            world
+            World::with(&json!({ "dpop": dpop }), Ports { store: Box::new(store.clone()), ..ports() })
         });
         let proof = first.proof(&json!({}));
         let fields = [("authorization", "DPoP good"), ("dpop", proof.as_str())];
@@ -500,33 +490,19 @@ fn whoever_proves_nothing_buys_no_signature() {
     ];
     for (name, algorithms, changes, fault, signatures) in cases {
         let dpop = if algorithms.is_null() { json!({}) } else { json!({ "algorithms": algorithms }) };
-        let world = World::new(&json!({ "dpop": dpop })).verified_by(&VERIFIER);
+        let world = World::with(&json!({ "dpop": dpop }), Ports { verifier: &VERIFIER, ..ports() });
         let proof = world.proof(&changes);
         let outcome = world.request(&[("authorization", "DPoP good"), ("dpop", &proof)]);
         assert_eq!(outcome.decision, Decision::Deny(Rejection::BadProof(fault)), "{name}");
         assert_eq!((VERIFIER.0.load(Ordering::Relaxed), world.asked.get()), (signatures, 0), "{name}");
     }
     // A token that is known to be none is not worth looking at a proof.
-    let world = World::new(&json!({"cache": {"max_entries": 10}})).verified_by(&VERIFIER);
+    let world = World::with(&json!({"cache": {"max_entries": 10}}), Ports { verifier: &VERIFIER, ..ports() });
     for attempt in 0..3 {
         let proof = world.client.proof("GET", URI, "bad", NOW, &json!({}));
         let outcome = world.request(&[("authorization", "DPoP bad"), ("dpop", &proof)]);
         assert_eq!(outcome.decision, Decision::Deny(Rejection::Inactive), "{attempt}");
         assert_eq!((VERIFIER.0.load(Ordering::Relaxed), world.asked.get()), (1, 1), "{attempt}");
-    }
-}
-
-/// What two plugins share.
-#[derive(Clone, Debug, Default)]
-struct Together(Rc<Own>);
-
-impl Store for Together {
-    fn get(&self, key: &str) -> (Vec<u8>, Seen) {
-        self.0.get(key)
-    }
-
-    fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
-        self.0.set(key, value, seen)
     }
 }
 
@@ -544,10 +520,9 @@ impl Peer for Tls {
     }
 }
 
-/// An engine that understands proofs, a client with a key, and what is said of its token.
+/// A worker that understands proofs, a client with a key, and what is said of its token.
 struct World {
-    config: Value,
-    enforcer: RefCell<Enforcer>,
+    driver: RefCell<Driver>,
     client: Client,
     reply: Value,
     now: u64,
@@ -555,8 +530,17 @@ struct World {
     asked: std::cell::Cell<usize>,
 }
 
+/// What a plugin that clients reach over TLS has of its host.
+fn ports() -> Ports {
+    Ports { owner: b"plugin".to_vec(), peer: &Tls(true), ..Ports::new([1, 2], &Portable) }
+}
+
 impl World {
     fn new(changes: &Value) -> Self {
+        Self::with(changes, ports())
+    }
+
+    fn with(changes: &Value, ports: Ports) -> Self {
         let mut config = json!({
             "providers": {"main": {"introspection": {"uri": "https://as/i", "cluster": "as", "client_auth": {"method": "none"}}}},
             "dpop": {},
@@ -564,13 +548,10 @@ impl World {
         for (name, value) in changes.as_object().unwrap() {
             config[name] = value.clone();
         }
+        let policy = Policy::from_value(&config, &|_| None).unwrap();
         let client = Client::new("client");
         Self {
-            config: config.clone(),
-            enforcer: RefCell::new(
-                Enforcer::new(Policy::from_value(&config, &|_| None).unwrap(), [1, 2], b"plugin")
-                    .with_peer(&Tls(true)),
-            ),
+            driver: RefCell::new(Driver::new(policy, ports, UnixTime::from_secs(NOW))),
             reply: json!({"active": true, "exp": NOW + 600, "cnf": {"jkt": client.thumbprint()}, "token_type": "DPoP"}),
             client,
             now: NOW,
@@ -579,54 +560,29 @@ impl World {
         }
     }
 
-    fn verified_by(self, verifier: &'static dyn Verifier) -> Self {
-        Self { enforcer: RefCell::new(self.enforcer.into_inner().with_verifier(verifier)), ..self }
-    }
-
     fn proof(&self, changes: &Value) -> String {
         self.client.proof("GET", URI, TOKEN, self.now, changes)
     }
 
     fn request(&self, fields: &[(&str, &str)]) -> Outcome {
-        let now = UnixTime::from_secs(self.now);
+        let mut driver = self.driver.borrow_mut();
+        driver.set_clock(UnixTime::from_secs(self.now));
         let pseudo = [(":method", "GET"), (":scheme", "https"), (":authority", "h"), (":path", self.path)];
-        let head = pseudo
-            .iter()
-            .chain(fields)
-            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-        let mut enforcer = self.enforcer.borrow_mut();
-        match enforcer.begin(StreamId(1), head.collect::<Vec<_>>(), now) {
-            Step::Done(outcome) => *outcome,
-            Step::Introspect(question, pending) => {
-                self.asked.set(self.asked.get() + 1);
-                let provider = enforcer.provider(question.key.provider).unwrap();
-                let nonces = enforcer.nonces();
-                let is_known = question.token.expose() != "bad";
-                let (mut flight, _) = Flight::take_off(provider, *question, now, nonces);
-                let head = [(":status", "200"), ("content-type", "application/json")]
-                    .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-                let body = if is_known { self.reply.to_string() } else { r#"{"active":false}"#.to_owned() };
-                let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
-                let Landing::Settled(said) = enforcer.land(&mut flight, outcome, now) else {
-                    panic!("a retry")
-                };
-                let finding = said.map(|said| enforcer.learn(flight.question().key, said, now));
-                let Step::Done(outcome) = pending.resume(&mut enforcer, &finding, now) else {
-                    panic!("not done")
-                };
-                *outcome
-            }
-            other => panic!("{other:?}"),
-        }
+        let end = driver.decide(lines(&[&pseudo, fields].concat()), None, |call| {
+            self.asked.set(self.asked.get() + 1);
+            let is_known = !call.body().starts_with(b"token=bad");
+            if is_known { self.reply.to_string() } else { r#"{"active":false}"#.to_owned() }
+        });
+        end.outcome
     }
 
     fn answer(&self, outcome: &Outcome) -> Answer {
-        outcome.answer(&self.enforcer.borrow()).expect("it is refused")
+        outcome.answer(self.driver.borrow().worker.policy()).expect("it is refused")
     }
 
     /// The error in the body; `none` for a refusal without one, and `None` if the request passes.
     fn error(&self, outcome: &Outcome) -> Option<String> {
-        let answer = outcome.answer(&self.enforcer.borrow())?;
+        let answer = outcome.answer(self.driver.borrow().worker.policy())?;
         let body: Value = serde_json::from_str(&answer.body).unwrap();
         let is_binding = matches!(
             outcome.decision,

@@ -14,16 +14,16 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tollgate_cases::driver::Together;
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::moment::{Moment, Now, Steady};
-use tollgate_engine::base::store::{Own, Seen, Store};
 use tollgate_engine::base::time::UnixTime;
-use tollgate_engine::enforcer::Enforcer;
+use tollgate_engine::enforcer::ports::Ports;
+use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::Head;
@@ -70,7 +70,7 @@ proptest! {
 
     #[test]
     fn nobody_waits_for_ever_and_nothing_is_ended_twice(all in prop::collection::vec(things(), 1..300)) {
-        let store = Shared::default();
+        let store = Together::default();
         let mut workers: Vec<_> = (0..WORKERS).map(|_| Model::new(&store)).collect();
         let mut wall = 1_800_000_000_000_i64;
         let mut steady = Duration::from_secs(1);
@@ -113,7 +113,7 @@ proptest! {
 fn a_crowd_has_its_turn_by_and_by_whatever_becomes_of_each() {
     // PWX-10: those who go on to wait for another provider are work, too
     let now = at(1_800_000_000_000, Duration::from_secs(1));
-    let mut model = Model::new(&Shared::default());
+    let mut model = Model::new(&Together::default());
     for _ in 0..100 {
         model.happen(&Thing::Request(1), 0, now);
     }
@@ -152,12 +152,12 @@ struct Model {
     replaced: u32,
     due: Option<Steady>,
     last: u32,
-    store: Shared,
+    store: Together,
 }
 
 impl Model {
-    fn new(store: &Shared) -> Self {
-        let worker = Worker::new(enforcer(0, store));
+    fn new(store: &Together) -> Self {
+        let worker = begin(0, store, Worker::new);
         let (waiting, passed, calls) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         let mut model =
             Self { worker, waiting, passed, calls, replaced: 0, due: None, last: 0, store: store.clone() };
@@ -217,7 +217,7 @@ impl Model {
             Thing::Failure => drop(self.fail_one(some, now)),
             Thing::Replace(configuration) => {
                 self.replaced += 1;
-                self.worker.replace(enforcer(*configuration, &self.store));
+                begin(*configuration, &self.store, |policy, ports| self.worker.replace(policy, ports));
                 self.close();
             }
             Thing::Pass(_) | Thing::SetClock(_) | Thing::Die => {}
@@ -302,7 +302,8 @@ impl Model {
     }
 }
 
-fn enforcer(configuration: usize, store: &Shared) -> Enforcer {
+/// Hands over a configuration and what it needs of its host.
+fn begin<T>(configuration: usize, store: &Together, to: impl FnOnce(Policy, Ports) -> T) -> T {
     let introspection = |cluster: &str, retries: u8| {
         json!({"introspection": {"uri": "https://as.example.com/introspect", "cluster": cluster, "retries": retries,
             "client_auth": {"client_id": "gateway", "client_secret": "a-client-secret"}, "timeout": "1s"}})
@@ -316,19 +317,6 @@ fn enforcer(configuration: usize, store: &Shared) -> Enforcer {
         config["mode"] = json!("shadow");
     }
     let policy = Policy::from_value(&config, &|_| None).unwrap();
-    Enforcer::new(policy, [1, 2], b"plugin").with_store(Box::new(store.clone()))
-}
-
-/// What the workers share.
-#[derive(Clone, Debug, Default)]
-struct Shared(Rc<Own>);
-
-impl Store for Shared {
-    fn get(&self, key: &str) -> (Vec<u8>, Seen) {
-        self.0.get(key)
-    }
-
-    fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
-        self.0.set(key, value, seen)
-    }
+    let ports = Ports::new([1, 2], &Portable);
+    to(policy, Ports { owner: b"plugin".to_vec(), store: Box::new(store.clone()), ..ports })
 }

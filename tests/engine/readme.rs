@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use tollgate_engine::base::ids::StreamId;
+use tollgate_cases::driver::{Driver, lines};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Verdict;
-use tollgate_engine::enforcer::{Enforcer, Step};
+use tollgate_engine::enforcer::ports::Ports;
+use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::policy::Policy;
-use tollgate_engine::provider::flight::{Flight, Landing};
-use tollgate_engine::provider::outcome::CallOutcome;
 
 #[test]
 fn every_configuration_in_the_prose_loads() {
@@ -45,27 +44,18 @@ fn every_yaml_block_is_yaml() {
 fn the_refusal_that_the_readme_shows_is_the_one_that_a_client_gets() {
     let readme = page("README.md");
     let with_rules = readme.blocks("yaml tollgate").nth(1).expect("the configuration with rules");
-    let mut enforcer = Enforcer::new(load(&with_rules.text).unwrap(), [1, 2], b"");
-    let request = [
+    let policy = load(&with_rules.text).unwrap();
+    let ports = Ports::new([1, 2], &Portable);
+    let request = lines(&[
         (":method", "GET"),
         (":scheme", "https"),
         (":authority", "api.example.com"),
         (":path", "/orders"),
         ("authorization", "Bearer good"),
-    ];
-    let now = UnixTime::from_secs(1_800_000_000);
-    let Step::Introspect(question, pending) = enforcer.begin(StreamId(1), fields(&request), now) else {
-        panic!("no call")
-    };
-    let provider = enforcer.provider(question.key.provider).unwrap();
-    let (mut flight, _) = Flight::take_off(provider, *question, now, enforcer.nonces());
-    let head = fields(&[(":status", "200"), ("content-type", "application/json")]);
-    let body = br#"{"active":true,"scope":"profile","aud":"https://api.example.com"}"#;
-    let outcome = CallOutcome::Response { head: &head, body };
-    let Landing::Settled(Ok(said)) = enforcer.land(&mut flight, outcome, now) else { panic!("no answer") };
-    let finding = Ok(enforcer.learn(flight.question().key, said, now));
-    let Step::Done(outcome) = pending.resume(&mut enforcer, &finding, now) else { panic!("another call") };
-    let answer = outcome.answer(&enforcer).expect("a refusal");
+    ]);
+    let reply = r#"{"active":true,"scope":"profile","aud":"https://api.example.com"}"#;
+    let mut driver = Driver::new(policy, ports, UnixTime::from_secs(1_800_000_000));
+    let answer = driver.decide(request, None, |_| reply.to_owned()).answer.expect("a refusal");
 
     let mut shown = format!("HTTP/1.1 {} Forbidden\n", answer.status);
     for (name, value) in &answer.headers {
@@ -168,10 +158,6 @@ fn load(yaml: &str) -> Result<Policy, String> {
     };
     Policy::from_value(&value, &some)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-}
-
-fn fields(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
 }
 
 /// A page of Markdown, as far as these tests understand it.

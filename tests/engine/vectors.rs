@@ -2,23 +2,19 @@
 
 #![allow(clippy::panic, clippy::arithmetic_side_effects, reason = "tests may fail loudly")]
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
+use tollgate_cases::driver::{Driver, End};
 use tollgate_cases::{Case, Reply, Response, Ring, check_lines, latin1, load_all};
 use tollgate_engine::base::ids::StreamId;
-use tollgate_engine::base::moment::{Moment, Now};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
-use tollgate_engine::enforcer::{Enforcer, Fields, Outcome};
+use tollgate_engine::enforcer::outcome::Outcome;
+use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
-use tollgate_engine::request::head::Head;
+use tollgate_engine::request::head::Fields;
 use tollgate_engine::response::answer::Answer;
-use tollgate_engine::worker::Worker;
-use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
 
 use crate::second::Both;
 
@@ -55,83 +51,26 @@ fn run(case: &Case) -> Result<(), String> {
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
     let certificate = case.request.certificate.clone().map(String::into_bytes);
     let client = Client { certificate, is_tls: case.request.tls };
-    let enforcer =
-        Enforcer::new(policy, [1, 2], b"").with_verifier(&Both).with_peer(Box::leak(Box::new(client)));
-    let mut run = Run::new(enforcer);
-    run.request(case);
+    let ports = Ports { peer: Box::leak(Box::new(client)), ..Ports::new([1, 2], &Both) };
+    let mut driver = Driver::new(policy, ports, UnixTime::from_secs(NOW));
+    let stream = driver.request(case.request.fields(), case.request.body.as_deref().map(latin1).as_deref());
     for (n, exchange) in case.exchanges.iter().enumerate() {
-        let (id, call) = run.next_call().ok_or_else(|| format!("call {} was not made", n + 1))?;
+        let (id, call) = driver.next_call().ok_or_else(|| format!("call {} was not made", n + 1))?;
         let body = String::from_utf8_lossy(call.body()).into_owned();
         check_call(call.cluster(), call.headers(), &body, &exchange.call)?;
         let Reply::Response(reply) = &exchange.reply else {
-            run.tell(Event::Response(id, CallOutcome::Failed));
+            driver.respond(id, CallOutcome::Failed);
             continue;
         };
         let (head, body) = response(reply);
         let body = body.get(..call.read_up_to()).unwrap_or(&body);
-        run.tell(Event::Response(id, CallOutcome::Response { head: &head, body }));
+        driver.respond(id, CallOutcome::Response { head: &head, body });
     }
-    if let Some((_, call)) = run.next_call() {
+    if let Some((_, call)) = driver.next_call() {
         return Err(format!("an unexpected call to {}", call.cluster()));
     }
-    let (outcome, answer) = run.done.ok_or("it waits for ever")?;
+    let End { outcome, answer } = driver.end(stream).ok_or("it waits for ever")?;
     check_outcome(case, &outcome, answer, case.request.fields())
-}
-
-/// A worker with one request.
-struct Run {
-    worker: Worker,
-    now: Moment,
-    calls: VecDeque<(CallId, OutgoingCall)>,
-    is_ticking: bool,
-    done: Option<(Box<Outcome>, Option<Answer>)>,
-}
-
-const STREAM: StreamId = StreamId(7);
-
-impl Run {
-    fn new(enforcer: Enforcer) -> Self {
-        let now = Moment { wall: UnixTime::from_secs(NOW), steady: Duration::from_secs(1) };
-        let calls = VecDeque::new();
-        Self { worker: Worker::new(enforcer), now, calls, is_ticking: false, done: None }
-    }
-
-    fn request(&mut self, case: &Case) {
-        let (head, body) = (Head::from(case.request.fields()), case.request.body.as_deref().map(latin1));
-        self.tell(Event::Request { stream: STREAM, head, is_whole: body.is_none() });
-        if let Some(body) = body {
-            let limit = self.worker.form_limit(STREAM);
-            let whole = limit.filter(|max| body.len() <= *max).map(|_| body.as_slice());
-            self.tell(Event::Body { stream: STREAM, size: body.len(), whole, is_end: true });
-        }
-    }
-
-    /// The call under way; a retry comes when its time has come.
-    fn next_call(&mut self) -> Option<(CallId, OutgoingCall)> {
-        if self.calls.is_empty() && self.is_ticking && self.done.is_none() {
-            let passed = Duration::from_millis(900);
-            self.now = Moment { wall: self.now.wall.plus(passed), steady: self.now.steady + passed };
-            self.tell(Event::Tick);
-        }
-        self.calls.pop_front()
-    }
-
-    fn tell(&mut self, event: Event<'_>) {
-        let now = Now::new(&self.now);
-        let mut next = self.worker.handle(event, &now);
-        while let Some(command) = next.take().or_else(|| self.worker.poll(&now)) {
-            match command {
-                Command::Call(id, call) => self.calls.push_back((id, call)),
-                Command::Pass(STREAM, outcome) => self.done = Some((outcome, None)),
-                Command::Answer(STREAM, outcome, answer) => self.done = Some((outcome, Some(answer))),
-                Command::Continue(STREAM) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-        if let Some(due) = self.worker.take_wake() {
-            self.is_ticking = due.is_some();
-        }
-    }
 }
 
 /// A client's connection, and the digest of the certificate that it has shown.

@@ -6,17 +6,16 @@ mod metadata;
 mod resource;
 mod token;
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tollgate_engine::base::ids::ProviderId;
+use tollgate_engine::base::random::Nonces;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::config::error::{ConfigError, Fault};
 use tollgate_engine::config::schema::Step;
-use tollgate_engine::enforcer::Enforcer;
 use tollgate_engine::policy::Policy;
-use tollgate_engine::provider::keys::KeySource;
+use tollgate_engine::provider::keys::{KeySource, LiveKeys};
 use tollgate_engine::provider::{Provider, Validate};
 
 use crate::kit::ask::random_seed;
@@ -87,8 +86,12 @@ enum Grade {
 struct Patient<'a> {
     id: ProviderId,
     provider: &'a Provider,
-    /// Reads answers as the filter does.
-    enforcer: &'a RefCell<Enforcer>,
+    /// The configuration that it is of.
+    policy: &'a Policy,
+    /// Its keys, as far as they have come.
+    keys: LiveKeys,
+    /// What its calls need to be unguessable.
+    nonces: &'a Nonces,
     /// The whole configuration as it is written.
     configuration: &'a Value,
     /// The provider as it is written.
@@ -111,10 +114,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let injected = injected::of(&found, &args.file);
     let mut configuration = found.value;
     args.credentials.stand_in(&mut configuration, &injected, &args.store)?;
-    let (policy, unset) = policy(&configuration, &args.file)?;
+    let (mut policy, unset) = policy(&configuration, &args.file)?;
     let token = args.token_file.as_deref().map(read).transpose()?;
-    let enforcer = Enforcer::new(policy.clone(), random_seed()?, b"");
-    let enforcer = RefCell::new(enforcer.with_verifier(&Computed).with_signer(&Computed));
+    let nonces = Nonces::new(random_seed()?);
+    policy.sign_with(&Computed);
     let policy = &policy;
     if let Some(name) =
         args.provider.as_ref().filter(|name| policy.providers.iter().all(|known| known.name != **name))
@@ -132,7 +135,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         let mut patient = Patient {
             id: ProviderId(i),
             provider,
-            enforcer: &enforcer,
+            policy,
+            keys: LiveKeys::new(provider.keys.as_ref()),
+            nonces: &nonces,
             configuration: &configuration,
             written: written.unwrap_or(&Value::Null),
             injected: injected.get(&provider.name),
@@ -164,11 +169,11 @@ impl Patient<'_> {
             );
             return;
         }
-        let keys = self.provider.keys.as_ref().and_then(|_| keys::look(self, known.as_ref(), http, out));
-        if let (Some(keys), Some(token), true) =
-            (&keys, token, self.provider.validate != Validate::Introspection)
+        let has_keys = self.provider.keys.is_some() && keys::look(self, known.as_ref(), http, out);
+        if let (true, Some(token), true) =
+            (has_keys, token, self.provider.validate != Validate::Introspection)
         {
-            keys::verify(self, keys, token);
+            keys::verify(self, token);
         }
         if self.provider.validate == Validate::Jwt {
             return;

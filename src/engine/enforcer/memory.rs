@@ -8,11 +8,14 @@ use crate::base::time::UnixTime;
 use crate::cache::Recalled;
 use crate::cache::entry::Entry;
 use crate::cache::shared::{Claim, Ending};
+use crate::decision::Rejection;
 use crate::enforcer::Enforcer;
-use crate::provider::flight::{Flight, Question};
+use crate::provider::flight::{Flight, Landing, Question};
+use crate::provider::introspection;
 use crate::provider::introspection::call::IntrospectionCall;
 use crate::provider::introspection::reply::Introspection;
 use crate::provider::keys::LiveKeys;
+use crate::provider::outcome::CallOutcome;
 use crate::token::key::{TokenDigest, TokenKey};
 
 impl Enforcer {
@@ -24,17 +27,6 @@ impl Enforcer {
     /// What is remembered of a token, of whatever age.
     pub fn remembered(&mut self, key: TokenKey) -> Option<Rc<Entry>> {
         self.cache.get(key)
-    }
-
-    /// Remembers what another worker has found out, if that is news, and hands it over if it is fresh.
-    pub fn adopt(
-        &mut self,
-        key: TokenKey,
-        said: Introspection,
-        asked: UnixTime,
-        now: UnixTime,
-    ) -> Option<Rc<Entry>> {
-        self.cache.adopt(key, said, asked, now)
     }
 
     /// Forgets everything.
@@ -96,5 +88,17 @@ impl Enforcer {
     pub(crate) fn take_off(&self, question: Question, now: UnixTime) -> Option<(Flight, IntrospectionCall)> {
         let provider = self.provider(question.key.provider)?;
         Some(Flight::take_off(provider, question, now, &self.nonces))
+    }
+
+    /// Takes what has come of a flight's latest call.
+    pub fn land(&self, flight: &mut Flight, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
+        let id = flight.question().key.provider;
+        let (Some(provider), Some(keys)) = (self.provider(id), self.keys.get(id.0)) else {
+            return Landing::Settled(Err(Rejection::NoProvider));
+        };
+        let token = &flight.question().token;
+        let times = (flight.asked(), now);
+        let said = introspection::read((id, provider), keys, token, outcome, self.verifier, times);
+        flight.land(provider, said, now, &self.nonces)
     }
 }

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use crate::base::ids::ProviderId;
-use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::cache::entry::{Age, Entry};
 use crate::decision::fault::JwtFault;
 use crate::decision::{Decision, NoAnswer, Rejection, Verdict};
-use crate::enforcer::{Enforcer, Finding, Pending, Source, Step, done};
+use crate::enforcer::outcome::Source;
+use crate::enforcer::{Enforcer, Finding, Pending, Step, done};
 use crate::policy::Mode;
 use crate::provider::Validate;
 use crate::provider::flight::Question;
@@ -44,11 +44,6 @@ impl Pending {
     /// Gives up: nobody will be asked any more.
     pub fn give_up(self, enforcer: &Enforcer, rejection: Rejection) -> Step {
         enforcer.deny_by(self.request, rejection, Source::Answer)
-    }
-
-    /// The token that is asked about.
-    pub fn token(&self) -> &Secret {
-        &self.found.token
     }
 
     /// Turns to the next provider, or to the end. `ended` is how the one before has.

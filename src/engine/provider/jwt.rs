@@ -32,6 +32,7 @@ const OF_OTHERS: [&str; 7] = ["at_hash", "c_hash", "s_hash", "events", "htm", "h
 
 /// Judges a token: who signed it, whose it is, for whom and until when. What the rules of the configuration
 /// demand besides is not looked at.
+#[inline(never)]
 pub fn verify(
     (id, provider): (ProviderId, &Provider),
     keys: &LiveKeys,

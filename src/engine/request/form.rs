@@ -43,7 +43,9 @@ mod tests {
     use crate::base::ids::StreamId;
     use crate::base::time::UnixTime;
     use crate::decision::{Decision, Rejection};
+    use crate::enforcer::ports::Ports;
     use crate::enforcer::{Enforcer, Step};
+    use crate::jose::portable::Portable;
     use crate::policy::Policy;
     use crate::request::extract::TokenError::{self, MalformedParameter, Several, TooLong};
     use crate::request::places::TokenPlaces;
@@ -128,8 +130,10 @@ mod tests {
                     "cluster": "as", "client_auth": {{"method": "none"}}}}}}}},
                     "token": {{"from_form": true, "strict_multiple": {strict}}}}}"#
             );
-            let mut enforcer =
-                Enforcer::new(Policy::parse(config.as_bytes(), &|_| None).unwrap(), [1, 2], b"");
+            let mut enforcer = Enforcer::new(
+                Policy::parse(config.as_bytes(), &|_| None).unwrap(),
+                Ports::new([1, 2], &Portable),
+            );
             let fields =
                 [(":method", "POST"), (":path", path), ("content-type", "application/x-www-form-urlencoded")];
             let fields = fields.map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).to_vec();

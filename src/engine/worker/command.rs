@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::ids::StreamId;
 use crate::base::secret::Secret;
-use crate::enforcer::Outcome;
+use crate::enforcer::outcome::Outcome;
 use crate::provider::fetch::FetchCall;
 use crate::provider::introspection::call::IntrospectionCall;
 use crate::provider::outcome::CallOutcome;

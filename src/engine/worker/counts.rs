@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::decision::{Decision, Rejection, Verdict};
-use crate::enforcer::{Outcome, Source};
+use crate::enforcer::outcome::{Outcome, Source};
 use crate::provider::fetch::{FetchFault, News};
 use crate::provider::introspection::reply::Introspection;
 

@@ -10,9 +10,9 @@
     reason = "a vector that cannot be read must stop the test"
 )]
 
-pub mod token;
-
+pub mod driver;
 pub mod proof;
+pub mod token;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -21,7 +21,7 @@ use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::random::Nonces;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
-use tollgate_engine::enforcer::Enforcer;
+use tollgate_engine::decision::Rejection;
 use tollgate_engine::jose::algorithm;
 use tollgate_engine::jose::jws::Compact;
 use tollgate_engine::jose::key::PublicKey;
@@ -29,6 +29,9 @@ use tollgate_engine::jose::signer::ToSign;
 use tollgate_engine::jose::signing_key::SigningKey;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::assertion::{Assertion, Statement};
+use tollgate_engine::provider::jwt;
+use tollgate_engine::provider::keys::LiveKeys;
+use tollgate_engine::token::access_token::AccessToken;
 
 use super::signatures::Computed;
 use super::{Both, says_yes};
@@ -57,8 +60,7 @@ proptest! {
             let key = Key::random(algorithm, false);
             let token = encode(&Header { typ: Some("at+jwt".to_owned()), ..Header::new(algorithm) }, &claims, &key.private).unwrap();
             prop_assert!(says_yes(&token, &key.public));
-            let enforcer = verifying(algorithm, &key.public);
-            let verified = enforcer.verify(ProviderId(0), &Secret::new(&*token), UnixTime::from_secs(NOW));
+            let verified = verified(algorithm, &key.public, &token);
             prop_assert!(verified.is_ok(), "{:?}: {:?}", algorithm, verified);
 
             let jws = Compact::parse(&token).unwrap();
@@ -161,12 +163,14 @@ fn claims() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A gateway that verifies with this key.
-fn verifying(algorithm: Algorithm, key: &Value) -> Enforcer {
+/// What a gateway that verifies with this key says of a token.
+fn verified(algorithm: Algorithm, key: &Value, token: &str) -> Result<AccessToken, Rejection> {
     let main = json!({"issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "validate": "jwt",
         "algorithms": [format!("{algorithm:?}")], "jwks": {"inline": {"keys": [key]}}});
     let config = json!({"providers": {"main": main}});
-    Enforcer::new(Policy::from_value(&config, &|_| None).unwrap(), [1, 2], b"").with_verifier(&Both)
+    let provider = &Policy::from_value(&config, &|_| None).unwrap().providers[0];
+    let keys = LiveKeys::new(provider.keys.as_ref());
+    jwt::verify((ProviderId(0), provider), &keys, token, &Both, UnixTime::from_secs(NOW))
 }
 
 /// The same message and signature, with a bit changed in either.

@@ -7,10 +7,10 @@ use tollgate_engine::base::secret::Secret;
 use tollgate_engine::decision::{BadAnswer, Rejection};
 use tollgate_engine::provider::Dialect;
 use tollgate_engine::provider::client_auth::ClientAuth;
-use tollgate_engine::provider::flight::{Flight, Landing, Question};
+use tollgate_engine::provider::introspection;
+use tollgate_engine::provider::introspection::call::IntrospectionCall;
 use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::outcome::CallOutcome;
-use tollgate_engine::token::key::TokenKey;
 
 use crate::commands::doctor::Patient;
 use crate::kit::ask::ask;
@@ -19,6 +19,7 @@ use crate::kit::discovery::Discovered;
 use crate::kit::failure::Failure;
 use crate::kit::http::{Http, Reply};
 use crate::kit::output::Output;
+use crate::kit::signatures::Computed;
 
 /// One call as the filter makes it: the answer, and how the filter would read it.
 pub(super) fn introspect(
@@ -26,10 +27,8 @@ pub(super) fn introspect(
     token: &Secret,
     http: &Http,
 ) -> Result<(Reply, Result<Introspection, Rejection>), Failure> {
-    let question = Question { key: TokenKey::new([0, 0], patient.id, token), token: token.clone() };
-    let enforcer = patient.enforcer.borrow();
-    let (mut flight, mut call) =
-        Flight::take_off(patient.provider, question, clock::now(), enforcer.nonces());
+    let (who, asked) = ((patient.id, patient.provider), clock::now());
+    let mut call = IntrospectionCall::new(patient.id, patient.provider, token, asked, patient.nonces);
     if let Some(Ok(injected)) = patient.injected {
         injected.add_to(&mut call.headers);
     }
@@ -39,10 +38,8 @@ pub(super) fn introspect(
         reply.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())),
     );
     let outcome = CallOutcome::Response { head: &head, body: &reply.body };
-    let said = match enforcer.land(&mut flight, outcome, clock::now()) {
-        Landing::Settled(said) => said,
-        Landing::Again(next) => Err(next.previous.unwrap_or(Rejection::NoProvider)),
-    };
+    let times = (asked, clock::now());
+    let said = introspection::read(who, &patient.keys, token, outcome, &Computed, times);
     Ok((reply, said))
 }
 

@@ -1,11 +1,7 @@
 //! The keys that JWTs are verified with: can they be had, and do they fit?
 
-use std::cell::RefCell;
-
 use serde_json::Value;
-use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::enforcer::Enforcer;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::jose::key_set::{KeySet, place};
 use tollgate_engine::provider::jwt;
@@ -18,42 +14,42 @@ use crate::kit::clock;
 use crate::kit::discovery::Discovered;
 use crate::kit::http::{Http, Reply};
 use crate::kit::output::Output;
+use crate::kit::signatures::Computed;
 
-/// Fetches the keys and looks at them; `None`: they cannot be had.
+/// Fetches the keys and looks at them; `false`: they cannot be had.
 pub(super) fn look(
     patient: &mut Patient<'_>,
     known: Option<&Discovered>,
     http: &Http,
     out: &mut Output,
-) -> Option<LiveKeys> {
-    let mut keys = LiveKeys::new(patient.provider.keys.as_ref());
+) -> bool {
     if let Some(KeySource::Uri(uri)) = &patient.provider.keys {
         out.progress(format_args!("asking {} for its keys", patient.provider.name));
         named(patient, known, uri);
-        let reply = match fetch(http, &uri.call(&keys)) {
+        let reply = match fetch(http, &uri.call(&patient.keys)) {
             Ok(reply) => reply,
             Err(failure) => {
                 patient.wrong(format!("the keys: {}", failure.what()), failure.advice());
-                return None;
+                return false;
             }
         };
-        if let Err(fault) = take(&mut keys, uri, (patient.enforcer, patient.id), &reply) {
+        if let Err(fault) = take(&mut patient.keys, uri, &reply) {
             patient.wrong(
                 format!("the keys at {}: {fault}", address(uri)),
                 "Is it the address of the key set (jwks_uri)? Until keys arrive, nothing that is signed can be verified: tokens are unavailable (503).",
             );
-            return None;
+            return false;
         }
         left_out(patient, &reply);
     }
-    algorithms(patient, &keys);
-    Some(keys)
+    algorithms(patient);
+    true
 }
 
 /// Verifies a token as the filter would.
-pub(super) fn verify(patient: &mut Patient<'_>, keys: &LiveKeys, token: &Secret) {
+pub(super) fn verify(patient: &mut Patient<'_>, token: &Secret) {
     let who = (patient.id, patient.provider);
-    match jwt::verify(who, keys, token.expose(), patient.enforcer.borrow().verifier(), clock::now()) {
+    match jwt::verify(who, &patient.keys, token.expose(), &Computed, clock::now()) {
         Ok(token) => {
             let scopes = token.scopes(&patient.provider.tokens).join(" ");
             patient.good("the token's signature and its claims are good");
@@ -65,18 +61,11 @@ pub(super) fn verify(patient: &mut Patient<'_>, keys: &LiveKeys, token: &Secret)
     }
 }
 
-fn take(
-    keys: &mut LiveKeys,
-    uri: &KeyUri,
-    (enforcer, id): (&RefCell<Enforcer>, ProviderId),
-    reply: &Reply,
-) -> Result<(), String> {
+fn take(keys: &mut LiveKeys, uri: &KeyUri, reply: &Reply) -> Result<(), String> {
     let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
     let field = |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
     head.extend(reply.headers.iter().map(field));
     let outcome = CallOutcome::Response { head: &head, body: &reply.body };
-    // The engine needs them as well, for answers that are signed.
-    let _ = enforcer.borrow_mut().take_keys(id, outcome, clock::now());
     keys.take(uri, outcome, clock::now()).map(|_| ()).map_err(|fault| fault.to_string())
 }
 
@@ -99,7 +88,8 @@ fn left_out(patient: &mut Patient<'_>, reply: &Reply) {
 }
 
 /// Whether there is a key for what is allowed.
-fn algorithms(patient: &mut Patient<'_>, keys: &LiveKeys) {
+fn algorithms(patient: &mut Patient<'_>) {
+    let keys = patient.keys.clone();
     let Ok(set) = keys.set(clock::now()) else { return };
     let allowed = patient.provider.jwt.algorithms.iter();
     let (with, without): (Vec<_>, Vec<_>) = allowed.partition(|algorithm| set.is_for(*algorithm));

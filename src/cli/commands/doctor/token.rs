@@ -67,7 +67,7 @@ fn active(patient: &mut Patient<'_>, token: &AccessToken) {
 
 /// What a bound token needs, and whether the configuration understands it.
 fn bound(patient: &mut Patient<'_>, token: &AccessToken) {
-    let policy = patient.enforcer.borrow().policy().clone();
+    let policy = patient.policy;
     let (saw, key, proof) = match (token.is_bound, token.jkt(), token.x5t()) {
         (false, ..) => return,
         (_, None, Some(_)) => {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::fault::JwtFault;
 use tollgate_engine::decision::{Decision, Doubt, NoAnswer, Rejection};
-use tollgate_engine::enforcer::{Enforcer, Fields, Outcome};
+use tollgate_engine::enforcer::Enforcer;
+use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::jose::jws::{Compact, JwsFault};
 use tollgate_engine::policy::Mode;
@@ -18,7 +19,7 @@ use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::keys::LiveKeys;
 use tollgate_engine::provider::{IntrospectionEndpoint, Provider, Validate};
 use tollgate_engine::request::extract;
-use tollgate_engine::request::head::Head;
+use tollgate_engine::request::head::{Fields, Head};
 use tollgate_engine::response::answer::Answer;
 use tollgate_engine::token::access_token::AccessToken;
 
@@ -118,7 +119,7 @@ impl<'a> Report<'a> {
 
     /// Looks at the token as a JWT, for every provider that has it verified.
     pub(super) fn look_at_jwt(&mut self, enforcer: &Enforcer, outcome: &Outcome, now: UnixTime) {
-        let (policy, rule) = (enforcer.policy(), outcome.rule(enforcer));
+        let (policy, rule) = (enforcer.policy(), outcome.rule(enforcer.policy()));
         let extra = rule.map(|rule| rule.from_params.as_slice()).unwrap_or_default();
         let head = Head::Lines(self.head.clone());
         let Ok(Some(found)) = extract::extract(head.view(), &policy.token, extra) else { return };
@@ -168,7 +169,7 @@ impl<'a> Report<'a> {
             let text = rejection.to_string();
             steps.push(Step { name: "refused", is_reason: true, text, section: section(rejection) });
         }
-        let answer = outcome.answer(enforcer);
+        let answer = outcome.answer(enforcer.policy());
         let is_shadow = rejection.is_some() && enforcer.policy().mode == Mode::Shadow;
         let verdict = outcome.decision.verdict().name();
         if out.is_json() {
@@ -236,12 +237,14 @@ impl<'a> Report<'a> {
             push(rejection.to_string(), true, section(rejection));
             return;
         }
-        if let (Decision::Describe(_), Some(resource)) = (&outcome.decision, outcome.resource(enforcer)) {
+        if let (Decision::Describe(_), Some(resource)) =
+            (&outcome.decision, outcome.resource(enforcer.policy()))
+        {
             let text = format!("the metadata of {}; no rule is looked at", resource.identifier);
             steps.push(Step { name: "resource", is_reason: false, text, section: "RFC 9728 §3" });
             return;
         }
-        let Some(rule) = outcome.rule(enforcer) else {
+        let Some(rule) = outcome.rule(enforcer.policy()) else {
             push("no rule matches; what holds for every request holds here".to_owned(), false, "");
             return;
         };
@@ -260,7 +263,7 @@ impl<'a> Report<'a> {
 
     /// Where the token was.
     fn place(&self, enforcer: &Enforcer, outcome: &Outcome, steps: &mut Vec<Step>) {
-        let rule = outcome.rule(enforcer);
+        let rule = outcome.rule(enforcer.policy());
         if rule.is_some_and(|rule| matches!(rule.access, Access::Anonymous | Access::Deny))
             || matches!(
                 outcome.decision,
@@ -346,7 +349,7 @@ impl<'a> Report<'a> {
         let Some(token) = &self.token else { return };
         let Some(provider) = enforcer.provider(token.provider) else { return };
         let policy = enforcer.policy();
-        let own = outcome.rule(enforcer).and_then(|rule| rule.requires.as_ref());
+        let own = outcome.rule(enforcer.policy()).and_then(|rule| rule.requires.as_ref());
         let rejection = match &outcome.decision {
             Decision::Deny(rejection) => Some(rejection),
             Decision::Allow(_) | Decision::Describe(_) => None,
@@ -365,7 +368,7 @@ impl<'a> Report<'a> {
 
 /// What `aud` must hold one of for the resource that the request is for.
 fn audiences(enforcer: &Enforcer, outcome: &Outcome) -> Vec<String> {
-    if let Some(resource) = outcome.resource(enforcer) {
+    if let Some(resource) = outcome.resource(enforcer.policy()) {
         return resource.audiences.clone();
     }
     let all = &enforcer.policy().resources.all;

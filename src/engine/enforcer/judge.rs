@@ -1,0 +1,54 @@
+//! The last word on an active token.
+
+use crate::base::time::UnixTime;
+use crate::decision::Rejection;
+use crate::decision::fault::ProofFault;
+use crate::enforcer::{Enforcer, Request};
+use crate::policy::rule::Ruling;
+use crate::proof::dpop::Proof;
+use crate::token::access_token::AccessToken;
+
+impl Enforcer {
+    /// The last word on an active token.
+    pub(super) fn judge(
+        &self,
+        request: &Request,
+        token: &AccessToken,
+        proof: Option<&Proof>,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let Some(provider) = self.provider(token.provider) else { return Err(Rejection::NoProvider) };
+        token.check(&provider.tokens, now)?;
+        if !self.policy.resources.accept(&request.resource, |wanted| token.has_audience(wanted)) {
+            return Err(Rejection::WrongAudience);
+        }
+        let certificate = || match &self.policy.mtls {
+            Some(source) => Ok(source.thumbprint(request.head(), self.connection(request))),
+            None => Err(Rejection::Unproven),
+        };
+        let resource = request.resource(&self.policy);
+        let Ruling { rule, others } = &request.ruling;
+        for rule in std::iter::once(rule).chain(others) {
+            let requirement = self.policy.requirement_at(*rule);
+            if !requirement.providers.is_empty() && !requirement.providers.contains(&token.provider) {
+                return Err(Rejection::NoProvider);
+            }
+            requirement.judge_binding(token, proof, certificate)?;
+            requirement.judge(token, &provider.tokens, &self.lists, now)?;
+            requirement.judge_details(token, &provider.tokens, resource)?;
+        }
+        self.use_up(proof, now)
+    }
+
+    /// Uses up the proof of a request that passes. The second time, it does not.
+    fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
+        match (&self.proofs, &self.policy.dpop, proof) {
+            (Some(proofs), Some(dpop), Some(proof))
+                if !proofs.first_use(dpop, proof, self.store.as_ref(), now) =>
+            {
+                Err(Rejection::BadProof(ProofFault::Replayed))
+            }
+            _ => Ok(()),
+        }
+    }
+}

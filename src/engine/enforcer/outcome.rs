@@ -1,0 +1,101 @@
+//! How a request was settled, and what is told of it.
+
+use std::borrow::Cow;
+
+use crate::decision::{Decision, Grant};
+use crate::enforcer::Request;
+use crate::policy::Policy;
+use crate::policy::requirement::SenderConstraint;
+use crate::policy::resource::Resource;
+use crate::policy::rule::Rule;
+use crate::provider::flight::Question;
+use crate::response::answer::{Advertised, Answer};
+
+/// A settled request.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub decision: Decision,
+    /// What changes in its head if it goes on. For a refusal that is not carried out, too: forged
+    /// identity fields never reach the upstream.
+    pub grant: Grant,
+    /// Where what is known of the token came from.
+    pub source: Source,
+    /// Ask again about the token, in the background: its entry is in use and ends soon.
+    pub refresh: Option<Box<Question>>,
+    /// Words for access logs and later filters, by name.
+    pub notes: Vec<(&'static str, Cow<'static, str>)>,
+    pub(super) request: Request,
+}
+
+/// Where what is known of a token came from.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Source {
+    /// Nothing had to be known.
+    #[default]
+    Nowhere,
+    /// From the authorization server, or another worker, just now.
+    Answer,
+    /// From memory.
+    Memory,
+    /// From memory that is stale, since the authorization server gave no verdict.
+    StaleMemory,
+}
+
+impl Outcome {
+    /// The rule that the request matched, if any.
+    pub fn rule<'a>(&self, policy: &'a Policy) -> Option<&'a Rule> {
+        self.request.rule(policy)
+    }
+
+    /// What the client is told; `None` if it is not refused.
+    pub fn answer(&self, policy: &Policy) -> Option<Answer> {
+        let head = self.request.head();
+        match &self.decision {
+            Decision::Allow(_) => None,
+            Decision::Describe(_) => Some(self.resource(policy)?.answer(head.method())),
+            Decision::Deny(rejection) => {
+                let resource = self.request.advertised(policy);
+                Some(policy.responses.answer(rejection, &resource, head))
+            }
+        }
+    }
+
+    /// Writes down what access logs and later filters are told.
+    pub(crate) fn take_notes(&mut self, policy: &Policy) {
+        let verdict = self.decision.verdict().name();
+        match &self.decision {
+            Decision::Allow(_) if policy.upstream.filter_state => {
+                self.notes.push(("tollgate.verdict", verdict.into()));
+                let told = self.grant.identity.iter().flat_map(|identity| &identity.state);
+                self.notes.extend(told.map(|(name, text)| (*name, Cow::Owned(text.clone()))));
+            }
+            Decision::Allow(_) => {}
+            Decision::Describe(_) => self.notes.push(("tollgate.verdict", verdict.into())),
+            Decision::Deny(rejection) => {
+                self.notes.push(("tollgate.verdict", verdict.into()));
+                self.notes.push(("tollgate.reason", rejection.to_string().into()));
+            }
+        }
+    }
+
+    /// The protected resource that the request is for, or asks about.
+    pub fn resource<'a>(&self, policy: &'a Policy) -> Option<&'a Resource> {
+        self.request.resource(policy)
+    }
+}
+
+impl Request {
+    /// What a challenge says of the resource.
+    fn advertised<'a>(&self, policy: &'a Policy) -> Advertised<'a> {
+        let resource = self.resource(policy);
+        let requirement = self.requirement(policy);
+        let is_mcp = resource.is_some_and(|resource| resource.is_mcp);
+        Advertised {
+            metadata_uri: resource.map(|resource| resource.metadata_uri.as_str()),
+            scope: is_mcp.then(|| requirement.scopes.challenge()),
+            dpop: policy.dpop.as_ref().map(|dpop| dpop.algorithms.to_string()),
+            only_dpop: requirement.sender_constraint == SenderConstraint::Dpop,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What an engine needs of its host.
+
+use crate::base::store::{Own, Store};
+use crate::jose::signer::Signer;
+use crate::jose::verifier::Verifier;
+use crate::request::connection::{Nobody, Peer};
+
+/// What an engine needs of its host, beside events and clocks.
+#[derive(Debug)]
+pub struct Ports {
+    /// Random, and known to nobody.
+    pub seed: [u64; 2],
+    /// Which plugin this is: no two share what they remember.
+    pub owner: Vec<u8>,
+    /// Who computes whether signatures are good.
+    pub verifier: &'static dyn Verifier,
+    /// Who signs our own assertions; `None`: the engine does.
+    pub signer: Option<&'static dyn Signer>,
+    /// Who knows the connections of requests.
+    pub peer: &'static dyn Peer,
+    /// What all workers of a process share.
+    pub store: Box<dyn Store>,
+}
+
+impl Ports {
+    /// Those of an engine that is alone: it shares nothing, knows no connections, and signs for itself.
+    pub fn new(seed: [u64; 2], verifier: &'static dyn Verifier) -> Self {
+        let store = Box::<Own>::default();
+        Self { seed, owner: Vec::new(), verifier, signer: None, peer: &Nobody, store }
+    }
+}

@@ -1,0 +1,182 @@
+//! Drives a [`Worker`] as a host does, one thing at a time, with clocks of its own.
+
+#![expect(clippy::arithmetic_side_effects, reason = "a test may fail loudly")]
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tollgate_engine::base::ids::StreamId;
+use tollgate_engine::base::moment::{Moment, Now, Steady};
+use tollgate_engine::base::store::{Own, Seen, Store};
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::enforcer::outcome::Outcome;
+use tollgate_engine::enforcer::ports::Ports;
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::head::{Fields, Head};
+use tollgate_engine::response::answer::Answer;
+use tollgate_engine::worker::Worker;
+use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
+
+/// A worker, and what a host knows of it.
+#[derive(Debug)]
+pub struct Driver {
+    /// The worker.
+    pub worker: Worker,
+    now: Moment,
+    calls: VecDeque<(CallId, OutgoingCall)>,
+    due: Option<Steady>,
+    waiting: HashSet<StreamId>,
+    ended: HashMap<StreamId, End>,
+    last: u32,
+}
+
+/// How a request has ended.
+#[derive(Debug)]
+pub struct End {
+    /// What the worker says of it.
+    pub outcome: Outcome,
+    /// What the client is told, unless it passes.
+    pub answer: Option<Answer>,
+}
+
+impl Driver {
+    /// A worker that begins at this time of day.
+    pub fn new(policy: Policy, ports: Ports, wall: UnixTime) -> Self {
+        let now = Moment { wall, steady: Duration::from_secs(1) };
+        let (calls, due, waiting, ended) = (VecDeque::new(), None, HashSet::new(), HashMap::new());
+        let mut driver =
+            Self { worker: Worker::new(policy, ports), now, calls, due, waiting, ended, last: 0 };
+        driver.close();
+        driver
+    }
+
+    /// It is this time of day now: time has passed since, or the clock has been set back.
+    pub fn set_clock(&mut self, wall: UnixTime) {
+        self.now = Moment { wall, steady: self.now.steady + self.now.wall.until(wall) };
+    }
+
+    /// Has a request come, whole if it has no body.
+    pub fn request(&mut self, head: impl Into<Head>, body: Option<&[u8]>) -> StreamId {
+        self.now.steady += Duration::from_millis(1);
+        self.last += 1;
+        let stream = StreamId(self.last);
+        self.waiting.insert(stream);
+        self.tell(Event::Request { stream, head: head.into(), is_whole: body.is_none() });
+        if let Some(body) = body {
+            let whole = self.worker.form_limit(stream).filter(|max| body.len() <= *max).map(|_| body);
+            self.tell(Event::Body { stream, size: body.len(), whole, is_end: true });
+        }
+        stream
+    }
+
+    /// Has a request come, and answers every call for it with the document that `reply` has for it.
+    ///
+    /// # Panics
+    ///
+    /// If the request waits for ever.
+    pub fn decide(
+        &mut self,
+        head: impl Into<Head>,
+        body: Option<&[u8]>,
+        mut reply: impl FnMut(&OutgoingCall) -> String,
+    ) -> End {
+        let stream = self.request(head, body);
+        while let Some((id, call)) = self.next_call() {
+            self.reply(id, &reply(&call));
+        }
+        self.end(stream).expect("the request waits for ever")
+    }
+
+    /// How a request has ended, if it has.
+    pub fn end(&mut self, stream: StreamId) -> Option<End> {
+        self.ended.remove(&stream)
+    }
+
+    /// The next call that the worker has made.
+    pub fn call(&mut self) -> Option<(CallId, OutgoingCall)> {
+        self.calls.pop_front()
+    }
+
+    /// The same; as long as a request waits, time passes until there is one.
+    pub fn next_call(&mut self) -> Option<(CallId, OutgoingCall)> {
+        for _ in 0..20 {
+            let is_idle = self.calls.is_empty() && !self.waiting.is_empty();
+            let Some(due) = self.due.filter(|_| is_idle) else { break };
+            let passed = due.saturating_sub(self.now.steady);
+            self.now = Moment { wall: self.now.wall.plus(passed), steady: self.now.steady + passed };
+            self.tick();
+        }
+        self.call()
+    }
+
+    /// Has time pass for the worker.
+    pub fn tick(&mut self) {
+        self.due = None;
+        self.tell(Event::Tick);
+    }
+
+    /// Answers a call with this document and status 200.
+    pub fn reply(&mut self, call: CallId, document: &str) {
+        let head = lines(&[(":status", "200"), ("content-type", "application/json")]);
+        self.respond(call, CallOutcome::Response { head: &head, body: document.as_bytes() });
+    }
+
+    /// Something has come of a call.
+    pub fn respond(&mut self, call: CallId, outcome: CallOutcome<'_>) {
+        self.tell(Event::Response(call, outcome));
+    }
+
+    /// A client has left.
+    pub fn leave(&mut self, stream: StreamId) {
+        self.waiting.remove(&stream);
+        self.tell(Event::Gone(stream));
+    }
+
+    fn tell(&mut self, event: Event<'_>) {
+        let moment = self.now;
+        let now = Now::new(&moment);
+        let mut next = self.worker.handle(event, &now);
+        while let Some(command) = next.take().or_else(|| self.worker.poll(&now)) {
+            match command {
+                Command::Call(id, call) => self.calls.push_back((id, call)),
+                Command::Pass(stream, outcome) => self.ended(stream, *outcome, None),
+                Command::Answer(stream, outcome, answer) => self.ended(stream, *outcome, Some(answer)),
+                Command::Continue(_) | Command::Change(..) => {}
+            }
+        }
+        self.close();
+    }
+
+    fn close(&mut self) {
+        while self.worker.take_count().is_some() {}
+        if let Some(due) = self.worker.take_wake() {
+            self.due = due;
+        }
+    }
+
+    fn ended(&mut self, stream: StreamId, outcome: Outcome, answer: Option<Answer>) {
+        assert!(self.waiting.remove(&stream), "{stream:?} is ended twice, or after its end");
+        self.ended.insert(stream, End { outcome, answer });
+    }
+}
+
+/// What two workers of a process share, or two plugins.
+#[derive(Clone, Debug, Default)]
+pub struct Together(Rc<Own>);
+
+impl Store for Together {
+    fn get(&self, key: &str) -> (Vec<u8>, Seen) {
+        self.0.get(key)
+    }
+
+    fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
+        self.0.set(key, value, seen)
+    }
+}
+
+/// Field lines.
+pub fn lines(lines: &[(&str, &str)]) -> Fields {
+    lines.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+}
