@@ -1,13 +1,14 @@
-//! What authorization servers have said, kept for a while ([RFC 7662 §4]).
+//! The responses of authorization servers, cached for a while ([RFC 7662 §4]).
 //!
-//! An entry holds an answer, never a verdict: whoever finds one still looks at times, scopes, clients
-//! and claims. There are two levels. [`local`] is a worker's own, a lookup in memory. [`shared`] lies
-//! in the host's shared data, where all workers of a proxy find it, in a fixed number of slots.
+//! An entry holds a response, never a verdict: times, scopes, clients and claims are checked again for every
+//! request. There are two levels. [`local`] belongs to one worker and is a lookup in memory. [`shared`] is in
+//! the host's shared data, in a fixed number of slots, for all workers of a proxy.
 //!
-//! A token is known by a hash of itself and of whom it was shown to ([`namespace`], [`crate::token::key`]); it is stored nowhere.
+//! An entry is found by a hash of the token and of the provider it was sent to ([`namespace`],
+//! [`crate::token::key`]). The token itself is not stored.
 //!
-//! Four things end an entry: its time, a key that has gone ([`Cache::keys_changed`]), a clock that was set back
-//! ([`Cache::clear`]), and another configuration, which begins with an empty cache of its own.
+//! Four things end an entry: its time, a withdrawn key ([`Cache::keys_changed`]), a clock that was set
+//! ([`Cache::clear`]), and another configuration, which begins with an empty cache.
 //!
 //! [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
 
@@ -33,7 +34,7 @@ use crate::policy::cache_times::CacheTimes;
 use crate::provider::introspection::reply::Introspection;
 use crate::token::key::{TokenDigest, TokenKey};
 
-/// What is remembered of what providers have said.
+/// The cached responses of all providers.
 #[derive(Debug)]
 pub struct Cache {
     times: CacheTimes,
@@ -48,14 +49,14 @@ pub struct Cache {
 /// What the workers together know of a token.
 #[derive(Debug)]
 pub enum Recalled {
-    /// Something, and it is remembered here from now on; here it is if it is fresh.
+    /// A response, which this worker now caches as well. The entry, if it is fresh.
     Known(Option<Rc<Entry>>),
     /// Nothing.
     Nothing,
 }
 
 impl Cache {
-    /// An empty one. `seed` is random and known to nobody.
+    /// An empty cache. `seed` is random and secret.
     pub fn new(times: &CacheTimes, seed: [u64; 2]) -> Self {
         Self {
             times: times.clone(),
@@ -78,12 +79,12 @@ impl Cache {
         TokenKey::new(self.seed, provider, token)
     }
 
-    /// What is remembered of a token, of whatever age.
+    /// The entry for a token, whatever its age.
     pub fn get(&mut self, key: TokenKey) -> Option<Rc<Entry>> {
         self.local.get(key).cloned()
     }
 
-    /// Remembers what a provider has said about a token when it was asked at `asked`.
+    /// Caches a provider's response about a token. `asked` is when the call was made.
     pub fn learn(&mut self, key: TokenKey, said: Introspection, asked: UnixTime) -> Rc<Entry> {
         let before = self.local.get(key).map(Rc::as_ref);
         let spread = key.spread() ^ asked.as_millis();
@@ -92,13 +93,13 @@ impl Cache {
         entry
     }
 
-    /// How a token is known to all workers that have these keys of its provider; `None` if they share
-    /// nothing. What a key has verified that has gone from the set is found by nobody (JWT-47).
+    /// The digest under which all workers that have these keys of its provider find a token; `None` if they
+    /// share nothing. Entries that were verified with a withdrawn key are therefore never found (JWT-47).
     pub fn digest(&self, provider: ProviderId, keys: &[u8; 32], token: &Secret) -> Option<TokenDigest> {
         self.namespaces.get(provider.0).map(|namespace| namespace.digest(keys, token))
     }
 
-    /// What any worker has found out about a token since `after`. This one remembers it, if that is news.
+    /// What any worker has learned about a token since `after`. This worker caches it, if it is newer.
     pub fn recall(
         &mut self,
         store: &dyn Store,
@@ -113,12 +114,12 @@ impl Cache {
         }
     }
 
-    /// Whether another worker has asked since this one has looked at the clock.
+    /// Whether another worker has made a call since this worker last read the clock.
     pub fn is_ahead(&self, store: &dyn Store, digest: &TokenDigest, now: Moment) -> bool {
         self.shared.is_ahead(store, digest, now)
     }
 
-    /// Tells the other workers. `false`: it stays here.
+    /// Shares a response with the other workers. `false`: it is not shared.
     pub fn tell(
         &self,
         store: &dyn Store,
@@ -147,8 +148,9 @@ impl Cache {
         self.shared.release(store, digest, now, ending);
     }
 
-    /// A provider has other keys. If one has gone, everything is forgotten that it may have verified (JWT-47, JWT-51); if
-    /// any is new, whatever no key has verified before. What the workers share is found by these keys alone.
+    /// A provider's keys have changed. If one is withdrawn, all entries that it may have verified are dropped
+    /// (JWT-47, JWT-51). If one is new, all entries are dropped that no key could verify. Shared entries are
+    /// found only with the same keys.
     pub fn keys_changed(&mut self, provider: ProviderId, before: &KeySet, after: &KeySet) {
         if !before.is_part_of(after) {
             self.local.forget_provider(provider);
@@ -157,13 +159,13 @@ impl Cache {
         }
     }
 
-    /// Forgets everything: nobody knows any more how old it is. What the workers share carries both clocks, and is
-    /// looked at with both.
+    /// Drops every entry, because their ages are no longer known. Shared entries carry the times of both
+    /// clocks, and are checked with both.
     pub fn clear(&mut self) {
         self.local.clear();
     }
 
-    /// Remembers what another worker has found out, if that is news, and hands it over if it is fresh.
+    /// Caches what another worker has learned, if it is newer, and returns it if it is fresh.
     pub fn adopt(
         &mut self,
         key: TokenKey,

@@ -1,4 +1,4 @@
-//! How a request ends: exactly one [`Verdict`], and for a refusal the precise [`Rejection`].
+//! How a request ends: exactly one [`Verdict`], and for a rejection the precise [`Rejection`].
 //!
 //! The table from rejection to verdict is [`Rejection::verdict`] and nowhere else.
 
@@ -16,7 +16,7 @@ pub use self::rejection::{BadAnswer, NoAnswer, Rejection};
 /// The one word for how a request ended: a metric's name, a log field, `explain`'s last line.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Verdict {
-    /// A valid token that meets every demand.
+    /// A valid token that meets every requirement.
     Allowed,
     /// Let through without a token, as the policy says.
     Anonymous,
@@ -28,7 +28,7 @@ pub enum Verdict {
     NoToken,
     /// Credentials that do not parse, or more than one.
     InvalidRequest,
-    /// A token that is no good.
+    /// The token is not valid.
     InvalidToken,
     /// A sender-constrained token without its proof.
     InvalidBinding,
@@ -38,11 +38,11 @@ pub enum Verdict {
     InsufficientAuthentication,
     /// A scope is missing.
     InsufficientScope,
-    /// The client or a claim is not what the policy demands, or nobody may pass.
+    /// The client or a claim is not what the policy requires, or the rule rejects every request.
     Forbidden,
-    /// The authorization server gave no answer.
+    /// The authorization server did not respond.
     Unavailable,
-    /// The authorization server's answer cannot be used.
+    /// The authorization server's response cannot be used.
     BadAnswer,
 }
 
@@ -86,7 +86,7 @@ impl Verdict {
         Self::ALL.into_iter().find(|verdict| verdict.name() == name)
     }
 
-    /// Whether the request goes on to the upstream.
+    /// Whether the request is forwarded to the upstream.
     pub fn passes(self) -> bool {
         matches!(self, Self::Allowed | Self::Anonymous)
     }
@@ -100,7 +100,7 @@ impl Verdict {
 /// The engine's last word on a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
-    /// It goes on; the verdict is `Allowed` or `Anonymous`.
+    /// It is forwarded; the verdict is `Allowed` or `Anonymous`.
     Allow(Verdict),
     /// It asks for the resource's metadata, and gets it from us.
     Describe(ResourceId),
@@ -119,14 +119,14 @@ impl Decision {
     }
 }
 
-/// What changes in the request head before it goes on. Removals come before additions.
+/// What changes in the request head before it is forwarded. Removals come before additions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Grant {
     /// Fields to remove, all lines of them; every one is in the head.
     pub remove: Vec<String>,
     /// Fields to add.
     pub set: Vec<(String, Vec<u8>)>,
-    /// Fields to add that tell of the token.
+    /// Identity fields to add.
     pub identity: Option<Rc<IdentityFields>>,
     /// The new `:path`.
     pub path: Option<Vec<u8>>,

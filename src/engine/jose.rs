@@ -2,8 +2,8 @@
 //!
 //! Everything that a signature depends on is decided here: which algorithms there are, which of them are
 //! allowed, which key fits which, how long keys and signatures are. A [`verifier::Verifier`] only computes.
-//! Nothing is ever fetched because a token says so, and no key is taken from a token's header except by
-//! whoever asks for it by name ([`jws::Header::jwk`], for proofs of possession).
+//! Nothing is fetched because a token says so, and a key from a token's header is never used, except in proofs
+//! of possession ([`jws::Header::jwk`]).
 //!
 //! [RFC 7515]: https://www.rfc-editor.org/rfc/rfc7515
 //! [RFC 7517]: https://www.rfc-editor.org/rfc/rfc7517

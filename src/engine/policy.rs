@@ -1,6 +1,6 @@
-//! What is demanded: the compiled configuration, which cannot express nonsense.
+//! What is required of requests: the compiled configuration, which is always valid.
 //!
-//! [`Policy::parse`] is the only way to get one. It reports every fault at once, and no fault shows
+//! [`Policy::parse`] is the only way to get one. It reports every error at once, and no error shows
 //! a value.
 
 pub mod cache_times;
@@ -31,11 +31,11 @@ use crate::upstream::Upstream;
 pub struct Policy {
     /// The authorization servers, at least one, sorted by name.
     pub providers: Vec<Provider>,
-    /// Whom to ask in turn when nothing else tells the providers apart; empty: nobody.
+    /// The providers to call in turn when nothing else selects one; empty: no provider is called.
     pub provider_order: Vec<ProviderId>,
     /// Where a token may be.
     pub token: TokenPlaces,
-    /// What is demanded where no rule matches.
+    /// What is required where no rule matches.
     pub requires: Requirement,
     /// First match wins.
     pub rules: Vec<Rule>,
@@ -45,18 +45,18 @@ pub struct Policy {
     pub lists: Vec<ListSource>,
     /// What the upstream is told.
     pub upstream: Upstream,
-    /// What is remembered of the providers' answers, and for how long.
+    /// Which responses of providers are cached, and for how long.
     pub cache: CacheTimes,
-    /// How proofs of possession are checked; `None`: tokens that need one are refused.
+    /// How proofs of possession are checked; `None`: tokens that need one are rejected.
     pub dpop: Option<Dpop>,
-    /// Who tells of clients' certificates ([RFC 8705 §3]); `None`: nobody, and tokens that are bound to one are
-    /// refused.
+    /// Where clients' certificates come from ([RFC 8705 §3]); `None`: tokens that are bound to one are
+    /// rejected.
     ///
     /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
     pub mtls: Option<CertificateSource>,
     /// What is published of the protected resources.
     pub resources: Resources,
-    /// What a refused client is told.
+    /// What a rejected client gets.
     pub responses: Responses,
     /// Whether CORS preflights go through without a token.
     pub cors_preflight: CorsPreflight,
@@ -108,6 +108,6 @@ pub enum CorsPreflight {
 pub enum Mode {
     /// They are.
     Enforce,
-    /// They are counted and logged, and the request goes on.
+    /// They are counted and logged, and the request is forwarded.
     Shadow,
 }

@@ -1,4 +1,4 @@
-//! Whom we ask, how, and what they said.
+//! The authorization servers: how they are called, and what their responses say.
 
 pub mod assertion;
 pub mod client_auth;
@@ -35,34 +35,35 @@ pub struct Provider {
     pub token_prefix: Option<String>,
     /// How its tokens are checked.
     pub validate: Validate,
-    /// The rules for its JWTs, whatever they are checked for.
+    /// The rules for its JWTs.
     pub jwt: JwtRules,
-    /// Where its keys are; `None`: none are needed.
+    /// Where its keys are; `None`: no keys are needed.
     pub keys: Option<KeySource>,
-    /// Where and how it is asked. Of a provider that never is, it says nothing.
+    /// Where and how tokens are introspected. Unused if the provider never is called.
     pub introspection: IntrospectionEndpoint,
 }
 
 /// `providers.*.validate`: how tokens are checked.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Validate {
-    /// The authorization server is asked.
+    /// Tokens are introspected.
     #[default]
     Introspection,
-    /// Their signature is verified here, and their claims are believed ([RFC 9068]).
+    /// Their signature is verified here, and their claims are used ([RFC 9068]).
     ///
     /// [RFC 9068]: https://www.rfc-editor.org/rfc/rfc9068
     Jwt,
-    /// First here, and those that are good are asked about besides; what counts is the answer.
+    /// The signature is verified first. Tokens that pass are then introspected, and the introspection response
+    /// decides.
     JwtThenIntrospection,
 }
 
 /// The rules for a provider's JWTs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct JwtRules {
-    /// What they may be signed with.
+    /// The algorithms that are accepted.
     pub algorithms: Algorithms,
-    /// What they must say that they are.
+    /// Which `typ` they must have.
     pub typ: Typ,
 }
 
@@ -72,12 +73,12 @@ pub enum Typ {
     /// `at+jwt`, and every claim that RFC 9068 §2.2 requires.
     #[default]
     AtJwt,
-    /// That, `JWT`, or nothing: tokens of servers that are older than RFC 9068. What the claims show to be
-    /// something else is refused.
+    /// That, `JWT`, or nothing: for servers that are older than RFC 9068. A token whose claims show another
+    /// kind is rejected.
     Any,
 }
 
-/// `introspection.dialect`, or `userinfo`: how the server is asked, and what the reply looks like.
+/// `introspection.dialect`, or `userinfo`: how the server is called, and what its response looks like.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Dialect {
     /// JSON ([RFC 7662 §2.2]).
@@ -89,7 +90,7 @@ pub enum Dialect {
     ///
     /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
     Rfc9701 {
-        /// How the server calls us in `aud`.
+        /// The name that the server uses for us in `aud`.
         audience: String,
         /// The server's `iss`.
         issuer: String,
@@ -100,19 +101,20 @@ pub enum Dialect {
     ///
     /// [OpenID Connect Core, section 5.3]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
     UserInfo {
-        /// How the server calls us in `aud` of a signed answer; `None`: answers are not signed.
+        /// The name that the server uses for us in `aud` of a signed response; `None`: responses are not
+        /// signed.
         audience: Option<String>,
     },
 }
 
 impl Dialect {
-    /// Whether answers are signed, so that nobody can read one without the provider's keys.
+    /// Whether responses are signed, so that the provider's keys are needed.
     pub fn is_signed(&self) -> bool {
         matches!(self, Self::Rfc9701 { .. } | Self::UserInfo { audience: Some(_) })
     }
 }
 
-/// `introspection.token_in`: how the token is told.
+/// `introspection.token_in`: where the token is sent.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum TokenIn {
     /// `GET`, as a client would send it ([RFC 6750 §2.1]).
@@ -131,7 +133,7 @@ pub enum TokenIn {
 /// [RFC 7662 §2]: https://www.rfc-editor.org/rfc/rfc7662#section-2
 #[derive(Clone, Debug)]
 pub struct IntrospectionEndpoint {
-    /// `http` or `https`; informative, TLS is the cluster's.
+    /// `http` or `https`. Not used to connect; TLS is configured on the Envoy cluster.
     pub scheme: String,
     /// Host and port as the endpoint's URI has them.
     pub authority: String,
@@ -141,33 +143,33 @@ pub struct IntrospectionEndpoint {
     pub clusters: Vec<String>,
     /// How long one call may take.
     pub timeout: Duration,
-    /// How many more calls may follow one that brought no answer.
+    /// How many more calls may follow a call without a response.
     pub retries: u32,
-    /// What the reply looks like.
+    /// What the response looks like.
     pub dialect: Dialect,
     /// Our credentials.
     pub client_auth: ClientAuth,
     /// Sent as `token_type_hint`; `None`: not sent.
     pub token_type_hint: Option<String>,
-    /// Further form fields, never one of ours.
+    /// Further form fields; never one that Tollgate sets.
     pub parameters: Vec<(String, Secret)>,
-    /// Further header fields, names in lower case, never one of ours.
+    /// Further header fields, with names in lower case; never one that Tollgate sets.
     pub headers: Vec<(String, Secret)>,
-    /// The longest reply that is read, in bytes.
+    /// The longest response that is read, in bytes.
     pub max_response_bytes: usize,
-    /// Whether a reply of another media type than `application/json` is read all the same.
+    /// Whether a response of another media type than `application/json` is also read.
     pub lenient_content_type: bool,
-    /// The longest pause after a series of calls without an answer; zero: no pause.
+    /// The longest pause after a series of calls without a response; zero: no pause.
     pub back_off: Duration,
-    /// What we call ourselves ([RFC 9110 §10.1.5]).
+    /// The value of `User-Agent` ([RFC 9110 §10.1.5]).
     ///
     /// [RFC 9110 §10.1.5]: https://www.rfc-editor.org/rfc/rfc9110#section-10.1.5
     pub user_agent: String,
-    /// Which errors say that a token is unknown; `None`: none does.
+    /// Which errors mean that a token is unknown; `None`: no error does.
     pub unknown_token: Option<UnknownToken>,
 }
 
-/// `introspection.unknown_token`: the errors of a server that answers with one where [RFC 7662 §2.2] wants
+/// `introspection.unknown_token`: the errors of a server that responds with one where [RFC 7662 §2.2] wants
 /// `active: false`.
 ///
 /// [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
@@ -175,6 +177,6 @@ pub struct IntrospectionEndpoint {
 pub struct UnknownToken {
     /// The statuses: 400, 401, 403 or 404.
     pub status: Vec<u16>,
-    /// The values of `error`; never one that is about our own credentials.
+    /// The values of `error`; never an error about our own credentials.
     pub error: Vec<String>,
 }

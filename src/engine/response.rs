@@ -1,4 +1,4 @@
-//! What we answer: challenges, bodies, header fields.
+//! What clients get: challenges, bodies, header fields.
 
 pub mod answer;
 pub mod body;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::decision::Verdict;
 
-/// `responses`: what a refused client is told.
+/// `responses`: what a rejected client gets.
 #[derive(Clone, Debug)]
 pub struct Responses {
     /// Whose statuses and bodies.
@@ -25,13 +25,13 @@ pub struct Responses {
     ///
     /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
     pub error_uri: Option<String>,
-    /// Origins whose scripts may read a refusal.
+    /// Origins whose scripts may read a rejection.
     pub cors_origins: Vec<String>,
     /// Other statuses and bodies, by verdict.
     pub overrides: BTreeMap<Verdict, Override>,
 }
 
-/// Whose statuses and bodies a refusal has.
+/// Whose statuses and bodies a rejection has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Profile {
     /// RFC 6750 and its relatives.
@@ -40,7 +40,7 @@ pub enum Profile {
     Anypoint,
 }
 
-/// The form of a refusal's body.
+/// The form of a rejection's body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
     /// `application/json` with `error` and `error_description`.

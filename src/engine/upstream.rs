@@ -1,4 +1,4 @@
-//! What the upstream is told: identity header fields from claims, and never a client's own.
+//! What the upstream gets: identity header fields from claims, and never those that a client sent.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -68,7 +68,7 @@ impl Upstream {
         names
     }
 
-    /// The fields that tell of these claims, and of whose token they are.
+    /// The fields for these claims and for the client.
     pub fn identity(&self, claims: &Map<String, Value>, client_id: Option<&str>) -> IdentityFields {
         let mut fields = IdentityFields::default();
         for field in &self.claim_to_headers {
@@ -108,7 +108,7 @@ impl Upstream {
 }
 
 impl IdentityFields {
-    /// Nothing is told of a number that is not known as it was written: it may be somebody else's as well.
+    /// A number that is not known exactly is not forwarded: it could be another identity's.
     fn tell(&mut self, name: String, value: &Value) {
         match value {
             Value::Number(number) if !is_exact(number) => self.dropped = self.dropped.saturating_add(1),
@@ -125,10 +125,10 @@ impl IdentityFields {
     }
 }
 
-/// Which claim a field under the prefix tells of, by the name that all their spellings have in common: lower
-/// case, and hyphens for underscores, for upstreams read those as one. Of several spellings the one in lower
-/// case counts, whatever its value. Where that leaves two, nobody can say which one is meant: it is `true` or
-/// `false` then, for spellings in lower case or not.
+/// Which claim a field under the prefix is for, by the name that all spellings share: lower case, and hyphens
+/// for underscores, because upstreams read these alike. Of several spellings, the one in lower case counts,
+/// whatever its value. If two are left, it is undefined which one is meant: then it is `true` or `false`, for
+/// spellings in lower case or not.
 #[inline(never)]
 fn claims_by_field(claims: &Map<String, Value>) -> Map<String, Value> {
     let mut by_field = Map::new();

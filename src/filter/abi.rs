@@ -1,4 +1,5 @@
-//! The host calls that the SDK would spoil, and the clock. Beside the exports, the only file with `unsafe` in it.
+//! The host calls that the SDK cannot make as they are needed here, and the clock. Apart from `exports.rs`, the
+//! only file with `unsafe`.
 #![allow(unsafe_code, reason = "host calls take addresses")]
 
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
@@ -79,8 +80,8 @@ const NO_GRPC_STATUS: i32 = -1;
 /// No fields.
 const EMPTY_MAP: [u8; 4] = [0; 4];
 
-/// Sends a call for the effective context; `None` if the host would not. The SDK's own would remember
-/// each of them for ever, since its dispatcher never sees the answers.
+/// Sends a call for the effective context; `None` if the host would not. The SDK's own function would keep each
+/// call forever, because its dispatcher never sees the responses.
 pub(crate) fn http_call(call: &OutgoingCall) -> Option<u32> {
     let (cluster, body) = (call.cluster(), call.body());
     let fields = call.headers().iter().map(|(name, value)| (name.as_bytes(), value.expose().as_bytes()));
@@ -105,10 +106,10 @@ pub(crate) fn http_call(call: &OutgoingCall) -> Option<u32> {
     (status == OK).then_some(id)
 }
 
-/// Answers the request of the effective context. The host knows how the client sent it: to gRPC it gives the
-/// gRPC status, in trailers only, to everybody else the HTTP status and the body. The SDK has calls for the
-/// one or the other, and the one for gRPC has the HTTP status 200: whoever translates gRPC before us would
-/// hand that on.
+/// Sends the response to the request of the effective context. The host knows the client's protocol: a gRPC
+/// client gets the gRPC status, in trailers only, and every other client gets the HTTP status and the body. The
+/// SDK has separate calls for the two, and its call for gRPC sends the HTTP status 200, which a filter before
+/// ours that translates gRPC would pass on.
 pub(crate) fn reply(answer: &Answer) {
     let fields = answer.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let headers = packed(fields);
@@ -153,8 +154,8 @@ pub(crate) fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
     Some((if bytes.is_null() { Vec::new() } else { given(bytes, size) }, number))
 }
 
-/// Writes to the shared data if the latest write to that key has this number, or there is none; 0: in any case.
-/// `false`: there is another, or the host would not.
+/// Writes to the shared data if the latest write to that key has this number, or if there is no value; 0: in
+/// any case. `false`: the number differs, or the host did not write.
 pub(crate) fn set_shared_data(key: &str, value: &[u8], number: u32) -> bool {
     // SAFETY: the host reads as many bytes as it is told there are.
     let status =
@@ -162,17 +163,17 @@ pub(crate) fn set_shared_data(key: &str, value: &[u8], number: u32) -> bool {
     status == OK
 }
 
-/// Leaves a word for others. Somebody else may have one of that name that the host does not let us change: the SDK's own
-/// would panic at that, and the word is for logs.
+/// Sets a property. Another filter may have a property of that name that the host does not let us change; the
+/// SDK's own function would panic, and the value is only for logs.
 pub(crate) fn set_property(name: &str, value: &[u8]) {
     // SAFETY: the host reads as many bytes as it is told there are.
     let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
-/// Why a function of the host's own has not answered.
+/// Why a foreign function of the host has failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoSuch {
-    /// There is none of that name.
+    /// There is no function of that name.
     Function,
     /// It would not take the argument.
     Argument,

@@ -1,8 +1,8 @@
 //! The host's contexts: a root for each plugin, and a stream for each request.
 //!
-//! The host tells when a stream ends, whatever the reason, and nothing is sent to it from then on: its context
-//! can still be turned to for a while, but a response to a stream that has been reset would be the end of the
-//! whole host. A request that passes at its head, with nothing to come, has left nothing behind by then.
+//! The host reports the end of a stream, whatever the reason, and nothing is sent to the stream after that. Its
+//! context can still be selected for a while, but a response to a stream that has been reset would crash the
+//! host. A request that passes at its head, without anything to follow, has left nothing behind by then.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -61,7 +61,7 @@ pub(crate) fn ended(context: u32) {
     });
 }
 
-/// Takes a configuration. Refuses it with every one of its errors; the host then keeps the old one.
+/// Takes a configuration. Rejects it with every one of its errors; the host then keeps the old one.
 pub(crate) fn configure(root: u32) -> bool {
     match Policy::parse(&host::configuration(), &|name| std::env::var(name).ok()) {
         Ok(policy) => {
@@ -146,7 +146,7 @@ impl Contexts {
     }
 }
 
-/// Goes on with a request that some worker has still to do with. Any other has been answered.
+/// Continues a request that a worker still handles. Any other already has its response.
 fn of_stream(id: u32, go_on: impl FnOnce(&mut Driver) -> Action) -> Action {
     with(Action::Pause, |contexts| {
         let root = contexts.streams.get(&id).copied();

@@ -1,4 +1,4 @@
-//! A worker in the host: what happens goes in, and what the worker says is carried out.
+//! A worker in the host: passes events in, and carries out its commands.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -158,7 +158,8 @@ impl Driver {
 enum Turn {
     /// The root's, in which every request may be ended.
     Root,
-    /// That of this request. A host that is told to answer another one in it holds this one back as well.
+    /// In the callback of this request. If the host is told there to respond to another request, it holds this
+    /// one back as well.
     Stream(StreamId),
     /// Of a stream that is over, or nearly: the host may be within another callback.
     End,

@@ -1,12 +1,12 @@
 //! The callbacks that the host enters.
 //!
-//! The SDK exports every callback there is and keeps contexts of its own; the host enters the VM for each
-//! export that it finds, whether it is of use or not. The functions here are exported under names of
-//! their own, and `make build` gives them the names that the host looks for, in place of the SDK's
-//! ([proxy-wasm ABI 0.2.1]). A module that has not been through that step refuses every configuration.
+//! The SDK exports every callback and keeps its own contexts. The host enters the VM for each export that it
+//! finds, whether it is needed or not. The functions here are exported under names of their own, and `make
+//! build` gives them the names that the host looks for, in place of the SDK's ([proxy-wasm ABI 0.2.1]). A
+//! module that has not been through that step rejects every configuration.
 //!
-//! Of the callbacks at a context's end there is `proxy_on_delete` alone: the host promises it when a stream
-//! ends, before anything else can happen to that stream. `proxy_on_done` and `proxy_on_log` tell nothing more.
+//! Of the callbacks at the end of a context, only `proxy_on_delete` is exported: the host calls it when a
+//! stream ends, before anything else can happen to that stream. `proxy_on_done` and `proxy_on_log` add nothing.
 //!
 //! [proxy-wasm ABI 0.2.1]: https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1
 #![allow(unsafe_code, reason = "exports have no mangled names")]
@@ -14,7 +14,7 @@
 use crate::contexts;
 use crate::host::entered;
 
-/// What a callback tells the host.
+/// The result of a callback for the host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u32)]
 pub(crate) enum Action {

@@ -1,5 +1,5 @@
-//! The host's calls, in bytes and without panics: what the SDK would panic at is asked for only
-//! where the host must have it.
+//! The host calls, in bytes and without panics. SDK functions that can panic are used only where the host
+//! always has the value.
 
 use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
@@ -61,7 +61,7 @@ impl Clocks for HostClocks {
     }
 }
 
-/// Random numbers that are nobody else's.
+/// Random numbers, for this module only.
 pub(crate) fn seed() -> Option<[u64; 2]> {
     Some([getrandom::u64().ok()?, getrandom::u64().ok()?])
 }
@@ -208,7 +208,7 @@ pub(crate) fn resume() {
     let _ = hostcalls::resume_http_request();
 }
 
-/// Answers for a plugin that has no configuration.
+/// Responds for a plugin that has no configuration.
 pub(crate) fn refuse() -> Action {
     let _ = hostcalls::send_http_response(503, vec![("cache-control", "no-store")], None);
     Action::Pause
@@ -224,7 +224,7 @@ pub(crate) fn count(counter: u32, n: u32) {
     let _ = hostcalls::increment_metric(counter, i64::from(n));
 }
 
-/// Asks for a tick after `period`; zero: for none. The host counts milliseconds in 32 bits: one that is further
+/// Requests a tick after `period`; zero: no tick. The host counts milliseconds in 32 bits: one that is further
 /// off comes sooner.
 pub(crate) fn tick_after(period: Duration) {
     let _ = hostcalls::set_tick_period(period.min(Duration::from_millis(u32::MAX.into())));

@@ -1,15 +1,15 @@
 //! The proxy-wasm adapter: a [`Worker`](tollgate_engine::worker::Worker) in the host.
 //!
-//! It hands over what happens, carries out what the worker says, and holds no `if` about OAuth or about waiting.
+//! It passes events to the worker, carries out its commands, and has no `if` about OAuth or about waiting.
 //!
 //! | room | what it holds |
 //! | --- | --- |
 //! | `exports` | the callbacks that the host enters |
 //! | `contexts` | the host's contexts: which stream belongs to which worker |
-//! | `driver` | what happens goes in, commands are carried out, counters and ticks follow |
-//! | `host`, `abi` | the host's calls: as the rest wants them, and as the host has them |
+//! | `driver` | passes events in, carries out commands, counts, and requests ticks |
+//! | `host`, `abi` | the host calls: as the other modules use them, and as the host defines them |
 //! | `signatures` | signatures that the host computes |
-//! | `unfinished` | what the module says for itself before it is finished |
+//! | `unfinished` | the error of a module that `make build` has not finished |
 
 #![cfg(target_os = "wasi")]
 

@@ -1,5 +1,5 @@
-//! Signatures by the host's own code: Envoy's foreign functions `verify_signature` and `sign` (since 1.37). A host that
-//! does not have one is not asked twice.
+//! Signatures by the host's own code: Envoy's foreign functions `verify_signature` and `sign` (since 1.37). If a host
+//! does not have one of them, it is not called again.
 
 use std::cell::Cell;
 
@@ -45,7 +45,7 @@ impl Verifier for Native {
     }
 }
 
-/// What the host says of a signature; `None`: it cannot tell.
+/// Whether the host accepts a signature; `None`: it cannot verify it.
 fn by_the_host(signed: &Signed<'_>) -> Option<bool> {
     if !foreign::verifies(signed.algorithm) || !VERIFIES.get() {
         return None;

@@ -1,7 +1,7 @@
 //! What the module says for itself until `make build` has finished it.
 //!
 //! The SDK exports every callback there is, and finishing replaces those exports by ours. A module that has not been
-//! through that step still has the SDK's, and refuses every configuration.
+//! through that step still has the SDK's, and rejects every configuration.
 
 use proxy_wasm::traits::{Context, RootContext};
 use proxy_wasm::types::LogLevel;

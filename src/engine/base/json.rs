@@ -14,7 +14,7 @@ pub use serde_json::{Map, Number, Value};
 /// How many arrays and objects may be inside one another.
 pub const MAX_DEPTH: usize = 32;
 
-/// Why a document was refused; says where, never what it holds.
+/// Why a document was rejected, with the place, but never with its content.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct JsonError(String);

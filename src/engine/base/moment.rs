@@ -27,8 +27,8 @@ pub trait Clocks {
     fn steady(&self) -> Steady;
 }
 
-/// The moment at which something happens. Each clock is read when somebody asks for it, and once: most requests need
-/// one of them only.
+/// The moment of an event. Each clock is read once, and only when it is needed: most requests need only one of
+/// them.
 pub struct Now<'a> {
     clocks: &'a dyn Clocks,
     wall: Cell<Option<UnixTime>>,
@@ -36,7 +36,7 @@ pub struct Now<'a> {
 }
 
 impl<'a> Now<'a> {
-    /// Whatever these clocks say.
+    /// The moment that these clocks show.
     pub fn new(clocks: &'a dyn Clocks) -> Self {
         Self { clocks, wall: Cell::new(None), steady: Cell::new(None) }
     }

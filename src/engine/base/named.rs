@@ -1,4 +1,4 @@
-//! Enums whose variants have names that somebody else reads: one list of them each.
+//! Enums whose variants have names outside the code, with one list of names for each.
 
 /// Gives an enum without data `ALL`, `NAMES`, `name` and `named`, from one list. A variant that is not in the list
 /// does not compile.

@@ -1,4 +1,4 @@
-//! Numbers that nobody can guess, from a seed that the host has given: the engine itself has no randomness.
+//! Numbers that cannot be guessed, from a seed that the host supplies. The engine itself has no randomness.
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,7 +15,7 @@ pub struct Nonces {
 }
 
 impl Nonces {
-    /// A series. `seed` is random, known to nobody, and used for no other series.
+    /// A series. `seed` is random, secret, and not used for any other series.
     pub fn new(seed: [u64; 2]) -> Self {
         Self { seed, count: Cell::new(0) }
     }
@@ -43,7 +43,7 @@ impl Nonces {
     }
 }
 
-/// Whoever knows the seed knows the series.
+/// Anyone who knows the seed knows the series, so it is not shown.
 impl fmt::Debug for Nonces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")

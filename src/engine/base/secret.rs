@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Text that no log line, message or panic may show. `Debug` prints `[redacted]`, there is no
-/// `Display`; whoever needs the text says so by calling [`Secret::expose`].
+/// Text that no log line, message or panic may show. `Debug` prints `[redacted]`, there is no `Display`. Code
+/// that needs the text has to call [`Secret::expose`].
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(String);
 

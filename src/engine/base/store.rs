@@ -5,12 +5,12 @@ pub mod common;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// The host's shared data. Whoever writes says what it has seen there before: nobody overwrites what it
-/// does not know.
+/// The host's shared data. A writer says which version it has seen, so that it never overwrites a value that it
+/// has not seen.
 pub trait Store: std::fmt::Debug {
     /// What lies under a key; no bytes where there is nothing, or nothing can be read.
     fn get(&self, key: &str) -> (Vec<u8>, Seen);
-    /// Writes, unless somebody else has since. `false`: nothing has been written.
+    /// Writes, unless the value has changed since. `false`: nothing was written.
     fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool;
 }
 
@@ -23,7 +23,7 @@ pub enum Seen {
     Write(u32),
 }
 
-/// A value that says nothing. Empty ones come back from the host as a null pointer, so nobody writes any.
+/// A value without content. It is not empty, because the host returns an empty value as a null pointer.
 pub const NOTHING: &[u8] = &[0];
 
 /// Shared data of one worker alone, where there is no host: as Envoy's behaves.
@@ -50,7 +50,7 @@ impl Own {
         all.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
     }
 
-    /// Writes in any case, as somebody else might.
+    /// Writes in any case, as another writer might.
     pub fn put(&self, key: &str, value: &[u8]) {
         let Values { values, last } = &mut *self.0.borrow_mut();
         *last = last.wrapping_add(1);

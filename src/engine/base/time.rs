@@ -1,4 +1,4 @@
-//! Time as the engine knows it: an argument, never a call.
+//! Time in the engine: always an argument, never read from a clock.
 
 use std::time::Duration;
 

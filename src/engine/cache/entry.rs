@@ -1,4 +1,4 @@
-//! One answer, and how long it may serve.
+//! One response, and how long it may serve.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -22,21 +22,21 @@ pub struct Entry {
     identity: OnceCell<Rc<IdentityFields>>,
 }
 
-/// What an entry is good for at some moment.
+/// Whether an entry may be used at some moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Age {
-    /// It answers.
+    /// It is used.
     Fresh,
-    /// It answers if nobody else does.
+    /// It is used only if the provider is unavailable.
     Stale,
     /// It is over.
     Over,
 }
 
 impl Entry {
-    /// An entry for an answer to a call made at `asked`. It lives from then on, not from when the answer
-    /// came: the server may have looked at once. `spread` is any number that differs between tokens.
-    /// `before` is the entry that this one renews.
+    /// An entry for a response to a call made at `asked`. Its time counts from then, not from the response: the
+    /// server may have read its data at once. `spread` is any number that differs between tokens. `before` is
+    /// the entry that this one replaces.
     pub fn new(
         said: Introspection,
         asked: UnixTime,
@@ -75,7 +75,7 @@ impl Entry {
         &self.said
     }
 
-    /// When it was asked.
+    /// When the call was made.
     pub fn asked(&self) -> UnixTime {
         self.asked
     }
@@ -85,8 +85,8 @@ impl Entry {
         self.fresh_until > self.asked
     }
 
-    /// What it is good for now. A clock that stands before the call has been set back, and how old the
-    /// entry is nobody knows: it is over.
+    /// Whether it may be used now. If the clock shows a time before the call, it has been set back and the
+    /// entry's age is unknown; the entry is over.
     pub fn age(&self, now: UnixTime) -> Age {
         if now < self.asked || now >= self.stale_until {
             Age::Over
@@ -97,8 +97,8 @@ impl Entry {
         }
     }
 
-    /// Whether somebody should ask again, ahead of its end. Says so once; [`Self::ask_again_after`] lets
-    /// it say so once more.
+    /// Whether to introspect the token again before the entry expires. Returns true once;
+    /// [`Self::ask_again_after`] resets that.
     pub fn wants_refresh(&self, now: UnixTime) -> bool {
         let due = self.refresh_from.get().is_some_and(|from| now >= from);
         if due {
@@ -112,7 +112,7 @@ impl Entry {
         self.refresh_from.set(Some(later));
     }
 
-    /// What tells of this token of the provider's, made once.
+    /// The identity fields for this token, made once.
     pub fn identity(&self, upstream: &Upstream, provider: Option<&Provider>) -> Rc<IdentityFields> {
         let make = || match &self.said {
             Introspection::Active(token) => {

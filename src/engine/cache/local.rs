@@ -10,7 +10,7 @@ use crate::policy::cache_times::CacheTimes;
 use crate::provider::introspection::reply::Introspection;
 use crate::token::key::{Hashed, TokenKey};
 
-/// What one worker remembers.
+/// The cache of one worker.
 #[derive(Debug)]
 pub struct Local {
     active: Segment,
@@ -27,12 +27,12 @@ impl Local {
         }
     }
 
-    /// The entry of that token, of whatever age.
+    /// The entry of that token, whatever its age.
     pub fn get(&mut self, key: TokenKey) -> Option<&Rc<Entry>> {
         self.active.get(key).or_else(|| self.inactive.get(key))
     }
 
-    /// Remembers an entry, if it lives at all, and forgets what was known of the token before.
+    /// Adds an entry, if it has any time to live, in place of an earlier one for the token.
     pub fn put(&mut self, key: TokenKey, entry: &Rc<Entry>) {
         let (own, other) = match entry.said() {
             Introspection::Active(_) => (&mut self.active, &mut self.inactive),
@@ -46,19 +46,19 @@ impl Local {
         }
     }
 
-    /// Forgets everything.
+    /// Drops every entry.
     pub fn clear(&mut self) {
         self.active.clear();
         self.inactive.clear();
     }
 
-    /// Forgets what is known of the tokens of one provider.
+    /// Drops all entries of one provider.
     pub fn forget_provider(&mut self, provider: ProviderId) {
         self.active.forget(provider);
         self.inactive.forget(provider);
     }
 
-    /// Forgets which tokens of one provider are no good.
+    /// Drops the entries for invalid tokens of one provider.
     pub fn forget_refused(&mut self, provider: ProviderId) {
         self.inactive.forget(provider);
     }
@@ -68,7 +68,7 @@ impl Local {
         self.active.len().saturating_add(self.inactive.len())
     }
 
-    /// Whether there are none.
+    /// Whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

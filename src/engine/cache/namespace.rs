@@ -9,8 +9,8 @@ use crate::provider::{Dialect, IntrospectionEndpoint, JwtRules, Provider, Valida
 use crate::token::key::TokenDigest;
 use crate::token::rules::TokenRules;
 
-/// Whose answers are the same: SHA-256 of everything that decides whom a call asks and in whose name,
-/// and of who looks.
+/// Which responses may be shared: SHA-256 of everything that decides where and with which credentials a call is
+/// made, and of the plugin that makes it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Namespace([u8; 32]);
 
@@ -121,14 +121,14 @@ impl Namespace {
         Self(parts.0.finalize().into())
     }
 
-    /// The same namespace where these workers are among themselves: nobody else can tell which tokens meet in
-    /// one place.
+    /// The same namespace, keyed with the workers' secret, so that nobody else can compute which tokens share a
+    /// slot.
     #[must_use]
     pub fn within(&self, common: &Common) -> Self {
         Self(common.key("tokens", &self.0))
     }
 
-    /// The digest of a token in this namespace, for whoever has these keys of the provider's.
+    /// The digest of a token in this namespace, for workers that have these keys of the provider.
     pub fn digest(&self, keys: &[u8; 32], token: &Secret) -> TokenDigest {
         let hash = Sha256::new().chain_update(self.0).chain_update(keys).chain_update(token.expose());
         TokenDigest::new(hash.finalize().into())

@@ -1,13 +1,12 @@
-//! The level that all workers of a proxy share, in the host's shared data.
+//! The cache that all workers of a proxy share, in the host's shared data.
 //!
-//! The host keeps what is put there for ever, counts nothing and evicts nothing, so the keys are the
-//! numbers of slots, a fixed number of them, and which token a slot holds is written inside. A token
-//! has two slots for its answer, of which the empty or older one is overwritten. Garbage has a table of
-//! its own.
+//! The host keeps this data forever and evicts nothing. The keys are therefore the numbers of a fixed number of
+//! slots, and each slot says which token it holds. A token has two slots for its response, of which the empty
+//! or older one is overwritten. Inactive tokens have a table of their own.
 //!
-//! A third table coordinates: who asks about a token puts a mark there, and whoever else needs the
-//! answer waits for it instead of asking too. All of this is help, not truth: a mark that is lost
-//! costs a second call, an answer that is lost another one.
+//! A third table coordinates calls: a worker that introspects a token puts a mark there, and other workers wait
+//! for the response instead of making a second call. Nothing depends on this data: if a mark or a response is
+//! lost, one more call is made.
 
 use std::time::Duration;
 
@@ -34,41 +33,41 @@ pub struct Shared {
 /// What the workers together know of a token.
 #[derive(Debug)]
 pub enum Recalled {
-    /// An answer, and when it was asked for by this worker's wall clock.
+    /// A response, and when the call was made, by this worker's wall clock.
     Answer(Introspection, UnixTime),
     /// Nothing.
     Nothing,
 }
 
-/// What became of the wish to ask.
+/// The result of an attempt to claim a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Claim {
     /// Go on: everybody knows that you do.
     Ours,
-    /// Somebody else is asking.
+    /// Another worker is making the call.
     Theirs,
-    /// Nobody is any more, since a moment ago: an answer may be there that was not before.
+    /// A call has just ended: its response may be there now.
     Over,
-    /// Somebody else has asked in vain a moment ago.
+    /// Another worker's call has just failed.
     Failed(Rejection),
 }
 
 /// How a question that was announced has ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Ending<'a> {
-    /// Its answer lies here, or nobody wants to know any more.
+    /// Its response is in the shared data, or no request waits for it any more.
     Over,
-    /// It has an answer, and that stays with whoever asked: others do well to ask for themselves.
+    /// It has a response that is not shared: other workers have to make a call of their own.
     NotShared,
     /// It has none.
     Failed(&'a Rejection),
 }
 
-/// The longest answer that is shared, in bytes; longer ones stay with the worker that got them.
+/// The longest response that is shared, in bytes; longer ones stay with the worker that got them.
 pub const MAX_SHARED: usize = 16_384;
 
 const MARKS: Table = Table { name: "tollgate.1.mark", slots: 4096 };
-/// Whoever has taken a mark away may have looked at the clock so long before.
+/// How long before removing a mark a worker may have read the clock.
 const LATELY: Duration = Duration::from_secs(1);
 const HEAD: usize = 1 + 32 + 8 + 8;
 
@@ -82,7 +81,7 @@ impl Shared {
         }
     }
 
-    /// What the workers know of a token that any of them has asked about after `after`.
+    /// What any worker has learned about a token from a call made after `after`.
     pub fn recall(
         self,
         store: &dyn Store,
@@ -107,8 +106,9 @@ impl Shared {
         Recalled::Nothing
     }
 
-    /// Tells the other workers. `steady` is when the call was made. A reply that is too long stays here,
-    /// and so does one that repeats the token itself: that lies nowhere in the clear. `false`: it stays.
+    /// Shares a response with the other workers. `steady` is when the call was made. A response is not shared
+    /// if it is too long, or if it contains the token itself, which is never stored in the clear. `false`: it
+    /// is not shared.
     pub fn remember(
         self,
         store: &dyn Store,
@@ -150,7 +150,7 @@ impl Shared {
         places.into_iter().min().is_some_and(|(.., key, seen)| store.set(&key, &value, seen))
     }
 
-    /// Whether there is an answer for which was asked after this worker has looked at the clock.
+    /// Whether there is a response to a call that was made after this worker last read the clock.
     pub fn is_ahead(self, store: &dyn Store, digest: &TokenDigest, now: Moment) -> bool {
         self.active.keys(digest).into_iter().chain(self.inactive.keys(digest)).any(|key| {
             let (bytes, _) = store.get(&key);
@@ -159,8 +159,8 @@ impl Shared {
         })
     }
 
-    /// Announces a call, unless somebody else has announced one less than `patience` ago. `since` is
-    /// when whoever wants to know began to: a failure before that is not theirs, and an answer they have seen.
+    /// Announces a call, unless another worker has announced one less than `patience` ago. `since` is when the
+    /// request began to wait: failures and responses from before that do not count for it.
     pub fn claim(
         self,
         store: &dyn Store,
@@ -244,7 +244,7 @@ enum Kind {
 }
 
 impl<'a> Record<'a> {
-    /// `None` for an empty slot, and for whatever we did not write.
+    /// `None` for an empty slot, and for data that is not ours.
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let (head, body) = bytes.split_at_checked(HEAD)?;
         let (kind, head) = head.split_first()?;
@@ -276,8 +276,8 @@ impl<'a> Record<'a> {
         bytes
     }
 
-    /// When the call was made, by the wall clock as it stands now. The clock may have been set since:
-    /// the longer of both ages counts, and a call in the future was made nobody knows when.
+    /// When the call was made, by the wall clock as it stands now. The clock may have been set since: the
+    /// longer of both ages counts, and `None` if the call lies in the future.
     fn asked(&self, now: Moment) -> Option<UnixTime> {
         let passed = now.steady.checked_sub(self.asked.steady)?;
         if self.asked.wall > now.wall {

@@ -13,13 +13,13 @@ pub enum Doubt {
     Spelling,
     /// A path that is too long for regular expressions.
     LongPath,
-    /// A method that is none of the standard's kind.
+    /// A method that is not in the standard's form.
     Method,
     /// Another method, in a header field or a parameter.
     MethodOverride,
     /// The port or the final dot of the authority.
     Host,
-    /// An authority that is none, or another one than that of `Host`.
+    /// An invalid authority, or one that differs from `Host`.
     Authority,
     /// A header field.
     Field,

@@ -1,4 +1,4 @@
-//! What is wrong with what is signed: tokens, proofs and replies.
+//! Errors in signed objects: tokens, proofs and responses.
 
 use std::fmt;
 
@@ -27,13 +27,13 @@ pub enum JwtFault {
     TooOld,
     /// No key has its `kid`, or none fits its algorithm.
     UnknownKey,
-    /// The signature is none.
+    /// The signature is not valid.
     Signature,
-    /// The authorization server says something else of it in this member.
+    /// The authorization server's response contradicts it in this member.
     Contradicted(&'static str),
 }
 
-/// In words for the log: nothing that a token says.
+/// In words for the log, without anything from the token.
 impl fmt::Display for JwtFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,7 +61,7 @@ pub const MAX_PROOF: usize = 8192;
 /// What is wrong with a proof.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ProofFault {
-    /// There is none.
+    /// It is missing.
     Missing,
     /// More than one.
     Several,
@@ -91,11 +91,11 @@ pub enum ProofFault {
     Signature,
     /// It has been used, or may have been.
     Replayed,
-    /// The host keeps nothing, so nobody can say whether it has been used.
+    /// The host stores nothing, so it is unknown whether it has been used.
     Forgotten,
 }
 
-/// The fault in words for the log: nothing that a client chose.
+/// In words for the log, without anything that a client chose.
 impl fmt::Display for ProofFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -122,7 +122,7 @@ impl fmt::Display for ProofFault {
     }
 }
 
-/// What is wrong with a signed reply.
+/// What is wrong with a signed response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReplyFault {
     /// It is no signed object.
@@ -131,7 +131,7 @@ pub enum ReplyFault {
     Typ,
     /// Its algorithm is not among those that are configured.
     Algorithm,
-    /// The signature is none.
+    /// The signature is not valid.
     Signature,
     /// Its claims are not one strict JSON object.
     Claims,
@@ -145,7 +145,7 @@ pub enum ReplyFault {
     Shape,
 }
 
-/// In words for the log: nothing that the reply says.
+/// In words for the log, without anything from the response.
 impl fmt::Display for ReplyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

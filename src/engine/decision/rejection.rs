@@ -12,8 +12,8 @@ use crate::decision::{Doubt, Verdict};
 pub enum Rejection {
     /// No credentials, or only of schemes that we do not speak.
     NoToken,
-    /// No credentials either, but a request for the metadata of a resource that is none of ours: a challenge
-    /// would send the client there again.
+    /// No credentials either, but the request is for the metadata of a resource that is not configured. A
+    /// challenge would send the client there again.
     NoMetadata,
     /// The path could be read in two ways, or holds a fragment.
     AmbiguousPath,
@@ -41,20 +41,20 @@ pub enum Rejection {
     NotYetValid,
     /// `iss` is another one, or missing where it must be there.
     WrongIssuer,
-    /// `aud` holds none of ours.
+    /// `aud` contains none of the accepted audiences.
     WrongAudience,
     /// Something else than an access token (a refresh token, an unknown `token_type`).
     NotAnAccessToken,
-    /// A JWT that is no good.
+    /// A JWT that is not valid.
     BadJwt {
         /// What is wrong with it.
         fault: JwtFault,
     },
     /// Bound to a key or a certificate, and presented without proof.
     Unproven,
-    /// With a DPoP proof that is no good.
+    /// The DPoP proof is not valid.
     BadProof(ProofFault),
-    /// With a DPoP proof that lacks a nonce of ours.
+    /// The DPoP proof has no nonce of ours.
     NonceWanted {
         /// The one to use.
         nonce: String,
@@ -67,7 +67,7 @@ pub enum Rejection {
     NoCertificate,
     /// Bound to another certificate than the client has shown.
     OtherCertificate,
-    /// Not bound as the policy demands: to a certificate, or at all.
+    /// Not bound as the policy requires: to a certificate, or at all.
     BindingWanted,
     /// Without a DPoP proof, where there must be one.
     ProofWanted,
@@ -87,7 +87,7 @@ pub enum Rejection {
     },
     /// `authorization_details` do not grant it.
     DetailMissing,
-    /// Somebody acts on another's behalf, where nobody may.
+    /// The token is used on another's behalf, which the policy does not allow.
     Delegated,
     /// The client is not on the list.
     ClientNotListed,
@@ -96,26 +96,26 @@ pub enum Rejection {
         /// Its name in the policy.
         claim: String,
     },
-    /// The rule lets nobody pass.
+    /// The rule rejects every request.
     Denied,
-    /// No answer.
+    /// No response.
     NoAnswer {
         /// What was seen of it.
         cause: NoAnswer,
         /// `Retry-After` as the authorization server gave it, in seconds.
         retry_after: Option<u32>,
     },
-    /// An answer that cannot be used.
+    /// A response that cannot be used.
     BadAnswer {
         /// What is wrong with it.
         cause: BadAnswer,
     },
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NoAnswer {
-    /// Timeout, reset, refused connection, truncated reply.
+    /// Timeout, reset, refused connection, truncated response.
     Failed,
     /// Nothing arrived within this time.
     TimedOut(Duration),
@@ -125,11 +125,11 @@ pub enum NoAnswer {
     Status(u16),
     /// 429.
     Throttled,
-    /// Not asked: it has not answered lately.
+    /// No call was made: calls are paused after failures.
     BackingOff,
-    /// Not asked: too many requests wait already.
+    /// No call was made: too many requests are waiting.
     Crowded,
-    /// Not asked: as many assertions have been signed as may be.
+    /// No call was made: the limit of signed assertions is reached.
     Unsigned,
     /// A client list has not arrived yet.
     NoClientList,
@@ -137,10 +137,10 @@ pub enum NoAnswer {
     NoKeys,
 }
 
-/// What is wrong with an answer.
+/// What is wrong with a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BadAnswer {
-    /// 401 or 403: our own credentials were refused.
+    /// 401 or 403: our own credentials were rejected.
     CredentialsRefused(u16),
     /// A redirect.
     Redirect(u16),
@@ -148,7 +148,7 @@ pub enum BadAnswer {
     Status(u16),
     /// Not `application/json`.
     MediaType,
-    /// This content coding, which nobody has asked for.
+    /// This content coding, which was not requested.
     Coded(&'static str),
     /// Longer than the bound.
     TooLong,
@@ -164,9 +164,9 @@ pub enum BadAnswer {
     Lifetime,
     /// It is about another token, or its user.
     OtherToken,
-    /// `sub` of a `UserInfo` answer is missing or no text.
+    /// `sub` of a `UserInfo` response is missing or no text.
     Subject,
-    /// A signed reply ([RFC 9701]) that is no good.
+    /// A signed response ([RFC 9701]) that is not valid.
     ///
     /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
     Signed(ReplyFault),
@@ -212,7 +212,8 @@ impl Rejection {
         }
     }
 
-    /// How loudly it is logged: the client's faults quietly, the authorization server's and ours aloud.
+    /// At which level it is logged: the client's errors at debug, those of the authorization server and our own
+    /// at warn or error.
     pub fn log_level(&self) -> log::Level {
         match self {
             Self::BadAnswer { cause: BadAnswer::CredentialsRefused(_) } => log::Level::Error,

@@ -1,9 +1,9 @@
 //! The algorithms of JWTs, for signing and for verifying, and lists of those that are allowed ([RFC 7518 §3.1],
 //! [RFC 8037 §3.1], [RFC 9864]).
 //!
-//! There is no `none`. HMAC is for what we sign; what verifies takes algorithms from [`Algorithm::of_token`],
-//! which knows public keys alone: no configuration can allow HMAC, and a token that asks for it is refused before
-//! anything else is looked at.
+//! There is no `none`. HMAC is only for signing; verification uses only algorithms from
+//! [`Algorithm::of_token`], which are for public keys: no configuration can allow HMAC, and a token that names
+//! it is rejected before anything else is checked.
 //!
 //! [RFC 7518 §3.1]: https://www.rfc-editor.org/rfc/rfc7518#section-3.1
 //! [RFC 8037 §3.1]: https://www.rfc-editor.org/rfc/rfc8037#section-3.1
@@ -42,7 +42,7 @@ pub enum Algorithm {
     Es512,
     /// Ed25519 by its older name; Ed448 is never meant by it.
     EdDsa,
-    /// Ed25519 by its own name. What verifies does not tell the two apart: see [`Algorithm::of_token`].
+    /// Ed25519 by its own name. Verification treats the two alike: see [`Algorithm::of_token`].
     Ed25519,
 }
 
@@ -128,7 +128,7 @@ impl Algorithm {
 }
 
 impl Algorithms {
-    /// A list of these. `None` if there are none, or one has a name that is unknown.
+    /// A list of these. `None` if the list is empty, or if a name is unknown.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let algorithms: Option<Vec<_>> = names.into_iter().map(Algorithm::of_token).collect();
         algorithms.filter(|algorithms| !algorithms.is_empty()).map(Self)

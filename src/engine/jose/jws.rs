@@ -62,13 +62,13 @@ pub enum JwsFault {
     /// The header is not one strict JSON object.
     #[error("the header is not a JSON object")]
     Header,
-    /// `alg` is missing, no text, or none that we know (`none` and HMAC are not known).
+    /// `alg` is missing, no text, or unknown (`none` and HMAC are not known).
     #[error("its algorithm is not allowed")]
     Algorithm,
     /// `typ`, `cty` or `kid` is no text.
     #[error("a member of the header is of the wrong type")]
     Member,
-    /// There are extensions that have to be understood, and we understand none.
+    /// There are extensions that have to be understood, and none is understood.
     #[error("the header requires an extension")]
     Critical,
 }

@@ -13,12 +13,12 @@ use crate::jose::algorithm::Algorithm;
 use crate::jose::public_der;
 use crate::jose::verifier::{Signed, Verifier};
 
-/// The least and the greatest RSA modulus, in bits ([RFC 7518 §3.3]).
+/// The smallest and the largest RSA modulus, in bits ([RFC 7518 §3.3]).
 ///
 /// [RFC 7518 §3.3]: https://www.rfc-editor.org/rfc/rfc7518#section-3.3
 pub const RSA_BITS: (usize, usize) = (2048, 4096);
 
-/// A public key that is good for at least one algorithm.
+/// A public key that fits at least one algorithm.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PublicKey {
     material: Material,
@@ -90,7 +90,7 @@ pub enum KeyFault {
     /// An RSA modulus outside [`RSA_BITS`].
     #[error("an RSA key of less than 2048 or more than 4096 bits")]
     Size,
-    /// A point that is none of the curve.
+    /// A point that is not on the curve.
     #[error("a point that is not on its curve")]
     Point,
 }
@@ -101,8 +101,8 @@ pub enum KeyFault {
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 impl PublicKey {
-    /// Reads a JWK; `use`, `key_ops`, `alg` and `kid` are not looked at
-    /// ([`crate::jose::key_set::KeySet`] does that).
+    /// Reads a JWK; `use`, `key_ops`, `alg` and `kid` are not checked ([`crate::jose::key_set::KeySet`] does
+    /// that).
     #[inline(never)]
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyFault> {
         let jwk = jwk.as_object().ok_or(KeyFault::NotAnObject)?;
@@ -167,8 +167,8 @@ impl PublicKey {
         Ok(Self { material: Material::Ed25519 { x }, der: Vec::new() })
     }
 
-    /// Whether verifying by it costs little, whoever has made it: of RSA no more than 3072 bits and an exponent of
-    /// three bytes.
+    /// Whether verification with it is cheap, whoever made the key: of RSA no more than 3072 bits and an
+    /// exponent of three bytes.
     pub fn is_modest(&self) -> bool {
         match &self.material {
             Material::Rsa { n, e } => n.len() <= 384 && e.len() <= 3,
@@ -277,8 +277,8 @@ impl Curve {
         }
     }
 
-    /// Whether a point is on it. The engine has no arithmetic for the two greater curves, which weighs more
-    /// than all the rest of it: whoever verifies with such a key checks that first.
+    /// Whether a point is on it. The engine has no arithmetic for the two larger curves, because it would be
+    /// larger than all the rest. A verifier for such keys has to check the point first.
     fn holds(self, point: &[u8]) -> bool {
         match self {
             Self::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
@@ -438,7 +438,7 @@ mod tests {
         }
     }
 
-    /// Says that every signature is good.
+    /// Accepts every signature.
     #[derive(Debug)]
     struct Yes;
 

@@ -9,7 +9,7 @@ use crate::jose::algorithm::Algorithm;
 use crate::jose::jws::Header;
 use crate::jose::key::{KeyFault, PublicKey};
 
-/// The most entries that a set may have, used or not.
+/// How many entries a set may have at most, used or not.
 pub const MAX_KEYS: usize = 100;
 /// How many keys are tried for a signature: there may be several of one name, and it may not say whose it is.
 pub const MAX_TRIED: usize = 4;
@@ -22,7 +22,7 @@ pub struct KeySet {
     keys: Vec<Jwk>,
     /// How many entries are left out.
     left_out: usize,
-    /// What tells this set from others, in whatever order its keys are.
+    /// Distinguishes this set from others, in whatever order its keys are.
     fingerprint: [u8; 32],
 }
 
@@ -56,7 +56,7 @@ pub enum JwkFault {
     /// Its `use` is there, and is not `sig`.
     #[error("use is not \"sig\"")]
     Use,
-    /// Its `use` is `null`, which is not the same as none.
+    /// Its `use` is `null`, which is not the same as absent.
     #[error("use is null")]
     UseNull,
     /// Its `key_ops` are there, without `verify`.
@@ -71,7 +71,7 @@ pub enum JwkFault {
 }
 
 impl KeySetFault {
-    /// The fault in this document, in words: of a set in which nothing can be used, the first keys and why.
+    /// The error in this document, in words: of a set in which nothing can be used, the first keys and why.
     #[inline(never)]
     pub fn of(self, document: &Value) -> String {
         let mut text = self.to_string();
@@ -124,7 +124,7 @@ impl KeySet {
         &self.fingerprint
     }
 
-    /// Why an entry would be left out; `None`: it would not.
+    /// Why an entry is left out; `None`: it is used.
     pub fn fault_of(entry: &Value) -> Option<JwkFault> {
         Jwk::from_json(entry).err()
     }
@@ -134,7 +134,7 @@ impl KeySet {
         self.keys.len()
     }
 
-    /// Whether there is none.
+    /// Whether it has no keys.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

@@ -1,7 +1,7 @@
-//! Signatures verified in Rust alone, wherever it runs: what a host without native code for them does.
+//! Signatures verified in Rust alone, wherever it runs: for hosts without native code for them.
 //!
-//! ES384 and ES512 are left out: the arithmetic of their curves weighs more than all the rest of the module. Only a
-//! host that has native code for them verifies them.
+//! ES384 and ES512 are left out: the arithmetic of their curves is larger than the rest of the module. Only a
+//! host with native code verifies them.
 
 use p256::ecdsa::signature::Verifier as _;
 use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};

@@ -76,7 +76,7 @@ pub(crate) fn key_of_pkcs8(der: &[u8]) -> Option<&[u8]> {
     pkcs8(der).map(|(_, _, key)| key)
 }
 
-/// PKCS#8 around a key in an older form, or around none that anybody reads.
+/// PKCS#8 around a key in an older form. The key is not checked.
 pub(crate) fn to_pkcs8(der: &[u8], is_rsa: bool) -> Vec<u8> {
     let (of, parameters) =
         if is_rsa { (RSA, element(NULL, &[])) } else { (EC, element(OBJECT_IDENTIFIER, &[P256])) };

@@ -1,9 +1,9 @@
 //! Who computes the signature of an assertion, and how often one may be computed.
 //!
 //! The host of the filter has native code for RS256 and ES256 (Envoy's foreign function `sign`), thirty times
-//! as fast as RSA in the VM. The command has a cryptographic library for all algorithms with private keys. Where neither
-//! can, [`super::signing_key`] does it; and where that takes long, there is a bound, for whoever presents a
-//! token that nobody knows has a signature made.
+//! as fast as RSA in the VM. The command has a cryptographic library for all algorithms with private keys.
+//! Where neither is available, [`super::signing_key`] signs. Where that takes long, there is a limit, because
+//! every unknown token that a client sends causes a signature.
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::jose::private_der;
 
 /// Signs with private keys.
 pub trait Signer: fmt::Debug {
-    /// The signature, in the form of JWS ([RFC 7518 §3]). `None`: cannot.
+    /// The signature, in the form of JWS ([RFC 7518 §3]). `None`: it cannot sign.
     ///
     /// [RFC 7518 §3]: https://www.rfc-editor.org/rfc/rfc7518#section-3
     fn sign(&self, to_sign: &ToSign<'_>) -> Option<Vec<u8>>;
@@ -45,7 +45,7 @@ impl<'a> ToSign<'a> {
     }
 }
 
-/// A signature in the form of JWS, where whoever signed has the form that X.509 has.
+/// A signature in the form of JWS, from the form of X.509.
 pub fn of_der(algorithm: Algorithm, signature: &[u8]) -> Option<Vec<u8>> {
     match algorithm {
         Algorithm::Es256 => private_der::p256_signature(signature),

@@ -1,8 +1,8 @@
 //! The keys that assertions are signed with.
 //!
-//! Elliptic curves are signed with deterministically ([RFC 6979], [RFC 8032]), so that no source of randomness can
-//! give the key away. RSA is blinded: how long a signature takes tells nothing about the key
-//! (RUSTSEC-2023-0071), and nobody but us chooses what is signed.
+//! ECDSA and EdDSA are deterministic ([RFC 6979], [RFC 8032]), so that bad randomness cannot reveal the key.
+//! RSA is blinded: the time of a signature reveals nothing about the key (RUSTSEC-2023-0071), and clients do
+//! not choose what is signed.
 //!
 //! [RFC 6979]: https://www.rfc-editor.org/rfc/rfc6979
 //! [RFC 8032]: https://www.rfc-editor.org/rfc/rfc8032

@@ -1,4 +1,4 @@
-//! Who computes whether a signature is good.
+//! Who computes whether a signature is valid.
 //!
 //! What may be verified is decided before ([`crate::jose::key`]): a verifier only computes. There are three. The host of the filter
 //! has native code for most algorithms (Envoy's foreign function `verify_signature`), ten times as fast as
@@ -11,14 +11,14 @@ use crate::jose::algorithm::Algorithm;
 use crate::jose::key::{Material, PublicKey};
 use crate::jose::public_der;
 
-/// Computes whether signatures are good.
+/// Computes whether signatures are valid.
 pub trait Verifier: fmt::Debug {
-    /// Whether the signature is good. `false` if that cannot be computed.
+    /// Whether the signature is valid. `false` if that cannot be computed.
     fn verify(&self, signed: &Signed<'_>) -> bool;
 }
 
-/// A message with a signature that may be good: the algorithm is allowed, the key is made for it, and the signature has
-/// the length that it must have.
+/// A message with a signature that may be valid: the algorithm is allowed, the key is made for it, and the
+/// signature has the length that it must have.
 #[derive(Clone, Copy, Debug)]
 pub struct Signed<'a> {
     /// How it is signed.

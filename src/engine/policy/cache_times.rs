@@ -1,25 +1,25 @@
-//! How long what is remembered may serve.
+//! How long cached responses may be used.
 
 use std::time::Duration;
 
-/// `cache`: what is remembered, and for how long ([RFC 7662 §4]).
+/// `cache`: what is cached, and for how long ([RFC 7662 §4]).
 ///
 /// [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
 #[derive(Clone, Debug, Default)]
 pub struct CacheTimes {
-    /// How many active tokens a worker remembers; 0: nothing is remembered at all.
+    /// How many active tokens a worker caches; 0: nothing is cached.
     pub max_entries: usize,
-    /// How long an active token is remembered; never past its `exp`.
+    /// How long an active token is cached; never past its `exp`.
     pub ttl: Duration,
-    /// The same for a reply without `exp`.
+    /// The same for a response without `exp`.
     pub ttl_without_exp: Duration,
     /// By how many per cent, at most, an entry ends sooner.
     pub ttl_jitter: u32,
-    /// How long an inactive token is remembered.
+    /// How long an inactive token is cached.
     pub negative_ttl: Duration,
-    /// How many inactive tokens a worker remembers.
+    /// How many inactive tokens a worker caches.
     pub negative_max_entries: usize,
-    /// Whether workers share what they remember.
+    /// Whether workers share their cached responses.
     pub shared: bool,
     /// How long before its end the entry of a token in use is renewed.
     pub refresh_ahead: Duration,
@@ -28,7 +28,7 @@ pub struct CacheTimes {
 }
 
 impl CacheTimes {
-    /// Whether workers tell each other what they have heard.
+    /// Whether workers share responses.
     pub fn is_shared(&self) -> bool {
         self.shared && self.max_entries > 0
     }

@@ -1,4 +1,4 @@
-//! Which authorization server a token is shown to: never more than have to see it.
+//! Which authorization server a token is sent to: never to more than necessary.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use crate::base::secret::Secret;
 use crate::policy::Policy;
 use crate::policy::requirement::Requirement;
 
-/// The providers to ask, in turn; empty: nobody is responsible for the token.
+/// The providers to call, in turn; empty: no provider is responsible for the token.
 ///
 /// What decides, in this order: the only provider that the requirement allows; `token_prefix` (the
 /// longest that fits); the unverified `iss` of a JWT-shaped token; the only provider there is;
@@ -47,7 +47,7 @@ pub fn choose(policy: &Policy, requirement: &Requirement, token: &Secret) -> Vec
     policy.provider_order.iter().copied().filter(|id| allowed.contains(id)).collect()
 }
 
-/// The `iss` of a JWT-shaped token, believed by nobody: three parts, the second a JSON object.
+/// The `iss` of a JWT-shaped token, not verified: three parts, the second a JSON object.
 fn unverified_issuer(token: &str) -> Option<String> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);

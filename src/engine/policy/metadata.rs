@@ -1,4 +1,4 @@
-//! The answer to a request for protected resource metadata ([RFC 9728 §3]).
+//! The response to a request for protected resource metadata ([RFC 9728 §3]).
 //!
 //! [RFC 9728 §3]: https://www.rfc-editor.org/rfc/rfc9728#section-3
 
@@ -6,8 +6,8 @@ use crate::policy::resource::Resource;
 use crate::response::answer::Answer;
 
 impl Resource {
-    /// The metadata for GET and HEAD, what scripts may ask for OPTIONS. Public, the same for everybody,
-    /// and readable from everywhere (the Fetch standard's CORS protocol).
+    /// The metadata for GET and HEAD, and the CORS response for OPTIONS. Public, the same for every client, and
+    /// readable from every origin (the Fetch standard's CORS protocol).
     pub fn answer(&self, method: &[u8]) -> Answer {
         let mut headers = vec![("access-control-allow-origin", "*".to_owned())];
         let (status, body) = match method {

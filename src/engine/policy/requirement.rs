@@ -1,4 +1,4 @@
-//! What a token must be good for: scopes, audiences, clients, claims, authentication.
+//! What is required of a token: scopes, audiences, clients, claims, authentication.
 
 mod judge;
 
@@ -10,7 +10,7 @@ use crate::token::claims::ClaimRequirement;
 use crate::token::details::DetailRequirement;
 use crate::token::scope::ScopePolicy;
 
-/// `requires`: what a valid token must carry besides. The default demands nothing.
+/// `requires`: what is required of a valid token. The default requires nothing more.
 #[derive(Clone, Debug, Default)]
 pub struct Requirement {
     /// Only tokens of these providers; empty: of any.
@@ -19,7 +19,7 @@ pub struct Requirement {
     ///
     /// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
     pub scopes: ScopePolicy,
-    /// At least one of these in `aud`; empty: not looked at.
+    /// At least one of these in `aud`; empty: not checked.
     pub audiences: Vec<String>,
     /// Only these clients; `None`: any.
     pub clients: Option<ClientList>,
@@ -29,11 +29,11 @@ pub struct Requirement {
     ///
     /// [RFC 9396]: https://www.rfc-editor.org/rfc/rfc9396
     pub details: Vec<DetailRequirement>,
-    /// Whether a token is refused that somebody uses on another's behalf (`act`, [RFC 8693 §4.1]).
+    /// Whether a token is rejected that is used on another's behalf (`act`, [RFC 8693 §4.1]).
     ///
     /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
     pub no_delegation: bool,
-    /// At least one of these in `acr` ([RFC 9470 §3]); empty: not looked at.
+    /// At least one of these in `acr` ([RFC 9470 §3]); empty: not checked.
     ///
     /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
     pub acr_values: Vec<String>,
@@ -51,7 +51,8 @@ pub struct Requirement {
 /// [RFC 9449 §7]: https://www.rfc-editor.org/rfc/rfc9449#section-7
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SenderConstraint {
-    /// A bound token must prove its binding; where no proof is understood, it is refused.
+    /// The client of a bound token must prove the binding. Where no proof can be checked, the token is
+    /// rejected.
     #[default]
     IfBound,
     /// Every token must be bound to a key, and prove it by DPoP.
@@ -60,6 +61,6 @@ pub enum SenderConstraint {
     Mtls,
     /// Every token must be bound, to the one or the other.
     AnyBound,
-    /// The binding is not looked at.
+    /// The binding is not checked.
     Ignore,
 }

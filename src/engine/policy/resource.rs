@@ -19,7 +19,7 @@ pub struct Resources {
 pub struct Resource {
     /// Its identifier, as written.
     pub identifier: String,
-    /// At least one of these must be in `aud` ([RFC 8707 §2]); empty: not looked at.
+    /// At least one of these must be in `aud` ([RFC 8707 §2]); empty: not checked.
     ///
     /// [RFC 8707 §2]: https://www.rfc-editor.org/rfc/rfc8707#section-2
     pub audiences: Vec<String>,
@@ -40,14 +40,14 @@ pub struct Resource {
 }
 
 impl Resources {
-    /// Whether the path has to be looked at to tell them apart.
+    /// Whether the path is needed to distinguish them.
     pub fn match_paths(&self) -> bool {
         self.all.iter().any(|resource| resource.depth() > 1)
     }
 
-    /// The one whose metadata is asked for. Of several under the same target the one of this host, for
-    /// two hosts may have a resource each at the same path. A query that no identifier has, and slashes at
-    /// the end, make no difference: some clients add them.
+    /// The resource whose metadata is requested. Of several under the same target, the one for this host,
+    /// because two hosts may each have a resource at the same path. A query that no identifier has, and slashes
+    /// at the end, make no difference: some clients add them.
     pub fn described_at(&self, seen: &Seen<'_>) -> Result<Option<ResourceId>, Doubt> {
         let target = seen.target();
         if !self.is_metadata_path(target) {
@@ -65,7 +65,7 @@ impl Resources {
         Ok(settled.map(|best| ResourceId(best.at)))
     }
 
-    /// Whether a request is for metadata, of one of these resources or of none.
+    /// Whether a request is for metadata, of one of these resources or of an unknown one.
     pub fn is_metadata_path(&self, target: &[u8]) -> bool {
         let rest = target.strip_prefix(WELL_KNOWN.as_bytes());
         !self.all.is_empty() && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'?')))
@@ -190,7 +190,7 @@ impl Resources {
 pub struct Belonging {
     /// This one, if any.
     pub to: Option<ResourceId>,
-    /// Or one of these: its host is none of theirs, and its token must be good for all of them.
+    /// Or one of these: the host belongs to none of them, and the token must be valid for all.
     pub or: Vec<ResourceId>,
 }
 
@@ -240,8 +240,8 @@ pub struct Identifier<'a> {
 }
 
 impl<'a> Identifier<'a> {
-    /// Takes `text` apart if it is an https URI without a fragment, or an http URI of this machine, for
-    /// tests. It must be in the spelling that nothing has to repair, for it is compared as it is.
+    /// Takes `text` apart if it is an https URI without a fragment, or an http URI of this machine, for tests.
+    /// It must be in normal form, because it is compared as it is.
     pub fn parse(text: &'a str) -> Option<Self> {
         let url = crate::base::uri::http_url(text)?;
         let (scheme, rest) = text.split_once("://")?;

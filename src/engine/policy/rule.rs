@@ -1,4 +1,4 @@
-//! Rules: which requests a demand is for.
+//! Rules: which requirement applies to which requests.
 
 mod field;
 pub mod fit;
@@ -30,9 +30,9 @@ pub struct Rule {
     pub matcher: Matcher,
     /// What becomes of them.
     pub access: Access,
-    /// Replaces the top-level demand; `None`: that one holds.
+    /// Replaces the top-level requirement; `None`: that one applies.
     pub requires: Option<Requirement>,
-    /// Query parameters that may carry a token, besides the general places.
+    /// Query parameters that may carry a token, in addition to the general places.
     pub from_params: Vec<String>,
 }
 
@@ -43,9 +43,9 @@ pub enum Access {
     Required,
     /// It needs a valid token or none.
     Optional,
-    /// Tokens are not looked at.
+    /// Tokens are not read.
     Anonymous,
-    /// It is refused.
+    /// It is rejected.
     Deny,
 }
 
@@ -54,7 +54,7 @@ pub enum Access {
 pub struct Matcher {
     /// On the normalised path, without the query.
     pub path: Option<PathPattern>,
-    /// What counts in a path besides.
+    /// How spellings of a path are compared.
     pub spelling: Spelling,
     /// Methods, case-sensitive ([RFC 9110 §9.1]); empty: any.
     ///
@@ -74,7 +74,7 @@ impl Access {
 }
 
 impl Matcher {
-    /// Whether some request below `prefix` may fit, as far as paths tell.
+    /// Whether some request below `prefix` may match, judged by its path alone.
     pub fn may_concern(&self, prefix: &PathPattern) -> bool {
         let folded = |start: String| match self.spelling.case {
             Variation::Ignored => start.to_ascii_lowercase(),
@@ -99,7 +99,7 @@ impl Matcher {
         all_paths && is_host && self.methods.is_empty() && self.headers.is_empty()
     }
 
-    /// Whether the request fits, if that can be told. What is cheap is looked at first.
+    /// Whether the request matches, if that is certain. Cheap conditions are checked first.
     pub fn fits(&self, seen: &Seen<'_>) -> Fit {
         self.fits_without_path(seen).and(|| match (&self.path, seen.path) {
             (Some(pattern), Some(path)) => pattern.fits(path, self.spelling),
@@ -140,14 +140,14 @@ impl Matcher {
 pub struct Ruling {
     /// The one that says what becomes of it.
     pub rule: Option<usize>,
-    /// Those of other readings: the token has to be good enough for them, too.
+    /// The rules of other readings: the token has to satisfy these as well.
     pub others: Vec<Option<usize>>,
 }
 
 impl Policy {
-    /// The rules that a request falls under. A rule that grants counts if the request fits however it is read.
-    /// A rule that demands counts in any reading: beside it, what holds without it is demanded as well. What
-    /// cannot be compared at all is to be refused.
+    /// The rules that apply to a request. A rule that grants access applies only if every reading of the
+    /// request matches. A rule that requires something applies if any reading matches; then what would apply
+    /// without it is required as well. A request that cannot be compared is rejected.
     pub fn rule_of(&self, seen: &Seen<'_>) -> Result<Ruling, Doubt> {
         let mut perhaps = Vec::new();
         for (at, rule) in self.rules.iter().enumerate() {
@@ -163,7 +163,8 @@ impl Policy {
         if has_escaped_slash { Err(Doubt::EscapedSlash) } else { Ok(self.ruling(&perhaps, None)) }
     }
 
-    /// Of rules that demand and are meant in some readings, and what is meant in the others.
+    /// The ruling from rules that apply only in some readings (`perhaps`), and the rule that applies in the
+    /// others.
     fn ruling(&self, perhaps: &[usize], surely: Option<usize>) -> Ruling {
         let access = |rule: Option<usize>| {
             rule.and_then(|at| self.rules.get(at)).map_or(Access::Required, |rule| rule.access)
@@ -274,7 +275,7 @@ mod laws {
     use proptest::prelude::{Just, Strategy, prop_assert, prop_oneof, proptest};
     use proptest::{collection, option, sample};
 
-    /// How somebody else may read a request.
+    /// How another reader may read a request.
     #[derive(Debug)]
     struct Other<'a> {
         method: &'a str,

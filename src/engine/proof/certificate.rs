@@ -1,7 +1,7 @@
 //! The client's certificate, for tokens that are bound to one ([RFC 8705 §3]).
 //!
-//! Whoever has the certificate's key has proven it in the TLS handshake, before any request; what is left
-//! is to compare. The chain plays no part: a certificate of one's own making is as good as any.
+//! The client has proven in the TLS handshake that it has the certificate's key. Only the comparison is left.
+//! The chain does not matter: a self-signed certificate is as good as any other.
 //!
 //! [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
 
@@ -17,18 +17,18 @@ use self::xfcc::Told;
 use crate::request::connection::Connection;
 use crate::request::head::RequestHead;
 
-/// `mtls.source`: who tells of the client's certificate.
+/// `mtls.source`: where the client certificate comes from.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum CertificateSource {
     /// The TLS connection that the request has come by.
     #[default]
     Connection,
-    /// `x-forwarded-client-cert`, of a hop that nobody can get around.
+    /// `x-forwarded-client-cert`, from a hop that clients cannot bypass.
     Xfcc {
         /// How many hops write an element. The first is the client's.
         hops: usize,
     },
-    /// The certificate itself in a field, of a hop that nobody can get around.
+    /// The certificate itself in a field, from a hop that clients cannot bypass.
     Field {
         /// The field's name, in lower case.
         name: String,
@@ -43,8 +43,8 @@ const MAX_FIELD: usize = 32 << 10;
 impl CertificateSource {
     /// The thumbprint of the client's certificate, as `cnf.x5t#S256` has it ([RFC 8705 §3.1]).
     ///
-    /// A field counts if there is one line of it. What its certificates say is not looked at: the hop has
-    /// seen that the client has the key.
+    /// A field counts only if it has one line. The content of the certificate is not checked: the hop has
+    /// verified that the client has the key.
     ///
     /// [RFC 8705 §3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
     #[inline(never)]

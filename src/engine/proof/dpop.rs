@@ -34,9 +34,9 @@ pub struct Dpop {
     pub clock_skew: Duration,
     /// What proofs may be signed with, by preference.
     pub algorithms: Algorithms,
-    /// Whether proofs must carry a nonce of ours.
+    /// Whether proofs must have a nonce that Tollgate issued.
     pub nonce: Option<NonceRule>,
-    /// How many used proofs are remembered, about.
+    /// About how many used proofs are kept.
     pub replay_cache: usize,
     /// Scheme and authority by which clients call, if Envoy sees others, and the prefix that a hop takes off.
     pub external_origin: Option<String>,
@@ -47,22 +47,23 @@ pub struct Dpop {
 /// `dpop.nonce: required`.
 #[derive(Clone, Debug)]
 pub struct NonceRule {
-    /// How long a nonce is the current one; it is good for that long again.
+    /// How long a nonce is the current one; it stays valid for the same time again.
     pub lifetime: Duration,
     /// The key, if the operator has given one; else the proxy makes its own.
     pub key: Option<Key>,
 }
 
-/// Everything that checking proofs needs besides the request.
+/// Everything that is needed to check proofs, besides the request.
 #[derive(Debug)]
 pub struct Proofs {
-    /// Where a proof must not have been used. None: the host keeps nothing for the workers, and no proof counts.
+    /// Where used proofs are kept. `None`: the host stores nothing for the workers, and every proof is
+    /// rejected.
     replays: Vec<Replays>,
-    /// What nonces are signed with; `None`: none of them is good.
+    /// The key that signs nonces; `None`: no nonce is valid.
     nonce_key: Option<Key>,
 }
 
-/// A proof that is good in itself. Whether it is of the token's key, and for the first time, is to be seen.
+/// A valid proof. Whether it was made with the token's key, and is used for the first time, is checked later.
 #[derive(Clone, Debug)]
 pub struct Proof {
     /// The thumbprint of its key ([RFC 7638]), as `cnf.jkt` has it.
@@ -79,9 +80,9 @@ pub struct Proof {
 const MAX_JTI: usize = 256;
 
 impl Proofs {
-    /// What a policy needs, for the plugin `owner`, whose workers have this in common. Plugins that clients call
-    /// by one origin would each take a proof, so they remember together; and each by itself, for its origin may
-    /// come and go with its configuration.
+    /// What a policy needs, for the plugin `owner`, whose workers share it. Plugins that clients reach under
+    /// one origin share their used proofs; otherwise each would accept a proof once. Each also keeps its own,
+    /// because its origin may change with its configuration.
     pub fn new(dpop: &Dpop, owner: &[u8], common: Option<&Common>) -> Self {
         let given = dpop.nonce.as_ref().and_then(|rule| rule.key);
         let origin = dpop.external_origin.as_deref().and_then(Target::of_uri);
@@ -143,7 +144,7 @@ struct Checked {
     proof: Proof,
 }
 
-/// The list of [RFC 9449 §4.3], but for the nonce, with the signature last: it costs the most.
+/// The checks of [RFC 9449 §4.3] without the nonce. The signature comes last, because it costs the most.
 ///
 /// [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 fn check(
@@ -221,7 +222,7 @@ fn check(
     Ok(Checked { claims, proof: Proof { thumbprint, marks, next_nonce: None } })
 }
 
-/// When a proof was issued; `None` if that is too long ago, or is to come.
+/// When a proof was issued; `None` if that is too long ago, or in the future.
 fn in_time(dpop: &Dpop, iat: f64, now: UnixTime) -> Option<UnixTime> {
     // Beyond a double's whole numbers there is no time that anybody means.
     if !(0.0..9e15).contains(&iat) {

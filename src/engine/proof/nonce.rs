@@ -1,7 +1,7 @@
-//! Nonces of ours that proofs must carry ([RFC 9449 §9]).
+//! Nonces that Tollgate issues and proofs must have ([RFC 9449 §9]).
 //!
-//! A nonce says when it was given, and is signed together with how long it is good, so nothing has to be
-//! remembered, and every worker knows those of the others.
+//! A nonce contains its time, and is signed together with its lifetime. Nothing has to be stored, and every
+//! worker can check the nonces of the others.
 //!
 //! [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
 
@@ -26,7 +26,7 @@ pub struct Key([u8; 32]);
 pub enum Age {
     /// Of this period.
     Current,
-    /// Of the one before: still good, and soon no more.
+    /// Of the previous period: still valid, but not for long.
     Last,
 }
 
@@ -38,7 +38,7 @@ impl Key {
         Self(hash.finalize().into())
     }
 
-    /// The key of one plugin of this proxy: nobody else's nonces are good there.
+    /// The key of one plugin of this proxy. Other nonces are not valid there.
     pub fn own(common: &Common, owner: &[u8]) -> Self {
         Self(common.key("dpop nonce", owner))
     }
@@ -50,7 +50,7 @@ impl Key {
         self.of_period(period(now, lifetime), lifetime)
     }
 
-    /// Whether a nonce is one of ours, and how old; `None` if not, or if it is too old.
+    /// The age of a nonce that was issued with this key; `None` for any other, or if it is too old.
     pub fn age(&self, nonce: &str, now: UnixTime, lifetime: Duration) -> Option<Age> {
         let current = period(now, lifetime);
         let is = |period| same(nonce.as_bytes(), self.of_period(period, lifetime).as_bytes());
@@ -74,7 +74,7 @@ impl Key {
     }
 }
 
-/// Whoever knows the key makes nonces.
+/// Anyone who knows the key can make nonces, so it is not shown.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")

@@ -1,8 +1,8 @@
-//! Proofs that have been used ([RFC 9449 §11.1]): none counts twice, in whichever worker.
+//! Proofs that have been used ([RFC 9449 §11.1]): each is accepted once, in all workers together.
 //!
-//! What is kept lies in buckets of the host's shared data. Which bucket, and what is written there, are hashes
-//! under a key that the workers share, so nobody can look for proofs that meet. The buckets are the same
-//! whatever the configuration says; how much they hold is not.
+//! They are kept in buckets in the host's shared data. The bucket and its content are hashes under a key that
+//! the workers share, so that an attacker cannot search for proofs that collide. The number of buckets does not
+//! depend on the configuration; their size does.
 //!
 //! [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
 
@@ -16,7 +16,7 @@ use crate::base::store::common::Common;
 use crate::base::time::UnixTime;
 use crate::proof::replay::bucket::{Bucket, Entry, Window};
 
-/// The proofs that have been used, as one plugin remembers them.
+/// The used proofs of one plugin.
 #[derive(Clone, Debug)]
 pub struct Replays {
     key: [u64; 2],
@@ -25,7 +25,7 @@ pub struct Replays {
     room: usize,
 }
 
-/// What tells a proof from all others ([RFC 9449 §11.1]).
+/// What distinguishes a proof from all others ([RFC 9449 §11.1]).
 ///
 /// [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
 #[derive(Clone, Copy, Debug)]
@@ -38,23 +38,23 @@ pub struct Name<'a> {
     pub htu: &'a str,
 }
 
-/// A proof, as it is remembered.
+/// A proof, as it is stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Mark {
     bucket: u64,
     entry: Entry,
 }
 
-/// How many buckets there are, whatever `dpop.replay_cache` is: another number would be another place for each
-/// proof. A power of two.
+/// How many buckets there are, whatever `dpop.replay_cache` is: with another number, each proof would be in
+/// another place. A power of two.
 const BUCKETS: u64 = 1024;
-/// The least room of a bucket.
+/// The minimum size of a bucket.
 const LEAST: usize = 16;
 /// How often a write is tried that another worker's has come before.
 const TRIES: usize = 16;
 
 impl Replays {
-    /// Room for about `max` proofs, for the plugin `owner`. Plugins with one owner remember together.
+    /// Room for about `max` proofs, for the plugin `owner`. Plugins with the same owner share them.
     pub fn new(common: &Common, owner: &[u8], max: usize) -> Self {
         let key = common.key("dpop replay", owner);
         let word =
@@ -83,8 +83,8 @@ impl Replays {
         Mark { bucket: which.h2 & BUCKETS.saturating_sub(1), entry: Entry::new(whose, which.h1, iat) }
     }
 
-    /// Uses a proof up. `false`: it has been used, or nobody can say. Those that are `older` are too old by
-    /// themselves.
+    /// Marks a proof as used. `false`: it has been used, or that is unknown. Proofs from before `older` are too
+    /// old anyway.
     pub fn first_use(&self, store: &dyn Store, mark: Mark, older: UnixTime, now: UnixTime) -> bool {
         let key = format!("{}.{:x}", self.prefix, mark.bucket);
         let window = Window { older, latest: bucket::latest(now) };

@@ -15,12 +15,12 @@ pub(super) struct Target {
 enum Path {
     /// In normal form, as the rules see it.
     Normal(String),
-    /// It has none; compared byte by byte.
+    /// Not in normal form; compared byte by byte.
     AsItIs(Vec<u8>),
 }
 
 impl Target {
-    /// The target of a URI, without query and fragment; `None` if it is no absolute http or https URI.
+    /// The target of a URI, without query and fragment; `None` if it is not an absolute http or https URI.
     pub(super) fn of_uri(uri: &str) -> Option<Self> {
         let uri = uri.split(['?', '#']).next().unwrap_or_default();
         let (scheme, authority, path) = parts(uri)?;

@@ -34,10 +34,10 @@ pub struct Assertion {
     claims: String,
     lifetime: Duration,
     fingerprint: Fingerprint,
-    /// The key for somebody else who signs; empty where nobody does.
+    /// The key for the host's signer; empty if there is no such signer.
     pkcs8: Pkcs8,
     signer: Option<&'static dyn Signer>,
-    /// Whether that one has been there, and has not signed with this key: it never will.
+    /// Whether that signer has refused this key; it always will.
     is_refused: Cell<bool>,
     bound: Bound,
     /// Whether one serves for many calls.
@@ -46,7 +46,7 @@ pub struct Assertion {
     latest: RefCell<Option<(UnixTime, Secret)>>,
 }
 
-/// What an assertion says besides who we are.
+/// The claims of an assertion besides our identity.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement<'a> {
     /// `iss`, `sub` and the form field `client_id`.
@@ -67,7 +67,7 @@ pub struct Statement<'a> {
 #[derive(Clone)]
 struct Pkcs8(Vec<u8>);
 
-/// Tells apart configurations whose answers must not be shared.
+/// Distinguishes configurations whose responses must not be shared.
 #[derive(Clone, Copy, Eq, PartialEq)]
 struct Fingerprint([u8; 32]);
 
@@ -106,8 +106,8 @@ impl Assertion {
         self.signer = Some(signer);
     }
 
-    /// Whether an assertion may be had for another question now. Where a signature takes long, a few a second
-    /// may be made, whatever clients present.
+    /// Whether an assertion is available for another call now. Where a signature takes long, only a few per
+    /// second are made, whatever clients send.
     pub fn admits(&self, now: UnixTime) -> bool {
         !self.is_slow() || self.is_reused || self.bound.admits(now)
     }
@@ -138,7 +138,7 @@ impl Assertion {
     }
 
     /// An assertion for one call, used for no other, unless they are to be. Empty if it cannot be signed, which
-    /// the authorization server then refuses.
+    /// the authorization server then rejects.
     pub fn sign(&self, now: UnixTime, nonces: &Nonces) -> Secret {
         let is_good = |made: UnixTime| made <= now && made.until(now) < part(self.lifetime, 1, 2);
         if let Some((_, latest)) = self.latest.borrow().as_ref().filter(|(made, _)| is_good(*made)) {
@@ -274,7 +274,7 @@ mod tests {
         assert_ne!(at(900), second, "made after that: the clock was set back");
     }
 
-    /// Somebody who signs, and how: whether it is there, and whether it takes the key.
+    /// A signer, and how it behaves: whether it is there, and whether it accepts the key.
     #[derive(Debug)]
     struct Other(bool, bool);
 

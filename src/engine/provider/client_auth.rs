@@ -27,7 +27,7 @@ pub enum ClientAuth {
     Bearer(Secret),
     /// `client_secret_jwt` and `private_key_jwt`: form fields, signed anew for each call.
     Assertion(Box<Assertion>),
-    /// `none`: somebody else does it (mutual TLS, `credential_injector`).
+    /// `none`: another component authenticates (mutual TLS, `credential_injector`).
     None {
         /// Sent as `client_id` if given ([RFC 8705 §2]).
         ///

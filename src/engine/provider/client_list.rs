@@ -1,7 +1,7 @@
-//! Client lists that are fetched: the request, and what its answer says.
+//! Client lists that are fetched: the call, and its response.
 //!
-//! A list is taken as a whole or not at all. While its server is away, or answers with anything else, the
-//! last one is kept; before the first has arrived, nobody is let in by it.
+//! A list is accepted as a whole or not at all. While its server is unavailable, or sends anything else, the
+//! last list is kept. Until the first list is loaded, requests that require it are rejected (503).
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -34,7 +34,7 @@ pub struct ListSource {
     pub timeout: Duration,
     /// Sent as a Bearer token: the whole value of the `Authorization` field.
     pub authorization: Option<Secret>,
-    /// The longest answer that is read, in bytes.
+    /// The longest response that is read, in bytes.
     pub max_response_bytes: usize,
     /// What we call ourselves.
     pub user_agent: String,
@@ -79,7 +79,7 @@ impl ListSource {
 }
 
 impl LiveList {
-    /// Takes an answer, which `read` knows the shape of; whatever is wrong with it, what was known stays.
+    /// Takes a response, which `read` parses. If anything is wrong with it, the last list is kept.
     #[inline(never)]
     pub fn take(
         &mut self,

@@ -11,11 +11,11 @@ pub struct ClientList {
     pub name: Option<String>,
     /// The clients, by id.
     pub clients: BTreeMap<String, Client>,
-    /// The list that is fetched instead; the clients here are none then.
+    /// The list that is fetched instead; then there are no clients here.
     pub live: Option<ListId>,
 }
 
-/// What is known of a client besides its id.
+/// What is known about a client besides its id.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Client {
     /// A name for people.

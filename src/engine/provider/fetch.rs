@@ -1,4 +1,4 @@
-//! What is fetched in the background, client lists and sets of keys: the request, and its answer as far as
+//! What is fetched in the background, client lists and sets of keys: the request, and its response as far as
 //! it is the same for both.
 
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::provider::outcome::{CallOutcome, ReplyHead};
 pub struct FetchCall {
     /// The Envoy cluster to send it to.
     pub cluster: String,
-    /// How long its answer may take.
+    /// How long its response may take.
     pub timeout: Duration,
     /// The head, pseudo-fields first; there is no body.
     pub headers: Vec<(String, Secret)>,
-    /// How many bytes of the answer's body are wanted: one more than may be used.
+    /// How many bytes of the response's body are wanted: one more than may be used.
     pub read_up_to: usize,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Address<'a> {
     pub(crate) user_agent: &'a str,
 }
 
-/// What an answer has brought.
+/// What a response has changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum News {
     /// Something of so many entries.
@@ -44,7 +44,7 @@ pub enum News {
     Unchanged,
 }
 
-/// Why an answer is of no use.
+/// Why a response cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FetchFault {
     /// Timeout, reset, refused connection; or the host would not make the call.
@@ -65,7 +65,7 @@ pub enum FetchFault {
     /// Not one strict JSON document.
     #[error("not a valid JSON document")]
     NotJson,
-    /// Something else than what was asked for; where, and what was expected.
+    /// The document is not what was expected; where, and what was expected.
     #[error("{0}")]
     Shape(String),
 }
@@ -102,7 +102,7 @@ pub(crate) fn head(address: Address<'_>, accept: &str, etag: Option<&String>) ->
     headers
 }
 
-/// Reads an answer. `media_types` are those that it may have; none: any.
+/// Reads a response. `media_types` are those that are accepted; empty: all.
 #[inline(never)]
 pub(crate) fn read(
     outcome: CallOutcome<'_>,

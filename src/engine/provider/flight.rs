@@ -1,5 +1,5 @@
-//! One question to one provider, from the first call to its answer or to the end of patience: retries,
-//! then the fallback clusters.
+//! One introspection at one provider, from the first call to the response or to the last failure: retries, then
+//! the fallback clusters.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::provider::introspection::call::IntrospectionCall;
 use crate::provider::introspection::reply::Introspection;
 use crate::token::key::TokenKey;
 
-/// What a request wants to know: one token, of one provider.
+/// What is introspected: one token, at one provider.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The provider, and which token.
@@ -45,7 +45,7 @@ pub enum Landing {
 }
 
 impl Landing {
-    /// Whether there was an answer that no key of ours verifies: with other keys, the next may.
+    /// Whether no known key verifies the response: with other keys, the next may be verified.
     pub fn lacks_keys(&self) -> bool {
         let failure = match self {
             Self::Settled(said) => said.as_ref().err(),
@@ -68,12 +68,12 @@ impl Flight {
         (flight, call)
     }
 
-    /// What is asked.
+    /// What is introspected.
     pub fn question(&self) -> &Question {
         &self.question
     }
 
-    /// When the call was made that is under way or has just been answered.
+    /// When the call was made that is in progress or has just ended.
     pub fn asked(&self) -> UnixTime {
         self.asked
     }
@@ -106,7 +106,7 @@ impl Flight {
         }
     }
 
-    /// Whether another call may bring what this one did not: only where there was no answer at all, and
+    /// Whether another call may bring what this one did not: only where there was no response at all, and
     /// only within the time that the configuration grants.
     fn may_repeat(&self, provider: &Provider, failure: &Rejection, now: UnixTime) -> bool {
         let endpoint = &provider.introspection;

@@ -1,5 +1,5 @@
-//! How a provider is, and how hard it may be asked: a series of failures is followed by a pause, and
-//! the pause by a cautious return, so that nobody who is in trouble is kept there.
+//! Whether a provider responds, and how many calls it may get: after a series of failures calls pause, and then
+//! they increase step by step, so that a server can recover.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::decision::{NoAnswer, Rejection};
 /// What is known of one provider.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Health {
-    /// Failures since the last answer.
+    /// Failures since the last response.
     failures: u32,
-    /// Pauses since the last answer.
+    /// Pauses since the last response.
     pauses: u32,
     /// When the pause began, and when it ends.
     pause: Option<(UnixTime, UnixTime)>,
-    /// How many calls at once, after a pause; `None`: as many as there are.
+    /// How many calls at once, after a pause; `None`: no limit.
     allowance: Option<u32>,
     under_way: u32,
 }
@@ -40,7 +40,7 @@ impl Health {
         self.under_way = self.under_way.saturating_add(1);
     }
 
-    /// The question is settled, for good or ill.
+    /// The call has ended, with or without a response.
     pub fn landed(&mut self, failure: Option<&Rejection>, now: UnixTime, longest: Duration) {
         self.under_way = self.under_way.saturating_sub(1);
         if !failure.is_some_and(is_trouble) {
@@ -68,7 +68,7 @@ impl Health {
         }
     }
 
-    /// Nobody wants to know any more.
+    /// No request waits for the call any more.
     pub fn abandoned(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
@@ -78,8 +78,8 @@ impl Health {
     }
 }
 
-/// Whether a failure says that the provider is in trouble, and not that it stumbles over one token:
-/// whoever finds a token that makes it answer 500 must not be able to keep the others out.
+/// Whether a failure is one of the provider, and not of one token: otherwise a client with a token that causes
+/// a 500 could block all others.
 fn is_trouble(failure: &Rejection) -> bool {
     matches!(
         failure,

@@ -1,4 +1,4 @@
-//! How a provider is asked about a token, and what its response says ([RFC 7662]), in each dialect.
+//! How tokens are introspected, and how the response is read ([RFC 7662]), in each dialect.
 //!
 //! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
 

@@ -1,8 +1,8 @@
-//! Access tokens that are JWTs, judged here: [RFC 9068 §4] with the advice of [RFC 8725].
+//! Verification of access tokens that are JWTs: [RFC 9068 §4] with the advice of [RFC 8725].
 //!
-//! What costs nothing is looked at first, the signature last: garbage and tokens that have expired do not
-//! get that far, nor do they have keys fetched. Whatever is wrong, the token is `invalid_token`; only where
-//! there are no keys nobody can tell.
+//! Cheap checks come first, and the signature comes last. Invalid and expired tokens do not get that far, and
+//! do not cause keys to be fetched. Whatever is wrong, the verdict is `invalid_token`; only without keys it is
+//! `unavailable`.
 //!
 //! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
 //! [RFC 8725]: https://www.rfc-editor.org/rfc/rfc8725
@@ -20,18 +20,18 @@ use crate::token::access_token::AccessToken;
 
 /// By how many seconds `iat` may be ahead of us (JWT-33).
 const AHEAD: i64 = 60;
-/// What an access token must have, beside `exp`, `iss`, `aud` and `iat` ([RFC 9068 §2.2]).
+/// What an access token must have in addition to `exp`, `iss`, `aud` and `iat` ([RFC 9068 §2.2]).
 ///
 /// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
 const REQUIRED: [&str; 3] = ["sub", "client_id", "jti"];
-/// Claims of ID tokens, of events and logout tokens, of proofs and of signed introspection replies. The
+/// Claims of ID tokens, of events and logout tokens, of proofs and of signed introspection responses. The
 /// same issuer may sign all of them with the same keys ([RFC 8725 §3.12]).
 ///
 /// [RFC 8725 §3.12]: https://www.rfc-editor.org/rfc/rfc8725#section-3.12
 const OF_OTHERS: [&str; 7] = ["at_hash", "c_hash", "s_hash", "events", "htm", "htu", "token_introspection"];
 
-/// Judges a token: who signed it, whose it is, for whom and until when. What the rules of the configuration
-/// demand besides is not looked at.
+/// Verifies a token: its signature, issuer, audience and times. Further requirements of rules are not checked
+/// here.
 #[inline(never)]
 pub fn verify(
     (id, provider): (ProviderId, &Provider),
@@ -76,7 +76,7 @@ impl Typ {
     }
 }
 
-/// What holds for every claims set, whoever issued it.
+/// What every set of claims has to satisfy, whoever issued it.
 fn check_claims(
     id: ProviderId,
     claims: Map<String, Value>,

@@ -1,7 +1,7 @@
-//! The keys of an authorization server: written down, or fetched and refreshed in the background.
+//! The keys of an authorization server: in the configuration, or fetched and refreshed in the background.
 //!
-//! A set is taken as a whole or not at all. While its server is away, or answers with anything else, the last
-//! one is kept for a while; before the first has arrived, nobody can tell whether a signature is good.
+//! A set is accepted as a whole or not at all. While its server is unavailable, or sends anything else, the
+//! last set is kept for a while. Until the first set is loaded, no signature can be verified.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -38,9 +38,9 @@ pub struct KeyUri {
     pub cache_duration: Duration,
     /// How long beyond that it may serve while its server is away.
     pub stale_if_error: Duration,
-    /// The longest answer that is read, in bytes.
+    /// The longest response that is read, in bytes.
     pub max_response_bytes: usize,
-    /// Whether an answer of another media type than a set of keys has is read all the same.
+    /// Whether a response of another media type than that of a key set is also read.
     pub lenient_content_type: bool,
     /// What we call ourselves ([RFC 9110 §10.1.5]).
     ///
@@ -53,7 +53,7 @@ pub struct KeyUri {
 pub struct LiveKeys {
     set: Option<Rc<KeySet>>,
     etag: Option<String>,
-    /// When it may no longer serve; `None`: never.
+    /// Until when it may be used; `None`: forever.
     until: Option<UnixTime>,
 }
 
@@ -62,7 +62,7 @@ pub struct LiveKeys {
 pub enum KeyNews {
     /// The keys as they are now.
     Fresh,
-    /// The keys as they were when somebody else had them fetched; there may be newer ones.
+    /// The keys that another worker has fetched; there may be newer ones.
     Older,
     /// Nothing: the server is away.
     None,
@@ -96,7 +96,7 @@ impl LiveKeys {
         }
     }
 
-    /// Takes an answer; whatever is wrong with it, what was known stays.
+    /// Takes a response. If anything is wrong with it, the last set is kept.
     #[inline(never)]
     pub fn take(
         &mut self,
@@ -144,7 +144,7 @@ impl LiveKeys {
         self.set.as_ref().map_or(0, |set| set.len())
     }
 
-    /// The set, if it may serve now; without one nobody can tell.
+    /// The set, if it may be used now; otherwise nothing can be verified.
     pub fn set(&self, now: UnixTime) -> Result<Rc<KeySet>, Rejection> {
         match &self.set {
             Some(set) if self.until.is_none_or(|until| now < until) => Ok(Rc::clone(set)),
@@ -152,12 +152,12 @@ impl LiveKeys {
         }
     }
 
-    /// What tells the set from others: nothing that one of them has verified is taken for what another has.
+    /// Distinguishes the set from others: what one set has verified does not count for another.
     pub(crate) fn fingerprint(&self) -> [u8; 32] {
         self.set.as_ref().map_or([0; 32], |set| *set.fingerprint())
     }
 
-    /// The set, of whatever age.
+    /// The set, whatever its age.
     pub(crate) fn last(&self) -> Option<&Rc<KeySet>> {
         self.set.as_ref()
     }

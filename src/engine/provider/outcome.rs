@@ -12,11 +12,11 @@ pub enum CallOutcome<'a> {
     },
     /// Nothing arrived: timeout, reset, no healthy host.
     Failed,
-    /// The host refused to make the call.
+    /// The host did not make the call.
     NotDispatched,
 }
 
-/// A reply's head.
+/// A response's head.
 #[derive(Clone, Copy)]
 pub(crate) struct ReplyHead<'a>(pub(crate) &'a [(Vec<u8>, Vec<u8>)]);
 
@@ -28,7 +28,7 @@ impl<'a> ReplyHead<'a> {
         values.next().is_none().then_some(value.1.as_slice())
     }
 
-    /// 0 if there is none that makes sense.
+    /// 0 without a valid one.
     pub(crate) fn status(self) -> u16 {
         self.single(":status").and_then(number).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
     }
@@ -40,7 +40,7 @@ impl<'a> ReplyHead<'a> {
         media_type.eq_ignore_ascii_case(wanted.as_bytes())
     }
 
-    /// The content coding ([RFC 9110 §8.4.1]) if there is any but `identity`: nobody has asked for one.
+    /// The content coding ([RFC 9110 §8.4.1]) if it is not `identity`. None was requested.
     ///
     /// [RFC 9110 §8.4.1]: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1
     pub(crate) fn coding(self) -> Option<&'static str> {

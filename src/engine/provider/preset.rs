@@ -1,7 +1,7 @@
-//! What products are known for: where their endpoints are, below the issuer or the base URL.
+//! Where the endpoints of known products are, below the issuer or the base URL.
 //!
-//! A preset fills in what the configuration leaves out; whatever is written down wins. Each path is the
-//! product's documented default.
+//! A preset supplies what the configuration leaves out; values in the configuration take precedence. Each path
+//! is the product's documented default.
 
 use crate::base::named::named;
 

@@ -6,13 +6,13 @@ use crate::base::ids::StreamId;
 
 /// Who knows the connections of requests.
 pub trait Peer: fmt::Debug {
-    /// The SHA-256 of the client's certificate, in hexadecimal; `None`: it has shown none.
+    /// The SHA-256 of the client's certificate, in hexadecimal; `None`: it has sent no certificate.
     fn certificate_digest(&self, stream: StreamId) -> Option<Vec<u8>>;
     /// Whether the connection is one over TLS.
     fn is_tls(&self, stream: StreamId) -> bool;
 }
 
-/// Nobody knows of a connection.
+/// Nothing is known about any connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Nobody;
 
@@ -26,7 +26,7 @@ impl Peer for Nobody {
     }
 }
 
-/// The connection of one request. Nothing is looked up before somebody asks.
+/// The connection of one request. Nothing is looked up before it is needed.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection<'a> {
     peer: &'a dyn Peer,
@@ -39,7 +39,7 @@ impl<'a> Connection<'a> {
         Self { peer, stream }
     }
 
-    /// The SHA-256 of the client's certificate, in hexadecimal; `None`: it has shown none.
+    /// The SHA-256 of the client's certificate, in hexadecimal; `None`: it has sent no certificate.
     pub fn certificate_digest(self) -> Option<Vec<u8>> {
         self.peer.certificate_digest(self.stream)
     }

@@ -7,7 +7,7 @@ use crate::request::head::RequestHead;
 use crate::request::path::{escaped_byte, split_query};
 use crate::request::places::{TokenHeader, TokenPlaces};
 
-/// A syntactically good token, and where it was.
+/// A syntactically valid token, and where it was.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Found {
     /// The token.
@@ -50,10 +50,10 @@ pub enum TokenError {
     TooLong,
 }
 
-/// Looks into every enabled place but the form body. `extra_params` are the rule's. `Ok(None)`: no
-/// token, or only credentials of a scheme that we do not speak.
+/// Looks into every enabled place but the form body. `extra_params` are the rule's. `Ok(None)`: no token, or
+/// only credentials of an unsupported scheme.
 ///
-/// Hosts join the lines of a field with commas, so a comma is refused wherever a token might be in
+/// Hosts join the lines of a field with commas, so a comma is rejected wherever a token might be in
 /// one: in a field without a scheme too, although [RFC 6749 §A.12] would let a token have one.
 ///
 /// [RFC 6749 §A.12]: https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12
@@ -213,7 +213,7 @@ impl Sole {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Name {
     Ours,
-    /// One of ours in another spelling, as an upstream would read it.
+    /// The name of a token place in another spelling, as an upstream would read it.
     Disguised,
     Other,
 }
@@ -246,7 +246,7 @@ fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secre
     }
 }
 
-/// The token of one line's credentials. `Ok(None)`: credentials of other schemes alone.
+/// The token of one line's credentials. `Ok(None)`: only credentials of other schemes.
 fn with_scheme(line: &[u8], scheme: &str) -> Result<Option<Secret>, TokenError> {
     // Lines that the host has joined: ours behind another.
     if line.split(|byte| *byte == b',').skip(1).any(|element| credentials(element, scheme).is_some()) {
@@ -305,7 +305,7 @@ pub(crate) fn is_to_php(name: impl Iterator<Item = u8>, own: &str) -> bool {
 }
 
 /// A parameter's or a cookie's name as PHP reads it: without spaces before it and without what stands behind a
-/// zero byte, and with underscores for dots and spaces. A list (`access_token[]`) is no token to anybody.
+/// zero byte, and with underscores for dots and spaces. A list (`access_token[]`) is never read as a token.
 pub(crate) fn name_for_php(decoded: impl Iterator<Item = u8>) -> impl Iterator<Item = u8> {
     let named = decoded.skip_while(|byte| *byte == b' ').take_while(|byte| *byte != 0);
     named.map(underscored)
@@ -315,7 +315,7 @@ fn underscored(byte: u8) -> u8 {
     if matches!(byte, b'.' | b' ') { b'_' } else { byte }
 }
 
-/// A name of a form or a query, decoded. An escape that is none becomes `%`.
+/// A name of a form or a query, decoded. An invalid escape becomes `%`.
 pub(crate) fn form_decoded(name: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = name.iter().copied();
     std::iter::from_fn(move || match rest.next()? {
@@ -330,7 +330,7 @@ fn in_param(value: &[u8]) -> Result<Secret, TokenError> {
     percent_decoded(value).as_deref().and_then(b64token).ok_or(TokenError::MalformedParameter)
 }
 
-/// Percent-decoded; `None` if an escape is none.
+/// Percent-decoded; `None` if an escape is not valid.
 pub(crate) fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes.iter().copied();

@@ -5,8 +5,8 @@
 use crate::request::extract::{Found, Place, Sole, TokenError, b64token, is_to_php};
 use crate::request::places::TokenPlaces;
 
-/// Finds `access_token` in a whole form body, its names and values decoded as an upstream decodes
-/// them. `Ok(None)`: there is none, or the body is not all ASCII.
+/// Finds `access_token` in a whole form body, its names and values decoded as an upstream decodes them.
+/// `Ok(None)`: it is missing, or the body is not all ASCII.
 pub fn extract(body: &[u8], places: &TokenPlaces) -> Result<Option<Found>, TokenError> {
     if !body.is_ascii() {
         return Ok(None);
@@ -24,7 +24,7 @@ pub fn extract(body: &[u8], places: &TokenPlaces) -> Result<Option<Found>, Token
     sole.within(places.max_length)
 }
 
-/// The body without its `access_token` fields, every other byte as it was; `None` if there is none.
+/// The body without its `access_token` fields, every other byte as it was; `None` if there are no such fields.
 pub fn strip(body: &[u8]) -> Option<Vec<u8>> {
     let is_token =
         |field: &&[u8]| form_urlencoded::parse(field).any(|(name, _)| is_to_php(name.bytes(), ACCESS_TOKEN));

@@ -3,7 +3,7 @@
 /// The field lines of a head, as a host hands them over.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// A request head that somebody owns.
+/// An owned request head.
 #[derive(Clone, Debug)]
 pub enum Head {
     /// Line by line.
@@ -12,9 +12,9 @@ pub enum Head {
     Packed(Packed),
 }
 
-/// Field lines in one piece, as proxy-wasm hosts hand them over: a number of lines, the lengths of each
-/// name and value, then the names and values themselves, each with a zero byte behind it; numbers have
-/// four bytes, the least significant first.
+/// Field lines in one piece, as proxy-wasm hosts hand them over: a number of lines, the lengths of each name
+/// and value, then the names and values themselves, each with a zero byte behind it; numbers have four bytes in
+/// little-endian order.
 #[derive(Clone, Debug, Default)]
 pub struct Packed {
     bytes: Vec<u8>,
@@ -58,7 +58,7 @@ impl From<Packed> for Head {
 }
 
 impl Packed {
-    /// Finds the lines; those that are not there in full are none.
+    /// Finds the lines; incomplete lines are left out.
     pub fn new(bytes: Vec<u8>) -> Self {
         let number = |at: usize| {
             let number = bytes.get(at..)?.first_chunk::<4>()?;
@@ -140,17 +140,17 @@ impl<'a> RequestHead<'a> {
         values.next().filter(|_| values.next().is_none())
     }
 
-    /// `:method`, empty if there is none.
+    /// `:method`, empty if it is missing.
     pub fn method(self) -> &'a [u8] {
         self.single(":method").unwrap_or_default()
     }
 
-    /// `:path` with its query, empty if there is none (CONNECT).
+    /// `:path` with its query, empty if it is missing (CONNECT).
     pub fn path(self) -> &'a [u8] {
         self.single(":path").unwrap_or_default()
     }
 
-    /// `:authority`, empty if there is none.
+    /// `:authority`, empty if it is missing.
     pub fn authority(self) -> &'a [u8] {
         self.single(":authority").unwrap_or_default()
     }
@@ -180,8 +180,8 @@ impl<'a> RequestHead<'a> {
         self.single(name).is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
     }
 
-    /// Whether this is a CORS preflight: `OPTIONS` with `Origin` and a method that is asked for
-    /// (the Fetch standard's CORS-preflight request).
+    /// Whether this is a CORS preflight: `OPTIONS` with `Origin` and a requested method (the Fetch standard's
+    /// CORS-preflight request).
     pub fn is_cors_preflight(self) -> bool {
         let has = |name| self.single(name).is_some_and(|value| !value.is_empty());
         self.method() == b"OPTIONS" && has("origin") && has("access-control-request-method")
@@ -193,9 +193,10 @@ pub(crate) fn is_same_field(name: &[u8], wanted: &str) -> bool {
     name.len() == wanted.len() && starts_like(name, wanted)
 }
 
-/// Whether some upstream takes the start of this field's name for that one: in any case, and with other marks
-/// for hyphens. CGI and those that came after it cannot tell underscores from hyphens ([RFC 3875 §4.1.18]),
-/// PHP takes dots for underscores besides, and lighttpd all that is no letter and no digit.
+/// Whether some upstream may read the start of this field's name as `start`: in any letter case, and with other
+/// characters for hyphens. CGI and its successors do not distinguish underscores from hyphens ([RFC 3875
+/// §4.1.18]), PHP also reads dots as underscores, and lighttpd does so with everything that is not a letter or
+/// a digit.
 ///
 /// [RFC 3875 §4.1.18]: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
 pub(crate) fn starts_like(name: &[u8], start: &str) -> bool {

@@ -11,14 +11,14 @@ pub struct Matching {
     pub path_parameters: Reading,
     /// The port of the authority.
     pub host_port: Reading,
-    /// Whether fields that name another method are not looked at.
+    /// Whether fields that name another method are ignored.
     pub ignores_method_override: bool,
 }
 
 /// What becomes of a part that some read and others do not.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Reading {
-    /// The request is refused where the part makes a difference.
+    /// The request is rejected where the part makes a difference.
     #[default]
     Refuse,
     /// Everybody leaves it out.

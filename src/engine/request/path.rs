@@ -1,4 +1,4 @@
-//! The request path, in the one spelling that rules are matched on, or refused ([RFC 3986 §6.2.2]).
+//! The request path, in the one spelling that rules are matched on, or rejected ([RFC 3986 §6.2.2]).
 //!
 //! [RFC 3986 §6.2.2]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2
 
@@ -10,12 +10,12 @@ use crate::request::matching::Reading;
 pub struct NormalPath {
     normal: String,
     matched: Option<String>,
-    /// What some upstreams make of it besides.
+    /// Other readings of it by some upstreams.
     others: Vec<String>,
     has_escaped_slash: bool,
 }
 
-/// Why a path is refused: an upstream might read it otherwise than the rules do.
+/// Why a path is rejected: an upstream might read it differently from the rules.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the path is ambiguous")]
 pub struct AmbiguousPath;
@@ -23,9 +23,9 @@ pub struct AmbiguousPath;
 impl NormalPath {
     /// Normalises the path part of a request target (the part before `?`).
     ///
-    /// Refused: what does not start with `/`; slashes and backslashes that are escaped; backslashes,
-    /// spaces, `?`, `#` and bytes beyond ASCII that are not; controls either way; escapes that are
-    /// none; dot segments with parameters (`..;x`), for some upstreams read them as dot segments.
+    /// Rejected: what does not start with `/`; slashes and backslashes that are escaped; backslashes, spaces,
+    /// `?`, `#` and bytes beyond ASCII that are not; controls either way; invalid escapes; dot segments with
+    /// parameters (`..;x`), because some upstreams read them as dot segments.
     pub fn parse(path: &[u8]) -> Result<Self, AmbiguousPath> {
         Self::normalise(path, false)
     }
@@ -74,8 +74,8 @@ impl NormalPath {
         Ok(Self { normal, matched, others: Vec::new(), has_escaped_slash: false })
     }
 
-    /// Adds the reading of those who unescape slashes. What dot segments or empty ones would vanish
-    /// from then is refused, and so are parameters besides.
+    /// Adds the reading of upstreams that unescape slashes. A path is rejected if that reading has dot segments
+    /// or empty segments to remove, or if it also has parameters.
     fn with_slashes_unescaped(self) -> Result<Self, AmbiguousPath> {
         let unescaped = self.normal.replace("%2F", "/");
         let other = Self::parse(unescaped.as_bytes())?;
@@ -97,7 +97,7 @@ impl NormalPath {
         self.matched.as_deref().unwrap_or(&self.normal)
     }
 
-    /// What some upstreams make of it besides.
+    /// Other readings of it by some upstreams.
     pub fn others(&self) -> impl Iterator<Item = &str> {
         self.others.iter().map(String::as_str)
     }
@@ -176,7 +176,7 @@ fn decode_segment_characters(normal: &str) -> String {
     decoded
 }
 
-/// Decodes escapes of unreserved characters, puts all others into upper case, and refuses what could
+/// Decodes escapes of unreserved characters, puts all others into upper case, and rejects what could
 /// be read in two ways.
 fn decode_unreserved(path: &[u8], allow_escaped_slashes: bool) -> Result<String, AmbiguousPath> {
     let mut decoded = String::with_capacity(path.len());

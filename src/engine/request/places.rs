@@ -14,22 +14,22 @@ pub struct TokenPlaces {
     pub params: Vec<String>,
     /// Names of cookies.
     pub cookies: Vec<String>,
-    /// How a WebSocket client says that it offers a token among its subprotocols; `None`: it cannot.
+    /// How a WebSocket client marks a token among its subprotocols; `None`: it cannot send one there.
     pub websocket: Option<Marker>,
     /// Whether a form body may carry `access_token` ([RFC 6750 §2.2]).
     ///
     /// [RFC 6750 §2.2]: https://www.rfc-editor.org/rfc/rfc6750#section-2.2
     pub form: bool,
-    /// The longest form body that is looked at, in bytes.
+    /// The longest form body that is read, in bytes.
     pub max_form_bytes: usize,
     /// The longest token, in bytes.
     pub max_length: usize,
     /// Whether the upstream gets to see the token.
     pub forward: bool,
-    /// Whether a token in `access_token` of the query is refused even where the query is no place
+    /// Whether a token in `access_token` of the query is rejected even where the query is no place
     /// for tokens, if another place carries one as well.
     pub strict_multiple: bool,
-    /// Who tells whether a request has come over TLS, where others are refused ([RFC 6750 §5.3]).
+    /// How to find out whether a request came over TLS, if others are rejected ([RFC 6750 §5.3]).
     ///
     /// [RFC 6750 §5.3]: https://www.rfc-editor.org/rfc/rfc6750#section-5.3
     pub require_tls: Option<TlsSource>,

@@ -8,12 +8,12 @@
 use crate::request::connection::Connection;
 use crate::request::head::RequestHead;
 
-/// `token.tls_source`: who tells whether a request has come over TLS.
+/// `token.tls_source`: how to find out whether a request came over TLS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TlsSource {
     /// The connection that the request has come by.
     Connection,
-    /// `x-forwarded-proto`, of a hop that nobody can get around.
+    /// `x-forwarded-proto`, from a hop that clients cannot bypass.
     ForwardedProto,
 }
 

@@ -1,6 +1,6 @@
 //! The token among the subprotocols that a WebSocket client offers.
 //!
-//! A browser's WebSocket has no header fields of its own but `Sec-WebSocket-Protocol` ([RFC 6455 §11.3.4]), so
+//! A browser's WebSocket can set no header field except `Sec-WebSocket-Protocol` ([RFC 6455 §11.3.4]), so
 //! clients offer their token as if it were a protocol: behind one that says so (`bearer, TOKEN`), or in one
 //! with it, in base64url (`base64url.bearer.authorization.k8s.io.TOKEN`, Kubernetes' way, for tokens with
 //! characters that a protocol's name cannot have).
@@ -29,9 +29,10 @@ pub enum Marker {
 /// What the upstream sees in place of what was offered.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rest {
-    /// The protocols that are left; empty: none.
+    /// The protocols that are left; may be empty.
     pub protocols: Vec<u8>,
-    /// The marker as it was offered, if the response may name it. One with the token in it is never told.
+    /// The marker as it was offered, if the response may name it. A marker that contains the token is never
+    /// named.
     pub marker: Option<String>,
 }
 
@@ -61,8 +62,8 @@ impl Marker {
         token.flatten().map(Some).ok_or(TokenError::MalformedHeader)
     }
 
-    /// What is left without the token; `None`: none was offered. Looks at every request: what begins no
-    /// WebSocket has no use for the field.
+    /// The field without the token; `None`: no token was offered. Applies to every request: only a WebSocket
+    /// needs this field.
     pub(crate) fn strip(&self, head: RequestHead<'_>) -> Option<Rest> {
         if self.count(head) == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! From a rejection to the answer on the wire.
+//! From a rejection to the response on the wire.
 
 use crate::decision::{Rejection, Verdict};
 use crate::request::head::RequestHead;
@@ -6,41 +6,41 @@ use crate::response::body::{Wording, anypoint, default_realm};
 use crate::response::challenge::{Challenge, Scheme};
 use crate::response::{Format, Override, Profile, Responses};
 
-/// A whole refusal, ready for the host.
+/// A whole rejection, ready for the host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
-    /// The HTTP status, for a gRPC request as well: a filter before ours may have made one of something
-    /// else. A gRPC client gets 200.
+    /// The HTTP status, also for a gRPC request: a filter before ours may have made it from something else. A
+    /// gRPC client gets 200.
     pub status: u16,
     /// Header fields, names in lower case; a name may come twice.
     pub headers: Vec<(&'static str, String)>,
     /// The body; a gRPC client gets it as `grpc-message`.
     pub body: String,
-    /// The gRPC status, if that is what the request looks like from here: of a trailers-only answer to a
-    /// gRPC client, and of no meaning to everybody else.
+    /// The gRPC status, if the request looks like gRPC here: of a trailers-only response to a gRPC client.
+    /// Other clients never see it.
     pub grpc_status: Option<u8>,
 }
 
 impl Answer {
-    /// A bare 503, for want of anything better.
+    /// A 503 without anything else.
     pub(crate) fn unavailable() -> Self {
         let headers = vec![("cache-control", "no-store".to_owned())];
         Self { status: 503, headers, body: String::new(), grpc_status: None }
     }
 }
 
-/// What challenges tell of the resource that a request was for.
+/// What challenges say about the resource that a request was for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Advertised<'a> {
     /// Where its metadata is.
     pub metadata_uri: Option<&'a str>,
-    /// The scopes to ask for, for those who have no good token yet. Only of an MCP server.
+    /// The scopes to request, for clients without a valid token. Only for an MCP server.
     pub scope: Option<String>,
     /// The algorithms of DPoP proofs, if those are understood ([RFC 9449 §7.1]).
     ///
     /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
     pub dpop: Option<String>,
-    /// Whether nothing but DPoP will do.
+    /// Whether only DPoP is accepted.
     pub only_dpop: bool,
 }
 
@@ -140,7 +140,7 @@ impl Responses {
         all.iter().map(line).collect()
     }
 
-    /// What is said to somebody whose token could have been better.
+    /// What a client is told whose token does not satisfy the policy.
     fn challenge<'a>(
         &'a self,
         rejection: &'a Rejection,
@@ -187,7 +187,7 @@ impl Responses {
         if asks { Format::Problem } else { Format::Json }
     }
 
-    /// Lets scripts of configured origins read the refusal (the Fetch standard's CORS protocol).
+    /// Lets scripts of configured origins read the rejection (the Fetch standard's CORS protocol).
     fn allow_scripts(&self, head: RequestHead<'_>, headers: &mut Vec<(&'static str, String)>) {
         if self.cors_origins.is_empty() {
             return;
@@ -227,8 +227,8 @@ fn line(challenge: &Challenge<'_>) -> String {
     challenge.to_string()
 }
 
-/// Without the scope that a resource never needs: it is between client and authorization server, and an MCP
-/// server names it nowhere.
+/// Without the scope that a resource never needs: it concerns only client and authorization server, and an MCP
+/// server does not name it.
 #[inline(never)]
 fn online(scope: &str) -> String {
     let scopes = scope.split(' ').filter(|scope| *scope != "offline_access");

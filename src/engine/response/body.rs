@@ -3,7 +3,7 @@
 use crate::decision::{Rejection, Verdict};
 use crate::response::{Format, Profile};
 
-/// A refusal in words, before it is put into a form.
+/// A rejection in words, before it is put into a form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Wording {
     /// The HTTP status.
@@ -14,7 +14,7 @@ pub struct Wording {
     pub error: Option<&'static str>,
     /// The code in the body, which always has one.
     pub code: &'static str,
-    /// One sentence, the same for every cause that a client must not tell apart.
+    /// One sentence, the same for all causes that a client must not be able to distinguish.
     pub description: &'static str,
 }
 

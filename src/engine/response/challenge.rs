@@ -1,7 +1,6 @@
 //! `WWW-Authenticate: Bearer` challenges ([RFC 6750 §3]).
 //!
-//! A challenge is all that a refused client is told. Which check failed inside the token goes to
-//! the log, never onto the wire.
+//! A rejected client gets only a challenge. Which check of the token failed is logged, and never sent.
 //!
 //! [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
 
@@ -91,7 +90,7 @@ impl fmt::Display for Challenge<'_> {
     }
 }
 
-/// A quoted-string. What cannot stand in one is left out, whoever let it come this far.
+/// A quoted-string. Characters that it cannot contain are left out.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

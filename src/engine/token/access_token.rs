@@ -11,40 +11,40 @@ use crate::decision::{BadAnswer, Rejection};
 use crate::token::rules::TokenRules;
 use crate::token::scope;
 
-/// An active token, in the authorization server's words.
+/// An active token, as the authorization server or its signature describes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessToken {
     /// Who said so.
     pub provider: ProviderId,
-    /// Every member of the reply.
+    /// Every member of the response.
     pub claims: Map<String, Value>,
     /// `exp` in whole seconds.
     pub exp: Option<i64>,
     /// `nbf` in whole seconds.
     pub nbf: Option<i64>,
-    /// Whether the token is bound to a key or a certificate ([RFC 7800 §3.1], [RFC 9449 §6.2]).
-    /// A `cnf` of whatever type says so; `null` counts as absent.
+    /// Whether the token is bound to a key or a certificate ([RFC 7800 §3.1], [RFC 9449 §6.2]). Any `cnf` means
+    /// that, whatever its type; `null` counts as absent.
     ///
     /// [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
     /// [RFC 9449 §6.2]: https://www.rfc-editor.org/rfc/rfc9449#section-6.2
     pub is_bound: bool,
-    /// What the claims say of the token's kind.
+    /// What the claims say about the kind of token.
     kind: Kind,
 }
 
-/// What a reply says about the kind of a token.
+/// What a response says about the kind of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Kind {
-    /// Something else than an access token, by any of the names that servers have for them.
+    /// It is not an access token, by any of the names that servers use.
     other: bool,
-    /// A `token_type` that nobody here understands.
+    /// A `token_type` that is not known.
     unknown: bool,
     /// `token_type` says DPoP.
     dpop: bool,
 }
 
 impl AccessToken {
-    /// A token of these claims; an error if a time in them is none.
+    /// A token with these claims; an error if one of their times is not valid.
     pub fn new(provider: ProviderId, claims: Map<String, Value>) -> Result<Self, Rejection> {
         let (Ok(exp), Ok(nbf)) = (timestamp(&claims, "exp"), timestamp(&claims, "nbf")) else {
             return Err(Rejection::BadAnswer { cause: BadAnswer::Timestamp });
@@ -73,9 +73,9 @@ impl AccessToken {
         self.claims.get("cnf")?.get("x5t#S256")?.as_str()
     }
 
-    /// Whether it is bound to something else than a key by `jkt` and a certificate by `x5t#S256`: to a key in
-    /// another form, or in a way that we do not know. Beside those two, members that mean nothing to us bind
-    /// nothing ([RFC 7800 §3.1]); Keycloak has one.
+    /// Whether it is bound to anything but a key by `jkt` and a certificate by `x5t#S256`: to a key in another
+    /// form, or in an unknown way. Next to those two, unknown members bind nothing ([RFC 7800 §3.1]); Keycloak
+    /// has one.
     ///
     /// [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
     pub fn is_bound_otherwise(&self) -> bool {
@@ -119,13 +119,13 @@ impl AccessToken {
         }
     }
 
-    /// `iat` in whole seconds; an error if it is no number.
+    /// `iat` in whole seconds; an error if it is not a number.
     pub(crate) fn issued_at(&self) -> Result<Option<i64>, ()> {
         timestamp(&self.claims, "iat")
     }
 
-    /// The scopes that the token carries, from the first of the provider's members that is there; the
-    /// provider's default if there is none. With those that they imply.
+    /// The scopes that the token carries, from the first of the provider's members that is present, or the
+    /// provider's default if none is. Implied scopes are included.
     pub fn scopes<'a>(&'a self, rules: &'a TokenRules) -> Vec<&'a str> {
         let mut scopes: Vec<&str> = match self.first_of(&rules.scope_claim) {
             Some(Value::String(list)) => scope::split(list).collect(),
@@ -141,12 +141,12 @@ impl AccessToken {
         scopes
     }
 
-    /// The client, from the first of the provider's members that is there.
+    /// The client, from the first of the provider's members that is present.
     pub fn client_id(&self, rules: &TokenRules) -> Option<&str> {
         self.first_of(&rules.client_id_claim)?.as_str()
     }
 
-    /// A member that is there and not `null`.
+    /// A member that is present and not `null`.
     pub fn present(&self, name: &str) -> Option<&Value> {
         self.claims.get(name).filter(|value| !value.is_null())
     }
@@ -192,8 +192,7 @@ impl AccessToken {
         Ok(())
     }
 
-    /// Refuses what is no access token: refresh and ID tokens, and token types that nobody here
-    /// understands ([RFC 6749 §7.1]).
+    /// Rejects everything but access tokens: refresh and ID tokens, and unknown token types ([RFC 6749 §7.1]).
     ///
     /// [RFC 6749 §7.1]: https://www.rfc-editor.org/rfc/rfc6749#section-7.1
     fn check_kind(&self, ignore_token_type: bool) -> Result<(), Rejection> {

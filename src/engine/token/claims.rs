@@ -1,10 +1,10 @@
-//! Claims by name, and what is demanded of them.
+//! Claims by name, and what is required of them.
 
 use crate::base::json::{Map, Value, same};
 
-/// A claim's name: a member of the reply, or members within members with dots between
-/// (`realm_access.roles`). A member whose own name holds the dots wins over the nested one, so that
-/// `https://example.com/tenant` can be named as it is.
+/// A claim's name: a member of the response, or nested members separated by dots (`realm_access.roles`). A
+/// member whose own name holds the dots wins over the nested one, so that `https://example.com/tenant` can be
+/// named as it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClaimPath(String);
 

@@ -1,4 +1,4 @@
-//! What is demanded of `authorization_details` ([RFC 9396]).
+//! What is required of `authorization_details` ([RFC 9396]).
 //!
 //! [RFC 9396]: https://www.rfc-editor.org/rfc/rfc9396
 
@@ -11,7 +11,7 @@ pub struct DetailRequirement {
     ///
     /// [RFC 9396 §2]: https://www.rfc-editor.org/rfc/rfc9396#section-2
     pub kind: String,
-    /// Its `identifier`; `None`: not looked at.
+    /// Its `identifier`; `None`: not checked.
     pub identifier: Option<String>,
     /// By the name of a common field ([RFC 9396 §2.2]), what the field must hold, all of it.
     ///
@@ -23,8 +23,8 @@ pub struct DetailRequirement {
 pub const LISTS: [&str; 4] = ["locations", "actions", "datatypes", "privileges"];
 
 impl DetailRequirement {
-    /// Whether one of the entries does. `is_here` tells which `locations` mean us; an entry for other
-    /// places grants nothing here, unless the demand names its places itself.
+    /// Whether one of the entries satisfies this. `is_here` decides which `locations` mean this API. An entry
+    /// for other places grants nothing here, unless the requirement itself names places.
     pub fn is_met_by(&self, details: Option<&Value>, is_here: &dyn Fn(&str) -> bool) -> bool {
         let entries = details.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         entries.iter().filter_map(Value::as_object).any(|entry| self.is_met_by_one(entry, is_here))

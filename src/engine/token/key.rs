@@ -1,4 +1,4 @@
-//! The only forms in which a token is a key: two hashes that cannot be turned back.
+//! The two keys under which a token is cached: hashes from which it cannot be recovered.
 
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -8,8 +8,8 @@ use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use crate::base::ids::ProviderId;
 use crate::base::secret::Secret;
 
-/// A token of one provider, for one worker: 128 bits of SipHash-2-4 under a key that never leaves the
-/// VM's memory, so nobody can look for two tokens with one hash.
+/// A token of one provider, for one worker: 128 bits of SipHash-2-4 under a key that never leaves the VM's
+/// memory, so that an attacker cannot search for two tokens with the same hash.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TokenKey {
     /// Whose token it is taken for.
@@ -21,7 +21,7 @@ pub struct TokenKey {
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct TokenDigest([u8; 32]);
 
-/// The hasher of maps whose keys are hashes already, or numbers that nobody outside chooses.
+/// The hasher of maps whose keys are already hashes, or numbers that no client can choose.
 pub type Hashed = BuildHasherDefault<Taken>;
 
 /// Takes a hash as it is, and spreads a number.
@@ -36,7 +36,7 @@ impl TokenKey {
         Self { provider, hash: hasher.finish128().as_u128() }
     }
 
-    /// A number that tells tokens apart and says nothing of them, to spread times by.
+    /// A number that differs between tokens and reveals nothing about them, to spread times.
     pub fn spread(self) -> u64 {
         self.half(64)
     }
@@ -74,7 +74,7 @@ impl Hasher for Taken {
 }
 
 impl TokenDigest {
-    /// The digest of these bytes: whoever takes it sees to it that they tell providers apart.
+    /// The digest of these bytes. The caller has to make sure that they differ between providers.
     pub(crate) fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -92,7 +92,7 @@ impl TokenDigest {
     }
 }
 
-/// The first bytes: enough to tell two apart in a log, too few for anything else.
+/// The first bytes: enough to distinguish two in a log, too few for anything else.
 impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}…", self.word(0).swap_bytes())

@@ -1,4 +1,4 @@
-//! What holds for every token of one provider, whatever a rule of the configuration requires besides.
+//! What every token of one provider has to satisfy, before any rule of the configuration.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use std::time::Duration;
 pub struct TokenRules {
     /// The expected `iss`, compared code point by code point.
     pub issuer: Option<String>,
-    /// Whether a response without `iss` is refused when an issuer is configured.
+    /// Whether a response without `iss` is rejected when an issuer is configured.
     pub require_iss: bool,
-    /// A token must carry at least one of these in `aud`; empty: `aud` is not looked at.
+    /// A token must carry at least one of these in `aud`; empty: `aud` is not checked.
     pub audiences: Vec<String>,
     /// Leeway for `exp` and `nbf`.
     pub clock_skew: Duration,
     /// How old a token may become, against `iat`.
     pub max_token_age: Option<Duration>,
-    /// Whether `token_type` is left alone.
+    /// Whether an unknown `token_type` is accepted.
     pub ignore_token_type: bool,
     /// The members that may hold the scopes; the first one present is read.
     pub scope_claim: Vec<String>,

@@ -19,7 +19,7 @@ impl ScopeToken {
     }
 }
 
-/// Which scopes are demanded: all of `all`, and one of `any` unless that is empty.
+/// Which scopes are required: all of `all`, and one of `any` unless that is empty.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ScopePolicy {
     /// Each of these.
@@ -29,12 +29,12 @@ pub struct ScopePolicy {
 }
 
 impl ScopePolicy {
-    /// Whether nothing is demanded.
+    /// Whether nothing is required.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty() && self.any.is_empty()
     }
 
-    /// Whether `granted` covers what is demanded.
+    /// Whether `granted` covers what is required.
     pub fn is_met_by(&self, granted: &[&str]) -> bool {
         let has = |scope: &ScopeToken| granted.contains(&scope.as_str());
         self.all.iter().all(has) && (self.any.is_empty() || self.any.iter().any(has))

@@ -87,7 +87,7 @@ fn validate(bytes: &[u8]) -> Result<(), wasmparser::BinaryReaderError> {
 /// What the names of our callbacks begin with until they are finished.
 const OURS: &str = "tollgate_on_";
 
-/// What the host needs besides callbacks. The SDK's allocator is ours, too.
+/// Exports that the host needs besides callbacks. The SDK's allocator is ours, too.
 const KEPT: [&str; 4] = ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
 
 /// What rustc uses for this target: an older V8 in Envoy refuses a module with newer features.

@@ -39,7 +39,7 @@ fn numbers(uses: &[usize], imported: usize) -> Vec<Option<u32>> {
 struct Rewrite<N> {
     numbers: Vec<Option<u32>>,
     imported: usize,
-    /// How many imported functions have been looked at.
+    /// How many imported functions have been read.
     taken: usize,
     name: N,
 }
@@ -107,7 +107,7 @@ impl<N: Fn(&str) -> Option<String>> Reencode for Rewrite<N> {
         Ok(())
     }
 
-    /// Names of functions, and which compiler it was: nobody needs them in Envoy.
+    /// Names of functions, and the compiler's name: Envoy does not need them.
     fn parse_custom_section(&mut self, _: &mut Encoded, _: CustomSectionReader<'_>) -> Result<(), Error> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What all workers of a process have in common, and nobody else knows.
+//! A secret that all workers of a process share.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct Common {
 const KEY: &str = "tollgate.1.common";
 
 impl Common {
-    /// What is there, or what is put there now by whoever is first. `None` if the host keeps nothing for us.
+    /// The value that is there, or that the first worker puts there now. `None` if the host stores nothing.
     #[inline(never)]
     pub fn of(store: &dyn Store, nonces: &Nonces) -> Option<Self> {
         let (bytes, seen) = store.get(KEY);
@@ -32,7 +32,7 @@ impl Common {
         Some(Self { secret: bytes.try_into().ok()? })
     }
 
-    /// A key for one purpose of one owner's, which tells nothing of the others.
+    /// A key for one purpose of one owner. It reveals nothing about other keys.
     pub fn key(&self, purpose: &str, owner: &[u8]) -> [u8; 32] {
         let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return self.secret };
         let length = (purpose.len() as u64).to_le_bytes();
@@ -40,7 +40,7 @@ impl Common {
     }
 }
 
-/// Whoever knows the secret knows where everything lies.
+/// Anyone who knows the secret knows where everything is stored, so it is not shown.
 impl fmt::Debug for Common {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")

@@ -1,5 +1,4 @@
-//! Whether a token that is good in itself is good enough: what a rule, or the configuration for all requests,
-//! demands of it.
+//! Whether a valid token satisfies what a rule, or the configuration for all requests, requires.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::token::access_token::AccessToken;
 use crate::token::rules::TokenRules;
 
 impl Requirement {
-    /// Whether a token that is good in itself will do.
+    /// Whether a valid token satisfies this.
     pub(crate) fn judge(
         &self,
         token: &AccessToken,
@@ -40,7 +39,7 @@ impl Requirement {
         if has_scopes { Ok(()) } else { Err(Rejection::ScopeMissing { needed: self.scopes.challenge() }) }
     }
 
-    /// What is demanded besides scopes ([RFC 9396 §9], [RFC 8693 §4.1]).
+    /// What is required besides scopes ([RFC 9396 §9], [RFC 8693 §4.1]).
     ///
     /// [RFC 9396 §9]: https://www.rfc-editor.org/rfc/rfc9396#section-9
     /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
@@ -63,8 +62,8 @@ impl Requirement {
         if is_met { Ok(()) } else { Err(Rejection::DetailMissing) }
     }
 
-    /// Whether whoever presents the token is the one that it was given to ([RFC 9449 §7.1], [RFC 8705 §3]).
-    /// Nobody looks for a certificate unless the token is bound to one.
+    /// Whether the client that presents the token is the one that it was issued to ([RFC 9449 §7.1], [RFC 8705
+    /// §3]). The certificate is only read if the token is bound to one.
     ///
     /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
     /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3

@@ -19,7 +19,7 @@ pub struct HeaderMatch {
 pub enum HeaderTest {
     /// It is there once, with this value.
     Exact(String),
-    /// Whether it is there, with whatever value.
+    /// Whether it is present, with any value.
     Present(bool),
 }
 

@@ -2,12 +2,12 @@
 
 use crate::decision::Doubt;
 
-/// Whether a request fits. There are three answers, for others may read the request otherwise.
+/// Whether a request matches. There are three results, because others may read the request differently.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fit {
-    /// However it is read.
+    /// In every reading.
     Yes,
-    /// However it is read.
+    /// In every reading.
     No,
     /// In one reading it does, in another it does not.
     Unclear(Doubt),
@@ -19,7 +19,7 @@ impl Fit {
         if fits { Self::Yes } else { Self::No }
     }
 
-    /// Of a condition that was looked at in each reading.
+    /// The result for a condition that was checked in each reading.
     pub(crate) fn of_readings(readings: impl Iterator<Item = bool>, doubt: Doubt) -> Self {
         let (mut some, mut all) = (false, true);
         for fits in readings {
@@ -47,8 +47,8 @@ impl Fit {
 }
 
 impl Doubt {
-    /// Whether it is about the condition that was looked at, rather than about the whole request: a rule that
-    /// grants is passed over then.
+    /// Whether the doubt is about this condition, and not about the whole request: a rule that grants access is
+    /// then skipped.
     pub(super) fn is_of_a_condition(self) -> bool {
         match self {
             Self::Spelling | Self::Method | Self::MethodOverride | Self::Host | Self::Field => true,

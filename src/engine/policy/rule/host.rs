@@ -51,7 +51,7 @@ impl HostPattern {
         self.port.is_some()
     }
 
-    /// Whether some reading of the authority fits, whatever its port.
+    /// Whether some reading of the authority matches, whatever its port.
     pub fn may_fit(&self, authority: &[u8]) -> bool {
         Authority::parse(authority, Reading::Refuse)
             .is_some_and(|authority| authority.readings().any(|reading| self.is(reading)))
@@ -69,7 +69,7 @@ impl HostPattern {
 }
 
 impl<'a> Authority<'a> {
-    /// The authority of a request; `None`: it cannot be read, or `Host` says something else.
+    /// The authority of a request; `None`: it cannot be read, or `Host` differs.
     pub(super) fn read(head: RequestHead<'a>, reading: Reading) -> Option<Self> {
         let authority = head.authority();
         head.all("host")

@@ -18,7 +18,7 @@ pub(super) enum Method<'a> {
 }
 
 impl<'a> Method<'a> {
-    /// The request's method. One in lower case is none of the standard's ([RFC 9110 §9.1]), and upstreams
+    /// The request's method. A method in lower case is not a standard method ([RFC 9110 §9.1]), but upstreams
     /// may read it in upper case.
     ///
     /// [RFC 9110 §9.1]: https://www.rfc-editor.org/rfc/rfc9110#section-9.1
@@ -46,12 +46,12 @@ impl<'a> Method<'a> {
         other.map_or(Self::One(method), |other| Self::Overridden(method, other))
     }
 
-    /// Whether nobody reads another one.
+    /// Whether every reader reads the same method.
     pub(super) fn is_sure(&self) -> bool {
         matches!(self, Self::One(_))
     }
 
-    /// Whether it is one of these; of none: any.
+    /// Whether it is one of these; an empty list matches any.
     pub(super) fn fits(&self, methods: &[String]) -> Fit {
         let is_one = |method: &[u8]| methods.iter().any(|one| one.as_bytes() == method);
         match self {

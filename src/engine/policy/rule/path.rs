@@ -32,7 +32,7 @@ pub struct Expression {
     longest: usize,
 }
 
-/// What counts in a path besides its segments.
+/// Which differences in a path count besides its segments.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Spelling {
     /// The case of ASCII letters.
@@ -46,7 +46,7 @@ pub struct Spelling {
 /// What is made of a path that fits but for its spelling.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Variation {
-    /// The request is refused, for some upstreams read both alike and some do not.
+    /// The request is rejected, because some upstreams read both alike and others do not.
     #[default]
     Refused,
     /// It fits.
@@ -232,7 +232,7 @@ const MAX_REGEX_PATH: usize = 2048;
 /// The same, times the number of expressions.
 const MAX_REGEX_PATHS: usize = 8192;
 
-/// What is matched by however many expressions.
+/// The length that is matched however many expressions there are.
 const MIN_REGEX_PATH: usize = 256;
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use crate::request::head::RequestHead;
 use crate::request::matching::Matching;
 use crate::request::path::NormalPath;
 
-/// A request that is to be matched. Its parts are read when somebody looks at them.
+/// A request to match. Its parts are read only when they are needed.
 #[derive(Debug)]
 pub struct Seen<'a> {
     pub(super) head: RequestHead<'a>,
-    /// `None` where the request has none (CONNECT, `OPTIONS *`), or nobody looks at paths.
+    /// `None` if the request has no path (CONNECT, `OPTIONS *`), or if no rule matches paths.
     pub(crate) path: Option<&'a NormalPath>,
     matching: Matching,
     method: OnceCell<Method<'a>>,
@@ -34,7 +34,7 @@ impl<'a> Seen<'a> {
         self.method.get_or_init(|| Method::read(self.head, self.matching))
     }
 
-    /// Whether nobody reads another method than the one that is there.
+    /// Whether every reader reads the method that is there.
     pub(crate) fn has_one_method(&self) -> bool {
         self.method().is_sure()
     }

@@ -27,8 +27,8 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END: &[u8] = b"-----END CERTIFICATE-----";
 
 impl Encoding {
-    /// The certificate's DER. `None`: the value is not of this form. Two lines that somebody has joined
-    /// with a comma are of none.
+    /// The certificate's DER. `None`: the value is not of this form. Two lines that were joined with a comma
+    /// have no valid form.
     pub(super) fn decode(self, value: &[u8]) -> Option<Vec<u8>> {
         let value = value.trim_ascii();
         match self {

@@ -1,15 +1,15 @@
 //! `x-forwarded-client-cert`, as Envoy writes it.
 //!
-//! An element describes one TLS connection: `By=…;Hash=…;Cert="…";Chain="…";Subject="…";URI=…;DNS=…`, in
-//! this order, some of them absent. Elements are joined by commas. `By` and `Hash` are the hop's own
-//! words. `Subject`, `URI` and `DNS` are the client's: whoever makes a certificate chooses them, and Envoy
-//! writes `URI` and `DNS` without quotes. So they may hold commas, quotes and what looks like a `Hash`.
+//! An element describes one TLS connection: `By=…;Hash=…;Cert="…";Chain="…";Subject="…";URI=…;DNS=…`, in this
+//! order, some of them absent. Elements are joined by commas. `By` and `Hash` are written by the hop.
+//! `Subject`, `URI` and `DNS` come from the certificate, whose maker chooses them, and Envoy writes `URI` and
+//! `DNS` without quotes. So they may hold commas, quotes and what looks like a `Hash`.
 //!
-//! Only what stands before all of a client's words is believed: the start of the field. Everything behind
-//! it is looked at as bytes, without quotes or escapes, for the client could open a quote that the hop then
-//! closes. Whatever could be the start of an element counts as one.
+//! Only the part before everything that a client can choose is trusted: the start of the field. Everything
+//! after it is read as bytes, without quotes or escapes, because the client could open a quote that the hop
+//! then closes. Anything that could be the start of an element counts as one.
 
-/// What an element says of a certificate.
+/// What an element says about a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Told<'a> {
     /// Its SHA-256, in hexadecimal.
@@ -18,7 +18,7 @@ pub(super) enum Told<'a> {
     Cert(&'a [u8]),
 }
 
-/// What the first element says, if there are exactly `hops` of them; `None`: nothing that counts.
+/// What the first element says, if there are exactly `hops` of them; `None`: nothing that can be trusted.
 pub(super) fn client_of(field: &[u8], hops: usize) -> Option<Told<'_>> {
     let (told, rest) = head(field)?;
     let is_one = matches!(rest.first(), None | Some(b';' | b','));

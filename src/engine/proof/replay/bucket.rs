@@ -1,8 +1,8 @@
 //! Some of the proofs that have been used.
 //!
-//! A bucket has room for so many, and forgets none without a trace: whatever leaves it closes the time before
-//! it, and a proof from a closed time may have been used. Where there is no room, the client with the most
-//! proofs gives way, and the time is closed for that one alone: whoever floods a bucket does so to himself.
+//! A bucket has limited room. When a proof is dropped, the time up to it is closed: a proof from a closed time
+//! may have been used, and is rejected. If there is no room, a proof of the client with the most proofs is
+//! dropped, and the time is closed for that client alone. A client that floods a bucket harms only itself.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) struct Entry {
     whose: u64,
     /// When it was issued, in seconds.
     iat: u64,
-    /// The proof; [`CLOSED`] for none.
+    /// The proof; [`CLOSED`] if there is no proof here.
     which: u64,
 }
 
@@ -96,8 +96,8 @@ impl Bucket {
         true
     }
 
-    /// Drops what is too old; and what is of a future that there was before the clock was set back, or nobody
-    /// would pass until it comes.
+    /// Drops proofs that are too old, and proofs from a future that existed before the clock was set back;
+    /// otherwise no proof would be accepted until then.
     fn clear(&mut self, window: Window) {
         let (older, latest) = (window.older.as_secs(), window.latest.as_secs());
         if self.closed > latest {

@@ -1,8 +1,7 @@
-//! What a JWT says of itself beside what the authorization server says of it: the stricter of both counts.
+//! A JWT's own claims combined with its introspection response: the stricter of both counts.
 //!
-//! The response decides what the token is good for: its scopes, and whatever else a rule asks for. But it
-//! cannot take back what the signature has proved: whose the token is, whom and what it is bound to, for
-//! whom it is meant, who acts, and when it ends.
+//! The response decides about scopes, and whatever else a rule requires. But it cannot change what the
+//! signature proves: the token's issuer, user and client, its binding, its audience, its actor, and its end.
 
 use std::cmp::Ordering;
 
@@ -12,11 +11,11 @@ use crate::provider::Provider;
 use crate::provider::introspection::reply::Introspection;
 use crate::token::access_token::{AccessToken, timestamp};
 
-/// What cannot differ: it says which token this is, and whose.
+/// Members that must not differ: they identify the token and its user.
 const SAME: [&str; 5] = ["iss", "sub", "jti", "client_id", "cnf"];
-/// What the response adds nothing to by keeping silent: bindings, audiences and actors stay.
+/// Members that are kept if the response does not contain them: bindings, audiences and actors.
 const KEPT: [&str; 3] = ["cnf", "aud", "act"];
-/// Of two moments, the one that ends or begins the token's life sooner or later.
+/// Times of which the stricter counts: the earlier end, or the later beginning.
 const STRICTER: [(&str, Ordering); 4] = [
     ("exp", Ordering::Less),
     ("nbf", Ordering::Greater),
@@ -25,7 +24,7 @@ const STRICTER: [(&str, Ordering); 4] = [
 ];
 
 impl AccessToken {
-    /// What is known of a token that has been verified (`self`) and that the authorization server calls
+    /// What is known about a token that has been verified (`self`) and that the authorization server calls
     /// active (`reply`).
     #[inline(never)]
     pub(crate) fn beside(self, reply: Self, provider: &Provider) -> Result<Introspection, Rejection> {
@@ -61,7 +60,7 @@ impl AccessToken {
         Self::new(self.provider, claims).map(Introspection::Active)
     }
 
-    /// What the two say differently, if they do.
+    /// The member in which the two differ, if any.
     fn contradicted(&self, reply: &Self, provider: &Provider) -> Option<&'static str> {
         let differ = |name: &str| match (self.present(name), reply.present(name)) {
             (Some(own), Some(told)) => !same(own, told),

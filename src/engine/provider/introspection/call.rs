@@ -21,19 +21,19 @@ use crate::provider::{Dialect, IntrospectionEndpoint, Provider, TokenIn};
 /// One call to make.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IntrospectionCall {
-    /// Who is asked.
+    /// The provider that is called.
     pub provider: ProviderId,
     /// The Envoy cluster to send it to.
     pub cluster: String,
     /// How long to wait before sending it.
     pub after: Duration,
-    /// How long its answer may take.
+    /// How long its response may take.
     pub timeout: Duration,
     /// The head, pseudo-fields first.
     pub headers: Vec<(String, Secret)>,
-    /// The form; empty if there is none.
+    /// The form; empty without one.
     pub body: Secret,
-    /// How many bytes of the answer's body are wanted: one more than may be used.
+    /// How many bytes of the response's body are wanted: one more than may be used.
     pub read_up_to: usize,
     /// How the call before this one for the same request ended.
     pub previous: Option<Rejection>,

@@ -1,4 +1,4 @@
-//! What the authorization server said ([RFC 7662 §2.2]): read leniently, decided strictly.
+//! The authorization server's response ([RFC 7662 §2.2]).
 //!
 //! [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
 
@@ -9,19 +9,19 @@ use crate::provider::outcome::{CallOutcome, ReplyHead};
 use crate::provider::{IntrospectionEndpoint, UnknownToken};
 use crate::token::access_token::AccessToken;
 
-/// The authorization server's answer.
+/// The authorization server's response.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Introspection {
     /// `active: false`, or a token that it does not know.
     Inactive,
     /// `active: true`; nothing else has been checked.
     Active(AccessToken),
-    /// `active: true`, but of a JWT that says something else of itself in this member.
+    /// `active: true`, but this member contradicts the JWT's own claim.
     Contradicts(&'static str),
 }
 
 impl Introspection {
-    /// Reads the answer; an error is a [`Rejection::NoAnswer`] or [`Rejection::BadAnswer`].
+    /// Reads the response; an error is a [`Rejection::NoAnswer`] or [`Rejection::BadAnswer`].
     pub fn read(
         id: ProviderId,
         endpoint: &IntrospectionEndpoint,
@@ -34,7 +34,7 @@ impl Introspection {
         Self::of(id, members)
     }
 
-    /// What the members of a reply say ([RFC 7662 §2.2]).
+    /// What the members of a response say ([RFC 7662 §2.2]).
     ///
     /// [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
     pub(crate) fn of(id: ProviderId, members: Map<String, Value>) -> Result<Self, Rejection> {
@@ -46,7 +46,7 @@ impl Introspection {
     }
 }
 
-/// The body of an answer of this media type; `None`: the server does not know such tokens.
+/// The body of a response of this media type; `None`: the server does not know such tokens.
 pub(crate) fn body<'a>(
     endpoint: &IntrospectionEndpoint,
     outcome: CallOutcome<'a>,
@@ -82,7 +82,7 @@ fn no_answer(cause: NoAnswer) -> Rejection {
     Rejection::NoAnswer { cause, retry_after: None }
 }
 
-/// What any other status than 200 means. Nothing of it is the client's fault.
+/// What a status other than 200 means. None of these is the client's error.
 fn refused(status: u16, head: ReplyHead<'_>) -> Rejection {
     match status {
         429 => Rejection::NoAnswer { cause: NoAnswer::Throttled, retry_after: head.retry_after() },
@@ -104,7 +104,7 @@ fn is_unsupported_token_type(body: &[u8]) -> bool {
 }
 
 impl UnknownToken {
-    /// Whether an answer is one of these errors: the status, and a JSON object with the word in `error`.
+    /// Whether a response is one of these errors: the status, and a JSON object with the word in `error`.
     fn is(&self, status: u16, head: ReplyHead<'_>, body: &[u8]) -> bool {
         let is_read = self.status.contains(&status)
             && body.len() <= 4096

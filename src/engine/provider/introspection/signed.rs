@@ -1,7 +1,7 @@
-//! Signed introspection replies ([RFC 9701]): a JWT of the authorization server's, for us alone.
+//! Signed introspection responses ([RFC 9701]): a JWT that the authorization server issues for us alone.
 //!
-//! Nobody between it and us can change what it says, nor give it to another gateway. What counts is in
-//! `token_introspection`; everything around it is about the reply, not about the token.
+//! An intermediary can neither change it nor use it for another gateway. The token is described in
+//! `token_introspection`; everything around that describes the response.
 //!
 //! [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
 
@@ -22,7 +22,7 @@ use crate::token::access_token::timestamp;
 /// Its media type, and its `typ` without `application/`.
 pub(crate) const MEDIA_TYPE: &str = "application/token-introspection+jwt";
 
-/// By how many seconds `iat` may differ from our clock: a reply that was kept by somebody is none.
+/// By how many seconds `iat` may differ from our clock: a response that was stored and sent later is rejected.
 const WINDOW: f64 = 120.0;
 
 /// How the two sides are called.
@@ -34,7 +34,8 @@ pub struct Names<'a> {
     pub audience: &'a str,
 }
 
-/// Reads the answer about a token as [`Introspection::read`] does. Where the key is unknown, nobody can tell.
+/// Reads the response about a token as [`Introspection::read`] does. If the key is unknown, the response cannot
+/// be verified.
 #[inline(never)]
 pub fn read(
     (id, provider): (ProviderId, &Provider),
@@ -76,7 +77,7 @@ pub fn read(
     }
 }
 
-/// The same with an `exp` that is not after the end of the reply that it came in.
+/// The same with an `exp` that is not after the end of the response that it came in.
 fn ending(mut members: Map<String, Value>, end: Option<i64>) -> Map<String, Value> {
     if let (Some(end), Ok(exp)) = (end, timestamp(&members, "exp"))
         && exp.is_none_or(|exp| end < exp)
@@ -86,7 +87,7 @@ fn ending(mut members: Map<String, Value>, end: Option<i64>) -> Map<String, Valu
     members
 }
 
-/// Whether token and answer each have a `jti`, and these differ.
+/// Whether token and response both have a `jti`, and the two differ.
 fn is_another(token: &Secret, members: &Map<String, Value>) -> bool {
     let Some(told) = members.get("jti").filter(|jti| !jti.is_null()) else { return false };
     let claims = Compact::parse(token.expose()).ok().and_then(|jws| jws.claims());
@@ -117,7 +118,7 @@ pub(crate) fn verify(
     jws.claims().ok_or(bad(ReplyFault::Claims))
 }
 
-/// Whether it is of this server, and for us.
+/// Whether it was issued by this server, and for us.
 pub(crate) fn is_for(claims: &Map<String, Value>, names: Names<'_>) -> Result<(), Rejection> {
     if claims.get("iss").and_then(Value::as_str) != Some(names.issuer) {
         return Err(bad(ReplyFault::Issuer));

@@ -1,8 +1,9 @@
-//! Token information: what authorization servers said of tokens before [RFC 7662], OpenAM up to 12,
-//! PingFederate up to 8 and others.
+//! Token information: the response of authorization servers before [RFC 7662], of OpenAM up to 12, PingFederate
+//! up to 8 and others.
 //!
-//! There is no `active`: status 200 says that the token is good, and the reply says for how long. Nothing
-//! else is taken for that: an RFC 7662 reply without `active` is none of these, and the other way round.
+//! There is no `active`: status 200 means that the token is valid, and the response says for how long. The two
+//! are not mixed: an RFC 7662 response without `active` is not accepted as token information, nor the other way
+//! round.
 //!
 //! [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
 
@@ -17,12 +18,12 @@ use crate::provider::outcome::{CallOutcome, ReplyHead};
 use crate::token::access_token::AccessToken;
 use crate::token::scope::ScopeToken;
 
-/// What PingFederate calls a token that it has found good.
+/// The `token_type` that PingFederate gives a valid token.
 const VALIDATED: &str = "urn:pingidentity.com:oauth2:validated_token";
-/// The grant type by which PingFederate is asked.
+/// The grant type for calls to PingFederate.
 pub const VALIDATE: &str = "urn:pingidentity.com:oauth2:grant_type:validate_bearer";
 
-/// Reads the answer to a call of the moment `asked`, as [`Introspection::read`] does.
+/// Reads the response to a call made at `asked`, as [`Introspection::read`] does.
 #[inline(never)]
 pub fn read(
     id: ProviderId,
@@ -81,8 +82,8 @@ fn is_refused(status: u16, body: &[u8]) -> bool {
     )
 }
 
-/// The token's end in seconds, from `expires_in`, `exp` or the earlier of both; `None` if neither tells, or
-/// one is no number.
+/// The token's end in seconds, from `expires_in`, `exp` or the earlier of both; `None` if neither is there, or
+/// if one is not a number.
 fn expiry(members: &mut Map<String, Value>, asked: UnixTime) -> Option<i64> {
     let left = members.remove("expires_in").map(|left| seconds(&left));
     let exp = members.get("exp").map(seconds);

@@ -1,8 +1,7 @@
-//! `UserInfo` as the last resort: whoever can read it with a token has a good one ([OpenID Connect Core,
-//! section 5.3]).
+//! `UserInfo` as the last resort: a token that can read it is valid ([OpenID Connect Core, section 5.3]).
 //!
-//! It says who the user is, and nothing of the token: not what it is good for, for whom, nor how long. So
-//! none of that is read from it, and a configuration that demands it is refused.
+//! It describes the user, and not the token: not its scopes, audience or lifetime. None of that is read from
+//! it, and a configuration that requires it is rejected.
 //!
 //! [OpenID Connect Core, section 5.3]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
 
@@ -20,14 +19,14 @@ use crate::provider::keys::LiveKeys;
 use crate::provider::outcome::{CallOutcome, ReplyHead};
 use crate::token::access_token::AccessToken;
 
-/// The media type of a signed answer.
+/// The media type of a signed response.
 pub(crate) const SIGNED: &str = "application/jwt";
-/// What is said of tokens elsewhere: here it would be about something else.
+/// Members that describe tokens in other responses. Here they would mean something else.
 const OF_TOKENS: [&str; 9] =
     ["active", "aud", "authorization_details", "client_id", "exp", "iat", "nbf", "scope", "token_type"];
 
-/// Reads an answer as [`Introspection::read`] does. `names`: it has to be signed, by this server and for us.
-/// `jwt`: what the token says of itself, if it is a JWT that has been verified.
+/// Reads a response as [`Introspection::read`] does. `names`: the response has to be signed by this server and
+/// for us. `jwt`: the token's own claims, if it is a verified JWT.
 #[inline(never)]
 pub fn read(
     (id, provider): (ProviderId, &Provider),
@@ -77,7 +76,7 @@ pub fn read(
     }
 }
 
-/// Whether the answer binds the token to something else than the token does itself.
+/// Whether the response binds the token to something other than the token itself does.
 fn is_bound_elsewhere(token: &AccessToken, claims: &Map<String, Value>) -> bool {
     let told = claims.get("cnf").filter(|cnf| !cnf.is_null());
     matches!((token.present("cnf"), told), (Some(own), Some(told)) if own != told)
@@ -92,7 +91,7 @@ fn plain(bytes: &[u8]) -> Result<Map<String, Value>, Rejection> {
     }
 }
 
-/// The claims of a signed answer (OpenID Connect Core, section 5.3.4).
+/// The claims of a signed response (OpenID Connect Core, section 5.3.4).
 fn signed(
     provider: &Provider,
     names: Names<'_>,
