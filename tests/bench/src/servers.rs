@@ -1,11 +1,12 @@
 //! What stands behind Envoy: an API and an authorization server, both as quick as can be, for only Envoy is measured.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use tollgate_e2e::ports::listen;
 
 /// A server, and how often it has been asked.
 #[derive(Clone, Debug)]
@@ -41,17 +42,9 @@ impl Server {
     }
 
     fn start(answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        let server = Self { port, calls: Arc::default() };
-        let (calls, answer) = (Arc::clone(&server.calls), Arc::new(answer));
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (calls, answer) = (Arc::clone(&calls), Arc::clone(&answer));
-                thread::spawn(move || serve(stream, &calls, answer.as_ref()));
-            }
-        });
-        server
+        let calls = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&calls);
+        Self { port: listen(move |stream| serve(stream, &counted, &answer)), calls }
     }
 }
 

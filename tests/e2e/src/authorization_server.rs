@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use socket2::SockRef;
 
 use crate::message::{Message, Side};
+use crate::ports::listen;
 
 /// What the server does with a call.
 #[derive(Clone, Debug)]
@@ -95,17 +96,9 @@ struct Script {
 impl AuthorizationServer {
     /// Starts it; it knows no token.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        let server = Self { port, script: Arc::default() };
-        let script = Arc::clone(&server.script);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let script = Arc::clone(&script);
-                thread::spawn(move || serve(stream, &script));
-            }
-        });
-        server
+        let script = Arc::<Mutex<Script>>::default();
+        let shared = Arc::clone(&script);
+        Self { port: listen(move |stream| serve(stream, &shared)), script }
     }
 
     /// Its port.

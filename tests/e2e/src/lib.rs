@@ -30,6 +30,7 @@ pub mod world;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The workspace's root.
@@ -51,4 +52,10 @@ pub fn scratch() -> PathBuf {
     let path = root().join("target/e2e").join(name);
     std::fs::create_dir_all(&path).expect("a directory for logs");
     path
+}
+
+/// The turn of a test that loads the whole machine. Tests run side by side, but of these one at a time.
+pub fn my_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

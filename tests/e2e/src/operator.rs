@@ -37,6 +37,11 @@ impl Operator {
         fs::read_to_string(self.directory.join(name)).expect("a file is there")
     }
 
+    /// Reads a file; nothing if it is not there.
+    pub fn read_if_there(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.join(name)).unwrap_or_default()
+    }
+
     /// Runs `tollgate`, which must succeed and show no secret.
     pub fn run(&self, args: &[&str]) {
         let done = self.command(args).output().expect("tollgate can be run");

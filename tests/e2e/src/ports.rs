@@ -1,9 +1,24 @@
-//! Addresses that nobody else takes.
+//! Ports of 127.0.0.1: with somebody behind them, with nobody, and for somebody who comes later.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::sync::Mutex;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use socket2::{Domain, Socket, Type};
+
+/// Listens until the program ends; each connection has a thread of its own. Returns the port.
+pub fn listen(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(stream));
+        }
+    });
+    port
+}
 
 /// A port on which nothing listens, as long as this program runs: it is bound, so that nobody gets it by chance.
 pub fn dead_port() -> u16 {
@@ -37,8 +52,6 @@ const RESERVED: std::ops::Range<u16> = 20_000..32_000;
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpStream;
-
     use super::*;
 
     #[test]

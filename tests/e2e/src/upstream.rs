@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use crate::message::{Message, Side};
+use crate::ports::listen;
 
 /// The API.
 #[derive(Clone, Debug)]
@@ -18,17 +18,9 @@ pub struct Upstream {
 impl Upstream {
     /// Starts it.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        let upstream = Self { port, seen: Arc::default() };
-        let seen = Arc::clone(&upstream.seen);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let seen = Arc::clone(&seen);
-                thread::spawn(move || serve(stream, &seen));
-            }
-        });
-        upstream
+        let seen = Arc::<Mutex<Vec<Message>>>::default();
+        let shared = Arc::clone(&seen);
+        Self { port: listen(move |stream| serve(stream, &shared)), seen }
     }
 
     /// Its port.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request, connect, response_on};
+use tollgate_e2e::my_turn;
 use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{World, merge, policy};
 
@@ -16,6 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_thousand_requests_with_one_new_token_are_one_call() {
+    let _turn = my_turn();
     // INT-32, ATK-112: and a thousand right answers, whoever leaves, and whatever comes of the call
     let slow = |behaviour: Behaviour| behaviour.after(SECOND * 2);
     let inactive = Behaviour::json(r#"{"active":false}"#);
@@ -49,6 +51,7 @@ fn a_thousand_requests_with_one_new_token_are_one_call() {
 
 #[test]
 fn floods_grow_no_memory_and_push_no_good_token_out() {
+    let _turn = my_turn();
     // INT-31, INT-27: far more tokens than there is room for, bad ones and good ones
     let bounds = json!({"cache": {"max_entries": 300, "negative_max_entries": 100, "ttl": "1h"}});
     for workers in [1, 4] {
@@ -79,6 +82,7 @@ fn floods_grow_no_memory_and_push_no_good_token_out() {
 #[test]
 #[ignore = "it takes minutes"]
 fn half_a_million_tokens_leave_memory_as_it_was() {
+    let _turn = my_turn();
     // INT-31: with the bounds as they are by default
     let world = remembering(4, json!({"requires": {"scopes": ["none-has-it"]}}));
     world.server.on_all("good-", Behaviour::active_for(7200, &"scope ".repeat(50)));
@@ -101,6 +105,7 @@ fn half_a_million_tokens_leave_memory_as_it_was() {
 
 #[test]
 fn the_same_garbage_again_asks_nobody() {
+    let _turn = my_turn();
     let world = remembering(4, json!({"cache": {"negative_ttl": "1h"}}));
     for _ in 0..3 {
         flood(world.port("as"), "bad-", 0..500, 401);
@@ -112,6 +117,7 @@ fn the_same_garbage_again_asks_nobody() {
 
 #[test]
 fn an_outage_is_survived_and_its_end_is_no_stampede() {
+    let _turn = my_turn();
     // INT-35, INT-36
     let outage = SECOND * 4;
     for workers in [1, 4] {
@@ -190,6 +196,7 @@ fn an_outage_is_survived_and_its_end_is_no_stampede() {
 
 #[test]
 fn in_an_outage_a_token_serves_in_workers_that_have_never_seen_it() {
+    let _turn = my_turn();
     // INT-35
     let world = remembering(4, json!({"cache": {"ttl": "1s", "stale_if_error": "30s"}}));
     world.server.on("hush-once", [Behaviour::active_for(3600, "")]);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request, connect, response_on};
+use tollgate_e2e::my_turn;
 use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{World, policy};
 
@@ -16,6 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_crowd_of_new_tokens_before_a_cluster_that_lets_few_through_is_answered() {
+    let _turn = my_turn();
     // INT-35, PWX-06: Envoy refuses the surplus within the callback that makes the call, and what is to be
     // repeated falls due together.
     for workers in [1, 4] {
@@ -30,6 +32,7 @@ fn a_crowd_of_new_tokens_before_a_cluster_that_lets_few_through_is_answered() {
 
 #[test]
 fn tokens_that_are_all_to_be_asked_about_again_at_once_wait_for_nothing() {
+    let _turn = my_turn();
     // Entries of one age, all used in one moment: all calls are made in one tick, and nearly all of them
     // are refused.
     let cache = json!({"ttl": "12s", "ttl_jitter": 0, "refresh_ahead": "6s"});

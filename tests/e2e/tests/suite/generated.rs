@@ -63,7 +63,6 @@ fn three_commands_lead_to_a_guarded_api() {
     let written = at.read("out/envoy.yaml");
     assert!(!written.contains("hush"), "{written}");
     at.run(&["check", "--strict", "out/envoy.yaml"]);
-    at.write("out/envoy.yaml", &written_to_stderr(&at.read("out/envoy.yaml")));
 
     // 3. Envoy.
     let envoy = at.envoy(&[]);
@@ -100,38 +99,25 @@ fn three_commands_lead_to_a_guarded_api() {
 
 #[test]
 fn a_request_reaches_the_api_by_whose_rules_it_was_judged() {
-    let at = Operator::new();
-    let server = AuthorizationServer::start();
     let names = ["orders", "admin", "wild", "rest"];
     let upstreams = names.map(|_| Upstream::start());
-    let port_of = |i: usize| upstreams[i].port();
-    at.write("secret", "hush-secret\n");
-    at.write(
-        "gateway.yaml",
-        &format!(
-            r#"
+    let apis: Vec<(&str, u16)> =
+        names.iter().zip(&upstreams).map(|(name, api)| (*name, api.port())).collect();
+    let gateway = Gateway::among(
+        &Operator::new(),
+        &apis,
+        r#"
 listen: 127.0.0.1:0
 providers:
-  main:
-    introspection_endpoint: http://127.0.0.1:{}/introspect
-    client_id: gateway
-    client_secret_file: secret
+  main: {introspection_endpoint: "http://as.test/introspect", client_id: gateway, client_secret_file: secret}
 apis:
-  orders: {{prefix: /orders, upstream: "http://127.0.0.1:{}", scopes: [orders]}}
-  admin: {{hosts: [admin.example.com], upstream: "http://127.0.0.1:{}", scopes: [admin]}}
-  wild: {{hosts: ["*.example.com"], prefix: /w, upstream: "http://127.0.0.1:{}", scopes: [wild]}}
-  rest: {{upstream: "http://127.0.0.1:{}", scopes: [rest]}}
+  orders: {prefix: /orders, upstream: "http://orders.test", scopes: [orders]}
+  admin: {hosts: [admin.example.com], upstream: "http://admin.test", scopes: [admin]}
+  wild: {hosts: ["*.example.com"], prefix: /w, upstream: "http://wild.test", scopes: [wild]}
+  rest: {upstream: "http://rest.test", scopes: [rest]}
 "#,
-            server.port(),
-            port_of(0),
-            port_of(1),
-            port_of(2),
-            port_of(3)
-        ),
+        &[],
     );
-    at.generate(&["gateway.yaml"]);
-    let envoy = at.envoy(&[]);
-    let port = envoy.port("apis");
     let hosts = [
         "admin.example.com",
         "ADMIN.example.com",
@@ -169,13 +155,13 @@ apis:
         "/orders#x",
     ];
     for name in names {
-        server.on(name, [Behaviour::active_for(600, name)]);
+        gateway.server.on(name, [Behaviour::active_for(600, name)]);
     }
     let mut passed = 0;
     for host in hosts {
         for path in paths {
             for (i, name) in names.iter().enumerate() {
-                let answer = Request::get(path).host(host).bearer(name).send(port);
+                let answer = Request::get(path).host(host).bearer(name).send(gateway.port);
                 passed += usize::from(answer.status() == 200);
                 for (j, upstream) in upstreams.iter().enumerate() {
                     assert!(
@@ -189,87 +175,80 @@ apis:
     }
     // Each request that is well-formed at all passes with the token of one API.
     assert!(passed > hosts.len() * paths.len() / 2, "only {passed} have passed");
-    envoy.assert_clean_log(&["hush"]);
+    gateway.envoy.assert_clean_log(&["hush"]);
 }
 
 #[test]
 fn a_list_that_is_served_is_fetched() {
     let at = Operator::new();
-    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
     at.write("token", "hush-list\n");
-    at.write("secret", "hush-secret\n");
     at.run(&["client", "allow", "partners", "app", "--id"]);
     let lists = at.serve("127.0.0.1:0", &["--bearer-token-file", "token"]);
-    at.write(
-        "gateway.yaml",
-        &format!(
-            r#"
+    let gateway = Gateway::among(
+        &at,
+        &[("lists", lists.port)],
+        r#"
 listen: 127.0.0.1:0
 providers:
-  main: {{introspection_endpoint: "http://127.0.0.1:{}/introspect", client_id: gateway, client_secret_file: secret}}
+  main: {introspection_endpoint: "http://as.test/introspect", client_id: gateway, client_secret_file: secret}
 apis:
-  orders: {{upstream: "http://127.0.0.1:{}", scopes: [orders], client_list: partners}}
+  orders: {upstream: "http://api.test", scopes: [orders], client_list: partners}
 client_lists:
-  partners: {{uri: "http://127.0.0.1:{}/lists/partners", bearer_token_env: LISTS_TOKEN, refresh: 1s}}
+  partners: {uri: "http://lists.test/lists/partners", bearer_token_env: LISTS_TOKEN, refresh: 1s}
 "#,
-            server.port(),
-            upstream.port(),
-            lists.port
-        ),
+        &[("LISTS_TOKEN", "hush-list")],
     );
-    at.generate(&["gateway.yaml"]);
-    let envoy = at.envoy(&[("LISTS_TOKEN", "hush-list")]);
-    let port = envoy.port("apis");
     let reply = |client: &str| {
         Behaviour::json(&format!(
             r#"{{"active":true,"client_id":"{client}","scope":"orders","exp":4000000000}}"#
         ))
     };
-    server.on("of-app", [reply("app")]);
-    server.on("of-other", [reply("other")]);
-    let status = |token: &str| Request::get("/orders").bearer(token).send(port).status();
-    envoy.wait_until("the list has arrived", || status("of-app") != 503);
+    gateway.server.on("of-app", [reply("app")]);
+    gateway.server.on("of-other", [reply("other")]);
+    let status = |token: &str| Request::get("/orders").bearer(token).send(gateway.port).status();
+    gateway.envoy.wait_until("the list has arrived", || status("of-app") != 503);
     assert_eq!(status("of-app"), 200);
     assert_eq!(status("of-other"), 403);
-    envoy.assert_clean_log(&["hush"]);
+    gateway.envoy.assert_clean_log(&["hush"]);
 }
 
 #[test]
 fn a_secret_that_envoy_cannot_add_comes_from_the_environment() {
-    let at = Operator::new();
-    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
-    at.write("secret", "hush-secret\n");
-    at.write("gateway.yaml", &format!(
-        "listen: 127.0.0.1:0\nproviders:\n  main: {{introspection_endpoint: \"http://127.0.0.1:{}/i\", client_id: gateway, client_secret_file: secret, auth_method: client_secret_post}}\napis:\n  a: {{upstream: \"http://127.0.0.1:{}\", scopes: [a]}}\n",
-        server.port(), upstream.port()
-    ));
-    at.generate(&["gateway.yaml"]);
-    let variables = at.read("out/secrets.env");
-    let (name, value) = variables.trim().split_once('=').expect("a variable");
-    let envoy = at.envoy(&[(name, value.trim_matches('\''))]);
-    server.on("good", [Behaviour::active_for(60, "a")]);
-    assert_eq!(Request::get("/").bearer("good").send(envoy.port("apis")).status(), 200);
-    let call = server.take().remove(0);
+    let gateway = Gateway::start(
+        r#"
+listen: 127.0.0.1:0
+providers:
+  main: {introspection_endpoint: "http://as.test/i", client_id: gateway, client_secret_file: secret, auth_method: client_secret_post}
+apis:
+  a: {upstream: "http://api.test", scopes: [a]}
+"#,
+    );
+    gateway.server.on("good", [Behaviour::active_for(60, "a")]);
+    assert_eq!(Request::get("/").bearer("good").send(gateway.port).status(), 200);
+    let call = gateway.server.take().remove(0);
     assert!(call.text().contains("client_id=gateway&client_secret=hush-secret"), "{call:?}");
 }
 
 #[test]
 fn jwts_with_keys_elsewhere_are_verified_asked_about_and_proven() {
     let at = Operator::new();
-    let (server, keys, upstream) =
-        (AuthorizationServer::start(), AuthorizationServer::start(), Upstream::start());
     fs::copy(root().join("tests/keys/p256.pem"), at.directory.join("gateway.pem")).expect("a key");
-    let origin = format!("http://127.0.0.1:{}", server.port());
-    at.write(
-        "gateway.yaml",
-        &format!(
-            r#"
+    let key = json!({
+        "kty": "EC", "crv": "P-256", "kid": "p256",
+        "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y", "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk",
+    });
+    let keys = AuthorizationServer::start();
+    keys.always(Some(Behaviour::json(&json!({"keys": [key]}).to_string())));
+    let gateway = Gateway::among(
+        &at,
+        &[("keys", keys.port())],
+        r#"
 listen: 127.0.0.1:0
 providers:
   main:
     issuer: https://as.example.com
-    introspection_endpoint: {origin}/introspect
-    jwks_uri: http://127.0.0.1:{}/keys
+    introspection_endpoint: http://as.test/introspect
+    jwks_uri: http://keys.test/keys
     validate: jwt_then_introspection
     audiences: ["https://api.example.com"]
     client_id: gateway
@@ -277,23 +256,12 @@ providers:
     private_key_file: gateway.pem
     algorithm: ES256
 apis:
-  orders: {{upstream: "http://127.0.0.1:{}", scopes: ["orders:read"], sender_constraint: dpop}}
-policy: {{dpop: {{}}}}
+  orders: {upstream: "http://api.test", scopes: ["orders:read"], sender_constraint: dpop}
+policy: {dpop: {}}
 "#,
-            keys.port(),
-            upstream.port()
-        ),
+        &[],
     );
-    at.generate(&["gateway.yaml"]);
-    let key = json!({
-        "kty": "EC", "crv": "P-256", "kid": "p256",
-        "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y", "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk",
-    });
-    keys.always(Some(Behaviour::json(&json!({"keys": [key]}).to_string())));
-    let variables = at.read("out/secrets.env");
-    let (name, value) = variables.trim().split_once('=').expect("a variable");
-    let envoy = at.envoy(&[(name, value.trim_matches('\''))]);
-    let port = envoy.port("apis");
+    let (server, port) = (&gateway.server, gateway.port);
 
     let (client, now) = (Client::new("holder"), now());
     let cnf = json!({"jkt": client.thumbprint()});
@@ -319,38 +287,33 @@ policy: {{dpop: {{}}}}
     let assertion = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
     assert!(calls[0].text().contains(assertion), "{calls:?}");
     assert!(!keys.take().is_empty(), "nobody has fetched the keys");
-    envoy.assert_clean_log(&["PRIVATE KEY"]);
+    gateway.envoy.assert_clean_log(&["PRIVATE KEY"]);
 }
 
 #[test]
 fn a_browser_logs_in_and_its_token_is_judged() {
     let at = Operator::new();
-    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
-    at.write("secret", "hush-secret\n");
     at.write("login", "hush-login\n");
-    let origin = format!("http://127.0.0.1:{}", server.port());
-    at.write(
-        "gateway.yaml",
-        &format!(
-            r#"
+    let gateway = Gateway::among(
+        &at,
+        &[],
+        r#"
 listen: 127.0.0.1:0
 providers:
   main:
-    introspection_endpoint: {origin}/introspect
-    authorization_endpoint: {origin}/authorize
-    token_endpoint: {origin}/token
+    introspection_endpoint: http://as.test/introspect
+    authorization_endpoint: http://as.test/authorize
+    token_endpoint: http://as.test/token
     client_id: gateway
     client_secret_file: secret
 apis:
-  a: {{upstream: "http://127.0.0.1:{}", scopes: [a]}}
-login: {{client_id: web, client_secret_file: login, auth_method: client_secret_post}}
+  a: {upstream: "http://api.test", scopes: [a]}
+login: {client_id: web, client_secret_file: login, auth_method: client_secret_post}
 "#,
-            upstream.port()
-        ),
+        &[],
     );
-    at.generate(&["gateway.yaml"]);
-    let envoy = at.envoy(&[]);
-    let port = envoy.port("apis");
+    let Gateway { server, upstream, port, .. } = &gateway;
+    let (port, origin) = (*port, format!("http://127.0.0.1:{}", server.port()));
 
     // Without a token: to the authorization server, with PKCE (RFC 7636) and a state.
     let sent = Request::get("/page?x=1").send(port);
@@ -394,7 +357,7 @@ login: {{client_id: web, client_secret_file: login, auth_method: client_secret_p
         .header("cookie", "BearerToken=users-token; OauthHMAC=x; OauthExpires=9999999999")
         .send(port);
     assert_ne!(forged.status(), 200);
-    envoy.assert_clean_log(&["hush"]);
+    gateway.envoy.assert_clean_log(&["hush"]);
 }
 
 #[test]
@@ -440,11 +403,38 @@ policy: {token: {from_form: true}, cache: {ttl: 30s}}
     assert_eq!(Envoy::faults_of(&at.directory.join("compose/envoy.yaml"), &[("TWO", "x")]), "");
 }
 
-/// The access log where the tests look for it.
-fn written_to_stderr(envoy: &str) -> String {
-    envoy
-        .replace("StdoutAccessLog", "StderrAccessLog")
-        .replace("access_loggers.stdout", "access_loggers.stderr")
+/// A gateway as `tollgate generate` writes it from the short file, in a running Envoy.
+struct Gateway {
+    server: AuthorizationServer,
+    upstream: Upstream,
+    envoy: Envoy,
+    port: u16,
+}
+
+impl Gateway {
+    /// In the file `http://as.test` is the authorization server, and `http://api.test` the upstream. There is a file
+    /// `secret`.
+    fn start(file: &str) -> Self {
+        Self::among(&Operator::new(), &[], file, &[])
+    }
+
+    /// The same on a machine where something is prepared, with further servers by their name in the file, and with
+    /// variables besides those that are generated.
+    fn among(at: &Operator, servers: &[(&str, u16)], file: &str, variables: &[(&str, &str)]) -> Self {
+        let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+        let servers = [&[("as", server.port()), ("api", upstream.port())], servers].concat();
+        let file = servers.iter().fold(file.to_owned(), |file, (name, port)| {
+            file.replace(&format!("http://{name}.test"), &format!("http://127.0.0.1:{port}"))
+        });
+        at.write("secret", "hush-secret\n");
+        at.write("gateway.yaml", &file);
+        at.generate(&["gateway.yaml"]);
+        let generated = at.read_if_there("out/secrets.env");
+        let generated = generated.lines().filter_map(|line| line.split_once('='));
+        let generated = generated.map(|(name, value)| (name, value.trim_matches('\'')));
+        let envoy = at.envoy(&generated.chain(variables.iter().copied()).collect::<Vec<_>>());
+        Self { port: envoy.port("apis"), server, upstream, envoy }
+    }
 }
 
 /// The cookies that a response sets, as a browser sends them.

@@ -9,6 +9,7 @@ use tollgate_cases::token::Token;
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::{Regular, Request};
 use tollgate_e2e::envoy::Envoy;
+use tollgate_e2e::my_turn;
 use tollgate_e2e::oidc_provider::{OF_JWTS, OidcProvider};
 use tollgate_e2e::ports::reserved_port;
 use tollgate_e2e::stage::{Plugin, Stage};
@@ -60,6 +61,7 @@ fn tokens_of_a_real_authorization_server_are_verified() {
 
 #[test]
 fn keys_change_under_load_and_no_request_is_lost() {
+    let _turn = my_turn();
     // JWT-20, JWT-22
     for workers in [1, 4] {
         let (upstream, keys) = (Upstream::start(), AuthorizationServer::start());

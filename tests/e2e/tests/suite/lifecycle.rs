@@ -13,6 +13,7 @@ use tollgate_e2e::client::{Request, connect, exchange};
 use tollgate_e2e::envoy::module;
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::{Message, Side};
+use tollgate_e2e::my_turn;
 use tollgate_e2e::scratch;
 use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{Shared, World, policy};
@@ -402,6 +403,7 @@ fn a_struct_says_the_same_as_json() {
 
 #[test]
 fn two_configurations_in_one_vm_never_mix() {
+    let _turn = my_turn();
     // ATK-115, PWX-14, INT-29: four workers, the same token, two authorization servers
     let stage = Stage { workers: 4, ..Stage::new() };
     let world = World::start(

@@ -11,6 +11,7 @@ use tollgate_cases::token::{Token, pem};
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::Request;
 use tollgate_e2e::http2::{Http2Request, send_and_reset};
+use tollgate_e2e::my_turn;
 use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{World, policy};
 
@@ -48,6 +49,7 @@ const WAITS: &[Wait] = &[
 
 #[test]
 fn envoy_outlives_streams_that_are_reset_at_any_moment() {
+    let _turn = my_turn();
     // PWX-10, ATK-112
     for workers in [1, 4] {
         let world = world(workers);
@@ -71,6 +73,7 @@ fn envoy_outlives_streams_that_are_reset_at_any_moment() {
 
 #[test]
 fn envoy_outlives_connections_that_break_at_any_moment() {
+    let _turn = my_turn();
     // PWX-10, ATK-112
     for workers in [1, 4] {
         let world = world(workers);
@@ -103,6 +106,7 @@ fn envoy_outlives_connections_that_break_at_any_moment() {
 
 #[test]
 fn a_timeout_of_envoy_s_own_and_a_late_response_of_the_server_do_not_meet() {
+    let _turn = my_turn();
     // The route's timeout does not run while a filter holds the request; the stream's idle timeout does.
     let manager = json!({"stream_idle_timeout": "0.2s"});
     let stage = Stage::new().listener("idle", Plugin { manager, ..Plugin::new(policy(json!({}))) });

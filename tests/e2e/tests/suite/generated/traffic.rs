@@ -1,46 +1,42 @@
 //! Streams, web sockets, gRPC and limits, through what is generated.
 
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::json;
-use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
+use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request, exchange};
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::message::{Message, Side};
 use tollgate_e2e::operator::Operator;
+use tollgate_e2e::ports::listen;
 use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::upstream::Upstream;
 
+use super::Gateway;
+
 #[test]
 fn a_stream_lasts_while_something_moves_and_no_longer_than_it_may() {
-    let at = Operator::new();
-    let server = AuthorizationServer::start();
     // 24 times 100 ms: longer than any bound below but that of `whole`.
     let (moving, silent) = (dripping(24, Duration::from_millis(100)), dripping(24, Duration::from_secs(30)));
-    at.write("secret", "hush-secret\n");
-    at.write(
-        "gateway.yaml",
-        &format!(
-            r#"
+    let gateway = Gateway::among(
+        &Operator::new(),
+        &[("moving", moving), ("silent", silent)],
+        r#"
 listen: 127.0.0.1:0
 providers:
-  main: {{introspection_endpoint: "http://127.0.0.1:{}/i", client_id: gateway, client_secret_file: secret}}
+  main: {introspection_endpoint: "http://as.test/i", client_id: gateway, client_secret_file: secret}
 apis:
-  events: {{upstream: "http://127.0.0.1:{moving}", scopes: [a], idle_timeout: 1s}}
-  cut: {{prefix: /cut, upstream: "http://127.0.0.1:{moving}", scopes: [a], timeout: 1s}}
-  ended: {{prefix: /ended, upstream: "http://127.0.0.1:{moving}", scopes: [a], max_stream_duration: 1s}}
-  silent: {{prefix: /silent, upstream: "http://127.0.0.1:{silent}", scopes: [a], idle_timeout: 1s}}
+  events: {upstream: "http://moving.test", scopes: [a], idle_timeout: 1s}
+  cut: {prefix: /cut, upstream: "http://moving.test", scopes: [a], timeout: 1s}
+  ended: {prefix: /ended, upstream: "http://moving.test", scopes: [a], max_stream_duration: 1s}
+  silent: {prefix: /silent, upstream: "http://silent.test", scopes: [a], idle_timeout: 1s}
 "#,
-            server.port()
-        ),
+        &[],
     );
-    at.generate(&["gateway.yaml"]);
-    let envoy = at.envoy(&[]);
-    let port = envoy.port("apis");
-    server.on("good", [Behaviour::active_for(600, "a")]);
-    let body = |path: &str| Request::get(path).bearer("good").try_send(port).map(|answer| answer.text());
+    gateway.server.on("good", [Behaviour::active_for(600, "a")]);
+    let body =
+        |path: &str| Request::get(path).bearer("good").try_send(gateway.port).map(|answer| answer.text());
     let whole = ".".repeat(24);
     assert_eq!(body("/").ok(), Some(whole.clone()), "what moves is not cut");
     for path in ["/cut", "/ended", "/silent"] {
@@ -51,27 +47,18 @@ apis:
 
 #[test]
 fn a_websocket_opens_where_it_may_and_with_a_token_alone() {
-    let at = Operator::new();
-    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
-    at.write("secret", "hush-secret\n");
-    at.write(
-        "gateway.yaml",
-        &format!(
-            r#"
+    let gateway = Gateway::start(
+        r#"
 listen: 127.0.0.1:0
 providers:
-  main: {{introspection_endpoint: "http://127.0.0.1:{0}/i", client_id: gateway, client_secret_file: secret}}
+  main: {introspection_endpoint: "http://as.test/i", client_id: gateway, client_secret_file: secret}
 apis:
-  plain: {{upstream: "http://127.0.0.1:{1}", scopes: [a]}}
-  chat: {{prefix: /chat, upstream: "http://127.0.0.1:{1}", scopes: [a], websocket: true}}
+  plain: {upstream: "http://api.test", scopes: [a]}
+  chat: {prefix: /chat, upstream: "http://api.test", scopes: [a], websocket: true}
 "#,
-            server.port(),
-            upstream.port()
-        ),
     );
-    at.generate(&["gateway.yaml"]);
-    let envoy = at.envoy(&[]);
-    let port = envoy.port("apis");
+    let Gateway { server, upstream, envoy, port } = &gateway;
+    let port = *port;
     server.on("good", [Behaviour::active_for(600, "a")]);
     server.on("small", [Behaviour::active_for(600, "b")]);
     let upgrade = |path: &str, token: &str| {
@@ -99,35 +86,29 @@ apis:
 
 #[test]
 fn an_api_that_speaks_http_2_alone_is_reached() {
-    let at = Operator::new();
-    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
     // An Envoy that refuses HTTP/1.1 stands for the gRPC server.
+    let upstream = Upstream::start();
     let mut anybody = Plugin::new(json!({
         "providers": {"none": {"introspection": {"uri": "http://127.0.0.1:1/i", "cluster": "upstream", "client_auth": {"method": "none"}}}},
         "rules": [{"match": {"prefix": "/"}, "access": "anonymous"}],
     }));
     anybody.manager = json!({"codec_type": "HTTP2"});
     let back = Stage::new().listener("back", anybody).cluster("upstream", upstream.port()).start();
-    at.write("secret", "hush-secret\n");
-    at.write(
-        "gateway.yaml",
-        &format!(
-            r#"
+    let gateway = Gateway::among(
+        &Operator::new(),
+        &[("back", back.port("back"))],
+        r#"
 listen: 127.0.0.1:0
 providers:
-  main: {{introspection_endpoint: "http://127.0.0.1:{0}/i", client_id: gateway, client_secret_file: secret}}
+  main: {introspection_endpoint: "http://as.test/i", client_id: gateway, client_secret_file: secret}
 apis:
-  rpc: {{upstream: "http://127.0.0.1:{1}", scopes: [a], grpc: true}}
-  old: {{prefix: /old, upstream: "http://127.0.0.1:{1}", scopes: [a]}}
+  rpc: {upstream: "http://back.test", scopes: [a], grpc: true}
+  old: {prefix: /old, upstream: "http://back.test", scopes: [a]}
 "#,
-            server.port(),
-            back.port("back")
-        ),
+        &[],
     );
-    at.generate(&["gateway.yaml"]);
-    let envoy = at.envoy(&[]);
-    let port = envoy.port("apis");
-    server.on("good", [Behaviour::active_for(600, "a")]);
+    let (envoy, port) = (&gateway.envoy, gateway.port);
+    gateway.server.on("good", [Behaviour::active_for(600, "a")]);
     assert_eq!(Http2Request::grpc("/orders.Orders/List").bearer("good").send(port).status, 200);
     assert_eq!(upstream.take().len(), 1);
     assert_eq!(Request::get("/orders").bearer("good").send(port).status(), 200);
@@ -142,18 +123,18 @@ apis:
 
 #[test]
 fn one_address_has_so_many_requests_a_second() {
-    let at = Operator::new();
-    let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
-    at.write("secret", "hush-secret\n");
-    at.write("gateway.yaml", &format!(
-        "listen: 127.0.0.1:0\nrate_limit: 2\nproviders:\n  main: {{introspection_endpoint: \"http://127.0.0.1:{}/i\", client_id: gateway, client_secret_file: secret}}\napis:\n  a: {{upstream: \"http://127.0.0.1:{}\", scopes: [a]}}\n",
-        server.port(), upstream.port()
-    ));
-    at.generate(&["gateway.yaml"]);
-    let envoy = at.envoy(&[]);
-    let port = envoy.port("apis");
+    let gateway = Gateway::start(
+        r#"
+listen: 127.0.0.1:0
+rate_limit: 2
+providers:
+  main: {introspection_endpoint: "http://as.test/i", client_id: gateway, client_secret_file: secret}
+apis:
+  a: {upstream: "http://api.test", scopes: [a]}
+"#,
+    );
     // On one connection, faster than the bucket fills.
-    let mut client = Regular::new(port);
+    let mut client = Regular::new(gateway.port);
     let mut limited = 0;
     for i in 0..40 {
         let answer = client.get("/", &format!("guess-{i}"));
@@ -161,26 +142,18 @@ fn one_address_has_so_many_requests_a_second() {
         assert!(matches!(answer.status(), 401 | 429), "{answer:?}");
     }
     assert!(limited >= 10, "only {limited} of 40 were too many");
-    assert_eq!(server.take().len(), 40 - limited, "what is too much is not asked about");
+    assert_eq!(gateway.server.take().len(), 40 - limited, "what is too much is not asked about");
 }
 
 /// An API whose response is a byte, every so often.
 fn dripping(times: usize, pause: Duration) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            std::thread::spawn(move || -> std::io::Result<()> {
-                let _ = Message::read(&mut stream, Side::Request);
-                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
-                stream.write_all(head.as_bytes())?;
-                for _ in 0..times {
-                    std::thread::sleep(pause);
-                    stream.write_all(b".")?;
-                }
-                Ok(())
-            });
+    listen(move |mut stream| {
+        let _ = Message::read(&mut stream, Side::Request);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        let mut sent = stream.write_all(head.as_bytes());
+        for _ in 0..times {
+            std::thread::sleep(pause);
+            sent = sent.and_then(|()| stream.write_all(b"."));
         }
-    });
-    port
+    })
 }
