@@ -2,14 +2,6 @@
 //!
 //! The floors are the table in `src/engine/lib.rs`. Tests inside of `src/` may import what they like.
 
-#![cfg(not(target_family = "wasm"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "helpers of tests, too, may fail loudly"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,16 @@
 //! Ring 1: the engine as a whole, against the shared vectors and against what the documents say.
 
+#![cfg(not(target_family = "wasm"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "helpers of tests, too, may fail loudly"
+)]
+#![allow(clippy::too_many_lines, reason = "tables")]
+
 mod cache;
 mod config;
 mod conformance;

@@ -1,7 +1,6 @@
 //! A second implementation of signatures, `jsonwebtoken`, which ours is held against: what the one signs the other
 //! verifies, and neither takes what the other refuses.
 
-#![cfg(not(target_family = "wasm"))]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail loudly")]
 
 mod properties;

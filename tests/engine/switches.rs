@@ -1,9 +1,6 @@
 //! Every switch that lowers security: the table of keys says which values do, and the threat model what
 //! they cost. The two agree.
 
-#![cfg(not(target_family = "wasm"))]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests, too, may fail loudly")]
-
 use std::collections::BTreeMap;
 
 use serde_json::Value;

@@ -1,6 +1,5 @@
 //! Project Wycheproof's vectors for JWS and JWK: somebody else's idea of what must be refused (TV-10).
 
-#![cfg(not(target_family = "wasm"))]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
