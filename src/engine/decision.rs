@@ -20,7 +20,7 @@ pub enum Verdict {
     Allowed,
     /// Let through without a token, as the policy says.
     Anonymous,
-    /// Not let through, but answered: the protected resource's metadata ([RFC 9728]).
+    /// Not forwarded: the response is the protected resource's metadata ([RFC 9728]).
     ///
     /// [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
     Metadata,

@@ -1,9 +1,8 @@
 //! The policy engine: a request head goes in, a [`Step`] comes out.
 //!
-//! Nothing here performs I/O or reads a clock. A [`Step::Introspect`] says what has to be found out and
-//! hands back a [`Pending`]; whoever drives the engine sees to it, by a [`Flight`] of its own or one that
-//! others wait for too, and gives the answer to [`Pending::resume`]. `Pending` is consumed by that, so an
-//! answer can be used once only.
+//! Nothing here performs I/O or reads a clock. A [`Step::Introspect`] says what has to be found out and returns
+//! a [`Pending`]. The worker then makes a [`Flight`], or waits for one that is in progress, and passes the
+//! result to [`Pending::resume`]. This consumes the `Pending`, so that a result is used only once.
 
 mod begin;
 mod clean;
@@ -63,13 +62,13 @@ pub struct Enforcer {
     lists: Vec<LiveList>,
     /// The providers' keys, as far as they have arrived.
     keys: Vec<LiveKeys>,
-    /// Who computes signatures, where somebody can.
+    /// What verifies signatures.
     verifier: &'static dyn Verifier,
     /// Who knows the connections of requests.
     peer: &'static dyn Peer,
 }
 
-/// What has been found out about a token: an entry, kept or not, or why there is none.
+/// What has been found out about a token: an entry, cached or not, or the reason why there is no entry.
 pub type Finding = Result<Rc<Entry>, Rejection>;
 
 /// What the driver must do next.
@@ -92,13 +91,13 @@ pub struct Pending {
     request: Request,
     found: Found,
     body: Option<Vec<u8>>,
-    /// Providers to ask when this one does not know the token.
+    /// Providers to call if this one does not know the token.
     next_providers: VecDeque<ProviderId>,
-    /// What is asked.
+    /// What is introspected.
     asked: Option<TokenKey>,
-    /// The first provider that gave no verdict, while others are still to be asked.
+    /// The error of the first provider without a verdict, while others are still to be called.
     undecided: Option<Rejection>,
-    /// That the client has the token's key, if it says so.
+    /// The proof that the client has the token's key, if it sent one.
     proof: Option<Box<Proof>>,
     /// What has come of its wish for other keys.
     keys: Option<KeyNews>,
@@ -219,7 +218,7 @@ impl Request {
         policy.rules.get(self.ruling.rule?)
     }
 
-    /// What is demanded of its token.
+    /// What is required of its token.
     fn requirement<'a>(&self, policy: &'a Policy) -> &'a Requirement {
         policy.requirement_at(self.ruling.rule)
     }

@@ -1,29 +1,29 @@
 //! Tollgate: an access-token policy engine for Envoy and Istio.
 //!
-//! The engine is sans-I/O. An [`worker::command::Event`] goes in, [`worker::command::Command`]s come out. Nothing in here performs
+//! The engine is sans-I/O. An [`worker::command::Event`] goes in, and [`worker::command::Command`]s come out. Nothing in here performs
 //! I/O or reads a clock; hosts do that (`src/filter`, `src/cli`).
 //!
 //! ```text
-//!  what was sent      who is asked        what is demanded     what the client is told
-//!  request/      ──▶  provider/      ──▶  policy/         ──▶  response/
-//!  head, path,        introspection,      rule, resource,      challenge, body
-//!  extract            jwt, keys           requirement
-//!  ╰──────────────────── enforcer.rs drives them, decision.rs names the verdict ─────────────╯
+//!  the request        the server's view     what is required     the response to the client
+//!  request/      ──▶  provider/       ──▶  policy/         ──▶  response/
+//!  head, path,        introspection,       rule, resource,      challenge, body
+//!  extract            jwt, keys            requirement
+//!  ╰──────────────────── enforcer/ runs them, decision/ names the verdict ───────────────────╯
 //! ```
 //!
-//! Imports run downwards: a room imports rooms of lower floors only, and rooms of one floor do not import each
-//! other. `tests/engine/layers.rs` reads this table and fails on an import that runs up.
+//! Imports run downwards: a room imports only rooms on lower floors, and rooms on the same floor do not import each
+//! other. `tests/engine/layers.rs` reads this table and fails on an import that runs upwards.
 //!
 //! | floor | room | what it holds |
 //! | --- | --- | --- |
-//! | 10 | [`worker`] | one worker of a proxy: what happens goes in, commands come out; everything that waits waits in it |
-//! | 9 | [`enforcer`] | the engine: [`enforcer::Enforcer`], [`enforcer::Step`], [`enforcer::Pending`] |
+//! | 10 | [`worker`] | one worker of a proxy: events go in, commands come out; everything that waits is in here |
+//! | 9 | [`enforcer`] | the order of the checks: [`enforcer::Enforcer`], [`enforcer::Step`], [`enforcer::Pending`] |
 //! | 8 | [`config`] | the configuration as written: its keys, their schema, the way to a [`policy::Policy`] |
-//! | 8 | [`cache`] | what providers have said, kept for a while: per worker, and across workers |
+//! | 8 | [`cache`] | the cached responses of providers, per worker and across workers |
 //! | 7 | [`policy`] | the configuration as compiled: rules, resources, requirements and how they are judged |
-//! | 6 | [`provider`] | which authorization server is asked, how, and what its response says (RFC 7662) |
-//! | 5 | [`upstream`] | what the upstream is told: identity header fields, and never a client's own |
-//! | 4 | [`token`] | what a token says (claims, scopes, details), what every token of a provider has to satisfy, the keys that it is known by |
+//! | 6 | [`provider`] | which authorization server is called, how, and how its response is read (RFC 7662) |
+//! | 5 | [`upstream`] | the identity header fields for the upstream; those that a client sent are removed |
+//! | 4 | [`token`] | what a token says (claims, scopes, details), what every token of a provider has to satisfy, the keys under which it is cached |
 //! | 4 | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
 //! | 4 | [`proof`] | proofs of possession: DPoP (RFC 9449), certificates (RFC 8705) |
 //! | 3 | [`decision`] | the verdicts, and every reason for which a request is rejected |

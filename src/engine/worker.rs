@@ -1,9 +1,10 @@
 //! One worker of a proxy: an [`Event`] goes in, [`Command`]s come out.
 //!
-//! Everything that waits waits in here: requests for responses, for keys and for their own bodies, calls for their turn.
-//! Nothing here performs I/O or reads a clock. Whoever drives a worker hands over what has happened
-//! ([`Worker::handle`]), carries out the commands until there is none ([`Worker::poll`]), then adds up what is counted
-//! ([`Worker::take_count`]) and comes back with [`Event::Tick`] when the worker wishes ([`Worker::take_wake`]).
+//! Everything that waits is in here: requests wait for responses, for keys and for their own bodies, and calls
+//! wait for their turn. Nothing here performs I/O or reads a clock. A driver passes in each event
+//! ([`Worker::handle`]), carries out the commands until there are no more ([`Worker::poll`]), adds up the
+//! counts ([`Worker::take_count`]), and sends [`Event::Tick`] when the worker has requested it
+//! ([`Worker::take_wake`]).
 //!
 //! ```text
 //!  Request, Body, Gone ──▶ ╭────────╮ ──▶ Pass, Answer, Change
@@ -74,11 +75,11 @@ enum Purpose {
     Fetch(Wanted),
 }
 
-/// A request that has waited, with what it goes on with.
+/// A request that has waited, with the state in which it continues.
 #[derive(Debug)]
 enum Waited {
     ForToken(Box<Pending>, Told),
-    /// For its own body, and in vain.
+    /// For its own body, which has not arrived.
     ForForm(Box<AwaitingForm>),
 }
 
@@ -93,26 +94,27 @@ enum Told {
     Replaced,
 }
 
-/// When the worker wants time to pass.
+/// When the worker needs the next tick.
 #[derive(Debug, Default)]
 struct Wake {
-    /// When it has asked for.
+    /// The requested time.
     asked: Option<Steady>,
-    /// Whether whoever drives it has to be told.
+    /// Whether the driver still has to be told.
     is_news: bool,
 }
 
-/// How long a form body may take to arrive. Without `allow_on_headers_stop_iteration` in the
-/// plugin's configuration the host never hands it over, and the request must not hang.
+/// How long a form body may take to arrive. Without `allow_on_headers_stop_iteration` in the plugin's
+/// configuration the host never delivers it, and the request must not hang.
 const FORM_PATIENCE: Duration = Duration::from_secs(10);
 /// How many form bodies may be under way in one worker: the host keeps each in memory until it is complete.
 const MAX_FORMS: usize = 1024;
-/// How many requests that have waited have their turn at once, whatever becomes of each: it may be verified, asked about
-/// and answered, and a proxy answers within the callbacks of the answers before (some hundreds exhaust V8's stack).
+/// How many waiting requests are continued at once, whatever happens to each: its token may be verified or
+/// introspected, and it may get its response. A proxy sends a response within the callback of the one before,
+/// and some hundreds of these exhaust V8's stack.
 const AT_ONCE: u32 = 32;
 
 impl Worker {
-    /// A worker under this configuration. It wants to be woken at once if there is something to fetch.
+    /// A worker under this configuration. It requests a tick at once if there is something to fetch.
     pub fn new(policy: Policy, ports: Ports) -> Self {
         warn_of_tokens_in_the_query(&policy);
         let enforcer = Enforcer::new(policy, ports);
@@ -136,8 +138,8 @@ impl Worker {
         worker
     }
 
-    /// Another configuration counts from now on. What has been fetched from the same places is taken over. Whoever
-    /// waits is told that nobody will decide any more: what has begun under one configuration is not judged by another.
+    /// Replaces the configuration. Documents that were fetched from the same places are kept. Waiting requests
+    /// are ended: a request that began under one configuration is not judged by another.
     pub fn replace(&mut self, policy: Policy, ports: Ports) {
         warn_of_tokens_in_the_query(&policy);
         let mut enforcer = Enforcer::new(policy, ports);
@@ -210,8 +212,8 @@ impl Worker {
         }
     }
 
-    /// The next thing to do, if there is any. Only so many requests have their turn at once: the worker wants to be woken
-    /// for the rest.
+    /// The next command, if any. Only a limited number of requests is continued at once: the worker requests a
+    /// tick for the rest.
     pub fn poll(&mut self, now: &Now<'_>) -> Option<Command> {
         loop {
             if let Some(call) = self.next_call() {
@@ -225,8 +227,8 @@ impl Worker {
         }
     }
 
-    /// The same without anything that ends another request than this one: for a host that lets nobody answer one request
-    /// in a callback of another.
+    /// The same, but only commands that end no other request than this one: for a host that cannot respond to
+    /// one request in a callback of another.
     pub fn poll_for(&mut self, stream: StreamId, now: &Now<'_>) -> Option<Command> {
         loop {
             if let Some(call) = self.next_call() {
@@ -241,13 +243,13 @@ impl Worker {
         }
     }
 
-    /// One of the sums that are to be added to counters, until there is none.
+    /// The next sum to add to a counter, until there are no more.
     pub fn take_count(&mut self) -> Option<(Counter, u32)> {
         self.counts.take()
     }
 
-    /// When time is to pass, if that is news: [`Event::Tick`] at that moment of the steady clock, or as soon as may be if
-    /// it is past. `Some(None)`: never. Another one replaces the one before.
+    /// The time of the next [`Event::Tick`], if it has changed: at that moment of the steady clock, or at once
+    /// if it is past. `Some(None)`: never. A new time replaces the one before.
     pub fn take_wake(&mut self) -> Option<Option<Steady>> {
         if !self.ready.is_empty() || !self.outbox.is_empty() {
             self.wake_soon();
@@ -260,7 +262,7 @@ impl Worker {
         self.streams.contains(stream)
     }
 
-    /// How many bytes of a body are looked at, if this request waits for its own.
+    /// How many bytes of the body are read, if this request waits for it.
     pub fn form_limit(&self, stream: StreamId) -> Option<usize> {
         let stream = self.streams.get(stream)?;
         // With another configuration nobody looks at it any more.
@@ -279,7 +281,7 @@ impl Worker {
         self.outbox.pop_front().map(|(id, call)| Command::Call(id, call))
     }
 
-    /// Goes on with a request that has waited, if it is still there.
+    /// Continues a request that has waited, if it is still there.
     fn resume(&mut self, id: StreamId, waited: Waited, now: &Now<'_>) -> Option<Command> {
         let mut stream = self.streams.take(id)?;
         let enforcer = self.generations.of(stream.generation);
@@ -329,9 +331,9 @@ impl Worker {
         done
     }
 
-    /// A token in the query makes the response private ([RFC 6750 §2.3]), and a nonce for the client's next proof is
-    /// not to be stored with it ([RFC 9449 §8.2]). A request that still waits has been answered by the host itself or
-    /// another filter (a timeout, say), and must not be answered twice.
+    /// A token in the query makes the response private ([RFC 6750 §2.3]), and a nonce for the client's next
+    /// proof is not to be stored with it ([RFC 9449 §8.2]). A request that still waits already has a response,
+    /// from the host itself or from another filter (a timeout, for example), and must not get a second one.
     ///
     /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
     /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
@@ -529,7 +531,7 @@ impl Worker {
         }
     }
 
-    /// Something has been remembered: from now on, until it is over, the clock is watched.
+    /// A response was cached: from now on, until it expires, the clock is watched.
     fn watch(&mut self, now: Moment) {
         let due = self.watch.remembered(now, &self.generations.current.policy().cache);
         self.wake_at(due);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::ROOT;
 
 /// A phrase, in lower case, and what to write instead.
-const PHRASES: [(&str, &str); 14] = [
+const PHRASES: [(&str, &str); 15] = [
     ("is none", "say what is missing, or \"is rejected\""),
     ("are none", "say what is missing, or \"are rejected\""),
     ("so long may", "\"may … for up to this long\""),
@@ -23,17 +23,34 @@ const PHRASES: [(&str, &str); 14] = [
     ("lets nobody pass", "\"rejects every request\""),
     ("gave no answer", "\"is unavailable\", or \"did not respond\""),
     ("any will do", "\"any is accepted\""),
+    ("nobody can tell", "say what is unknown"),
     ("not yours to set", "\"cannot be set here\""),
 ];
 
 /// More of them, for documents: code may have a type or a verdict of this name.
-const IN_DOCUMENTS: [(&str, &str); 6] = [
+const IN_DOCUMENTS: [(&str, &str); 9] = [
     ("fault", "\"error\""),
     ("answer", "\"response\""),
     ("looked at", "\"checked\" or \"read\""),
     ("remembered", "\"cached\" or \"stored\""),
     ("asked about", "\"introspected\""),
     ("is refused", "\"is rejected\""),
+    ("whoever", "name them, or \"anyone who\""),
+    ("will do", "\"is enough\""),
+    ("all the same", "\"anyway\""),
+];
+
+/// And for the comments of what is public in the engine and the filter.
+const IN_COMMENTS: [(&str, &str); 9] = [
+    ("answer", "\"response\""),
+    ("fault", "\"error\""),
+    ("looked at", "\"checked\" or \"read\""),
+    ("remembered", "\"cached\" or \"stored\""),
+    ("is asked", "\"is called\""),
+    ("whoever", "name them, or \"the caller\""),
+    ("somebody", "name them"),
+    ("in vain", "say what failed"),
+    ("all the same", "\"still\""),
 ];
 
 /// Words of the interface that contain a phrase.
@@ -61,8 +78,11 @@ fn messages_are_in_plain_english_and_comments_say_something() {
             if is_filler(line) {
                 found.push(format!("{place}: a comment that says nothing: {}", line.trim()));
             }
-            if !line.trim_start().starts_with("//") {
+            let is_comment = line.trim_start().starts_with("//");
+            if !is_comment {
                 found.extend(offences(&quoted(line), PHRASES.iter(), &place));
+            } else if is_of_the_engine(&place) {
+                found.extend(offences(&said(line), PHRASES.iter().chain(&IN_COMMENTS), &place));
             }
         }
     }
@@ -77,6 +97,8 @@ fn the_lint_finds_what_is_planted() {
     assert_eq!(offences("`bad_answer` is the default.", all(), "a.md:1"), Vec::<String>::new());
     assert!(is_filler("    /// Where.") && is_filler("/// How many."));
     assert!(!is_filler("    /// Where the key is, from the top."));
+    assert_eq!(said("    /// An answer of [`Fault`]."), "An answer of [ ].");
+    assert_eq!(said("    let x = 1; // an answer"), "");
     assert_eq!(quoted(r#"log("a b", x, "c")"#), "a b c");
     assert_eq!(shipped("fn a() {}\nmod tests {\n x"), "fn a() {}");
 }
@@ -113,6 +135,22 @@ fn is_filler(line: &str) -> bool {
 /// What is between quotation marks on a line.
 fn quoted(line: &str) -> String {
     line.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Whose comments are held to the list.
+fn is_of_the_engine(place: &str) -> bool {
+    (place.starts_with("src/engine/") && !place.starts_with("src/engine/config"))
+        || place.starts_with("src/filter/")
+}
+
+/// What a doc comment says in its own words: without code, without drawings, and without the names of what it links to.
+fn said(line: &str) -> String {
+    let line = line.trim_start();
+    let words = line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! ")).unwrap_or_default();
+    if words.starts_with(' ') {
+        return String::new();
+    }
+    words.split('`').step_by(2).collect::<Vec<_>>().join(" ")
 }
 
 /// A source file without its tests.

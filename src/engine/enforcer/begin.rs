@@ -1,4 +1,4 @@
-//! What becomes of a request's head: the rule, the token, whom to ask about it.
+//! The first step of a request: its rule, its token, and the provider to call.
 
 use std::collections::VecDeque;
 
@@ -84,8 +84,8 @@ impl Enforcer {
             && Seen::new(head, None, self.policy.matching).has_one_method()
     }
 
-    /// Whether the token is taken out of this request's form although nobody looks at it. A query, a cookie
-    /// and a header field lose theirs in the same way.
+    /// Whether the token is removed from this request's form although it is not checked. It is removed from
+    /// queries, cookies and header fields in the same way.
     fn takes_forms_apart(&self, head: RequestHead<'_>) -> bool {
         let places = &self.policy.token;
         !places.forward && self.policy.mode == Mode::Enforce && extract::wants_form(head, places)
@@ -106,7 +106,7 @@ impl Enforcer {
         }
     }
 
-    /// The token, where each of the rules looks for it: what is one to some of them only is none.
+    /// The token, in a place that all of the rules read. A token that only some of them read does not count.
     fn extract(&self, request: &Request) -> Result<Option<Found>, TokenError> {
         let Ruling { rule, others } = &request.ruling;
         let find =
@@ -119,7 +119,7 @@ impl Enforcer {
         Ok(found)
     }
 
-    /// Chooses whom to ask about the token, or settles the request that has none.
+    /// Chooses the provider for the token, or decides about a request without a token.
     fn ask(&mut self, request: Request, found: Option<Found>, body: Option<Vec<u8>>, now: UnixTime) -> Step {
         let Some(found) = found else {
             return match request.rule(&self.policy).map(|rule| rule.access) {
@@ -145,7 +145,7 @@ impl Enforcer {
         pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
     }
 
-    /// Whether all who would be asked about a token have said that it is none.
+    /// Whether all providers that would be called have already said that the token is inactive.
     fn is_known_bad(&mut self, providers: &VecDeque<ProviderId>, token: &Secret, now: UnixTime) -> bool {
         let says_no = |id: &ProviderId| {
             let known = self.cache.get(self.cache.key(*id, token));
@@ -155,7 +155,7 @@ impl Enforcer {
         !providers.is_empty() && providers.iter().all(says_no)
     }
 
-    /// Checks the proof that comes with a token, before anybody is asked about it.
+    /// Checks the proof that comes with a token, before any provider is called.
     fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
         match (&self.proofs, &self.policy.dpop) {
             (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {
@@ -171,12 +171,12 @@ impl Enforcer {
 }
 
 impl AwaitingForm {
-    /// How many bytes of the body are looked at.
+    /// How many bytes of the body are read.
     pub fn max_bytes(enforcer: &Enforcer) -> usize {
         enforcer.policy.token.max_form_bytes
     }
 
-    /// Goes on with the whole body.
+    /// Continues with the whole body.
     pub fn body(self, enforcer: &mut Enforcer, body: &[u8], now: UnixTime) -> Step {
         let Self { request, found } = self;
         if body.len() > enforcer.policy.token.max_form_bytes {
@@ -195,7 +195,7 @@ impl AwaitingForm {
         }
     }
 
-    /// Gives up on the body: `TooLarge` or never there.
+    /// Gives up on the body: it is too large, or did not arrive.
     pub fn give_up(self, enforcer: &Enforcer, rejection: Rejection) -> Step {
         enforcer.deny(self.request, rejection)
     }

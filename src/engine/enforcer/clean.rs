@@ -7,8 +7,8 @@ use crate::request::path::split_query;
 use crate::request::{extract, form, websocket};
 
 impl Enforcer {
-    /// What every request loses, however it ends: forged identity fields, ambiguous spellings of its
-    /// path, and the token if the upstream is not to see it. In shadow mode the forged fields alone.
+    /// What is removed from every request, however it ends: forged identity fields, ambiguous spellings of its
+    /// path, and the token if the upstream must not see it. In shadow mode, only the forged fields.
     pub(super) fn clean(&self, request: &Request, body: Option<&[u8]>) -> Grant {
         let head = request.head();
         let mut grant =

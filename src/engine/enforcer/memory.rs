@@ -1,4 +1,4 @@
-//! What is remembered of what providers have said, here and by the other workers.
+//! The cached responses of providers, here and in the other workers.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,17 +19,17 @@ use crate::provider::outcome::CallOutcome;
 use crate::token::key::{TokenDigest, TokenKey};
 
 impl Enforcer {
-    /// Remembers what a provider has said about a token when it was asked at `asked`.
+    /// Caches a provider's response about a token. `asked` is when the call was made.
     pub fn learn(&mut self, key: TokenKey, said: Introspection, asked: UnixTime) -> Rc<Entry> {
         self.cache.learn(key, said, asked)
     }
 
-    /// What is remembered of a token, of whatever age.
+    /// The entry for a token, whatever its age.
     pub fn remembered(&mut self, key: TokenKey) -> Option<Rc<Entry>> {
         self.cache.get(key)
     }
 
-    /// Forgets everything.
+    /// Drops every entry.
     pub fn forget(&mut self) {
         self.cache.clear();
     }
@@ -52,12 +52,12 @@ impl Enforcer {
         self.cache.recall(self.store.as_ref(), key, digest, now, after)
     }
 
-    /// Whether another worker has asked since this one has looked at the clock.
+    /// Whether another worker has made a call since this worker last read the clock.
     pub(crate) fn is_ahead(&self, digest: &TokenDigest, now: Moment) -> bool {
         self.cache.is_ahead(self.store.as_ref(), digest, now)
     }
 
-    /// Tells the other workers what has been found out. `false`: it stays here.
+    /// Shares a response with the other workers. `false`: it is not shared.
     pub(crate) fn share(
         &self,
         digest: &TokenDigest,

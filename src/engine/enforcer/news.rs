@@ -15,8 +15,8 @@ impl Enforcer {
         Some(self.policy.lists.get(id.0)?.call(self.lists.get(id.0)?))
     }
 
-    /// Takes what has come of that call. From now on every request is held to the new list, whether its
-    /// token is remembered or not.
+    /// Takes the outcome of that call. From now on the new list applies to every request, whether its token is
+    /// cached or not.
     pub fn take_list(&mut self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
         match (self.policy.lists.get(id.0), self.lists.get_mut(id.0)) {
             (Some(source), Some(list)) => list.take(source, outcome, fetched_list),
@@ -50,8 +50,8 @@ impl Enforcer {
         Some(self.key_uri(id)?.call(self.keys.get(id.0)?))
     }
 
-    /// Takes what has come of that call. If a key has gone, everything is forgotten that it may have
-    /// verified (JWT-47, JWT-51); if any is new, whatever no key has verified before.
+    /// Takes the outcome of that call. If a key is withdrawn, all entries that it may have verified are dropped
+    /// (JWT-47, JWT-51). If one is new, all entries are dropped that no key could verify.
     pub fn take_keys(
         &mut self,
         id: ProviderId,

@@ -16,12 +16,12 @@ use crate::response::answer::{Advertised, Answer};
 pub struct Outcome {
     /// How it ended.
     pub decision: Decision,
-    /// What changes in its head if it goes on. For a refusal that is not carried out, too: forged
+    /// What changes in its head if it is forwarded, also after a rejection that is not enforced: forged
     /// identity fields never reach the upstream.
     pub grant: Grant,
     /// Where what is known of the token came from.
     pub source: Source,
-    /// Ask again about the token, in the background: its entry is in use and ends soon.
+    /// A token to introspect again in the background: its entry is in use and expires soon.
     pub refresh: Option<Box<Question>>,
     /// Words for access logs and later filters, by name.
     pub notes: Vec<(&'static str, Cow<'static, str>)>,
@@ -48,7 +48,7 @@ impl Outcome {
         self.request.rule(policy)
     }
 
-    /// What the client is told; `None` if it is not refused.
+    /// The response to the client; `None` if it is not rejected.
     pub fn answer(&self, policy: &Policy) -> Option<Answer> {
         let head = self.request.head();
         match &self.decision {
@@ -86,7 +86,7 @@ impl Outcome {
 }
 
 impl Request {
-    /// What a challenge says of the resource.
+    /// What a challenge says about the resource.
     fn advertised<'a>(&self, policy: &'a Policy) -> Advertised<'a> {
         let resource = self.resource(policy);
         let requirement = self.requirement(policy);

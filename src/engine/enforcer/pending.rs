@@ -18,7 +18,7 @@ use crate::request::extract::Place;
 use crate::token::access_token::AccessToken;
 
 impl Pending {
-    /// Goes on with what has been found out.
+    /// Continues with what has been found out.
     pub fn resume(mut self, enforcer: &mut Enforcer, finding: &Finding, now: UnixTime) -> Step {
         match finding {
             Ok(entry) => self.take(enforcer, entry, Source::Answer, now),
@@ -35,13 +35,13 @@ impl Pending {
         }
     }
 
-    /// Goes on with other keys, or the same.
+    /// Continues with other keys, or with the same.
     pub fn resume_with_keys(mut self, enforcer: &mut Enforcer, news: KeyNews, now: UnixTime) -> Step {
         self.keys = Some(news);
         self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
     }
 
-    /// Gives up: nobody will be asked any more.
+    /// Gives up: no further call is made.
     pub fn give_up(self, enforcer: &Enforcer, rejection: Rejection) -> Step {
         enforcer.deny_by(self.request, rejection, Source::Answer)
     }

@@ -5,14 +5,14 @@ use crate::jose::signer::Signer;
 use crate::jose::verifier::Verifier;
 use crate::request::connection::{Nobody, Peer};
 
-/// What an engine needs of its host, beside events and clocks.
+/// What an engine needs from its host, besides events and clocks.
 #[derive(Debug)]
 pub struct Ports {
-    /// Random, and known to nobody.
+    /// Random, and secret.
     pub seed: [u64; 2],
-    /// Which plugin this is: no two share what they remember.
+    /// Which plugin this is: no two plugins share a cache.
     pub owner: Vec<u8>,
-    /// Who computes whether signatures are good.
+    /// What verifies signatures.
     pub verifier: &'static dyn Verifier,
     /// Who signs our own assertions; `None`: the engine does.
     pub signer: Option<&'static dyn Signer>,

@@ -167,7 +167,7 @@ impl PublicKey {
         Ok(Self { material: Material::Ed25519 { x }, der: Vec::new() })
     }
 
-    /// Whether verification with it is cheap, whoever made the key: of RSA no more than 3072 bits and an
+    /// Whether verification with it is cheap, no matter who made the key: of RSA no more than 3072 bits and an
     /// exponent of three bytes.
     pub fn is_modest(&self) -> bool {
         match &self.material {

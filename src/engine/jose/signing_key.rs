@@ -157,7 +157,7 @@ fn p256(scalar: &[u8]) -> Option<SigningKey> {
 }
 
 /// The label and the bytes of the first private key in a text ([RFC 7468 §2]). Where line breaks have become
-/// spaces or `\n`, as happens on the way through environments, it is read all the same.
+/// spaces or `\n`, as happens on the way through environments, it is still read.
 ///
 /// [RFC 7468 §2]: https://www.rfc-editor.org/rfc/rfc7468#section-2
 fn decoded(text: &str) -> Option<(&str, Vec<u8>)> {

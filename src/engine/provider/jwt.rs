@@ -76,7 +76,7 @@ impl Typ {
     }
 }
 
-/// What every set of claims has to satisfy, whoever issued it.
+/// What every set of claims has to satisfy, whatever its issuer.
 fn check_claims(
     id: ProviderId,
     claims: Map<String, Value>,

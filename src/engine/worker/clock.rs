@@ -1,11 +1,11 @@
-//! Whether the wall clock is set back while something is remembered: entries would live longer than they may.
+//! Whether the wall clock is set back while responses are cached: entries would live too long.
 
 use std::time::Duration;
 
 use crate::base::moment::{Moment, Steady};
 use crate::policy::cache_times::CacheTimes;
 
-/// How the clocks stand to each other, while something is remembered.
+/// The difference between the clocks, while responses are cached.
 #[derive(Debug, Default)]
 pub(super) struct Watch(Option<Watched>);
 
@@ -13,17 +13,17 @@ pub(super) struct Watch(Option<Watched>);
 struct Watched {
     /// How far the wall clock is ahead of the steady one, in milliseconds.
     ahead: u64,
-    /// When all that is remembered now will be over.
+    /// When all entries of now will have expired.
     until: Steady,
 }
 
-/// How often the clocks are looked at while something is remembered.
+/// How often the clocks are compared while responses are cached.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// By how much, in milliseconds, the clocks may drift apart from one look to the next.
 const TOLERANCE: u64 = 50;
 
 impl Watch {
-    /// Something has been remembered. When the next look is due.
+    /// A response was cached. Returns when the next comparison is due.
     pub(super) fn remembered(&mut self, now: Moment, cache: &CacheTimes) -> Steady {
         let longest = cache.ttl.max(cache.ttl_without_exp).max(cache.negative_ttl);
         let until = now.steady.saturating_add(longest).saturating_add(cache.stale_if_error);
@@ -32,7 +32,7 @@ impl Watch {
         now.steady.saturating_add(WATCH_EVERY)
     }
 
-    /// Looks at the clocks.
+    /// Compares the clocks.
     pub(super) fn was_set_back(&mut self, now: Moment) -> bool {
         let Some(watched) = self.0 else { return false };
         let ahead = ahead(now);

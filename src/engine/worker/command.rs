@@ -38,7 +38,7 @@ pub enum Event<'a> {
     },
     /// A response's head has come, from the upstream or from the host itself.
     ResponseHead(StreamId),
-    /// A stream has ended, for whatever reason: nothing may be sent to it any more.
+    /// A stream has ended, for any reason: nothing may be sent to it any more.
     Gone(StreamId),
     /// What has become of a call.
     Response(CallId, CallOutcome<'a>),
@@ -53,7 +53,7 @@ pub enum Command {
     Call(CallId, OutgoingCall),
     /// Change the request as the outcome says, and let it go on.
     Pass(StreamId, Box<Outcome>),
-    /// Answer the request.
+    /// Respond to the request.
     Answer(StreamId, Box<Outcome>, Answer),
     /// Let this part of a request through that has been let through already.
     Continue(StreamId),
@@ -91,7 +91,7 @@ impl OutgoingCall {
         }
     }
 
-    /// The body; empty if there is none.
+    /// The body; empty if there is no body.
     pub fn body(&self) -> &[u8] {
         match self {
             Self::Introspection(call) => call.body.expose().as_bytes(),
@@ -132,7 +132,7 @@ pub struct ResponseChange {
 }
 
 impl ResponseChange {
-    /// The fields that the response's head gets, in place of whatever it has of the same names.
+    /// The fields that the response's head gets, in place of its own fields of the same names.
     pub fn fields(self, head: &[(Vec<u8>, Vec<u8>)]) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();
         if let Some(nonce) = self.dpop_nonce {

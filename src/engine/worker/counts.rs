@@ -20,7 +20,7 @@ pub enum Counter {
 
 macro_rules! things {
     ($($(#[$doc:meta])* $thing:ident = $name:literal,)*) => {
-        /// What is counted besides verdicts.
+        /// The counters besides verdicts.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum Thing { $($(#[$doc])* $thing,)* }
 
@@ -173,7 +173,7 @@ impl Counts {
         }
     }
 
-    /// A request is settled; `carried_out` is whether its refusal is.
+    /// A request has its verdict; `carried_out` says whether its rejection is enforced.
     pub(super) fn settled(&mut self, outcome: &Outcome, carried_out: bool) {
         let verdict = outcome.decision.verdict();
         let counter = if !verdict.is_refusal() || carried_out { Counter::Verdict } else { Counter::Shadow };

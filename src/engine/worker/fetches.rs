@@ -1,10 +1,10 @@
-//! What is fetched: client lists and sets of keys. Each worker asks for its own, in the background.
+//! Client lists and key sets. Each worker fetches its own, in the background.
 //!
-//! The first calls go out with the first tick after a configuration has been taken. No request waits for a
-//! list: until it has come, requests that need it are `unavailable`. For keys requests do wait, the first
-//! ones and those whose token names a key that is not in the set: the issuer may have a new one. Such a call
-//! is made early, but no sooner than [`EARLY`] after the last, whatever tokens name. Where such calls bring nothing
-//! new, they become rarer and rarer, and nobody waits for them any more ([`VAIN`]).
+//! The first calls are made at the first tick after a configuration was loaded. No request waits for a list:
+//! until it is loaded, requests that need it are `unavailable`. Requests do wait for keys: for the first ones,
+//! and if a token names a key that is not in the set, because the issuer may have a new one. Such a call is
+//! made early, but no sooner than [`EARLY`] after the last, whatever tokens name. If such calls return nothing
+//! new, they become rarer, and requests no longer wait for them ([`VAIN`]).
 
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ struct Schedule {
     has_arrived: bool,
     /// Why there was none the last time: said once.
     fault: Option<FetchFault>,
-    /// Whether the latest call repeats one that brought no response: a connection that the server was about
-    /// to close is nothing that anybody has to hear of.
+    /// Whether the latest call repeats one that brought no response: a connection that the server was about to
+    /// close is not worth a log line.
     is_repeated: bool,
     /// Whether the next call, or the one under way, is made before its time.
     is_early: bool,
@@ -68,13 +68,14 @@ struct Waiter {
     is_asked_for: bool,
 }
 
-/// How soon a document is asked for again of which there is nothing yet.
+/// How soon a document is fetched again if none is loaded yet.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How soon keys are, of which there is an older set.
 const ASK_AGAIN_FOR_KEYS: Duration = Duration::from_secs(5);
-/// The least time between a call and one that is made early.
+/// The minimum time between a call and an early one.
 const EARLY: Duration = Duration::from_secs(2);
-/// After so many early calls in vain nobody waits for the next, and each comes after twice the time.
+/// After this many early calls without new keys, requests no longer wait, and each further call comes after
+/// twice the time.
 const VAIN: u32 = 2;
 
 impl Fetches {
@@ -162,7 +163,7 @@ impl Worker {
         }
     }
 
-    /// Has a request wait until keys have been fetched; or there is no point in it, and it goes on at once.
+    /// Lets a request wait until keys have been fetched. If waiting cannot help, the request continues at once.
     pub(super) fn wait_for_keys(
         &mut self,
         id: ProviderId,
@@ -275,7 +276,7 @@ fn pause(enforcer: &Enforcer, schedule: &Schedule, is_good: bool) -> Duration {
     }
 }
 
-/// What there is to say of a response.
+/// Logs a response.
 fn say(enforcer: &Enforcer, schedule: &Schedule, news: &Result<News, FetchFault>) {
     let (what, things, without) = match schedule.wanted {
         Wanted::List(id) => {

@@ -1,10 +1,10 @@
-//! Questions under way, and who waits for whom.
+//! Introspection calls in progress, and the requests that wait for them.
 //!
-//! For one token of one provider there is one flight at most, and everybody who wants to know waits on
-//! it, up to a bound. A flight that another worker makes is looked after from here: by and by, until
-//! its response is in the shared data. A refresh is a flight on which nobody has to wait.
+//! For one token of one provider there is at most one flight, and all requests with this token wait for it, up
+//! to a limit. If another worker makes the call, this worker looks for its response in the shared data from
+//! time to time. A refresh is a flight for which no request has to wait.
 //!
-//! A client that leaves is forgotten, and the call goes on: others may want to know.
+//! If a client disconnects, its request is dropped, and the call continues: others may wait for it.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -34,7 +34,7 @@ use crate::worker::{Purpose, Told, Worker};
 #[derive(Debug)]
 pub(super) struct Flights {
     under_way: HashMap<TokenKey, UnderWay, Hashed>,
-    /// To be asked about again, in the background.
+    /// To be introspected again, in the background.
     refreshes: Vec<Question>,
     /// By provider.
     health: Vec<Health>,
@@ -55,7 +55,7 @@ struct Interest {
     question: Question,
     digest: Option<TokenDigest>,
     waiters: Waiters<Box<Pending>>,
-    /// Whether it goes on even if nobody waits.
+    /// Whether it continues even if no request waits.
     is_refresh: bool,
 }
 
@@ -74,10 +74,10 @@ enum Way {
 pub(super) const MAX_WAITING: usize = 8192;
 /// How long after a refresh that failed the next one is tried.
 const REFRESH_AGAIN: Duration = Duration::from_secs(1);
-/// The least and the most time between two looks for another worker's response.
+/// The minimum and the maximum time between two looks for another worker's response.
 const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
-/// The least time between two looks, for each flight that is under way: looking must not take all of a worker's
-/// time, whatever many tokens another one asks about.
+/// The minimum time between two looks, for each flight in progress: looking must not take all of a worker's
+/// time, however many calls another worker makes.
 const LOOK_EACH: Duration = Duration::from_micros(50);
 
 impl Flights {
@@ -157,7 +157,7 @@ impl UnderWay {
 }
 
 impl Interest {
-    /// Whether somebody wants to know still.
+    /// Whether a request still waits for it.
     fn is_alive(&self) -> bool {
         self.is_refresh || !self.waiters.is_empty()
     }
@@ -186,7 +186,7 @@ impl Worker {
         self.ask(interest, now)
     }
 
-    /// A token in use is to be asked about again, as soon as no request is at hand.
+    /// Introspects a token in use again, as soon as no request is being handled.
     pub(super) fn refresh_soon(&mut self, question: Question) {
         if !self.flights.under_way.contains_key(&question.key) {
             self.flights.refreshes.push(question);
@@ -397,7 +397,7 @@ impl Worker {
         }
     }
 
-    /// The provider has responded, or will not: remembers it here and for the other workers.
+    /// The call has ended, with or without a response: caches the result here and for the other workers.
     fn conclude(
         &mut self,
         interest: &Interest,
@@ -446,7 +446,7 @@ impl Worker {
         finding
     }
 
-    /// Gives a flight up on which nobody waits.
+    /// Gives up a flight for which no request waits.
     fn abandon(&mut self, interest: &Interest, now: Moment) {
         self.flights.health(interest.question.key, Health::abandoned);
         if let Some(digest) = &interest.digest {

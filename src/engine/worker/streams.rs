@@ -36,7 +36,7 @@ pub(super) enum State {
     AwaitsTurn,
     /// It has been let through.
     Passed(ResponseChange),
-    /// It has been answered.
+    /// It has its response.
     Answered,
 }
 
@@ -45,7 +45,7 @@ impl Stream {
         Self { state: State::New, generation, has_ended, is_responded_to: false, is_counted: false }
     }
 
-    /// Whether nobody has to know of it any more. Of one that has been answered the host asks nothing.
+    /// Whether it is not needed any more. The host calls nothing for a stream that has its response.
     pub(super) fn is_done_with(&self) -> bool {
         match &self.state {
             State::Answered => true,
@@ -58,7 +58,7 @@ impl Stream {
         }
     }
 
-    /// Whether it waits: neither let through nor answered by us.
+    /// Whether it waits: neither forwarded nor rejected yet.
     pub(super) fn is_held(&self) -> bool {
         !matches!(self.state, State::Passed(_) | State::Answered)
     }
@@ -144,7 +144,7 @@ impl Streams {
         self.0.contains_key(&id)
     }
 
-    /// Keeps one that is not done with, and forgets one that is.
+    /// Keeps a stream that is still needed, and drops one that is not.
     pub(super) fn put(&mut self, id: StreamId, mut stream: Stream, generations: &mut Generations) {
         if stream.is_done_with() {
             return Self::forget(&stream, generations);

@@ -2,10 +2,10 @@
 
 use crate::base::ids::StreamId;
 
-/// Requests that wait, in the order in which they came, each with what it goes on with.
+/// Waiting requests, in the order of their arrival, each with the state in which it continues.
 ///
-/// Those that have left are dropped together, as soon as they are more than those that are still there: each
-/// costs a bounded amount of time and memory, however many leave.
+/// Requests whose client has left are dropped together, as soon as they outnumber the others. Each therefore
+/// costs a limited amount of time and memory, however many leave.
 #[derive(Debug)]
 pub(super) struct Waiters<T> {
     all: Vec<(StreamId, T)>,
@@ -24,7 +24,7 @@ impl<T> Waiters<T> {
         self.all.push((stream, pending));
     }
 
-    /// One of them has left; `is_there` tells which ones have not.
+    /// One of them has left; `is_there` says which ones have not.
     pub(super) fn forget_one(&mut self, is_there: impl Fn(StreamId) -> bool) {
         self.gone = self.gone.saturating_add(1);
         if self.gone > self.all.len().saturating_sub(self.gone) {
