@@ -1,6 +1,6 @@
 //! The keys that assertions are signed with.
 //!
-//! ECDSA and EdDSA are deterministic ([RFC 6979], [RFC 8032]), so that bad randomness cannot reveal the key.
+//! ECDSA and `EdDSA` are deterministic ([RFC 6979], [RFC 8032]), so that bad randomness cannot reveal the key.
 //! RSA is blinded: the time of a signature reveals nothing about the key (RUSTSEC-2023-0071), and clients do
 //! not choose what is signed.
 //!
