@@ -21,7 +21,7 @@ pub(crate) struct Routes {
 
 #[derive(Debug)]
 struct Route {
-    /// The path as it is written.
+    /// The path as the first of its operations writes it.
     text: String,
     /// `match`, without the methods.
     matcher: Value,
@@ -32,6 +32,8 @@ struct Route {
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Said {
     demand: Demand,
+    /// The path as the operation for this method writes it; the names of variables may be others than the route's.
+    text: String,
     /// The `operationId`.
     id: Option<String>,
     /// Whether no operation is for this path, but two for others that match it, too.
@@ -114,7 +116,12 @@ impl Routes {
 
     fn add(&mut self, written: &Written, text: &str, operation: &Operation<'_>, remarks: &mut Remarks) {
         let route = self.by_path.entry(written.path.clone()).or_insert_with(|| Route::new(written, text));
-        let mut said = Said { demand: operation.demand.clone(), id: operation.id.clone(), is_common: false };
+        let mut said = Said {
+            demand: operation.demand.clone(),
+            text: text.to_owned(),
+            id: operation.id.clone(),
+            is_common: false,
+        };
         if let Some(Said { demand: other, .. }) = route.methods.get(&operation.method)
             && *other != said.demand
         {
@@ -132,7 +139,7 @@ impl Routes {
     fn add_cut(&mut self, written: &Written, text: &str, operation: &Operation<'_>, remarks: &mut Remarks) {
         let route = self.by_path.entry(written.path.clone()).or_insert_with(|| Route::new(written, text));
         let name = format!("{} {}", operation.method, operation.path);
-        let closed = Said { demand: Demand::Deny, id: None, is_common: false };
+        let closed = Said { demand: Demand::Deny, text: text.to_owned(), id: None, is_common: false };
         let (said, what) = match route.methods.get(&operation.method) {
             Some(said) => (
                 Said { demand: said.demand.and(&operation.demand), ..said.clone() },
@@ -169,14 +176,16 @@ impl Routes {
                     Common::Path(common) if common == **path || common == **other_path => continue,
                     Common::Path(common) => Some(common),
                 };
-                for (method, Said { demand, .. }) in &route.methods {
-                    let Some(Said { demand: other_demand, .. }) = other.methods.get(method) else { continue };
+                for (method, Said { demand, text, .. }) in &route.methods {
+                    let Some(Said { demand: other_demand, text: other_text, .. }) = other.methods.get(method)
+                    else {
+                        continue;
+                    };
                     if demand == other_demand {
                         continue;
                     }
                     let both = demand.and(other_demand);
                     let what = |one_rule| in_common([demand, other_demand, &both], one_rule);
-                    let (text, other_text) = (&route.text, &other.text);
                     let Some(common) = &common else {
                         remarks.add(
                             &format!("{text} and {other_text} may match the same requests; {}", what(false)),
@@ -207,10 +216,11 @@ impl Routes {
         }
         let any = !found.is_empty();
         for (path, method, demand) in found {
+            let text = path.text();
             let route = self.by_path.entry(path).or_insert_with_key(Route::common);
             let said = match route.methods.get(&method) {
                 Some(said) => Said { demand: said.demand.and(&demand), ..said.clone() },
-                None => Said { demand, id: None, is_common: true },
+                None => Said { demand, text, id: None, is_common: true },
             };
             route.methods.insert(method, said);
         }

@@ -242,6 +242,8 @@ fn documents_that_were_found() {
         ("scopes that no rule can demand together", vec![(path("/a{z}"), "post", scopes(&["a", "b"])), (path("/{n}.b"), "post", scopes(&["b", "c"]))], None, "/a.b"),
         ("a mixture and the rest of a path", vec![(path("/a{z}/{p+}"), "get", token()), (path("/{u}-{v}/{x}"), "get", Some(Vec::new()))], None, "/a-b/x"),
         ("the same shape under two names", vec![(path("/a{z}/{x}"), "get", token()), (path("/a{z}/{order-id}"), "post", token()), (path("/{n}.b/{x}"), "post", scope("a"))], None, "/a:b/x"),
+        ("a remark names the operation that it is about, and not another of the same shape", vec![(path("/a{z}/{*q}"), "get", token()), (path("/a{z}/{p+}"), "post", Some(Vec::new())), (path("/{n}.b/a{z}"), "post", token())], None, "/a:b/A"),
+        ("the same, with an expression", vec![(path("/{order-id}/a{z}"), "get", token()), (path("/{x}/a{z}"), "post", token()), (path("/{id:[a-z]{1,2}}/{n}.b"), "get", scope("a")), (path("/{x}/{n}.b"), "post", scope("b"))], None, "/A/a:b"),
         ("another letter case is another operation", vec![(path("/a"), "get", scope("a")), (path("/%41"), "get", token())], None, "/A"),
     ];
     for (name, operations, general, request) in cases {
