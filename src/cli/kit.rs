@@ -1,9 +1,11 @@
 //! What commands have in common. Nothing in here knows a command.
 
 pub(crate) mod ask;
+pub(crate) mod client_auth;
 pub(crate) mod clock;
 pub(crate) mod credentials;
 pub(crate) mod discovery;
+pub(crate) mod entry;
 pub(crate) mod exit;
 pub(crate) mod failure;
 pub(crate) mod find;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tollgate_engine::provider::preset::{Endpoints, Preset};
 use url::Url;
 
-use crate::commands::discover::entry::Entry;
+use crate::commands::discover::entry::Suggestion;
 use crate::kit::discovery::{Discovered, discover_as};
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             .help("A name has letters, digits, \"-\", \"_\" and \".\" alone."));
     }
     let mut known = find_out(args, out)?;
-    let entry = Entry::new(&mut known, args)?;
+    let entry = Suggestion::new(&mut known, args)?;
     if let Some(name) = &args.save {
         save(name, &known, args)?;
     }
@@ -189,7 +189,7 @@ fn supported(document: &Discovered) -> Vec<(&'static str, String)> {
     all
 }
 
-fn print(known: &Known, entry: Option<&Entry>, out: &mut Output) -> Result<(), Failure> {
+fn print(known: &Known, entry: Option<&Suggestion>, out: &mut Output) -> Result<(), Failure> {
     let mut line = |what: &str, text: &str| out.line(format_args!("{what:<17} {}", printable(text)));
     line("issuer", known.issuer.as_deref().unwrap_or("(none given)"))?;
     if let Some(document) = &known.document {
@@ -242,7 +242,7 @@ fn suggestions(document: &Discovered) -> Vec<&'static str> {
     all.into_iter().filter(|(is_offered, _)| *is_offered).map(|(_, text)| text).collect()
 }
 
-fn document(known: &Known, entry: Option<&Entry>) -> Value {
+fn document(known: &Known, entry: Option<&Suggestion>) -> Value {
     let supported = known.document.iter().flat_map(supported);
     let supported: Map<String, Value> =
         supported.map(|(what, list)| (what.to_owned(), list.split(' ').collect())).collect();
@@ -254,7 +254,7 @@ fn document(known: &Known, entry: Option<&Entry>) -> Value {
         "supported": supported,
         "remarks": known.remarks,
         "suggestions": known.document.as_ref().map(suggestions).unwrap_or_default(),
-        "entry": entry.map(Entry::value),
+        "entry": entry.map(Suggestion::value),
         "metadata": known.document.as_ref().map(|document| &document.metadata),
     })
 }

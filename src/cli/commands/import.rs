@@ -4,10 +4,10 @@ pub(crate) mod anypoint;
 pub(crate) mod openapi;
 
 use serde_json::{Value, json};
-use tollgate_engine::policy::Policy;
 
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
+use crate::kit::named;
 use crate::kit::output::Output;
 use crate::kit::printable::printable;
 use crate::kit::yaml;
@@ -70,8 +70,7 @@ impl Imported {
 /// Makes sure that the filter would take the configuration; secrets that only the proxy knows are
 /// stood in for.
 fn verify(configuration: &Value) -> Result<(), Failure> {
-    let stand_in = |_: &str| Some("a-value-that-stands-in-for-a-secret".to_owned());
-    Policy::from_value(configuration, &stand_in).map(drop).map_err(|faults| {
+    named::policy(configuration).map(drop).map_err(|faults| {
         let faults: Vec<_> = faults.iter().take(3).map(ToString::to_string).collect();
         Failure::new(format_args!("what comes of it is no valid configuration: {}", faults.join("; ")))
             .help("Correct these values in what is imported, and import it again.")

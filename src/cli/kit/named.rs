@@ -4,11 +4,18 @@
 //! operator's, and so is what is under them.
 
 use serde_json::{Map, Value, json};
+use tollgate_engine::config::error::ConfigError;
 use tollgate_engine::config::keys::{CONFIGURATION, text};
 use tollgate_engine::config::schema::{Kind, Object, Place, Text};
+use tollgate_engine::policy::Policy;
 
 /// What stands in for a variable that the proxy has and this machine has not; long enough for every kind of secret.
 pub(crate) const STAND_IN: &str = "a-value-that-stands-in-for-the-one-that-the-proxy-has-in-its-environment";
+
+/// The policy of a configuration whose variables are not looked up.
+pub(crate) fn policy(configuration: &Value) -> Result<Policy, Vec<ConfigError>> {
+    Policy::from_value(configuration, &|_| Some(STAND_IN.to_owned()))
+}
 
 /// Nothing stands in for a private key: where it is not set, the provider gets no statement of ours.
 pub(crate) fn without_keys(configuration: &mut Value) {

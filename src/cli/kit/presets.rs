@@ -14,17 +14,63 @@ pub(crate) fn presets() -> impl TypedValueParser<Value = Preset> {
 /// The product that an issuer's address gives away.
 pub(crate) fn guess(issuer: &str) -> Option<Preset> {
     let url = Url::parse(issuer).ok()?;
-    let host = url.host_str().unwrap_or_default();
-    let below = |domains: &[&str]| domains.iter().any(|domain| host.ends_with(domain));
-    let path = url.path();
-    match path {
-        _ if below(&[".okta.com", ".oktapreview.com", ".okta-emea.com"]) => Some(Preset::Okta),
-        _ if below(&[".salesforce.com"]) => Some(Preset::Salesforce),
-        _ if path.starts_with("/realms/") => Some(Preset::Keycloak),
-        _ if path.starts_with("/openam/oauth2") => Some(Preset::OpenAm),
-        _ if path.starts_with("/am/oauth2") => Some(Preset::ForgeRock),
-        _ => None,
+    Preset::ALL.into_iter().find(|preset| match Address::of(*preset) {
+        Address::Hosts(domains) => is_below(&url, domains),
+        Address::Path(start) => url.path().starts_with(start),
+        Address::Any => false,
+    })
+}
+
+/// The product that has its introspection endpoint at this address.
+pub(crate) fn of_introspection(uri: &str) -> Option<Preset> {
+    let url = Url::parse(uri).ok()?;
+    Preset::ALL.into_iter().find(|preset| {
+        let is_there = match Address::of(*preset) {
+            Address::Hosts(domains) => is_below(&url, domains),
+            // Below /auth before version 17.
+            Address::Path(_) if *preset == Preset::Keycloak => true,
+            Address::Path(start) => url.path().split('/').nth(1) == start.split('/').nth(1),
+            Address::Any => true,
+        };
+        is_there && ends_as(*preset, url.path())
+    })
+}
+
+/// What is known of a product's addresses.
+enum Address {
+    /// Its hosts are below these domains.
+    Hosts(&'static [&'static str]),
+    /// The path of an issuer begins with this.
+    Path(&'static str),
+    /// It runs anywhere.
+    Any,
+}
+
+impl Address {
+    fn of(preset: Preset) -> Self {
+        match preset {
+            Preset::Okta => Self::Hosts(&["okta.com", "oktapreview.com", "okta-emea.com"]),
+            Preset::Salesforce => Self::Hosts(&["salesforce.com"]),
+            Preset::Keycloak => Self::Path("/realms/"),
+            Preset::OpenAm => Self::Path("/openam/oauth2"),
+            Preset::ForgeRock => Self::Path("/am/oauth2"),
+            Preset::PingFederate | Preset::Generic => Self::Any,
+        }
     }
+}
+
+/// Whether the host of a URL is below one of the domains.
+fn is_below(url: &Url, domains: &[&str]) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    domains.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+}
+
+/// Whether a path ends as that of the product's introspection endpoint does. Okta has two.
+fn ends_as(preset: Preset, path: &str) -> bool {
+    ["https://host", "https://host/oauth2/x"].into_iter().any(|base| {
+        let introspection = preset.endpoints(base).introspection;
+        introspection.is_some_and(|uri| uri.strip_prefix(base).is_some_and(|end| path.ends_with(end)))
+    })
 }
 
 /// The endpoints that are there, by their names in RFC 8414.

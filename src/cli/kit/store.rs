@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tollgate_engine::provider::preset::Preset;
 
 use crate::kit::failure::Failure;
 
@@ -64,13 +65,20 @@ pub(crate) struct StoredProvider {
     /// Its issuer, character by character; absent where only a base URL is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) issuer: Option<String>,
-    /// Its preset's name; `generic` for none.
+    /// The name of its preset; `generic` for no product in particular.
     pub(crate) preset: String,
     /// What its endpoints are found below, if not below the issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
     /// Its endpoints, by the names of RFC 8414 (`introspection_endpoint`, …, `jwks_uri`).
     pub(crate) endpoints: BTreeMap<String, String>,
+}
+
+impl StoredProvider {
+    /// Its product.
+    pub(crate) fn preset(&self) -> Preset {
+        Preset::named(&self.preset).unwrap_or_default()
+    }
 }
 
 /// A registered client. `Debug` would show secrets, so there is none of its own making.

@@ -4,9 +4,33 @@
 use serde_json::Value;
 use tollgate_engine::config::keys::CONFIGURATION;
 use tollgate_engine::config::schema::{Place, complete};
+use tollgate_engine::jose::algorithm::Algorithm;
+use tollgate_engine::provider::client_auth::Method;
 
-/// What tokens, proofs and statements may be signed with (section 5.4.1).
-const ALGORITHMS: [&str; 4] = ["PS256", "ES256", "EdDSA", "Ed25519"];
+/// Whether tokens, proofs and assertions may be signed with it (section 5.4.1).
+fn is_strong(name: &str) -> bool {
+    Algorithm::named(name).is_some_and(|algorithm| match algorithm {
+        Algorithm::Ps256 | Algorithm::Es256 | Algorithm::EdDsa | Algorithm::Ed25519 => true,
+        Algorithm::Hs256
+        | Algorithm::Hs384
+        | Algorithm::Hs512
+        | Algorithm::Rs256
+        | Algorithm::Rs384
+        | Algorithm::Rs512
+        | Algorithm::Ps384
+        | Algorithm::Ps512
+        | Algorithm::Es384
+        | Algorithm::Es512 => false,
+    })
+}
+
+/// Whether the filter may authenticate with it (section 5.3.3); `none` leaves it to mutual TLS.
+fn is_strong_authentication(method: Method) -> bool {
+    match method {
+        Method::PrivateKeyJwt | Method::None => true,
+        Method::Basic | Method::Post | Method::SecretJwt | Method::Bearer => false,
+    }
+}
 
 /// Every shortcoming: its place, and a sentence.
 pub(super) fn shortcomings(configuration: &Value) -> Vec<(Place, String)> {
@@ -72,18 +96,18 @@ fn provider(place: &Place, provider: &Value, found: &mut Vec<(Place, String)>) {
         algorithms(place.name("algorithms"), provider.get("algorithms"), found);
     }
     if provider.get("introspection").is_some() && text("/validate") != "jwt" {
-        let method = text("/introspection/client_auth/method");
+        let method = Method::named(text("/introspection/client_auth/method")).unwrap_or_default();
         let place = place.name("introspection").name("client_auth");
-        if !matches!(method, "private_key_jwt" | "none") {
+        if !is_strong_authentication(method) {
             let what = "expected private_key_jwt, or none with mutual TLS on the cluster (§5.3.3)";
             found.push((place.name("method"), what.to_owned()));
         }
         let algorithm = text("/introspection/client_auth/algorithm");
-        if method == "private_key_jwt" && !ALGORITHMS.contains(&algorithm) {
+        if method == Method::PrivateKeyJwt && !is_strong(algorithm) {
             found.push((place.name("algorithm"), "expected PS256, ES256 or EdDSA (§5.4.1)".to_owned()));
         }
         let audience = text("/introspection/client_auth/audience");
-        if method == "private_key_jwt" && !audience.is_empty() && audience != text("/issuer") {
+        if method == Method::PrivateKeyJwt && !audience.is_empty() && audience != text("/issuer") {
             found.push((place.name("audience"), "expected the issuer (§5.3.3)".to_owned()));
         }
     }
@@ -116,8 +140,7 @@ fn binding(whole: &Value, found: &mut Vec<(Place, String)>) {
 }
 
 fn algorithms(place: Place, value: Option<&Value>, found: &mut Vec<(Place, String)>) {
-    let weak: Vec<_> =
-        list(value).filter_map(Value::as_str).filter(|name| !ALGORITHMS.contains(name)).collect();
+    let weak: Vec<_> = list(value).filter_map(Value::as_str).filter(|name| !is_strong(name)).collect();
     if !weak.is_empty() {
         let what = format!("{} may not be used; expected PS256, ES256 or EdDSA (§5.4.1)", weak.join(", "));
         found.push((place, what));

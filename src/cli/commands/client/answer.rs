@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::provider::client_auth::Method;
 
 use crate::kit::clock::date;
 use crate::kit::failure::Failure;
@@ -76,7 +77,7 @@ impl Answer {
             client_id: self.client_id,
             client_secret: self.client_secret.map(|secret| secret.expose().to_owned()),
             client_secret_expires_at: self.expires_at.unwrap_or_default(),
-            token_endpoint_auth_method: method.unwrap_or_else(|| "client_secret_basic".to_owned()),
+            token_endpoint_auth_method: method.unwrap_or_else(|| Method::default().name().to_owned()),
             registration_client_uri: self.uri,
             registration_client_uri_confirmed: false,
             registration_access_token: self.token.map(|token| token.expose().to_owned()),

@@ -76,7 +76,15 @@ fn scheme(preset: Preset, token: &str, from: &str) -> Result<Secret, Failure> {
         return Err(Failure::new(format_args!("the initial access token of {from} begins with a scheme"))
             .help("Leave the scheme out, or give the whole value with --authorization."));
     }
-    let scheme = if preset == Preset::Okta { "SSWS" } else { "Bearer" };
+    let scheme = match preset {
+        Preset::Okta => "SSWS",
+        Preset::Generic
+        | Preset::OpenAm
+        | Preset::ForgeRock
+        | Preset::Salesforce
+        | Preset::PingFederate
+        | Preset::Keycloak => "Bearer",
+    };
     let token = field(token, from)?;
     if token.expose().contains(' ') {
         return Err(Failure::new(format_args!("the initial access token of {from} has a space in it")));

@@ -13,7 +13,7 @@ use crate::kit::store::{Store, StoreArgs, StoredClient, StoredProvider};
 
 use super::answer::{Answer, Taken, refusal, unusable};
 use super::credential::CredentialArgs;
-use super::provider::{preset_of, registration_of};
+use super::provider::registration_of;
 use super::{client, provider_of};
 
 /// How a client is managed; flattened into the arguments of every command that does.
@@ -54,7 +54,7 @@ impl Management {
     ) -> Result<Self, Failure> {
         let client = client(&store.content, name, store_args)?.clone();
         let provider = provider_of(&store.content, &client)?.clone();
-        let preset = preset_of(&provider);
+        let preset = provider.preset();
         let typed = args.credential.typed(preset)?;
         let by_token = typed.is_none() && client.registration_access_token.is_some();
         let (url, authorization) = match (&client.registration_access_token, typed) {

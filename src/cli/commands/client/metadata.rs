@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value, json};
 use tollgate_engine::base::json;
 use tollgate_engine::jose::algorithm::Algorithm;
+use tollgate_engine::provider::client_auth::Method;
 use tollgate_engine::provider::preset::Preset;
 
+use crate::kit::client_auth::Authentication;
 use crate::kit::failure::Failure;
 
 use super::credential::read;
@@ -33,7 +36,7 @@ pub(crate) struct MetadataArgs {
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
     /// Set the client's authentication method [default: `client_secret_basic`]
-    #[arg(long, value_name = "METHOD", value_parser = AUTH_METHODS)]
+    #[arg(long, value_name = "METHOD", value_parser = methods())]
     auth_method: Option<String>,
     /// Read the client's public keys from a file, as a JWK set
     #[arg(long, value_name = "FILE")]
@@ -118,7 +121,7 @@ pub(crate) fn complete(asked: &mut Map<String, Value>, name: &str, preset: Prese
         asked.entry(member).or_insert(value);
     };
     unless_asked("client_name", json!(name));
-    unless_asked("token_endpoint_auth_method", json!("client_secret_basic"));
+    unless_asked("token_endpoint_auth_method", json!(Method::default().name()));
     unless_asked("redirect_uris", json!([]));
     let browser = !list(asked, "redirect_uris").is_empty();
     let grant = if browser { "authorization_code" } else { "client_credentials" };
@@ -162,12 +165,13 @@ pub(crate) fn verify(asked: &Map<String, Value>) -> Result<(), Failure> {
     }
     let method = asked.get("token_endpoint_auth_method").and_then(Value::as_str).unwrap_or_default();
     let grants = list(asked, "grant_types");
-    if method == "private_key_jwt" && !has("jwks") && !has("jwks_uri") {
+    let method = Authentication::named(method);
+    if method == Some(Authentication::Own(Method::PrivateKeyJwt)) && !has("jwks") && !has("jwks_uri") {
         return Err(Failure::new("private_key_jwt needs the client's public keys")
             .help("Give them: --jwks-file FILE or --jwks-uri URL."));
     }
     proofs(asked, method)?;
-    if method == "none" && grants.contains("client_credentials") {
+    if method == Some(Authentication::Own(Method::None)) && grants.contains("client_credentials") {
         return Err(Failure::new(
             "a client that does not authenticate gets no tokens by client_credentials (RFC 6749 §4.4)",
         )
@@ -228,10 +232,10 @@ pub(crate) fn choose_reply_algorithm(
 }
 
 /// What has to be there for certificates (RFC 8705 §2), and for replies that are signed (RFC 9701 §6).
-fn proofs(asked: &Map<String, Value>, method: &str) -> Result<(), Failure> {
+fn proofs(asked: &Map<String, Value>, method: Option<Authentication>) -> Result<(), Failure> {
     let has = |name: &str| asked.get(name).is_some_and(|value| !value.is_null());
     let subjects = SUBJECTS.iter().filter(|name| has(name)).count();
-    if method == "tls_client_auth" && subjects != 1 {
+    if method == Some(Authentication::Certificate) && subjects != 1 {
         let what =
             format!("tls_client_auth needs one name of the certificate's subject, and {subjects} are given");
         return Err(Failure::new(what).help(format_args!(
@@ -242,7 +246,7 @@ fn proofs(asked: &Map<String, Value>, method: &str) -> Result<(), Failure> {
     let keys = asked.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
     let certified =
         keys.is_some_and(|keys| keys.iter().all(|key| key.get("x5c").is_some_and(Value::is_array)));
-    if method == "self_signed_tls_client_auth" && !has("jwks_uri") && !certified {
+    if method == Some(Authentication::SelfSignedCertificate) && !has("jwks_uri") && !certified {
         return Err(Failure::new("self_signed_tls_client_auth needs the client's certificate").help(
             "Give a key set whose keys have x5c: --jwks-file FILE or --jwks-uri URL (RFC 8705 §2.2.2).",
         ));
@@ -384,12 +388,9 @@ const SUBJECTS: [&str; 5] = [
     "tls_client_auth_san_email",
 ];
 
-const AUTH_METHODS: [&str; 7] = [
-    "client_secret_basic",
-    "client_secret_post",
-    "client_secret_jwt",
-    "private_key_jwt",
-    "tls_client_auth",
-    "self_signed_tls_client_auth",
-    "none",
-];
+/// Reads the name of a method that a client can be registered for.
+fn methods() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(
+        Authentication::all().filter(|method| method.is_registered()).map(Authentication::name),
+    )
+}

@@ -201,11 +201,6 @@ pub(crate) fn registration_of(provider: &StoredProvider, name: &str) -> Result<U
         .map_err(|_| Failure::new(format_args!("the registration endpoint {endpoint:?} is no URL")))
 }
 
-/// The preset of a provider that is remembered.
-pub(crate) fn preset_of(provider: &StoredProvider) -> Preset {
-    Preset::named(&provider.preset).unwrap_or_default()
-}
-
 fn host(address: &str) -> Result<String, Failure> {
     let url = Url::parse(address)
         .map_err(|_| Failure::new(format_args!("{address:?} is no URL")).help("It begins with https://."))?;

@@ -16,7 +16,7 @@ use super::answer::{Answer, error_of, refusal, revealed, unusable, utc};
 use super::credential::CredentialArgs;
 use super::manage::stranger;
 use super::metadata::{MetadataArgs, choose_reply_algorithm, complete, differences};
-use super::provider::{Chosen, ProviderArgs, preset_of};
+use super::provider::{Chosen, ProviderArgs};
 
 /// Register a client (RFC 7591) and store its credentials
 ///
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let http = args.network.http(out)?;
     let chosen = args.provider.choose(&http, &store.content, &args.store, out)?;
-    let preset = preset_of(&chosen.provider);
+    let preset = chosen.provider.preset();
     choose_reply_algorithm(&mut asked, chosen.reply_algorithms.as_deref())?;
     complete(&mut asked, &args.name, preset)?;
     let credential = args.credential.authorization(preset)?;
@@ -155,7 +155,7 @@ fn refused(chosen: &Chosen, asked: &Map<String, Value>, reply: &Reply, ours: &[&
     } else {
         "The initial access token may be wrong, used up or expired, or may have the wrong scheme."
     };
-    let okta = host.contains("okta") && preset_of(&chosen.provider) != Preset::Okta;
+    let okta = host.contains("okta") && chosen.provider.preset() != Preset::Okta;
     // Some take no client without a place for users to come back to (DCR-09).
     let said = refusal(reply, ours);
     let insists = reply.status == 400

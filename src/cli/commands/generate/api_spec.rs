@@ -5,7 +5,6 @@ mod spec;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
-use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::preset::{Endpoints, Preset};
 
 use crate::commands::generate::api_spec::spec::Spec;
@@ -14,6 +13,7 @@ use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::find;
 use crate::kit::http::Network;
+use crate::kit::named;
 use crate::kit::output::Output;
 
 /// Print the security scheme for the API's own specification, as OpenAPI or RAML
@@ -70,8 +70,7 @@ enum Format {
 /// Prints it.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     let found = find::load_one(&args.file, args.number)?;
-    let stand_in = |_: &str| Some("a-value-that-stands-in-for-a-secret".to_owned());
-    let policy = Policy::from_value(&found.value, &stand_in).map_err(|faults| {
+    let policy = named::policy(&found.value).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
         Failure::new(format_args!("the configuration in {} has faults: {first}", args.file.display()))
             .help(format_args!("See all of them: tollgate check {}", args.file.display()))

@@ -15,12 +15,15 @@ use serde_json::{Map, Value, json};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::config::error::{ConfigError, Fault};
 use tollgate_engine::config::schema::Step;
+use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::policy::resource::{Identifier, WELL_KNOWN};
 use tollgate_engine::provider::Validate;
-use tollgate_engine::provider::client_auth::{BasicEncoding, ClientAuth};
+use tollgate_engine::provider::client_auth::{self, BasicEncoding, Method};
+use tollgate_engine::provider::preset::Preset;
 use url::Url;
 
+use crate::kit::entry::{ClientAuth, Entry, Introspection, Jwks};
 use crate::kit::failure::Failure;
 pub(crate) use crate::kit::http::is_loopback;
 use crate::kit::named;
@@ -73,10 +76,10 @@ pub(crate) struct Plan {
 pub(crate) struct Provider {
     /// Its name.
     pub(crate) name: String,
-    preset: String,
+    preset: Preset,
     issuer: Option<String>,
     base_url: Option<String>,
-    audiences: Option<Value>,
+    audiences: Vec<String>,
     /// Where it is asked about tokens; where it never is, its keys.
     pub(crate) introspection: Url,
     /// How its tokens are checked.
@@ -98,10 +101,10 @@ pub(crate) struct Provider {
 pub(crate) struct Credential {
     /// Its client id.
     pub(crate) client_id: String,
-    /// As in the filter's configuration; `none` where nobody is asked.
-    pub(crate) method: String,
-    /// What statements are signed with, and the key's `kid`; for `private_key_jwt` and `client_secret_jwt`.
-    pub(crate) signing: (Option<String>, Option<String>),
+    /// `Method::None` where tokens are not introspected.
+    pub(crate) method: Method,
+    /// What assertions are signed with, and the key's `kid`; for `private_key_jwt` and `client_secret_jwt`.
+    pub(crate) signing: (Option<Algorithm>, Option<String>),
     /// How Basic credentials are encoded.
     pub(crate) encoding: BasicEncoding,
     /// The secret, or the private key; `None`: it will be in the variable.
@@ -231,9 +234,9 @@ impl Provider {
     /// Whether Envoy adds the credentials.
     pub(crate) fn injected(&self) -> Option<Secret> {
         let Credential { client_id, method, encoding, secret, .. } = &self.credential;
-        let secret = secret.as_ref().filter(|_| method == "client_secret_basic" && self.is_asked())?;
-        match ClientAuth::basic(client_id, secret, *encoding) {
-            ClientAuth::Basic(header) => Some(header),
+        let secret = secret.as_ref().filter(|_| *method == Method::Basic && self.is_asked())?;
+        match client_auth::ClientAuth::basic(client_id, secret, *encoding) {
+            client_auth::ClientAuth::Basic(header) => Some(header),
             _ => None,
         }
     }
@@ -248,44 +251,46 @@ impl Provider {
         self.validate != Validate::Jwt
     }
 
-    fn configuration(&self, cluster: &dyn Fn(&Way<'_>) -> String, holder: Holder) -> Value {
-        let Credential { client_id, method, encoding, variable, signing, .. } = &self.credential;
+    fn entry(&self, cluster: &dyn Fn(&Way<'_>) -> String, holder: Holder) -> Entry {
         let own = cluster(&self.way());
-        let mut auth = Map::new();
-        if self.by_variable(holder) {
-            auth.insert("client_id".to_owned(), json!(client_id));
-            let by_key = method == "private_key_jwt";
-            let held = if by_key { "private_key_env" } else { "client_secret_env" };
-            auth.insert(held.to_owned(), json!(variable));
-            for (key, value) in [("algorithm", &signing.0), ("kid", &signing.1)] {
-                auth.extend(value.as_ref().map(|value| (key.to_owned(), json!(value))));
-            }
-            if method != "client_secret_basic" {
-                auth.insert("method".to_owned(), json!(method));
-            } else if *encoding == BasicEncoding::Raw {
-                auth.insert("basic_encoding".to_owned(), json!("raw"));
-            }
-        } else {
-            auth.insert("method".to_owned(), json!("none"));
-        }
-        let introspection = json!({"uri": self.introspection.as_str(), "cluster": own, "client_auth": auth});
-        let validate = match self.validate {
-            Validate::Jwt => Some(json!("jwt")),
-            Validate::JwtThenIntrospection => Some(json!("jwt_then_introspection")),
-            Validate::Introspection => None,
-        };
         let keys_cluster = self.way_to_keys().map_or_else(|| own.clone(), |way| cluster(&way));
-        let jwks = self.jwks.as_ref().map(|uri| json!({"uri": uri.as_str(), "cluster": keys_cluster}));
-        let members = [
-            ("introspection", self.is_asked().then_some(introspection)),
-            ("validate", validate),
-            ("jwks", jwks),
-            ("preset", (self.preset != "generic").then(|| json!(self.preset))),
-            ("issuer", self.issuer.as_ref().map(|issuer| json!(issuer))),
-            ("base_url", self.base_url.as_ref().map(|base| json!(base))),
-            ("audiences", self.audiences.clone()),
-        ];
-        members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+        let jwks = |uri: &Url| Jwks {
+            uri: uri.to_string(),
+            cluster: keys_cluster,
+            timeout: None,
+            cache_duration: None,
+        };
+        let introspection = || Introspection {
+            uri: self.introspection.to_string(),
+            cluster: own,
+            client_auth: self.client_auth(holder),
+            timeout: None,
+        };
+        Entry {
+            preset: self.preset,
+            issuer: self.issuer.clone(),
+            base_url: self.base_url.clone(),
+            audiences: self.audiences.clone(),
+            validate: self.validate,
+            jwks: self.jwks.as_ref().map(jwks),
+            introspection: self.is_asked().then(introspection),
+            ..Entry::default()
+        }
+    }
+
+    fn client_auth(&self, holder: Holder) -> ClientAuth {
+        if !self.by_variable(holder) {
+            return ClientAuth::by_cluster(None);
+        }
+        let Credential { client_id, method, encoding, variable, signing: (algorithm, kid), .. } =
+            &self.credential;
+        ClientAuth {
+            method: Some(*method).filter(|method| *method != Method::default()),
+            encoding: if *method == Method::Basic { *encoding } else { BasicEncoding::default() },
+            algorithm: *algorithm,
+            kid: kid.clone(),
+            ..ClientAuth::secret(client_id, variable)
+        }
     }
 }
 
@@ -305,9 +310,8 @@ impl Plan {
         holder: Holder,
         cluster: impl Fn(&Way<'_>) -> String,
     ) -> Result<Value, Faults> {
-        let configured = |provider: &Provider| provider.configuration(&cluster, holder);
-        let providers: Map<_, _> =
-            self.providers.iter().map(|provider| (provider.name.clone(), configured(provider))).collect();
+        let entry = |provider: &Provider| (provider.name.clone(), provider.entry(&cluster, holder).value());
+        let providers: Map<_, _> = self.providers.iter().map(entry).collect();
         let mut lists = self.lists.clone();
         for way in self.more_ways().filter(|way| way.kind == "list") {
             if let Some(Value::Object(list)) = lists.get_mut(way.name) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tollgate_engine::config::keys::{CLIENT_LIST, RESOURCE, RULE, SIGNED_WITH, text};
 use tollgate_engine::config::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, Text};
+use tollgate_engine::provider::client_auth::Method;
 use tollgate_engine::provider::preset::Preset;
 use url::{Host, Url};
 
@@ -108,10 +109,7 @@ static PROVIDER: Object = Object {
         ),
         optional(
             "auth_method",
-            Kind::Word {
-                known: &["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"],
-                later: &[],
-            },
+            Kind::Word { known: &WITH_A_CREDENTIAL, later: &[] },
             "How it authenticates.",
         ),
         optional(
@@ -220,6 +218,18 @@ static API: Object = Object {
     choices: &[Choice { quantity: Quantity::AtMostOne, keys: &["timeout", "max_stream_duration"] }],
 };
 
+/// The methods whose credential a short file can name.
+static WITH_A_CREDENTIAL: [&str; 4] = {
+    let [basic, post, secret_jwt, private_key_jwt, _bearer, _none] = Method::NAMES;
+    [basic, post, secret_jwt, private_key_jwt]
+};
+
+/// The methods of Envoy's `oauth2` filter.
+static OF_LOGINS: [&str; 2] = {
+    let [basic, post, _secret_jwt, _private_key_jwt, _bearer, _none] = Method::NAMES;
+    [basic, post]
+};
+
 static LOGIN: Object = Object {
     keys: &[
         optional(
@@ -230,11 +240,7 @@ static LOGIN: Object = Object {
         optional("client", Kind::Text(&text::NAME), "The client for logins, by its name in the store."),
         optional("client_id", Kind::Text(&text::CLIENT_ID), "Its client id."),
         optional("client_secret_file", Kind::Text(&text::LINE), "The file that holds its secret."),
-        optional(
-            "auth_method",
-            Kind::Word { known: &["client_secret_basic", "client_secret_post"], later: &[] },
-            "How it authenticates.",
-        ),
+        optional("auth_method", Kind::Word { known: &OF_LOGINS, later: &[] }, "How it authenticates."),
         optional(
             "scopes",
             Kind::List { of: &Kind::Text(&text::SCOPE), empty: false },

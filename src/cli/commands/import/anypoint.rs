@@ -75,11 +75,10 @@ fn configuration(
     remarks: &mut Remarks,
 ) -> Value {
     let mut whole = Map::new();
-    let (mut introspection, mut requires, mut cache) = (Map::new(), Map::new(), Map::new());
-    introspection.insert("timeout".to_owned(), "10s".into());
+    let (mut requires, mut cache) = (Map::new(), Map::new());
+    let timeout = policies.iter().rev().find_map(|policy| policy.timeout.clone());
     let mut username = false;
     for policy in policies {
-        introspection.extend(policy.timeout.clone().map(|timeout| ("timeout".to_owned(), timeout.into())));
         kept_shorter(&mut cache, &policy.cache);
         username |= policy.by_username;
         if policy.expose_headers {
@@ -93,11 +92,9 @@ fn configuration(
     if let Some(scopes) = policy::scopes(policies, remarks) {
         requires.insert("scopes".to_owned(), scopes);
     }
-    let (name, mut entry) = provider.entry(cluster, introspection);
-    let asked = entry.get("introspection").and_then(|one| one.get("uri")?.as_str()).map(str::to_owned);
-    if username {
-        entry.insert("client_id_claim".to_owned(), json!(["username"]));
-    }
+    let (name, mut entry) = provider.entry(cluster, timeout.unwrap_or_else(|| "10s".to_owned()));
+    let asked = entry.introspection.as_ref().map(|introspection| introspection.uri.clone());
+    entry.client_id_claim = username.then(|| "username".to_owned());
     let jwts: Vec<_> = policies
         .iter()
         .filter_map(|policy| match &policy.kind {
@@ -107,9 +104,7 @@ fn configuration(
         .collect();
     if let Some(jwt) = jwts.first() {
         jwt.complete(&name, cluster, &mut entry, remarks);
-        if let Some(claim) = jwt.client_id.as_ref().filter(|_| !username) {
-            entry.insert("client_id_claim".to_owned(), json!([claim]));
-        }
+        entry.client_id_claim = entry.client_id_claim.or_else(|| jwt.client_id.clone());
         let claims: Vec<_> = jwts.iter().flat_map(|jwt| &jwt.claims).collect();
         if !claims.is_empty() {
             requires.insert("claims".to_owned(), json!(claims));
@@ -123,7 +118,7 @@ fn configuration(
         remarks.fill_in("several policies ask, each another server, and only one of them is asked here: see what the others demand, and take \"fill-in\" out of requires.scopes then");
         close(&mut requires);
     }
-    whole.insert("providers".to_owned(), json!({name: entry}));
+    whole.insert("providers".to_owned(), json!({name: entry.value()}));
     if !requires.is_empty() {
         whole.insert("requires".to_owned(), requires.into());
     }

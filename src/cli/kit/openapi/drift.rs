@@ -9,6 +9,7 @@ use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::request::path::{AmbiguousPath, NormalPath};
 
 use crate::kit::failure::Failure;
+use crate::kit::named;
 use crate::kit::openapi::Remarks;
 use crate::kit::openapi::demand::Demand;
 use crate::kit::openapi::document::{self, Operation, Options};
@@ -20,9 +21,8 @@ use crate::kit::openapi::source::Document;
 /// A sentence for every difference. Each operation is asked for as a request would, so that it does not
 /// matter how the rules are written. What other schemes than tokens' are about is not looked at.
 pub(crate) fn drift(configuration: &Value, openapi: &Document, options: &Options) -> Vec<String> {
-    let stand_in = |_: &str| Some("a-value-that-stands-in-for-a-secret".to_owned());
     // Its faults are `check`'s to report.
-    let Ok(policy) = Policy::from_value(configuration, &stand_in) else { return Vec::new() };
+    let Ok(policy) = named::policy(configuration) else { return Vec::new() };
     differences(&policy, openapi, options).unwrap_or_else(|failure| vec![failure.what().to_owned()])
 }
 

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 use tollgate_engine::base::secret::Secret;
+use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::provider::Validate;
-use tollgate_engine::provider::client_auth::BasicEncoding;
+use tollgate_engine::provider::client_auth::{BasicEncoding, Method};
 use tollgate_engine::provider::preset::{Endpoints, Preset};
 use url::Url;
 
-use super::read::{Reader, text};
+use super::read::{Reader, text, texts};
 use super::{Credential, Provider, is_loopback};
 use crate::kit::clock::now;
 use crate::kit::discovery::discover;
@@ -26,13 +27,10 @@ impl Reader<'_> {
         let Some((credential, remembered)) = self.credential(name, &place, written)? else { return Ok(None) };
         let own = |key: &str| text(written, key).map(str::to_owned);
         let issuer = own("issuer").or_else(|| remembered.issuer.clone());
-        let preset = own("preset").unwrap_or_else(|| {
-            if remembered.preset.is_empty() { "generic".to_owned() } else { remembered.preset.clone() }
-        });
+        let preset = text(written, "preset").and_then(Preset::named).unwrap_or_else(|| remembered.preset());
         let base_url = own("base_url").or_else(|| remembered.base_url.clone());
         let base = base_url.clone().or_else(|| issuer.clone());
-        let by_preset = base.map(|base| Preset::named(&preset).unwrap_or_default().endpoints(&base));
-        let by_preset = by_preset.unwrap_or_default();
+        let by_preset = base.map(|base| preset.endpoints(&base)).unwrap_or_default();
         let endpoint = |key: &str, known: Option<String>| {
             own(key).or_else(|| remembered.endpoints.get(key).cloned()).or(known)
         };
@@ -94,7 +92,7 @@ impl Reader<'_> {
             preset,
             issuer,
             base_url,
-            audiences: written.get("audiences").cloned(),
+            audiences: texts(written, "audiences"),
             introspection,
             authorization,
             token,
@@ -151,7 +149,7 @@ impl Reader<'_> {
             }
             let nobody = Credential {
                 client_id: String::new(),
-                method: "none".to_owned(),
+                method: Method::None,
                 encoding,
                 secret: None,
                 variable: String::new(),
@@ -162,20 +160,22 @@ impl Reader<'_> {
         let given = text(written, "client_secret_env").or(text(written, "private_key_env"));
         let variable = given.map_or_else(|| variable(name), str::to_owned);
         let own = |key: &str| text(written, key).map(str::to_owned);
-        let signing = (own("algorithm"), own("kid"));
+        let signing = (text(written, "algorithm").and_then(Algorithm::named), own("kid"));
+        let asked = text(written, "auth_method").and_then(Method::named);
         if let Some(client) = text(written, "client") {
             let Some((found, provider)) = self.stored(&format!("{place}.client"), client)? else {
                 return Ok(None);
             };
-            let method = text(written, "auth_method").unwrap_or(&found.token_endpoint_auth_method).to_owned();
-            if !["client_secret_basic", "client_secret_post", "client_secret_jwt"].contains(&method.as_str())
-            {
+            let registered = &found.token_endpoint_auth_method;
+            let Some(method) = asked.or_else(|| Method::named(registered)).filter(|m| is_by_secret(*m))
+            else {
+                let method = asked.map_or_else(|| registered.clone(), |method| method.name().to_owned());
                 let what = format!(
-                    "the client {client} authenticates by {method}, for which the store holds nothing; expected client_id and private_key_file instead"
+                    "the client {client} authenticates with {method}, and the store has no credential for that; expected client_id and private_key_file instead"
                 );
                 self.faults.push((format!("{place}.client"), what));
                 return Ok(None);
-            }
+            };
             let Some(secret) = &found.client_secret else {
                 self.faults.push((
                     format!("{place}.client"),
@@ -195,20 +195,23 @@ impl Reader<'_> {
                 provider,
             )));
         }
-        let method = text(written, "auth_method").unwrap_or("client_secret_basic").to_owned();
-        let (file, env) = if method == "private_key_jwt" {
+        let method = asked.unwrap_or_default();
+        let (file, env) = if method == Method::PrivateKeyJwt {
             ("private_key_file", "private_key_env")
         } else {
             ("client_secret_file", "client_secret_env")
         };
         let secret = match text(written, file) {
-            Some(name) if method == "private_key_jwt" => {
+            Some(name) if method == Method::PrivateKeyJwt => {
                 self.private_key(&format!("{place}.{file}"), name)?
             }
             Some(name) => self.secret(&format!("{place}.{file}"), name)?,
             None if written.get(env).is_some() => None,
             None => {
-                let by = if method == "client_secret_basic" { "" } else { &format!(" and {method}") };
+                let by = match method {
+                    Method::Basic => String::new(),
+                    other => format!(" and auth_method: {}", other.name()),
+                };
                 let what = format!("expected {file} or {env} beside client_id{by}");
                 self.faults.push((place.to_owned(), what));
                 return Ok(None);
@@ -217,6 +220,14 @@ impl Reader<'_> {
         let client_id = text(written, "client_id").unwrap_or_default().to_owned();
         let credential = Credential { client_id, method, signing, encoding, secret, variable };
         Ok(Some((credential, StoredProvider::default())))
+    }
+}
+
+/// Whether the store's client secret is what the method takes.
+fn is_by_secret(method: Method) -> bool {
+    match method {
+        Method::Basic | Method::Post | Method::SecretJwt => true,
+        Method::PrivateKeyJwt | Method::Bearer | Method::None => false,
     }
 }
 

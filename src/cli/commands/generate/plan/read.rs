@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::config::schema::{self, Place, nearest};
+use tollgate_engine::provider::client_auth::Method;
 use url::Url;
 
 use super::faults::Faults;
@@ -344,19 +345,15 @@ impl Reader<'_> {
     }
 
     fn api(&self, name: &str, written: &Value) -> Option<Api> {
-        let texts = |key: &str| -> Vec<String> {
-            let list = written.get(key).and_then(Value::as_array);
-            list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-        };
         Some(Api {
             name: name.to_owned(),
-            hosts: texts("hosts").iter().map(|host| host.to_ascii_lowercase()).collect(),
+            hosts: texts(written, "hosts").iter().map(|host| host.to_ascii_lowercase()).collect(),
             prefix: text(written, "prefix").unwrap_or("/").to_owned(),
             // The shape was checked.
             upstream: text(written, "upstream").and_then(|url| Url::parse(url).ok())?,
             ca_file: text(written, "upstream_ca_file").map(|file| self.source.directory.join(file)),
             rewrite_host: written.get("rewrite_host") == Some(&Value::Bool(true)),
-            scopes: texts("scopes"),
+            scopes: texts(written, "scopes"),
             traffic: traffic(written),
         })
     }
@@ -380,7 +377,8 @@ impl Reader<'_> {
         }
         let (client_id, secret, method) = if let Some(client) = text(written, "client") {
             let Some((found, _)) = self.stored("login.client", client)? else { return Ok(None) };
-            (found.client_id, found.client_secret.map(Secret::new), found.token_endpoint_auth_method)
+            let method = Method::named(&found.token_endpoint_auth_method).unwrap_or_default();
+            (found.client_id, found.client_secret.map(Secret::new), method)
         } else {
             let Some(file) = text(written, "client_secret_file") else {
                 let what = "expected client_secret_file beside client_id";
@@ -388,7 +386,7 @@ impl Reader<'_> {
                 return Ok(None);
             };
             let id = text(written, "client_id").unwrap_or_default().to_owned();
-            (id, self.secret("login.client_secret_file", file)?, "client_secret_basic".to_owned())
+            (id, self.secret("login.client_secret_file", file)?, Method::default())
         };
         let Some(secret) = secret else {
             self.faults
@@ -411,7 +409,7 @@ impl Reader<'_> {
             provider: at,
             client_id,
             secret,
-            posts: text(written, "auth_method").unwrap_or(&method) == "client_secret_post",
+            posts: text(written, "auth_method").and_then(Method::named).unwrap_or(method) == Method::Post,
             scopes,
             callback: text(written, "callback_path").unwrap_or("/oauth2/callback").to_owned(),
             signout: text(written, "signout_path").unwrap_or("/oauth2/signout").to_owned(),
@@ -460,6 +458,12 @@ fn members<'v>(whole: &'v Value, key: &str) -> impl Iterator<Item = (&'v String,
 /// The text under a key.
 pub(super) fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     value.get(key).and_then(Value::as_str)
+}
+
+/// The texts of the list under a key.
+pub(super) fn texts(value: &Value, key: &str) -> Vec<String> {
+    let list = value.get(key).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {

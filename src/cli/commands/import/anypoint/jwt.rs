@@ -1,10 +1,13 @@
 //! The policy that validates JWTs, and the provider's keys that follow from it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use tollgate_engine::jose::algorithm::Algorithm;
+use tollgate_engine::provider::Validate;
 use url::Url;
 
 use crate::commands::import::anypoint::policy::Config;
 use crate::commands::import::anypoint::{FILL_IN, Remarks};
+use crate::kit::entry::{Entry, Jwks};
 
 /// What a policy says of JWTs.
 #[derive(Debug)]
@@ -12,7 +15,7 @@ pub(super) struct Jwt {
     keys: String,
     timeout: String,
     lifetime: String,
-    algorithm: String,
+    algorithm: Algorithm,
     issuer: Option<String>,
     audiences: Vec<String>,
     /// `requires.claims`.
@@ -36,11 +39,15 @@ impl Jwt {
         }
         let length = config.number("signingKeyLength").unwrap_or(256);
         let algorithm = match (word("signingMethod", "rsa").as_str(), length) {
-            ("rsa", 256 | 384 | 512) => format!("RS{length}"),
-            ("es", 256 | 384 | 512) => format!("ES{length}"),
+            ("rsa", 256) => Algorithm::Rs256,
+            ("rsa", 384) => Algorithm::Rs384,
+            ("rsa", 512) => Algorithm::Rs512,
+            ("es", 256) => Algorithm::Es256,
+            ("es", 384) => Algorithm::Es384,
+            ("es", 512) => Algorithm::Es512,
             (method, _) => {
                 remarks.fill_in(format!("{name}: signingMethod {method:?} with {length} bits cannot be carried over: only public keys (rsa, es) are; put them into jwks, and say algorithms"));
-                "RS256".to_owned()
+                Algorithm::Rs256
             }
         };
         let (issuer, claims) = claims(config, name, remarks);
@@ -63,7 +70,7 @@ impl Jwt {
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let of = |jwt: &Self| {
             let Self { keys, algorithm, issuer, audiences, client_id, .. } = jwt;
-            (keys.clone(), algorithm.clone(), issuer.clone(), audiences.clone(), client_id.clone())
+            (keys.clone(), *algorithm, issuer.clone(), audiences.clone(), client_id.clone())
         };
         of(self) == of(other)
     }
@@ -73,38 +80,34 @@ impl Jwt {
         &self,
         provider: &str,
         cluster: Option<&str>,
-        entry: &mut Map<String, Value>,
+        entry: &mut Entry,
         remarks: &mut Remarks,
     ) {
-        let asked = entry
-            .get("introspection")
-            .and_then(|introspection| introspection.get("uri")?.as_str())
-            .map(str::to_owned);
         let host = |uri: &str| Url::parse(uri).ok().map(|url| url.origin());
-        let validate = if asked.is_some() { "jwt_then_introspection" } else { "jwt" };
-        let is_same = asked.as_ref().is_none_or(|uri| host(uri) == host(&self.keys));
+        let introspection = entry.introspection.as_ref();
+        let is_same = introspection.is_none_or(|one| host(&one.uri) == host(&self.keys));
+        let validate = if introspection.is_some() { Validate::JwtThenIntrospection } else { Validate::Jwt };
         let own = cluster.unwrap_or(provider);
         let cluster = if is_same { own.to_owned() } else { format!("{own}-keys") };
         if !is_same {
             remarks.add(format!("the keys are on a server of their own: give it the cluster {cluster:?}"));
         }
-        let jwks = json!({"uri": self.keys, "cluster": cluster, "timeout": self.timeout, "cache_duration": self.lifetime});
-        let known = entry.get("issuer").cloned();
-        let issuer = self.issuer.clone().map(Value::from).or(known).unwrap_or_else(|| {
+        let issuer = self.issuer.clone().or_else(|| entry.issuer.clone()).unwrap_or_else(|| {
             remarks.fill_in("the JWT policy did not look at `iss`: put the issuer into providers.*.issuer");
-            NOBODY.into()
+            NOBODY.to_owned()
         });
         remarks.add("tokens may say `typ: JWT` or nothing (typ: any), as there; if they are RFC 9068's, take typ out, so that no ID token passes for an access token");
-        for (key, value) in [
-            ("validate", json!(validate)),
-            ("jwks", jwks),
-            ("algorithms", json!([self.algorithm])),
-            ("issuer", issuer),
-            ("audiences", json!(self.audiences)),
-            ("typ", json!("any")),
-        ] {
-            entry.insert(key.to_owned(), value);
-        }
+        entry.validate = validate;
+        entry.issuer = Some(issuer);
+        entry.audiences.clone_from(&self.audiences);
+        entry.algorithms = vec![self.algorithm];
+        entry.any_typ = true;
+        entry.jwks = Some(Jwks {
+            uri: self.keys.clone(),
+            cluster,
+            timeout: Some(self.timeout.clone()),
+            cache_duration: Some(self.lifetime.clone()),
+        });
     }
 }
 

@@ -1,13 +1,14 @@
 //! Who is asked about tokens.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tollgate_engine::provider::preset::Preset;
-use url::Url;
 
-use crate::commands::import::anypoint::Remarks;
 use crate::commands::import::anypoint::policy::{Credentials, Kind, Policy};
 use crate::commands::import::anypoint::resources::Resources;
+use crate::commands::import::anypoint::{FILL_IN, Remarks};
+use crate::kit::entry::{ClientAuth, Entry, Introspection};
 use crate::kit::failure::Failure;
+use crate::kit::presets::of_introspection;
 
 /// An authorization server.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Provider {
     issuer: Option<String>,
     /// Its introspection endpoint; `None`: it is not asked.
     uri: Option<String>,
-    client_auth: Value,
+    client_auth: ClientAuth,
 }
 
 /// Where nobody answers: a configuration that is not complete lets nobody in.
@@ -85,11 +86,11 @@ impl Provider {
                 remarks.add(format!(
                     "authorizationValue is a Bearer token: set {variable} to it in the proxy's environment"
                 ));
-                json!({"method": "bearer", "bearer_token_env": variable})
+                ClientAuth::bearer(&variable)
             }
             Credentials::Unknown => {
                 remarks.fill_in("authorizationValue is neither Basic with a client id and a secret nor Bearer: put our credentials into client_auth");
-                provider.secret("fill-in", remarks)
+                provider.secret(FILL_IN, remarks)
             }
         };
         provider
@@ -106,7 +107,7 @@ impl Provider {
             remarks.fill_in(
                 "the client provider names no introspection client: put its id into client_auth.client_id",
             );
-            "fill-in"
+            FILL_IN
         });
         provider.client_auth = provider.secret(id, remarks);
         provider
@@ -119,14 +120,14 @@ impl Provider {
         } else {
             uri
         };
-        let preset = recognised(uri);
+        let preset = of_introspection(uri).unwrap_or_default();
         let name = if preset == Preset::Generic { "main" } else { preset.name() };
         Self {
             name: name.to_owned(),
             preset,
             issuer: issuer.map(str::to_owned),
             uri: Some(uri.to_owned()),
-            client_auth: Value::Null,
+            client_auth: ClientAuth::default(),
         }
     }
 
@@ -136,44 +137,39 @@ impl Provider {
             preset: Preset::Generic,
             issuer: None,
             uri: Some(NOWHERE.to_owned()),
-            client_auth: json!({"client_id": "fill-in", "client_secret_env": "MAIN_CLIENT_SECRET"}),
+            client_auth: ClientAuth::secret(FILL_IN, "MAIN_CLIENT_SECRET"),
         }
     }
 
     /// One whose tokens are validated without asking it.
     fn unasked(given: Option<&Value>) -> Self {
         let issuer = given.and_then(|provider| text(provider, "/issuer")).map(str::to_owned);
-        Self { name: "main".to_owned(), preset: Preset::Generic, issuer, uri: None, client_auth: Value::Null }
+        Self {
+            name: "main".to_owned(),
+            preset: Preset::Generic,
+            issuer,
+            uri: None,
+            client_auth: ClientAuth::default(),
+        }
     }
 
     fn variable(&self, what: &str) -> String {
         format!("{}_{what}", self.name.to_ascii_uppercase())
     }
 
-    fn secret(&self, id: &str, remarks: &mut Remarks) -> Value {
+    fn secret(&self, id: &str, remarks: &mut Remarks) -> ClientAuth {
         let variable = self.variable("CLIENT_SECRET");
         remarks.add(format!("the secret of our client {id:?} did not carry over: set {variable} to it in the proxy's environment"));
-        json!({"client_id": id, "client_secret_env": variable})
+        ClientAuth::secret(id, &variable)
     }
 
     /// Its name and its entry in `providers`.
-    pub(super) fn entry(
-        self,
-        cluster: Option<&str>,
-        mut introspection: Map<String, Value>,
-    ) -> (String, Map<String, Value>) {
-        let mut entry = Map::new();
-        if let Some(uri) = self.uri {
-            introspection.insert("uri".to_owned(), uri.into());
-            introspection.insert("cluster".to_owned(), cluster.unwrap_or(&self.name).into());
-            introspection.insert("client_auth".to_owned(), self.client_auth);
-            entry.insert("introspection".to_owned(), introspection.into());
-        }
-        if self.preset != Preset::Generic {
-            entry.insert("preset".to_owned(), self.preset.name().into());
-        }
-        entry.extend(self.issuer.map(|issuer| ("issuer".to_owned(), issuer.into())));
-        (self.name, entry)
+    pub(super) fn entry(self, cluster: Option<&str>, timeout: String) -> (String, Entry) {
+        let Self { name, preset, issuer, uri, client_auth } = self;
+        let cluster = cluster.unwrap_or(&name).to_owned();
+        let introspection =
+            uri.map(|uri| Introspection { uri, cluster, client_auth, timeout: Some(timeout) });
+        (name, Entry { preset, issuer, introspection, ..Entry::default() })
     }
 }
 
@@ -192,32 +188,6 @@ fn client_provider_remarks(provider: &Value, remarks: &mut Remarks) {
     if text(provider, "/issuer").is_none() {
         remarks.add("the client provider has no issuer, so `iss` of the replies is not compared: set providers.*.issuer");
     }
-}
-
-/// The product whose introspection endpoint this is, by host and path.
-fn recognised(uri: &str) -> Preset {
-    let Ok(url) = Url::parse(uri) else { return Preset::Generic };
-    let host = url.host_str().unwrap_or_default();
-    let fits = |preset: Preset| match preset {
-        Preset::Okta => ["okta.com", "oktapreview.com", "okta-emea.com"]
-            .iter()
-            .any(|end| host.strip_suffix(end).is_some_and(|rest| rest.ends_with('.'))),
-        Preset::Salesforce => host.ends_with(".salesforce.com"),
-        Preset::OpenAm => url.path().starts_with("/openam/"),
-        Preset::ForgeRock => url.path().starts_with("/am/"),
-        Preset::PingFederate | Preset::Keycloak => true,
-        Preset::Generic => false,
-    };
-    let known = Preset::ALL.into_iter().find(|preset| {
-        let base = "https://host";
-        let bases = [base.to_owned(), format!("{base}/oauth2/x")];
-        let endings = bases.iter().filter_map(|base| {
-            preset.endpoints(base).introspection?.strip_prefix(base.as_str()).map(str::to_owned)
-        });
-        fits(*preset)
-            && endings.collect::<Vec<_>>().iter().any(|ending| url.path().ends_with(ending.as_str()))
-    });
-    known.unwrap_or_default()
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
