@@ -168,7 +168,7 @@ fn how_the_filter_is_to_authenticate() {
         ("what it lists",           |_, d| d[METHODS] = json!(["client_secret_post"]), "client_secret_post", None),
         ("the simplest first",      |_, d| d[METHODS] = json!(["tls_client_auth", "client_secret_post", "client_secret_basic"]), "client_secret_basic", None),
         ("DSC-10 no default",       |_, d| { d[METHODS] = json!(null); d["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]); }, "client_secret_post",
-         Some("how to authenticate at the introspection endpoint is not said; client_secret_post is assumed, from the token endpoint")),
+         Some("the server does not say how to authenticate at the introspection endpoint; client_secret_post is assumed, from the token endpoint")),
         ("DSC-09 DSC-12 nor there", |_, d| { d[METHODS] = json!([]); d["token_endpoint_auth_methods_supported"] = json!([]); }, "client_secret_basic", Some("client_secret_basic is assumed")),
         ("DSC-11 no algorithms",    |_, d| d[METHODS] = json!(["private_key_jwt", "client_secret_post"]), "client_secret_post",
          Some("introspection_endpoint_auth_signing_alg_values_supported is missing, so assertions (private_key_jwt, client_secret_jwt) are not chosen")),
@@ -200,7 +200,7 @@ fn how_the_filter_is_to_authenticate() {
     );
     let unknown = discover(&mtls, "", &["--auth-method", "magic"]);
     assert!(
-        unknown.status == 2 && unknown.stderr.contains("the filter does not know the method \"magic\""),
+        unknown.status == 2 && unknown.stderr.contains("the authentication method \"magic\" is not known"),
         "{unknown:?}"
     );
 }
@@ -288,7 +288,7 @@ fn whoever_has_a_key_uses_it() {
             run["entry"]["providers"]["main"]["introspection"]["client_auth"], want,
             "{name}: {run:#}"
         );
-        let is_useless = run["remarks"].to_string().contains("the private key is of no use there");
+        let is_useless = run["remarks"].to_string().contains("the private key cannot be used there");
         assert_eq!(is_useless, want["method"] != "private_key_jwt", "{name}: {run:#}");
     }
 }

@@ -173,7 +173,7 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
         ("keys over plain HTTP",              ", client_id: gateway, client_secret_file: secret", ", jwks_uri: \"http://login.example.com/k\", validate: jwt",
          "providers.main.jwks_uri: http://login.example.com/k is plain HTTP"),
         ("a signature without its key",       "client_secret_file: secret", "auth_method: private_key_jwt",
-         "providers.main: expected private_key_file or private_key_env beside client_id and private_key_jwt"),
+         "providers.main: expected private_key_file or private_key_env beside client_id and auth_method: private_key_jwt"),
         ("a key that is none",                "client_secret_file: secret", "private_key_file: secret, auth_method: private_key_jwt, algorithm: ES256",
          "providers.main.private_key_file: expected a private key in PEM: -----BEGIN PRIVATE KEY-----"),
         ("a signature without an algorithm",  "client_secret_file: secret", "private_key_env: KEY, auth_method: private_key_jwt",
