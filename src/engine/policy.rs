@@ -11,6 +11,7 @@ pub mod resource;
 pub mod rule;
 
 use crate::base::ids::ProviderId;
+use crate::base::named::named;
 use crate::jose::signer::Signer;
 use crate::policy::cache_times::CacheTimes;
 use crate::policy::requirement::Requirement;
@@ -103,6 +104,11 @@ pub enum CorsPreflight {
     Enforce,
 }
 
+named! { CorsPreflight:
+    Enforce = "enforce",
+    Pass = "pass",
+}
+
 /// Whether refusals are carried out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Mode {
@@ -110,4 +116,9 @@ pub enum Mode {
     Enforce,
     /// They are counted and logged, and the request is forwarded.
     Shadow,
+}
+
+named! { Mode:
+    Enforce = "enforce",
+    Shadow = "shadow",
 }

@@ -15,6 +15,7 @@ pub mod preset;
 
 use std::time::Duration;
 
+use crate::base::named::named;
 use crate::base::secret::Secret;
 use crate::jose::algorithm::Algorithms;
 use crate::provider::client_auth::ClientAuth;
@@ -58,6 +59,12 @@ pub enum Validate {
     JwtThenIntrospection,
 }
 
+named! { Validate:
+    Introspection = "introspection",
+    Jwt = "jwt",
+    JwtThenIntrospection = "jwt_then_introspection",
+}
+
 /// The rules for a provider's JWTs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct JwtRules {
@@ -76,6 +83,11 @@ pub enum Typ {
     /// That, `JWT`, or nothing: for servers that are older than RFC 9068. A token whose claims show another
     /// kind is rejected.
     Any,
+}
+
+named! { Typ:
+    AtJwt = "at+jwt",
+    Any = "any",
 }
 
 /// `introspection.dialect`, or `userinfo`: how the server is called, and what its response looks like.
@@ -126,6 +138,12 @@ pub enum TokenIn {
     Form,
     /// `GET`, as `access_token` in the query.
     Query,
+}
+
+named! { TokenIn:
+    Header = "header",
+    Form = "form",
+    Query = "query",
 }
 
 /// `providers.*.introspection` ([RFC 7662 §2]).

@@ -8,6 +8,7 @@ pub mod challenge;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::base::named::named;
 use crate::decision::Verdict;
 
 /// `responses`: what a rejected client gets.
@@ -40,6 +41,11 @@ pub enum Profile {
     Anypoint,
 }
 
+named! { Profile:
+    Rfc6750 = "rfc6750",
+    Anypoint = "anypoint",
+}
+
 /// The form of a rejection's body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
@@ -53,6 +59,13 @@ pub enum Format {
     Auto,
     /// No body.
     None,
+}
+
+named! { Format:
+    Json = "json",
+    Problem = "problem",
+    Auto = "auto",
+    None = "none",
 }
 
 /// `responses.overrides.VERDICT`.

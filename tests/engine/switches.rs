@@ -55,7 +55,7 @@ fn every_key_that_lowers_security_has_a_row_in_the_threat_model() {
 fn what_lowers_security_is_said_in_one_place() {
     fn walk(kind: &Kind) {
         for key in kind.object().into_iter().flat_map(|object| object.keys) {
-            assert!(!key.doc.contains("owers security"), "{}: use Key::lowers", key.name);
+            assert!(!key.doc.contains("owers security"), "{}: use Declared::lowers", key.name);
             walk(&key.kind);
         }
         kind.entries().into_iter().for_each(walk);

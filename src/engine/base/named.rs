@@ -1,5 +1,18 @@
 //! Enums whose variants have names outside the code, with one list of names for each.
 
+/// An enum whose variants have names; [`named!`] makes one.
+pub(crate) trait Named: Copy + 'static {
+    /// The first of them.
+    const FIRST: Self;
+    /// All of them.
+    const ALL: &'static [Self];
+    /// The names of all of them.
+    const NAMES: &'static [&'static str];
+
+    /// Its name.
+    fn word(self) -> &'static str;
+}
+
 /// Gives an enum without data `ALL`, `NAMES`, `name` and `named`, from one list. A variant that is not in the list
 /// does not compile.
 macro_rules! named {
@@ -20,6 +33,19 @@ macro_rules! named {
             /// The one of that name, case and all.
             pub fn named(name: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|known| known.name() == name)
+            }
+        }
+
+        impl $crate::base::named::Named for $type {
+            const FIRST: Self = {
+                let [first, ..] = Self::ALL;
+                first
+            };
+            const ALL: &'static [Self] = &Self::ALL;
+            const NAMES: &'static [&'static str] = &Self::NAMES;
+
+            fn word(self) -> &'static str {
+                self.name()
             }
         }
     };

@@ -114,13 +114,13 @@ pub enum Fault {
     #[error("the same as {first}")]
     Duplicate {
         /// Where it is first.
-        first: String,
+        first: Place,
     },
     /// Two settings that cannot both be meant.
     #[error("contradicts {with}: {why}")]
     Contradiction {
         /// The place of the other.
-        with: String,
+        with: Place,
         /// The reason, to follow "contradicts …:".
         why: &'static str,
     },
@@ -134,7 +134,7 @@ pub enum Fault {
     #[error("requires {other} as well")]
     Needs {
         /// The other.
-        other: &'static str,
+        other: Needed,
     },
     /// A key that cannot be used.
     #[error("expected a public key for signatures: {fault}")]
@@ -170,6 +170,26 @@ pub enum Fault {
     /// A path pattern that cannot be used.
     #[error("{0}")]
     Pattern(PatternError),
+}
+
+/// What another setting needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Needed {
+    /// A key.
+    Key(&'static str),
+    /// A key with a value.
+    Value(&'static str, &'static str),
+    /// One of several ways.
+    Either(&'static str),
+}
+
+impl fmt::Display for Needed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(text) | Self::Either(text) => f.write_str(text),
+            Self::Value(key, value) => write!(f, "{key}: {value}"),
+        }
+    }
 }
 
 /// `; did you mean "x"?`, or else what there is.

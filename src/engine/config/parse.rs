@@ -33,13 +33,13 @@ use serde_json::Value;
 pub use self::client_lists::fetched_list;
 use crate::base::ids::ProviderId;
 use crate::base::json;
-use crate::config::error::{ConfigError, Fault};
-use crate::config::keys::CONFIGURATION;
-use crate::config::parse::node::Node;
+use crate::config::error::{ConfigError, Fault, Needed};
+use crate::config::keys::{self, CONFIGURATION};
+use crate::config::parse::node::{Node, Part};
 use crate::config::protobuf;
 use crate::config::schema::{self, Faults, Place, nearest};
+use crate::policy::Policy;
 use crate::policy::resource::Resources;
-use crate::policy::{CorsPreflight, Mode, Policy};
 use crate::provider::client_list::ListSource;
 use crate::provider::clients::ClientList;
 use crate::response::Profile;
@@ -60,7 +60,7 @@ impl Policy {
         let mut faults = Faults::default();
         schema::check(&CONFIGURATION, value, &Place::default(), &mut faults);
         let document = schema::complete(&CONFIGURATION, value);
-        let (policy, found) = compile(&Node::new(&CONFIGURATION, &document), env);
+        let (policy, found) = compile(&Node::whole(&CONFIGURATION, &document), env);
         faults.join(found);
         if faults.is_empty() { Ok(policy) } else { Err(faults.into_errors()) }
     }
@@ -110,43 +110,42 @@ struct Context<'a> {
 }
 
 #[inline(never)]
-fn compile(root: &Node<'_>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Faults) {
-    let providers = root.key("providers");
+fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Faults) {
+    let providers = root.at(keys::Configuration::PROVIDERS);
+    let user_agent = root.at(keys::Configuration::USER_AGENT);
     let mut context = Context {
         env,
         providers: providers.members().map(|(name, _)| name).collect(),
         client_lists: BTreeMap::new(),
         lists: Vec::new(),
-        user_agent: match root.key("user_agent") {
-            ours if ours.is_set() => ours.text(),
-            _ => concat!("tollgate/", env!("CARGO_PKG_VERSION")),
+        user_agent: if user_agent.is_set() {
+            user_agent.text()
+        } else {
+            concat!("tollgate/", env!("CARGO_PKG_VERSION"))
         },
-        has_dpop: root.key("dpop").is_set(),
-        has_mtls: root.key("mtls").is_set(),
+        has_dpop: root.at(keys::Configuration::DPOP).is_set(),
+        has_mtls: root.at(keys::Configuration::MTLS).is_set(),
         faults: Faults::default(),
     };
-    context.client_lists = client_lists::parse(&root.key("client_lists"), &mut context);
-    let upstream = upstream::parse(&root.key("upstream"), &mut context);
-    let responses = responses::parse(&root.key("responses"), &mut context);
+    context.client_lists = client_lists::parse(&root.at(keys::Configuration::CLIENT_LISTS), &mut context);
+    let upstream = upstream::parse(&root.at(keys::Configuration::UPSTREAM), &mut context);
+    let responses = responses::parse(&root.at(keys::Configuration::RESPONSES), &mut context);
     let mut policy = Policy {
-        provider_order: context.provider_ids(&root.key("provider_order")),
+        provider_order: context.provider_ids(&root.at(keys::Configuration::PROVIDER_ORDER)),
         token: token::parse(root, &upstream, responses.profile == Profile::Anypoint, &mut context),
-        requires: rules::requirement(&root.key("requires"), &mut context),
+        requires: rules::requirement(&root.at(keys::Configuration::REQUIRES), &mut context),
         rules: rules::parse(root, &mut context),
-        matching: matching::parse(&root.key("matching")),
+        matching: matching::parse(&root.at(keys::Configuration::MATCHING)),
         providers: provider::parse(&providers, &mut context),
         lists: std::mem::take(&mut context.lists),
         upstream,
-        cache: cache::parse(&root.key("cache")),
-        dpop: dpop::parse(&root.key("dpop"), &mut context),
-        mtls: mtls::parse(&root.key("mtls"), &mut context),
+        cache: cache::parse(&root.at(keys::Configuration::CACHE)),
+        dpop: dpop::parse(&root.at(keys::Configuration::DPOP), &mut context),
+        mtls: mtls::parse(&root.at(keys::Configuration::MTLS), &mut context),
         resources: Resources::default(),
         responses,
-        cors_preflight: match root.key("cors_preflight").text() {
-            "pass" => CorsPreflight::Pass,
-            _ => CorsPreflight::Enforce,
-        },
-        mode: if root.key("mode").text() == "shadow" { Mode::Shadow } else { Mode::Enforce },
+        cors_preflight: root.get(keys::Configuration::CORS_PREFLIGHT),
+        mode: root.get(keys::Configuration::MODE),
     };
     policy.resources = resource::parse(root, &policy, &mut context);
     user_info::check(root, &policy, &mut context);
@@ -170,8 +169,8 @@ impl Context<'_> {
 
     /// A list of providers' names: each is known, and none comes twice.
     #[inline(never)]
-    fn provider_ids(&mut self, list: &Node<'_>) -> Vec<ProviderId> {
-        self.no_duplicates(list.items(), |name| name.text().to_owned());
+    fn provider_ids(&mut self, list: &Node<'_, Vec<String>>) -> Vec<ProviderId> {
+        self.no_duplicates(list);
         let mut ids = Vec::new();
         for name in list.items() {
             match self.providers.iter().position(|known| *known == name.text()) {
@@ -183,32 +182,41 @@ impl Context<'_> {
         ids
     }
 
-    /// Faults at every node that has the same, non-empty `key` as one before it.
-    fn no_duplicates<'n>(
-        &mut self,
-        nodes: impl Iterator<Item = Node<'n>>,
-        key: impl Fn(&Node<'n>) -> String,
-    ) {
-        self.distinct(&mut nodes.map(|node| (key(&node), node)));
+    /// Faults at every text of a list that is the same as one before it.
+    #[inline(never)]
+    fn no_duplicates(&mut self, list: &Part<'_>) {
+        self.distinct(&mut list.texts());
     }
 
-    /// The same for nodes that come with their keys.
+    /// The same for texts that are in no list.
     #[inline(never)]
-    fn distinct(&mut self, nodes: &mut dyn Iterator<Item = (String, Node<'_>)>) {
+    fn distinct_texts(&mut self, texts: &mut dyn Iterator<Item = Node<'_, String>>) {
+        self.distinct(&mut texts.map(|text| (text.text().to_owned(), text.place.clone())));
+    }
+
+    /// Faults at every place whose text is not empty and the same as one before it.
+    #[inline(never)]
+    fn distinct(&mut self, texts: &mut dyn Iterator<Item = (String, Place)>) {
         let mut seen: BTreeMap<String, Place> = BTreeMap::new();
-        for (key, node) in nodes.filter(|(key, _)| !key.is_empty()) {
-            if let Some(first) = seen.get(&key) {
-                self.faults.add(&node.place, Fault::Duplicate { first: first.to_string() });
+        for (text, place) in texts.filter(|(text, _)| !text.is_empty()) {
+            if let Some(first) = seen.get(&text) {
+                self.faults.add(&place, Fault::Duplicate { first: first.clone() });
             } else {
-                seen.insert(key, node.place);
+                seen.insert(text, place);
             }
         }
     }
 
-    /// Faults at a key whose meaning depends on another one.
+    /// A fault at a key whose meaning depends on another one.
     #[inline(never)]
-    fn contradiction(&mut self, node: &Node<'_>, with: &Node<'_>, why: &'static str) {
-        self.faults.add(&node.place, Fault::Contradiction { with: with.place.to_string(), why });
+    fn contradiction(&mut self, part: &Part<'_>, with: &Part<'_>, why: &'static str) {
+        self.faults.add(&part.place, Fault::Contradiction { with: with.place.clone(), why });
+    }
+
+    /// A fault at a key that makes sense with another one only.
+    #[inline(never)]
+    fn needs(&mut self, part: &Part<'_>, other: Needed) {
+        self.faults.add(&part.place, Fault::Needs { other });
     }
 }
 

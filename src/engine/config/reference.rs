@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::keys::CONFIGURATION;
 use crate::config::schema::{
-    Absent, Choice, Key, Kind, Lowers, Names, Object, Quantity, default, listed, written,
+    Absent, Choice, Kind, Lowers, Names, Object, Quantity, Row, default, listed, written,
 };
 
 /// `docs/configuration.md`.
@@ -78,7 +78,7 @@ impl Reference {
         let title = if path.is_empty() { "The configuration".to_owned() } else { format!("`{path}`") };
         let _ = writeln!(self.text, "## {title}\n");
         let _ = writeln!(self.text, "| key | value | default | description |\n| --- | --- | --- | --- |");
-        let inside = |key: &Key| join(path, key.name);
+        let inside = |key: &Row| join(path, key.name);
         for key in object.keys {
             if matches!(key.kind, Kind::Later) {
                 self.later.push(format!("`{}`: {}", inside(key), lower_first(key.doc)));
@@ -104,7 +104,7 @@ impl Reference {
         }
     }
 
-    fn row(&mut self, key: &Key, path: &str) {
+    fn row(&mut self, key: &Row, path: &str) {
         let name = match key.absent {
             Absent::Fault => format!("**`{}`**", key.name),
             Absent::Default(_) | Absent::Nothing => format!("`{}`", key.name),
@@ -151,7 +151,7 @@ impl Reference {
 }
 
 /// What a key is for, and what it costs.
-fn description(key: &Key) -> String {
+fn description(key: &Row) -> String {
     match key.lowers {
         Some(Lowers { when, cost, .. }) => format!("{} **Lowers security{when}.** {cost}", key.doc),
         None => key.doc.to_owned(),
@@ -239,7 +239,7 @@ fn schema(kind: &Kind) -> Value {
 fn object_schema(object: &Object) -> Value {
     let supported = || object.keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
     let properties: Map<_, _> = supported().map(|key| (key.name.to_owned(), key_schema(key))).collect();
-    let is_required = |key: &&Key| matches!(key.absent, Absent::Fault);
+    let is_required = |key: &&Row| matches!(key.absent, Absent::Fault);
     let required: Vec<_> = supported().filter(is_required).map(|key| key.name).collect();
     let mut schema = json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required});
     let choices: Vec<_> = object.choices.iter().map(choice_schema).collect();
@@ -249,7 +249,7 @@ fn object_schema(object: &Object) -> Value {
     schema
 }
 
-fn key_schema(key: &Key) -> Value {
+fn key_schema(key: &Row) -> Value {
     let mut schema = schema(&key.kind);
     if let Value::Object(members) = &mut schema {
         members.insert("description".to_owned(), description(key).into());

@@ -17,9 +17,9 @@ use crate::config::error::Fault;
 pub use crate::config::schema::lowers::{Lowers, When};
 pub use crate::config::schema::place::{Faults, Place, Step};
 
-/// One key of an object.
+/// One key of an object: its row in the tables.
 #[derive(Clone, Copy, Debug)]
-pub struct Key {
+pub struct Row {
     /// Its name.
     pub name: &'static str,
     /// What it may hold.
@@ -32,7 +32,7 @@ pub struct Key {
     pub lowers: Option<Lowers>,
 }
 
-impl Key {
+impl Row {
     /// The same key, which lowers security; `tollgate check` warns of it.
     #[must_use]
     pub const fn lowers(self, when: When, cost: &'static str) -> Self {
@@ -142,7 +142,7 @@ pub enum Names {
 #[derive(Clone, Copy, Debug)]
 pub struct Object {
     /// The keys, in the order of the reference and of the faults.
-    pub keys: &'static [Key],
+    pub keys: &'static [Row],
     /// Keys that depend on one another.
     pub choices: &'static [Choice],
 }
@@ -169,7 +169,7 @@ pub enum Quantity {
 
 impl Object {
     /// The key of that name and its place in the order.
-    pub fn key(&self, name: &str) -> Option<(usize, &'static Key)> {
+    pub fn key(&self, name: &str) -> Option<(usize, &'static Row)> {
         self.keys.iter().enumerate().find(|(_, key)| key.name == name)
     }
 }

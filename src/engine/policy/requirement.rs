@@ -5,6 +5,7 @@ mod judge;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
+use crate::base::named::named;
 use crate::provider::clients::ClientList;
 use crate::token::claims::ClaimRequirement;
 use crate::token::details::DetailRequirement;
@@ -63,4 +64,12 @@ pub enum SenderConstraint {
     AnyBound,
     /// The binding is not checked.
     Ignore,
+}
+
+named! { SenderConstraint:
+    IfBound = "if_bound",
+    Dpop = "dpop",
+    Mtls = "mtls",
+    AnyBound = "any_bound",
+    Ignore = "ignore",
 }

@@ -14,6 +14,7 @@ pub(crate) use self::host::HostReading;
 use self::path::is_below;
 pub use self::path::{PathPattern, PatternError, Spelling, Variation};
 pub use self::seen::Seen;
+use crate::base::named::named;
 use crate::decision::Doubt;
 use crate::policy::Policy;
 use crate::policy::requirement::Requirement;
@@ -47,6 +48,13 @@ pub enum Access {
     Anonymous,
     /// It is rejected.
     Deny,
+}
+
+named! { Access:
+    Required = "required",
+    Optional = "optional",
+    Anonymous = "anonymous",
+    Deny = "deny",
 }
 
 /// Everything that is given must match.

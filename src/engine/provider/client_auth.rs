@@ -79,6 +79,11 @@ pub enum BasicEncoding {
     Raw,
 }
 
+named! { BasicEncoding:
+    Form = "form",
+    Raw = "raw",
+}
+
 impl ClientAuth {
     /// `client_secret_basic`.
     pub fn basic(client_id: &str, client_secret: &Secret, encoding: BasicEncoding) -> Self {

@@ -1,6 +1,8 @@
 //! How a request is read where others may read it otherwise: two readings of one name are a way around
 //! a rule.
 
+use crate::base::named::named;
+
 /// `matching`: what is taken for granted of those who read the request too, of Envoy's router and of
 /// the upstream.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -25,4 +27,10 @@ pub enum Reading {
     Ignore,
     /// Everybody takes it as it is.
     Literal,
+}
+
+named! { Reading:
+    Refuse = "refuse",
+    Ignore = "ignore",
+    Literal = "literal",
 }

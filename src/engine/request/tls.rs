@@ -5,6 +5,7 @@
 //!
 //! [RFC 6750 §5.3]: https://www.rfc-editor.org/rfc/rfc6750#section-5.3
 
+use crate::base::named::named;
 use crate::request::connection::Connection;
 use crate::request::head::RequestHead;
 
@@ -15,6 +16,11 @@ pub enum TlsSource {
     Connection,
     /// `x-forwarded-proto`, from a hop that clients cannot bypass.
     ForwardedProto,
+}
+
+named! { TlsSource:
+    Connection = "connection",
+    ForwardedProto = "forwarded_proto",
 }
 
 impl TlsSource {

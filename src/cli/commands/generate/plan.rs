@@ -364,11 +364,12 @@ impl Plan {
     /// A fault, with the places that it names in the short file.
     fn in_words(&self, fault: Fault) -> String {
         match fault {
-            Fault::Duplicate { first } => Fault::Duplicate { first: self.origin(&first) },
-            Fault::Contradiction { with, why } => Fault::Contradiction { with: self.origin(&with), why },
-            other => other,
+            Fault::Duplicate { first } => format!("the same as {}", self.origin(&first.to_string())),
+            Fault::Contradiction { with, why } => {
+                format!("contradicts {}: {why}", self.origin(&with.to_string()))
+            }
+            other => other.to_string(),
         }
-        .to_string()
     }
 
     /// What follows from what is generated around the filter.

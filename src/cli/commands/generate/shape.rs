@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use tollgate_engine::config::keys::{CLIENT_LIST, RESOURCE, RULE, SIGNED_WITH, text};
-use tollgate_engine::config::schema::{Absent, Choice, Key, Kind, Names, Object, Quantity, Text};
+use tollgate_engine::config::keys::{ClientList, Keyed as _, Resource, Rule, SIGNED_WITH, text};
+use tollgate_engine::config::schema::{Absent, Choice, Kind, Names, Object, Quantity, Row, Text};
 use tollgate_engine::provider::client_auth::Method;
 use tollgate_engine::provider::preset::Preset;
 use url::{Host, Url};
@@ -44,7 +44,7 @@ pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
             "client_lists",
             Kind::Map {
                 names: Names::Text("NAME", &text::NAME),
-                of: &Kind::Object(&CLIENT_LIST),
+                of: &Kind::Object(ClientList::OBJECT),
                 empty: true,
             },
             "Allow-lists of clients, as in the filter's configuration; others come from the store.",
@@ -206,12 +206,12 @@ static API: Object = Object {
         ),
         optional(
             "resource",
-            Kind::Object(&RESOURCE),
+            Kind::Object(Resource::OBJECT),
             "What clients are told of it, as in the filter's configuration: `identifier`, and `profile: mcp` for an MCP server.",
         ),
         optional(
             "rules",
-            Kind::List { of: &Kind::Object(&RULE), empty: true },
+            Kind::List { of: &Kind::Object(Rule::OBJECT), empty: true },
             "Other demands for some of its requests, as in the filter's configuration.",
         ),
     ],
@@ -347,10 +347,10 @@ static LABEL: Text = Text {
     },
 };
 
-const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Fault, doc, lowers: None }
+const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Row {
+    Row { name, kind, absent: Absent::Fault, doc, lowers: None }
 }
 
-const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, absent: Absent::Nothing, doc, lowers: None }
+const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Row {
+    Row { name, kind, absent: Absent::Nothing, doc, lowers: None }
 }

@@ -1,36 +1,38 @@
 //! Where a provider's endpoints are.
 
-use crate::config::error::Fault;
+use crate::config::error::{Fault, Needed};
+use crate::config::keys;
 use crate::config::parse::Context;
 use crate::config::parse::endpoint::{self, Endpoint};
-use crate::config::parse::node::Node;
+use crate::config::parse::node::{Node, Part};
 use crate::config::schema::Place;
 use crate::provider::preset::{Endpoints, Preset};
 
 /// Where an endpoint is: as written, or where the preset has it below the base URL or the issuer.
 #[inline(never)]
 pub(super) fn address(
-    provider: &Node<'_>,
-    section: &Node<'_>,
+    provider: &Node<'_, keys::Provider>,
+    section: &Part<'_>,
+    uri: &Node<'_, String>,
     find: fn(Endpoints) -> Option<String>,
     context: &mut Context<'_>,
 ) -> Endpoint {
-    let preset = provider.key("preset");
     // What has another shape has been reported already.
-    let (Some(known), true) = (Preset::named(preset.text()), section.is_set()) else {
+    let (Some(preset), true) = (provider.at(keys::Provider::PRESET).known(), section.is_set()) else {
         return Endpoint::default();
     };
-    let (base_url, uri) = (provider.key("base_url"), section.key("uri"));
-    let base = if base_url.is_set() { base_url } else { provider.key("issuer") };
-    if known == Preset::Generic && provider.key("base_url").is_set() {
-        context.faults.add(&base.place, Fault::Needs { other: "a preset" });
+    let base_url = provider.at(keys::Provider::BASE_URL);
+    if preset == Preset::Generic && base_url.is_set() {
+        context.needs(&base_url, Needed::Either("a preset"));
     }
+    let base = if base_url.is_set() { base_url } else { provider.at(keys::Provider::ISSUER) };
     let place = if uri.is_set() { &uri.place } else { &base.place };
-    let endpoint = match find(known.endpoints(base.text())) {
+    let endpoint = match find(preset.endpoints(base.text())) {
         _ if uri.is_set() => endpoint::parse(uri.text()),
         None => return missing(&uri.place, Fault::Missing, context),
         Some(_) if !base.is_set() => {
-            return missing(&preset.place, Fault::Needs { other: "issuer or base_url" }, context);
+            let fault = Fault::Needs { other: Needed::Either("issuer or base_url") };
+            return missing(&provider.at(keys::Provider::PRESET).place, fault, context);
         }
         Some(_) if base.text().contains('?') => {
             Err(Fault::Expected { what: "a URI without a query".to_owned() })

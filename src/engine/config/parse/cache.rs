@@ -1,20 +1,21 @@
 //! `cache`: every combination makes sense.
 
+use crate::config::keys::Cache;
 use crate::config::parse::node::Node;
 use crate::policy::cache_times::CacheTimes;
 
 /// All of it.
 #[inline(never)]
-pub(super) fn parse(cache: &Node<'_>) -> CacheTimes {
+pub(super) fn parse(cache: &Node<'_, Cache>) -> CacheTimes {
     CacheTimes {
-        max_entries: cache.key("max_entries").integer(),
-        ttl: cache.key("ttl").duration(),
-        ttl_without_exp: cache.key("ttl_without_exp").duration(),
-        ttl_jitter: u32::try_from(cache.key("ttl_jitter").integer()).unwrap_or_default(),
-        negative_ttl: cache.key("negative_ttl").duration(),
-        negative_max_entries: cache.key("negative_max_entries").integer(),
-        shared: cache.key("shared").bool(),
-        refresh_ahead: cache.key("refresh_ahead").duration(),
-        stale_if_error: cache.key("stale_if_error").duration(),
+        max_entries: cache.get(Cache::MAX_ENTRIES),
+        ttl: cache.get(Cache::TTL),
+        ttl_without_exp: cache.get(Cache::TTL_WITHOUT_EXP),
+        ttl_jitter: cache.get(Cache::TTL_JITTER),
+        negative_ttl: cache.get(Cache::NEGATIVE_TTL),
+        negative_max_entries: cache.get(Cache::NEGATIVE_MAX_ENTRIES),
+        shared: cache.get(Cache::SHARED),
+        refresh_ahead: cache.get(Cache::REFRESH_AHEAD),
+        stale_if_error: cache.get(Cache::STALE_IF_ERROR),
     }
 }

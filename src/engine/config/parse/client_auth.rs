@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use crate::base::secret::Secret;
-use crate::config::error::Fault;
+use crate::config::error::{Fault, Needed};
+use crate::config::key::{AnyKey, Key};
+use crate::config::keys;
 use crate::config::keys::text::is_bearer_token;
+use crate::config::keys::words::AssertionTyp;
 use crate::config::parse::Context;
-use crate::config::parse::node::Node;
+use crate::config::parse::node::{Node, Part};
 use crate::config::schema::listed;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::signing_key::{SigningKey, material};
@@ -15,49 +18,53 @@ use crate::provider::client_auth::{BasicEncoding, ClientAuth, Method};
 
 /// The credentials; without them if anything is wrong.
 #[inline(never)]
-pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_>) -> ClientAuth {
-    let id = auth.key("client_id");
-    let raw = auth.key("basic_encoding").text() == "raw";
+pub(super) fn parse(
+    auth: &Node<'_, keys::ClientAuth>,
+    issuer: &Node<'_, String>,
+    context: &mut Context<'_>,
+) -> ClientAuth {
+    let id = auth.at(keys::ClientAuth::CLIENT_ID);
+    let encoding = auth.get(keys::ClientAuth::BASIC_ENCODING);
+    let raw = encoding == BasicEncoding::Raw;
     if !is_printable(id.text()) {
         let what = "a client id of printable ASCII (RFC 6749 Appendix A.1)".to_owned();
         context.faults.add(&id.place, Fault::Expected { what });
     }
     // A method of no known name has been reported.
-    let Some(method) = Method::named(auth.key("method").text()) else {
+    let Some(method) = auth.at(keys::ClientAuth::METHOD).known() else {
         return ClientAuth::None { client_id: None };
     };
     if raw && method != Method::Basic {
-        unused(auth, method, &["basic_encoding"], context);
+        unused(auth, method, &[keys::ClientAuth::BASIC_ENCODING.any()], context);
     }
     match method {
         Method::Basic => {
-            only(auth, method, &[&["client_id"], &SECRET], context);
+            only(auth, method, &[Group::Id, Group::Secret], context);
             required(&id, context);
             let secret = client_secret(auth, context).unwrap_or_default();
             if raw && id.text().contains(':') {
                 let what = "a client id without a colon, because it is sent raw (RFC 7617 §2)".to_owned();
                 context.faults.add(&id.place, Fault::Expected { what });
             }
-            let encoding = if raw { BasicEncoding::Raw } else { BasicEncoding::Form };
             ClientAuth::basic(id.text(), &Secret::new(secret), encoding)
         }
         Method::Post => {
-            only(auth, method, &[&["client_id"], &SECRET], context);
+            only(auth, method, &[Group::Id, Group::Secret], context);
             required(&id, context);
             let secret = client_secret(auth, context).unwrap_or_default();
             ClientAuth::Post { client_id: id.text().to_owned(), client_secret: Secret::new(secret) }
         }
         Method::SecretJwt => {
-            only(auth, method, &[&["client_id"], &SECRET, &ASSERTION], context);
+            only(auth, method, &[Group::Id, Group::Secret, Group::Assertion], context);
             assertion(auth, issuer, &Algorithm::OF_SECRETS, context)
         }
         Method::PrivateKeyJwt => {
-            only(auth, method, &[&["client_id"], &PRIVATE_KEY, &ASSERTION], context);
-            required(&auth.key("algorithm"), context);
+            only(auth, method, &[Group::Id, Group::PrivateKey, Group::Assertion], context);
+            required(&auth.at(keys::ClientAuth::ALGORITHM), context);
             assertion(auth, issuer, &Algorithm::OF_PRIVATE_KEYS, context)
         }
         Method::Bearer => {
-            only(auth, method, &[&BEARER], context);
+            only(auth, method, &[Group::Bearer], context);
             let token = secret(auth, BEARER, context);
             if let Some(token) = &token
                 && !is_bearer_token(token)
@@ -67,45 +74,44 @@ pub(super) fn parse(auth: &Node<'_>, issuer: &Node<'_>, context: &mut Context<'_
             ClientAuth::bearer(&Secret::new(token.unwrap_or_default()))
         }
         Method::None => {
-            only(auth, method, &[&["client_id"]], context);
-            ClientAuth::None { client_id: id.some_text() }
+            only(auth, method, &[Group::Id], context);
+            ClientAuth::None { client_id: id.some() }
         }
     }
 }
 
-const SECRET: [&str; 2] = ["client_secret", "client_secret_env"];
-const BEARER: [&str; 2] = ["bearer_token", "bearer_token_env"];
-const PRIVATE_KEY: [&str; 2] = ["private_key", "private_key_env"];
-const ASSERTION: [&str; 6] =
-    ["algorithm", "kid", "audience", "assertion_lifetime", "assertion_typ", "assertion_reuse"];
+/// Where a secret is: in the configuration, or in an environment variable that the configuration names.
+type Written = [Key<keys::ClientAuth, Option<String>>; 2];
+
+const SECRET: Written = [keys::ClientAuth::CLIENT_SECRET, keys::ClientAuth::CLIENT_SECRET_ENV];
+const BEARER: Written = [keys::ClientAuth::BEARER_TOKEN, keys::ClientAuth::BEARER_TOKEN_ENV];
+const PRIVATE_KEY: Written = [keys::ClientAuth::PRIVATE_KEY, keys::ClientAuth::PRIVATE_KEY_ENV];
 
 /// A signed statement, by one of `algorithms` (CAS-01 to CAS-12).
 #[inline(never)]
 fn assertion(
-    auth: &Node<'_>,
-    issuer: &Node<'_>,
+    auth: &Node<'_, keys::ClientAuth>,
+    issuer: &Node<'_, String>,
     algorithms: &[Algorithm],
     context: &mut Context<'_>,
 ) -> ClientAuth {
     let nothing = ClientAuth::None { client_id: None };
-    let [id, algorithm, kid, audience] =
-        ["client_id", "algorithm", "kid", "audience"].map(|name| auth.key(name));
+    let (id, audience) = (auth.at(keys::ClientAuth::CLIENT_ID), auth.at(keys::ClientAuth::AUDIENCE));
+    let (algorithm, method) = (auth.at(keys::ClientAuth::ALGORITHM), auth.at(keys::ClientAuth::METHOD));
     required(&id, context);
     let audience = if audience.is_set() { audience } else { issuer.clone() };
     if !audience.is_set() {
-        context
-            .faults
-            .add(&auth.key("method").place, Fault::Needs { other: "issuer or client_auth.audience" });
+        context.needs(&method, Needed::Either("issuer or client_auth.audience"));
     }
     let of_secrets = algorithms == Algorithm::OF_SECRETS;
     let keys = if of_secrets { SECRET } else { PRIVATE_KEY };
     let material = if of_secrets { client_secret(auth, context) } else { secret(auth, keys, context) };
     let material = material.map(Secret::new);
-    let name = if algorithm.is_set() { algorithm.text() } else { "HS256" };
-    let Some(chosen) = algorithms.iter().copied().find(|known| known.name() == name) else {
+    let chosen = if algorithm.is_set() { algorithm.known() } else { Some(Algorithm::Hs256) };
+    let Some(chosen) = chosen.filter(|chosen| algorithms.contains(chosen)) else {
         if algorithm.is_set() {
             let names: Vec<_> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
-            let what = format!("{}, for the method {:?}", listed(&names, "or"), auth.key("method").text());
+            let what = format!("{}, for the method {:?}", listed(&names, "or"), method.read().name());
             context.faults.add(&algorithm.place, Fault::Expected { what });
         }
         return nothing;
@@ -120,15 +126,14 @@ fn assertion(
         unfit(auth, keys, self::material(chosen), context);
         return nothing;
     };
-    let [lifetime, typ, reuse] =
-        ["assertion_lifetime", "assertion_typ", "assertion_reuse"].map(|name| auth.key(name));
+    let (kid, typ) = (auth.get(keys::ClientAuth::KID), auth.get(keys::ClientAuth::ASSERTION_TYP));
     let statement = Statement {
         client_id: id.text(),
         audience: audience.text(),
-        kid: kid.is_set().then(|| kid.text()),
-        typ: if typ.is_set() { typ.text() } else { "JWT" },
-        lifetime: if lifetime.is_set() { lifetime.duration() } else { LIFETIME },
-        is_reused: reuse.is_set() && reuse.bool(),
+        kid: kid.as_deref(),
+        typ: typ.unwrap_or(AssertionTyp::Jwt).name(),
+        lifetime: auth.get(keys::ClientAuth::ASSERTION_LIFETIME).unwrap_or(LIFETIME),
+        is_reused: auth.get(keys::ClientAuth::ASSERTION_REUSE).unwrap_or_default(),
     };
     ClientAuth::Assertion(Box::new(Assertion::new(&statement, chosen, key, &material)))
 }
@@ -137,7 +142,7 @@ fn assertion(
 const LIFETIME: Duration = Duration::from_secs(60);
 
 #[inline(never)]
-fn required(node: &Node<'_>, context: &mut Context<'_>) {
+fn required(node: &Part<'_>, context: &mut Context<'_>) {
     if !node.is_set() {
         context.faults.add(&node.place, Fault::Missing);
     }
@@ -145,30 +150,62 @@ fn required(node: &Node<'_>, context: &mut Context<'_>) {
 
 /// Faults at every key that belongs to other methods.
 #[inline(never)]
-fn only(auth: &Node<'_>, method: Method, used: &[&[&str]], context: &mut Context<'_>) {
-    let all: [&[&'static str]; 5] = [&["client_id"], &SECRET, &BEARER, &PRIVATE_KEY, &ASSERTION];
-    for keys in all {
-        if !used.contains(&keys) {
+fn only(auth: &Node<'_, keys::ClientAuth>, method: Method, used: &[Group], context: &mut Context<'_>) {
+    for (group, keys) in GROUPS {
+        if !used.contains(&group) {
             unused(auth, method, keys, context);
         }
     }
 }
 
+/// Keys that belong together.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Group {
+    Id,
+    Secret,
+    Bearer,
+    PrivateKey,
+    Assertion,
+}
+
+const GROUPS: [(Group, &[AnyKey<keys::ClientAuth>]); 5] = [
+    (Group::Id, &[keys::ClientAuth::CLIENT_ID.any()]),
+    (Group::Secret, &[keys::ClientAuth::CLIENT_SECRET.any(), keys::ClientAuth::CLIENT_SECRET_ENV.any()]),
+    (Group::Bearer, &[keys::ClientAuth::BEARER_TOKEN.any(), keys::ClientAuth::BEARER_TOKEN_ENV.any()]),
+    (Group::PrivateKey, &[keys::ClientAuth::PRIVATE_KEY.any(), keys::ClientAuth::PRIVATE_KEY_ENV.any()]),
+    (
+        Group::Assertion,
+        &[
+            keys::ClientAuth::ALGORITHM.any(),
+            keys::ClientAuth::KID.any(),
+            keys::ClientAuth::AUDIENCE.any(),
+            keys::ClientAuth::ASSERTION_LIFETIME.any(),
+            keys::ClientAuth::ASSERTION_TYP.any(),
+            keys::ClientAuth::ASSERTION_REUSE.any(),
+        ],
+    ),
+];
+
 #[inline(never)]
-fn unused(auth: &Node<'_>, method: Method, keys: &[&'static str], context: &mut Context<'_>) {
-    for key in keys.iter().map(|key| auth.key(key)).filter(Node::is_set) {
+fn unused(
+    auth: &Node<'_, keys::ClientAuth>,
+    method: Method,
+    keys: &[AnyKey<keys::ClientAuth>],
+    context: &mut Context<'_>,
+) {
+    for key in keys.iter().map(|key| auth.part(*key)).filter(Part::is_set) {
         context.faults.add(&key.place, Fault::Unused { method });
     }
 }
 
 /// Faults at a secret of the wrong form, wherever it is written.
 #[inline(never)]
-fn unfit(auth: &Node<'_>, keys: [&'static str; 2], what: &'static str, context: &mut Context<'_>) {
-    let [written, variable] = keys.map(|key| auth.key(key));
+fn unfit(auth: &Node<'_, keys::ClientAuth>, keys: Written, what: &'static str, context: &mut Context<'_>) {
+    let [written, variable] = keys.map(|key| auth.at(key));
     let (place, fault) = if written.is_set() {
-        (written.place, Fault::Expected { what: what.to_owned() })
+        (written.place.clone(), Fault::Expected { what: what.to_owned() })
     } else {
-        (variable.place, Fault::UnfitVariable { what })
+        (variable.place.clone(), Fault::UnfitVariable { what })
     };
     context.faults.add(&place, fault);
 }
@@ -178,7 +215,7 @@ fn unfit(auth: &Node<'_>, keys: [&'static str; 2], what: &'static str, context: 
 ///
 /// [RFC 6749 Appendix A.2]: https://www.rfc-editor.org/rfc/rfc6749#appendix-A.2
 #[inline(never)]
-fn client_secret(auth: &Node<'_>, context: &mut Context<'_>) -> Option<String> {
+fn client_secret(auth: &Node<'_, keys::ClientAuth>, context: &mut Context<'_>) -> Option<String> {
     let secret = secret(auth, SECRET, context)?;
     if !is_printable(&secret) {
         unfit(auth, SECRET, "a client secret of printable ASCII (RFC 6749 Appendix A.2)", context);
@@ -192,10 +229,10 @@ fn is_printable(text: &str) -> bool {
 
 /// The secret, written here or in an environment variable; exactly one of the two.
 #[inline(never)]
-fn secret(auth: &Node<'_>, keys: [&'static str; 2], context: &mut Context<'_>) -> Option<String> {
-    let [written, variable] = keys.map(|key| auth.key(key));
+fn secret(auth: &Node<'_, keys::ClientAuth>, keys: Written, context: &mut Context<'_>) -> Option<String> {
+    let [written, variable] = keys.map(|key| auth.at(key));
     match (written.is_set(), variable.is_set()) {
-        (true, false) => written.some_text(),
+        (true, false) => written.some(),
         (false, true) => {
             let value = context.variable(variable.text());
             if value.is_none() {
@@ -205,7 +242,8 @@ fn secret(auth: &Node<'_>, keys: [&'static str; 2], context: &mut Context<'_>) -
         }
         (found, _) => {
             let found = if found { 2 } else { 0 };
-            let fault = Fault::Choice { quantity: "exactly one", keys: listed(&keys, "and"), found };
+            let fault =
+                Fault::Choice { quantity: "exactly one", keys: listed(&keys.map(Key::name), "and"), found };
             context.faults.add(&auth.place, fault);
             None
         }

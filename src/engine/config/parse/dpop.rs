@@ -2,23 +2,25 @@
 
 use crate::base::secret::Secret;
 use crate::config::error::Fault;
+use crate::config::keys;
+use crate::config::keys::words;
 use crate::config::parse::Context;
 use crate::config::parse::endpoint;
 use crate::config::parse::node::Node;
-use crate::jose::algorithm::Algorithms;
+use crate::jose::algorithm::{Algorithm, Algorithms};
 use crate::proof::dpop::{Dpop, NonceRule};
 use crate::proof::nonce::Key;
 use crate::request::path::NormalPath;
 
 /// All of it; `None` if it is not there.
 #[inline(never)]
-pub(super) fn parse(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<Dpop> {
+pub(super) fn parse(dpop: &Node<'_, keys::Dpop>, context: &mut Context<'_>) -> Option<Dpop> {
     if !dpop.is_set() {
         return None;
     }
-    let algorithms = dpop.key("algorithms");
-    context.no_duplicates(algorithms.items(), |name| name.text().to_owned());
-    let origin = dpop.key("external_origin");
+    let algorithms = dpop.at(keys::Dpop::ALGORITHMS);
+    context.no_duplicates(&algorithms);
+    let origin = dpop.at(keys::Dpop::EXTERNAL_ORIGIN);
     let external_origin = origin.is_set().then(|| {
         external(origin.text()).unwrap_or_else(|| {
             let what = "a scheme and authority, such as https://api.example.com, and the path prefix that a hop removes, if any, such as https://api.example.com/orders".to_owned();
@@ -26,15 +28,14 @@ pub(super) fn parse(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<Dpop> 
             String::new()
         })
     });
-    let names = algorithms.texts();
     Some(Dpop {
-        max_age: dpop.key("max_age").duration(),
-        clock_skew: dpop.key("clock_skew").duration(),
-        algorithms: Algorithms::from_names(names.iter().map(String::as_str))?,
+        max_age: dpop.get(keys::Dpop::MAX_AGE),
+        clock_skew: dpop.get(keys::Dpop::CLOCK_SKEW),
+        algorithms: Algorithms::from_names(algorithms.read().into_iter().map(Algorithm::name))?,
         nonce: nonce(dpop, context),
-        replay_cache: dpop.key("replay_cache").integer(),
+        replay_cache: dpop.get(keys::Dpop::REPLAY_CACHE),
         external_origin,
-        forward: dpop.key("forward").bool(),
+        forward: dpop.get(keys::Dpop::FORWARD),
     })
 }
 
@@ -51,11 +52,11 @@ fn external(text: &str) -> Option<String> {
 }
 
 #[inline(never)]
-fn nonce(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<NonceRule> {
-    let variable = dpop.key("nonce_key_env");
-    let required = dpop.key("nonce").text() == "required";
+fn nonce(dpop: &Node<'_, keys::Dpop>, context: &mut Context<'_>) -> Option<NonceRule> {
+    let variable = dpop.at(keys::Dpop::NONCE_KEY_ENV);
+    let required = dpop.get(keys::Dpop::NONCE) == words::Nonce::Required;
     if variable.is_set() && !required {
-        context.faults.add(&variable.place, Fault::Needs { other: "nonce: required" });
+        context.needs(&variable, keys::Dpop::NONCE.needed_as(words::Nonce::Required));
     }
     if !required {
         return None;
@@ -68,7 +69,7 @@ fn nonce(dpop: &Node<'_>, context: &mut Context<'_>) -> Option<NonceRule> {
         context.faults.add(&variable.place, Fault::UnfitVariable { what });
     }
     let key = secret.map(|secret| Key::of_secret(&Secret::new(secret)));
-    Some(NonceRule { lifetime: dpop.key("nonce_lifetime").duration(), key })
+    Some(NonceRule { lifetime: dpop.get(keys::Dpop::NONCE_LIFETIME), key })
 }
 
 /// The least length of a key for nonces.

@@ -4,11 +4,13 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use crate::config::error::Fault;
+use crate::config::error::{Fault, Needed};
+use crate::config::keys;
+use crate::config::keys::words;
 use crate::config::parse::Context;
 use crate::config::parse::endpoint::{self, Endpoint};
 use crate::config::parse::node::Node;
-use crate::jose::algorithm::Algorithms;
+use crate::jose::algorithm::{Algorithm, Algorithms};
 use crate::jose::key_set::{KeySet, KeySetFault};
 use crate::provider::keys::{KeySource, KeyUri};
 use crate::provider::preset::Preset;
@@ -16,81 +18,90 @@ use crate::provider::{JwtRules, Typ, Validate};
 
 /// How tokens are checked, and whether everything is there for it.
 #[inline(never)]
-pub(super) fn validate(provider: &Node<'_>, context: &mut Context<'_>) -> Validate {
-    let word = provider.key("validate");
-    let validate = match word.text() {
-        "jwt" => Validate::Jwt,
-        "jwt_then_introspection" => Validate::JwtThenIntrospection,
-        _ => Validate::Introspection,
-    };
-    let introspection = provider.key("introspection");
-    let userinfo = provider.key("userinfo");
+pub(super) fn validate(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> Validate {
+    let word = provider.at(keys::Provider::VALIDATE);
+    let validate = word.read();
+    let introspection = provider.at(keys::Provider::INTROSPECTION);
+    let userinfo = provider.at(keys::Provider::USERINFO);
     if validate != Validate::Jwt && !introspection.is_set() && !userinfo.is_set() {
         context.faults.add(&introspection.place, Fault::Missing);
     }
-    let any_audience = provider.key("any_audience");
     if validate == Validate::Introspection {
-        let signed =
-            introspection.key("dialect").text() == "rfc9701" || userinfo.key("reply_audience").is_set();
-        let jwks = provider.key("jwks");
-        if jwks.is_set() && !signed {
-            context.faults.add(&jwks.place, Fault::Needs { other: "validate: jwt" });
-        }
-        for key in [&provider.key("typ"), &provider.key("max_token_age"), &any_audience] {
-            // Defaults are in their places.
-            if key.is_set() && (key.bool() || key.place != any_audience.place) {
-                context.faults.add(&key.place, Fault::Needs { other: "validate: jwt" });
-            }
-        }
+        let dialect = introspection.at(keys::Introspection::DIALECT).read();
+        let is_signed =
+            dialect == words::Dialect::Rfc9701 || userinfo.at(keys::UserInfo::REPLY_AUDIENCE).is_set();
+        needless(provider, is_signed, context);
         return validate;
     }
-    if !provider.key("issuer").is_set() {
-        context.faults.add(&word.place, Fault::Needs { other: "issuer" });
+    if !provider.at(keys::Provider::ISSUER).is_set() {
+        context.needs(&word, keys::Provider::ISSUER.needed());
     }
-    let audiences = provider.key("audiences");
-    if !audiences.is_set() && !any_audience.bool() {
-        context.faults.add(&word.place, Fault::Needs { other: "audiences (or any_audience: true)" });
-    } else if audiences.is_set() && any_audience.bool() {
+    let (audiences, any_audience) =
+        (provider.at(keys::Provider::AUDIENCES), provider.at(keys::Provider::ANY_AUDIENCE));
+    if !audiences.is_set() && !any_audience.read() {
+        context.needs(&word, Needed::Either("audiences (or any_audience: true)"));
+    } else if audiences.is_set() && any_audience.read() {
         context.contradiction(
             &any_audience,
             &audiences,
             "either these audiences or any audience can be accepted",
         );
     }
-    if !provider.key("jwks").is_set() {
-        context.faults.add(&word.place, Fault::Needs { other: "jwks" });
+    if !provider.at(keys::Provider::JWKS).is_set() {
+        context.needs(&word, keys::Provider::JWKS.needed());
     }
     validate
 }
 
+/// Faults at what only matters where JWTs are verified.
+#[inline(never)]
+fn needless(provider: &Node<'_, keys::Provider>, is_signed: bool, context: &mut Context<'_>) {
+    let is_set = |key| provider.part(key).is_set();
+    for (key, is_needless) in [
+        (keys::Provider::JWKS.any(), is_set(keys::Provider::JWKS.any()) && !is_signed),
+        (keys::Provider::TYP.any(), is_set(keys::Provider::TYP.any())),
+        (keys::Provider::MAX_TOKEN_AGE.any(), is_set(keys::Provider::MAX_TOKEN_AGE.any())),
+        // Its default is in its place.
+        (keys::Provider::ANY_AUDIENCE.any(), provider.get(keys::Provider::ANY_AUDIENCE)),
+    ] {
+        if is_needless {
+            context.needs(&provider.part(key), keys::Provider::VALIDATE.needed_as(Validate::Jwt));
+        }
+    }
+}
+
 /// The rules for JWTs, of a provider that has none as well.
 #[inline(never)]
-pub(super) fn rules(provider: &Node<'_>) -> JwtRules {
-    let is_generic = matches!(Preset::named(provider.key("preset").text()), None | Some(Preset::Generic));
-    let algorithms = provider.key("algorithms").texts();
+pub(super) fn rules(provider: &Node<'_, keys::Provider>) -> JwtRules {
+    let is_generic = provider.get(keys::Provider::PRESET) == Preset::Generic;
+    let algorithms = provider.get(keys::Provider::ALGORITHMS).into_iter().map(Algorithm::name);
     JwtRules {
-        algorithms: Algorithms::from_names(algorithms.iter().map(String::as_str)).unwrap_or_default(),
-        typ: match provider.key("typ").text() {
-            "any" => Typ::Any,
-            "" if !is_generic => Typ::Any,
-            _ => Typ::AtJwt,
+        algorithms: Algorithms::from_names(algorithms).unwrap_or_default(),
+        typ: match provider.get(keys::Provider::TYP) {
+            Some(typ) => typ,
+            None if is_generic => Typ::AtJwt,
+            None => Typ::Any,
         },
     }
 }
 
 /// Where the keys are.
 #[inline(never)]
-pub(super) fn source(provider: &Node<'_>, context: &mut Context<'_>) -> Option<KeySource> {
-    let jwks = provider.key("jwks");
+pub(super) fn source(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> Option<KeySource> {
+    let jwks = provider.at(keys::Provider::JWKS);
     if !jwks.is_set() {
         return None;
     }
-    let inline = jwks.key("inline");
+    let inline = jwks.at(keys::Jwks::INLINE);
     if inline.is_set() {
         return Some(KeySource::Inline(Rc::new(key_set(&inline, context))));
     }
-    let (cluster, introspection) = (jwks.key("cluster"), provider.key("introspection"));
-    let asked = if introspection.is_set() { introspection } else { provider.key("userinfo") }.key("cluster");
+    let (cluster, introspection) = (jwks.at(keys::Jwks::CLUSTER), provider.at(keys::Provider::INTROSPECTION));
+    let asked = if introspection.is_set() {
+        introspection.at(keys::Introspection::CLUSTER)
+    } else {
+        provider.at(keys::Provider::USERINFO).at(keys::UserInfo::CLUSTER)
+    };
     if !cluster.is_set() && !asked.is_set() {
         context.faults.add(&cluster.place, Fault::Missing);
     }
@@ -100,21 +111,25 @@ pub(super) fn source(provider: &Node<'_>, context: &mut Context<'_>) -> Option<K
         authority,
         path,
         cluster: if cluster.is_set() { cluster } else { asked }.text().to_owned(),
-        timeout: jwks.key("timeout").duration(),
-        cache_duration: jwks.key("cache_duration").duration(),
-        stale_if_error: jwks.key("stale_if_error").duration(),
-        max_response_bytes: jwks.key("max_response_bytes").integer(),
-        lenient_content_type: jwks.key("lenient_content_type").bool(),
+        timeout: jwks.get(keys::Jwks::TIMEOUT),
+        cache_duration: jwks.get(keys::Jwks::CACHE_DURATION),
+        stale_if_error: jwks.get(keys::Jwks::STALE_IF_ERROR),
+        max_response_bytes: jwks.get(keys::Jwks::MAX_RESPONSE_BYTES),
+        lenient_content_type: jwks.get(keys::Jwks::LENIENT_CONTENT_TYPE),
         user_agent: context.user_agent.to_owned(),
     }))
 }
 
 /// As written, or where the preset has it.
 #[inline(never)]
-fn address(provider: &Node<'_>, jwks: &Node<'_>, context: &mut Context<'_>) -> Endpoint {
-    let (uri, base_url) = (jwks.key("uri"), provider.key("base_url"));
-    let base = if base_url.is_set() { base_url } else { provider.key("issuer") };
-    let preset = Preset::named(provider.key("preset").text()).unwrap_or_default();
+fn address(
+    provider: &Node<'_, keys::Provider>,
+    jwks: &Node<'_, keys::Jwks>,
+    context: &mut Context<'_>,
+) -> Endpoint {
+    let (uri, base_url) = (jwks.at(keys::Jwks::URI), provider.at(keys::Provider::BASE_URL));
+    let base = if base_url.is_set() { base_url } else { provider.at(keys::Provider::ISSUER) };
+    let preset = provider.get(keys::Provider::PRESET);
     let (place, parsed) = if uri.is_set() {
         (&uri.place, endpoint::parse(uri.text()))
     } else {
@@ -131,8 +146,8 @@ fn address(provider: &Node<'_>, jwks: &Node<'_>, context: &mut Context<'_>) -> E
 
 /// What is written down must be of use: nothing is passed over here.
 #[inline(never)]
-fn key_set(inline: &Node<'_>, context: &mut Context<'_>) -> KeySet {
-    let document = inline.value();
+fn key_set(inline: &Node<'_, Value>, context: &mut Context<'_>) -> KeySet {
+    let document = inline.read();
     let entries = document.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (at, entry) in entries.iter().enumerate() {
         if let Some(fault) = KeySet::fault_of(entry) {

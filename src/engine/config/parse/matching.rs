@@ -1,21 +1,19 @@
 //! `matching`: how requests are read that others may read otherwise.
 
+use crate::config::keys;
+use crate::config::keys::words::{HostPort, MethodOverride};
 use crate::config::parse::node::Node;
 use crate::request::matching::{Matching, Reading};
 
 #[inline(never)]
-pub(super) fn parse(matching: &Node<'_>) -> Matching {
+pub(super) fn parse(matching: &Node<'_, keys::Matching>) -> Matching {
     Matching {
-        path_parameters: reading(&matching.key("path_parameters")),
-        host_port: reading(&matching.key("host_port")),
-        ignores_method_override: matching.key("method_override").text() == "ignore",
-    }
-}
-
-fn reading(word: &Node<'_>) -> Reading {
-    match word.text() {
-        "ignore" => Reading::Ignore,
-        "literal" => Reading::Literal,
-        _ => Reading::Refuse,
+        path_parameters: matching.get(keys::Matching::PATH_PARAMETERS),
+        host_port: match matching.get(keys::Matching::HOST_PORT) {
+            HostPort::Both => Reading::Refuse,
+            HostPort::Ignore => Reading::Ignore,
+            HostPort::Literal => Reading::Literal,
+        },
+        ignores_method_override: matching.get(keys::Matching::METHOD_OVERRIDE) == MethodOverride::Ignore,
     }
 }

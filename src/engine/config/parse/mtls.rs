@@ -1,44 +1,44 @@
 //! `mtls`: who tells of the client's certificate.
 
 use crate::config::error::Fault;
+use crate::config::keys::Mtls;
+use crate::config::keys::words::CertificateFrom;
 use crate::config::parse::node::Node;
 use crate::config::parse::{Context, token};
-use crate::proof::certificate::{CertificateSource, Encoding};
+use crate::proof::certificate::CertificateSource;
 
 /// All of it; `None` if it is not there.
 #[inline(never)]
-pub(super) fn parse(mtls: &Node<'_>, context: &mut Context<'_>) -> Option<CertificateSource> {
+pub(super) fn parse(mtls: &Node<'_, Mtls>, context: &mut Context<'_>) -> Option<CertificateSource> {
     if !mtls.is_set() {
         return None;
     }
-    let [source, hops, header, format] = ["source", "hops", "header", "format"].map(|name| mtls.key(name));
-    let (is_xfcc, is_header) = (source.text() == "xfcc", source.text() == "header");
-    let needs = |other| Fault::Needs { other };
-    if hops.integer() > 1 && !is_xfcc {
-        context.faults.add(&hops.place, needs("source: xfcc"));
+    let (source, hops) = (mtls.get(Mtls::SOURCE), mtls.get(Mtls::HOPS));
+    if hops > 1 && source != CertificateFrom::Xfcc {
+        context.needs(&mtls.at(Mtls::HOPS), Mtls::SOURCE.needed_as(CertificateFrom::Xfcc));
     }
-    for key in [&header, &format] {
-        match (key.is_set(), is_header) {
-            (true, false) => context.faults.add(&key.place, needs("source: header")),
+    for key in [mtls.part(Mtls::HEADER.any()), mtls.part(Mtls::FORMAT.any())] {
+        match (key.is_set(), source == CertificateFrom::Header) {
+            (true, false) => context.needs(&key, Mtls::SOURCE.needed_as(CertificateFrom::Header)),
             (false, true) => context.faults.add(&key.place, Fault::Missing),
             _ => {}
         }
     }
-    if !is_header {
-        let hops = hops.integer();
-        return Some(if is_xfcc { CertificateSource::Xfcc { hops } } else { CertificateSource::Connection });
+    match source {
+        CertificateFrom::Connection => Some(CertificateSource::Connection),
+        CertificateFrom::Xfcc => Some(CertificateSource::Xfcc { hops }),
+        CertificateFrom::Header => Some(field(mtls, context)),
     }
+}
+
+#[inline(never)]
+fn field(mtls: &Node<'_, Mtls>, context: &mut Context<'_>) -> CertificateSource {
+    let header = mtls.at(Mtls::HEADER);
     let name = header.text().to_ascii_lowercase();
     if let Some(why) = reserved(&name) {
         context.faults.add(&header.place, Fault::Reserved { why });
     }
-    let encoding = match format.text() {
-        "pem_chain" => Encoding::PemChain,
-        "rfc9440" => Encoding::Rfc9440,
-        "base64" => Encoding::Base64,
-        _ => Encoding::Pem,
-    };
-    Some(CertificateSource::Field { name, encoding })
+    CertificateSource::Field { name, encoding: mtls.at(Mtls::FORMAT).read() }
 }
 
 fn reserved(name: &str) -> Option<&'static str> {

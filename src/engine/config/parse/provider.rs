@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use crate::base::secret::Secret;
-use crate::config::error::Fault;
+use crate::config::error::{Fault, Needed};
+use crate::config::key::Map;
+use crate::config::keys::words;
+use crate::config::keys::{self, Introspection};
 use crate::config::parse::address::address;
 use crate::config::parse::node::Node;
 use crate::config::parse::{Context, alike, client_auth, jwks, user_info};
+use crate::provider::client_auth::Method;
 use crate::provider::introspection::token_info::VALIDATE;
 use crate::provider::preset::{Endpoints, Preset};
 use crate::provider::{Dialect, IntrospectionEndpoint, Provider, TokenIn, UnknownToken, Validate};
@@ -14,24 +18,23 @@ use crate::token::rules::TokenRules;
 
 /// All of them, sorted by name.
 #[inline(never)]
-pub(super) fn parse(providers: &Node<'_>, context: &mut Context<'_>) -> Vec<Provider> {
-    let prefixes = providers.members().map(|(_, provider)| provider.key("token_prefix"));
-    context.no_duplicates(prefixes, |prefix| prefix.text().to_owned());
+pub(super) fn parse(providers: &Node<'_, Map<keys::Provider>>, context: &mut Context<'_>) -> Vec<Provider> {
+    let mut prefixes = providers.members().map(|(_, provider)| provider.at(keys::Provider::TOKEN_PREFIX));
+    context.distinct_texts(&mut prefixes);
     providers.members().map(|(name, provider)| one(name, &provider, context)).collect()
 }
 
 #[inline(never)]
-fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
-    let introspection = provider.key("introspection");
-    let require_iss = introspection.key("require_iss");
-    if require_iss.bool() && !provider.key("issuer").is_set() {
-        context.faults.add(&require_iss.place, Fault::Needs { other: "issuer" });
+fn one(name: &str, provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> Provider {
+    let require_iss = provider.at(keys::Provider::INTROSPECTION).at(Introspection::REQUIRE_ISS);
+    if require_iss.read() && !provider.at(keys::Provider::ISSUER).is_set() {
+        context.needs(&require_iss, keys::Provider::ISSUER.needed());
     }
     let validate = jwks::validate(provider, context);
     Provider {
         name: name.to_owned(),
         tokens: token_rules(provider, validate, context),
-        token_prefix: provider.key("token_prefix").some_text(),
+        token_prefix: provider.get(keys::Provider::TOKEN_PREFIX),
         jwt: jwks::rules(provider),
         keys: jwks::source(provider, context),
         validate,
@@ -41,71 +44,81 @@ fn one(name: &str, provider: &Node<'_>, context: &mut Context<'_>) -> Provider {
 
 /// What holds for all of its tokens.
 #[inline(never)]
-fn token_rules(provider: &Node<'_>, validate: Validate, context: &mut Context<'_>) -> TokenRules {
-    let (introspection, age) = (provider.key("introspection"), provider.key("max_token_age"));
+fn token_rules(
+    provider: &Node<'_, keys::Provider>,
+    validate: Validate,
+    context: &mut Context<'_>,
+) -> TokenRules {
+    let introspection = provider.at(keys::Provider::INTROSPECTION);
     TokenRules {
-        issuer: provider.key("issuer").some_text(),
-        require_iss: introspection.key("require_iss").bool(),
-        audiences: provider.key("audiences").texts(),
-        clock_skew: match provider.key("clock_skew") {
-            skew if skew.is_set() => skew.duration(),
-            _ if validate == Validate::Introspection => Duration::ZERO,
-            _ => Duration::from_secs(60),
+        issuer: provider.get(keys::Provider::ISSUER),
+        require_iss: introspection.get(Introspection::REQUIRE_ISS),
+        audiences: provider.get(keys::Provider::AUDIENCES).unwrap_or_default(),
+        clock_skew: match provider.get(keys::Provider::CLOCK_SKEW) {
+            Some(skew) => skew,
+            None if validate == Validate::Introspection => Duration::ZERO,
+            None => Duration::from_secs(60),
         },
-        max_token_age: age.is_set().then(|| age.duration()),
-        ignore_token_type: introspection.key("ignore_token_type").bool(),
-        scope_claim: provider.key("scope_claim").texts(),
-        client_id_claim: provider.key("client_id_claim").texts(),
-        scope_array: match provider.key("scope_array").text() {
-            "" => Preset::named(provider.key("preset").text()).unwrap_or_default().writes_scope_arrays(),
-            word => word == "accept",
+        max_token_age: provider.get(keys::Provider::MAX_TOKEN_AGE),
+        ignore_token_type: introspection.get(Introspection::IGNORE_TOKEN_TYPE),
+        scope_claim: provider.get(keys::Provider::SCOPE_CLAIM),
+        client_id_claim: provider.get(keys::Provider::CLIENT_ID_CLAIM),
+        scope_array: match provider.get(keys::Provider::SCOPE_ARRAY) {
+            Some(word) => word == words::ScopeArray::Accept,
+            None => provider.get(keys::Provider::PRESET).writes_scope_arrays(),
         },
-        default_scopes: provider.key("default_scopes").texts(),
-        implied_scopes: implied_scopes(&provider.key("implied_scopes"), context),
+        default_scopes: provider.get(keys::Provider::DEFAULT_SCOPES),
+        implied_scopes: implied_scopes(&provider.at(keys::Provider::IMPLIED_SCOPES), context),
     }
 }
 
 /// What each scope stands for besides itself.
 #[inline(never)]
-fn implied_scopes(implied: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Vec<String>)> {
+fn implied_scopes(
+    implied: &Node<'_, Map<Vec<String>>>,
+    context: &mut Context<'_>,
+) -> Vec<(String, Vec<String>)> {
     for (_, scopes) in implied.members() {
-        context.no_duplicates(scopes.items(), |scope| scope.text().to_owned());
+        context.no_duplicates(&scopes);
     }
-    implied.members().map(|(scope, scopes)| (scope.to_owned(), scopes.texts())).collect()
+    implied.members().map(|(scope, scopes)| (scope.to_owned(), scopes.read())).collect()
 }
 
 #[inline(never)]
-fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionEndpoint {
-    if provider.key("userinfo").is_set() {
+fn endpoint_of(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> IntrospectionEndpoint {
+    if provider.at(keys::Provider::USERINFO).is_set() {
         return user_info::parse(provider, context);
     }
-    let introspection = provider.key("introspection");
+    let introspection = provider.at(keys::Provider::INTROSPECTION);
     let dialect = dialect(provider, context);
     let find: fn(Endpoints) -> Option<String> = match dialect {
         Dialect::TokenInfo(_) => |endpoints| endpoints.token_info,
         _ => |endpoints| endpoints.introspection,
     };
-    let endpoint = address(provider, &introspection, find, context);
-    let fallback = introspection.key("fallback_clusters");
-    let clusters = || std::iter::once(introspection.key("cluster")).chain(fallback.items());
-    context.no_duplicates(clusters(), |cluster| cluster.text().to_owned());
-    let hint = introspection.key("token_type_hint").text();
+    let endpoint = address(provider, &introspection, &introspection.at(Introspection::URI), find, context);
+    let fallback = introspection.at(Introspection::FALLBACK_CLUSTERS);
+    let clusters = || std::iter::once(introspection.at(Introspection::CLUSTER)).chain(fallback.items());
+    context.distinct_texts(&mut clusters());
+    let hint = introspection.get(Introspection::TOKEN_TYPE_HINT);
     IntrospectionEndpoint {
         scheme: endpoint.scheme,
         authority: endpoint.authority,
         path: endpoint.path,
         clusters: clusters().map(|cluster| cluster.text().to_owned()).collect(),
-        timeout: introspection.key("timeout").duration(),
-        retries: u32::try_from(introspection.key("retries").integer()).unwrap_or_default(),
-        client_auth: client_auth::parse(&introspection.key("client_auth"), &provider.key("issuer"), context),
-        token_type_hint: (!hint.is_empty() && !matches!(dialect, Dialect::TokenInfo(_)))
-            .then(|| hint.to_owned()),
-        parameters: parameters(&introspection.key("parameters"), provider, &dialect, context),
+        timeout: introspection.get(Introspection::TIMEOUT),
+        retries: introspection.get(Introspection::RETRIES),
+        client_auth: client_auth::parse(
+            &introspection.at(Introspection::CLIENT_AUTH),
+            &provider.at(keys::Provider::ISSUER),
+            context,
+        ),
+        token_type_hint: (!hint.is_empty() && !matches!(dialect, Dialect::TokenInfo(_))).then_some(hint),
+        parameters: parameters(&introspection.at(Introspection::PARAMETERS), provider, &dialect, context),
         dialect,
-        headers: headers(&introspection.key("headers"), context),
-        max_response_bytes: introspection.key("max_response_bytes").integer(),
-        lenient_content_type: introspection.key("lenient_content_type").bool(),
-        back_off: introspection.key("back_off").duration(),
+        headers: headers(&introspection.at(Introspection::HEADERS), context),
+        max_response_bytes: introspection.get(Introspection::MAX_RESPONSE_BYTES),
+        lenient_content_type: introspection.get(Introspection::LENIENT_CONTENT_TYPE),
+        back_off: introspection.get(Introspection::BACK_OFF),
         user_agent: context.user_agent.to_owned(),
         unknown_token: unknown_token(&introspection, context),
     }
@@ -113,76 +126,87 @@ fn endpoint_of(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionE
 
 /// What replies look like, and whether everything is there for it.
 #[inline(never)]
-fn dialect(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
-    let introspection = provider.key("introspection");
-    let (dialect, own) = (introspection.key("dialect"), introspection.key("reply_audience"));
-    let issuer = introspection.key("expected_issuer");
-    if dialect.text() != "rfc9701" {
-        for key in [&own, &issuer] {
-            if key.is_set() {
-                context.faults.add(&key.place, Fault::Needs { other: "dialect: rfc9701" });
-            }
+fn dialect(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> Dialect {
+    let introspection = provider.at(keys::Provider::INTROSPECTION);
+    let dialect = introspection.get(Introspection::DIALECT);
+    let own = [Introspection::REPLY_AUDIENCE, Introspection::EXPECTED_ISSUER];
+    for key in own.map(|key| introspection.at(key)) {
+        if key.is_set() && dialect != words::Dialect::Rfc9701 {
+            context.needs(&key, Introspection::DIALECT.needed_as(words::Dialect::Rfc9701));
         }
     }
-    let place = introspection.key("token_in");
-    if place.is_set() && dialect.text() != "tokeninfo" {
-        context.faults.add(&place.place, Fault::Needs { other: "dialect: tokeninfo" });
+    let token_in = introspection.at(Introspection::TOKEN_IN);
+    if token_in.is_set() && dialect != words::Dialect::TokenInfo {
+        context.needs(&token_in, Introspection::DIALECT.needed_as(words::Dialect::TokenInfo));
     }
-    match dialect.text() {
-        "rfc9701" => {}
-        "tokeninfo" => return token_info(provider, context),
-        _ => return Dialect::Rfc7662,
+    match dialect {
+        words::Dialect::Rfc7662 => Dialect::Rfc7662,
+        words::Dialect::Rfc9701 => signed(provider, &introspection, context),
+        words::Dialect::TokenInfo => token_info(provider, context),
     }
-    let id = introspection.key("client_auth").key("client_id");
-    let known = |key: &Node<'_>| key.is_set();
+}
+
+/// Whom a signed reply has to be from, and for.
+#[inline(never)]
+fn signed(
+    provider: &Node<'_, keys::Provider>,
+    introspection: &Node<'_, Introspection>,
+    context: &mut Context<'_>,
+) -> Dialect {
+    let id = introspection.at(Introspection::CLIENT_AUTH).get(keys::ClientAuth::CLIENT_ID);
+    let audience = introspection.get(Introspection::REPLY_AUDIENCE).or(id);
+    let issuer =
+        introspection.get(Introspection::EXPECTED_ISSUER).or_else(|| provider.get(keys::Provider::ISSUER));
     for (has, other) in [
-        (known(&issuer) || known(&provider.key("issuer")), "issuer"),
-        (known(&provider.key("jwks")), "jwks"),
-        (known(&own) || known(&id), "reply_audience (or a client id)"),
+        (issuer.is_some(), keys::Provider::ISSUER.needed()),
+        (provider.at(keys::Provider::JWKS).is_set(), keys::Provider::JWKS.needed()),
+        (audience.is_some(), Needed::Either("reply_audience (or a client id)")),
     ] {
         if !has {
-            context.faults.add(&dialect.place, Fault::Needs { other });
+            context.needs(&introspection.at(Introspection::DIALECT), other);
         }
     }
-    let first =
-        |a: &Node<'_>, b: &Node<'_>| if a.is_set() { a.text().to_owned() } else { b.text().to_owned() };
-    Dialect::Rfc9701 { audience: first(&own, &id), issuer: first(&issuer, &provider.key("issuer")) }
+    Dialect::Rfc9701 { audience: audience.unwrap_or_default(), issuer: issuer.unwrap_or_default() }
 }
 
 /// Which errors say that a token is unknown.
 #[inline(never)]
-fn unknown_token(introspection: &Node<'_>, context: &mut Context<'_>) -> Option<UnknownToken> {
-    let (unknown, dialect) = (introspection.key("unknown_token"), introspection.key("dialect"));
+fn unknown_token(introspection: &Node<'_, Introspection>, context: &mut Context<'_>) -> Option<UnknownToken> {
+    let (unknown, dialect) =
+        (introspection.at(Introspection::UNKNOWN_TOKEN), introspection.at(Introspection::DIALECT));
     if !unknown.is_set() {
         return None;
     }
-    if dialect.text() == "tokeninfo" {
+    if dialect.read() == words::Dialect::TokenInfo {
         context.contradiction(
             &unknown,
             &dialect,
             "with this dialect, errors about tokens have this meaning anyway",
         );
     }
-    let method = introspection.key("client_auth").key("method");
-    for status in unknown.key("status").items() {
-        let number = status.integer();
+    let method = introspection.at(Introspection::CLIENT_AUTH).at(keys::ClientAuth::METHOD);
+    let (statuses, errors) = (unknown.at(keys::UnknownToken::STATUS), unknown.at(keys::UnknownToken::ERROR));
+    for status in statuses.items() {
+        let number = status.read();
         if !matches!(number, 400 | 401 | 403 | 404) {
             context.faults.add(&status.place, Fault::Expected { what: "400, 401, 403 or 404".to_owned() });
-        } else if matches!(number, 401 | 403) && method.text() == "bearer" {
+        } else if matches!(number, 401 | 403) && method.read() == Method::Bearer {
             let why = "so this status means that our own bearer token is rejected (RFC 6750 §3.1)";
             context.contradiction(&status, &method, why);
         }
     }
-    for error in unknown.key("error").items() {
+    for error in errors.items() {
         if OURS.contains(&error.text()) {
             let why = "this error is about our own credentials or our call";
             context.faults.add(&error.place, Fault::Reserved { why });
         }
     }
-    context.no_duplicates(unknown.key("error").items(), |error| error.text().to_owned());
-    context.no_duplicates(unknown.key("status").items(), |status| status.integer().to_string());
-    let status = unknown.key("status").items().filter_map(|status| u16::try_from(status.integer()).ok());
-    Some(UnknownToken { status: status.collect(), error: unknown.key("error").texts() })
+    context.no_duplicates(&errors);
+    context.distinct(&mut statuses.items().map(|status| (status.read().to_string(), status.place.clone())));
+    Some(UnknownToken {
+        status: statuses.items().map(|status| status.read()).collect(),
+        error: errors.read(),
+    })
 }
 
 /// Errors that are about us ([RFC 6749 §5.2], [RFC 6750 §3.1]).
@@ -203,35 +227,40 @@ const OURS: [&str; 9] = [
 
 /// How a server of before RFC 7662 is told the token; where there is a place for credentials, and where not.
 #[inline(never)]
-fn token_info(provider: &Node<'_>, context: &mut Context<'_>) -> Dialect {
-    let introspection = provider.key("introspection");
-    let (place, auth) = (introspection.key("token_in"), introspection.key("client_auth"));
-    let is_ping = provider.key("preset").text() == "ping_federate";
-    let token_in = match place.text() {
-        "form" => TokenIn::Form,
-        "query" => TokenIn::Query,
-        "" if is_ping => TokenIn::Form,
-        _ => TokenIn::Header,
+fn token_info(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> Dialect {
+    let introspection = provider.at(keys::Provider::INTROSPECTION);
+    let auth = introspection.at(Introspection::CLIENT_AUTH);
+    let token_in = match introspection.get(Introspection::TOKEN_IN) {
+        Some(token_in) => token_in,
+        None if is_ping(provider) => TokenIn::Form,
+        None => TokenIn::Header,
     };
     if token_in != TokenIn::Form {
         let why = "such a call cannot send credentials; use token_in: form, or method: none";
-        let method = auth.key("method");
-        let by = if method.text() == "none" { auth.key("client_id") } else { method };
+        let dialect = introspection.at(Introspection::DIALECT);
+        let by = match auth.get(keys::ClientAuth::METHOD) {
+            Method::None => auth.part(keys::ClientAuth::CLIENT_ID.any()),
+            _ => auth.part(keys::ClientAuth::METHOD.any()),
+        };
         if by.is_set() {
-            context.contradiction(&by, &introspection.key("dialect"), why);
+            context.contradiction(&by, &dialect, why);
         }
-        let parameters = introspection.key("parameters");
+        let parameters = introspection.at(Introspection::PARAMETERS);
         if parameters.members().next().is_some() {
-            context.contradiction(&parameters, &introspection.key("dialect"), why);
+            context.contradiction(&parameters, &dialect, why);
         }
     }
     Dialect::TokenInfo(token_in)
 }
 
+fn is_ping(provider: &Node<'_, keys::Provider>) -> bool {
+    provider.get(keys::Provider::PRESET) == Preset::PingFederate
+}
+
 #[inline(never)]
 fn parameters(
-    parameters: &Node<'_>,
-    provider: &Node<'_>,
+    parameters: &Node<'_, Map<String>>,
+    provider: &Node<'_, keys::Provider>,
     dialect: &Dialect,
     context: &mut Context<'_>,
 ) -> Vec<(String, Secret)> {
@@ -248,8 +277,7 @@ fn parameters(
     }
     let given = parameters.members().map(|(name, value)| (name.to_owned(), Secret::new(value.text())));
     let mut all: Vec<_> = given.collect();
-    let is_ping = provider.key("preset").text() == "ping_federate";
-    if is_ping
+    if is_ping(provider)
         && matches!(dialect, Dialect::TokenInfo(_))
         && !all.iter().any(|(name, _)| name == "grant_type")
     {
@@ -259,7 +287,7 @@ fn parameters(
 }
 
 #[inline(never)]
-fn headers(headers: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret)> {
+fn headers(headers: &Node<'_, Map<String>>, context: &mut Context<'_>) -> Vec<(String, Secret)> {
     for (name, header) in headers.members() {
         let why = match alike(name).as_str() {
             "authorization" => "use introspection.client_auth",
@@ -271,7 +299,7 @@ fn headers(headers: &Node<'_>, context: &mut Context<'_>) -> Vec<(String, Secret
         };
         context.faults.add(&header.place, Fault::Reserved { why });
     }
-    let names = headers.members().map(|(name, header)| (name.to_ascii_lowercase(), header));
-    context.distinct(&mut names.into_iter());
+    let mut names = headers.members().map(|(name, header)| (name.to_ascii_lowercase(), header.place.clone()));
+    context.distinct(&mut names);
     headers.members().map(|(name, value)| (name.to_ascii_lowercase(), Secret::new(value.text()))).collect()
 }

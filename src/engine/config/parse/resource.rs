@@ -3,27 +3,36 @@
 use serde_json::{Map, Value};
 
 use crate::base::ids::ProviderId;
-use crate::config::error::Fault;
+use crate::config::error::{Fault, Needed};
+use crate::config::keys;
+use crate::config::keys::words::{AudienceCheck, ResourceProfile};
 use crate::config::parse::Context;
 use crate::config::parse::node::Node;
 use crate::policy::Policy;
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
 use crate::policy::rule::{Access, HostPattern, PathPattern};
+use crate::request::matching::Reading;
 use crate::request::places::TokenPlaces;
+use crate::response::Profile;
 
 /// Every resource. The rest of the policy is compiled already.
 #[inline(never)]
-pub(super) fn parse(root: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Resources {
+pub(super) fn parse(
+    root: &Node<'_, keys::Configuration>,
+    policy: &Policy,
+    context: &mut Context<'_>,
+) -> Resources {
     let all = nodes(root);
-    let parameters = root.key("matching").key("path_parameters");
-    for identifier in all.iter().map(|one| one.key("identifier")) {
-        if identifier.text().contains(';') && parameters.text() != "literal" {
+    let parameters = root.at(keys::Configuration::MATCHING).at(keys::Matching::PATH_PARAMETERS);
+    let identifiers = || all.iter().map(|one| one.at(keys::Resource::IDENTIFIER));
+    for identifier in identifiers() {
+        if identifier.text().contains(';') && parameters.read() != Reading::Literal {
             let why = "no request matches a path with parameters unless they are read literally";
             context.contradiction(&identifier, &parameters, why);
         }
     }
-    context.no_duplicates(all.iter().map(|one| one.key("identifier")), |one| one.text().to_owned());
+    context.distinct_texts(&mut identifiers());
     for one in all.iter().filter(|one| is_mcp(one)) {
         check_mcp(one, root, context);
     }
@@ -39,42 +48,45 @@ pub(super) fn parse(root: &Node<'_>, policy: &Policy, context: &mut Context<'_>)
 }
 
 /// Whether any of them is an MCP server.
-pub(super) fn any_mcp(root: &Node<'_>) -> bool {
+pub(super) fn any_mcp(root: &Node<'_, keys::Configuration>) -> bool {
     nodes(root).iter().any(is_mcp)
 }
 
-fn nodes<'a>(root: &Node<'a>) -> Vec<Node<'a>> {
-    let resource = root.key("resource");
-    match (resource.is_list(), resource.is_set()) {
-        (true, _) => resource.items().collect(),
-        (false, true) => vec![resource],
-        (false, false) => Vec::new(),
+pub(super) fn nodes<'a>(root: &Node<'a, keys::Configuration>) -> Vec<Node<'a, keys::Resource>> {
+    let resource = root.at(keys::Configuration::RESOURCE);
+    match resource.list() {
+        Some(several) => several.items().collect(),
+        None => resource.object().into_iter().collect(),
     }
 }
 
-fn is_mcp(one: &Node<'_>) -> bool {
-    one.key("profile").text() == "mcp"
+fn is_mcp(one: &Node<'_, keys::Resource>) -> bool {
+    one.get(keys::Resource::PROFILE) == ResourceProfile::Mcp
 }
 
 /// What an MCP server may not do ([Model Context Protocol], Authorization).
 ///
 /// [Model Context Protocol]: https://modelcontextprotocol.io/specification
 #[inline(never)]
-fn check_mcp(one: &Node<'_>, root: &Node<'_>, context: &mut Context<'_>) {
-    let profile = one.key("profile");
-    let check = one.key("audience_check");
-    if check.text() == "ignore" {
+fn check_mcp(
+    one: &Node<'_, keys::Resource>,
+    root: &Node<'_, keys::Configuration>,
+    context: &mut Context<'_>,
+) {
+    let profile = one.at(keys::Resource::PROFILE);
+    let check = one.at(keys::Resource::AUDIENCE_CHECK);
+    if check.read() == AudienceCheck::Ignore {
         context.contradiction(&check, &profile, "an MCP server accepts only tokens for itself");
     }
-    let responses = root.key("responses").key("profile");
-    if responses.text() == "anypoint" {
+    let responses = root.at(keys::Configuration::RESPONSES).at(keys::Responses::PROFILE);
+    if responses.read() == Profile::Anypoint {
         let why = "MCP clients expect the statuses and challenges of the RFCs";
         context.contradiction(&profile, &responses, why);
     }
-    let rules = root.key("rules");
-    let params = rules.items().map(|rule| rule.key("from_params"));
-    let token = root.key("token");
-    for params in std::iter::once(token.key("from_params")).chain(params) {
+    let rules = root.at(keys::Configuration::RULES);
+    let params = rules.items().map(|rule| rule.at(keys::Rule::FROM_PARAMS));
+    let general = root.at(keys::Configuration::TOKEN).at(keys::Token::FROM_PARAMS);
+    for params in std::iter::once(general).chain(params) {
         if params.items().next().is_some() {
             context.contradiction(&params, &profile, "MCP clients never send tokens in the query");
         }
@@ -82,14 +94,16 @@ fn check_mcp(one: &Node<'_>, root: &Node<'_>, context: &mut Context<'_>) {
 }
 
 #[inline(never)]
-fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Option<Resource> {
-    for list in ["authorization_servers", "scopes_supported", "audiences"] {
-        context.no_duplicates(one.key(list).items(), |item| item.text().to_owned());
+fn resource(one: &Node<'_, keys::Resource>, policy: &Policy, context: &mut Context<'_>) -> Option<Resource> {
+    let (text, audiences) = (one.at(keys::Resource::IDENTIFIER), one.at(keys::Resource::AUDIENCES));
+    let servers = one.at(keys::Resource::AUTHORIZATION_SERVERS);
+    for list in [&servers, &one.at(keys::Resource::SCOPES_SUPPORTED), &audiences] {
+        context.no_duplicates(list);
     }
-    let (text, audiences) = (one.key("identifier"), one.key("audiences"));
-    let ignored = one.key("audience_check").text() == "ignore";
+    let check = one.at(keys::Resource::AUDIENCE_CHECK);
+    let ignored = check.read() == AudienceCheck::Ignore;
     if ignored && audiences.is_set() {
-        context.contradiction(&audiences, &one.key("audience_check"), "the audience is not checked");
+        context.contradiction(&audiences, &check, "the audience is not checked");
     }
     let identifier = Identifier::parse(text.text())?;
     let below = identifier.path.trim_end_matches('/');
@@ -104,7 +118,7 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
         identifier: text.text().to_owned(),
         audiences: match (ignored, audiences.is_set()) {
             (true, _) => Vec::new(),
-            (false, true) => audiences.texts(),
+            (false, true) => audiences.read(),
             (false, false) => vec![text.text().to_owned()],
         },
         is_mcp: is_mcp(one),
@@ -115,10 +129,9 @@ fn resource(one: &Node<'_>, policy: &Policy, context: &mut Context<'_>) -> Optio
         prefix,
     };
     let demands = demands(&resource, policy);
-    let servers = one.key("authorization_servers");
-    let issuers = if servers.is_set() { servers.texts() } else { issuers(&demands, policy) };
+    let issuers = servers.some().unwrap_or_else(|| issuers(&demands, policy));
     if resource.is_mcp && issuers.is_empty() {
-        context.faults.add(&servers.place, Fault::Needs { other: "a provider's issuer, or entries" });
+        context.needs(&servers, Needed::Either("a provider's issuer, or entries"));
     }
     resource.metadata = metadata(one, &resource, &issuers, &demands, policy);
     Some(resource)
@@ -138,14 +151,13 @@ fn hosts(identifier: &Identifier<'_>) -> Vec<HostPattern> {
 /// [RFC 9728 §3.2]: https://www.rfc-editor.org/rfc/rfc9728#section-3.2
 #[inline(never)]
 fn metadata(
-    one: &Node<'_>,
+    one: &Node<'_, keys::Resource>,
     resource: &Resource,
     issuers: &[String],
     demands: &[&Requirement],
     policy: &Policy,
 ) -> String {
-    let scopes = one.key("scopes_supported");
-    let mut scopes = if scopes.is_set() { scopes.texts() } else { self::scopes(demands) };
+    let mut scopes = one.get(keys::Resource::SCOPES_SUPPORTED).unwrap_or_else(|| scopes(demands));
     if resource.is_mcp {
         scopes.retain(|scope| scope != "offline_access");
     }
@@ -165,10 +177,14 @@ fn metadata(
             document.insert("dpop_bound_access_tokens_required".to_owned(), true.into());
         }
     }
-    for key in ["name", "documentation", "policy_uri", "tos_uri"] {
-        let text = one.key(key);
-        if text.is_set() {
-            document.insert(["resource_", key].concat(), text.value());
+    for key in [
+        keys::Resource::NAME,
+        keys::Resource::DOCUMENTATION,
+        keys::Resource::POLICY_URI,
+        keys::Resource::TOS_URI,
+    ] {
+        if let Some(text) = one.get(key) {
+            document.insert(["resource_", key.name()].concat(), text.into());
         }
     }
     Value::Object(document).to_string()

@@ -1,8 +1,10 @@
 //! `token`: where a token may be.
 
 use crate::config::error::Fault;
+use crate::config::keys;
 use crate::config::parse::node::Node;
 use crate::config::parse::{Context, alike, resource};
+use crate::config::schema::Place;
 use crate::request::places::{TokenHeader, TokenPlaces};
 use crate::request::tls::TlsSource;
 use crate::request::websocket::{self, Marker};
@@ -11,41 +13,43 @@ use crate::upstream::Upstream;
 /// The places. The profile `anypoint` has the query among them unless told otherwise.
 #[inline(never)]
 pub(super) fn parse(
-    root: &Node<'_>,
+    root: &Node<'_, keys::Configuration>,
     upstream: &Upstream,
     anypoint: bool,
     context: &mut Context<'_>,
 ) -> TokenPlaces {
-    let token = root.key("token");
-    let (params, forward) = (token.key("from_params"), token.key("forward"));
-    let mut headers = headers(&token.key("from_headers"), upstream, context);
-    if root.key("dpop").is_set() && !headers.iter().any(TokenHeader::is_dpop) {
+    let token = root.at(keys::Configuration::TOKEN);
+    let (params, cookies) = (token.at(keys::Token::FROM_PARAMS), token.at(keys::Token::FROM_COOKIES));
+    let marker = token.at(keys::Token::FROM_WEBSOCKET_PROTOCOL);
+    let from_headers = token.at(keys::Token::FROM_HEADERS);
+    let mut headers = headers(&from_headers, upstream, context);
+    if context.has_dpop && !headers.iter().any(TokenHeader::is_dpop) {
         headers.push(TokenHeader { name: "authorization".to_owned(), scheme: Some("DPoP".to_owned()) });
     }
     let places = TokenPlaces {
         headers,
-        params: if anypoint && !params.is_set() { vec!["access_token".to_owned()] } else { params.texts() },
-        cookies: token.key("from_cookies").texts(),
-        websocket: token.key("from_websocket_protocol").some_text().map(|name| Marker::new(&name)),
-        form: token.key("from_form").bool(),
-        max_form_bytes: token.key("max_form_bytes").integer(),
-        max_length: token.key("max_length").integer(),
-        forward: if forward.is_set() { forward.bool() } else { !resource::any_mcp(root) },
-        strict_multiple: token.key("strict_multiple").bool(),
+        params: if anypoint && !params.is_set() { vec!["access_token".to_owned()] } else { params.read() },
+        cookies: cookies.read(),
+        websocket: marker.some().map(|name| Marker::new(&name)),
+        form: token.get(keys::Token::FROM_FORM),
+        max_form_bytes: token.get(keys::Token::MAX_FORM_BYTES),
+        max_length: token.get(keys::Token::MAX_LENGTH),
+        forward: token.get(keys::Token::FORWARD).unwrap_or_else(|| !resource::any_mcp(root)),
+        strict_multiple: token.get(keys::Token::STRICT_MULTIPLE),
         require_tls: tls(&token, context),
     };
-    context.no_duplicates(params.items(), |name| name.text().to_owned());
-    context.no_duplicates(token.key("from_cookies").items(), |name| name.text().to_owned());
+    context.no_duplicates(&params);
+    context.no_duplicates(&cookies);
     if places.websocket.is_some() && places.headers.iter().any(|header| header.name == websocket::FIELD) {
-        let protocol = token.key("from_websocket_protocol");
-        context.contradiction(&protocol, &token.key("from_headers"), "both read Sec-WebSocket-Protocol");
+        context.contradiction(&marker, &from_headers, "both read Sec-WebSocket-Protocol");
     }
     let general = !places.headers.is_empty()
         || !places.params.is_empty()
         || !places.cookies.is_empty()
         || places.websocket.is_some()
         || places.form;
-    if !general && !root.key("rules").items().any(|rule| rule.key("from_params").items().next().is_some()) {
+    let mut rules = root.at(keys::Configuration::RULES).items();
+    if !general && !rules.any(|rule| rule.at(keys::Rule::FROM_PARAMS).items().next().is_some()) {
         context.faults.add(&token.place, Fault::NoPlaces);
     }
     places
@@ -53,21 +57,24 @@ pub(super) fn parse(
 
 /// Who tells whether a request has come over TLS; `None`: nobody has to.
 #[inline(never)]
-fn tls(token: &Node<'_>, context: &mut Context<'_>) -> Option<TlsSource> {
-    let (required, source) = (token.key("require_tls").bool(), token.key("tls_source"));
-    let believed = source.text() == "forwarded_proto";
-    if believed && !required {
-        context.faults.add(&source.place, Fault::Needs { other: "require_tls: true" });
+fn tls(token: &Node<'_, keys::Token>, context: &mut Context<'_>) -> Option<TlsSource> {
+    let (required, source) = (token.get(keys::Token::REQUIRE_TLS), token.at(keys::Token::TLS_SOURCE));
+    if source.read() == TlsSource::ForwardedProto && !required {
+        context.needs(&source, keys::Token::REQUIRE_TLS.needed_on());
     }
-    required.then_some(if believed { TlsSource::ForwardedProto } else { TlsSource::Connection })
+    required.then(|| source.read())
 }
 
 #[inline(never)]
-fn headers(list: &Node<'_>, upstream: &Upstream, context: &mut Context<'_>) -> Vec<TokenHeader> {
+fn headers(
+    list: &Node<'_, Vec<keys::TokenHeader>>,
+    upstream: &Upstream,
+    context: &mut Context<'_>,
+) -> Vec<TokenHeader> {
     let mut headers: Vec<TokenHeader> = Vec::new();
-    let mut places = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
     for header in list.items() {
-        let (name, scheme) = (header.key("name"), header.key("scheme"));
+        let (name, scheme) = (header.at(keys::TokenHeader::NAME), header.at(keys::TokenHeader::SCHEME));
         let lower = name.text().to_ascii_lowercase();
         // A value without a scheme is a token as a whole, so nothing else can be in the same field.
         let same = |other: &TokenHeader| match (&other.scheme, scheme.is_set()) {
@@ -76,7 +83,7 @@ fn headers(list: &Node<'_>, upstream: &Upstream, context: &mut Context<'_>) -> V
         };
         let first = headers.iter().position(|other| other.name == lower && same(other));
         if let Some(first) = first.and_then(|first| places.get(first)) {
-            context.faults.add(&header.place, Fault::Duplicate { first: ToString::to_string(first) });
+            context.faults.add(&header.place, Fault::Duplicate { first: first.clone() });
         }
         if let Some(why) = reserved(&lower) {
             context.faults.add(&name.place, Fault::Reserved { why });
@@ -87,8 +94,8 @@ fn headers(list: &Node<'_>, upstream: &Upstream, context: &mut Context<'_>) -> V
         if scheme.text().eq_ignore_ascii_case("DPoP") {
             context.faults.add(&scheme.place, Fault::NotSupported { word: Some("DPoP".to_owned()) });
         }
-        headers.push(TokenHeader { name: lower, scheme: scheme.some_text() });
-        places.push(header.place);
+        headers.push(TokenHeader { name: lower, scheme: scheme.some() });
+        places.push(header.place.clone());
     }
     headers
 }

@@ -1,6 +1,8 @@
 //! `upstream`: which fields tell about the token, and which must not (HDR-08).
 
 use crate::config::error::Fault;
+use crate::config::keys;
+use crate::config::keys::words::Underscores;
 use crate::config::parse::node::Node;
 use crate::config::parse::{Context, alike};
 use crate::token::claims::ClaimPath;
@@ -43,13 +45,13 @@ const ENVOYS: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 
 /// The fields, each of them once.
 #[inline(never)]
-pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream {
-    let claims = upstream.key("claim_to_headers");
-    let payload = upstream.key("forward_payload_header");
-    let prefix = upstream.key("claims_prefix");
-    let fields =
-        || claims.items().map(|claim| claim.key("header_name")).chain(std::iter::once(payload.clone()));
-    for field in fields().filter(Node::is_set) {
+pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'_>) -> Upstream {
+    let claims = upstream.at(keys::Upstream::CLAIM_TO_HEADERS);
+    let payload = upstream.at(keys::Upstream::FORWARD_PAYLOAD_HEADER);
+    let prefix = upstream.at(keys::Upstream::CLAIMS_PREFIX);
+    let names = || claims.items().map(|claim| claim.at(keys::ClaimHeader::HEADER_NAME));
+    let fields = || names().chain(std::iter::once(payload.clone()));
+    for field in fields().filter(|node| node.is_set()) {
         if let Some(why) = reserved(&alike(field.text())) {
             context.faults.add(&field.place, Fault::Reserved { why });
         }
@@ -57,10 +59,11 @@ pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream 
             context.contradiction(&field, &prefix, "a claim might get the same name");
         }
     }
-    context.no_duplicates(fields(), |field| alike(field.text()));
-    let underscores = upstream.key("claims_prefix_underscores");
-    if underscores.text() == "keep" && prefix.text().is_empty() {
-        context.faults.add(&underscores.place, Fault::Needs { other: "claims_prefix" });
+    context.distinct(&mut fields().map(|field| (alike(field.text()), field.place.clone())));
+    let underscores = upstream.at(keys::Upstream::CLAIMS_PREFIX_UNDERSCORES);
+    let keeps_underscores = underscores.read() == Underscores::Keep;
+    if keeps_underscores && prefix.text().is_empty() {
+        context.needs(&underscores, keys::Upstream::CLAIMS_PREFIX.needed());
     }
     if covers_reserved(&alike(prefix.text())) {
         let why = "other fields start with this; choose a longer prefix, such as x-token-";
@@ -69,21 +72,21 @@ pub(super) fn parse(upstream: &Node<'_>, context: &mut Context<'_>) -> Upstream 
     Upstream {
         claim_to_headers: claims.items().filter_map(|claim| claim_header(&claim)).collect(),
         claims_prefix: lower(&prefix),
-        keeps_underscores: underscores.text() == "keep",
+        keeps_underscores,
         forward_payload_header: lower(&payload),
-        filter_state: upstream.key("filter_state").bool(),
+        filter_state: upstream.get(keys::Upstream::FILTER_STATE),
     }
 }
 
 #[inline(never)]
-fn claim_header(claim: &Node<'_>) -> Option<ClaimHeader> {
-    let path = ClaimPath::parse(claim.key("claim_name").text())?;
-    Some(ClaimHeader { header_name: lower(&claim.key("header_name"))?, claim: path })
+fn claim_header(claim: &Node<'_, keys::ClaimHeader>) -> Option<ClaimHeader> {
+    let path = ClaimPath::parse(claim.at(keys::ClaimHeader::CLAIM_NAME).text())?;
+    Some(ClaimHeader { header_name: lower(&claim.at(keys::ClaimHeader::HEADER_NAME))?, claim: path })
 }
 
 #[inline(never)]
-fn lower(node: &Node<'_>) -> Option<String> {
-    node.some_text().filter(|text| !text.is_empty()).map(|text| text.to_ascii_lowercase())
+fn lower(node: &Node<'_, String>) -> Option<String> {
+    node.some().filter(|text| !text.is_empty()).map(|text| text.to_ascii_lowercase())
 }
 
 #[inline(never)]

@@ -1,10 +1,12 @@
 //! `userinfo`, and what cannot be demanded of tokens that are tried out there.
 
 use crate::base::ids::ProviderId;
-use crate::config::error::Fault;
+use crate::config::key::AnyKey;
+use crate::config::keys::{self, UserInfo};
 use crate::config::parse::Context;
 use crate::config::parse::address::address;
-use crate::config::parse::node::Node;
+use crate::config::parse::node::{Node, Part};
+use crate::config::parse::resource;
 use crate::policy::Policy;
 use crate::policy::requirement::Requirement;
 use crate::provider::client_auth::ClientAuth;
@@ -12,17 +14,17 @@ use crate::provider::{Dialect, IntrospectionEndpoint, Validate};
 
 /// The endpoint: it is asked as a client would ask it, without credentials of ours.
 #[inline(never)]
-pub(super) fn parse(provider: &Node<'_>, context: &mut Context<'_>) -> IntrospectionEndpoint {
-    let info = provider.key("userinfo");
-    let endpoint = address(provider, &info, |endpoints| endpoints.userinfo, context);
-    let fallback = info.key("fallback_clusters");
-    let clusters = || std::iter::once(info.key("cluster")).chain(fallback.items());
-    context.no_duplicates(clusters(), |cluster| cluster.text().to_owned());
-    let audience = info.key("reply_audience");
+pub(super) fn parse(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> IntrospectionEndpoint {
+    let info = provider.at(keys::Provider::USERINFO);
+    let endpoint = address(provider, &info, &info.at(UserInfo::URI), |endpoints| endpoints.userinfo, context);
+    let fallback = info.at(UserInfo::FALLBACK_CLUSTERS);
+    let clusters = || std::iter::once(info.at(UserInfo::CLUSTER)).chain(fallback.items());
+    context.distinct_texts(&mut clusters());
+    let audience = info.at(UserInfo::REPLY_AUDIENCE);
     if audience.is_set() {
-        for other in ["issuer", "jwks"] {
-            if !provider.key(other).is_set() {
-                context.faults.add(&audience.place, Fault::Needs { other });
+        for other in [keys::Provider::ISSUER.any(), keys::Provider::JWKS.any()] {
+            if !provider.part(other).is_set() {
+                context.needs(&audience, other.needed());
             }
         }
     }
@@ -31,16 +33,16 @@ pub(super) fn parse(provider: &Node<'_>, context: &mut Context<'_>) -> Introspec
         authority: endpoint.authority,
         path: endpoint.path,
         clusters: clusters().map(|cluster| cluster.text().to_owned()).collect(),
-        timeout: info.key("timeout").duration(),
-        retries: u32::try_from(info.key("retries").integer()).unwrap_or_default(),
-        dialect: Dialect::UserInfo { audience: audience.some_text() },
+        timeout: info.get(UserInfo::TIMEOUT),
+        retries: info.get(UserInfo::RETRIES),
+        dialect: Dialect::UserInfo { audience: audience.some() },
         client_auth: ClientAuth::None { client_id: None },
         token_type_hint: None,
         parameters: Vec::new(),
         headers: Vec::new(),
-        max_response_bytes: info.key("max_response_bytes").integer(),
+        max_response_bytes: info.get(UserInfo::MAX_RESPONSE_BYTES),
         lenient_content_type: false,
-        back_off: info.key("back_off").duration(),
+        back_off: info.get(UserInfo::BACK_OFF),
         user_agent: context.user_agent.to_owned(),
         unknown_token: None,
     }
@@ -48,8 +50,8 @@ pub(super) fn parse(provider: &Node<'_>, context: &mut Context<'_>) -> Introspec
 
 /// Finds every demand that `UserInfo` says nothing about.
 #[inline(never)]
-pub(super) fn check(root: &Node<'_>, policy: &Policy, context: &mut Context<'_>) {
-    let providers = root.key("providers");
+pub(super) fn check(root: &Node<'_, keys::Configuration>, policy: &Policy, context: &mut Context<'_>) {
+    let providers = root.at(keys::Configuration::PROVIDERS);
     for (at, (_, node)) in providers.members().enumerate() {
         let tells_nothing = policy.providers.get(at).is_some_and(|provider| {
             matches!(provider.introspection.dialect, Dialect::UserInfo { .. })
@@ -58,46 +60,52 @@ pub(super) fn check(root: &Node<'_>, policy: &Policy, context: &mut Context<'_>)
         if !tells_nothing {
             continue;
         }
-        let by = node.key("userinfo");
-        for key in ["audiences", "default_scopes"] {
-            refuse(&node.key(key), &by, context);
+        let by = node.at(keys::Provider::USERINFO);
+        for key in [keys::Provider::AUDIENCES.any(), keys::Provider::DEFAULT_SCOPES.any()] {
+            refuse(&node.part(key), &by, context);
         }
-        demands(&root.key("requires"), &policy.requires, ProviderId(at), &by, context);
-        for (rule, node) in policy.rules.iter().zip(root.key("rules").items()) {
+        demands(&root.at(keys::Configuration::REQUIRES), &policy.requires, ProviderId(at), &by, context);
+        for (rule, node) in policy.rules.iter().zip(root.at(keys::Configuration::RULES).items()) {
             if let Some(requires) = &rule.requires {
-                demands(&node.key("requires"), requires, ProviderId(at), &by, context);
+                demands(&node.at(keys::Rule::REQUIRES), requires, ProviderId(at), &by, context);
             }
         }
-        let resource = root.key("resource");
-        let every = if resource.is_list() { resource.items().collect() } else { vec![resource] };
+        let every = resource::nodes(root);
         for (node, _) in every.iter().zip(&policy.resources.all).filter(|(_, one)| !one.audiences.is_empty())
         {
-            refuse(&node.key("identifier"), &by, context);
+            refuse(&node.at(keys::Resource::IDENTIFIER), &by, context);
         }
     }
 }
 
 fn demands(
-    node: &Node<'_>,
+    node: &Node<'_, keys::Requirement>,
     requires: &Requirement,
     id: ProviderId,
-    by: &Node<'_>,
+    by: &Part<'_>,
     context: &mut Context<'_>,
 ) {
     if requires.providers.is_empty() || requires.providers.contains(&id) {
-        for key in ["scopes", "audiences", "clients", "authorization_details"] {
-            refuse(&node.key(key), by, context);
+        for key in SILENT {
+            refuse(&node.part(key), by, context);
         }
         if requires.no_delegation {
-            refuse(&node.key("no_delegation"), by, context);
+            refuse(&node.at(keys::Requirement::NO_DELEGATION), by, context);
         }
     }
 }
 
-fn refuse(node: &Node<'_>, by: &Node<'_>, context: &mut Context<'_>) {
-    let is_there = node.is_set() && (!node.is_list() || node.items().next().is_some());
-    if is_there {
+/// What `UserInfo` says nothing about.
+const SILENT: [AnyKey<keys::Requirement>; 4] = [
+    keys::Requirement::SCOPES.any(),
+    keys::Requirement::AUDIENCES.any(),
+    keys::Requirement::CLIENTS.any(),
+    keys::Requirement::AUTHORIZATION_DETAILS.any(),
+];
+
+fn refuse(part: &Part<'_>, by: &Part<'_>, context: &mut Context<'_>) {
+    if part.is_set() && !part.is_empty_list() {
         let why = "UserInfo does not contain a token's scopes, audience, client or actor";
-        context.contradiction(node, by, why);
+        context.contradiction(part, by, why);
     }
 }

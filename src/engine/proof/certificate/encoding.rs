@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::base::named::named;
 use crate::request::path::escaped_byte;
 
 /// `mtls.format`: how a certificate is written.
@@ -21,6 +22,13 @@ pub enum Encoding {
     Rfc9440,
     /// base64 of DER.
     Base64,
+}
+
+named! { Encoding:
+    Pem = "pem",
+    PemChain = "pem_chain",
+    Rfc9440 = "rfc9440",
+    Base64 = "base64",
 }
 
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";

@@ -1,0 +1,156 @@
+//! What the values of keys are read as.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::base::named::Named;
+use crate::config::key::{Either, Later, Map};
+use crate::config::schema;
+
+/// What can be found under a key.
+pub(crate) trait Form {
+    /// What is there if the key is set.
+    type At;
+}
+
+/// What can be read at once.
+pub(crate) trait Read: Sized {
+    /// What `value` says. What is absent or of the wrong form reads as empty, or as the first of some words: a
+    /// document of the wrong shape is refused anyway.
+    fn read(value: Option<&Value>) -> Self;
+}
+
+/// A type of whole numbers.
+pub(crate) trait Whole: TryFrom<u64> + Default {}
+
+impl Whole for usize {}
+impl Whole for u32 {}
+impl Whole for u16 {}
+
+macro_rules! forms {
+    ($($form:ty),+ $(,)?) => {
+        $(impl Form for $form {
+            type At = Self;
+        })+
+    };
+}
+
+forms! { bool, usize, u32, u16, Duration, String, Value, Later }
+
+impl<T: Named> Form for T {
+    type At = Self;
+}
+
+impl<T> Form for Vec<T> {
+    type At = Self;
+}
+
+impl<T> Form for Map<T> {
+    type At = Self;
+}
+
+impl<T, O> Form for Either<T, O> {
+    type At = Self;
+}
+
+impl<T> Form for Option<T> {
+    type At = T;
+}
+
+// One function for each form, however many types are read with it: the module has to stay small.
+
+impl Read for bool {
+    fn read(value: Option<&Value>) -> Self {
+        value.and_then(Value::as_bool).unwrap_or_default()
+    }
+}
+
+impl Read for usize {
+    #[inline(always)]
+    fn read(value: Option<&Value>) -> Self {
+        Self::try_from(number(value)).unwrap_or(Self::MAX)
+    }
+}
+
+impl Read for u32 {
+    #[inline(always)]
+    fn read(value: Option<&Value>) -> Self {
+        Self::try_from(number(value)).unwrap_or_default()
+    }
+}
+
+impl Read for u16 {
+    #[inline(always)]
+    fn read(value: Option<&Value>) -> Self {
+        Self::try_from(number(value)).unwrap_or_default()
+    }
+}
+
+impl Read for Duration {
+    #[inline(never)]
+    fn read(value: Option<&Value>) -> Self {
+        schema::duration(text_of(value)).unwrap_or_default()
+    }
+}
+
+impl Read for String {
+    #[inline(never)]
+    fn read(value: Option<&Value>) -> Self {
+        text_of(value).to_owned()
+    }
+}
+
+impl Read for Value {
+    #[inline(never)]
+    fn read(value: Option<&Value>) -> Self {
+        value.cloned().unwrap_or_default()
+    }
+}
+
+impl Read for Vec<String> {
+    #[inline(never)]
+    fn read(value: Option<&Value>) -> Self {
+        let items = value.and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+}
+
+impl<T: Named> Read for Vec<T> {
+    fn read(value: Option<&Value>) -> Self {
+        let items = value.and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(|item| T::ALL.get(word_at(Some(item), T::NAMES)?).copied()).collect()
+    }
+}
+
+impl<T: Named> Read for T {
+    #[inline(always)]
+    fn read(value: Option<&Value>) -> Self {
+        word_at(value, T::NAMES).and_then(|at| T::ALL.get(at).copied()).unwrap_or(T::FIRST)
+    }
+}
+
+impl<T: Read> Read for Option<T> {
+    #[inline(always)]
+    fn read(value: Option<&Value>) -> Self {
+        value.map(|value| T::read(Some(value)))
+    }
+}
+
+/// The text, or an empty one.
+#[inline(never)]
+fn text_of(value: Option<&Value>) -> &str {
+    value.and_then(Value::as_str).unwrap_or_default()
+}
+
+#[inline(never)]
+fn number(value: Option<&Value>) -> u64 {
+    value.and_then(schema::integer).unwrap_or_default()
+}
+
+/// Which of the words it is.
+#[inline(never)]
+pub(crate) fn word_at(value: Option<&Value>, words: &[&str]) -> Option<usize> {
+    let text = text_of(value);
+    words.iter().position(|word| *word == text)
+}
