@@ -14,7 +14,6 @@ use crate::provider::Validate;
 use crate::provider::flight::Question;
 use crate::provider::introspection::reply::Introspection;
 use crate::provider::keys::KeyNews;
-use crate::request::extract::Place;
 use crate::token::access_token::AccessToken;
 
 impl Pending {
@@ -142,7 +141,7 @@ impl Pending {
                 let provider = enforcer.provider(token.provider);
                 grant.identity = Some(entry.identity(&enforcer.policy.upstream, provider));
                 if enforcer.policy.mode == Mode::Enforce {
-                    grant.private_response = found.place == Place::Query;
+                    grant.private_response = found.place.is_in_uri();
                     grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);
                 }
                 Decision::Allow(Verdict::Allowed)

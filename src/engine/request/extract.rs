@@ -35,6 +35,18 @@ pub enum Place {
     Form,
 }
 
+impl Place {
+    /// Whether the token is in the URI, so that responses must be private ([RFC 6750 §2.3]).
+    ///
+    /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
+    pub fn is_in_uri(self) -> bool {
+        match self {
+            Self::Query => true,
+            Self::Header | Self::Dpop | Self::Cookie | Self::WebSocket | Self::Form => false,
+        }
+    }
+}
+
 /// Why credentials cannot be used ([RFC 6750 §3.1], `invalid_request` but for `TooLong`).
 ///
 /// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
@@ -62,13 +74,26 @@ pub fn extract(
     places: &TokenPlaces,
     extra_params: &[String],
 ) -> Result<Option<Found>, TokenError> {
+    // Every place is named: one that is added has to be found here, and removed in `strip`.
+    let TokenPlaces {
+        headers,
+        params,
+        cookies,
+        websocket,
+        form: _, // `form::extract`
+        max_form_bytes: _,
+        max_length,
+        forward: _,
+        strict_multiple: _, // `has_second_method`
+        require_tls: _,
+    } = places;
     let mut sole = Sole::default();
-    for header in &places.headers {
+    for header in headers {
         if let Some(token) = in_header(head, header)? {
             sole.put(token, if header.is_dpop() { Place::Dpop } else { Place::Header })?;
         }
     }
-    let params = places.params.iter().chain(extra_params).map(String::as_str);
+    let params = params.iter().chain(extra_params).map(String::as_str);
     if params.clone().next().is_some() {
         for (name, value) in query_params(head) {
             match relation(name, params.clone()) {
@@ -78,7 +103,7 @@ pub fn extract(
             }
         }
     }
-    for name in &places.cookies {
+    for name in cookies {
         let cookies = crumbs(head).map(split_cookie);
         for (own, value) in cookies.filter(|(own, _)| is_cookie(own, name)) {
             if own != name.as_bytes() {
@@ -88,7 +113,7 @@ pub fn extract(
             sole.put(token, Place::Cookie)?;
         }
     }
-    if let Some(marker) = &places.websocket
+    if let Some(marker) = websocket
         && let Some(token) = marker.find(head)?
     {
         sole.put(token, Place::WebSocket)?;
@@ -96,7 +121,7 @@ pub fn extract(
     if sole.0.is_some() && has_second_method(head, places, extra_params) {
         return Err(TokenError::Several);
     }
-    sole.within(places.max_length)
+    sole.within(*max_length)
 }
 
 /// Whether `access_token` in the query counts beside a token from elsewhere although the query is no
@@ -145,8 +170,21 @@ pub struct Stripped {
 /// Takes the token out of every place that `places` and `extra_params` name. A header field with a
 /// scheme is removed only if its scheme is the configured one.
 pub fn strip(head: RequestHead<'_>, places: &TokenPlaces, extra_params: &[String]) -> Stripped {
+    // Every place is named: one that is added has to be removed here.
+    let TokenPlaces {
+        headers,
+        params,
+        cookies,
+        websocket: _, // `Marker::strip`, for every request
+        form: _,      // `form::strip`
+        max_form_bytes: _,
+        max_length: _,
+        forward: _,
+        strict_multiple: _,
+        require_tls: _,
+    } = places;
     let mut stripped = Stripped::default();
-    for header in &places.headers {
+    for header in headers {
         let carries = |value: &[u8]| match &header.scheme {
             Some(scheme) => {
                 value.split(|byte| *byte == b',').any(|element| credentials(element, scheme).is_some())
@@ -157,8 +195,8 @@ pub fn strip(head: RequestHead<'_>, places: &TokenPlaces, extra_params: &[String
             stripped.remove.push(header.name.clone());
         }
     }
-    strip_cookies(head, places, &mut stripped);
-    let params = places.params.iter().chain(extra_params).map(String::as_str);
+    strip_cookies(head, cookies, &mut stripped);
+    let params = params.iter().chain(extra_params).map(String::as_str);
     let (path, query) = split_query(head.path());
     let is_token = |pair: &[u8]| relation(split_pair(pair).0, params.clone()) != Name::Other;
     if let Some(query) = query
@@ -363,8 +401,8 @@ fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
 
-fn strip_cookies(head: RequestHead<'_>, places: &TokenPlaces, stripped: &mut Stripped) {
-    let is_token = |crumb: &[u8]| places.cookies.iter().any(|own| is_cookie(split_cookie(crumb).0, own));
+fn strip_cookies(head: RequestHead<'_>, names: &[String], stripped: &mut Stripped) {
+    let is_token = |crumb: &[u8]| names.iter().any(|own| is_cookie(split_cookie(crumb).0, own));
     if !crumbs(head).any(is_token) {
         return;
     }
