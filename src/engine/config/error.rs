@@ -1,7 +1,7 @@
-//! What is wrong with a configuration, and where.
+//! Errors in a configuration, and their places.
 //!
-//! A fault shows no value of the configuration, for that may be a secret; numbers, durations, words of
-//! fixed sets and the names of keys are all that is ever repeated.
+//! An error shows no value of the configuration, because it may be a secret. Only numbers, durations, words of
+//! fixed sets and the names of keys are repeated.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::jose::key_set::JwkFault;
 use crate::policy::rule::PatternError;
 use crate::provider::client_auth::Method;
 
-/// One fault, and where it is.
+/// One error, and its place.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{at}: {fault}")]
 pub struct ConfigError {
@@ -124,7 +124,7 @@ pub enum Fault {
         /// The reason, to follow "contradicts …:".
         why: &'static str,
     },
-    /// A setting that does nothing beside another.
+    /// A setting without effect next to another one.
     #[error("not used by the method {:?}", .method.name())]
     Unused {
         /// The method of client authentication.

@@ -1,9 +1,9 @@
 //! Keys of the configuration as types: a row of the tables in [`crate::config::keys`] declares a key once, and
-//! whoever reads the key gets what the row says it holds.
+//! code that reads the key gets the type that the row states.
 //!
-//! [`keys!`] makes of one list both the [`Object`] that the schema, the reference and the protobuf reader walk,
-//! and a constant for each key: `cache.get(Cache::TTL)` is a [`Duration`]. A key that no row declares cannot be
-//! written, a key of another object does not compile, and the compiler warns of a key that nothing reads.
+//! [`keys!`] turns one list into the [`Object`] that the schema, the reference and the protobuf reader use, and
+//! into a constant for each key: `cache.get(Cache::TTL)` is a [`Duration`]. A key that no row declares does not
+//! exist, a key of another object does not compile, and the compiler warns about a key that is never read.
 //!
 //! In the module a key is no more than its rank, which is a number in the code that reads it.
 
@@ -267,7 +267,7 @@ pub(crate) const fn text(form: &'static Text) -> Shape<String> {
     shape(Kind::Text(form))
 }
 
-/// Text that nobody may see.
+/// Text that must never be shown.
 pub(crate) const fn secret() -> Shape<String> {
     shape(Kind::Secret)
 }
@@ -305,7 +305,7 @@ pub(crate) const fn scalar() -> Shape<Value> {
     shape(Kind::Scalar)
 }
 
-/// An object in somebody else's format.
+/// An object in a format that is defined elsewhere.
 pub(crate) const fn json() -> Shape<Value> {
     shape(Kind::Json)
 }

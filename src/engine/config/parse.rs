@@ -1,9 +1,8 @@
 //! From the bytes of the configuration to a [`Policy`].
 //!
-//! In three steps: `read` finds out what the bytes are, [`schema::check`] finds every fault of shape,
-//! and the modules below find what only makes sense in context, and compile. The last step runs on
-//! documents of the wrong shape too, so that all faults are reported at once; what it makes of those is
-//! thrown away.
+//! In three steps: `read` finds out what the bytes are, [`schema::check`] finds every error of shape, and the
+//! modules below find what only makes sense in context, and compile. The last step runs on documents of the
+//! wrong shape too, so that all errors are reported at once; what it makes of those is thrown away.
 //!
 //! All of this runs once, so nothing of it is inlined: the host compiles every function before the first
 //! request, and takes far more than twice as long for one of twice the length.
@@ -45,8 +44,8 @@ use crate::provider::clients::ClientList;
 use crate::response::Profile;
 
 impl Policy {
-    /// Reads a configuration: JSON text, or a serialized `google.protobuf.Struct`. `env` looks up
-    /// environment variables. Reports every fault at once, in the order of the reference.
+    /// Reads a configuration: JSON text, or a serialized `google.protobuf.Struct`. `env` looks up environment
+    /// variables. Reports every error at once, in the order of the reference.
     pub fn parse(bytes: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
         let value = read(bytes).map_err(|fault| vec![whole_document(fault)])?;
         Self::from_value(&value, env)
@@ -182,7 +181,7 @@ impl Context<'_> {
         ids
     }
 
-    /// Faults at every text of a list that is the same as one before it.
+    /// Adds an error for every text of a list that repeats an earlier one.
     #[inline(never)]
     fn no_duplicates(&mut self, list: &Part<'_>) {
         self.distinct(&mut list.texts());
@@ -194,7 +193,7 @@ impl Context<'_> {
         self.distinct(&mut texts.map(|text| (text.text().to_owned(), text.place.clone())));
     }
 
-    /// Faults at every place whose text is not empty and the same as one before it.
+    /// Adds an error for every place whose text is not empty and repeats an earlier one.
     #[inline(never)]
     fn distinct(&mut self, texts: &mut dyn Iterator<Item = (String, Place)>) {
         let mut seen: BTreeMap<String, Place> = BTreeMap::new();
@@ -207,13 +206,13 @@ impl Context<'_> {
         }
     }
 
-    /// A fault at a key whose meaning depends on another one.
+    /// An error at a key whose meaning depends on another one.
     #[inline(never)]
     fn contradiction(&mut self, part: &Part<'_>, with: &Part<'_>, why: &'static str) {
         self.faults.add(&part.place, Fault::Contradiction { with: with.place.clone(), why });
     }
 
-    /// A fault at a key that makes sense with another one only.
+    /// An error at a key that needs another one.
     #[inline(never)]
     fn needs(&mut self, part: &Part<'_>, other: Needed) {
         self.faults.add(&part.place, Fault::Needs { other });

@@ -5,7 +5,7 @@
 
 use crate::base::json::{MAX_DEPTH, Map, Number, Value, whole};
 
-/// Why bytes were refused; says where, never what they hold.
+/// Why bytes were rejected, with the place, but never with their content.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a google.protobuf.Struct: {what} at byte {at}")]
 pub struct StructError {

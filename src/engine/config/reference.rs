@@ -196,7 +196,7 @@ fn lower_first(text: &str) -> String {
     chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
 }
 
-/// `docs/config.schema.json`, of JSON Schema 2020-12. What it accepts may still have faults that only
+/// `docs/config.schema.json`, of JSON Schema 2020-12. What it accepts may still have errors that only
 /// [`crate::policy::Policy::parse`] finds.
 pub fn json_schema() -> Value {
     let mut schema = schema(&CONFIGURATION);

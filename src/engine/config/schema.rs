@@ -1,7 +1,7 @@
-//! The machinery behind [`crate::config::keys`]: what a key may hold, and the walk that finds every
-//! fault of shape at once.
+//! The machinery behind [`crate::config::keys`]: what a key may hold, and the walk that finds every error of
+//! shape at once.
 //!
-//! One table drives three things: [`check`] finds the faults, [`complete`] fills in the defaults, and
+//! One table drives three things: [`check`] finds the errors, [`complete`] fills in the defaults, and
 //! `docs/configuration.md` is written from it. So a key is described once.
 
 mod lowers;
@@ -64,7 +64,7 @@ pub enum Kind {
     Bool,
     /// Text of some form.
     Text(&'static Text),
-    /// Text that nobody may see.
+    /// Text that must never be shown.
     Secret,
     /// A whole number.
     Integer {
@@ -89,7 +89,7 @@ pub enum Kind {
     },
     /// Text, a number or a boolean.
     Scalar,
-    /// An object in somebody else's format.
+    /// An object in a format that is defined elsewhere.
     Json,
     /// A list.
     List {
@@ -141,7 +141,7 @@ pub enum Names {
 /// An object whose keys are known.
 #[derive(Clone, Copy, Debug)]
 pub struct Object {
-    /// The keys, in the order of the reference and of the faults.
+    /// The keys, in the order of the reference and of the errors.
     pub keys: &'static [Row],
     /// Keys that depend on one another.
     pub choices: &'static [Choice],
@@ -239,7 +239,7 @@ impl Quantity {
 
 const DURATION: &str = "a duration, such as 250ms, 2s, 5m or 1h30m";
 
-/// Finds every fault of shape in `value`, which is at `at`.
+/// Finds every error of shape in `value`, which is at `at`.
 pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {
     match (kind, value) {
         (Kind::Later, _) => faults.add(at, Fault::NotSupported { word: None }),
@@ -341,7 +341,7 @@ fn check_word(word: &str, known: &[&str], later: &[&str], at: &Place, faults: &m
     }
 }
 
-/// What is rounded before anybody can compare it.
+/// A number that would be rounded before it is compared.
 const INEXACT: &str = "a number that is exact: an integer of up to 64 bits, of up to 53 bits where the \
                        configuration is a protobuf Struct, or text";
 
@@ -416,7 +416,7 @@ pub(crate) fn default(kind: &Kind, text: &str) -> Value {
     }
 }
 
-/// What the reference and the command say of a key. The module says none of it, and does not carry it.
+/// What the reference and the command say about a key. The module does not contain it.
 pub(crate) const fn prose(text: &'static str) -> &'static str {
     if cfg!(target_os = "wasi") { "" } else { text }
 }

@@ -17,7 +17,7 @@ pub(crate) trait Form {
 /// What can be read at once.
 pub(crate) trait Read: Sized {
     /// What `value` says. What is absent or of the wrong form reads as empty, or as the first of some words: a
-    /// document of the wrong shape is refused anyway.
+    /// document of the wrong shape is rejected anyway.
     fn read(value: Option<&Value>) -> Self;
 }
 

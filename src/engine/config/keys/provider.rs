@@ -1,4 +1,4 @@
-//! The keys of a provider: where it is, how it is asked, and how we are known there.
+//! The keys of a provider: where it is, how it is called, and with which credentials.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use crate::request::head::{is_method, is_token};
 use crate::token::claims::ClaimPath;
 use crate::token::scope::ScopeToken;
 
-/// A name that the operator gives: it appears in faults, logs and metrics.
+/// A name that the operator chooses: it appears in errors, logs and metrics.
 pub static NAME: Text = Text {
     what: r#"a name of up to 64 letters, digits, "-", "_" and ".""#,
     fits: |text| {
@@ -212,8 +212,7 @@ pub static ABSOLUTE_URI: Text = Text {
     fits: |text| is_uri_text(text) && text.contains(':') && Url::parse(text).is_ok(),
 };
 
-/// An origin as browsers send it ([RFC 6454 §6.2]). `*` is none: what a refusal says is not for
-/// everybody.
+/// An origin as browsers send it ([RFC 6454 §6.2]). `*` is not allowed: a rejection is not for every origin.
 ///
 /// [RFC 6454 §6.2]: https://www.rfc-editor.org/rfc/rfc6454#section-6.2
 pub static ORIGIN: Text = Text {

@@ -35,7 +35,7 @@ named! { AudienceCheck:
 pub enum Nonce {
     /// A proof needs no nonce.
     Off,
-    /// A proof needs a nonce of ours.
+    /// A proof needs a nonce that Tollgate issued.
     Required,
 }
 

@@ -138,7 +138,7 @@ fn assertion(
     ClientAuth::Assertion(Box::new(Assertion::new(&statement, chosen, key, &material)))
 }
 
-/// How long an assertion is good for.
+/// How long an assertion is valid.
 const LIFETIME: Duration = Duration::from_secs(60);
 
 #[inline(never)]
@@ -148,7 +148,7 @@ fn required(node: &Part<'_>, context: &mut Context<'_>) {
     }
 }
 
-/// Faults at every key that belongs to other methods.
+/// Adds an error for every key that belongs to other methods.
 #[inline(never)]
 fn only(auth: &Node<'_, keys::ClientAuth>, method: Method, used: &[Group], context: &mut Context<'_>) {
     for (group, keys) in GROUPS {
@@ -198,7 +198,7 @@ fn unused(
     }
 }
 
-/// Faults at a secret of the wrong form, wherever it is written.
+/// Adds an error for a secret of the wrong form, wherever it is written.
 #[inline(never)]
 fn unfit(auth: &Node<'_, keys::ClientAuth>, keys: Written, what: &'static str, context: &mut Context<'_>) {
     let [written, variable] = keys.map(|key| auth.at(key));

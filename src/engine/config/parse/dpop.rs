@@ -72,5 +72,5 @@ fn nonce(dpop: &Node<'_, keys::Dpop>, context: &mut Context<'_>) -> Option<Nonce
     Some(NonceRule { lifetime: dpop.get(keys::Dpop::NONCE_LIFETIME), key })
 }
 
-/// The least length of a key for nonces.
+/// The minimum length of a key for nonces.
 const MIN_KEY: usize = 32;

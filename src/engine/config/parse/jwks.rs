@@ -53,7 +53,7 @@ pub(super) fn validate(provider: &Node<'_, keys::Provider>, context: &mut Contex
     validate
 }
 
-/// Faults at what only matters where JWTs are verified.
+/// Adds an error for every key that only matters if JWTs are verified.
 #[inline(never)]
 fn needless(provider: &Node<'_, keys::Provider>, is_signed: bool, context: &mut Context<'_>) {
     let is_set = |key| provider.part(key).is_set();

@@ -1,4 +1,4 @@
-//! `mtls`: who tells of the client's certificate.
+//! `mtls`: where the client certificate comes from.
 
 use crate::config::error::Fault;
 use crate::config::keys::Mtls;

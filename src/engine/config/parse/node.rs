@@ -1,4 +1,4 @@
-//! A part of the document, where it is, and what the tables say of it.
+//! A part of the document, where it is, and what the tables say about it.
 
 #![expect(clippy::inline_always, reason = "types have to vanish: the module has to stay small")]
 
@@ -12,15 +12,15 @@ use crate::base::named::Named;
 use crate::config::key::{AnyKey, Either, Form, Key, Keyed, Map, Read, word_at};
 use crate::config::schema::{Kind, Place, Row};
 
-/// A part of the document that has the form `T`, with its defaults. What is absent or of the wrong type reads as
-/// empty: a document of the wrong shape is refused anyway.
+/// A part of the document that has the form `T`, with its defaults. What is absent or of the wrong type reads
+/// as empty: a document of the wrong shape is rejected anyway.
 pub(super) struct Node<'a, T> {
     part: Part<'a>,
     of: PhantomData<fn() -> T>,
 }
 
-/// A part of the document, whatever its form. All the work is done here, once for all forms: the module has to
-/// stay small.
+/// A part of the document, in any form. All the work is done here, once for all forms, to keep the module
+/// small.
 #[derive(Clone)]
 pub(super) struct Part<'a> {
     pub(super) place: Place,
@@ -135,7 +135,7 @@ impl<'a, T> Deref for Node<'a, T> {
 }
 
 impl<'a> Part<'a> {
-    /// Whether there is anything, of whatever shape.
+    /// Whether there is anything, of any shape.
     pub(super) fn is_set(&self) -> bool {
         self.value.is_some()
     }

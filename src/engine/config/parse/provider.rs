@@ -146,7 +146,7 @@ fn dialect(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> Di
     }
 }
 
-/// Whom a signed reply has to be from, and for.
+/// The issuer and the audience that a signed response must have.
 #[inline(never)]
 fn signed(
     provider: &Node<'_, keys::Provider>,

@@ -1,4 +1,4 @@
-//! `responses`: what a refused client is told.
+//! `responses`: what a rejected client gets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) fn parse(responses: &Node<'_, keys::Responses>, context: &mut Context
     }
 }
 
-/// Faults at a duration that is sent as a number of seconds.
+/// Adds an error for a duration that is sent in seconds but is not a whole number of them.
 #[inline(never)]
 pub(super) fn whole_seconds(duration: &Node<'_, Duration>, context: &mut Context<'_>) {
     if duration.read().subsec_millis() != 0 {

@@ -55,7 +55,7 @@ pub(super) fn parse(
     places
 }
 
-/// Who tells whether a request has come over TLS; `None`: nobody has to.
+/// How to find out whether a request came over TLS; `None`: TLS is not required.
 #[inline(never)]
 fn tls(token: &Node<'_, keys::Token>, context: &mut Context<'_>) -> Option<TlsSource> {
     let (required, source) = (token.get(keys::Token::REQUIRE_TLS), token.at(keys::Token::TLS_SOURCE));
@@ -110,7 +110,7 @@ pub(super) fn reserved(name: &str) -> Option<&'static str> {
     }
 }
 
-/// A claim in `authorization` is refused already, and tokens belong there.
+/// A claim in `authorization` is already rejected, and tokens belong there.
 #[inline(never)]
 fn taken_by(upstream: &Upstream, name: &str) -> bool {
     let same = |other: &String| alike(other) == alike(name);

@@ -1,4 +1,4 @@
-//! `upstream`: which fields tell about the token, and which must not (HDR-08).
+//! `upstream`: which fields carry the identity, and which cannot (HDR-08).
 
 use crate::config::error::Fault;
 use crate::config::keys;
@@ -40,7 +40,7 @@ const MEANINGFUL: [&str; 12] = [
     "user-agent",
 ];
 
-/// What begins like this is Envoy's.
+/// Prefixes that belong to Envoy.
 const ENVOYS: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 
 /// The fields, each of them once.

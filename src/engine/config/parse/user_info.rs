@@ -12,7 +12,7 @@ use crate::policy::requirement::Requirement;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::{Dialect, IntrospectionEndpoint, Validate};
 
-/// The endpoint: it is asked as a client would ask it, without credentials of ours.
+/// The endpoint: it is called as a client would call it, without Tollgate's credentials.
 #[inline(never)]
 pub(super) fn parse(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> IntrospectionEndpoint {
     let info = provider.at(keys::Provider::USERINFO);
@@ -48,7 +48,7 @@ pub(super) fn parse(provider: &Node<'_, keys::Provider>, context: &mut Context<'
     }
 }
 
-/// Finds every demand that `UserInfo` says nothing about.
+/// Finds every requirement about members that `UserInfo` does not contain.
 #[inline(never)]
 pub(super) fn check(root: &Node<'_, keys::Configuration>, policy: &Policy, context: &mut Context<'_>) {
     let providers = root.at(keys::Configuration::PROVIDERS);
@@ -95,7 +95,7 @@ fn demands(
     }
 }
 
-/// What `UserInfo` says nothing about.
+/// What `UserInfo` does not contain.
 const SILENT: [AnyKey<keys::Requirement>; 4] = [
     keys::Requirement::SCOPES.any(),
     keys::Requirement::AUDIENCES.any(),

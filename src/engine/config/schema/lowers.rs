@@ -1,4 +1,4 @@
-//! What a key costs, for those that can lower security.
+//! Which keys lower security, with which values, and at what cost.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub struct Lowers {
 /// With which values a key lowers security.
 #[derive(Clone, Copy, Debug)]
 pub enum When {
-    /// Whatever is set, but `false`, `0s` and nothing at all.
+    /// Every value except `false`, `0s` and an empty one.
     Set,
     /// `false`.
     Off,

@@ -1,4 +1,4 @@
-//! Places in a document, and the faults at them.
+//! Places in a document, and the errors at them.
 
 use std::fmt;
 use std::rc::Rc;
@@ -103,7 +103,7 @@ fn is_word(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
 
-/// Faults as they are found.
+/// Errors, as they are found.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<(Place, Fault)>);
 
@@ -114,7 +114,7 @@ impl Faults {
         self.0.push((at.clone(), fault));
     }
 
-    /// Whether there is none.
+    /// Whether there are no errors.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
