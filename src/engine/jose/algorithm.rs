@@ -123,7 +123,20 @@ impl Algorithm {
 
     /// Whether it is RSASSA-PSS, which hosts do not compute for us.
     pub fn is_pss(self) -> bool {
-        matches!(self, Self::Ps256 | Self::Ps384 | Self::Ps512)
+        match self {
+            Self::Ps256 | Self::Ps384 | Self::Ps512 => true,
+            Self::Hs256
+            | Self::Hs384
+            | Self::Hs512
+            | Self::Rs256
+            | Self::Rs384
+            | Self::Rs512
+            | Self::Es256
+            | Self::Es384
+            | Self::Es512
+            | Self::EdDsa
+            | Self::Ed25519 => false,
+        }
     }
 }
 

@@ -178,13 +178,19 @@ impl PublicKey {
 
     /// Whether it is a key for this algorithm.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
-        match &self.material {
-            Material::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512),
-            Material::Ec { curve: Curve::P256, .. } => algorithm == Es256,
-            Material::Ec { curve: Curve::P384, .. } => algorithm == Es384,
-            Material::Ec { curve: Curve::P521, .. } => algorithm == Es512,
-            Material::Ed25519 { .. } => algorithm == EdDsa,
+        use Algorithm::{
+            Ed25519, EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384,
+            Rs512,
+        };
+        let is_on = |wanted| matches!(self.material, Material::Ec { curve, .. } if curve == wanted);
+        match algorithm {
+            Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 => matches!(self.material, Material::Rsa { .. }),
+            Es256 => is_on(Curve::P256),
+            Es384 => is_on(Curve::P384),
+            Es512 => is_on(Curve::P521),
+            EdDsa => matches!(self.material, Material::Ed25519 { .. }),
+            // Only for what we sign ([`Algorithm::of_token`]).
+            Hs256 | Hs384 | Hs512 | Ed25519 => false,
         }
     }
 

@@ -100,26 +100,33 @@ impl SigningKey {
 
     /// The signature of `message`; `None` if the key is of another kind than the algorithm.
     pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8], nonces: &Nonces) -> Option<Vec<u8>> {
+        use Algorithm::{
+            Ed25519, EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384,
+            Rs512,
+        };
         match (self, algorithm) {
-            (Self::Secret(secret), Algorithm::Hs256) => mac::<Hmac<Sha256>>(secret, message),
-            (Self::Secret(secret), Algorithm::Hs384) => mac::<Hmac<Sha384>>(secret, message),
-            (Self::Secret(secret), Algorithm::Hs512) => mac::<Hmac<Sha512>>(secret, message),
-            (Self::Rsa(key), Algorithm::Rs256) => {
+            (Self::Secret(secret), Hs256) => mac::<Hmac<Sha256>>(secret, message),
+            (Self::Secret(secret), Hs384) => mac::<Hmac<Sha384>>(secret, message),
+            (Self::Secret(secret), Hs512) => mac::<Hmac<Sha512>>(secret, message),
+            (Self::Rsa(key), Rs256) => {
                 let scheme = Pkcs1v15Sign::new::<Sha256>();
                 key.sign_with_rng(&mut Source(nonces), scheme, &Sha256::digest(message)).ok()
             }
-            (Self::Rsa(key), Algorithm::Ps256) => {
+            (Self::Rsa(key), Ps256) => {
                 let scheme = Pss::new_blinded::<Sha256>();
                 key.sign_with_rng(&mut Source(nonces), scheme, &Sha256::digest(message)).ok()
             }
-            (Self::P256(key), Algorithm::Es256) => {
+            (Self::P256(key), Es256) => {
                 let signature: p256::ecdsa::Signature = key.try_sign(message).ok()?;
                 Some(signature.to_bytes().to_vec())
             }
-            (Self::Ed25519(key), Algorithm::EdDsa | Algorithm::Ed25519) => {
-                Some(key.try_sign(message).ok()?.to_bytes().to_vec())
-            }
-            _ => None,
+            (Self::Ed25519(key), EdDsa | Ed25519) => Some(key.try_sign(message).ok()?.to_bytes().to_vec()),
+            // A key of another kind, or an algorithm that nothing is signed with here.
+            (
+                _,
+                Hs256 | Hs384 | Hs512 | Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 | Es256 | Es384 | Es512
+                | EdDsa | Ed25519,
+            ) => None,
         }
     }
 }

@@ -113,12 +113,16 @@ impl Assertion {
     }
 
     fn is_slow(&self) -> bool {
+        use Algorithm::{
+            Ed25519, EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384,
+            Rs512,
+        };
         match self.algorithm {
-            Algorithm::Rs256 | Algorithm::Ps256 => {
+            Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 => {
                 let is_elsewhere = self.signer.is_some_and(|signer| signer.signs(self.algorithm));
                 self.pkcs8.0.is_empty() || self.is_refused.get() || !is_elsewhere
             }
-            _ => false,
+            Hs256 | Hs384 | Hs512 | Es256 | Es384 | Es512 | EdDsa | Ed25519 => false,
         }
     }
 

@@ -61,7 +61,10 @@ impl Preset {
     /// Whether its JWTs have their scopes in an array: Okta's in `scp`, those of OpenAM and its successors
     /// in `scope`.
     pub fn writes_scope_arrays(self) -> bool {
-        matches!(self, Self::Okta | Self::OpenAm | Self::ForgeRock)
+        match self {
+            Self::Okta | Self::OpenAm | Self::ForgeRock => true,
+            Self::Generic | Self::Salesforce | Self::PingFederate | Self::Keycloak => false,
+        }
     }
 
     /// Where its endpoints are, below an issuer or a base URL; all absent for [`Preset::Generic`].
