@@ -11,7 +11,7 @@ use crate::token::claims::ClaimPath;
 /// The longest value that is forwarded, in bytes.
 pub const MAX_VALUE: usize = 8192;
 
-/// `upstream`: what the upstream is told. Every field named here is removed from the request first.
+/// `upstream`: the header fields that the upstream gets. Each of them is removed from the request first.
 #[derive(Clone, Debug, Default)]
 pub struct Upstream {
     /// Claims that become header fields.
@@ -38,20 +38,35 @@ pub struct ClaimHeader {
 impl Upstream {
     /// Whether a field of this name is ours alone to set, or one that some upstream takes for it.
     pub fn owns(&self, name: &[u8]) -> bool {
+        // Every field is named: a name that is added here must not be a client's to send.
+        let Self {
+            claim_to_headers,
+            claims_prefix,
+            keeps_underscores: _,
+            forward_payload_header,
+            filter_state: _,
+        } = self;
         let is = |own: &str| is_same_field(name, own);
-        self.claim_to_headers.iter().any(|field| is(&field.header_name))
-            || self.forward_payload_header.as_deref().is_some_and(is)
-            || self.claims_prefix.as_deref().is_some_and(|prefix| starts_like(name, prefix))
+        claim_to_headers.iter().any(|field| is(&field.header_name))
+            || forward_payload_header.as_deref().is_some_and(is)
+            || claims_prefix.as_deref().is_some_and(|prefix| starts_like(name, prefix))
     }
 
     /// The lengths that names of our fields have, a bit each: most of a request's fields need no closer
     /// look.
     pub fn lengths(&self) -> u128 {
-        if self.claims_prefix.is_some() {
+        let Self {
+            claim_to_headers,
+            claims_prefix,
+            keeps_underscores: _,
+            forward_payload_header,
+            filter_state: _,
+        } = self;
+        if claims_prefix.is_some() {
             return u128::MAX;
         }
-        let names = self.claim_to_headers.iter().map(|field| &field.header_name);
-        names.chain(&self.forward_payload_header).fold(0, |all, name| all | length_bit(name.len()))
+        let names = claim_to_headers.iter().map(|field| &field.header_name);
+        names.chain(forward_payload_header).fold(0, |all, name| all | length_bit(name.len()))
     }
 
     /// The client's own copies of our fields, once each. `lengths` are [`Self::lengths`].
@@ -70,13 +85,15 @@ impl Upstream {
 
     /// The fields for these claims and for the client.
     pub fn identity(&self, claims: &Map<String, Value>, client_id: Option<&str>) -> IdentityFields {
+        let Self { claim_to_headers, claims_prefix, keeps_underscores, forward_payload_header, filter_state } =
+            self;
         let mut fields = IdentityFields::default();
-        for field in &self.claim_to_headers {
+        for field in claim_to_headers {
             if let Some(value) = field.claim.find(claims) {
                 fields.tell(field.header_name.clone(), value);
             }
         }
-        if let Some(prefix) = &self.claims_prefix {
+        if let Some(prefix) = claims_prefix {
             for (field, claim) in &claims_by_field(claims) {
                 let Value::String(name) = claim else {
                     fields.dropped = fields.dropped.saturating_add(1);
@@ -84,16 +101,16 @@ impl Upstream {
                 };
                 let value = claims.get(name).filter(|_| !matches!(field.as_str(), "scope" | "exp"));
                 if let Some(value @ (Value::String(_) | Value::Number(_) | Value::Bool(_))) = value {
-                    let name = if self.keeps_underscores { &name.to_ascii_lowercase() } else { field };
+                    let name = if *keeps_underscores { &name.to_ascii_lowercase() } else { field };
                     fields.tell(format!("{prefix}{name}"), value);
                 }
             }
         }
-        if let Some(name) = &self.forward_payload_header {
+        if let Some(name) = forward_payload_header {
             let json = serde_json::to_vec(claims).unwrap_or_default();
             fields.push(name.clone(), URL_SAFE_NO_PAD.encode(json).into_bytes());
         }
-        if self.filter_state {
+        if *filter_state {
             let sub = claims.get("sub").and_then(Value::as_str);
             let claims = serde_json::to_string(claims).unwrap_or_default();
             let told = [

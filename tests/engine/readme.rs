@@ -14,6 +14,7 @@ use tollgate_engine::decision::Verdict;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::policy::Policy;
+use tollgate_engine::worker::counts::Thing;
 
 #[test]
 fn every_configuration_in_the_prose_loads() {
@@ -76,6 +77,15 @@ fn every_verdict_is_explained() {
                 verdict.name()
             );
         }
+    }
+}
+
+#[test]
+fn every_counter_is_explained() {
+    let text = page("docs/operations.md").text;
+    for counter in Thing::ALL {
+        let name = format!("| `tollgate.{}` |", counter.name());
+        assert!(text.contains(&name), "the table of counters in docs/operations.md has no {name}");
     }
 }
 
