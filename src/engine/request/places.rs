@@ -44,6 +44,25 @@ pub struct TokenHeader {
     pub scheme: Option<String>,
 }
 
+impl TokenPlaces {
+    /// Whether there is any place at all.
+    pub fn has_any(&self) -> bool {
+        let Self {
+            headers,
+            params,
+            cookies,
+            websocket,
+            form,
+            max_form_bytes: _,
+            max_length: _,
+            forward: _,
+            strict_multiple: _,
+            require_tls: _,
+        } = self;
+        !headers.is_empty() || !params.is_empty() || !cookies.is_empty() || websocket.is_some() || *form
+    }
+}
+
 impl TokenHeader {
     /// Whether its tokens come with a proof of possession ([RFC 9449 §7.1]).
     ///

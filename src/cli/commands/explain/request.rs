@@ -69,18 +69,30 @@ fn place(
     path: &mut String,
     headers: &mut Vec<(String, String)>,
 ) -> Result<(), Failure> {
+    let TokenPlaces {
+        headers: fields,
+        params,
+        cookies,
+        websocket,
+        form: _, // `--form`
+        max_form_bytes: _,
+        max_length: _,
+        forward: _,
+        strict_multiple: _,
+        require_tls: _,
+    } = places;
     let token = token.expose();
-    if let Some(header) = places.headers.first() {
+    if let Some(header) = fields.first() {
         let value =
             header.scheme.as_ref().map_or_else(|| token.to_owned(), |scheme| format!("{scheme} {token}"));
         headers.push((header.name.clone(), value));
-    } else if let Some(name) = places.params.first() {
+    } else if let Some(name) = params.first() {
         let separator = if path.contains('?') { "&" } else { "?" };
         let value: String = form_urlencoded::byte_serialize(token.as_bytes()).collect();
         path.extend([separator, name, "=", &value]);
-    } else if let Some(name) = places.cookies.first() {
+    } else if let Some(name) = cookies.first() {
         headers.push(("cookie".to_owned(), format!("{name}={token}")));
-    } else if let Some(marker) = &places.websocket {
+    } else if let Some(marker) = websocket {
         let offer = match marker {
             Marker::Before(name) => format!("{name}, {token}"),
             Marker::Within(name) => format!("{name}{}", URL_SAFE_NO_PAD.encode(token)),

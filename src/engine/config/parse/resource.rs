@@ -265,13 +265,25 @@ fn demands<'p>(resource: &Resource, policy: &'p Policy) -> Vec<&'p Requirement> 
 /// How a Bearer token may be sent here, as far as RFC 6750 has names for it.
 #[inline(never)]
 fn bearer_methods(places: &TokenPlaces) -> Vec<String> {
-    let in_header = places.headers.iter().any(|header| {
+    let TokenPlaces {
+        headers,
+        params,
+        cookies: _,   // not a standard method
+        websocket: _, // nor this
+        form,
+        max_form_bytes: _,
+        max_length: _,
+        forward: _,
+        strict_multiple: _,
+        require_tls: _,
+    } = places;
+    let in_header = headers.iter().any(|header| {
         let scheme = header.scheme.as_deref();
         header.name == "authorization" && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("Bearer"))
     });
-    let in_query = places.params.iter().any(|name| name == "access_token");
+    let in_query = params.iter().any(|name| name == "access_token");
     let mut methods = Vec::new();
-    for (name, is_on) in [("header", in_header), ("body", places.form), ("query", in_query)] {
+    for (name, is_on) in [("header", in_header), ("body", *form), ("query", in_query)] {
         if is_on {
             methods.push(name.to_owned());
         }

@@ -43,13 +43,8 @@ pub(super) fn parse(
     if places.websocket.is_some() && places.headers.iter().any(|header| header.name == websocket::FIELD) {
         context.contradiction(&marker, &from_headers, "both read Sec-WebSocket-Protocol");
     }
-    let general = !places.headers.is_empty()
-        || !places.params.is_empty()
-        || !places.cookies.is_empty()
-        || places.websocket.is_some()
-        || places.form;
     let mut rules = root.at(keys::Configuration::RULES).items();
-    if !general && !rules.any(|rule| rule.at(keys::Rule::FROM_PARAMS).items().next().is_some()) {
+    if !places.has_any() && !rules.any(|rule| rule.at(keys::Rule::FROM_PARAMS).items().next().is_some()) {
         context.faults.add(&token.place, Fault::NoPlaces);
     }
     places
