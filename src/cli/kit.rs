@@ -18,4 +18,5 @@ pub(crate) mod presets;
 pub(crate) mod printable;
 pub(crate) mod signatures;
 pub(crate) mod store;
+pub(crate) mod worker;
 pub(crate) mod yaml;

@@ -5,6 +5,7 @@
 mod doubt;
 pub mod fault;
 mod rejection;
+pub mod trace;
 
 use std::rc::Rc;
 

@@ -25,6 +25,7 @@ use crate::base::time::UnixTime;
 use crate::cache::Cache;
 use crate::cache::entry::Entry;
 use crate::cache::namespace::Namespace;
+use crate::decision::trace::{Check, Jwt, Trace};
 use crate::decision::{Decision, Grant, Rejection, Verdict};
 use crate::enforcer::outcome::{Outcome, Source};
 use crate::enforcer::ports::Ports;
@@ -47,7 +48,7 @@ use crate::token::key::TokenKey;
 
 /// The engine: one per configuration and worker.
 #[derive(Debug)]
-pub struct Enforcer {
+pub(crate) struct Enforcer<T> {
     policy: Policy,
     matches_paths: bool,
     /// The lengths that names of identity fields have.
@@ -66,15 +67,17 @@ pub struct Enforcer {
     verifier: &'static dyn Verifier,
     /// Who knows the connections of requests.
     peer: &'static dyn Peer,
+    /// Receives the checks.
+    trace: T,
 }
 
 /// What has been found out about a token: an entry, cached or not, or the reason why there is no entry.
-pub type Finding = Result<Rc<Entry>, Rejection>;
+pub(crate) type Finding = Result<Rc<Entry>, Rejection>;
 
 /// What the driver must do next.
 #[derive(Debug)]
 #[must_use]
-pub enum Step {
+pub(crate) enum Step {
     /// The request is settled.
     Done(Box<Outcome>),
     /// Find out what the authorization server says, then call [`Pending::resume`].
@@ -87,7 +90,7 @@ pub enum Step {
 
 /// A request that waits for the authorization server.
 #[derive(Debug)]
-pub struct Pending {
+pub(crate) struct Pending {
     request: Request,
     found: Found,
     body: Option<Vec<u8>>,
@@ -105,7 +108,7 @@ pub struct Pending {
 
 /// A request that waits for its own body.
 #[derive(Debug)]
-pub struct AwaitingForm {
+pub(crate) struct AwaitingForm {
     request: Request,
     found: Option<Found>,
 }
@@ -123,10 +126,10 @@ struct Request {
     resource: Belonging,
 }
 
-impl Enforcer {
+impl<T: Trace> Enforcer<T> {
     /// An engine for this policy.
-    pub fn new(mut policy: Policy, ports: Ports) -> Self {
-        let Ports { seed, owner, verifier, signer, peer, store } = ports;
+    pub(crate) fn new(mut policy: Policy, ports: Ports<T>) -> Self {
+        let Ports { seed, owner, verifier, signer, peer, store, trace } = ports;
         if let Some(signer) = signer {
             policy.sign_with(signer);
         }
@@ -154,35 +157,43 @@ impl Enforcer {
             keys: policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect(),
             verifier,
             peer,
+            trace,
             policy,
         }
     }
 
     /// The policy.
-    pub fn policy(&self) -> &Policy {
+    pub(crate) fn policy(&self) -> &Policy {
         &self.policy
     }
 
     /// The provider of that number.
-    pub fn provider(&self, id: ProviderId) -> Option<&Provider> {
+    pub(crate) fn provider(&self, id: ProviderId) -> Option<&Provider> {
         self.policy.providers.get(id.0)
     }
 
     /// Whether a request header or trailer of this name is ours alone to set.
-    pub fn owns_field(&self, name: &[u8]) -> bool {
+    pub(crate) fn owns_field(&self, name: &[u8]) -> bool {
         self.policy.upstream.owns(name)
     }
 
     /// What its calls need to be unguessable.
-    pub fn nonces(&self) -> &Nonces {
+    pub(crate) fn nonces(&self) -> &Nonces {
         &self.nonces
     }
 
     /// Verifies a token that this provider has signed, or should have, by the keys that are there.
-    pub fn verify(&self, id: ProviderId, token: &Secret, now: UnixTime) -> Result<AccessToken, Rejection> {
+    fn verify(&self, id: ProviderId, token: &Secret, now: UnixTime) -> Result<AccessToken, Rejection> {
         let Some(provider) = self.provider(id) else { return Err(Rejection::NoProvider) };
         let Some(keys) = self.keys.get(id.0) else { return Err(Rejection::NoProvider) };
-        jwt::verify((id, provider), keys, token.expose(), self.verifier, now)
+        jwt::verify((id, provider), keys, token.expose(), self.verifier, now, &self.trace)
+    }
+
+    /// A JWT, as the trace sees it.
+    fn as_jwt<'a>(&'a self, id: ProviderId, token: &'a Secret) -> Check<'a> {
+        let provider = self.provider(id).map(|provider| provider.name.as_str()).unwrap_or_default();
+        let keys = self.keys.get(id.0).map_or(0, LiveKeys::number);
+        Check::Jwt(Jwt { provider, token: token.expose(), keys })
     }
 
     fn pass(&self, request: Request, body: Option<&[u8]>) -> Step {
@@ -192,6 +203,12 @@ impl Enforcer {
 
     fn deny(&self, request: Request, rejection: Rejection) -> Step {
         self.deny_by(request, rejection, Source::Nowhere)
+    }
+
+    /// Denies a request because of this check.
+    fn fail<'a>(&self, request: Request, check: impl FnOnce() -> Check<'a>, rejection: Rejection) -> Step {
+        self.trace.made(check, Some(&rejection));
+        self.deny(request, rejection)
     }
 
     fn deny_by(&self, request: Request, rejection: Rejection, source: Source) -> Step {

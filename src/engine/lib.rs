@@ -17,7 +17,7 @@
 //! | floor | room | what it holds |
 //! | --- | --- | --- |
 //! | 10 | [`worker`] | one worker of a proxy: events go in, commands come out; everything that waits is in here |
-//! | 9 | [`enforcer`] | the order of the checks: [`enforcer::Enforcer`], [`enforcer::Step`], [`enforcer::Pending`] |
+//! | 9 | [`enforcer`] | the order of the checks, for the worker alone; [`enforcer::outcome::Outcome`] is what comes of them, [`enforcer::ports::Ports`] what they need of the host |
 //! | 8 | [`config`] | the configuration as written: its keys, their schema, the way to a [`policy::Policy`] |
 //! | 8 | [`cache`] | the cached responses of providers, per worker and across workers |
 //! | 7 | [`policy`] | the configuration as compiled: rules, resources, requirements and how they are judged |
@@ -26,7 +26,7 @@
 //! | 4 | [`token`] | what a token says (claims, scopes, details), what every token of a provider has to satisfy, the keys under which it is cached |
 //! | 4 | [`response`] | challenges (RFC 6750 §3) and bodies, for HTTP and gRPC |
 //! | 4 | [`proof`] | proofs of possession: DPoP (RFC 9449), certificates (RFC 8705) |
-//! | 3 | [`decision`] | the verdicts, and every reason for which a request is rejected |
+//! | 3 | [`decision`] | the verdicts, every reason for which a request is rejected, and the trace of the checks |
 //! | 2 | [`request`] | the request head, its path, the places a token may be in (RFC 6750 §2), its connection |
 //! | 2 | [`jose`] | signed objects: JWS, keys and sets of keys (RFC 7515, RFC 7517, RFC 7518) |
 //! | 1 | [`base`] | strict JSON, secrets, time, randomness, identifiers, what workers share |

@@ -25,29 +25,31 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::base::ids::StreamId;
+use crate::base::ids::{ProviderId, StreamId};
 use crate::base::moment::{Moment, Now, Steady};
+use crate::decision::trace::{Trace, Untraced};
 use crate::decision::{Decision, NoAnswer, Rejection};
 use crate::enforcer::outcome::Outcome;
 use crate::enforcer::ports::Ports;
 use crate::enforcer::{AwaitingForm, Enforcer, Finding, Pending, Step};
 use crate::policy::{Mode, Policy};
+use crate::provider::fetch::FetchFault;
 use crate::provider::keys::KeyNews;
 use crate::provider::outcome::CallOutcome;
 use crate::response::answer::Answer;
 use crate::token::key::{Hashed, TokenKey};
 use crate::worker::brake::Brake;
 use crate::worker::clock::Watch;
-use crate::worker::command::{CallId, Command, Event, OutgoingCall, ResponseChange};
+use crate::worker::command::{CallId, Command, Document, Event, OutgoingCall, ResponseChange};
 use crate::worker::counts::{Counter, Counts};
-use crate::worker::fetches::{Fetches, Wanted};
+use crate::worker::fetches::Fetches;
 use crate::worker::flights::{Flights, not_asked};
 use crate::worker::streams::{Generations, State, Stream, Streams};
 
 /// All that the requests of one plugin share in one worker of the proxy.
 #[derive(Debug)]
-pub struct Worker {
-    generations: Generations,
+pub struct Worker<T = Untraced> {
+    generations: Generations<T>,
     streams: Streams,
     flights: Flights,
     fetches: Fetches,
@@ -72,7 +74,7 @@ pub struct Worker {
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
     Introspection(TokenKey),
-    Fetch(Wanted),
+    Fetch(Document),
 }
 
 /// A request that has waited, with the state in which it continues.
@@ -113,9 +115,9 @@ const MAX_FORMS: usize = 1024;
 /// and some hundreds of these exhaust V8's stack.
 const AT_ONCE: u32 = 32;
 
-impl Worker {
+impl<T: Trace> Worker<T> {
     /// A worker under this configuration. It requests a tick at once if there is something to fetch.
-    pub fn new(policy: Policy, ports: Ports) -> Self {
+    pub fn new(policy: Policy, ports: Ports<T>) -> Self {
         warn_of_tokens_in_the_query(&policy);
         let enforcer = Enforcer::new(policy, ports);
         let mut worker = Self {
@@ -140,13 +142,13 @@ impl Worker {
 
     /// Replaces the configuration. Documents that were fetched from the same places are kept. Waiting requests
     /// are ended: a request that began under one configuration is not judged by another.
-    pub fn replace(&mut self, policy: Policy, ports: Ports) {
+    pub fn replace(&mut self, policy: Policy, ports: Ports<T>) {
         warn_of_tokens_in_the_query(&policy);
         let mut enforcer = Enforcer::new(policy, ports);
         let before = &self.generations.current;
-        let lists = enforcer.inherit_lists(before).into_iter().map(Wanted::List);
-        let keys = enforcer.inherit_keys(before).into_iter().map(Wanted::Keys);
-        let known: Vec<Wanted> = lists.chain(keys).collect();
+        let lists = enforcer.inherit_lists(before).into_iter().map(Document::List);
+        let keys = enforcer.inherit_keys(before).into_iter().map(Document::Keys);
+        let known: Vec<Document> = lists.chain(keys).collect();
         for (stream, pending) in self.fetches.take_all().into_iter().chain(self.flights.take_all()) {
             self.wake_one(stream, pending, Told::Replaced);
         }
@@ -160,8 +162,8 @@ impl Worker {
         self.outbox.clear();
         self.flights = Flights::new(enforcer.policy().providers.len());
         self.fetches = Fetches::new(&enforcer);
-        for wanted in known {
-            self.fetches.has_arrived(wanted);
+        for document in known {
+            self.fetches.has_arrived(document);
         }
         self.generations.replace(enforcer);
         self.watch = Watch::default();
@@ -201,7 +203,7 @@ impl Worker {
             Event::Response(call, outcome) => {
                 match self.calls.remove(&call)? {
                     Purpose::Introspection(key) => self.landed(key, outcome, now.moment()),
-                    Purpose::Fetch(wanted) => self.fetched(wanted, outcome, now.moment()),
+                    Purpose::Fetch(document) => self.fetched(document, outcome, now.moment()),
                 }
                 None
             }
@@ -260,6 +262,19 @@ impl Worker {
     /// Whether this request is not done with: something of it may still concern the worker.
     pub fn knows(&self, stream: StreamId) -> bool {
         self.streams.contains(stream)
+    }
+
+    /// The provider whose keys this request waits for, if it does.
+    pub fn awaits_keys(&self, stream: StreamId) -> Option<ProviderId> {
+        match self.streams.get(stream)?.state {
+            State::AwaitsKeys(provider) => Some(provider),
+            _ => None,
+        }
+    }
+
+    /// Why the latest fetch of a document failed; `None`: it did not.
+    pub fn fetch_fault(&self, document: Document) -> Option<&FetchFault> {
+        self.fetches.fault(document)
     }
 
     /// How many bytes of the body are read, if this request waits for it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proxy_wasm::types::{BufferType, MapType};
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::moment::Now;
+use tollgate_engine::decision::trace::Untraced;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
@@ -167,5 +168,5 @@ enum Turn {
 
 fn ports(seed: [u64; 2]) -> Ports {
     let (verifier, signer, peer, store) = (&Native, Some(&Native as _), &Connections, Box::new(SharedData));
-    Ports { seed, owner: host::plugin(), verifier, signer, peer, store }
+    Ports { seed, owner: host::plugin(), verifier, signer, peer, store, trace: Untraced }
 }

@@ -90,7 +90,7 @@ fn a_jwt_is_explained() {
         ("another typ",         Token { header: header("typ", json!("JWT")), ..Token::default() },
          "was not looked at",    "✗ refused        the token is not valid: its `typ` is not that of an access token  (RFC 9068 §4, RFC 8725 §3)"),
         ("another audience",    Token { claims: header("aud", json!("x")), ..Token::default() },
-         "was not looked at",    "✗ refused        the token is for another audience"),
+         "was not looked at",    "✗ audience       wanted https://api.example.com, found x"),
         ("another scope",       Token { claims: header("scope", json!("x")), ..Token::default() },
          "the signature is good", "✗ scope"),
     ];

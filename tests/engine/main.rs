@@ -21,6 +21,7 @@ mod prose;
 mod readme;
 mod second;
 mod switches;
+mod trace;
 mod vectors;
 mod wycheproof;
 

@@ -18,7 +18,7 @@ use tollgate_engine::response::answer::Answer;
 
 use crate::second::Both;
 
-const NOW: u64 = 1_800_000_000;
+pub(crate) const NOW: u64 = 1_800_000_000;
 
 #[test]
 fn every_vector_holds_for_the_engine() {
@@ -49,9 +49,7 @@ fn every_verdict_has_a_vector() {
 fn run(case: &Case) -> Result<(), String> {
     let policy = Policy::parse(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
-    let certificate = case.request.certificate.clone().map(String::into_bytes);
-    let client = Client { certificate, is_tls: case.request.tls };
-    let ports = Ports { peer: Box::leak(Box::new(client)), ..Ports::new([1, 2], &Both) };
+    let ports = Ports { peer: Box::leak(Box::new(Client::of(case))), ..Ports::new([1, 2], &Both) };
     let mut driver = Driver::new(policy, ports, UnixTime::from_secs(NOW));
     let stream = driver.request(case.request.fields(), case.request.body.as_deref().map(latin1).as_deref());
     for (n, exchange) in case.exchanges.iter().enumerate() {
@@ -75,9 +73,16 @@ fn run(case: &Case) -> Result<(), String> {
 
 /// A client's connection, and the digest of the certificate that it has shown.
 #[derive(Debug)]
-struct Client {
+pub(crate) struct Client {
     certificate: Option<Vec<u8>>,
     is_tls: bool,
+}
+
+impl Client {
+    pub(crate) fn of(case: &Case) -> Self {
+        let certificate = case.request.certificate.clone().map(String::into_bytes);
+        Self { certificate, is_tls: case.request.tls }
+    }
 }
 
 impl Peer for Client {
@@ -91,7 +96,7 @@ impl Peer for Client {
 }
 
 /// A reply as the host would hand it over.
-fn response(reply: &Response) -> (Fields, Vec<u8>) {
+pub(crate) fn response(reply: &Response) -> (Fields, Vec<u8>) {
     let field = |(name, value): (&String, &String)| (name.clone().into_bytes(), value.clone().into_bytes());
     let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
     head.extend(reply.headers.iter().map(|(name, value)| field((name, value))));

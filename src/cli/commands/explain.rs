@@ -1,46 +1,38 @@
 //! `tollgate explain`: the filter's own engine, one request, every step of it.
 
+mod calls;
 mod certificate;
 mod checks;
-mod keys;
-mod lists;
+mod documents;
 mod report;
 mod request;
 mod saved;
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::time::Instant;
 
 use serde_json::Value;
-use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
-use tollgate_engine::cache::entry::Entry;
 use tollgate_engine::decision::Decision;
-use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::enforcer::ports::Ports;
-use tollgate_engine::enforcer::{Enforcer, Step};
 use tollgate_engine::policy::{Mode, Policy};
-use tollgate_engine::provider::flight::{Flight, Landing, Question};
-use tollgate_engine::provider::introspection::reply::Introspection;
-use tollgate_engine::provider::outcome::CallOutcome;
 
+use crate::commands::explain::calls::{Calls, Source};
 use crate::commands::explain::certificate::Client;
-use crate::commands::explain::keys::SavedKeys;
-use crate::commands::explain::lists::SavedList;
-use crate::commands::explain::report::{Asked, Report};
+use crate::commands::explain::documents::{Documents, SavedKeys, SavedList};
+use crate::commands::explain::report::{Report, Steps};
 use crate::commands::explain::saved::Saved;
-use crate::kit::ask::{ask, random_seed};
+use crate::kit::ask::random_seed;
 use crate::kit::credentials::Credentials;
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
-use crate::kit::http::{Http, Network};
+use crate::kit::http::Network;
 use crate::kit::injected::ByProvider;
 use crate::kit::named::{STAND_IN, set, without_keys};
 use crate::kit::output::Output;
 use crate::kit::signatures::Computed;
 use crate::kit::store::StoreArgs;
+use crate::kit::worker::Driver;
 use crate::kit::{clock, find, injected};
 
 /// Decide one request as the filter would, and show each step
@@ -96,14 +88,6 @@ pub(crate) struct Args {
     network: Network,
 }
 
-/// Where answers come from.
-enum Source {
-    /// The authorization servers.
-    Live(Http, ByProvider),
-    /// Files, the next one last.
-    Saved(Vec<Saved>),
-}
-
 /// Explains one request.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut source = if args.reply.is_empty() {
@@ -135,123 +119,21 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let certificate = args.certificate.as_deref().map(Client::digest).transpose()?;
     let is_tls = head.iter().any(|(name, value)| name == b":scheme" && value == b"https");
     let client = Client { certificate, is_tls };
-    let peer = Box::leak(Box::new(client));
-    let ports = Ports { peer, signer: Some(&Computed), ..Ports::new(random_seed()?, &Computed) };
-    let mut enforcer = Enforcer::new(policy, ports);
-    let http = if let Source::Live(http, _) = &source { Some(http) } else { None };
-    lists::arrive(&mut enforcer, &args.client_list, http, out)?;
-    keys::check(&enforcer, &args.jwks)?;
-    let mut report = Report::new(&configuration, head.clone());
-    let outcome =
-        decide(&mut enforcer, head, form.as_deref(), now, (&mut source, &args.jwks), &mut report, out)?;
-    report.look_at_jwt(&enforcer, &outcome, now);
-    report.finish(&enforcer, &outcome, now, out)?;
-    let is_refused = matches!(outcome.decision, Decision::Deny(_)) && enforcer.policy().mode == Mode::Enforce;
-    Ok(if is_refused { Exit::Faults } else { Exit::Good })
-}
-
-/// Drives the engine as the filter does.
-fn decide(
-    enforcer: &mut Enforcer,
-    head: Vec<(Vec<u8>, Vec<u8>)>,
-    form: Option<&str>,
-    now: UnixTime,
-    (source, saved_keys): (&mut Source, &[SavedKeys]),
-    report: &mut Report<'_>,
-    out: &mut Output,
-) -> Result<Outcome, Failure> {
-    let mut step = enforcer.begin(StreamId(1), head, now);
-    loop {
-        step = match step {
-            Step::Done(outcome) => return Ok(*outcome),
-            Step::ReadForm(awaiting) => awaiting.body(enforcer, form.unwrap_or_default().as_bytes(), now),
-            Step::FetchKeys(provider, pending) => {
-                let http = if let Source::Live(http, _) = source { Some(&*http) } else { None };
-                let news = keys::arrive(enforcer, provider, saved_keys, http, now, out)?;
-                pending.resume_with_keys(enforcer, news, now)
-            }
-            Step::Introspect(question, pending) => {
-                let key = question.key;
-                // The filter has them by then; a signed reply is worth nothing without.
-                let is_signed =
-                    enforcer.provider(key.provider).is_some_and(|one| one.introspection.dialect.is_signed());
-                let is_missing =
-                    enforcer.key_uri(key.provider).is_some() && !enforcer.keys(key.provider).has_arrived();
-                if is_signed && is_missing {
-                    let http = if let Source::Live(http, _) = source { Some(&*http) } else { None };
-                    let _ = keys::arrive(enforcer, key.provider, saved_keys, http, now, out)?;
-                }
-                let said = find_out(enforcer, *question, now, source, report, out)?;
-                let finding = said.map(|said| {
-                    let entry: Rc<Entry> = enforcer.learn(key, said, now);
-                    entry
-                });
-                pending.resume(enforcer, &finding, now)
-            }
-        };
-    }
-}
-
-/// Asks one provider, as often as the filter would.
-fn find_out(
-    enforcer: &Enforcer,
-    question: Question,
-    now: UnixTime,
-    source: &mut Source,
-    report: &mut Report<'_>,
-    out: &mut Output,
-) -> Result<Result<Introspection, tollgate_engine::decision::Rejection>, Failure> {
-    let Some(provider) = enforcer.provider(question.key.provider) else {
-        return Err(Failure::new("a provider that is not configured was to be asked"));
+    let ports = Ports {
+        peer: Box::leak(Box::new(client)),
+        signer: Some(&Computed),
+        ..Ports::new(random_seed()?, &Computed)
     };
-    let started = Instant::now();
-    let (mut flight, mut call) = Flight::take_off(provider, question, now, enforcer.nonces());
-    loop {
-        let mut asked = Asked::new(provider);
-        let reply = match source {
-            Source::Live(http, injected) => {
-                match injected.get(&provider.name) {
-                    Some(Ok(injected)) => injected.add_to(&mut call.headers),
-                    Some(Err(unusable)) => return Err(Failure::new(&unusable.saw).help(unusable.advice)),
-                    None => {}
-                }
-                out.progress(format_args!("asking {} about the token", provider.name));
-                let reply = ask(http, &call);
-                asked.took = Some(started.elapsed());
-                match reply {
-                    Err(failure) if failure.is_own() => return Err(failure),
-                    Err(failure) => {
-                        asked.failure = Some(failure.what().to_owned());
-                        Err(())
-                    }
-                    Ok(reply) => Ok(Saved::from(reply)),
-                }
-            }
-            Source::Saved(saved) => Ok(saved.pop().ok_or_else(|| {
-                Failure::new(format_args!(
-                    "the provider {:?} is asked as well, and there is no reply of its",
-                    provider.name
-                ))
-                .help("Name one more file: --reply.")
-            })?),
-        };
-        let outcome = match &reply {
-            Ok(reply) => {
-                asked.replied(reply);
-                CallOutcome::Response { head: &reply.head, body: &reply.body }
-            }
-            Err(()) => CallOutcome::Failed,
-        };
-        let landing = enforcer.land(&mut flight, outcome, now);
-        report.asked.push(asked);
-        match landing {
-            Landing::Again(next) => call = *next,
-            Landing::Settled(said) => {
-                report.said(&said);
-                return Ok(said);
-            }
-        }
-    }
+    let steps = Steps::at(now);
+    let documents = Documents::new(&policy, &args.client_list, &args.jwks)?;
+    let mut driver = Driver::new(policy, ports.traced(steps.clone()), now);
+    let mut calls = Calls::new(source, documents, &steps);
+    let form = form.unwrap_or_default();
+    let outcome = calls.decide(&mut driver, (head.clone(), form.as_bytes()), out)?;
+    let policy = driver.worker().policy();
+    Report { configuration: &configuration, policy, head: &head }.finish(&steps, &outcome, out)?;
+    let is_refused = matches!(outcome.decision, Decision::Deny(_)) && policy.mode == Mode::Enforce;
+    Ok(if is_refused { Exit::Faults } else { Exit::Good })
 }
 
 /// The compiled configuration. Offline, no credentials are needed, so a variable that is not set is

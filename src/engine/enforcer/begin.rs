@@ -6,6 +6,7 @@ use crate::base::ids::{ProviderId, StreamId};
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::cache::entry::Age;
+use crate::decision::trace::{Check, FoundToken, Trace};
 use crate::decision::{Decision, Doubt, Grant, Rejection};
 use crate::enforcer::outcome::Source;
 use crate::enforcer::{AwaitingForm, Enforcer, Pending, Request, Step, done};
@@ -23,9 +24,9 @@ use crate::request::path::{NormalPath, split_query};
 /// it, and the request has shown no token yet.
 const MAX_PATH: usize = 8192;
 
-impl Enforcer {
+impl<T: Trace> Enforcer<T> {
     /// Takes a request head.
-    pub fn begin(&mut self, stream: StreamId, head: impl Into<Head>, now: UnixTime) -> Step {
+    pub(crate) fn begin(&mut self, stream: StreamId, head: impl Into<Head>, now: UnixTime) -> Step {
         let mut request = Request::new(stream, head.into());
         let seen = Seen::new(request.head(), None, self.policy.matching);
         match self.policy.resources.described_at(&seen) {
@@ -34,10 +35,11 @@ impl Enforcer {
                 request.resource.to = Some(resource);
                 return done(Decision::Describe(resource), Grant::default(), Source::Nowhere, None, request);
             }
-            Err(doubt) => return self.deny(request, Rejection::Ambiguous(doubt)),
+            Err(doubt) => return self.fail(request, || Check::Reading, Rejection::Ambiguous(doubt)),
         }
-        match self.route(&mut request) {
-            Ok(Access::Deny) => self.deny(request, Rejection::Denied),
+        let access = self.route(&mut request);
+        match self.trace.came(|| Check::Reading, access) {
+            Ok(Access::Deny) => self.fail(request, || Check::Rule, Rejection::Denied),
             Ok(_) if self.passes_preflight(request.head()) => self.pass(request, None),
             Ok(Access::Anonymous) if self.takes_forms_apart(request.head()) => {
                 Step::ReadForm(Box::new(AwaitingForm { request, found: None }))
@@ -95,10 +97,10 @@ impl Enforcer {
         let places = &self.policy.token;
         let head = request.head();
         if places.require_tls.is_some_and(|source| !source.says_tls(head, self.connection(&request))) {
-            return self.deny(request, Rejection::TlsRequired);
+            return self.fail(request, || Check::Connection, Rejection::TlsRequired);
         }
         match self.extract(&request) {
-            Err(error) => self.deny(request, error.into()),
+            Err(error) => self.fail(request, || Check::Token(None), error.into()),
             Ok(found) if extract::wants_form(head, places) => {
                 Step::ReadForm(Box::new(AwaitingForm { request, found }))
             }
@@ -123,23 +125,37 @@ impl Enforcer {
     fn ask(&mut self, request: Request, found: Option<Found>, body: Option<Vec<u8>>, now: UnixTime) -> Step {
         let Some(found) = found else {
             return match request.rule(&self.policy).map(|rule| rule.access) {
-                Some(Access::Optional) => self.pass(request, body.as_deref()),
-                _ if self.policy.resources.is_metadata_path(request.head().path()) => {
-                    self.deny(request, Rejection::NoMetadata)
+                Some(Access::Optional) => {
+                    self.trace.made(|| Check::Token(None), None);
+                    self.pass(request, body.as_deref())
                 }
-                _ => self.deny(request, Rejection::NoToken),
+                _ if self.policy.resources.is_metadata_path(request.head().path()) => {
+                    self.fail(request, || Check::Token(None), Rejection::NoMetadata)
+                }
+                _ => self.fail(request, || Check::Token(None), Rejection::NoToken),
             };
         };
+        let token =
+            || Check::Token(Some(FoundToken { place: found.place, length: found.token.expose().len() }));
+        self.trace.made(token, None);
         let next_providers: VecDeque<_> =
             choice::choose(&self.policy, request.requirement(&self.policy), &found.token).into();
         // A proof is work, and none makes a token good that is known to be bad.
         if found.place == Place::Dpop && self.is_known_bad(&next_providers, &found.token, now) {
+            self.trace.made(|| Check::Active, Some(&Rejection::Inactive));
             return self.deny_by(request, Rejection::Inactive, Source::Memory);
         }
         let proof = match self.prove(&request, &found, now) {
-            Ok(proof) => proof.map(Box::new),
-            Err(rejection) => return self.deny(request, rejection),
+            Ok(None) => None,
+            Ok(Some(proof)) => {
+                self.trace.made(|| Check::Proof, None);
+                Some(Box::new(proof))
+            }
+            Err(rejection) => return self.fail(request, || Check::Proof, rejection),
         };
+        if next_providers.is_empty() {
+            self.trace.made(|| Check::Provider, Some(&Rejection::NoProvider));
+        }
         let pending =
             Pending { request, found, body, next_providers, asked: None, undecided: None, keys: None, proof };
         pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
@@ -172,15 +188,15 @@ impl Enforcer {
 
 impl AwaitingForm {
     /// How many bytes of the body are read.
-    pub fn max_bytes(enforcer: &Enforcer) -> usize {
+    pub(crate) fn max_bytes<T: Trace>(enforcer: &Enforcer<T>) -> usize {
         enforcer.policy.token.max_form_bytes
     }
 
     /// Continues with the whole body.
-    pub fn body(self, enforcer: &mut Enforcer, body: &[u8], now: UnixTime) -> Step {
+    pub(crate) fn body<T: Trace>(self, enforcer: &mut Enforcer<T>, body: &[u8], now: UnixTime) -> Step {
         let Self { request, found } = self;
         if body.len() > enforcer.policy.token.max_form_bytes {
-            return enforcer.deny(request, Rejection::FormTooLarge);
+            return enforcer.fail(request, || Check::Form, Rejection::FormTooLarge);
         }
         if request.rule(&enforcer.policy).is_some_and(|rule| rule.access == Access::Anonymous) {
             return enforcer.pass(request, Some(body));
@@ -189,15 +205,15 @@ impl AwaitingForm {
         let extra_params = enforcer.policy.extra_params_at(request.ruling.rule);
         let second = found.is_some() || extract::has_second_method(request.head(), places, extra_params);
         match (form::extract(body, places), found) {
-            (Err(error), _) => enforcer.deny(request, error.into()),
-            (Ok(Some(_)), _) if second => enforcer.deny(request, Rejection::Several),
+            (Err(error), _) => enforcer.fail(request, || Check::Token(None), error.into()),
+            (Ok(Some(_)), _) if second => enforcer.fail(request, || Check::Token(None), Rejection::Several),
             (Ok(in_form), in_head) => enforcer.ask(request, in_head.or(in_form), Some(body.to_vec()), now),
         }
     }
 
     /// Gives up on the body: it is too large, or did not arrive.
-    pub fn give_up(self, enforcer: &Enforcer, rejection: Rejection) -> Step {
-        enforcer.deny(self.request, rejection)
+    pub(crate) fn give_up<T: Trace>(self, enforcer: &Enforcer<T>, rejection: Rejection) -> Step {
+        enforcer.fail(self.request, || Check::Form, rejection)
     }
 }
 

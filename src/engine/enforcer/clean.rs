@@ -1,12 +1,13 @@
 //! What every request loses on its way to the upstream.
 
 use crate::decision::Grant;
+use crate::decision::trace::Trace;
 use crate::enforcer::{Enforcer, Request};
 use crate::policy::Mode;
 use crate::request::path::split_query;
 use crate::request::{extract, form, websocket};
 
-impl Enforcer {
+impl<T: Trace> Enforcer<T> {
     /// What is removed from every request, however it ends: forged identity fields, ambiguous spellings of its
     /// path, and the token if the upstream must not see it. In shadow mode, only the forged fields.
     pub(super) fn clean(&self, request: &Request, body: Option<&[u8]>) -> Grant {

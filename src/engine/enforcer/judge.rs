@@ -3,12 +3,13 @@
 use crate::base::time::UnixTime;
 use crate::decision::Rejection;
 use crate::decision::fault::ProofFault;
+use crate::decision::trace::{Check, Trace};
 use crate::enforcer::{Enforcer, Request};
 use crate::policy::rule::Ruling;
 use crate::proof::dpop::Proof;
 use crate::token::access_token::AccessToken;
 
-impl Enforcer {
+impl<T: Trace> Enforcer<T> {
     /// The last word on an active token.
     pub(super) fn judge(
         &self,
@@ -17,11 +18,15 @@ impl Enforcer {
         proof: Option<&Proof>,
         now: UnixTime,
     ) -> Result<(), Rejection> {
-        let Some(provider) = self.provider(token.provider) else { return Err(Rejection::NoProvider) };
-        token.check(&provider.tokens, now)?;
-        if !self.policy.resources.accept(&request.resource, |wanted| token.has_audience(wanted)) {
-            return Err(Rejection::WrongAudience);
-        }
+        let Some(provider) = self.provider(token.provider) else {
+            return self.trace.came(|| Check::Provider, Err(Rejection::NoProvider));
+        };
+        token.check(&provider.tokens, now, &self.trace)?;
+        let resources = &self.policy.resources;
+        let is_accepted = resources.accept(&request.resource, |wanted| token.has_audience(wanted));
+        let check =
+            || Check::Audience { wanted: resources.wanted(&request.resource), found: token.present("aud") };
+        self.trace.demand(is_accepted, check, || Rejection::WrongAudience)?;
         let certificate = || match &self.policy.mtls {
             Some(source) => Ok(source.thumbprint(request.head(), self.connection(request))),
             None => Err(Rejection::Unproven),
@@ -30,12 +35,12 @@ impl Enforcer {
         let Ruling { rule, others } = &request.ruling;
         for rule in std::iter::once(rule).chain(others) {
             let requirement = self.policy.requirement_at(*rule);
-            if !requirement.providers.is_empty() && !requirement.providers.contains(&token.provider) {
-                return Err(Rejection::NoProvider);
-            }
-            requirement.judge_binding(token, proof, certificate)?;
-            requirement.judge(token, &provider.tokens, &self.lists, now)?;
-            requirement.judge_details(token, &provider.tokens, resource)?;
+            let is_responsible =
+                requirement.providers.is_empty() || requirement.providers.contains(&token.provider);
+            self.trace.demand(is_responsible, || Check::Provider, || Rejection::NoProvider)?;
+            requirement.judge_binding(token, proof, certificate, &self.trace)?;
+            requirement.judge(token, &provider.tokens, &self.lists, now, &self.trace)?;
+            requirement.judge_details(token, &provider.tokens, resource, &self.trace)?;
         }
         self.use_up(proof, now)
     }
@@ -46,7 +51,7 @@ impl Enforcer {
             (Some(proofs), Some(dpop), Some(proof))
                 if !proofs.first_use(dpop, proof, self.store.as_ref(), now) =>
             {
-                Err(Rejection::BadProof(ProofFault::Replayed))
+                self.trace.came(|| Check::Proof, Err(Rejection::BadProof(ProofFault::Replayed)))
             }
             _ => Ok(()),
         }

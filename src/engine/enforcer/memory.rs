@@ -9,6 +9,7 @@ use crate::cache::Recalled;
 use crate::cache::entry::Entry;
 use crate::cache::shared::{Claim, Ending};
 use crate::decision::Rejection;
+use crate::decision::trace::Trace;
 use crate::enforcer::Enforcer;
 use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::introspection;
@@ -18,19 +19,19 @@ use crate::provider::keys::LiveKeys;
 use crate::provider::outcome::CallOutcome;
 use crate::token::key::{TokenDigest, TokenKey};
 
-impl Enforcer {
+impl<T: Trace> Enforcer<T> {
     /// Caches a provider's response about a token. `asked` is when the call was made.
-    pub fn learn(&mut self, key: TokenKey, said: Introspection, asked: UnixTime) -> Rc<Entry> {
+    pub(crate) fn learn(&mut self, key: TokenKey, said: Introspection, asked: UnixTime) -> Rc<Entry> {
         self.cache.learn(key, said, asked)
     }
 
     /// The entry for a token, whatever its age.
-    pub fn remembered(&mut self, key: TokenKey) -> Option<Rc<Entry>> {
+    pub(crate) fn remembered(&mut self, key: TokenKey) -> Option<Rc<Entry>> {
         self.cache.get(key)
     }
 
     /// Drops every entry.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.cache.clear();
     }
 
@@ -91,7 +92,7 @@ impl Enforcer {
     }
 
     /// Takes what has come of a flight's latest call.
-    pub fn land(&self, flight: &mut Flight, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
+    pub(crate) fn land(&self, flight: &mut Flight, outcome: CallOutcome<'_>, now: UnixTime) -> Landing {
         let id = flight.question().key.provider;
         let (Some(provider), Some(keys)) = (self.provider(id), self.keys.get(id.0)) else {
             return Landing::Settled(Err(Rejection::NoProvider));

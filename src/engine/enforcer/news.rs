@@ -3,21 +3,22 @@
 use crate::base::ids::{ListId, ProviderId};
 use crate::base::time::UnixTime;
 use crate::config::parse::fetched_list;
+use crate::decision::trace::Trace;
 use crate::enforcer::Enforcer;
 use crate::provider::Provider;
 use crate::provider::fetch::{FetchCall, FetchFault, News};
 use crate::provider::keys::{KeySource, KeyUri, LiveKeys};
 use crate::provider::outcome::CallOutcome;
 
-impl Enforcer {
+impl<T: Trace> Enforcer<T> {
     /// The call that fetches a client list.
-    pub fn list_call(&self, id: ListId) -> Option<FetchCall> {
+    pub(crate) fn list_call(&self, id: ListId) -> Option<FetchCall> {
         Some(self.policy.lists.get(id.0)?.call(self.lists.get(id.0)?))
     }
 
     /// Takes the outcome of that call. From now on the new list applies to every request, whether its token is
     /// cached or not.
-    pub fn take_list(&mut self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
+    pub(crate) fn take_list(&mut self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
         match (self.policy.lists.get(id.0), self.lists.get_mut(id.0)) {
             (Some(source), Some(list)) => list.take(source, outcome, fetched_list),
             _ => Err(FetchFault::NoAnswer),
@@ -25,7 +26,7 @@ impl Enforcer {
     }
 
     /// Takes over the lists that another engine has fetched from the same places; which ones those are.
-    pub fn inherit_lists(&mut self, before: &Self) -> Vec<ListId> {
+    pub(crate) fn inherit_lists(&mut self, before: &Self) -> Vec<ListId> {
         let mut inherited = Vec::new();
         for (at, (source, list)) in self.policy.lists.iter().zip(&mut self.lists).enumerate() {
             let same = before.policy.lists.iter().position(|other| other.is_same_place(source));
@@ -38,7 +39,7 @@ impl Enforcer {
     }
 
     /// Where a provider's keys are fetched; `None`: they are not.
-    pub fn key_uri(&self, id: ProviderId) -> Option<&KeyUri> {
+    pub(crate) fn key_uri(&self, id: ProviderId) -> Option<&KeyUri> {
         match self.provider(id)?.keys.as_ref()? {
             KeySource::Uri(uri) => Some(uri),
             KeySource::Inline(_) => None,
@@ -46,13 +47,13 @@ impl Enforcer {
     }
 
     /// The call that fetches a provider's keys.
-    pub fn keys_call(&self, id: ProviderId) -> Option<FetchCall> {
+    pub(crate) fn keys_call(&self, id: ProviderId) -> Option<FetchCall> {
         Some(self.key_uri(id)?.call(self.keys.get(id.0)?))
     }
 
     /// Takes the outcome of that call. If a key is withdrawn, all entries that it may have verified are dropped
     /// (JWT-47, JWT-51). If one is new, all entries are dropped that no key could verify.
-    pub fn take_keys(
+    pub(crate) fn take_keys(
         &mut self,
         id: ProviderId,
         outcome: CallOutcome<'_>,
@@ -73,12 +74,12 @@ impl Enforcer {
     }
 
     /// What is known of a provider's keys.
-    pub fn keys(&self, id: ProviderId) -> LiveKeys {
+    pub(crate) fn keys(&self, id: ProviderId) -> LiveKeys {
         self.keys.get(id.0).cloned().unwrap_or_default()
     }
 
     /// Takes over the keys that another engine has fetched from the same places; whose those are.
-    pub fn inherit_keys(&mut self, before: &Self) -> Vec<ProviderId> {
+    pub(crate) fn inherit_keys(&mut self, before: &Self) -> Vec<ProviderId> {
         let mut inherited = Vec::new();
         for (at, provider) in self.policy.providers.iter().enumerate() {
             let id = ProviderId(at);

@@ -6,6 +6,7 @@ use crate::base::ids::ProviderId;
 use crate::base::time::UnixTime;
 use crate::cache::entry::{Age, Entry};
 use crate::decision::fault::JwtFault;
+use crate::decision::trace::{Check, Trace};
 use crate::decision::{Decision, NoAnswer, Rejection, Verdict};
 use crate::enforcer::outcome::Source;
 use crate::enforcer::{Enforcer, Finding, Pending, Step, done};
@@ -18,7 +19,12 @@ use crate::token::access_token::AccessToken;
 
 impl Pending {
     /// Continues with what has been found out.
-    pub fn resume(mut self, enforcer: &mut Enforcer, finding: &Finding, now: UnixTime) -> Step {
+    pub(crate) fn resume<T: Trace>(
+        mut self,
+        enforcer: &mut Enforcer<T>,
+        finding: &Finding,
+        now: UnixTime,
+    ) -> Step {
         match finding {
             Ok(entry) => self.take(enforcer, entry, Source::Answer, now),
             // What was said last counts: this worker may have learned only meanwhile what another one was told.
@@ -27,6 +33,7 @@ impl Pending {
                     self.take(enforcer, &entry, Source::StaleMemory, now)
                 }
                 _ => {
+                    enforcer.trace.made(|| Check::Response, Some(failure));
                     self.undecided.get_or_insert(failure.clone());
                     self.ask_next(enforcer, failure.clone(), Source::Answer, now)
                 }
@@ -35,20 +42,26 @@ impl Pending {
     }
 
     /// Continues with other keys, or with the same.
-    pub fn resume_with_keys(mut self, enforcer: &mut Enforcer, news: KeyNews, now: UnixTime) -> Step {
+    pub(crate) fn resume_with_keys<T: Trace>(
+        mut self,
+        enforcer: &mut Enforcer<T>,
+        news: KeyNews,
+        now: UnixTime,
+    ) -> Step {
         self.keys = Some(news);
         self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
     }
 
     /// Gives up: no further call is made.
-    pub fn give_up(self, enforcer: &Enforcer, rejection: Rejection) -> Step {
+    pub(crate) fn give_up<T: Trace>(self, enforcer: &Enforcer<T>, rejection: Rejection) -> Step {
+        enforcer.trace.made(|| Check::Response, Some(&rejection));
         enforcer.deny_by(self.request, rejection, Source::Answer)
     }
 
     /// Turns to the next provider, or to the end. `ended` is how the one before has.
-    pub(super) fn ask_next(
+    pub(super) fn ask_next<T: Trace>(
         mut self,
-        enforcer: &mut Enforcer,
+        enforcer: &mut Enforcer<T>,
         ended: Rejection,
         source: Source,
         now: UnixTime,
@@ -94,14 +107,14 @@ impl Pending {
     }
 
     /// Verifies the token by the keys that are there. An error without a reason: other keys might do.
-    fn verify(
+    fn verify<T: Trace>(
         &mut self,
-        enforcer: &mut Enforcer,
+        enforcer: &mut Enforcer<T>,
         id: ProviderId,
         now: UnixTime,
     ) -> Result<AccessToken, Option<Rejection>> {
         let news = self.keys.take();
-        enforcer.verify(id, &self.found.token, now).map_err(|rejection| {
+        let verified = enforcer.verify(id, &self.found.token, now).map_err(|rejection| {
             let for_keys = matches!(
                 rejection,
                 Rejection::BadJwt { fault: JwtFault::UnknownKey }
@@ -115,19 +128,38 @@ impl Pending {
                 }
                 _ => Some(rejection),
             }
-        })
+        });
+        let jwt = || enforcer.as_jwt(id, &self.found.token);
+        match &verified {
+            Ok(_) => enforcer.trace.made(jwt, None),
+            Err(Some(rejection)) => enforcer.trace.made(jwt, Some(rejection)),
+            // It is verified once more.
+            Err(None) => {}
+        }
+        verified
     }
 
     /// The last word of one provider.
-    fn take(self, enforcer: &mut Enforcer, entry: &Rc<Entry>, source: Source, now: UnixTime) -> Step {
+    fn take<T: Trace>(
+        self,
+        enforcer: &mut Enforcer<T>,
+        entry: &Rc<Entry>,
+        source: Source,
+        now: UnixTime,
+    ) -> Step {
         let token = match entry.said() {
             Introspection::Active(token) => token,
-            Introspection::Inactive => return self.ask_next(enforcer, Rejection::Inactive, source, now),
+            Introspection::Inactive => {
+                enforcer.trace.made(|| Check::Active, Some(&Rejection::Inactive));
+                return self.ask_next(enforcer, Rejection::Inactive, source, now);
+            }
             Introspection::Contradicts(name) => {
                 let rejection = Rejection::BadJwt { fault: JwtFault::Contradicted(name) };
+                enforcer.trace.made(|| Check::Agreement, Some(&rejection));
                 return self.ask_next(enforcer, rejection, source, now);
             }
         };
+        enforcer.trace.made(|| Check::Active, None);
         let asks = enforcer.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
         let refresh = (source == Source::Memory && asks && entry.wants_refresh(now)).then(|| {
             let key = enforcer.cache.key(token.provider, &self.found.token);

@@ -124,6 +124,16 @@ impl Resources {
         }
     }
 
+    /// The audiences of which a token needs one; empty: any audience is accepted.
+    pub(crate) fn wanted(&self, belonging: &Belonging) -> Vec<&str> {
+        let resources = match belonging.to.and_then(|id| self.at(id)) {
+            Some(resource) => std::slice::from_ref(resource),
+            None if self.all.iter().any(|resource| resource.audiences.is_empty()) => &[],
+            None => &self.all,
+        };
+        resources.iter().flat_map(|resource| &resource.audiences).map(String::as_str).collect()
+    }
+
     /// The best of them in every reading of host and path; an error if there are two.
     fn settle<'p>(
         &self,

@@ -13,6 +13,7 @@ use crate::base::ids::ProviderId;
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::decision::Rejection;
+use crate::decision::trace::Untraced;
 use crate::jose::verifier::Verifier;
 use crate::provider::introspection::reply::Introspection;
 use crate::provider::introspection::signed::Names;
@@ -33,7 +34,7 @@ pub fn read(
     let endpoint = &provider.introspection;
     // What a JWT says of itself has been verified before anybody was asked. It is not kept until the response: most of
     // these are asked about once in their lifetime. And the keys may have changed while the server was asked.
-    let as_jwt = || jwt::verify((id, provider), keys, token.expose(), verifier, now);
+    let as_jwt = || jwt::verify((id, provider), keys, token.expose(), verifier, now, &Untraced);
     let said = match &endpoint.dialect {
         Dialect::Rfc7662 => Introspection::read(id, endpoint, outcome)?,
         Dialect::Rfc9701 { audience, issuer } => {

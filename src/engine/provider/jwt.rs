@@ -12,6 +12,7 @@ use crate::base::json::{Map, Value};
 use crate::base::time::UnixTime;
 use crate::decision::Rejection;
 use crate::decision::fault::JwtFault;
+use crate::decision::trace::Trace;
 use crate::jose::jws::{Compact, Header, is_media_type};
 use crate::jose::verifier::Verifier;
 use crate::provider::keys::LiveKeys;
@@ -39,6 +40,7 @@ pub fn verify(
     token: &str,
     verifier: &dyn Verifier,
     now: UnixTime,
+    trace: &impl Trace,
 ) -> Result<AccessToken, Rejection> {
     let rules = &provider.jwt;
     let jws = Compact::parse(token).map_err(|fault| bad(JwtFault::Jws(fault)))?;
@@ -48,7 +50,7 @@ pub fn verify(
     rules.typ.check_header(&jws.header).map_err(bad)?;
     let claims = jws.claims().ok_or(bad(JwtFault::Claims))?;
     let token = check_claims(id, claims, rules.typ, now).map_err(bad)?;
-    token.check(&provider.tokens, now)?;
+    token.check(&provider.tokens, now, trace)?;
     let keys = keys.set(now)?;
     if !keys.knows(&jws.header) {
         return Err(bad(JwtFault::UnknownKey));

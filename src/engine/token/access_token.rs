@@ -7,6 +7,7 @@ use crate::base::ids::ProviderId;
 use crate::base::json::{Map, Value};
 use crate::base::time::UnixTime;
 use crate::decision::fault::JwtFault;
+use crate::decision::trace::{Check, Trace};
 use crate::decision::{BadAnswer, Rejection};
 use crate::token::rules::TokenRules;
 use crate::token::scope;
@@ -97,16 +98,20 @@ impl AccessToken {
     /// ([RFC 7662 §4] as defence in depth). Scopes, clients and claims are the requirement's.
     ///
     /// [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
-    pub fn check(&self, rules: &TokenRules, now: UnixTime) -> Result<(), Rejection> {
-        self.check_issuer(rules)?;
-        self.check_times(rules.clock_skew, now)?;
-        self.check_kind(rules.ignore_token_type)?;
-        self.check_age(rules.max_token_age, rules.clock_skew, now)?;
-        if rules.audiences.is_empty() || self.has_audience(&rules.audiences) {
-            Ok(())
-        } else {
-            Err(Rejection::WrongAudience)
-        }
+    pub fn check(&self, rules: &TokenRules, now: UnixTime, trace: &impl Trace) -> Result<(), Rejection> {
+        self.check_issuer(rules, trace)?;
+        self.check_times(rules.clock_skew, now, trace)?;
+        self.check_kind(rules.ignore_token_type, trace)?;
+        self.check_age(rules.max_token_age, rules.clock_skew, now, trace)?;
+        self.check_audience(&rules.audiences, trace)
+    }
+
+    /// Whether the token is for one of these audiences; an empty list accepts every token.
+    pub(crate) fn check_audience(&self, wanted: &[String], trace: &impl Trace) -> Result<(), Rejection> {
+        let is_right = wanted.is_empty() || self.has_audience(wanted);
+        let names = || wanted.iter().map(String::as_str).collect();
+        let check = || Check::Audience { wanted: names(), found: self.present("aud") };
+        trace.demand(is_right, check, || Rejection::WrongAudience)
     }
 
     /// Whether `aud`, a string or an array of strings, holds one of these.
@@ -155,13 +160,14 @@ impl AccessToken {
         names.iter().find_map(|name| self.present(name))
     }
 
-    fn check_issuer(&self, rules: &TokenRules) -> Result<(), Rejection> {
-        let Some(expected) = &rules.issuer else { return Ok(()) };
-        match self.present("iss") {
-            Some(Value::String(iss)) if iss == expected => Ok(()),
-            None if !rules.require_iss => Ok(()),
-            _ => Err(Rejection::WrongIssuer),
-        }
+    fn check_issuer(&self, rules: &TokenRules, trace: &impl Trace) -> Result<(), Rejection> {
+        let Some(wanted) = &rules.issuer else { return Ok(()) };
+        let (found, is_optional) = (self.present("iss"), !rules.require_iss);
+        let is_right = match found {
+            Some(found) => found.as_str() == Some(wanted),
+            None => is_optional,
+        };
+        trace.demand(is_right, || Check::Issuer { wanted, found, is_optional }, || Rejection::WrongIssuer)
     }
 
     /// Whether it is young enough by its `iat`.
@@ -170,8 +176,14 @@ impl AccessToken {
         max: Option<Duration>,
         skew: Duration,
         now: UnixTime,
+        trace: &impl Trace,
     ) -> Result<(), Rejection> {
         let Some(max) = max else { return Ok(()) };
+        let check = || Check::Age { max, skew, found: self.present("iat") };
+        trace.came(check, self.is_young(max, skew, now))
+    }
+
+    fn is_young(&self, max: Duration, skew: Duration, now: UnixTime) -> Result<(), Rejection> {
         let span = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         let Ok(Some(iat)) = self.issued_at() else {
             return Err(Rejection::BadJwt { fault: JwtFault::Claim("iat") });
@@ -180,24 +192,23 @@ impl AccessToken {
         if seconds(now) < end { Ok(()) } else { Err(Rejection::BadJwt { fault: JwtFault::TooOld }) }
     }
 
-    fn check_times(&self, skew: Duration, now: UnixTime) -> Result<(), Rejection> {
+    fn check_times(&self, skew: Duration, now: UnixTime, trace: &impl Trace) -> Result<(), Rejection> {
         let now = seconds(now);
         let skew = i64::try_from(skew.as_secs()).unwrap_or(0);
-        if self.exp.is_some_and(|exp| now >= exp.saturating_add(skew)) {
-            return Err(Rejection::Expired);
-        }
-        if self.nbf.is_some_and(|nbf| now.saturating_add(skew) < nbf) {
-            return Err(Rejection::NotYetValid);
-        }
-        Ok(())
+        let is_over = self.exp.is_some_and(|exp| now >= exp.saturating_add(skew));
+        trace.demand(!is_over, || Check::Expiry(self.exp), || Rejection::Expired)?;
+        let Some(nbf) = self.nbf else { return Ok(()) };
+        let has_begun = now.saturating_add(skew) >= nbf;
+        trace.demand(has_begun, || Check::NotBefore(nbf), || Rejection::NotYetValid)
     }
 
     /// Rejects everything but access tokens: refresh and ID tokens, and unknown token types ([RFC 6749 §7.1]).
     ///
     /// [RFC 6749 §7.1]: https://www.rfc-editor.org/rfc/rfc6749#section-7.1
-    fn check_kind(&self, ignore_token_type: bool) -> Result<(), Rejection> {
+    fn check_kind(&self, ignore_token_type: bool, trace: &impl Trace) -> Result<(), Rejection> {
         let refused = self.kind.other || (self.kind.unknown && !ignore_token_type);
-        if refused { Err(Rejection::NotAnAccessToken) } else { Ok(()) }
+        let check = || Check::TokenType(self.present("token_type"));
+        trace.demand(!refused, check, || Rejection::NotAnAccessToken)
     }
 }
 
@@ -247,6 +258,7 @@ mod tests {
     use crate::base::json::{self, Value};
     use crate::base::time::UnixTime;
     use crate::decision::Rejection;
+    use crate::decision::trace::Untraced;
     use crate::token::rules::TokenRules;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -283,7 +295,7 @@ mod tests {
             let Ok(Value::Object(claims)) = json::parse(format!("{{{members}}}").as_bytes()) else {
                 panic!("{members}")
             };
-            AccessToken::new(ProviderId(0), claims).unwrap().check(&rules, now)
+            AccessToken::new(ProviderId(0), claims).unwrap().check(&rules, now, &Untraced)
         };
         for (name, members, want) in cases {
             assert_eq!(check(&format!(r#""aud":"https://rs.example",{members}"#)), want, "{name}");

@@ -1,5 +1,7 @@
 //! Claims by name, and what is required of them.
 
+use std::fmt;
+
 use crate::base::json::{Map, Value, same};
 
 /// A claim's name: a member of the response, or nested members separated by dots (`realm_access.roles`). A
@@ -58,16 +60,34 @@ pub enum ClaimTest {
 impl ClaimRequirement {
     /// Whether the claims satisfy this; an absent claim satisfies nothing.
     pub fn is_met_by(&self, claims: &Map<String, Value>) -> bool {
-        let Some(value) = self.claim.find(claims) else { return false };
-        match &self.test {
-            ClaimTest::Equals(want) => same(value, want),
-            ClaimTest::Contains(want) => {
+        self.test.is_met_by(self.claim.find(claims))
+    }
+}
+
+impl ClaimTest {
+    /// Whether a claim's value satisfies this; an absent claim satisfies nothing.
+    pub fn is_met_by(&self, value: Option<&Value>) -> bool {
+        let Some(value) = value else { return false };
+        match self {
+            Self::Equals(want) => same(value, want),
+            Self::Contains(want) => {
                 value.as_array().is_some_and(|items| items.iter().any(|item| same(item, want)))
             }
-            ClaimTest::AnyOf(wanted) => wanted.iter().any(|want| match value {
+            Self::AnyOf(wanted) => wanted.iter().any(|want| match value {
                 Value::Array(items) => items.iter().any(|item| same(item, want)),
                 one => same(one, want),
             }),
+        }
+    }
+}
+
+/// In words, after the claim's name: "to be 7".
+impl fmt::Display for ClaimTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Equals(value) => write!(f, "to be {value}"),
+            Self::Contains(value) => write!(f, "to hold {value}"),
+            Self::AnyOf(values) => write!(f, "to be one of {}", Value::from(values.clone())),
         }
     }
 }

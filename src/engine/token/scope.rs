@@ -2,6 +2,8 @@
 //!
 //! [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
 
+use std::fmt;
+
 /// One scope token: `1*( %x21 / %x23-5B / %x5D-7E )`.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ScopeToken(String);
@@ -44,6 +46,18 @@ impl ScopePolicy {
     pub fn challenge(&self) -> String {
         let named = self.all.iter().chain(self.any.first());
         named.map(ScopeToken::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// In words: "a and b, and c or d".
+impl fmt::Display for ScopePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |scopes: &[ScopeToken], word: &str| {
+            scopes.iter().map(ScopeToken::as_str).collect::<Vec<_>>().join(word)
+        };
+        let (all, any) = (names(&self.all, " and "), names(&self.any, " or "));
+        let between = if all.is_empty() || any.is_empty() { "" } else { ", and " };
+        write!(f, "{all}{between}{any}")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::ids::StreamId;
+use crate::base::ids::{ListId, ProviderId, StreamId};
 use crate::base::secret::Secret;
 use crate::enforcer::outcome::Outcome;
 use crate::provider::fetch::FetchCall;
@@ -71,7 +71,16 @@ pub enum OutgoingCall {
     /// Asks about a token.
     Introspection(Box<IntrospectionCall>),
     /// Fetches a client list or keys.
-    Fetch(FetchCall),
+    Fetch(Document, FetchCall),
+}
+
+/// What is fetched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Document {
+    /// This client list.
+    List(ListId),
+    /// The keys of this provider.
+    Keys(ProviderId),
 }
 
 impl OutgoingCall {
@@ -79,7 +88,7 @@ impl OutgoingCall {
     pub fn cluster(&self) -> &str {
         match self {
             Self::Introspection(call) => &call.cluster,
-            Self::Fetch(call) => &call.cluster,
+            Self::Fetch(_, call) => &call.cluster,
         }
     }
 
@@ -87,7 +96,7 @@ impl OutgoingCall {
     pub fn headers(&self) -> &[(String, Secret)] {
         match self {
             Self::Introspection(call) => &call.headers,
-            Self::Fetch(call) => &call.headers,
+            Self::Fetch(_, call) => &call.headers,
         }
     }
 
@@ -95,7 +104,7 @@ impl OutgoingCall {
     pub fn body(&self) -> &[u8] {
         match self {
             Self::Introspection(call) => call.body.expose().as_bytes(),
-            Self::Fetch(_) => &[],
+            Self::Fetch(..) => &[],
         }
     }
 
@@ -103,7 +112,7 @@ impl OutgoingCall {
     pub fn timeout(&self) -> Duration {
         match self {
             Self::Introspection(call) => call.timeout,
-            Self::Fetch(call) => call.timeout,
+            Self::Fetch(_, call) => call.timeout,
         }
     }
 
@@ -111,7 +120,7 @@ impl OutgoingCall {
     pub fn read_up_to(&self) -> usize {
         match self {
             Self::Introspection(call) => call.read_up_to,
-            Self::Fetch(call) => call.read_up_to,
+            Self::Fetch(_, call) => call.read_up_to,
         }
     }
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use crate::base::ids::{ListId, ProviderId, StreamId};
 use crate::base::moment::{Moment, Steady};
 use crate::base::time::part;
+use crate::decision::trace::Trace;
 use crate::enforcer::{Enforcer, Pending};
 use crate::provider::fetch::{FetchCall, FetchFault, News};
 use crate::provider::keys::KeyNews;
 use crate::provider::outcome::CallOutcome;
-use crate::worker::command::OutgoingCall;
+use crate::worker::command::{Document, OutgoingCall};
 use crate::worker::counts::Thing;
 use crate::worker::flights::MAX_WAITING;
 use crate::worker::streams::Streams;
@@ -30,18 +31,10 @@ pub(super) struct Fetches {
     waiting: usize,
 }
 
-/// One document.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Wanted {
-    List(ListId),
-    /// Of this provider.
-    Keys(ProviderId),
-}
-
 /// What is known of a document's server.
 #[derive(Debug)]
 struct Schedule {
-    wanted: Wanted,
+    document: Document,
     /// When the next call is made; `None`: one is under way.
     due: Option<Steady>,
     /// When the latest call was made.
@@ -79,13 +72,13 @@ const EARLY: Duration = Duration::from_secs(2);
 const VAIN: u32 = 2;
 
 impl Fetches {
-    pub(super) fn new(enforcer: &Enforcer) -> Self {
+    pub(super) fn new<T: Trace>(enforcer: &Enforcer<T>) -> Self {
         let policy = enforcer.policy();
-        let lists = (0..policy.lists.len()).map(|at| Wanted::List(ListId(at)));
+        let lists = (0..policy.lists.len()).map(|at| Document::List(ListId(at)));
         let providers = (0..policy.providers.len()).map(ProviderId);
-        let keys = providers.filter(|id| enforcer.key_uri(*id).is_some()).map(Wanted::Keys);
-        let schedules = lists.chain(keys).map(|wanted| Schedule {
-            wanted,
+        let keys = providers.filter(|id| enforcer.key_uri(*id).is_some()).map(Document::Keys);
+        let schedules = lists.chain(keys).map(|document| Schedule {
+            document,
             due: Some(Steady::ZERO),
             called: None,
             has_arrived: false,
@@ -104,15 +97,20 @@ impl Fetches {
     }
 
     /// Of this document something is known already.
-    pub(super) fn has_arrived(&mut self, wanted: Wanted) {
-        if let Some(schedule) = self.of(wanted) {
+    pub(super) fn has_arrived(&mut self, document: Document) {
+        if let Some(schedule) = self.of(document) {
             schedule.has_arrived = true;
         }
     }
 
+    /// Why its latest fetch failed, if it did.
+    pub(super) fn fault(&self, document: Document) -> Option<&FetchFault> {
+        self.schedules.iter().find(|schedule| schedule.document == document)?.fault.as_ref()
+    }
+
     /// One of those who wait for these keys has left.
     pub(super) fn leave(&mut self, id: ProviderId, streams: &Streams) {
-        if let Some(schedule) = self.of(Wanted::Keys(id)) {
+        if let Some(schedule) = self.of(Document::Keys(id)) {
             schedule.waiters.forget_one(|id| streams.contains(id));
             self.waiting = self.waiting.saturating_sub(1);
         }
@@ -125,8 +123,8 @@ impl Fetches {
         all.map(|(stream, Waiter { pending, .. })| (stream, pending)).collect()
     }
 
-    fn of(&mut self, wanted: Wanted) -> Option<&mut Schedule> {
-        self.schedules.iter_mut().find(|schedule| schedule.wanted == wanted)
+    fn of(&mut self, document: Document) -> Option<&mut Schedule> {
+        self.schedules.iter_mut().find(|schedule| schedule.document == document)
     }
 }
 
@@ -142,24 +140,24 @@ impl Schedule {
     }
 }
 
-impl Worker {
+impl<T: Trace> Worker<T> {
     /// Fetches what is due.
     pub(super) fn tick_fetches(&mut self, now: Moment) {
         let is_due = |schedule: &&mut Schedule| schedule.due.is_some_and(|due| due <= now.steady);
         let mut calls = Vec::new();
         for schedule in self.fetches.schedules.iter_mut().filter(is_due) {
-            let Some(call) = call_for(&self.generations.current, schedule.wanted) else { continue };
+            let Some(call) = call_for(&self.generations.current, schedule.document) else { continue };
             schedule.due = None;
             schedule.called = Some(now.steady);
             schedule.waiters.iter_mut().for_each(|waiter| waiter.is_asked_for = true);
-            calls.push((schedule.wanted, call));
+            calls.push((schedule.document, call));
         }
-        for (wanted, call) in calls {
-            self.counts.one(match wanted {
-                Wanted::List(_) => Thing::ListCalls,
-                Wanted::Keys(_) => Thing::KeysCalls,
+        for (document, call) in calls {
+            self.counts.one(match document {
+                Document::List(_) => Thing::ListCalls,
+                Document::Keys(_) => Thing::KeysCalls,
             });
-            self.send(Purpose::Fetch(wanted), OutgoingCall::Fetch(call));
+            self.send(Purpose::Fetch(document), OutgoingCall::Fetch(document, call));
         }
     }
 
@@ -172,7 +170,7 @@ impl Worker {
         now: Steady,
     ) -> Result<(), (Box<Pending>, KeyNews)> {
         let is_crowded = self.fetches.waiting >= MAX_WAITING;
-        let Some(schedule) = self.fetches.of(Wanted::Keys(id)).filter(|_| !is_crowded) else {
+        let Some(schedule) = self.fetches.of(Document::Keys(id)).filter(|_| !is_crowded) else {
             return Err((pending, KeyNews::None));
         };
         if let Some(planned) = schedule.due {
@@ -201,7 +199,7 @@ impl Worker {
 
     /// Has keys fetched soon, within limits, for which no request can wait.
     pub(super) fn fetch_keys_early(&mut self, id: ProviderId, now: Steady) {
-        if let Some(schedule) = self.fetches.of(Wanted::Keys(id))
+        if let Some(schedule) = self.fetches.of(Document::Keys(id))
             && let Some(planned) = schedule.due
             && schedule.fault.is_none()
         {
@@ -211,18 +209,18 @@ impl Worker {
     }
 
     /// Something has come of a call.
-    pub(super) fn fetched(&mut self, wanted: Wanted, outcome: CallOutcome<'_>, now: Moment) {
+    pub(super) fn fetched(&mut self, document: Document, outcome: CallOutcome<'_>, now: Moment) {
         let enforcer = &mut self.generations.current;
-        let news = match wanted {
-            Wanted::List(id) => enforcer.take_list(id, outcome),
-            Wanted::Keys(id) => enforcer.take_keys(id, outcome, now.wall),
+        let news = match document {
+            Document::List(id) => enforcer.take_list(id, outcome),
+            Document::Keys(id) => enforcer.take_keys(id, outcome, now.wall),
         };
-        match wanted {
-            Wanted::List(_) => self.counts.list_settled(&news),
-            Wanted::Keys(_) => self.counts.keys_settled(&news),
+        match document {
+            Document::List(_) => self.counts.list_settled(&news),
+            Document::Keys(_) => self.counts.keys_settled(&news),
         }
         let is_good = news.is_ok();
-        let Some(schedule) = self.fetches.of(wanted) else { return };
+        let Some(schedule) = self.fetches.of(document) else { return };
         // A 5xx may be the host's own word for a connection that has ended.
         let may_repeat = matches!(news, Err(FetchFault::NoAnswer | FetchFault::Status(500..)));
         schedule.is_repeated = may_repeat && !schedule.is_repeated && !schedule.waiters.is_empty();
@@ -254,32 +252,32 @@ impl Worker {
     }
 }
 
-fn call_for(enforcer: &Enforcer, wanted: Wanted) -> Option<FetchCall> {
-    match wanted {
-        Wanted::List(id) => enforcer.list_call(id),
-        Wanted::Keys(id) => enforcer.keys_call(id),
+fn call_for<T: Trace>(enforcer: &Enforcer<T>, document: Document) -> Option<FetchCall> {
+    match document {
+        Document::List(id) => enforcer.list_call(id),
+        Document::Keys(id) => enforcer.keys_call(id),
     }
 }
 
 /// How long it is to the next call.
-fn pause(enforcer: &Enforcer, schedule: &Schedule, is_good: bool) -> Duration {
-    let period = match schedule.wanted {
-        Wanted::List(id) => enforcer.policy().lists.get(id.0).map(|list| list.refresh),
-        Wanted::Keys(id) => enforcer.key_uri(id).map(|uri| uri.cache_duration),
+fn pause<T: Trace>(enforcer: &Enforcer<T>, schedule: &Schedule, is_good: bool) -> Duration {
+    let period = match schedule.document {
+        Document::List(id) => enforcer.policy().lists.get(id.0).map(|list| list.refresh),
+        Document::Keys(id) => enforcer.key_uri(id).map(|uri| uri.cache_duration),
     };
     let period = period.unwrap_or(ASK_AGAIN);
-    match schedule.wanted {
+    match schedule.document {
         _ if !is_good && !schedule.has_arrived => ASK_AGAIN.min(period),
-        Wanted::Keys(_) if !is_good => ASK_AGAIN_FOR_KEYS.min(period),
+        Document::Keys(_) if !is_good => ASK_AGAIN_FOR_KEYS.min(period),
         // Up to a tenth sooner, so that not all workers ask at once.
         _ => part(period, enforcer.nonces().between(90, 100), 100),
     }
 }
 
 /// Logs a response.
-fn say(enforcer: &Enforcer, schedule: &Schedule, news: &Result<News, FetchFault>) {
-    let (what, things, without) = match schedule.wanted {
-        Wanted::List(id) => {
+fn say<T: Trace>(enforcer: &Enforcer<T>, schedule: &Schedule, news: &Result<News, FetchFault>) {
+    let (what, things, without) = match schedule.document {
+        Document::List(id) => {
             let name = enforcer.policy().lists.get(id.0).map(|list| list.name.as_str());
             (
                 format!("client list {}", name.unwrap_or_default()),
@@ -287,7 +285,7 @@ fn say(enforcer: &Enforcer, schedule: &Schedule, news: &Result<News, FetchFault>
                 "requests that require this list are rejected (503)",
             )
         }
-        Wanted::Keys(id) => {
+        Document::Keys(id) => {
             let name = enforcer.provider(id).map(|provider| provider.name.as_str());
             (format!("keys of {}", name.unwrap_or_default()), "key(s)", "no token can be verified")
         }

@@ -15,6 +15,7 @@ use crate::base::moment::{Moment, Steady};
 use crate::base::time::{UnixTime, part};
 use crate::cache::Recalled;
 use crate::cache::shared::{Claim, Ending};
+use crate::decision::trace::Trace;
 use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::{Finding, Pending};
 use crate::provider::Provider;
@@ -163,7 +164,7 @@ impl Interest {
     }
 }
 
-impl Worker {
+impl<T: Trace> Worker<T> {
     /// Finds out about a token: at once, from another worker or because there is no hope; or `None`, and
     /// the request may wait for the flight that is under way then.
     pub(super) fn seek(&mut self, question: &Question, now: Moment) -> Option<Finding> {

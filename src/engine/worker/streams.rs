@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::base::ids::{ProviderId, StreamId};
+use crate::decision::trace::Trace;
 use crate::enforcer::{AwaitingForm, Enforcer};
 use crate::token::key::{Hashed, TokenKey};
 use crate::worker::command::ResponseChange;
@@ -72,16 +73,16 @@ pub(super) struct Generation(u32);
 ///
 /// What has begun under one is not judged by another: its rules and providers have other numbers.
 #[derive(Debug)]
-pub(super) struct Generations {
+pub(super) struct Generations<T> {
     number: u32,
-    pub(super) current: Enforcer,
-    before: Vec<(Generation, Enforcer, usize)>,
+    pub(super) current: Enforcer<T>,
+    before: Vec<(Generation, Enforcer<T>, usize)>,
     /// How many requests of the one of now are not done with.
     streams: usize,
 }
 
-impl Generations {
-    pub(super) fn new(current: Enforcer) -> Self {
+impl<T: Trace> Generations<T> {
+    pub(super) fn new(current: Enforcer<T>) -> Self {
         Self { number: 0, current, before: Vec::new(), streams: 0 }
     }
 
@@ -91,7 +92,7 @@ impl Generations {
     }
 
     /// Another configuration counts from now on.
-    pub(super) fn replace(&mut self, current: Enforcer) {
+    pub(super) fn replace(&mut self, current: Enforcer<T>) {
         let mut before = std::mem::replace(&mut self.current, current);
         let streams = std::mem::take(&mut self.streams);
         if streams > 0 {
@@ -102,7 +103,7 @@ impl Generations {
     }
 
     /// The one of that number.
-    pub(super) fn of(&mut self, generation: Generation) -> &mut Enforcer {
+    pub(super) fn of(&mut self, generation: Generation) -> &mut Enforcer<T> {
         let at = self.before.iter().position(|(number, ..)| *number == generation);
         match at.and_then(|at| self.before.get_mut(at)) {
             Some((_, enforcer, _)) => enforcer,
@@ -111,7 +112,7 @@ impl Generations {
     }
 
     /// The same, to look at.
-    pub(super) fn at(&self, generation: Generation) -> &Enforcer {
+    pub(super) fn at(&self, generation: Generation) -> &Enforcer<T> {
         let before = self.before.iter().find(|(number, ..)| *number == generation);
         before.map_or(&self.current, |(_, enforcer, _)| enforcer)
     }
@@ -145,7 +146,12 @@ impl Streams {
     }
 
     /// Keeps a stream that is still needed, and drops one that is not.
-    pub(super) fn put(&mut self, id: StreamId, mut stream: Stream, generations: &mut Generations) {
+    pub(super) fn put<T: Trace>(
+        &mut self,
+        id: StreamId,
+        mut stream: Stream,
+        generations: &mut Generations<T>,
+    ) {
         if stream.is_done_with() {
             return Self::forget(&stream, generations);
         }
@@ -164,7 +170,7 @@ impl Streams {
     }
 
     /// One that was taken out does not come back.
-    pub(super) fn forget(stream: &Stream, generations: &mut Generations) {
+    pub(super) fn forget<T: Trace>(stream: &Stream, generations: &mut Generations<T>) {
         if stream.is_counted {
             generations.count(stream.generation, |streams| streams.saturating_sub(1));
         }

@@ -10,6 +10,7 @@ use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::moment::{Moment, Now, Steady};
 use tollgate_engine::base::store::{Own, Seen, Store};
 use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::decision::trace::{Trace, Untraced};
 use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
@@ -21,9 +22,9 @@ use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
 
 /// A worker, and what a host knows of it.
 #[derive(Debug)]
-pub struct Driver {
+pub struct Driver<T = Untraced> {
     /// The worker.
-    pub worker: Worker,
+    pub worker: Worker<T>,
     now: Moment,
     calls: VecDeque<(CallId, OutgoingCall)>,
     due: Option<Steady>,
@@ -41,9 +42,9 @@ pub struct End {
     pub answer: Option<Answer>,
 }
 
-impl Driver {
+impl<T: Trace> Driver<T> {
     /// A worker that begins at this time of day.
-    pub fn new(policy: Policy, ports: Ports, wall: UnixTime) -> Self {
+    pub fn new(policy: Policy, ports: Ports<T>, wall: UnixTime) -> Self {
         let now = Moment { wall, steady: Duration::from_secs(1) };
         let (calls, due, waiting, ended) = (VecDeque::new(), None, HashSet::new(), HashMap::new());
         let mut driver =
@@ -59,15 +60,25 @@ impl Driver {
 
     /// Has a request come, whole if it has no body.
     pub fn request(&mut self, head: impl Into<Head>, body: Option<&[u8]>) -> StreamId {
-        self.now.steady += Duration::from_millis(1);
-        self.last += 1;
-        let stream = StreamId(self.last);
-        self.waiting.insert(stream);
-        self.tell(Event::Request { stream, head: head.into(), is_whole: body.is_none() });
+        let stream = self.head(head.into(), body.is_none());
         if let Some(body) = body {
             let whole = self.worker.form_limit(stream).filter(|max| body.len() <= *max).map(|_| body);
             self.tell(Event::Body { stream, size: body.len(), whole, is_end: true });
         }
+        stream
+    }
+
+    /// Has the head of a request come. Its body is to follow, and may not.
+    pub fn begin(&mut self, head: impl Into<Head>) -> StreamId {
+        self.head(head.into(), false)
+    }
+
+    fn head(&mut self, head: Head, is_whole: bool) -> StreamId {
+        self.now.steady += Duration::from_millis(1);
+        self.last += 1;
+        let stream = StreamId(self.last);
+        self.waiting.insert(stream);
+        self.tell(Event::Request { stream, head, is_whole });
         stream
     }
 

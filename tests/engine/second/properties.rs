@@ -22,6 +22,7 @@ use tollgate_engine::base::random::Nonces;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Rejection;
+use tollgate_engine::decision::trace::Untraced;
 use tollgate_engine::jose::algorithm;
 use tollgate_engine::jose::jws::Compact;
 use tollgate_engine::jose::key::PublicKey;
@@ -170,7 +171,7 @@ fn verified(algorithm: Algorithm, key: &Value, token: &str) -> Result<AccessToke
     let config = json!({"providers": {"main": main}});
     let provider = &Policy::from_value(&config, &|_| None).unwrap().providers[0];
     let keys = LiveKeys::new(provider.keys.as_ref());
-    jwt::verify((ProviderId(0), provider), &keys, token, &Both, UnixTime::from_secs(NOW))
+    jwt::verify((ProviderId(0), provider), &keys, token, &Both, UnixTime::from_secs(NOW), &Untraced)
 }
 
 /// The same message and signature, with a bit changed in either.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tollgate_engine::base::secret::Secret;
+use tollgate_engine::decision::trace::Untraced;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::jose::key_set::{KeySet, place};
 use tollgate_engine::provider::jwt;
@@ -49,7 +50,7 @@ pub(super) fn look(
 /// Verifies a token as the filter would.
 pub(super) fn verify(patient: &mut Patient<'_>, token: &Secret) {
     let who = (patient.id, patient.provider);
-    match jwt::verify(who, &patient.keys, token.expose(), &Computed, clock::now()) {
+    match jwt::verify(who, &patient.keys, token.expose(), &Computed, clock::now(), &Untraced) {
         Ok(token) => {
             let scopes = token.scopes(&patient.provider.tokens).join(" ");
             patient.good("the token's signature and its claims are good");

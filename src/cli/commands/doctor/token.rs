@@ -7,6 +7,7 @@ use tollgate_engine::base::json;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Rejection;
+use tollgate_engine::decision::trace::Untraced;
 use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::preset::Preset;
 use tollgate_engine::token::access_token::AccessToken;
@@ -41,7 +42,7 @@ pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, 
 /// `active: true`: would the filter let it in?
 fn active(patient: &mut Patient<'_>, token: &AccessToken) {
     let shown = |name: &str| token.present(name).map_or_else(|| "none".to_owned(), Value::to_string);
-    match token.check(&patient.provider.tokens, clock::now()) {
+    match token.check(&patient.provider.tokens, clock::now(), &Untraced) {
         Ok(()) => {
             let scopes = token.scopes(&patient.provider.tokens).join(" ");
             patient.good(format!("the token is active, and good for the filter; its scopes: {}", if scopes.is_empty() { "none" } else { &scopes }));

@@ -1,4 +1,4 @@
-//! What is demanded of an active token, in the order in which the engine looks at it.
+//! Each check of the engine as a line: what was wanted, what was found, and where that is written.
 
 use std::time::Duration;
 
@@ -6,230 +6,155 @@ use serde_json::Value;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::config::schema::written;
 use tollgate_engine::decision::fault::JwtFault;
-use tollgate_engine::decision::{NoAnswer, Rejection};
-use tollgate_engine::policy::requirement::{Requirement, SenderConstraint};
-use tollgate_engine::provider::{Provider, Validate};
-use tollgate_engine::token::access_token::AccessToken;
-use tollgate_engine::token::claims::{ClaimRequirement, ClaimTest};
-use tollgate_engine::token::scope::{ScopePolicy, ScopeToken};
+use tollgate_engine::decision::trace::{Bound, Check, FoundToken, Jwt};
+use tollgate_engine::decision::{Doubt, NoAnswer, Rejection};
+use tollgate_engine::jose::jws::Compact;
+use tollgate_engine::request::extract::Place;
 
+use crate::commands::explain::report::Step;
 use crate::kit::clock;
-use crate::kit::printable::printable;
 
-/// One demand.
-#[derive(Debug)]
-pub(super) struct Check {
-    /// What it is about.
-    pub(super) name: &'static str,
-    /// What is wanted and what is there.
-    pub(super) text: String,
-    /// Where that is written.
-    pub(super) section: &'static str,
-    /// Whether a rejection is this demand's.
-    pub(super) is_missed: bool,
+/// What there is to say of a check.
+pub(super) fn row(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Vec<Step> {
+    let found = step(check, failure, now);
+    // What was found tells why, but for a JWT.
+    let tells = found.is_some() && !matches!(check, Check::Jwt(_));
+    let refused = |rejection: &Rejection| Step {
+        failure: Some(rejection.clone()),
+        ..Step::new(name_of_failed(check), rejection.to_string(), section(rejection))
+    };
+    let found = found.map(|step| Step { failure: failure.filter(|_| tells).cloned(), ..step });
+    found.into_iter().chain(failure.filter(|_| !tells).map(refused)).collect()
 }
 
-/// Every demand; the one with `is_missed` is why the token was rejected, if it was.
-pub(super) fn of(
-    token: &AccessToken,
-    provider: &Provider,
-    audiences: &[String],
-    requirement: &Requirement,
-    rejection: Option<&Rejection>,
-    now: UnixTime,
-) -> Vec<Check> {
-    let mut checks = Checks { token, provider, rejection, all: Vec::new() };
-    checks.of_provider(now);
-    checks.audience(audiences);
-    checks.of_requirement(requirement);
-    checks.all
+/// What was found; `None` if there is nothing to say but that it has failed, if it has.
+fn step(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Option<Step> {
+    let (text, section) = match check {
+        Check::Reading
+        | Check::Rule
+        | Check::Connection
+        | Check::Form
+        | Check::Provider
+        | Check::Response
+        | Check::Active
+        | Check::Agreement => return None,
+        Check::Token(Some(found)) => (token(*found), "RFC 6750 §2"),
+        Check::Token(None) => match failure {
+            None | Some(Rejection::NoToken | Rejection::NoMetadata) => ("none".to_owned(), "RFC 6750 §2"),
+            Some(rejection) => (rejection.to_string(), "RFC 6750 §2"),
+        },
+        Check::Proof if failure.is_some() => return None,
+        Check::Proof => ("good, and of this request and token".to_owned(), "RFC 9449 §4.3"),
+        Check::Jwt(it) => (jwt(*it, failure), "RFC 9068 §4, RFC 7515 §5.2"),
+        Check::Issuer { wanted, found, is_optional } => {
+            let allowed = if found.is_none() && *is_optional { ", which is allowed" } else { "" };
+            (format!("wanted {wanted}, found {}{allowed}", shown(*found)), "RFC 7662 §2.2")
+        }
+        Check::Expiry(exp) => {
+            (exp.map_or_else(|| "no exp".to_owned(), |exp| moment("ends", exp, now)), "RFC 7662 §2.2")
+        }
+        Check::NotBefore(nbf) => (moment("begins", *nbf, now), "RFC 7662 §2.2"),
+        Check::TokenType(found) => (shown(*found), "RFC 6749 §7.1"),
+        Check::Age { max, skew, found } => (age(*max, *skew, *found, now), "RFC 9068 §4"),
+        Check::Audience { wanted, .. } if wanted.is_empty() => return None,
+        Check::Audience { wanted, found } => {
+            (format!("wanted {}, found {}", wanted.join(" or "), shown(*found)), "RFC 9700 §2.3")
+        }
+        Check::Binding { found, is_ignored } => (binding(*found, *is_ignored), "RFC 9449 §6, RFC 8705 §3"),
+        Check::Client { list, found } => {
+            let list = list.map_or_else(|| "the rule's list".to_owned(), |name| format!("the list {name}"));
+            let is_late = matches!(failure, Some(Rejection::NoAnswer { .. }));
+            let state = if is_late { ", which has not arrived yet" } else { "" };
+            (format!("wanted one of {list}{state}, found {}", found.unwrap_or("none")), "RFC 7662 §2.2")
+        }
+        Check::Authentication { contexts, context, max_age, at } => {
+            let acr = (!contexts.is_empty())
+                .then(|| format!("wanted acr {}, found {}", contexts.join(" or "), shown(*context)));
+            let age = max_age
+                .map(|age| format!("wanted auth_time at most {} s ago, found {}", age.as_secs(), shown(*at)));
+            (acr.into_iter().chain(age).collect::<Vec<_>>().join("; "), "RFC 9470 §3")
+        }
+        Check::Claim { name, wanted, found } => {
+            (format!("wanted {name} {wanted}, found {}", shown(*found)), "RFC 7662 §2.2")
+        }
+        Check::Scope { wanted, found } => {
+            let found = if found.is_empty() { "none".to_owned() } else { found.join(" ") };
+            (format!("wanted {wanted}, found {found}"), "RFC 6750 §3.1")
+        }
+        Check::Delegation(found) => (format!("wanted no act, found {}", shown(*found)), "RFC 8693 §4.1"),
+        Check::Details { wanted, found } => {
+            let kinds = wanted.join(" and one of ");
+            (format!("wanted an entry of type {kinds}, found {}", shown(*found)), "RFC 9396 §9")
+        }
+    };
+    Some(Step::new(check.name(), text, section))
+}
+
+/// What a line is called that says nothing but why.
+fn name_of_failed(check: &Check<'_>) -> &'static str {
+    match check {
+        Check::Reading | Check::Rule | Check::Connection | Check::Proof => check.name(),
+        _ => "refused",
+    }
+}
+
+fn token(FoundToken { place, length }: FoundToken) -> String {
+    let place = match place {
+        Place::Header => "a header field",
+        Place::Dpop => "a header field, with the scheme DPoP",
+        Place::Query => "the query",
+        Place::Cookie => "a cookie",
+        Place::WebSocket => "a WebSocket's protocols",
+        Place::Form => "a form",
+    };
+    format!("{length} {}, in {place}", if length == 1 { "byte" } else { "bytes" })
+}
+
+/// What a JWT says that it is, and what came of it.
+fn jwt(Jwt { provider, token, keys }: Jwt<'_>, failure: Option<&Rejection>) -> String {
+    let Ok(Compact { header, .. }) = Compact::parse(token) else {
+        return format!("{provider}: no JWT that can be used");
+    };
+    let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    let keys = if keys == 1 { "1 key is".to_owned() } else { format!("{keys} keys are") };
+    let came = match failure {
+        None => "the signature is good",
+        Some(Rejection::BadJwt { fault: JwtFault::Signature }) => "the signature is not",
+        Some(Rejection::BadJwt { fault: JwtFault::UnknownKey }) => "none of them is it",
+        Some(_) => "the signature was not looked at",
+    };
+    format!(
+        "{provider}: alg {}, typ {}, kid {}; {keys} known, {came}",
+        header.alg.name(),
+        or(&header.typ),
+        or(&header.kid)
+    )
+}
+
+fn binding(found: Bound, is_ignored: bool) -> String {
+    let bound = match found {
+        Bound::Otherwise => "bound in a way that cannot be proven here",
+        Bound::ToBoth => "bound to a key and a certificate",
+        Bound::ToCertificate => "bound to a certificate",
+        Bound::ToKey => "bound to a key",
+        Bound::Not => "not bound",
+    };
+    format!("{bound}{}", if is_ignored { "; not looked at" } else { "" })
 }
 
 /// How old the token may be (`max_token_age`), and how old it is.
-pub(super) fn age(token: &AccessToken, provider: &Provider, is_missed: bool, now: UnixTime) -> Option<Check> {
-    let (max, skew) = (provider.tokens.max_token_age?, provider.tokens.clock_skew);
+fn age(max: Duration, skew: Duration, iat: Option<&Value>, now: UnixTime) -> String {
     let leeway =
         if skew.is_zero() { String::new() } else { format!(" (and {} of clock_skew)", written(skew)) };
-    let iat = token.present("iat");
     let found = match iat.and_then(|iat| iat.as_i64().or_else(|| rounded(iat.as_f64()?))) {
         Some(seconds) => moment("issued", seconds, now),
         None => shown(iat),
     };
-    let text = format!("wanted at most {}{leeway} since iat, found {found}", written(max));
-    Some(Check { name: "age", text: printable(&text), section: "RFC 9068 §4", is_missed })
+    format!("wanted at most {}{leeway} since iat, found {found}", written(max))
 }
 
 fn rounded(seconds: f64) -> Option<i64> {
     format!("{:.0}", seconds.floor()).parse().ok()
-}
-
-struct Checks<'a> {
-    token: &'a AccessToken,
-    provider: &'a Provider,
-    rejection: Option<&'a Rejection>,
-    all: Vec<Check>,
-}
-
-impl Checks<'_> {
-    /// What holds for every token of the provider.
-    fn of_provider(&mut self, now: UnixTime) {
-        if let Some(issuer) = &self.provider.tokens.issuer {
-            let found = match (self.token.present("iss"), self.provider.tokens.require_iss) {
-                (None, false) => "none, which is allowed".to_owned(),
-                _ => self.claim("iss"),
-            };
-            let missed = self.is(&Rejection::WrongIssuer);
-            self.add("issuer", "RFC 7662 §2.2", missed, format!("wanted {issuer}, found {found}"));
-        }
-        let ends = self.token.exp.map_or_else(|| "no exp".to_owned(), |exp| moment("ends", exp, now));
-        self.add("expiry", "RFC 7662 §2.2", self.is(&Rejection::Expired), ends);
-        if let Some(nbf) = self.token.nbf {
-            self.add(
-                "not before",
-                "RFC 7662 §2.2",
-                self.is(&Rejection::NotYetValid),
-                moment("begins", nbf, now),
-            );
-        }
-        let kind = self.claim("token_type");
-        self.add("token type", "RFC 6749 §7.1", self.is(&Rejection::NotAnAccessToken), kind);
-        if self.provider.validate == Validate::Jwt {
-            let is_missed = self.is(&Rejection::BadJwt { fault: JwtFault::TooOld });
-            self.all.extend(age(self.token, self.provider, is_missed, now));
-        }
-        self.audience(&self.provider.tokens.audiences);
-    }
-
-    /// What the rule, or the configuration for all requests, demands.
-    fn of_requirement(&mut self, requirement: &Requirement) {
-        let bound = match (self.token.jkt(), self.token.x5t(), self.token.is_bound) {
-            _ if self.token.is_bound_otherwise() => "bound in a way that cannot be proven here",
-            (Some(_), Some(_), _) => "bound to a key and a certificate",
-            (_, Some(_), _) => "bound to a certificate",
-            (Some(_), _, _) | (_, _, true) => "bound to a key",
-            (_, _, false) => "not bound",
-        };
-        let ignored =
-            if requirement.sender_constraint == SenderConstraint::Ignore { "; not looked at" } else { "" };
-        let missed = [
-            Rejection::Unproven,
-            Rejection::OtherKey,
-            Rejection::NotBound,
-            Rejection::NoCertificate,
-            Rejection::OtherCertificate,
-            Rejection::BindingWanted,
-        ];
-        let missed = missed.iter().any(|one| self.is(one));
-        self.add("binding", "RFC 9449 §6, RFC 8705 §3", missed, format!("{bound}{ignored}"));
-        self.audience(&requirement.audiences);
-        if let Some(list) = &requirement.clients {
-            let list = list
-                .name
-                .as_deref()
-                .map_or_else(|| "the rule's list".to_owned(), |name| format!("the list {name}"));
-            let client =
-                self.token.client_id(&self.provider.tokens).map_or_else(|| "none".to_owned(), str::to_owned);
-            let is_late = self.rejection.is_some_and(|rejection| {
-                matches!(rejection, Rejection::NoAnswer { cause: NoAnswer::NoClientList, .. })
-            });
-            let missed = is_late || self.is(&Rejection::ClientNotListed);
-            let state = if is_late { ", which has not arrived yet" } else { "" };
-            self.add(
-                "client",
-                "RFC 7662 §2.2",
-                missed,
-                format!("wanted one of {list}{state}, found {client}"),
-            );
-        }
-        self.authentication(requirement);
-        for demand in &requirement.claims {
-            let name = demand.claim.as_str();
-            let missed = matches!(self.rejection, Some(Rejection::ClaimMismatch { claim }) if claim == name);
-            let found = shown(demand.claim.find(&self.token.claims));
-            self.add(
-                "claim",
-                "RFC 7662 §2.2",
-                missed,
-                format!("wanted {name} {}, found {found}", wanted(demand)),
-            );
-        }
-        self.scopes(&requirement.scopes);
-        self.details(requirement);
-    }
-
-    fn details(&mut self, requirement: &Requirement) {
-        if requirement.no_delegation {
-            let missed = self.is(&Rejection::Delegated);
-            let text = format!("wanted no act, found {}", self.claim("act"));
-            self.add("delegation", "RFC 8693 §4.1", missed, text);
-        }
-        if !requirement.details.is_empty() {
-            let kinds: Vec<_> = requirement.details.iter().map(|detail| detail.kind.as_str()).collect();
-            let missed = self.is(&Rejection::DetailMissing);
-            let found = self.claim("authorization_details");
-            let text = format!("wanted an entry of type {}, found {found}", kinds.join(" and one of "));
-            self.add("details", "RFC 9396 §9", missed, text);
-        }
-    }
-
-    fn audience(&mut self, wanted: &[String]) {
-        if !wanted.is_empty() {
-            let missed = self.is(&Rejection::WrongAudience) && !self.token.has_audience(wanted);
-            let text = format!("wanted {}, found {}", wanted.join(" or "), self.claim("aud"));
-            self.add("audience", "RFC 9700 §2.3", missed, text);
-        }
-    }
-
-    fn authentication(&mut self, requirement: &Requirement) {
-        let mut wanted = Vec::new();
-        if !requirement.acr_values.is_empty() {
-            wanted.push(format!(
-                "wanted acr {}, found {}",
-                requirement.acr_values.join(" or "),
-                self.claim("acr")
-            ));
-        }
-        if let Some(age) = requirement.max_age {
-            wanted.push(format!(
-                "wanted auth_time at most {} s ago, found {}",
-                age.as_secs(),
-                self.claim("auth_time")
-            ));
-        }
-        if !wanted.is_empty() {
-            let missed = matches!(self.rejection, Some(Rejection::WeakAuthentication { .. }));
-            self.add("authentication", "RFC 9470 §3", missed, wanted.join("; "));
-        }
-    }
-
-    fn scopes(&mut self, wanted: &ScopePolicy) {
-        if wanted.is_empty() {
-            return;
-        }
-        let join = |scopes: &[ScopeToken], word: &str| {
-            let scopes: Vec<_> = scopes.iter().map(ScopeToken::as_str).collect();
-            (!scopes.is_empty()).then(|| scopes.join(word))
-        };
-        let parts: Vec<_> =
-            [join(&wanted.all, " and "), join(&wanted.any, " or ")].into_iter().flatten().collect();
-        let found = self.token.scopes(&self.provider.tokens).join(" ");
-        let found = if found.is_empty() { "none" } else { &found };
-        let missed = matches!(self.rejection, Some(Rejection::ScopeMissing { .. }));
-        let text = format!("wanted {}, found {found}", parts.join(", and "));
-        self.add("scope", "RFC 6750 §3.1", missed, text);
-    }
-
-    fn is(&self, wanted: &Rejection) -> bool {
-        self.rejection == Some(wanted)
-    }
-
-    fn claim(&self, name: &str) -> String {
-        shown(self.token.present(name))
-    }
-
-    fn add(&mut self, name: &'static str, section: &'static str, is_missed: bool, text: impl AsRef<str>) {
-        self.all.push(Check { name, text: printable(text.as_ref()), section, is_missed });
-    }
 }
 
 /// A claim, short.
@@ -238,14 +163,6 @@ fn shown(value: Option<&Value>) -> String {
         None => "none".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
-    }
-}
-
-fn wanted(demand: &ClaimRequirement) -> String {
-    match &demand.test {
-        ClaimTest::Equals(value) => format!("to be {value}"),
-        ClaimTest::Contains(value) => format!("to hold {value}"),
-        ClaimTest::AnyOf(values) => format!("to be one of {}", Value::from(values.clone())),
     }
 }
 
@@ -263,4 +180,45 @@ fn moment(what: &str, seconds: i64, now: UnixTime) -> String {
         format!("{} ago", span(moment.until(now)))
     };
     format!("{what} {}, {when}", clock::date(moment))
+}
+
+/// Where it is written that such a request is refused so.
+pub(super) fn section(rejection: &Rejection) -> &'static str {
+    match rejection {
+        Rejection::NoToken => "RFC 6750 §3",
+        Rejection::NoMetadata => "RFC 9728 §3",
+        Rejection::AmbiguousPath => "RFC 3986 §6.2",
+        Rejection::Ambiguous(Doubt::Method | Doubt::MethodOverride) => "RFC 9110 §9.1",
+        Rejection::Ambiguous(Doubt::Host) => "RFC 9110 §7.2",
+        Rejection::Ambiguous(Doubt::Field) => "RFC 9110 §5.3",
+        Rejection::Ambiguous(_) => "RFC 3986 §3.3, §6.2",
+        Rejection::Malformed | Rejection::Several | Rejection::FormTooLarge | Rejection::FormMissing => {
+            "RFC 6750 §2, §3.1"
+        }
+        Rejection::TlsRequired => "RFC 6750 §5.3",
+        Rejection::TokenTooLong | Rejection::NoProvider | Rejection::ScopeMissing { .. } => "RFC 6750 §3.1",
+        Rejection::Inactive
+        | Rejection::Expired
+        | Rejection::NotYetValid
+        | Rejection::WrongIssuer
+        | Rejection::ClientNotListed
+        | Rejection::ClaimMismatch { .. } => "RFC 7662 §2.2",
+        Rejection::WrongAudience => "RFC 9700 §2.3",
+        Rejection::NotAnAccessToken => "RFC 6749 §7.1",
+        Rejection::BadJwt { fault: JwtFault::Signature | JwtFault::UnknownKey } => "RFC 7515 §5.2",
+        Rejection::BadJwt { .. } => "RFC 9068 §4, RFC 8725 §3",
+        Rejection::Unproven => "RFC 9449 §7.1, RFC 8705 §3",
+        Rejection::BadProof(_) => "RFC 9449 §4.3",
+        Rejection::NonceWanted { .. } => "RFC 9449 §9",
+        Rejection::NoCertificate | Rejection::OtherCertificate => "RFC 8705 §3",
+        Rejection::BindingWanted => "RFC 8705 §3, RFC 9449 §7.1",
+        Rejection::OtherKey | Rejection::NotBound | Rejection::ProofWanted => "RFC 9449 §7.1",
+        Rejection::WeakAuthentication { .. } => "RFC 9470 §3",
+        Rejection::DetailMissing => "RFC 9396 §9",
+        Rejection::Delegated => "RFC 8693 §4.1",
+        Rejection::Denied => "RFC 9110 §15.5.4",
+        Rejection::NoAnswer { cause: NoAnswer::Throttled, .. } => "RFC 6585 §4, RFC 9110 §15.6.4",
+        Rejection::NoAnswer { .. } => "RFC 9110 §15.6.4",
+        Rejection::BadAnswer { .. } => "RFC 7662 §2.3, RFC 9110 §15.6.3",
+    }
 }

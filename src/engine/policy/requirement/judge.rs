@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use crate::base::time::UnixTime;
 use crate::decision::Rejection;
+use crate::decision::trace::{Bound, Check, Trace};
 use crate::policy::requirement::{Requirement, SenderConstraint};
 use crate::policy::resource::Resource;
 use crate::proof::dpop::Proof;
 use crate::provider::client_list::LiveList;
 use crate::token::access_token::AccessToken;
+use crate::token::claims::ClaimRequirement;
 use crate::token::rules::TokenRules;
 
 impl Requirement {
@@ -19,24 +21,36 @@ impl Requirement {
         rules: &TokenRules,
         lists: &[LiveList],
         now: UnixTime,
+        trace: &impl Trace,
     ) -> Result<(), Rejection> {
-        if !self.audiences.is_empty() && !token.has_audience(&self.audiences) {
-            return Err(Rejection::WrongAudience);
-        }
+        token.check_audience(&self.audiences, trace)?;
         if let Some(list) = &self.clients {
             let client = token.client_id(rules);
-            match list.live {
-                Some(id) => lists.get(id.0).ok_or(Rejection::ClientNotListed)?.allows(client)?,
-                None if client.is_some_and(|client| list.allows(client)) => {}
-                None => return Err(Rejection::ClientNotListed),
-            }
+            let is_listed = match list.live {
+                Some(id) => {
+                    lists.get(id.0).map_or(Err(Rejection::ClientNotListed), |list| list.allows(client))
+                }
+                None if client.is_some_and(|client| list.allows(client)) => Ok(()),
+                None => Err(Rejection::ClientNotListed),
+            };
+            trace.came(|| Check::Client { list: list.name.as_deref(), found: client }, is_listed)?;
         }
         let has_scopes = self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(rules));
-        self.judge_authentication(token, rules.clock_skew, has_scopes, now)?;
-        if let Some(unmet) = self.claims.iter().find(|claim| !claim.is_met_by(&token.claims)) {
-            return Err(Rejection::ClaimMismatch { claim: unmet.claim.as_str().to_owned() });
+        self.judge_authentication(token, rules.clock_skew, has_scopes, now, trace)?;
+        for ClaimRequirement { claim, test } in &self.claims {
+            let check = || Check::Claim {
+                name: claim.as_str(),
+                wanted: test.to_string(),
+                found: claim.find(&token.claims),
+            };
+            let mismatch = || Rejection::ClaimMismatch { claim: claim.as_str().to_owned() };
+            trace.demand(test.is_met_by(claim.find(&token.claims)), check, mismatch)?;
         }
-        if has_scopes { Ok(()) } else { Err(Rejection::ScopeMissing { needed: self.scopes.challenge() }) }
+        if self.scopes.is_empty() {
+            return Ok(());
+        }
+        let check = || Check::Scope { wanted: self.scopes.to_string(), found: token.scopes(rules) };
+        trace.demand(has_scopes, check, || Rejection::ScopeMissing { needed: self.scopes.challenge() })
     }
 
     /// What is required besides scopes ([RFC 9396 §9], [RFC 8693 §4.1]).
@@ -48,9 +62,14 @@ impl Requirement {
         token: &AccessToken,
         rules: &TokenRules,
         resource: Option<&Resource>,
+        trace: &impl Trace,
     ) -> Result<(), Rejection> {
-        if self.no_delegation && token.present("act").is_some() {
-            return Err(Rejection::Delegated);
+        if self.no_delegation {
+            let act = token.present("act");
+            trace.demand(act.is_none(), || Check::Delegation(act), || Rejection::Delegated)?;
+        }
+        if self.details.is_empty() {
+            return Ok(());
         }
         let ours = || {
             let resource = resource.map(|one| std::iter::once(&one.identifier).chain(&one.audiences));
@@ -59,7 +78,9 @@ impl Requirement {
         let is_here = |place: &str| ours().any(|own| own == place);
         let details = token.present("authorization_details");
         let is_met = self.details.iter().all(|demand| demand.is_met_by(details, &is_here));
-        if is_met { Ok(()) } else { Err(Rejection::DetailMissing) }
+        let kinds = || self.details.iter().map(|demand| demand.kind.as_str()).collect();
+        let check = || Check::Details { wanted: kinds(), found: details };
+        trace.demand(is_met, check, || Rejection::DetailMissing)
     }
 
     /// Whether the client that presents the token is the one that it was issued to ([RFC 9449 §7.1], [RFC 8705
@@ -68,6 +89,16 @@ impl Requirement {
     /// [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
     /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
     pub(crate) fn judge_binding(
+        &self,
+        token: &AccessToken,
+        proof: Option<&Proof>,
+        certificate: impl FnOnce() -> Result<Option<String>, Rejection>,
+        trace: &impl Trace,
+    ) -> Result<(), Rejection> {
+        trace.came(|| self.binding_of(token), self.is_proven(token, proof, certificate))
+    }
+
+    fn is_proven(
         &self,
         token: &AccessToken,
         proof: Option<&Proof>,
@@ -104,6 +135,17 @@ impl Requirement {
         if is_enough { Ok(()) } else { Err(Rejection::BindingWanted) }
     }
 
+    fn binding_of(&self, token: &AccessToken) -> Check<'static> {
+        let found = match (token.jkt(), token.x5t(), token.is_bound) {
+            _ if token.is_bound_otherwise() => Bound::Otherwise,
+            (Some(_), Some(_), _) => Bound::ToBoth,
+            (None, Some(_), _) => Bound::ToCertificate,
+            (Some(_), None, _) | (None, None, true) => Bound::ToKey,
+            (None, None, false) => Bound::Not,
+        };
+        Check::Binding { found, is_ignored: self.sender_constraint == SenderConstraint::Ignore }
+    }
+
     /// Step-up ([RFC 9470 §3]): how, and how long ago, the user was authenticated.
     ///
     /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
@@ -113,7 +155,11 @@ impl Requirement {
         skew: Duration,
         has_scopes: bool,
         now: UnixTime,
+        trace: &impl Trace,
     ) -> Result<(), Rejection> {
+        if self.acr_values.is_empty() && self.max_age.is_none() {
+            return Ok(());
+        }
         let acr = || token.present("acr").and_then(|acr| acr.as_str());
         let weak = !self.acr_values.is_empty()
             && !acr().is_some_and(|acr| self.acr_values.iter().any(|wanted| wanted == acr));
@@ -129,12 +175,16 @@ impl Requirement {
             let skew = skew.as_secs_f64();
             !age.is_some_and(|age| (-skew..=max_age.as_secs_f64() + skew).contains(&age.floor()))
         });
-        if weak || old {
-            let acr_values = if weak { self.acr_values.join(" ") } else { String::new() };
-            let max_age = self.max_age.filter(|_| old).map(|max_age| max_age.as_secs());
-            let scope = if has_scopes { String::new() } else { self.scopes.challenge() };
-            return Err(Rejection::WeakAuthentication { acr_values, max_age, scope });
-        }
-        Ok(())
+        let check = || Check::Authentication {
+            contexts: &self.acr_values,
+            context: token.present("acr"),
+            max_age: self.max_age,
+            at: token.present("auth_time"),
+        };
+        trace.demand(!weak && !old, check, || Rejection::WeakAuthentication {
+            acr_values: if weak { self.acr_values.join(" ") } else { String::new() },
+            max_age: self.max_age.filter(|_| old).map(|max_age| max_age.as_secs()),
+            scope: if has_scopes { String::new() } else { self.scopes.challenge() },
+        })
     }
 }

@@ -1,0 +1,196 @@
+//! What the configuration has fetched, client lists and keys: from where the filter fetches it, or from files.
+
+use std::path::PathBuf;
+
+use tollgate_engine::decision::trace::Trace;
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::fetch::FetchCall;
+use tollgate_engine::provider::keys::KeySource;
+use tollgate_engine::worker::command::{CallId, Document};
+
+use crate::commands::explain::calls::outcome;
+use crate::commands::explain::saved::Saved;
+use crate::kit::ask::fetch;
+use crate::kit::failure::Failure;
+use crate::kit::http::Http;
+use crate::kit::output::Output;
+use crate::kit::worker::Driver;
+
+/// A client list in a file, as `--client-list` names it.
+#[derive(Clone, Debug)]
+pub(super) struct SavedList(Named);
+
+/// A set of keys in a file, as `--jwks` names it.
+#[derive(Clone, Debug)]
+pub(super) struct SavedKeys(Named);
+
+/// A file, and whose document is in it.
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    file: PathBuf,
+}
+
+/// Fetches each document once.
+pub(super) struct Documents<'a> {
+    lists: &'a [SavedList],
+    keys: &'a [SavedKeys],
+    /// What has come of each.
+    fetched: Vec<(Document, Option<Saved>)>,
+    /// Those that have not come, and of which that has been said.
+    missing: Vec<Document>,
+}
+
+impl<'a> Documents<'a> {
+    /// With these in files, which must be such as the configuration fetches.
+    pub(super) fn new(
+        policy: &Policy,
+        lists: &'a [SavedList],
+        keys: &'a [SavedKeys],
+    ) -> Result<Self, Failure> {
+        let known: Vec<_> = policy.lists.iter().map(|list| list.name.as_str()).collect();
+        if let Some(SavedList(Named { name, .. })) = lists.iter().find(|list| !known.contains(&&*list.0.name))
+        {
+            let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(Failure::new(format_args!("the configuration fetches no client list {name:?}"))
+                .help(format_args!("It fetches: {has}.")));
+        }
+        let fetched = policy.providers.iter().filter(|one| matches!(one.keys, Some(KeySource::Uri(_))));
+        let known: Vec<_> = fetched.map(|provider| provider.name.as_str()).collect();
+        if let Some(SavedKeys(Named { name, .. })) = keys.iter().find(|keys| !known.contains(&&*keys.0.name))
+        {
+            let has = if known.is_empty() { "nobody".to_owned() } else { known.join(", ") };
+            return Err(Failure::new(format_args!("the configuration fetches no keys of {name:?}"))
+                .help(format_args!("It fetches those of: {has}.")));
+        }
+        Ok(Self { lists, keys, fetched: Vec::new(), missing: Vec::new() })
+    }
+
+    /// Answers a call for one of them. One that cannot be had is left out with a warning, as the filter would be without
+    /// it.
+    pub(super) fn fetch<T: Trace>(
+        &mut self,
+        driver: &mut Driver<T>,
+        (id, document, call): (CallId, Document, &FetchCall),
+        http: Option<&Http>,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let Words { what, from_file, is_none, expected } = Words::of(document, driver.worker().policy());
+        let file = self.file(document, driver.worker().policy());
+        if !self.fetched.iter().any(|(other, _)| *other == document) {
+            let reply = match (file, http) {
+                (Some(file), _) => Some(Saved::read(file)?),
+                (None, Some(http)) => {
+                    out.progress(format_args!("fetching {what}"));
+                    match fetch(http, call) {
+                        Ok(reply) => Some(Saved::from(reply)),
+                        Err(failure) if failure.is_own() => return Err(failure),
+                        Err(failure) => {
+                            self.missing.push(document);
+                            out.warning(format_args!(
+                                "{what} {}: {}",
+                                has_not_come(document),
+                                failure.what()
+                            ));
+                            None
+                        }
+                    }
+                }
+                (None, None) => {
+                    self.missing.push(document);
+                    out.warning(from_file);
+                    None
+                }
+            };
+            self.fetched.push((document, reply));
+        }
+        let known = self.fetched.iter().find(|(other, _)| *other == document);
+        driver.respond(id, outcome(known.and_then(|(_, reply)| reply.as_ref())));
+        let Some(fault) = driver.worker().fetch_fault(document) else { return Ok(()) };
+        if let Some(file) = file {
+            return Err(Failure::new(format_args!("{} {is_none}: {fault}", file.display())).help(expected));
+        }
+        if !self.missing.contains(&document) {
+            self.missing.push(document);
+            out.warning(format_args!("{what} {}: {fault}", has_not_come(document)));
+        }
+        Ok(())
+    }
+
+    fn file(&self, document: Document, policy: &Policy) -> Option<&'a PathBuf> {
+        let (lists, keys) = (self.lists, self.keys);
+        let name = name(document, policy);
+        let named = match document {
+            Document::List(_) => lists.iter().map(|list| &list.0).find(|named| named.name == name),
+            Document::Keys(_) => keys.iter().map(|keys| &keys.0).find(|named| named.name == name),
+        };
+        named.map(|named| &named.file)
+    }
+}
+
+/// What is said of a document.
+struct Words {
+    what: String,
+    /// That it has to be in a file.
+    from_file: String,
+    /// That a file holds none.
+    is_none: &'static str,
+    /// What it should hold.
+    expected: &'static str,
+}
+
+impl Words {
+    fn of(document: Document, policy: &Policy) -> Self {
+        let name = name(document, policy);
+        match document {
+            Document::List(_) => Self {
+                what: format!("the client list {name}"),
+                from_file: format!(
+                    "the client list {name} is one that is fetched; from a file: --client-list {name}=FILE"
+                ),
+                is_none: "is no client list",
+                expected: "Expected {\"clients\": [{\"id\": …}]}, as `tollgate client serve` answers.",
+            },
+            Document::Keys(_) => Self {
+                what: format!("the keys of {name}"),
+                from_file: format!("the keys of {name} are fetched; from a file: --jwks {name}=FILE"),
+                is_none: "is no set of keys",
+                expected: "Expected {\"keys\": […]}, as the authorization server's jwks_uri answers.",
+            },
+        }
+    }
+}
+
+fn has_not_come(document: Document) -> &'static str {
+    match document {
+        Document::List(_) => "has not come",
+        Document::Keys(_) => "have not come",
+    }
+}
+
+/// Of the list, or of the keys' provider.
+fn name(document: Document, policy: &Policy) -> &str {
+    let name = match document {
+        Document::List(id) => policy.lists.get(id.0).map(|list| &list.name),
+        Document::Keys(id) => policy.providers.get(id.0).map(|provider| &provider.name),
+    };
+    name.map(String::as_str).unwrap_or_default()
+}
+
+impl std::str::FromStr for SavedList {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, file) = text.split_once('=').ok_or("expected NAME=FILE")?;
+        Ok(Self(Named { name: name.to_owned(), file: file.into() }))
+    }
+}
+
+impl std::str::FromStr for SavedKeys {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, file) = text.split_once('=').ok_or("expected PROVIDER=FILE")?;
+        Ok(Self(Named { name: name.to_owned(), file: file.into() }))
+    }
+}
