@@ -21,7 +21,7 @@ pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
         Host::Plain => {}
     }
     if matches!(found.host, Host::Istio | Host::EnvoyGateway) && reads_forms(found) {
-        let at = places::of(&found.located).position("token.from_form", false);
+        let at = places::position(&found.located, &Place::names(&["token", "from_form"]), false);
         all.push((at, false, format!("token.from_form: {NO_FORMS}")));
     }
     all
@@ -63,10 +63,9 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
         all.push((plugin.at, true, "token.from_form needs allow_on_headers_stop_iteration: true here, or Envoy never hands the body over".to_owned()));
     }
     if let Some(clusters) = &found.clusters {
-        let places = places::of(&found.located);
         for (place, name) in named::clusters(&found.value) {
             if !clusters.iter().any(|known| is_named(known, name)) {
-                let at = places.position(&place.to_string(), false);
+                let at = places::position(&found.located, &place, false);
                 all.push((at, true, format!("no cluster {name:?} in static_resources.clusters")));
             }
         }
@@ -146,8 +145,7 @@ fn at(part: Option<&Located>, otherwise: &Located) -> Position {
 
 /// The environment variables that the configuration names, and where.
 fn variables(found: &Found) -> impl Iterator<Item = (Position, &str)> {
-    let places = places::of(&found.located);
-    let at = move |(place, name): (Place, _)| (places.position(&place.to_string(), false), name);
+    let at = |(place, name): (Place, _)| (places::position(&found.located, &place, false), name);
     named::variables(&found.value).into_iter().map(at)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::envoy::{self, Surroundings};
 use super::files::File;
 use super::module::has_module;
-use super::plan::{Faults, Plan, is_loopback};
+use super::plan::{Faults, Plan, is_loopback, of_api};
 use super::template::fill;
 use super::{absolute, unprotected};
 use crate::kit::failure::Failure;
@@ -24,7 +24,7 @@ pub(crate) fn files(
     out: &mut Output,
 ) -> Result<Result<Vec<File>, Faults>, Failure> {
     let all = plan.ways().map(|way| (way.place(), way.url));
-    let all = all.chain(plan.apis.iter().map(|api| (format!("apis.{}", api.name), api.upstream.clone())));
+    let all = all.chain(plan.apis.iter().map(|api| (of_api(&api.name), api.upstream.clone())));
     for (place, _) in all.filter(|(_, url)| is_loopback(url)) {
         out.warning(format_args!(
             "{place}: inside a container, localhost is the container itself; use the service's name, or host.docker.internal"

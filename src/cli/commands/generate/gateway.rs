@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::schema::written;
+use tollgate_engine::config::schema::{Place, written};
 use url::Url;
 
 use super::files::{Content, File};
@@ -39,7 +39,7 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
         // It does not take the final dot off a host: `api.example.com.` would be everybody's.
         let what =
             "some have hosts and some have none; Envoy Gateway needs all of them to have some, or none";
-        return Err(vec![("apis".to_owned(), what.to_owned())]);
+        return Err(vec![(Place::names(&["apis"]), what.to_owned())]);
     }
     let namespace = plan.kubernetes.namespace.as_str();
     let mut policy = plan.configuration(Holder::Module, |way| {

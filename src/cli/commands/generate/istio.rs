@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use tollgate_engine::base::secret::Secret;
+use tollgate_engine::config::schema::Place;
 use url::{Host, Url};
 
 use super::files::{Content, File};
 use super::module::Module;
-use super::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback};
+use super::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback, of_api};
 use super::template::fill;
 use crate::kit::output::Output;
 use crate::kit::yaml::{configuration, document, scalar};
@@ -161,7 +162,7 @@ pub(crate) fn secret(plan: &Plan) -> Option<File> {
 /// Faults where an address means something else inside a cluster, and what there is no way for.
 pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
     let mut faults = Faults::new();
-    let mut look = |place: String, url: &Url| {
+    let mut look = |place: Place, url: &Url| {
         if is_loopback(url) {
             faults.push((
                 place,
@@ -178,17 +179,17 @@ pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
     one_name_each(plan, &mut faults);
     if plan.client_certificates {
         let what = "can be generated for envoy and compose only; in a mesh, say policy: {mtls: …}";
-        faults.push(("tls.client_certificates".to_owned(), what.to_owned()));
+        faults.push((Place::names(&["tls", "client_certificates"]), what.to_owned()));
     }
     if plan.login.is_some() {
-        faults.push(("login".to_owned(), "can be generated for envoy and compose only".to_owned()));
+        faults.push((Place::names(&["login"]), "can be generated for envoy and compose only".to_owned()));
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
 /// Faults where two names become one in the cluster: the second resource would replace the first.
 fn one_name_each(plan: &Plan, faults: &mut Faults) {
-    let apis = plan.apis.iter().map(|api| (format!("apis.{}", api.name), resource_name("api", &api.name)));
+    let apis = plan.apis.iter().map(|api| (of_api(&api.name), resource_name("api", &api.name)));
     let ways = plan.ways().map(|way| (way.place(), resource_name(way.kind, way.name)));
     let all: Vec<_> = ways.chain(apis).collect();
     for (i, (place, name)) in all.iter().enumerate() {

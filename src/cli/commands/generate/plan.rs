@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::config::error::{ConfigError, Fault};
-use tollgate_engine::config::schema::Step;
+use tollgate_engine::config::schema::{Place, Step};
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::policy::resource::{Identifier, WELL_KNOWN};
@@ -28,7 +28,7 @@ use crate::kit::failure::Failure;
 pub(crate) use crate::kit::http::is_loopback;
 use crate::kit::named;
 
-pub(crate) use faults::Faults;
+pub(crate) use faults::{Faults, of_api};
 pub(crate) use read::Source;
 
 /// Everything that an output is made from.
@@ -65,10 +65,10 @@ pub(crate) struct Plan {
     /// Names in the cluster.
     pub(crate) kubernetes: Kubernetes,
     /// Where each rule of the filter's configuration comes from, for faults.
-    origins: Vec<String>,
+    origins: Vec<Place>,
     rules: Vec<Value>,
     /// The protected resources, each with its place in the short file.
-    resources: Vec<(String, Value)>,
+    resources: Vec<(Place, Value)>,
 }
 
 /// An authorization server.
@@ -164,11 +164,11 @@ pub(crate) struct Way<'a> {
 
 impl Way<'_> {
     /// Its place in the short file.
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> Place {
         match self.kind {
-            "list" => format!("client_lists.{}", self.name),
-            "keys" => format!("providers.{}.jwks_uri", self.name),
-            _ => format!("providers.{}", self.name),
+            "list" => Place::names(&["client_lists", self.name]),
+            "keys" => Place::names(&["providers", self.name, "jwks_uri"]),
+            _ => Place::names(&["providers", self.name]),
         }
     }
 }
@@ -356,19 +356,17 @@ impl Plan {
             .into_iter()
             .flatten()
             .filter(|error| !is_open(error))
-            .map(|error| (self.origin(&error.at.to_string()), self.in_words(error.fault)))
+            .map(|error| (self.origin(&error.at), self.in_words(error.fault).to_string()))
             .collect();
         if faults.is_empty() { Ok(whole) } else { Err(faults) }
     }
 
     /// A fault, with the places that it names in the short file.
-    fn in_words(&self, fault: Fault) -> String {
+    fn in_words(&self, fault: Fault) -> Fault {
         match fault {
-            Fault::Duplicate { first } => format!("the same as {}", self.origin(&first.to_string())),
-            Fault::Contradiction { with, why } => {
-                format!("contradicts {}: {why}", self.origin(&with.to_string()))
-            }
-            other => other.to_string(),
+            Fault::Duplicate { first } => Fault::Duplicate { first: self.origin(&first) },
+            Fault::Contradiction { with, why } => Fault::Contradiction { with: self.origin(&with), why },
+            other => other,
         }
     }
 
@@ -390,21 +388,27 @@ impl Plan {
     }
 
     /// Where in the short file a place of the filter's configuration comes from.
-    fn origin(&self, place: &str) -> String {
-        let rule = place.strip_prefix("rules[").and_then(|rest| rest.split_once(']'));
-        if let Some((number, rest)) = rule {
-            let origin = number.parse::<usize>().ok().and_then(|number| self.origins.get(number));
-            return format!("{}{rest}", origin.map_or("apis", String::as_str));
+    fn origin(&self, place: &Place) -> Place {
+        let apis = Place::names(&["apis"]);
+        let mut steps = place.steps();
+        let (first, second) = (steps.next(), steps.next());
+        let number = match second {
+            Some(Step::Index(number)) => Some(number),
+            Some(Step::Key(_)) | None => None,
+        };
+        match (first, number) {
+            (Some(Step::Key("rules")), Some(number)) => {
+                place.below(self.origins.get(number).unwrap_or(&apis), 2)
+            }
+            (Some(Step::Key("resource")), _) if !self.policy.contains_key("resource") => {
+                let own = self.resources.get(number.unwrap_or_default()).map(|(place, _)| place);
+                place.below(own.unwrap_or(&apis), if number.is_some() { 2 } else { 1 })
+            }
+            (Some(Step::Key(own @ ("providers" | "client_lists"))), _) if !self.policy.contains_key(own) => {
+                place.clone()
+            }
+            _ => place.below(&Place::names(&["policy"]), 0),
         }
-        if let Some(rest) = place.strip_prefix("resource").filter(|_| !self.policy.contains_key("resource")) {
-            let number = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-            let (number, rest) = number.unwrap_or(("0", rest));
-            let own = number.parse::<usize>().ok().and_then(|number| self.resources.get(number));
-            return format!("{}{rest}", own.map_or("apis", |(place, _)| place.as_str()));
-        }
-        let first = place.split(['.', '[']).next().unwrap_or_default();
-        let own = ["providers", "client_lists"].contains(&first);
-        if own && !self.policy.contains_key(first) { place.to_owned() } else { format!("policy.{place}") }
     }
 
     /// Where the filter serves an API's metadata, if it is a resource.

@@ -41,6 +41,12 @@ impl Place {
         self.key(0, name)
     }
 
+    /// The place of names below names.
+    #[must_use]
+    pub fn names(names: &[&str]) -> Self {
+        names.iter().fold(Self::default(), |place, name| place.name(name))
+    }
+
     /// The place of a list's entry.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
@@ -61,6 +67,12 @@ impl Place {
             Step::Key(name) => value.get(name),
             Step::Index(index) => value.get(index),
         })
+    }
+
+    /// The place that is to `place` what this one is to its own first `steps` steps.
+    #[must_use]
+    pub fn below(&self, place: &Self, steps: usize) -> Self {
+        Self(place.0.iter().chain(self.0.iter().skip(steps)).cloned().collect())
     }
 
     /// Whether `inner` is this place or below it.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tollgate_engine::base::secret::Secret;
+use tollgate_engine::config::schema::Place;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::provider::Validate;
 use tollgate_engine::provider::client_auth::{BasicEncoding, Method};
@@ -23,7 +24,7 @@ impl Reader<'_> {
         written: &Value,
         logs_in: bool,
     ) -> Result<Option<Provider>, Failure> {
-        let place = format!("providers.{name}");
+        let place = Place::names(&["providers", name]);
         let Some((credential, remembered)) = self.credential(name, &place, written)? else { return Ok(None) };
         let own = |key: &str| text(written, key).map(str::to_owned);
         let issuer = own("issuer").or_else(|| remembered.issuer.clone());
@@ -102,9 +103,9 @@ impl Reader<'_> {
     }
 
     /// An endpoint that is called with secrets.
-    fn endpoint(&mut self, place: &str, key: &str, url: &str, allow_http: bool) -> Option<Url> {
+    fn endpoint(&mut self, place: &Place, key: &str, url: &str, allow_http: bool) -> Option<Url> {
         let Ok(url) = Url::parse(url) else {
-            self.faults.push((format!("{place}.{key}"), "expected an absolute http or https URI".to_owned()));
+            self.faults.push((place.name(key), "expected an absolute http or https URI".to_owned()));
             return None;
         };
         if url.scheme() == "http" && !is_loopback(&url) {
@@ -112,7 +113,7 @@ impl Reader<'_> {
                 let what = format!(
                     "{url} is plain HTTP: everyone on the way reads tokens and the gateway's secret; expected https, or allow_http: true"
                 );
-                self.faults.push((format!("{place}.{key}"), what));
+                self.faults.push((place.name(key), what));
                 return None;
             }
             self.out.alarm(format_args!("{place}: tokens and the gateway's secret go to {url} unencrypted"));
@@ -134,7 +135,7 @@ impl Reader<'_> {
     fn credential(
         &mut self,
         name: &str,
-        place: &str,
+        place: &Place,
         written: &Value,
     ) -> Result<Option<(Credential, StoredProvider)>, Failure> {
         let encoding = match text(written, "basic_encoding") {
@@ -144,7 +145,7 @@ impl Reader<'_> {
         if text(written, "client").or(text(written, "client_id")).is_none() {
             if text(written, "validate") != Some("jwt") {
                 let what = "expected exactly one of \"client\" and \"client_id\", found none";
-                self.faults.push((place.to_owned(), what.to_owned()));
+                self.faults.push((place.clone(), what.to_owned()));
                 return Ok(None);
             }
             let nobody = Credential {
@@ -163,7 +164,7 @@ impl Reader<'_> {
         let signing = (text(written, "algorithm").and_then(Algorithm::named), own("kid"));
         let asked = text(written, "auth_method").and_then(Method::named);
         if let Some(client) = text(written, "client") {
-            let Some((found, provider)) = self.stored(&format!("{place}.client"), client)? else {
+            let Some((found, provider)) = self.stored(&place.name("client"), client)? else {
                 return Ok(None);
             };
             let registered = &found.token_endpoint_auth_method;
@@ -173,14 +174,12 @@ impl Reader<'_> {
                 let what = format!(
                     "the client {client} authenticates with {method}, and the store has no credential for that; expected client_id and private_key_file instead"
                 );
-                self.faults.push((format!("{place}.client"), what));
+                self.faults.push((place.name("client"), what));
                 return Ok(None);
             };
             let Some(secret) = &found.client_secret else {
-                self.faults.push((
-                    format!("{place}.client"),
-                    format!("the client {client} has no secret in the store"),
-                ));
+                self.faults
+                    .push((place.name("client"), format!("the client {client} has no secret in the store")));
                 return Ok(None);
             };
             let ends = found.client_secret_expires_at;
@@ -202,10 +201,8 @@ impl Reader<'_> {
             ("client_secret_file", "client_secret_env")
         };
         let secret = match text(written, file) {
-            Some(name) if method == Method::PrivateKeyJwt => {
-                self.private_key(&format!("{place}.{file}"), name)?
-            }
-            Some(name) => self.secret(&format!("{place}.{file}"), name)?,
+            Some(name) if method == Method::PrivateKeyJwt => self.private_key(&place.name(file), name)?,
+            Some(name) => self.secret(&place.name(file), name)?,
             None if written.get(env).is_some() => None,
             None => {
                 let by = match method {
@@ -213,7 +210,7 @@ impl Reader<'_> {
                     other => format!(" and auth_method: {}", other.name()),
                 };
                 let what = format!("expected {file} or {env} beside client_id{by}");
-                self.faults.push((place.to_owned(), what));
+                self.faults.push((place.clone(), what));
                 return Ok(None);
             }
         };

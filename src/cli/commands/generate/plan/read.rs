@@ -10,14 +10,15 @@ use tollgate_engine::config::schema::{self, Place, nearest};
 use tollgate_engine::provider::client_auth::Method;
 use url::Url;
 
-use super::faults::Faults;
+use super::faults::{Faults, of_api};
 use super::{
     Api, Credential, Kubernetes, Login, Plan, Provider, Traffic, is_loopback, resources, rules, several,
 };
 use crate::commands::generate::shape::SHORT_FILE;
 use crate::kit::failure::Failure;
+use crate::kit::find::located::{self, Located};
 use crate::kit::find::places;
-use crate::kit::find::{self, located};
+use crate::kit::find::{self};
 use crate::kit::http::Network;
 use crate::kit::output::Output;
 use crate::kit::printable::printable;
@@ -30,7 +31,7 @@ pub(crate) struct Source {
     /// What names of files are relative to.
     pub(super) directory: PathBuf,
     value: Value,
-    places: Option<places::Places>,
+    document: Option<Located>,
 }
 
 impl Source {
@@ -53,21 +54,21 @@ impl Source {
             name,
             directory: file.parent().map(Path::to_path_buf).unwrap_or_default(),
             value: document.value(),
-            places: Some(places::of(document)),
+            document: Some(document.clone()),
         })
     }
 
     /// What the arguments say, in the form of a short file.
     pub(crate) fn arguments(value: Value) -> Self {
-        Self { name: "the arguments".to_owned(), directory: PathBuf::new(), value, places: None }
+        Self { name: "the arguments".to_owned(), directory: PathBuf::new(), value, document: None }
     }
 
     /// Everything that is wrong, with places in the file.
     pub(crate) fn refusal(&self, faults: Faults) -> Failure {
-        let line = |(place, what): (String, String)| match &self.places {
-            Some(places) => {
+        let line = |(place, what): (Place, String)| match &self.document {
+            Some(document) => {
                 let unknown = what.starts_with("unknown key");
-                let at = places.position(&place, unknown);
+                let at = places::position(document, &place, unknown);
                 format!("{}:{}:{}: {place}: {what}", self.name, at.line, at.column)
             }
             None => format!("{place}: {what}"),
@@ -86,21 +87,18 @@ impl Source {
         let policy = whole.as_object_mut().and_then(|members| members.remove("policy")).unwrap_or(json!({}));
         let mut found = schema::Faults::default();
         schema::check(&SHORT_FILE, &whole, &Place::default(), &mut found);
-        let mut faults: Faults = found
-            .into_errors()
-            .into_iter()
-            .map(|error| (error.at.to_string(), error.fault.to_string()))
-            .collect();
+        let mut faults: Faults =
+            found.into_errors().into_iter().map(|error| (error.at, error.fault.to_string())).collect();
         let policy = if let Value::Object(policy) = policy {
             policy
         } else {
-            faults.push(("policy".to_owned(), "expected an object".to_owned()));
+            faults.push((Place::names(&["policy"]), "expected an object".to_owned()));
             Map::new()
         };
         for key in ["rules", "requires", "client_lists"] {
             if policy.contains_key(key) {
                 let what = "follows from apis and client_lists, and is not written here".to_owned();
-                faults.push((format!("policy.{key}"), what));
+                faults.push((Place::names(&["policy", key]), what));
             }
         }
         if !faults.is_empty() {
@@ -148,9 +146,9 @@ impl Reader<'_> {
         for (name, list) in &lists {
             self.fetched(name, list);
         }
-        let mut all: Vec<(String, String, Value)> = Vec::new();
+        let mut all: Vec<(String, Place, Value)> = Vec::new();
         for (api, written) in &apis {
-            let place = format!("apis.{}", api.name);
+            let place = of_api(&api.name);
             let provider = self.choice(&place, written, &names);
             let several = (names.len() > 1).then_some(provider).flatten();
             if let Some(list) = text(written, "client_list") {
@@ -167,7 +165,7 @@ impl Reader<'_> {
         // Nobody else's requests pass, and nobody is asked about their tokens.
         if !apis.iter().any(|(api, _)| api.prefix == "/" && api.hosts.is_empty()) {
             let elsewhere = json!({"name": "elsewhere", "match": {"prefix": "/"}, "access": "deny"});
-            all.push(("apis".to_owned(), "apis".to_owned(), elsewhere));
+            all.push(("apis".to_owned(), Place::names(&["apis"]), elsewhere));
         }
         rules::distinct(&mut all);
         let (origins, all) = all.into_iter().map(|(_, origin, rule)| (origin, rule)).unzip();
@@ -219,25 +217,25 @@ impl Reader<'_> {
                 let what = format!(
                     "its secret would be in {variable}, as that of providers.{other} is; expected another name, or client_secret_env"
                 );
-                self.faults.push((Place::default().name("providers").name(&provider.name).to_string(), what));
+                self.faults.push((Place::names(&["providers", &provider.name]), what));
             }
         }
     }
 
     /// The name of the provider that something belongs to.
-    fn choice<'n>(&mut self, place: &str, written: &Value, names: &'n [String]) -> Option<&'n str> {
+    fn choice<'n>(&mut self, place: &Place, written: &Value, names: &'n [String]) -> Option<&'n str> {
         match (text(written, "provider"), names) {
             (None, [only]) => Some(only),
             (None, _) => {
                 let what = format!("there are several; expected one of {}", names.join(", "));
-                self.faults.push((format!("{place}.provider"), what));
+                self.faults.push((place.name("provider"), what));
                 None
             }
             (Some(name), _) => {
                 let known = names.iter().find(|known| *known == name);
                 if known.is_none() {
                     let what = unknown("provider", name, names.iter().map(String::as_str));
-                    self.faults.push((format!("{place}.provider"), what));
+                    self.faults.push((place.name("provider"), what));
                 }
                 known.map(String::as_str)
             }
@@ -247,7 +245,7 @@ impl Reader<'_> {
     /// A client of the store, and its provider.
     pub(super) fn stored(
         &mut self,
-        place: &str,
+        place: &Place,
         name: &str,
     ) -> Result<Option<(StoredClient, StoredProvider)>, Failure> {
         let environment = self.store.environment().to_owned();
@@ -267,7 +265,7 @@ impl Reader<'_> {
         let what = format!(
             "there is no client {name:?} in the environment {environment:?} of the store; {hint}{others}"
         );
-        self.faults.push((place.to_owned(), what));
+        self.faults.push((place.clone(), what));
         Ok(None)
     }
 
@@ -280,19 +278,19 @@ impl Reader<'_> {
     }
 
     /// A secret from a file of one line.
-    pub(super) fn secret(&mut self, place: &str, file: &str) -> Result<Option<Secret>, Failure> {
+    pub(super) fn secret(&mut self, place: &Place, file: &str) -> Result<Option<Secret>, Failure> {
         let file = self.source.directory.join(file);
         let text = find::text(&file).map_err(|error| Failure::file("read", &file, &error))?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() || text.contains(['\r', '\n']) {
-            self.faults.push((place.to_owned(), "expected a file of one line, the secret".to_owned()));
+            self.faults.push((place.clone(), "expected a file of one line, the secret".to_owned()));
             return Ok(None);
         }
         Ok(Some(Secret::new(text)))
     }
 
     /// A private key in PEM, as an environment variable takes it: without line breaks.
-    pub(super) fn private_key(&mut self, place: &str, file: &str) -> Result<Option<Secret>, Failure> {
+    pub(super) fn private_key(&mut self, place: &Place, file: &str) -> Result<Option<Secret>, Failure> {
         let file = self.source.directory.join(file);
         let text = find::text(&file).map_err(|error| Failure::file("read", &file, &error))?;
         let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -301,14 +299,14 @@ impl Reader<'_> {
             .is_some_and(|first| first.starts_with("-----BEGIN ") && first.ends_with("PRIVATE KEY-----"));
         if !is_key {
             let what = "expected a private key in PEM: -----BEGIN PRIVATE KEY-----";
-            self.faults.push((place.to_owned(), what.to_owned()));
+            self.faults.push((place.clone(), what.to_owned()));
             return Ok(None);
         }
         Ok(Some(Secret::new(lines.join(" "))))
     }
 
     /// A client list that an API names: the file's own, or the store's.
-    fn list(&mut self, name: &str, place: &str, lists: &mut Map<String, Value>) -> Result<(), Failure> {
+    fn list(&mut self, name: &str, place: &Place, lists: &mut Map<String, Value>) -> Result<(), Failure> {
         if lists.contains_key(name) {
             return Ok(());
         }
@@ -320,27 +318,27 @@ impl Reader<'_> {
         }
         let all: BTreeSet<&str> = own.iter().chain(content.lists.keys()).map(String::as_str).collect();
         let what = unknown("client list", name, all.iter().copied());
-        self.faults.push((format!("{place}.client_list"), what));
+        self.faults.push((place.name("client_list"), what));
         Ok(())
     }
 
     /// Faults of a list that is fetched: its cluster is ours to make, and what we write is no place for
     /// its token.
     fn fetched(&mut self, name: &str, list: &Value) {
-        let place = format!("client_lists.{name}");
+        let place = Place::names(&["client_lists", name]);
         for (key, what) in [
             ("cluster", "follows from uri, and is not written here"),
             ("bearer_token", "would stand in the generated configuration; expected bearer_token_env"),
         ] {
             if list.get(key).is_some() {
-                self.faults.push((format!("{place}.{key}"), what.to_owned()));
+                self.faults.push((place.name(key), what.to_owned()));
             }
         }
         let Some(Ok(url)) = text(list, "uri").map(Url::parse) else { return };
         if url.scheme() == "http" && !is_loopback(&url) {
             let what =
                 format!("{url} is plain HTTP: whoever is on the way decides who may call; expected https");
-            self.faults.push((format!("{place}.uri"), what));
+            self.faults.push((place.name("uri"), what));
         }
     }
 
@@ -365,32 +363,32 @@ impl Reader<'_> {
         providers: &[Provider],
         apis: &[Api],
     ) -> Result<Option<Login>, Failure> {
-        let Some(name) = self.choice("login", written, names).map(str::to_owned) else { return Ok(None) };
+        let place = Place::names(&["login"]);
+        let Some(name) = self.choice(&place, written, names).map(str::to_owned) else { return Ok(None) };
         let Some((at, provider)) = providers.iter().enumerate().find(|(_, provider)| provider.name == name)
         else {
             return Ok(None);
         };
         if provider.authorization.is_none() || provider.token.is_none() {
             let what = "its metadata names no authorization_endpoint or no token_endpoint; expected both";
-            self.faults.push((format!("providers.{name}"), what.to_owned()));
+            self.faults.push((Place::names(&["providers", &name]), what.to_owned()));
             return Ok(None);
         }
         let (client_id, secret, method) = if let Some(client) = text(written, "client") {
-            let Some((found, _)) = self.stored("login.client", client)? else { return Ok(None) };
+            let Some((found, _)) = self.stored(&place.name("client"), client)? else { return Ok(None) };
             let method = Method::named(&found.token_endpoint_auth_method).unwrap_or_default();
             (found.client_id, found.client_secret.map(Secret::new), method)
         } else {
             let Some(file) = text(written, "client_secret_file") else {
                 let what = "expected client_secret_file beside client_id";
-                self.faults.push(("login".to_owned(), what.to_owned()));
+                self.faults.push((place, what.to_owned()));
                 return Ok(None);
             };
             let id = text(written, "client_id").unwrap_or_default().to_owned();
-            (id, self.secret("login.client_secret_file", file)?, Method::default())
+            (id, self.secret(&place.name("client_secret_file"), file)?, Method::default())
         };
         let Some(secret) = secret else {
-            self.faults
-                .push(("login".to_owned(), "its client has no secret; Envoy's login needs one".to_owned()));
+            self.faults.push((place, "its client has no secret; Envoy's login needs one".to_owned()));
             return Ok(None);
         };
         let asked = written.get("scopes").and_then(Value::as_array);

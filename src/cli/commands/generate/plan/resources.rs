@@ -3,19 +3,20 @@
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
 use serde_json::Value;
+use tollgate_engine::config::schema::Place;
 use tollgate_engine::policy::resource::Identifier;
 
 use super::Api;
-use super::faults::Faults;
+use super::faults::{Faults, of_api};
 
 /// The resources, each with its place in the short file.
-pub(super) fn of(apis: &[(Api, Value)], faults: &mut Faults) -> Vec<(String, Value)> {
+pub(super) fn of(apis: &[(Api, Value)], faults: &mut Faults) -> Vec<(Place, Value)> {
     let described = apis.iter().filter_map(|(api, written)| Some((api, written.get("resource")?)));
     let all: Vec<_> = described
         .map(|(api, resource)| {
             let place = place(api);
             if let Some(what) = misfit(api, resource) {
-                faults.push((format!("{place}.identifier"), what));
+                faults.push((place.name("identifier"), what));
             }
             (place, resource.clone())
         })
@@ -23,15 +24,15 @@ pub(super) fn of(apis: &[(Api, Value)], faults: &mut Faults) -> Vec<(String, Val
     if !all.is_empty() {
         for (api, _) in apis.iter().filter(|(_, written)| written.get("resource").is_none()) {
             let what = "expected a resource, for other APIs have one: without its own, tokens for this API would have to be for one of theirs";
-            faults.push((format!("apis.{}", api.name), what.to_owned()));
+            faults.push((of_api(&api.name), what.to_owned()));
         }
     }
     all
 }
 
 /// Where an API's resource is in the short file.
-pub(super) fn place(api: &Api) -> String {
-    format!("apis.{}.resource", api.name)
+pub(super) fn place(api: &Api) -> Place {
+    of_api(&api.name).name("resource")
 }
 
 /// Why requests of the API would not be requests for the resource.

@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
+use tollgate_engine::config::schema::Place;
 
 use super::Api;
-use super::faults::Faults;
+use super::faults::{Faults, of_api};
 
 /// The order in which APIs are tried: longer paths first, then those with hosts of their own.
 pub(super) fn sort(apis: &mut [(Api, Value)]) {
@@ -31,7 +32,7 @@ pub(super) fn no_two_alike(apis: &[(Api, Value)], faults: &mut Faults) {
         });
         if let Some(twin) = twin {
             faults.push((
-                format!("apis.{}", api.name),
+                of_api(&api.name),
                 format!("the same host and prefix as apis.{}: which of them has the request?", twin.name),
             ));
         }
@@ -62,17 +63,17 @@ pub(super) fn of(
     written: &Value,
     requires: &Map<String, Value>,
     faults: &mut Faults,
-) -> Vec<(String, Value)> {
+) -> Vec<(Place, Value)> {
     let mut rules = Vec::new();
-    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut names: BTreeMap<String, Place> = BTreeMap::new();
     let own = written.get("rules").and_then(Value::as_array);
     for (i, rule) in own.into_iter().flatten().enumerate() {
-        let place = format!("apis.{}.rules[{i}]", api.name);
+        let place = of_api(&api.name).name("rules").index(i);
         let mut rule = rule.clone();
         let Some(members) = rule.as_object_mut() else { continue };
         let name = members.entry("name").or_insert_with(|| json!(format!("{}[{i}]", api.name)));
         if let Some(first) = name.as_str().and_then(|name| names.insert(name.to_owned(), place.clone())) {
-            faults.push((format!("{place}.name"), format!("{first} has the same name")));
+            faults.push((place.name("name"), format!("{first} has the same name")));
         }
         if let Some(Value::Object(request)) = members.get_mut("match") {
             within(api, request, &place, faults);
@@ -94,7 +95,7 @@ pub(super) fn of(
     }
     if !rules.iter().any(|(_, rule)| is_rest(api, rule)) {
         let rest = json!({"name": api.name, "match": everything(api), "requires": requires});
-        rules.push((format!("apis.{}", api.name), rest));
+        rules.push((of_api(&api.name), rest));
     }
     rules
 }
@@ -114,13 +115,13 @@ fn is_rest(api: &Api, rule: &Value) -> bool {
 }
 
 /// Whether a request of the API that no rule of its own is for needs any valid token and no more.
-pub(super) fn any_token_passes(api: &Api, rules: &[(String, Value)]) -> bool {
+pub(super) fn any_token_passes(api: &Api, rules: &[(Place, Value)]) -> bool {
     let rest = rules.iter().find(|(_, rule)| is_rest(api, rule));
     api.scopes.is_empty() && rest.is_none_or(|(_, rule)| rule.get("access") != Some(&json!("deny")))
 }
 
 /// Names that are different: those that rules of several APIs have begin with their API's.
-pub(super) fn distinct(rules: &mut [(String, String, Value)]) {
+pub(super) fn distinct(rules: &mut [(String, Place, Value)]) {
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let name = |rule: &Value| rule.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -149,7 +150,7 @@ pub(super) fn distinct(rules: &mut [(String, String, Value)]) {
 const MAX_NAME: usize = 128;
 
 /// A rule of an API is for requests of this API alone.
-fn within(api: &Api, request: &mut Map<String, Value>, place: &str, faults: &mut Faults) {
+fn within(api: &Api, request: &mut Map<String, Value>, place: &Place, faults: &mut Faults) {
     let below = |path: &str| {
         api.prefix == "/"
             || path.strip_prefix(&api.prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -175,13 +176,13 @@ fn within(api: &Api, request: &mut Map<String, Value>, place: &str, faults: &mut
                 "expected a path in its plain form: no escapes, no empty and no dot segments".to_owned()
             }
         };
-        faults.push((format!("{place}.match.{key}"), what));
+        faults.push((place.name("match").name(key), what));
     }
     if request.contains_key("safe_regex") {
         has_path = true;
         if api.prefix != "/" {
             faults.push((
-                format!("{place}.match.safe_regex"),
+                place.name("match").name("safe_regex"),
                 format!(
                     "could reach beyond the API's prefix {}; expected path, prefix or path_template",
                     api.prefix
@@ -200,7 +201,10 @@ fn within(api: &Api, request: &mut Map<String, Value>, place: &str, faults: &mut
         Some(hosts) => {
             let stranger = |host: &&str| !api.serves(&host.to_ascii_lowercase());
             if let Some(stranger) = hosts.iter().filter_map(Value::as_str).find(stranger) {
-                faults.push((format!("{place}.match.hosts"), format!("{stranger} is not a host of the API")));
+                faults.push((
+                    place.name("match").name("hosts"),
+                    format!("{stranger} is not a host of the API"),
+                ));
             }
         }
     }
