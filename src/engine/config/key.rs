@@ -96,7 +96,7 @@ macro_rules! keys {
                 keys: ROWS,
                 choices: &[$($(schema::Choice {
                     quantity: schema::Quantity::$quantity,
-                    keys: &[$(key::name(ROWS, stringify!($chosen))),+],
+                    keys: &[$(schema::Row::of(ROWS, stringify!($chosen)).name),+],
                 }),+)?],
             };
 
@@ -104,7 +104,7 @@ macro_rules! keys {
                 $(
                     $(#[$note])*
                     pub(crate) const $key: key::Key<Self, $form> =
-                        key::Key::of_rank(key::rank(ROWS, stringify!($key)));
+                        key::Key::of_rank(schema::Row::rank(ROWS, stringify!($key)));
                 )+
             }
 
@@ -338,25 +338,4 @@ pub(crate) const fn object<O: Keyed>() -> Shape<O> {
 /// A list, or an object.
 pub(crate) const fn either<T, O: Keyed>(list: &'static Shape<Vec<T>>) -> Shape<Either<T, O>> {
     shape(Kind::Either { list: &list.kind, object: O::OBJECT })
-}
-
-/// How the key for a constant of that name is written.
-#[expect(clippy::indexing_slicing, reason = "runs in the compiler, and stops it")]
-pub(crate) const fn name(rows: &[Row], constant: &str) -> &'static str {
-    rows[rank(rows, constant)].name
-}
-
-/// The rank of the row for a constant of that name: the name is the row's, in upper case. Without such a row, the
-/// module does not compile.
-#[expect(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "runs in the compiler, and stops it"
-)]
-pub(crate) const fn rank(rows: &[Row], constant: &str) -> usize {
-    let mut rank = 0;
-    while !rows[rank].name.eq_ignore_ascii_case(constant) {
-        rank += 1;
-    }
-    rank
 }

@@ -87,10 +87,10 @@ keys! {
             "What a client learns when its request is rejected.",
         );
         CORS_PREFLIGHT: CorsPreflight = default(
-            "cors_preflight", word(), "enforce",
+            "cors_preflight", word(), CorsPreflight::Enforce.name(),
             "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token. `enforce` treats them like any other request, so put Envoy's CORS filter before this one.",
         )
-        .lowers(When::Words(&["pass"]), "Preflights reach the upstream without a token.");
+        .lowers(When::Words(&[CorsPreflight::Pass.name()]), "Preflights reach the upstream without a token.");
         #[expect(dead_code, reason = "of a later version")]
         ON_EXPIRY: Later = later("on_expiry", "Ending long-lived streams with their token.");
         USER_AGENT: Option<String> = optional(
@@ -98,11 +98,11 @@ keys! {
             "The `User-Agent` of all calls: for introspection, keys and client lists (RFC 9110 §10.1.5). Absent: `tollgate/` and the version. A field of that name in `introspection.headers` takes precedence.",
         );
         MODE: Mode = default(
-            "mode", word(), "enforce",
+            "mode", word(), Mode::Enforce.name(),
             "`shadow` decides, counts and logs, but rejects nothing. It changes only the identity fields (`upstream`) of a request.",
         )
         .lowers(
-            When::Words(&["shadow"]),
+            When::Words(&[Mode::Shadow.name()]),
             "Nothing is blocked, and the token reaches the upstream even with `token.forward: false`.",
         );
     }
@@ -213,18 +213,18 @@ keys! {
             "Tokens over plain HTTP are accepted. Turn it on wherever Envoy itself terminates TLS.",
         );
         TLS_SOURCE: TlsSource = default(
-            "tls_source", word(), "connection",
+            "tls_source", word(), TlsSource::Connection.name(),
             "How to tell whether a request arrived over TLS. `connection`: from the connection to this Envoy. `forwarded_proto`: from the field `x-forwarded-proto` that a previous hop writes, which must be `https`.",
         )
         .lowers(
-            When::Words(&["forwarded_proto"]),
+            When::Words(&[TlsSource::ForwardedProto.name()]),
             "A client that can bypass that hop can claim TLS. So can every client if the hop does not overwrite the field.",
         );
     }
 }
 
 keys! {
-    /// `tokenheader`.
+    /// An entry of `token.from_headers`.
     TokenHeader {
         NAME: String = required("name", text(&text::FIELD_NAME), "The field's name.");
         SCHEME: Option<String> = optional(
@@ -242,7 +242,7 @@ keys! {
             "The URI by which clients know the resource (RFC 9728 §1.2, RFC 8707 §2). It is compared exactly as written. The metadata are at its host, under `/.well-known/oauth-protected-resource` and its path.",
         );
         PROFILE: words::ResourceProfile = default(
-            "profile", word(), "rfc9728",
+            "profile", word(), words::ResourceProfile::Rfc9728.name(),
             "`mcp` enforces the authorization part of the Model Context Protocol: an authorization server is named, the audience is checked, no token is in the query, tokens are not forwarded by default, challenges with 401 name the `scope` to request, and `offline_access` is never named.",
         );
         AUDIENCES: Option<Vec<String>> = optional(
@@ -250,10 +250,10 @@ keys! {
             "A token must have at least one of these in `aud`, in addition to what the provider and the rule require. Absent: the `identifier`. They are compared exactly, including a final slash.",
         );
         AUDIENCE_CHECK: words::AudienceCheck = default(
-            "audience_check", word(), "enforce",
+            "audience_check", word(), words::AudienceCheck::Enforce.name(),
             "`ignore` leaves the check of `aud` to providers and rules.",
         )
-        .lowers(When::Words(&["ignore"]), "A token that was issued for another API may be accepted.");
+        .lowers(When::Words(&[words::AudienceCheck::Ignore.name()]), "A token that was issued for another API may be accepted.");
         AUTHORIZATION_SERVERS: Option<Vec<String>> = optional(
             "authorization_servers", list(&ISSUER),
             "The issuers of its tokens, as published to clients. Absent: those of the providers that `requires` and the rules for this resource allow.",
@@ -300,7 +300,7 @@ keys! {
             "Clients choose their own keys, so each proof can cost a worker more: with `PS…` some milliseconds.",
         );
         NONCE: words::Nonce = default(
-            "nonce", word(), "off",
+            "nonce", word(), words::Nonce::Off.name(),
             "`required`: a proof must contain a nonce from Tollgate (RFC 9449 §9). A proof without one is rejected, and the response contains a new nonce.",
         );
         NONCE_LIFETIME: Duration = default(
@@ -330,11 +330,11 @@ keys! {
     /// `mtls`.
     Mtls {
         SOURCE: words::CertificateFrom = default(
-            "source", word(), "connection",
+            "source", word(), words::CertificateFrom::Connection.name(),
             "Where the client certificate comes from. `connection`: the TLS connection to this Envoy. `xfcc`: the field `x-forwarded-client-cert` that a previous hop writes. Envoy's connection manager must let it through (`forward_client_cert_details`), and its element must start with `Hash` or `Cert`, optionally after `By`. `header`: the field named in `header`, which a previous hop writes.",
         )
         .lowers(
-            When::Words(&["xfcc", "header"]),
+            When::Words(&[words::CertificateFrom::Xfcc.name(), words::CertificateFrom::Header.name()]),
             "Anyone who can bypass that hop can claim any certificate.",
         );
         HOPS: usize = default(
@@ -354,7 +354,7 @@ keys! {
             "With `header`, how the field encodes the certificate. `pem`: one certificate in PEM, percent-encoded. `pem_chain`: the same, followed by the certificates of its issuers. `rfc9440`: `Client-Cert` as in RFC 9440. `base64`: DER in base64.",
         )
         .lowers(
-            When::Words(&["pem_chain"]),
+            When::Words(&[Encoding::PemChain.name()]),
             "The first certificate counts. If the hop writes the chain in another order, a client can claim any certificate.",
         );
     }
@@ -415,7 +415,7 @@ keys! {
 }
 
 keys! {
-    /// `client`.
+    /// An entry of a client list.
     Client {
         ID: String = required("id", CLIENT_ID, "The client's id.");
         NAME: Option<String> = optional("name", text(&text::LINE), "A name for people.");
@@ -438,7 +438,7 @@ keys! {
             "Every scalar claim except `scope` and `exp` becomes a field whose name is this prefix and the claim's name, in lower case and with hyphens for underscores. For example, `client_id` becomes `x-token-client-id`. If claims differ only in case, the one in lower case is used. If two claims still lead to the same field, such as `a_b` and `a-b`, neither is forwarded. All fields with this prefix that a client sends are removed.",
         );
         CLAIMS_PREFIX_UNDERSCORES: words::Underscores = default(
-            "claims_prefix_underscores", word(), "replace",
+            "claims_prefix_underscores", word(), words::Underscores::Replace.name(),
             "How underscores in names under the prefix are handled. `keep` leaves them, for upstreams that expect such names. nginx and others drop fields with underscores in their names.",
         );
         FORWARD_PAYLOAD_HEADER: Option<String> = optional(
@@ -453,7 +453,7 @@ keys! {
 }
 
 keys! {
-    /// `claimheader`.
+    /// An entry of `upstream.claim_to_headers`.
     ClaimHeader {
         HEADER_NAME: String = required(
             "header_name", text(&text::FIELD_NAME),
@@ -470,11 +470,11 @@ keys! {
     /// `responses`.
     Responses {
         PROFILE: Profile = default(
-            "profile", word(), "rfc6750",
+            "profile", word(), Profile::Rfc6750.name(),
             "Which statuses and bodies rejections use: those of the RFCs, or those that clients of Anypoint's policies expect.",
         )
         .lowers_as_meant(
-            When::Words(&["anypoint"]),
+            When::Words(&[Profile::Anypoint.name()]),
             "Responses distinguish an expired token from a revoked one, and a query parameter may carry the token.",
         );
         REALM: Option<String> = optional(
@@ -482,7 +482,7 @@ keys! {
             "The protection space named in challenges. Absent: `tollgate`, or Anypoint's realm in the profile `anypoint`.",
         );
         FORMAT: Format = default(
-            "format", word(), "json",
+            "format", word(), Format::Json.name(),
             "The format of the body. `json`: an object with `error` and `error_description`. `error` is that of the challenge. If the challenge has no error, as without a token, it is `unauthorized` with 401 and `invalid_request` with 400. `problem`: the format of RFC 9457. `auto`: whichever of the two `Accept` prefers. `none`: no body.",
         );
         RETRY_AFTER: Duration = default(
@@ -520,7 +520,7 @@ pub static REFUSALS: [&str; 9] = [
 ];
 
 keys! {
-    /// `override`.
+    /// An entry of `responses.overrides`.
     Override {
         STATUS: Option<u16> = optional("status", integer(400, 599), "The status to send instead.");
         BODY: Option<String> = optional("body", text(&text::ANY), "The body to send instead, unchanged.");

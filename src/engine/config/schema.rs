@@ -46,6 +46,23 @@ impl Row {
     }
 }
 
+/// These run in the compiler, and stop it where there is no such row. A constant has the name of its key in upper
+/// case.
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "no code of this is left")]
+impl Row {
+    pub(crate) const fn rank(rows: &[Self], name: &str) -> usize {
+        let mut rank = 0;
+        while !rows[rank].name.eq_ignore_ascii_case(name) {
+            rank += 1;
+        }
+        rank
+    }
+
+    pub(crate) const fn of(rows: &[Self], name: &str) -> Self {
+        rows[Self::rank(rows, name)]
+    }
+}
+
 /// What holds if a key is not there.
 #[derive(Clone, Copy, Debug)]
 pub enum Absent {
@@ -171,6 +188,12 @@ impl Object {
     /// The key of that name and its place in the order.
     pub fn key(&self, name: &str) -> Option<(usize, &'static Row)> {
         self.keys.iter().enumerate().find(|(_, key)| key.name == name)
+    }
+
+    /// What the key of that name may hold, for tables that share the key with this one. If it is not here, they do not
+    /// compile.
+    pub const fn kind_of(&self, name: &str) -> Kind {
+        Row::of(self.keys, name).kind
     }
 }
 

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use tollgate_engine::config::keys::{ClientList, Keyed as _, Resource, Rule, SIGNED_WITH, text};
+use tollgate_engine::config::keys::{
+    ClientAuth, ClientList, Keyed as _, Provider, Requirement, Resource, Rule, SIGNED_WITH, text,
+};
 use tollgate_engine::config::schema::{Absent, Choice, Kind, Names, Object, Quantity, Row, Text};
 use tollgate_engine::provider::client_auth::Method;
-use tollgate_engine::provider::preset::Preset;
 use url::{Host, Url};
 
 /// The whole short file, but for `policy`, whose keys are the filter's.
@@ -70,41 +71,25 @@ static TLS: Object = Object {
 
 static PROVIDER: Object = Object {
     keys: &[
-        optional("issuer", Kind::Text(&text::ISSUER), "Its issuer."),
-        optional(
-            "preset",
-            Kind::Word { known: &Preset::NAMES, later: &[] },
-            "The product, which knows the endpoints.",
-        ),
-        optional(
-            "base_url",
-            Kind::Text(&text::ENDPOINT),
-            "What the preset's endpoints are below, if not the issuer.",
-        ),
+        shared(Provider::OBJECT, "issuer", "Its issuer."),
+        shared(Provider::OBJECT, "preset", "The product, which knows the endpoints."),
+        shared(Provider::OBJECT, "base_url", "What the preset's endpoints are below, if not the issuer."),
         optional(
             "introspection_endpoint",
             Kind::Text(&text::ENDPOINT),
             "Where tokens are asked about (RFC 7662).",
         ),
-        optional(
-            "validate",
-            Kind::Word { known: &["introspection", "jwt", "jwt_then_introspection"], later: &[] },
-            "How tokens are checked; `jwt` needs no client.",
-        ),
+        shared(Provider::OBJECT, "validate", "How tokens are checked; `jwt` needs no client."),
         optional("jwks_uri", Kind::Text(&text::ENDPOINT), "Where its keys are, for `validate: jwt`."),
         optional("authorization_endpoint", Kind::Text(&text::ENDPOINT), "Where users log in; for `login`."),
         optional("token_endpoint", Kind::Text(&text::ENDPOINT), "Where tokens come from; for `login`."),
-        optional(
-            "audiences",
-            Kind::List { of: &Kind::Text(&text::AUDIENCE), empty: false },
-            "A token must be for one of these.",
-        ),
+        shared(Provider::OBJECT, "audiences", "A token must be for one of these."),
         optional("client", Kind::Text(&text::NAME), "The gateway's client there, by its name in the store."),
-        optional("client_id", Kind::Text(&text::CLIENT_ID), "The gateway's client id there."),
+        shared(ClientAuth::OBJECT, "client_id", "The gateway's client id there."),
         optional("client_secret_file", Kind::Text(&text::LINE), "The file that holds its secret."),
-        optional(
+        shared(
+            ClientAuth::OBJECT,
             "client_secret_env",
-            Kind::Text(&text::VARIABLE),
             "The variable of Envoy's environment that will hold its secret; the module sees it.",
         ),
         optional(
@@ -117,9 +102,9 @@ static PROVIDER: Object = Object {
             Kind::Text(&text::LINE),
             "The file that holds its private key (PEM), for `private_key_jwt`.",
         ),
-        optional(
+        shared(
+            ClientAuth::OBJECT,
             "private_key_env",
-            Kind::Text(&text::VARIABLE),
             "The variable of Envoy's environment that will hold it; the module sees it.",
         ),
         optional(
@@ -128,11 +113,7 @@ static PROVIDER: Object = Object {
             "What it signs with; for `private_key_jwt` and `client_secret_jwt`.",
         ),
         optional("kid", Kind::Text(&text::LINE), "The key's id, as the server knows it."),
-        optional(
-            "basic_encoding",
-            Kind::Word { known: &["form", "raw"], later: &[] },
-            "Whether id and secret are form-encoded first.",
-        ),
+        shared(ClientAuth::OBJECT, "basic_encoding", "Whether id and secret are form-encoded first."),
         optional(
             "ca_file",
             Kind::Text(&text::LINE),
@@ -193,11 +174,7 @@ static API: Object = Object {
             Kind::List { of: &Kind::Text(&text::SCOPE), empty: true },
             "What a token must carry, all of it.",
         ),
-        optional(
-            "audiences",
-            Kind::List { of: &Kind::Text(&text::AUDIENCE), empty: false },
-            "A token must be for one of these.",
-        ),
+        shared(Requirement::OBJECT, "audiences", "A token must be for one of these."),
         optional("client_list", Kind::Text(&text::NAME), "The clients that may call it."),
         optional(
             "sender_constraint",
@@ -349,6 +326,11 @@ static LABEL: Text = Text {
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Row {
     Row { name, kind, absent: Absent::Fault, doc, lowers: None }
+}
+
+/// A key that the filter's configuration has too.
+const fn shared(with: &Object, name: &'static str, doc: &'static str) -> Row {
+    optional(name, with.kind_of(name), doc)
 }
 
 const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Row {

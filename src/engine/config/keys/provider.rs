@@ -19,10 +19,10 @@ use crate::provider::preset::Preset;
 use crate::provider::{TokenIn, Typ, Validate};
 
 keys! {
-    /// `provider`.
+    /// An entry of `providers`.
     Provider {
         PRESET: Preset = default(
-            "preset", word(), "generic",
+            "preset", word(), Preset::Generic.name(),
             "The product, which supplies `introspection.uri` if it is absent. `okta`: `https://HOST` or `https://HOST/oauth2/NAME`; `openam`: `https://HOST/openam/oauth2` and the realm's path; `forgerock`: PingAM and ForgeRock AM, `https://HOST/am/oauth2` and the realm's path; `salesforce`: `https://MYDOMAIN.my.salesforce.com`; `ping_federate`: `https://HOST:9031`; `keycloak`: `https://HOST/realms/REALM`.",
         );
         BASE_URL: Option<String> = optional(
@@ -48,10 +48,10 @@ keys! {
         )
         .lowers(When::Above("60s"), "An expired token is accepted for that much longer.");
         VALIDATE: Validate = default(
-            "validate", word(), "introspection",
+            "validate", word(), Validate::Introspection.name(),
             "How tokens are checked. `introspection`: the token is introspected. `jwt`: the signature is verified locally and the claims decide (RFC 9068), so a revoked token is accepted until it expires. `jwt_then_introspection`: the signature is verified locally first; tokens that pass are then introspected, and the introspection response decides about scopes. For bindings, times, audiences and names, the stricter of both counts. A JWT that fails verification is rejected and is not introspected instead.",
         )
-        .lowers_as_meant(When::Words(&["jwt"]), "A revoked token is accepted until it expires.");
+        .lowers_as_meant(When::Words(&[Validate::Jwt.name()]), "A revoked token is accepted until it expires.");
         TOKEN_PREFIX: Option<String> = optional(
             "token_prefix", text(&text::TOKEN_START),
             "Tokens that start with this text belong to this provider. The longest prefix wins.",
@@ -73,7 +73,7 @@ keys! {
             "The required `typ` of a JWT. `at+jwt`: this `typ` and every claim that RFC 9068 requires. `any`: `JWT` or no `typ` is accepted as well, and a JWT is rejected if its claims show that it is not an access token. Absent: `at+jwt`, or `any` for a `preset` other than `generic`, since none of those products follows RFC 9068.",
         )
         .lowers(
-            When::Words(&["any"]),
+            When::Words(&[Typ::Any.name()]),
             "An ID token whose audience is ours may be accepted as an access token.",
         );
         MAX_TOKEN_AGE: Option<Duration> = optional(
@@ -92,7 +92,7 @@ keys! {
             "scope_array", word(),
             "How an array of strings is treated where RFC 7662 requires a space-separated string. `ignore`: it grants no scopes. `accept`: each string is a scope. Absent: `accept` for the `preset`s `okta`, `openam` and `forgerock`, whose JWTs have arrays, otherwise `ignore`.",
         )
-        .lowers(When::Words(&["accept"]), "A member of the wrong type grants scopes.");
+        .lowers(When::Words(&[words::ScopeArray::Accept.name()]), "A member of the wrong type grants scopes.");
         DEFAULT_SCOPES: Vec<String> = default(
             "default_scopes", list_or_none(&SCOPE), "[]",
             "The scopes of a token whose response has none of the members in `scope_claim`, for authorization servers that omit a default scope (RFC 6749 §3.3; PingFederate).",
@@ -197,7 +197,7 @@ keys! {
             "Additional header fields. Fields that Tollgate sends itself cannot be set here.",
         );
         DIALECT: words::Dialect = default(
-            "dialect", word(), "rfc7662",
+            "dialect", word(), words::Dialect::Rfc7662.name(),
             "The format of the response. `rfc7662`: JSON. `rfc9701`: only a JWT that the `issuer` has just issued for this gateway, signed with one of the provider's keys (`jwks`). `tokeninfo`: JSON from before RFC 7662 (OpenAM up to 12, PingFederate up to 8). Status 200 means that the token is valid, `expires_in` says for how long, and errors such as `invalid_token` mean that it is not valid. `token_type_hint` is not sent then.",
         );
         TOKEN_IN: Option<TokenIn> = optional(
@@ -205,7 +205,7 @@ keys! {
             "How a call with the dialect `tokeninfo` sends the token. `header`: a GET with `Authorization: Bearer`. `form`: a POST, with our credentials. `query`: a GET with `access_token`. Absent: `form` for the `preset` `ping_federate`, otherwise `header`.",
         )
         .lowers(
-            When::Words(&["query"]),
+            When::Words(&[TokenIn::Query.name()]),
             "Tokens end up in the authorization server's logs (RFC 6750 §5.3).",
         );
         REPLY_AUDIENCE: Option<String> = optional(
@@ -253,7 +253,7 @@ keys! {
 }
 
 keys! {
-    /// `unknowntoken`.
+    /// `unknown_token`.
     UnknownToken {
         STATUS: Vec<u16> = required(
             "status", list(&integer(400, 404)),
@@ -296,14 +296,14 @@ keys! {
 }
 
 keys! {
-    /// `clientauth`.
+    /// `client_auth`.
     ClientAuth {
         METHOD: Method = default(
-            "method", word(), "client_secret_basic",
+            "method", word(), Method::Basic.name(),
             "How the gateway authenticates. `none` leaves it to the cluster: mutual TLS, or Envoy's `credential_injector`.",
         )
         .lowers_as_meant(
-            When::Words(&["none"]),
+            When::Words(&[Method::None.name()]),
             "Tollgate sends no credentials. Unless the cluster adds them, anyone may be able to introspect tokens (RFC 7662 §4).",
         );
         CLIENT_ID: Option<String> = optional(
@@ -323,11 +323,11 @@ keys! {
             "The environment variable of the VM that holds the client secret.",
         );
         BASIC_ENCODING: BasicEncoding = default(
-            "basic_encoding", word(), "form",
+            "basic_encoding", word(), BasicEncoding::Form.name(),
             "Whether id and secret are form-encoded in Basic credentials, as RFC 6749 §2.3.1 requires. Some authorization servers expect them `raw`.",
         )
         .lowers_as_meant(
-            When::Words(&["raw"]),
+            When::Words(&[BasicEncoding::Raw.name()]),
             "This does not follow RFC 6749 §2.3.1. It is harmless if the server expects it.",
         );
         BEARER_TOKEN: Option<String> = optional(

@@ -15,7 +15,7 @@ use crate::policy::rule::Access;
 use crate::request::matching::Reading;
 
 keys! {
-    /// `requirement`.
+    /// `requires`.
     Requirement {
         PROVIDERS: Option<Vec<String>> = optional(
             "providers", list(&NAME),
@@ -54,15 +54,15 @@ keys! {
             "The maximum time since `auth_time` (RFC 9470), in whole seconds.",
         );
         SENDER_CONSTRAINT: SenderConstraint = default(
-            "sender_constraint", word(), "if_bound",
+            "sender_constraint", word(), SenderConstraint::IfBound.name(),
             "How tokens that are bound to a key or a certificate (`cnf`) are treated. `if_bound`: a bound token needs its proof, as configured in `dpop` and `mtls`. `dpop`: in addition, every token must be bound to a key. `mtls`: in addition, every token must be bound to a certificate. `any_bound`: in addition, every token must be bound to either. `ignore`: a bound token is treated like an unbound one.",
         )
-        .lowers(When::Words(&["ignore"]), "Anyone who steals such a token can use it.");
+        .lowers(When::Words(&[SenderConstraint::Ignore.name()]), "Anyone who steals such a token can use it.");
     }
 }
 
 keys! {
-    /// `scopes`.
+    /// `requires.scopes`, as an object.
     Scopes {
         ALL: Option<Vec<String>> = optional("all", list(&SCOPE), "The token must have each of these.");
         ANY: Option<Vec<String>> = optional(
@@ -76,14 +76,14 @@ keys! {
 }
 
 keys! {
-    /// `clients`.
+    /// `requires.clients`, as an object.
     Clients {
         LIST: String = required("list", NAME, "The name of an entry of `client_lists`.");
     }
 }
 
 keys! {
-    /// `claim`.
+    /// An entry of `requires.claims`.
     Claim {
         NAME: String = required(
             "name", text(&text::CLAIM),
@@ -108,7 +108,7 @@ keys! {
 }
 
 keys! {
-    /// `detail`.
+    /// An entry of `requires.authorization_details`.
     Detail {
         TYPE: String = required("type", text(&text::LINE), "The entry's `type`.");
         LOCATIONS: Option<Vec<String>> = optional(
@@ -143,11 +143,11 @@ keys! {
             "Which requests the rule applies to. Everything given here must match.",
         );
         ACCESS: Access = default(
-            "access", word(), "required",
+            "access", word(), Access::Required.name(),
             "`required`: a valid token is required. `optional`: a request may come without a token, but a token must be valid. `anonymous`: tokens are not checked, and identity headers are still removed. `deny`: every request is rejected.",
         )
         .lowers_as_meant(
-            When::Words(&["optional", "anonymous"]),
+            When::Words(&[Access::Optional.name(), Access::Anonymous.name()]),
             "Requests without a token reach the upstream. With `anonymous`, a token is not even checked.",
         );
         REQUIRES: Option<Requirement> = optional(
@@ -166,27 +166,27 @@ keys! {
     /// How requests are read that others may read otherwise.
     Matching {
         PATH_PARAMETERS: Reading = default(
-            "path_parameters", word(), "refuse",
+            "path_parameters", word(), Reading::Refuse.name(),
             "Parameters of segments (`;v=1`, `%3Bv=1`), which Java servers remove and others do not. `refuse`: a request is rejected (400) if it would match another rule or resource without them, or if its path ended there. `ignore`: rules see paths without them. `literal`: they are a part of the path.",
         )
         .lowers(
-            When::Words(&["ignore", "literal"]),
+            When::Words(&[Reading::Ignore.name(), Reading::Literal.name()]),
             "An upstream that interprets such a path differently serves what another rule protects.",
         );
         HOST_PORT: words::HostPort = default(
-            "host_port", word(), "both",
+            "host_port", word(), words::HostPort::Both.name(),
             "The port of the authority. Envoy's router compares it too, unless the connection manager has `strip_any_host_port` (then Tollgate never sees it) or the route configuration has `ignore_port_in_host_matching`. `both`: both readings count. With `access: anonymous` and `optional`, the host must match both with and without its port. A rule that requires a token applies if either matches, and the requirements that would hold without it apply too. A request that could be for two resources is rejected (400). `ignore`: hosts are compared without ports. `literal`: hosts are compared with ports, so `api.example.com` does not match `api.example.com:443`.",
         )
         .lowers_as_meant(
-            When::Words(&["ignore", "literal"]),
+            When::Words(&[words::HostPort::Ignore.name(), words::HostPort::Literal.name()]),
             "A router that interprets ports differently sends requests to a place that another rule protects. `tollgate check` compares them.",
         );
         METHOD_OVERRIDE: words::MethodOverride = default(
-            "method_override", word(), "refuse",
+            "method_override", word(), words::MethodOverride::Refuse.name(),
             "Fields with which frameworks replace the method: `X-HTTP-Method-Override`, `X-HTTP-Method`, `X-Method-Override`, and the query parameter `_method` of a POST. `refuse`: a request is rejected (400) if it would match another rule with that method. `ignore`: the fields are not checked.",
         )
         .lowers(
-            When::Words(&["ignore"]),
+            When::Words(&[words::MethodOverride::Ignore.name()]),
             "An upstream that applies these fields performs a method that a rule on methods forbids.",
         );
     }
@@ -225,11 +225,11 @@ keys! {
             "An upstream that ignores the slash serves `/admin/` without the rule for `/admin`.",
         );
         ESCAPED_SLASHES: words::EscapedSlashes = default(
-            "escaped_slashes", word(), "refuse",
+            "escaped_slashes", word(), words::EscapedSlashes::Refuse.name(),
             "Escaped slashes in the path (`%2F`). `keep` makes them a part of their segment, as in `/projects/group%2Fproject`, for upstreams that treat them so. The request is still rejected if, once unescaped, a rule would match that does not match it as it is.",
         )
         .lowers(
-            When::Words(&["keep"]),
+            When::Words(&[words::EscapedSlashes::Keep.name()]),
             "An upstream that unescapes slashes serves what another rule protects.",
         );
         METHODS: Option<Vec<String>> = optional(
@@ -249,7 +249,7 @@ keys! {
 }
 
 keys! {
-    /// `headermatch`.
+    /// An entry of `match.headers`.
     HeaderMatch {
         NAME: String = required("name", text(&text::FIELD_NAME), "The field's name.");
         EXACT: Option<String> = optional(
