@@ -5,5 +5,6 @@ mod key;
 pub mod keys;
 pub mod parse;
 pub mod protobuf;
+#[cfg(not(target_os = "wasi"))]
 pub mod reference;
 pub mod schema;

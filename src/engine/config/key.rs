@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::base::named::Named;
 use crate::config::error::Needed;
 pub(crate) use crate::config::key::read::{Form, Read, Whole, word_at};
-use crate::config::schema::{Absent, Kind, Names, Object, Row, Text, When, prose};
+use crate::config::schema::{Absent, Kind, Names, Object, Row, Text, When};
 
 /// An object whose keys are declared with [`keys!`].
 pub trait Keyed {
@@ -204,17 +204,17 @@ impl<O, T> Copy for Key<O, T> {}
 
 impl<T> Declared<T> {
     const fn new(name: &'static str, shape: Shape<()>, absent: Absent, doc: &'static str) -> Self {
-        Self { row: Row { name, kind: shape.kind, absent, doc: prose(doc), lowers: None }, of: PhantomData }
+        Self { row: Row::new(name, shape.kind, absent, doc), of: PhantomData }
     }
 
     /// The same key, which lowers security; `tollgate check` warns of it.
     pub(crate) const fn lowers(self, when: When, cost: &'static str) -> Self {
-        Self { row: self.row.lowers(when, cost), of: PhantomData }
+        Self { row: self.row.lowering(when, cost, true), of: PhantomData }
     }
 
     /// The same key, which lowers security as most who set it mean it to.
     pub(crate) const fn lowers_as_meant(self, when: When, cost: &'static str) -> Self {
-        Self { row: self.row.lowers_as_meant(when, cost), of: PhantomData }
+        Self { row: self.row.lowering(when, cost, false), of: PhantomData }
     }
 }
 
@@ -279,12 +279,7 @@ pub(crate) const fn integer<T: Whole>(min: u64, max: u64) -> Shape<T> {
 
 /// A duration, with its bounds in milliseconds.
 pub(crate) const fn duration(min_millis: u64, max_millis: u64) -> Shape<Duration> {
-    span(Duration::from_millis(min_millis), Duration::from_millis(max_millis))
-}
-
-/// A duration between two others.
-pub(crate) const fn span(min: Duration, max: Duration) -> Shape<Duration> {
-    shape(Kind::Duration { min, max })
+    shape(Kind::Duration { min: min_millis, max: max_millis })
 }
 
 /// The name of a variant.

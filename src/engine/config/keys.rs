@@ -15,7 +15,7 @@ pub use self::rules::{Claim, Clients, Detail, HeaderMatch, Match, Matching, Requ
 pub use crate::config::key::Keyed;
 use crate::config::key::{
     Declared, Either, Later, Map, Shape, default, duration, either, flag, integer, keys, later, list,
-    list_or_none, map, map_or_none, object, optional, required, secret, span, text, word, word_of,
+    list_or_none, map, map_or_none, object, optional, required, secret, text, word, word_of,
 };
 use crate::config::schema::{Kind, Names, When};
 use crate::jose::algorithm::Algorithm;
@@ -558,7 +558,7 @@ const ISSUER: Shape<String> = text(&text::ISSUER);
 const LINE: Shape<String> = text(&text::LINE);
 const METHOD: Shape<String> = text(&text::METHOD);
 const ORIGIN: Shape<String> = text(&text::ORIGIN);
-const CALL_TIME: Shape<Duration> = span(Duration::from_millis(1), MAX_TIMEOUT);
+const CALL_TIME: Shape<Duration> = duration(1, MAX_TIMEOUT.as_secs().saturating_mul(1000));
 const TIMEOUT: Declared<Duration> = default("timeout", CALL_TIME, "2s", "The maximum duration of one call.");
 const REACHED_BY: Declared<String> = required("cluster", CLUSTER, "The Envoy cluster to call.");
 const FALLBACK_CLUSTERS: Declared<Vec<String>> = default(

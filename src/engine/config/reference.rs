@@ -2,6 +2,7 @@
 //! Schema for editors.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -125,7 +126,11 @@ impl Reference {
         match kind {
             Kind::Secret => "text, secret".to_owned(),
             Kind::Integer { min, max } => format!("{min} to {max}"),
-            Kind::Duration { min, max } => format!("duration, {} to {}", written(*min), written(*max)),
+            Kind::Duration { min, max } => format!(
+                "duration, {} to {}",
+                written(Duration::from_millis(*min)),
+                written(Duration::from_millis(*max))
+            ),
             Kind::Word { known, .. } => words(known, "or"),
             Kind::List { of, .. } => format!("list: {}", self.value(of, &format!("{path}[]"))),
             Kind::Map { names, of, .. } => {

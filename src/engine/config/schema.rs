@@ -17,7 +17,8 @@ use crate::config::error::Fault;
 pub use crate::config::schema::lowers::{Lowers, When};
 pub use crate::config::schema::place::{Faults, Place, Step};
 
-/// One key of an object: its row in the tables.
+/// One key of an object: its row in the tables. What the reference and the command say about a key is not in the module:
+/// nothing there would say it.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// Its name.
@@ -27,22 +28,35 @@ pub struct Row {
     /// What holds if it is not there.
     pub absent: Absent,
     /// What it is for, in a sentence.
+    #[cfg(not(target_os = "wasi"))]
     pub doc: &'static str,
     /// Whether it can lower security, with which values, and what that costs.
+    #[cfg(not(target_os = "wasi"))]
     pub lowers: Option<Lowers>,
 }
 
+#[cfg_attr(target_os = "wasi", expect(unused_variables, reason = "the module says nothing about a key"))]
 impl Row {
-    /// The same key, which lowers security; `tollgate check` warns of it.
-    #[must_use]
-    pub const fn lowers(self, when: When, cost: &'static str) -> Self {
-        Self { lowers: Some(Lowers { when, cost: prose(cost), is_warned_of: true }), ..self }
+    /// A key that does not lower security.
+    pub const fn new(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            absent,
+            #[cfg(not(target_os = "wasi"))]
+            doc,
+            #[cfg(not(target_os = "wasi"))]
+            lowers: None,
+        }
     }
 
-    /// The same key, which lowers security as most who set it mean it to.
-    #[must_use]
-    pub const fn lowers_as_meant(self, when: When, cost: &'static str) -> Self {
-        Self { lowers: Some(Lowers { when, cost: prose(cost), is_warned_of: false }), ..self }
+    /// The same key, which lowers security; `tollgate check` warns of it if `is_warned_of`.
+    pub(crate) const fn lowering(self, when: When, cost: &'static str, is_warned_of: bool) -> Self {
+        Self {
+            #[cfg(not(target_os = "wasi"))]
+            lowers: Some(Lowers { when, cost, is_warned_of }),
+            ..self
+        }
     }
 }
 
@@ -92,10 +106,10 @@ pub enum Kind {
     },
     /// `250ms`, `2s`, `5m`, `1h30m`.
     Duration {
-        /// The smallest value that is allowed.
-        min: Duration,
-        /// The largest value that is allowed.
-        max: Duration,
+        /// The smallest value that is allowed, in milliseconds.
+        min: u64,
+        /// The largest value that is allowed, in milliseconds.
+        max: u64,
     },
     /// One of some words.
     Word {
@@ -281,7 +295,9 @@ pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {
             }
         }
         (Kind::Integer { min, max }, Value::Number(_)) => check_integer(value, *min, *max, at, faults),
-        (Kind::Duration { min, max }, Value::String(text)) => check_duration(text, *min, *max, at, faults),
+        (Kind::Duration { min, max }, Value::String(text)) => {
+            check_duration(text, [*min, *max].map(Duration::from_millis), at, faults);
+        }
         (Kind::Word { known, later }, Value::String(word)) => check_word(word, known, later, at, faults),
         (
             Kind::List { of, empty } | Kind::Either { list: Kind::List { of, empty }, .. },
@@ -380,7 +396,7 @@ fn check_integer(value: &Value, min: u64, max: u64, at: &Place, faults: &mut Fau
     }
 }
 
-fn check_duration(text: &str, min: Duration, max: Duration, at: &Place, faults: &mut Faults) {
+fn check_duration(text: &str, [min, max]: [Duration; 2], at: &Place, faults: &mut Faults) {
     match duration(text) {
         None => faults.add(at, Fault::Expected { what: DURATION.to_owned() }),
         Some(got) if !(min..=max).contains(&got) => {
@@ -437,11 +453,6 @@ pub(crate) fn default(kind: &Kind, text: &str) -> Value {
         Kind::Text(_) | Kind::Secret | Kind::Duration { .. } | Kind::Word { .. } => text.into(),
         _ => serde_json::from_str(text).unwrap_or_default(),
     }
-}
-
-/// What the reference and the command say about a key. The module does not contain it.
-pub(crate) const fn prose(text: &'static str) -> &'static str {
-    if cfg!(target_os = "wasi") { "" } else { text }
 }
 
 /// A number without a sign or a fraction, `300.0` included.

@@ -2,8 +2,6 @@
 //!
 //! The same machinery as the filter's own configuration, so a misspelt key is reported the same way.
 
-use std::time::Duration;
-
 use tollgate_engine::config::keys::{
     ClientAuth, ClientList, Keyed as _, Provider, Requirement, Resource, Rule, SIGNED_WITH, text,
 };
@@ -304,8 +302,7 @@ static PREFIX: Text = Text {
     },
 };
 
-const SPAN: Kind =
-    Kind::Duration { min: Duration::from_millis(1), max: Duration::from_secs(7 * 24 * 60 * 60) };
+const SPAN: Kind = Kind::Duration { min: 1, max: 7 * 24 * 60 * 60 * 1000 };
 
 /// The name of a resource of Kubernetes (RFC 1123 subdomain).
 static RESOURCE_NAME: Text = Text {
@@ -325,7 +322,7 @@ static LABEL: Text = Text {
 };
 
 const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Row {
-    Row { name, kind, absent: Absent::Fault, doc, lowers: None }
+    Row::new(name, kind, Absent::Fault, doc)
 }
 
 /// A key that the filter's configuration has too.
@@ -334,5 +331,5 @@ const fn shared(with: &Object, name: &'static str, doc: &'static str) -> Row {
 }
 
 const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Row {
-    Row { name, kind, absent: Absent::Nothing, doc, lowers: None }
+    Row::new(name, kind, Absent::Nothing, doc)
 }
