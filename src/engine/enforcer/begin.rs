@@ -10,7 +10,6 @@ use crate::decision::trace::{Check, FoundToken, Trace};
 use crate::decision::{Decision, Doubt, Grant, Rejection};
 use crate::enforcer::outcome::Source;
 use crate::enforcer::{AwaitingForm, Enforcer, Pending, Request, Step, done};
-use crate::policy::requirement::SenderConstraint;
 use crate::policy::rule::{Access, Ruling, Seen};
 use crate::policy::{CorsPreflight, Mode, choice};
 use crate::proof::dpop::Proof;
@@ -178,7 +177,7 @@ impl<T: Trace> Enforcer<T> {
                 let from = (request.head(), self.connection(request));
                 proofs.check(dpop, from, &found.token, self.verifier, now).map(Some)
             }
-            _ if request.requirement(&self.policy).sender_constraint == SenderConstraint::Dpop => {
+            _ if request.requirement(&self.policy).sender_constraint.requires_dpop() => {
                 Err(Rejection::ProofWanted)
             }
             _ => Ok(None),

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use crate::decision::{Decision, Grant};
 use crate::enforcer::Request;
 use crate::policy::Policy;
-use crate::policy::requirement::SenderConstraint;
 use crate::policy::resource::Resource;
 use crate::policy::rule::Rule;
 use crate::provider::flight::Question;
@@ -95,7 +94,7 @@ impl Request {
             metadata_uri: resource.map(|resource| resource.metadata_uri.as_str()),
             scope: is_mcp.then(|| requirement.scopes.challenge()),
             dpop: policy.dpop.as_ref().map(|dpop| dpop.algorithms.to_string()),
-            only_dpop: requirement.sender_constraint == SenderConstraint::Dpop,
+            only_dpop: requirement.sender_constraint.requires_dpop(),
         }
     }
 }

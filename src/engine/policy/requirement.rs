@@ -66,6 +66,16 @@ pub enum SenderConstraint {
     Ignore,
 }
 
+impl SenderConstraint {
+    /// Whether every token has to come with a DPoP proof.
+    pub fn requires_dpop(self) -> bool {
+        match self {
+            Self::Dpop => true,
+            Self::IfBound | Self::Mtls | Self::AnyBound | Self::Ignore => false,
+        }
+    }
+}
+
 named! { SenderConstraint:
     IfBound = "if_bound",
     Dpop = "dpop",

@@ -9,7 +9,7 @@ use crate::config::keys::words::{AudienceCheck, ResourceProfile};
 use crate::config::parse::Context;
 use crate::config::parse::node::Node;
 use crate::policy::Policy;
-use crate::policy::requirement::{Requirement, SenderConstraint};
+use crate::policy::requirement::Requirement;
 use crate::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
 use crate::policy::rule::{Access, HostPattern, PathPattern};
 use crate::request::matching::Reading;
@@ -173,7 +173,7 @@ fn metadata(
     if let Some(dpop) = &policy.dpop {
         let algorithms: Vec<_> = dpop.algorithms.to_string().split(' ').map(str::to_owned).collect();
         insert(&mut document, "dpop_signing_alg_values_supported", &algorithms);
-        if !demands.is_empty() && demands.iter().all(|one| one.sender_constraint == SenderConstraint::Dpop) {
+        if !demands.is_empty() && demands.iter().all(|one| one.sender_constraint.requires_dpop()) {
             document.insert("dpop_bound_access_tokens_required".to_owned(), true.into());
         }
     }

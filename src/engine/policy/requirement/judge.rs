@@ -23,8 +23,21 @@ impl Requirement {
         now: UnixTime,
         trace: &impl Trace,
     ) -> Result<(), Rejection> {
-        token.check_audience(&self.audiences, trace)?;
-        if let Some(list) = &self.clients {
+        // Every field is named: one that is added has to be judged, here or below.
+        let Self {
+            providers: _, // `Enforcer::judge`
+            scopes,
+            audiences,
+            clients,
+            claims,
+            details: _,           // `judge_details`
+            no_delegation: _,     // `judge_details`
+            acr_values: _,        // `judge_authentication`
+            max_age: _,           // `judge_authentication`
+            sender_constraint: _, // `judge_binding`
+        } = self;
+        token.check_audience(audiences, trace)?;
+        if let Some(list) = clients {
             let client = token.client_id(rules);
             let is_listed = match list.live {
                 Some(id) => {
@@ -35,9 +48,9 @@ impl Requirement {
             };
             trace.came(|| Check::Client { list: list.name.as_deref(), found: client }, is_listed)?;
         }
-        let has_scopes = self.scopes.is_empty() || self.scopes.is_met_by(&token.scopes(rules));
+        let has_scopes = scopes.is_empty() || scopes.is_met_by(&token.scopes(rules));
         self.judge_authentication(token, rules.clock_skew, has_scopes, now, trace)?;
-        for ClaimRequirement { claim, test } in &self.claims {
+        for ClaimRequirement { claim, test } in claims {
             let check = || Check::Claim {
                 name: claim.as_str(),
                 wanted: test.to_string(),
@@ -46,11 +59,11 @@ impl Requirement {
             let mismatch = || Rejection::ClaimMismatch { claim: claim.as_str().to_owned() };
             trace.demand(test.is_met_by(claim.find(&token.claims)), check, mismatch)?;
         }
-        if self.scopes.is_empty() {
+        if scopes.is_empty() {
             return Ok(());
         }
-        let check = || Check::Scope { wanted: self.scopes.to_string(), found: token.scopes(rules) };
-        trace.demand(has_scopes, check, || Rejection::ScopeMissing { needed: self.scopes.challenge() })
+        let check = || Check::Scope { wanted: scopes.to_string(), found: token.scopes(rules) };
+        trace.demand(has_scopes, check, || Rejection::ScopeMissing { needed: scopes.challenge() })
     }
 
     /// What is required besides scopes ([RFC 9396 §9], [RFC 8693 §4.1]).

@@ -92,8 +92,11 @@ fn head(endpoint: &IntrospectionEndpoint, token: &Secret) -> Vec<(String, Secret
     if !endpoint.headers.iter().any(|(name, _)| name == "user-agent") {
         fields.push(field("user-agent", &endpoint.user_agent));
     }
-    if let ClientAuth::Basic(value) | ClientAuth::Bearer(value) = &endpoint.client_auth {
-        fields.push(("authorization".to_owned(), value.clone()));
+    match &endpoint.client_auth {
+        ClientAuth::Basic(value) | ClientAuth::Bearer(value) => {
+            fields.push(("authorization".to_owned(), value.clone()));
+        }
+        ClientAuth::Post { .. } | ClientAuth::Assertion(_) | ClientAuth::None { .. } => {}
     }
     fields.extend(endpoint.headers.iter().cloned());
     fields
