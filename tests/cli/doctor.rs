@@ -52,7 +52,7 @@ fn a_healthy_provider_is_called_that() {
     let run = examine(&configuration(&server.origin), &["--token-file", "token"]);
     assert_eq!(run.status, 0, "{run:?}");
     assert!(
-        run.stdout.contains("✓ it knows us, and says that a made-up token is not active")
+        run.stdout.contains("✓ it accepts our credentials, and says that a made-up token is not active")
             && run.stdout.contains("its scopes: a b"),
         "{run:?}"
     );
@@ -70,10 +70,10 @@ fn a_healthy_provider_is_called_that() {
 fn an_error_for_an_unknown_token_is_called_that() {
     #[rustfmt::skip]
     let cases = [
-        (400, "invalid_token",  "an error, where RFC 7662 §2.2 wants active: false", "introspection.unknown_token: {status: [400], error: [invalid_token]}"),
-        (401, "invalid_token",  "an error, where RFC 7662 §2.2 wants active: false", "introspection.unknown_token: {status: [401], error: [invalid_token]}"),
-        (404, "not_found",      "an error, where RFC 7662 §2.2 wants active: false", "introspection.unknown_token: {status: [404], error: [not_found]}"),
-        (401, "invalid_client", "it refuses our own credentials",                    "is its secret the right one"),
+        (400, "invalid_token",  "an error, where RFC 7662 §2.2 requires active: false", "introspection.unknown_token: {status: [400], error: [invalid_token]}"),
+        (401, "invalid_token",  "an error, where RFC 7662 §2.2 requires active: false", "introspection.unknown_token: {status: [401], error: [invalid_token]}"),
+        (404, "not_found",      "an error, where RFC 7662 §2.2 requires active: false", "introspection.unknown_token: {status: [404], error: [not_found]}"),
+        (401, "invalid_client", "it rejects our own credentials",                    "is its secret correct"),
     ];
     for (status, error, saw, advice) in cases {
         let server = server(move |_| Answer::json(status, json!({ "error": error })));
@@ -90,14 +90,14 @@ fn an_error_for_an_unknown_token_is_called_that() {
         &configuration(&server.origin).replace("      cluster: c\n", told),
         &["--token-file", "token"],
     );
-    assert!(run.status == 0 && run.stdout.contains("does not take a made-up token"), "{run:?}");
+    assert!(run.status == 0 && run.stdout.contains("does not accept a made-up token"), "{run:?}");
 }
 
 #[test]
 fn a_content_coding_is_named() {
     let server = server(|_| Answer::json(200, json!({"active": false})).header("content-encoding", "gzip"));
     let run = examine(&configuration(&server.origin), &[]);
-    let want = "status 200, but its content coding is gzip, although identity was asked for";
+    let want = "status 200, but its content coding is gzip, although identity was requested";
     assert!(run.status == 1 && run.stdout.contains(want), "{run:?}");
     let call = server.received().into_iter().find(|request| request.target == "/introspect").unwrap();
     assert_eq!(call.header("accept-encoding"), Some("identity"));
@@ -167,7 +167,7 @@ fn a_context_that_the_server_does_not_list_is_noted() {
         format!("{}requires: {{acr_values: [{acr}]}}\n{rules}", configuration(&server.origin))
     };
     let run = examine(&with("gold, diamond"), &[]);
-    let want = "· the document does not list \"diamond\" among acr_values_supported";
+    let want = "· the metadata does not list \"diamond\" in acr_values_supported";
     assert!(run.status == 0 && run.stdout.contains(want), "{run:?}");
     assert!(!examine(&with("gold"), &[]).stdout.contains("acr_values"));
 }
@@ -190,7 +190,7 @@ fn a_resource_that_the_server_does_not_list_is_noted() {
         configuration(&server.origin) + &resource
     };
     let run = examine(&with("b"), &[]);
-    let want = format!("· the document does not list {}/b among protected_resources", server.origin);
+    let want = format!("· the metadata does not list {}/b in protected_resources", server.origin);
     assert!(run.stdout.contains(&want), "{run:?}");
     assert!(!examine(&with("a"), &[]).stdout.contains("protected_resources"));
 }
@@ -253,20 +253,20 @@ fn a_resource_is_looked_at_as_its_clients_do() {
 fn what_is_wrong_with_the_call_is_named() {
     #[rustfmt::skip]
     let cases: [(&str, fn(&Received) -> Answer, &str, &str); 14] = [
-        ("own credentials",     |_| Answer::json(401, r#"{"error":"invalid_client"}"#), "status 401 invalid_client: it refuses our own credentials", "Is \"gateway\" a client there, and is its secret the right one"),
-        ("the same with 400",   |_| Answer::json(400, r#"{"error":"invalid_client","error_description":"no"}"#), "status 400 invalid_client (no): it refuses our own credentials", "Is \"gateway\" a client"),
-        ("no right to ask",     |_| Answer::json(403, "{}"), "status 403: it knows us, and does not let us ask about tokens", "am-introspect-all-tokens"),
-        ("nothing there",       |_| Answer::text(404, "text/html", "<p>"), "status 404: there is no introspection endpoint", "Is the address that of the introspection endpoint?"),
+        ("own credentials",     |_| Answer::json(401, r#"{"error":"invalid_client"}"#), "status 401 invalid_client: it rejects our own credentials", "Is \"gateway\" a client there, and is its secret correct"),
+        ("the same with 400",   |_| Answer::json(400, r#"{"error":"invalid_client","error_description":"no"}"#), "status 400 invalid_client (no): it rejects our own credentials", "Is \"gateway\" a client"),
+        ("no right to ask",     |_| Answer::json(403, "{}"), "status 403: it accepts our credentials, but does not allow us to introspect tokens", "am-introspect-all-tokens"),
+        ("nothing there",       |_| Answer::text(404, "text/html", "<p>"), "status 404: there is no introspection endpoint", "Is this the address of the introspection endpoint?"),
         ("another method",      |_| Answer::status(405), "status 405: there is no introspection endpoint", "`tollgate discover` shows it"),
-        ("a login page",        |_| Answer::status(302).header("location", "/login"), "status 302: it sends us to /login", "does not redirect"),
+        ("a login page",        |_| Answer::status(302).header("location", "/login"), "status 302: it redirects to /login", "does not redirect"),
         ("an odd call",         |_| Answer::json(400, r#"{"error":"invalid_request"}"#), "status 400 invalid_request: it does not understand the call", "token_type_hint"),
-        ("throttled",           |_| Answer::status(429), "status 429: it throttles us", "cache.ttl"),
+        ("throttled",           |_| Answer::status(429), "status 429: it limits our calls", "cache.ttl"),
         ("a failing server",    |_| Answer::status(500), "status 500: it fails", "503"),
-        ("a page",              |_| Answer::text(200, "text/html", "<p>"), "no introspection reply: expected application/json, found text/html", "a page"),
-        ("no active",           |_| Answer::json(200, r#"{"active":"false"}"#), "the reply has no boolean \"active\"", "RFC 7662"),
+        ("a page",              |_| Answer::text(200, "text/html", "<p>"), "not an introspection response: expected application/json, found text/html", "a page"),
+        ("no active",           |_| Answer::json(200, r#"{"active":"false"}"#), "the response has no boolean \"active\"", "RFC 7662"),
         ("everyone is let in",  |_| Answer::json(200, r#"{"active":true}"#), "it calls a made-up token active", "Do not use it."),
-        ("clocks apart",        |_| Answer::json(200, r#"{"active":false}"#).header("date", "Sun, 06 Nov 1994 08:49:37 GMT"), "its clock and ours are ", "NTP"),
-        ("odd text of a peer",  |_| Answer::json(401, "{\"error\":\"a\\u001b[31mb\"}"), "status 401 a[31mb: it refuses", ""),
+        ("clocks apart",        |_| Answer::json(200, r#"{"active":false}"#).header("date", "Sun, 06 Nov 1994 08:49:37 GMT"), "its clock and ours differ by ", "NTP"),
+        ("odd text of a peer",  |_| Answer::json(401, "{\"error\":\"a\\u001b[31mb\"}"), "status 401 a[31mb: it rejects", ""),
     ];
     for (name, answer, saw, advice) in cases {
         let run = examine(&configuration(&server(answer).origin), &[]);
@@ -294,20 +294,21 @@ fn a_method_that_is_not_offered_is_named() {
     let post = configuration(&server.origin).replace("{client_id", "{method: client_secret_post, client_id");
     let run = examine(&post, &[]);
     assert!(
-        run.stdout
-            .contains("It does not take client_secret_post, but client_secret_basic: client_auth.method."),
+        run.stdout.contains(
+            "It does not accept client_secret_post, but client_secret_basic: set client_auth.method."
+        ),
         "{run:?}"
     );
     let elsewhere = configuration(&server.origin).replace("/introspect", "/other");
     let run = examine(&elsewhere, &[]);
     assert!(
         run.stdout.contains(&format!(
-            "· the document has the introspection endpoint at {}/introspect",
+            "· the metadata names another introspection endpoint: {}/introspect",
             server.origin
         )),
         "{run:?}"
     );
-    assert!(run.stdout.contains(&format!("Its document has it at {}/introspect.", server.origin)), "{run:?}");
+    assert!(run.stdout.contains(&format!("Its metadata names {}/introspect.", server.origin)), "{run:?}");
     let slash = configuration(&server.origin)
         .replace(&format!("issuer: {}", server.origin), &format!("issuer: {}/", server.origin));
     let run = examine(&slash, &[]);
@@ -328,13 +329,13 @@ fn a_token_that_is_called_inactive_has_its_causes() {
     let server = server(healthy(json!({"active": false})));
     #[rustfmt::skip]
     let cases = [
-        ("ended",                  "generic",  jwt(&json!({"exp": 1_000_000_000, "aud": "gateway"})), "it ended at 2001-09-09T01:46:40Z"),
-        ("another host name",      "keycloak", jwt(&json!({"iss": "https://other.example", "aud": "gateway"})), "its issuer is \"https://other.example\", and the one that was asked"),
-        ("not in the audience",    "keycloak", jwt(&json!({"aud": ["account"]})), "the asking client \"gateway\" is not in its audience [\"account\"]"),
-        ("own tokens alone",       "openam",   "opaque".to_owned(), "OpenAM answers a client about its own tokens alone"),
+        ("ended",                  "generic",  jwt(&json!({"exp": 1_000_000_000, "aud": "gateway"})), "it expired at 2001-09-09T01:46:40Z"),
+        ("another host name",      "keycloak", jwt(&json!({"iss": "https://other.example", "aud": "gateway"})), "its issuer is \"https://other.example\", but the configured one is"),
+        ("not in the audience",    "keycloak", jwt(&json!({"aud": ["account"]})), "the gateway's client \"gateway\" is not in its audience [\"account\"]"),
+        ("own tokens alone",       "openam",   "opaque".to_owned(), "OpenAM introspects a token only for the client that it was issued to"),
         ("a scope of PingAM's",    "forgerock", "opaque".to_owned(), "am-introspect-all-tokens"),
-        ("Salesforce",             "salesforce", "opaque".to_owned(), "one app of the organization may be allowed to ask about all"),
-        ("nothing is known",       "generic",  "opaque".to_owned(), "be of another environment"),
+        ("Salesforce",             "salesforce", "opaque".to_owned(), "one app of the organization can be allowed to introspect all"),
+        ("nothing is known",       "generic",  "opaque".to_owned(), "come from another environment"),
     ];
     for (name, preset, token, want) in cases {
         let tollgate = Tollgate::new().variable("TG_SECRET", "s3cr3t");
@@ -360,7 +361,7 @@ fn a_token_that_the_filter_would_refuse_has_its_cause() {
         ("another issuer",   json!({"active": true, "aud": "api", "iss": "https://x.example"}), 1, "its issuer is \"https://x.example\", not"),
         ("another audience", json!({"active": true, "aud": "other"}), 1, "its audience is \"other\""),
         ("expired",          json!({"active": true, "aud": "api", "exp": 1}), 1, "the token has expired"),
-        ("no scopes",        json!({"active": true, "aud": "api", "scope": ["a"]}), 0, "the reply grants no scopes (scope: [\"a\"])"),
+        ("no scopes",        json!({"active": true, "aud": "api", "scope": ["a"]}), 0, "the response grants no scopes (scope: [\"a\"])"),
         ("bound",            json!({"active": true, "aud": "api", "scope": "a", "cnf": {}}), 0, "bound in a way that cannot be proven here"),
     ];
     for (name, reply, status, want) in cases {
@@ -393,13 +394,13 @@ fn other_dialects_are_examined_in_their_own() {
     let user_info = |path: &str| format!("userinfo: {{uri: \"{}{path}\", cluster: c}}", server.origin);
     #[rustfmt::skip]
     let cases = [
-        ("token information",         token_info("/tokeninfo"),  0, "✓ it answers, and does not take a made-up token"),
-        ("and the token",             token_info("/tokeninfo"),  0, "✓ the token is active, and good for the filter; its scopes: a"),
-        ("UserInfo",                  user_info("/me"),          0, "✓ it answers, and does not take a made-up token"),
-        ("and what it does not tell", user_info("/me"),          0, "✓ the token is active, and good for the filter; its scopes: none"),
+        ("token information",         token_info("/tokeninfo"),  0, "✓ it responds, and does not accept a made-up token"),
+        ("and the token",             token_info("/tokeninfo"),  0, "✓ the token is active, and the filter accepts it; its scopes: a"),
+        ("UserInfo",                  user_info("/me"),          0, "✓ it responds, and does not accept a made-up token"),
+        ("and what it does not tell", user_info("/me"),          0, "✓ the token is active, and the filter accepts it; its scopes: none"),
         ("who takes everything",      token_info("/anything"),   1, "✗ it calls a made-up token active"),
         ("the same for users",        user_info("/anything"),    1, "✗ it calls a made-up token active"),
-        ("the other dialect",         token_info("/introspect"), 1, "✗ its reply is that of an introspection endpoint"),
+        ("the other dialect",         token_info("/introspect"), 1, "✗ its response is that of an introspection endpoint"),
         ("nothing there",             token_info("/nowhere"),    1, "✗ status 404: there is no introspection endpoint"),
     ];
     for (name, provider, status, want) in cases {
@@ -441,9 +442,9 @@ fn a_signed_reply_is_verified_and_a_plain_one_is_not_taken() {
     };
     #[rustfmt::skip]
     let cases = [
-        ("signed",            "/signed", "gateway", 0, "✓ it knows us, and says that a made-up token is not active"),
+        ("signed",            "/signed", "gateway", 0, "✓ it accepts our credentials, and says that a made-up token is not active"),
         ("for somebody else", "/signed", "other",   1, "it is for another audience"),
-        ("plain",             "/plain",  "gateway", 1, "✗ its reply is not signed"),
+        ("plain",             "/plain",  "gateway", 1, "✗ its response is not signed"),
     ];
     for (name, path, audience, status, want) in cases {
         let run = examine(&configuration(path, audience), &[]);
@@ -456,10 +457,10 @@ fn a_signed_reply_is_verified_and_a_plain_one_is_not_taken() {
 fn what_a_bound_token_needs_is_said() {
     #[rustfmt::skip]
     let cases = [
-        (json!({"jkt": "x"}),      "",                     "· the token is bound to a key (cnf.jkt)\n      It is refused: `dpop` is not configured."),
-        (json!({"jkt": "x"}),      "dpop: {}\n",           "· the token is bound to a key (cnf.jkt)\n      It passes with a proof of its key"),
-        (json!({"x5t#S256": "x"}), "",                     "· the token is bound to a certificate (cnf.x5t#S256)\n      It is refused: `mtls` is not configured."),
-        (json!({"x5t#S256": "x"}), "mtls: {}\n",           "It passes over a connection with that certificate"),
+        (json!({"jkt": "x"}),      "",                     "· the token is bound to a key (cnf.jkt)\n      It is rejected, because `dpop` is not configured."),
+        (json!({"jkt": "x"}),      "dpop: {}\n",           "· the token is bound to a key (cnf.jkt)\n      It is accepted only with a proof of its key"),
+        (json!({"x5t#S256": "x"}), "",                     "· the token is bound to a certificate (cnf.x5t#S256)\n      It is rejected, because `mtls` is not configured."),
+        (json!({"x5t#S256": "x"}), "mtls: {}\n",           "It is accepted only over a connection with that certificate"),
         (json!({"new": "x"}),      "mtls: {}\ndpop: {}\n", "bound in a way that cannot be proven here"),
     ];
     for (cnf, more, want) in cases {
@@ -526,7 +527,9 @@ fn what_cannot_be_examined_is_said() {
     let stand_in = tollgate.run(["doctor", "strict.yaml", "--allow-http"]);
     assert!(
         stand_in.status == 1
-            && stand_in.stdout.contains("it wants credentials, and the configuration leaves those to Envoy")
+            && stand_in
+                .stdout
+                .contains("it requires credentials, and the configuration leaves those to Envoy")
             && stand_in.stdout.contains("--client NAME"),
         "{stand_in:?}"
     );

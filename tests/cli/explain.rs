@@ -74,7 +74,7 @@ fn a_request_that_passes_is_explained_step_by_step() {
     ]);
     let want = "\
 · request        GET https://api.example.com/orders/7
-· rule           no rule matches; what holds for every request holds here
+· rule           no rule matches; the top-level `requires` applies
 · token          5 bytes, in a header field  (RFC 6750 §2)
 · introspection  main: POST https://login.example.com/introspect with client_secret_basic: status 200  (RFC 7662 §2.1)
 · reply          active: true; members: acr, active, aud, client_id, exp, iss, scope, tenant, token_type  (RFC 7662 §2.2)
@@ -84,7 +84,7 @@ fn a_request_that_passes_is_explained_step_by_step() {
 · audience       wanted https://api.example.com, found https://api.example.com  (RFC 9700 §2.3)
 · binding        not bound  (RFC 9449 §6, RFC 8705 §3)
 · scope          wanted orders:read, found orders:read orders:write a  (RFC 6750 §3.1)
-→ the request goes on to the upstream
+→ the request is forwarded to the upstream
     without x-client
     x-client: app
 verdict: allowed
@@ -158,7 +158,7 @@ fn every_refusal_names_its_step_its_reason_and_its_section() {
         ("another claim",     "PUT /orders/7", but("tenant", json!("t2")),          "✗ claim          wanted tenant to be one of [\"t1\"], found t2", "forbidden"),
         ("too narrow",        "PUT /orders/7", but("scope", json!("orders:write")), "✗ scope          wanted orders:write, and a or b, found orders:write", "insufficient_scope"),
         ("no boolean",        "GET /x",        but("active", json!("true")),        "✗ refused        the authorization server's response is not usable: `active` is missing or not a boolean  (RFC 7662 §2.3", "bad_answer"),
-        ("nobody may",        "GET /admin",    good(),                              "✗ rule           closed matches {\"path\":\"/admin\"}: it denies every request", "forbidden"),
+        ("nobody may",        "GET /admin",    good(),                              "✗ rule           closed matches {\"path\":\"/admin\"}: rejects every request", "forbidden"),
         ("two readings",      "GET /a/..;/b",  good(),                              "✗ rule           the path could be read in two ways  (RFC 3986 §6.2)", "invalid_request"),
     ];
     for (name, request, reply, want, verdict) in cases {
@@ -212,7 +212,7 @@ fn without_a_token_and_without_need_of_one() {
     let open = tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /healthz", "--reply", "good.json"]);
     assert!(
         open.status == 0
-            && open.stdout.contains("anonymous, no token is looked at")
+            && open.stdout.contains("anonymous, no token is read")
             && open.stdout.ends_with("verdict: anonymous\n"),
         "{open:?}"
     );
@@ -243,7 +243,7 @@ fn a_resource_is_explained() {
     let run = tollgate.run(["explain", "-c", "c.yaml", "-r", known, "--reply", "good.json"]);
     assert_eq!(run.status, 0, "{run:?}");
     for line in [
-        "· resource       the metadata of https://tools.example.com/mcp; no rule is looked at  (RFC 9728 §3)",
+        "· resource       the metadata of https://tools.example.com/mcp; no rule applies  (RFC 9728 §3)",
         "→ the client gets 200",
         "    content-type: application/json",
         "\"authorization_servers\":[\"https://login.example.com\"]",
@@ -283,7 +283,7 @@ fn the_authorization_server_is_asked_as_the_filter_asks_it() {
     tollgate.write("token", "t0k3n\n");
     let run =
         tollgate.run(["explain", "-c", "c.yaml", "-r", "GET /x", "--token-file", "token", "--allow-http"]);
-    assert_eq!((run.status, run.stderr.as_str()), (0, "… asking main about the token\n"), "{run:?}");
+    assert_eq!((run.status, run.stderr.as_str()), (0, "… introspecting the token at main\n"), "{run:?}");
     assert!(!format!("{run:?}").contains("s3cr3t") && !run.stdout.contains("t0k3n"), "{run:?}");
     let [call] = &server.received()[..] else { panic!("one call") };
     assert_eq!((call.method.as_str(), call.target.as_str()), ("POST", "/introspect"));
@@ -355,8 +355,8 @@ fn what_cannot_be_explained_is_said() {
     #[rustfmt::skip]
     let cases: [(&[&str], &str); 9] = [
         (&["-c", "no.yaml", "-r", "GET /"],   "cannot read no.yaml: no such file or directory"),
-        (&["-c", "c.yaml", "-r", "/orders"],  "\"/orders\" is no request\n  A method and a path, or a URL"),
-        (&["-c", "c.yaml", "-r", "GET orders?access_token=hunter2"], "\"GET orders\" is no request"),
+        (&["-c", "c.yaml", "-r", "/orders"],  "\"/orders\" is not a request\n  A method and a path, or a URL"),
+        (&["-c", "c.yaml", "-r", "GET orders?access_token=hunter2"], "\"GET orders\" is not a request"),
         (&["-c", "c.yaml", "-r", "GET /", "-H", "nothing"], "a header field is written as \"name: value\""),
         (&["-c", "c.yaml", "-r", "GET /", "--at", "noon"], "expected seconds since the epoch"),
         (&["-c", "two.yaml", "-r", "GET /"],  "two.yaml holds 2 configurations: 1 (line 2), 2 (line"),
@@ -405,9 +405,9 @@ fn a_client_list_is_fetched_as_the_filter_fetches_it() {
     assert_eq!(server.received()[0].method, "GET");
     let run = tollgate.run([&explain[..], &["c-elsewhere.yaml"]].concat());
     assert!(
-        run.stderr.contains("warning: the client list partners has not come: ")
+        run.stderr.contains("warning: the client list partners is not loaded: ")
             && run.stdout.contains(
-                "✗ client         wanted one of the list partners, which has not arrived yet, found app"
+                "✗ client         wanted one of the list partners, which is not loaded yet, found app"
             )
             && run.stdout.ends_with("verdict: unavailable\n"),
         "{run:?}"
@@ -426,9 +426,9 @@ fn a_client_list_can_be_replayed() {
     let cases: [(&str, &[&str], i32, &str, &str); 7] = [
         ("on the list",      &["--client-list", "partners=on.json"],  0, "verdict: allowed", ""),
         ("not on it",        &["--client-list", "partners=off.json"], 1, "verdict: forbidden", ""),
-        ("no list",          &[],                                     1, "verdict: unavailable", "the client list partners is one that is fetched; from a file: --client-list partners=FILE"),
+        ("no list",          &[],                                     1, "verdict: unavailable", "the client list partners is fetched; to read it from a file: --client-list partners=FILE"),
         ("no such list",     &["--client-list", "partner=on.json"],   2, "", "the configuration fetches no client list \"partner\"\n  It fetches: partners."),
-        ("no list at all",   &["--client-list", "partners=odd.json"], 2, "", "odd.json is no client list: clients: expected a list"),
+        ("no list at all",   &["--client-list", "partners=odd.json"], 2, "", "odd.json is not a client list: clients: expected a list"),
         ("no file",          &["--client-list", "partners=no.json"],  2, "", "cannot read no.json"),
         ("half an argument", &["--client-list", "partners"],          2, "", "expected NAME=FILE"),
     ];

@@ -79,20 +79,20 @@ fn a_jwt_is_explained() {
     let header = |name: &str, value: Value| Map::from_iter([(name.to_owned(), value)]);
     let good = explain(&Token::default(), &KEYS);
     assert_eq!(good.status, 0, "{good:?}");
-    let line = "main: alg ES256, typ at+jwt, kid p256; 1 key is known, the signature is good";
+    let line = "main: alg ES256, typ at+jwt, kid p256; 1 key is known, the signature is valid";
     assert!(good.stdout.contains(line) && good.stdout.contains("wanted https://as.example.com"), "{good:?}");
     #[rustfmt::skip]
     let cases = [
         ("a changed signature", Token { changed: Some(2), ..Token::default() },
-         "the signature is not", "✗ refused        the token is not valid: its signature is not valid  (RFC 7515 §5.2)"),
+         "the signature is not valid", "✗ refused        the token is not valid: its signature is not valid  (RFC 7515 §5.2)"),
         ("another kid",         Token { header: header("kid", json!("x")), ..Token::default() },
-         "none of them is it",   "✗ refused        the token is not valid: it is not signed with any of the issuer's keys  (RFC 7515 §5.2)"),
+         "none of them has the token's kid and algorithm",   "✗ refused        the token is not valid: it is not signed with any of the issuer's keys  (RFC 7515 §5.2)"),
         ("another typ",         Token { header: header("typ", json!("JWT")), ..Token::default() },
-         "was not looked at",    "✗ refused        the token is not valid: its `typ` is not that of an access token  (RFC 9068 §4, RFC 8725 §3)"),
+         "was not checked",    "✗ refused        the token is not valid: its `typ` is not that of an access token  (RFC 9068 §4, RFC 8725 §3)"),
         ("another audience",    Token { claims: header("aud", json!("x")), ..Token::default() },
-         "was not looked at",    "✗ audience       wanted https://api.example.com, found x"),
+         "was not checked",    "✗ audience       wanted https://api.example.com, found x"),
         ("another scope",       Token { claims: header("scope", json!("x")), ..Token::default() },
-         "the signature is good", "✗ scope"),
+         "the signature is valid", "✗ scope"),
     ];
     for (name, token, jwt, reason) in cases {
         let run = explain(&token, &KEYS);
@@ -137,7 +137,7 @@ fn keys_that_cannot_be_had_are_named() {
     assert_eq!(saved.status, 1, "{saved:?}");
     assert!(saved.stdout.ends_with("verdict: unavailable\n"), "{saved:?}");
     assert!(
-        saved.stderr.contains("the keys of main are fetched; from a file: --jwks main=FILE"),
+        saved.stderr.contains("the keys of main are fetched; to read them from a file: --jwks main=FILE"),
         "{saved:?}"
     );
     let unknown = explain(&Token::default(), &["--jwks", "other=jwks.json"]);
@@ -149,7 +149,7 @@ fn keys_that_cannot_be_had_are_named() {
     );
     let odd = explain(&Token::default(), &["--jwks", "main=c.json"]);
     assert_eq!(odd.status, 2, "{odd:?}");
-    assert!(odd.stderr.contains("c.json is no set of keys: not an object with an array `keys`"), "{odd:?}");
+    assert!(odd.stderr.contains("c.json is not a key set: not an object with an array `keys`"), "{odd:?}");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn doctor_looks_at_the_keys() {
     assert_eq!(run.status, 1, "{run:?}");
     assert!(run.stdout.contains("✓ 1 key(s), for ES256"), "{run:?}");
     assert!(
-        run.stdout.contains("· keys[1] (kid \"secret\") is passed over: it holds a private or symmetric key"),
+        run.stdout.contains("· keys[1] (kid \"secret\") is skipped: it holds a private or symmetric key"),
         "{run:?}"
     );
     assert!(

@@ -32,8 +32,8 @@ fn shadow_mode_says_what_would_happen_and_lets_the_request_pass() {
         assert_eq!(run.status, 0, "{name}: {run:?}");
         for want in [
             format!("→ with mode: enforce, the client would get {status}\n"),
-            "→ the request goes on to the upstream\n    without x-client\n".to_owned(),
-            "→ not enforced: mode: shadow lets the request pass\n".to_owned(),
+            "→ the request is forwarded to the upstream\n    without x-client\n".to_owned(),
+            "→ not enforced, because of mode: shadow: the request passes\n".to_owned(),
             format!("verdict: {verdict}\n"),
         ] {
             assert!(run.stdout.contains(&want), "{name}: {want}: {run:?}");

@@ -50,7 +50,7 @@ pub(super) fn ask_about_nothing(
     http: &Http,
     out: &mut Output,
 ) -> bool {
-    out.progress(format_args!("asking {} about a token that nobody has issued", patient.provider.name));
+    out.progress(format_args!("introspecting a made-up token at {}", patient.provider.name));
     let started = Instant::now();
     let (reply, said) = match introspect(patient, &Secret::new("tollgate-doctor-made-this-up"), http) {
         Ok(answer) => answer,
@@ -79,21 +79,23 @@ pub(super) fn ask_about_nothing(
             false
         }
         Ok(Introspection::Inactive) if reply.status == 200 => {
-            patient.good(format!("it knows us, and says that a made-up token is not active ({took} ms)"));
+            patient.good(format!(
+                "it accepts our credentials, and says that a made-up token is not active ({took} ms)"
+            ));
             true
         }
         Ok(Introspection::Inactive) => {
-            patient.good(format!("it answers, and does not take a made-up token ({took} ms)"));
+            patient.good(format!("it responds, and does not accept a made-up token ({took} ms)"));
             true
         }
         _ if is_unknown => {
-            patient.good(format!("it answers, and does not take a made-up token ({took} ms)"));
+            patient.good(format!("it responds, and does not accept a made-up token ({took} ms)"));
             true
         }
         Ok(Introspection::Active(_) | Introspection::Contradicts(_)) => {
             patient.wrong(
                 "it calls a made-up token active",
-                "Whoever answers there lets anyone in. Do not use it.",
+                "This server would accept any token. Do not use it.",
             );
             false
         }
@@ -114,7 +116,7 @@ pub(super) fn ask_about_nothing(
 fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (String, &'static str) {
     if let Rejection::BadAnswer { cause: BadAnswer::Coded(name) } = rejection {
         return (
-            format!("status 200, but its content coding is {name}, although identity was asked for"),
+            format!("status 200, but its content coding is {name}, although identity was requested"),
             "The filter reads no compressed responses. Turn compression off for this address, at the server or at the proxy before it.",
         );
     }
@@ -122,25 +124,25 @@ fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (Str
     match &patient.provider.introspection.dialect {
         Dialect::Rfc7662 => match reply.object() {
             Err(what) => (
-                format!("status 200, but no introspection reply: {what}"),
+                format!("status 200, but not an introspection response: {what}"),
                 "The address is probably that of a page, not of the introspection endpoint.",
             ),
             Ok(reply) if !reply.get("active").is_some_and(Value::is_boolean) => (
-                "status 200, but the reply has no boolean \"active\"".to_owned(),
-                "Is it an introspection endpoint (RFC 7662)? For token information of before that: dialect: tokeninfo.",
+                "status 200, but the response has no boolean \"active\"".to_owned(),
+                "Is it an introspection endpoint (RFC 7662)? For token information, which is older: dialect: tokeninfo.",
             ),
             Ok(_) => (format!("status 200, but {rejection}"), ""),
         },
         Dialect::Rfc9701 { .. } if is_plain => (
-            "its reply is not signed".to_owned(),
-            "The gateway's client has to be registered for signed replies: introspection_signed_response_alg (RFC 9701 §6). Or leave dialect: rfc9701 out.",
+            "its response is not signed".to_owned(),
+            "The gateway's client has to be registered for signed responses: introspection_signed_response_alg (RFC 9701 §6). Or leave dialect: rfc9701 out.",
         ),
         Dialect::Rfc9701 { .. } => (
-            format!("its signed reply cannot be used: {rejection}"),
-            "Are issuer, reply_audience, algorithms and jwks those of the server's signed replies?",
+            format!("its signed response cannot be used: {rejection}"),
+            "Do issuer, reply_audience, algorithms and jwks match the server's signed responses?",
         ),
         Dialect::TokenInfo(_) if is_plain => (
-            "its reply is that of an introspection endpoint".to_owned(),
+            "its response is that of an introspection endpoint".to_owned(),
             "Leave dialect: tokeninfo out, and give it the gateway's credentials.",
         ),
         Dialect::TokenInfo(_) => {
@@ -148,7 +150,7 @@ fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (Str
         }
         Dialect::UserInfo { .. } => (
             format!("status 200 for a made-up token, and {rejection}"),
-            "Is it the UserInfo endpoint? It has to refuse what it does not know.",
+            "Is it the UserInfo endpoint? It has to reject unknown tokens.",
         ),
     }
 }
@@ -161,8 +163,8 @@ fn clock(patient: &mut Patient<'_>, reply: &Reply) {
     let apart = clock::now().as_secs().abs_diff(theirs.as_secs());
     if apart > 30 {
         patient.wrong(
-            format!("its clock and ours are {apart} s apart"),
-            "Tokens end early or late by that much. Let both keep time (NTP); providers.*.clock_skew bridges small differences.",
+            format!("its clock and ours differ by {apart} s"),
+            "Tokens expire early or late by that much. Synchronize both clocks (NTP); providers.*.clock_skew allows for small differences.",
         );
     }
 }
@@ -185,35 +187,35 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
     let says_active = matches!(endpoint.dialect, Dialect::Rfc7662 | Dialect::Rfc9701 { .. });
     match (status, error) {
         (401, _) | (400, Some("invalid_client" | "unauthorized_client")) if let Some(Ok(injected)) = patient.injected => (
-            saw(&format!("it refuses the credentials in {}, which Envoy adds", injected.source)),
-            "Are id and secret in it those of a client there, and is the secret not expired? `tollgate client secret-file` writes it anew.".to_owned(),
+            saw(&format!("it rejects the credentials in {}, which Envoy adds", injected.source)),
+            "Do the id and the secret in it belong to a client there, and is the secret still valid? `tollgate client secret-file` writes the file again.".to_owned(),
         ),
         (400 | 401 | 403, _) if is_none && patient.injected.is_none() => (
-            saw("it wants credentials, and the configuration leaves those to Envoy"),
+            saw("it requires credentials, and the configuration leaves those to Envoy"),
             "If Envoy adds them (credential_injector, a certificate), let a client stand in here: --client NAME, or --client-id ID --client-secret-file FILE.".to_owned(),
         ),
         (400 | 401 | 403 | 404, Some(error)) if says_active && !is_bearer && OF_TOKENS.contains(&error) => (
-            saw("an error, where RFC 7662 §2.2 wants active: false"),
-            format!("Until that is changed there, every token that it does not know is a bad_answer (502). If it says so of unknown tokens, and never of our credentials: introspection.unknown_token: {{status: [{status}], error: [{error}]}}."),
+            saw("an error, where RFC 7662 §2.2 requires active: false"),
+            format!("Until the server is changed, every unknown token ends as bad_answer (502). If this error is always about unknown tokens, and never about our credentials: introspection.unknown_token: {{status: [{status}], error: [{error}]}}."),
         ),
-        (401, _) | (400, Some("invalid_client" | "unauthorized_client")) => (saw("it refuses our own credentials"), credentials(patient, known)),
+        (401, _) | (400, Some("invalid_client" | "unauthorized_client")) => (saw("it rejects our own credentials"), credentials(patient, known)),
         (403, _) => (
-            saw("it knows us, and does not let us ask about tokens"),
+            saw("it accepts our credentials, but does not allow us to introspect tokens"),
             "Give the client the right to introspect: in Keycloak a confidential client, in PingAM the scope am-introspect-all-tokens.".to_owned(),
         ),
-        (400, _) => (saw("it does not understand the call"), "Are introspection.parameters and token_type_hint what this product takes?".to_owned()),
+        (400, _) => (saw("it does not understand the call"), "Does this product accept introspection.parameters and token_type_hint?".to_owned()),
         (404 | 405, _) => {
             let named = known.and_then(|known| known.endpoints().introspection).filter(|named| *named != patient.endpoint());
-            let advice = named.map_or_else(|| "Is the address that of the introspection endpoint? `tollgate discover` shows it.".to_owned(), |named| format!("Its document has it at {named}."));
+            let advice = named.map_or_else(|| "Is this the address of the introspection endpoint? `tollgate discover` shows it.".to_owned(), |named| format!("Its metadata names {named}."));
             (saw("there is no introspection endpoint"), advice)
         }
         (300..=399, _) => {
             let to = reply.header("location").unwrap_or("nowhere");
-            (saw(&format!("it sends us to {to}")), "An introspection endpoint does not redirect. Is the address exact: https, host, slash at the end?".to_owned())
+            (saw(&format!("it redirects to {to}")), "An introspection endpoint does not redirect. Is the address exact: https, host, slash at the end?".to_owned())
         }
-        (429, _) => (saw("it throttles us"), "Raise the limit for the gateway, and let the cache hold answers for longer (cache.ttl).".to_owned()),
-        (500.., _) => (saw("it fails"), "The server's own log tells why; until then every token that is not remembered is refused with 503.".to_owned()),
-        _ => (saw("an introspection endpoint answers 200"), "Is the address that of the introspection endpoint?".to_owned()),
+        (429, _) => (saw("it limits our calls"), "Raise the limit for the gateway, and cache responses for longer (cache.ttl).".to_owned()),
+        (500.., _) => (saw("it fails"), "The server's own log says why. Until it works, every token that is not cached is rejected (503).".to_owned()),
+        _ => (saw("an introspection endpoint responds with 200"), "Is this the address of the introspection endpoint?".to_owned()),
     }
 }
 
@@ -228,17 +230,19 @@ fn credentials(patient: &Patient<'_>, known: Option<&Discovered>) -> String {
         .filter(|method| !method.is_empty())
         .unwrap_or("client_secret_basic");
     let id = patient.text(&format!("{auth}/client_id"));
-    let mut advice = format!("Is {id:?} a client there, and is its secret the right one and not expired?");
+    let mut advice = format!("Is {id:?} a client there, and is its secret correct and still valid?");
     let offered = known.and_then(|known| {
         known
             .texts("introspection_endpoint_auth_methods_supported")
             .or_else(|| known.texts("token_endpoint_auth_methods_supported"))
     });
     if let Some(offered) = offered.filter(|offered| !offered.contains(&method)) {
-        advice =
-            format!("It does not take {method}, but {}: client_auth.method. {advice}", offered.join(", "));
+        advice = format!(
+            "It does not accept {method}, but {}: set client_auth.method. {advice}",
+            offered.join(", ")
+        );
     } else if method == "client_secret_basic" {
-        advice += " Some servers take a client's registered method alone (client_secret_post), or do not decode what RFC 6749 §2.3.1 encodes (basic_encoding: raw).";
+        advice += " Some servers accept only a client's registered method (client_secret_post), or do not decode what RFC 6749 §2.3.1 encodes (basic_encoding: raw).";
     }
     advice
 }

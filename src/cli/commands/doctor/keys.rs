@@ -25,7 +25,7 @@ pub(super) fn look(
     out: &mut Output,
 ) -> bool {
     if let Some(KeySource::Uri(uri)) = &patient.provider.keys {
-        out.progress(format_args!("asking {} for its keys", patient.provider.name));
+        out.progress(format_args!("fetching the keys of {}", patient.provider.name));
         named(patient, known, uri);
         let reply = match fetch(http, &uri.call(&patient.keys)) {
             Ok(reply) => reply,
@@ -37,7 +37,7 @@ pub(super) fn look(
         if let Err(fault) = take(&mut patient.keys, uri, &reply) {
             patient.wrong(
                 format!("the keys at {}: {fault}", address(uri)),
-                "Is it the address of the key set (jwks_uri)? Until keys arrive, nothing that is signed can be verified: tokens are unavailable (503).",
+                "Is this the address of the key set (jwks_uri)? Until keys are loaded, no signature can be verified: requests with tokens are unavailable (503).",
             );
             return false;
         }
@@ -53,7 +53,7 @@ pub(super) fn verify(patient: &mut Patient<'_>, token: &Secret) {
     match jwt::verify(who, &patient.keys, token.expose(), &Computed, clock::now(), &Untraced) {
         Ok(token) => {
             let scopes = token.scopes(&patient.provider.tokens).join(" ");
-            patient.good("the token's signature and its claims are good");
+            patient.good("the token's signature and its claims are valid");
             patient.note(format!("its scopes: {scopes}"), "");
         }
         Err(rejection) => {
@@ -74,7 +74,10 @@ fn take(keys: &mut LiveKeys, uri: &KeyUri, reply: &Reply) -> Result<(), String> 
 fn named(patient: &mut Patient<'_>, known: Option<&Discovered>, uri: &KeyUri) {
     let configured = address(uri);
     if let Some(named) = known.and_then(|known| known.text("jwks_uri")).filter(|named| *named != configured) {
-        patient.note(format!("the document has the keys at {named}"), "Is the configured address meant?");
+        patient.note(
+            format!("the server's metadata names {named} for the keys"),
+            "Is the configured address correct?",
+        );
     }
 }
 
@@ -83,7 +86,7 @@ fn left_out(patient: &mut Patient<'_>, reply: &Reply) {
     let Ok(document) = reply.object() else { return };
     for (at, entry) in document.get("keys").and_then(Value::as_array).into_iter().flatten().enumerate() {
         if let Some(fault) = KeySet::fault_of(entry) {
-            patient.note(format!("{} is passed over: {fault}", place(at, entry)), "");
+            patient.note(format!("{} is skipped: {fault}", place(at, entry)), "");
         }
     }
 }
@@ -99,8 +102,8 @@ fn algorithms(patient: &mut Patient<'_>) {
     };
     if with.is_empty() {
         patient.wrong(
-            format!("{} key(s), and none for {}", set.len(), names(&without)),
-            "Every token will be refused. What does the server sign with? Allow that in `algorithms`.",
+            format!("{} key(s), but none for {}", set.len(), names(&without)),
+            "Every token will be rejected. Which algorithm does the server use? Allow it in `algorithms`.",
         );
     } else {
         patient.good(format!("{} key(s), for {}", set.len(), names(&with)));

@@ -11,46 +11,44 @@ use crate::kit::output::Output;
 pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> Option<Discovered> {
     let Some(issuer) = patient.provider.tokens.issuer.clone() else {
         patient.note(
-            "no issuer is configured, so what the server says of itself was not looked up",
-            "With an issuer, replies of another server are refused.",
+            "no issuer is configured, so the server's metadata was not read",
+            "With an issuer, responses for another server's tokens are rejected.",
         );
         return None;
     };
-    out.progress(format_args!("asking {} what it offers", patient.provider.name));
+    out.progress(format_args!("reading the metadata of {}", patient.provider.name));
     let found = match discover(http, &issuer) {
         Ok(found) => found,
         Err(failure) => {
             let saw = failure.what();
             if saw.contains("another issuer") {
                 let advice = failure.advice().trim_end_matches('.');
-                patient.wrong(saw, &format!("{advice}. Tokens of this server carry the issuer that it says; all of them will be refused."));
+                patient.wrong(saw, &format!("{advice}. Tokens of this server carry the issuer in its metadata; all of them will be rejected."));
             } else {
-                patient.note(saw, "The filter does not need it; the introspection endpoint is what counts.");
+                patient.note(saw, "The filter does not need it; only the introspection endpoint matters.");
             }
             return None;
         }
     };
-    patient.good(format!("{} is the issuer's own document", found.url));
+    patient.good(format!("{} has the configured issuer", found.url));
     let configured = patient.endpoint();
     let dialect = &patient.provider.introspection.dialect;
     let is_introspection = matches!(dialect, Dialect::Rfc7662 | Dialect::Rfc9701 { .. });
     match found.endpoints().introspection {
         _ if patient.provider.validate == Validate::Jwt => {}
         Some(named) if !is_introspection => patient.note(
-            format!("the document has an introspection endpoint, at {named}"),
-            "It says more than the configured endpoint: scopes, clients and ends, strictly read (RFC 7662).",
+            format!("the metadata names an introspection endpoint: {named}"),
+            "It returns more than the configured endpoint: scopes, clients and expiry (RFC 7662).",
         ),
         None if !is_introspection => {}
-        None => patient.note(
-            "the document names no introspection endpoint",
-            "Some products have one all the same (OpenAM).",
-        ),
+        None => patient
+            .note("the metadata names no introspection endpoint", "Some products have one anyway (OpenAM)."),
         Some(named)
             if same(&named, &configured)
                 || found.introspection_by_certificate().is_some_and(|alias| same(alias, &configured)) => {}
         Some(named) => patient.note(
-            format!("the document has the introspection endpoint at {named}"),
-            "Is the configured one meant?",
+            format!("the metadata names another introspection endpoint: {named}"),
+            "Is the configured one correct?",
         ),
     }
     contexts(patient, &found);
@@ -67,8 +65,8 @@ fn contexts(patient: &mut Patient<'_>, found: &Discovered) {
     let unknown: Vec<_> = demanded.map(|context| format!("{context:?}")).collect();
     if !unknown.is_empty() {
         patient.note(
-            format!("the document does not list {} among acr_values_supported", unknown.join(", ")),
-            "A rule demands it in acr_values: users who are sent there for it may come back without it.",
+            format!("the metadata does not list {} in acr_values_supported", unknown.join(", ")),
+            "A rule requires it in acr_values: users who are sent there for it may come back without it.",
         );
     }
 }
@@ -82,8 +80,8 @@ fn resources(patient: &mut Patient<'_>, found: &Discovered) {
         patient.resources.iter().filter(|resource| !listed.contains(&resource.as_str())).cloned().collect();
     if !unknown.is_empty() {
         patient.note(
-            format!("the document does not list {} among protected_resources", unknown.join(", ")),
-            "Clients that look there may not ask it for tokens for this resource.",
+            format!("the metadata does not list {} in protected_resources", unknown.join(", ")),
+            "Clients that read this list may not request tokens for this resource.",
         );
     }
 }

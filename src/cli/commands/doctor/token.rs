@@ -20,7 +20,7 @@ use crate::kit::presets::guess;
 
 /// Asks about it.
 pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, out: &mut Output) {
-    out.progress(format_args!("asking {} about the token", patient.provider.name));
+    out.progress(format_args!("introspecting the token at {}", patient.provider.name));
     let said = match call::introspect(patient, token, http) {
         Ok((_, said)) => said,
         Err(failure) => return patient.wrong(failure.what(), failure.advice()),
@@ -28,12 +28,12 @@ pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, 
     match said {
         Err(rejection) => patient.wrong(
             format!("about the token: {rejection}"),
-            "A made-up token was answered; this one is not. The server's log may tell why.",
+            "The server responded about a made-up token, but not about this one. Its log may say why.",
         ),
         Ok(Introspection::Inactive) => inactive(patient, token),
         Ok(Introspection::Contradicts(name)) => patient.wrong(
-            format!("the token is active, but its reply has another {name} than the token itself"),
-            "The filter refuses such a token. Something in between may answer for another token.",
+            format!("the token is active, but the response has another {name} than the token itself"),
+            "The filter rejects such a token. An intermediary may respond for another token.",
         ),
         Ok(Introspection::Active(token)) => active(patient, &token),
     }
@@ -45,11 +45,11 @@ fn active(patient: &mut Patient<'_>, token: &AccessToken) {
     match token.check(&patient.provider.tokens, clock::now(), &Untraced) {
         Ok(()) => {
             let scopes = token.scopes(&patient.provider.tokens).join(" ");
-            patient.good(format!("the token is active, and good for the filter; its scopes: {}", if scopes.is_empty() { "none" } else { &scopes }));
+            patient.good(format!("the token is active, and the filter accepts it; its scopes: {}", if scopes.is_empty() { "none" } else { &scopes }));
             if scopes.is_empty() {
                 patient.note(
-                    format!("the reply grants no scopes (scope: {})", shown("scope")),
-                    "Where a rule demands one, the token is refused. scope_array: accept reads lists; default_scopes is for servers that leave a default out (PingFederate).",
+                    format!("the response grants no scopes (scope: {})", shown("scope")),
+                    "If a rule requires one, the token is rejected. scope_array: accept reads lists; default_scopes is for servers that leave a default scope out (PingFederate).",
                 );
             }
             bound(patient, token);
@@ -60,7 +60,7 @@ fn active(patient: &mut Patient<'_>, token: &AccessToken) {
         ),
         Err(Rejection::WrongAudience) => patient.wrong(
             format!("the token is active, but its audience is {}", shown("aud")),
-            "Let the server put this API into aud, or leave audiences out where it has none (OpenAM, Salesforce).",
+            "Let the server put this API into aud, or leave audiences out if it sends no aud (OpenAM, Salesforce).",
         ),
         Err(other) => patient.wrong(format!("the token is active, but {other}"), ""),
     }
@@ -79,17 +79,19 @@ fn bound(patient: &mut Patient<'_>, token: &AccessToken) {
             ("a key (token_type: DPoP)", "dpop", "with a proof of its key, if cnf.jkt names one (RFC 9449)")
         }
         (_, None, None) => {
-            let advice = "It is refused, unless sender_constraint: ignore says that nobody minds.";
+            let advice = "It is rejected, unless sender_constraint: ignore allows it.";
             return patient.note("the token is bound in a way that cannot be proven here (cnf)", advice);
         }
     };
     let is_understood = if key == "mtls" { policy.mtls.is_some() } else { policy.dpop.is_some() };
     if is_understood {
-        patient.note(format!("the token is bound to {saw}"), &format!("It passes {proof}, and not without."));
+        patient.note(format!("the token is bound to {saw}"), &format!("It is accepted only {proof}."));
     } else {
         patient.note(
             format!("the token is bound to {saw}"),
-            &format!("It is refused: `{key}` is not configured. With it, the token passes {proof}."),
+            &format!(
+                "It is rejected, because `{key}` is not configured. With it, the token is accepted {proof}."
+            ),
         );
     }
 }
@@ -114,14 +116,14 @@ fn own_words(patient: &Patient<'_>, claims: &Map<String, Value>) -> Vec<(String,
     if let Some(exp) =
         claims.get("exp").and_then(Value::as_u64).map(UnixTime::from_secs).filter(|exp| *exp <= clock::now())
     {
-        causes.push((format!("it ended at {}", clock::date(exp)), "Get a new one.".to_owned()));
+        causes.push((format!("it expired at {}", clock::date(exp)), "Get a new one.".to_owned()));
     }
     if let (Some(iss), Some(issuer)) = (text("iss"), &patient.provider.tokens.issuer)
         && iss != issuer
     {
         let advice = "It was issued by another server, or by this one under another host name: the server compares the two. Let clients and gateway use one name (Keycloak: hostname).";
         causes.push((
-            format!("its issuer is {iss:?}, and the one that was asked {issuer:?}"),
+            format!("its issuer is {iss:?}, but the configured one is {issuer:?}"),
             advice.to_owned(),
         ));
     }
@@ -134,10 +136,10 @@ fn own_words(patient: &Patient<'_>, claims: &Map<String, Value>) -> Vec<(String,
     if causes.is_empty() && !own.is_empty() && !in_audience {
         let aud = claims.get("aud").map_or_else(|| "none".to_owned(), Value::to_string);
         let advice = format!(
-            "Recent Keycloak answers a client about tokens alone that have it in aud: add an audience mapper for {own:?} to the client's scopes. {}",
+            "Recent Keycloak introspects a token only for clients in its aud: add an audience mapper for {own:?} to the client's scopes. {}",
             habit(product(patient))
         );
-        causes.push((format!("the asking client {own:?} is not in its audience {aud}"), advice));
+        causes.push((format!("the gateway's client {own:?} is not in its audience {aud}"), advice));
     }
     causes
 }
@@ -150,13 +152,13 @@ fn product(patient: &Patient<'_>) -> Preset {
 /// Why a product calls a good token inactive.
 fn habit(product: Preset) -> String {
     match product {
-        Preset::OpenAm => "OpenAM answers a client about its own tokens alone: ask with the client that got it.",
-        Preset::ForgeRock => "PingAM answers about others' tokens if the asking client has the scope am-introspect-all-tokens.",
-        Preset::Salesforce => "Salesforce answers about a client's own tokens and those of the apps that it registered; one app of the organization may be allowed to ask about all.",
-        Preset::Keycloak => "In Keycloak the asking client must be confidential, of the same realm, and in the token's aud (an audience mapper).",
-        Preset::Okta => "In Okta the token must come from the very authorization server whose endpoint is asked (/oauth2/default is not /oauth2).",
-        Preset::PingFederate => "In PingFederate the asking client needs the access token manager that issued it among its own.",
-        Preset::Generic => "It may have ended or been revoked, be of another environment, or the asking client may not be told about others' tokens.",
+        Preset::OpenAm => "OpenAM introspects a token only for the client that it was issued to: use that client.",
+        Preset::ForgeRock => "PingAM introspects tokens of other clients only if the gateway's client has the scope am-introspect-all-tokens.",
+        Preset::Salesforce => "Salesforce introspects a client's own tokens and those of the apps that it registered; one app of the organization can be allowed to introspect all.",
+        Preset::Keycloak => "In Keycloak, the gateway's client must be confidential, in the same realm, and in the token's aud (an audience mapper).",
+        Preset::Okta => "In Okta, the token must come from the authorization server whose endpoint is called (/oauth2/default is not /oauth2).",
+        Preset::PingFederate => "In PingFederate, the gateway's client needs access to the access token manager that issued the token.",
+        Preset::Generic => "It may have expired or been revoked, or come from another environment, or the gateway's client may not be allowed to introspect it.",
     }
     .to_owned()
 }

@@ -117,7 +117,7 @@ impl<'a> Calls<'a> {
         out: &mut Output,
     ) -> Result<(), Failure> {
         let Some(provider) = driver.worker().policy().providers.get(call.provider.0) else {
-            return Err(Failure::new("a provider that is not configured was to be asked"));
+            return Err(Failure::new("a provider that is not configured was to be called"));
         };
         let mut asked = Asked::new(provider);
         let name = &provider.name;
@@ -128,7 +128,7 @@ impl<'a> Calls<'a> {
                     Some(Err(unusable)) => return Err(Failure::new(&unusable.saw).help(unusable.advice)),
                     None => {}
                 }
-                out.progress(format_args!("asking {name} about the token"));
+                out.progress(format_args!("introspecting the token at {name}"));
                 let started = Instant::now();
                 let reply = ask(http, &call);
                 asked.took = Some(started.elapsed());
@@ -143,7 +143,7 @@ impl<'a> Calls<'a> {
             }
             Source::Saved(saved) => Some(saved.pop().ok_or_else(|| {
                 Failure::new(format_args!(
-                    "the provider {name:?} is asked as well, and there is no reply of its"
+                    "the provider {name:?} is called as well, and there is no saved response for it"
                 ))
                 .help("Name one more file: --reply.")
             })?),

@@ -44,7 +44,7 @@ fn step(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Option
             Some(rejection) => (rejection.to_string(), "RFC 6750 §2"),
         },
         Check::Proof if failure.is_some() => return None,
-        Check::Proof => ("good, and of this request and token".to_owned(), "RFC 9449 §4.3"),
+        Check::Proof => ("valid, for this request and token".to_owned(), "RFC 9449 §4.3"),
         Check::Jwt(it) => (jwt(*it, failure), "RFC 9068 §4, RFC 7515 §5.2"),
         Check::Issuer { wanted, found, is_optional } => {
             let allowed = if found.is_none() && *is_optional { ", which is allowed" } else { "" };
@@ -64,7 +64,7 @@ fn step(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Option
         Check::Client { list, found } => {
             let list = list.map_or_else(|| "the rule's list".to_owned(), |name| format!("the list {name}"));
             let is_late = matches!(failure, Some(Rejection::NoAnswer { .. }));
-            let state = if is_late { ", which has not arrived yet" } else { "" };
+            let state = if is_late { ", which is not loaded yet" } else { "" };
             (format!("wanted one of {list}{state}, found {}", found.unwrap_or("none")), "RFC 7662 §2.2")
         }
         Check::Authentication { contexts, context, max_age, at } => {
@@ -113,15 +113,17 @@ fn token(FoundToken { place, length }: FoundToken) -> String {
 /// What a JWT says that it is, and what came of it.
 fn jwt(Jwt { provider, token, keys }: Jwt<'_>, failure: Option<&Rejection>) -> String {
     let Ok(Compact { header, .. }) = Compact::parse(token) else {
-        return format!("{provider}: no JWT that can be used");
+        return format!("{provider}: not a JWT that can be verified");
     };
     let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     let keys = if keys == 1 { "1 key is".to_owned() } else { format!("{keys} keys are") };
     let came = match failure {
-        None => "the signature is good",
-        Some(Rejection::BadJwt { fault: JwtFault::Signature }) => "the signature is not",
-        Some(Rejection::BadJwt { fault: JwtFault::UnknownKey }) => "none of them is it",
-        Some(_) => "the signature was not looked at",
+        None => "the signature is valid",
+        Some(Rejection::BadJwt { fault: JwtFault::Signature }) => "the signature is not valid",
+        Some(Rejection::BadJwt { fault: JwtFault::UnknownKey }) => {
+            "none of them has the token's kid and algorithm"
+        }
+        Some(_) => "the signature was not checked",
     };
     format!(
         "{provider}: alg {}, typ {}, kid {}; {keys} known, {came}",
@@ -139,7 +141,7 @@ fn binding(found: Bound, is_ignored: bool) -> String {
         Bound::ToKey => "bound to a key",
         Bound::Not => "not bound",
     };
-    format!("{bound}{}", if is_ignored { "; not looked at" } else { "" })
+    format!("{bound}{}", if is_ignored { "; not checked" } else { "" })
 }
 
 /// How old the token may be (`max_token_age`), and how old it is.

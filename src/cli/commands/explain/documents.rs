@@ -59,7 +59,7 @@ impl<'a> Documents<'a> {
         let known: Vec<_> = fetched.map(|provider| provider.name.as_str()).collect();
         if let Some(SavedKeys(Named { name, .. })) = keys.iter().find(|keys| !known.contains(&&*keys.0.name))
         {
-            let has = if known.is_empty() { "nobody".to_owned() } else { known.join(", ") };
+            let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             return Err(Failure::new(format_args!("the configuration fetches no keys of {name:?}"))
                 .help(format_args!("It fetches those of: {has}.")));
         }
@@ -146,16 +146,18 @@ impl Words {
             Document::List(_) => Self {
                 what: format!("the client list {name}"),
                 from_file: format!(
-                    "the client list {name} is one that is fetched; from a file: --client-list {name}=FILE"
+                    "the client list {name} is fetched; to read it from a file: --client-list {name}=FILE"
                 ),
-                is_none: "is no client list",
-                expected: "Expected {\"clients\": [{\"id\": …}]}, as `tollgate client serve` answers.",
+                is_none: "is not a client list",
+                expected: "Expected {\"clients\": [{\"id\": …}]}, as `tollgate client serve` sends it.",
             },
             Document::Keys(_) => Self {
                 what: format!("the keys of {name}"),
-                from_file: format!("the keys of {name} are fetched; from a file: --jwks {name}=FILE"),
-                is_none: "is no set of keys",
-                expected: "Expected {\"keys\": […]}, as the authorization server's jwks_uri answers.",
+                from_file: format!(
+                    "the keys of {name} are fetched; to read them from a file: --jwks {name}=FILE"
+                ),
+                is_none: "is not a key set",
+                expected: "Expected {\"keys\": […]}, as the authorization server's jwks_uri returns it.",
             },
         }
     }
@@ -163,8 +165,8 @@ impl Words {
 
 fn has_not_come(document: Document) -> &'static str {
     match document {
-        Document::List(_) => "has not come",
-        Document::Keys(_) => "have not come",
+        Document::List(_) => "is not loaded",
+        Document::Keys(_) => "are not loaded",
     }
 }
 

@@ -115,8 +115,8 @@ impl Asked {
         let took = self.took.map(|took| format!(" in {} ms", took.as_millis()));
         let came = match (&self.status, &self.failure) {
             (Some(status), _) => format!("status {status}{}", took.unwrap_or_default()),
-            (None, Some(failure)) => format!("no answer: {failure}"),
-            (None, None) => "no answer".to_owned(),
+            (None, Some(failure)) => format!("no response: {failure}"),
+            (None, None) => "no response".to_owned(),
         };
         Step::new("introspection", format!("{}: {}: {came}", self.provider, self.call), "RFC 7662 §2.1")
     }
@@ -206,7 +206,7 @@ impl Report<'_> {
             )?;
         }
         if is_shadow {
-            out.line("→ not enforced: mode: shadow lets the request pass")?;
+            out.line("→ not enforced, because of mode: shadow: the request passes")?;
         }
         if answer.is_none() || is_shadow {
             upstream(outcome, out)?;
@@ -233,11 +233,11 @@ impl Report<'_> {
             return None;
         }
         if let (Decision::Describe(_), Some(resource)) = (&outcome.decision, outcome.resource(self.policy)) {
-            let text = format!("the metadata of {}; no rule is looked at", resource.identifier);
+            let text = format!("the metadata of {}; no rule applies", resource.identifier);
             return Some(Step::new("resource", text, "RFC 9728 §3"));
         }
         let Some(rule) = outcome.rule(self.policy) else {
-            return Some(Step::new("rule", "no rule matches; what holds for every request holds here", ""));
+            return Some(Step::new("rule", "no rule matches; the top-level `requires` applies", ""));
         };
         let index = self.policy.rules.iter().position(|known| std::ptr::eq(known, rule));
         let written = index.and_then(|index| self.configuration.pointer(&format!("/rules/{index}/match")));
@@ -245,8 +245,8 @@ impl Report<'_> {
         let access = match rule.access {
             Access::Required => "",
             Access::Optional => ": a token is optional",
-            Access::Anonymous => ": anonymous, no token is looked at",
-            Access::Deny => ": it denies every request",
+            Access::Anonymous => ": anonymous, no token is read",
+            Access::Deny => ": rejects every request",
         };
         let failure = (rule.access == Access::Deny).then_some(Rejection::Denied);
         Some(Step { failure, ..Step::new("rule", format!("{}{matched}{access}", rule.name), "") })
@@ -276,7 +276,7 @@ fn client(answer: &Answer, what: &str, out: &mut Output) -> Result<(), Failure> 
 /// What the upstream gets to see of it.
 fn upstream(outcome: &Outcome, out: &mut Output) -> Result<(), Failure> {
     let grant = &outcome.grant;
-    out.line("→ the request goes on to the upstream")?;
+    out.line("→ the request is forwarded to the upstream")?;
     for name in &grant.remove {
         out.line(format_args!("    without {}", printable(name)))?;
     }

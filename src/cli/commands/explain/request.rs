@@ -42,7 +42,7 @@ pub(super) fn head(
 fn misread(request: &str) -> Failure {
     // The query may hold a token.
     let shown = request.split('?').next().unwrap_or_default();
-    Failure::new(format_args!("{shown:?} is no request"))
+    Failure::new(format_args!("{shown:?} is not a request"))
         .help("A method and a path, or a URL: 'GET /orders/7', 'GET https://api.example.com/orders/7'.")
 }
 
@@ -100,8 +100,8 @@ fn place(
         headers.push(("upgrade".to_owned(), "websocket".to_owned()));
         headers.push((websocket::FIELD.to_owned(), offer));
     } else {
-        return Err(Failure::new("this configuration looks for tokens in form bodies alone")
-            .help("Put the token into one: --form FILE, with --header 'content-type: application/x-www-form-urlencoded'."));
+        return Err(Failure::new("this configuration reads tokens only in form bodies")
+            .help("Put the token into a form: --form FILE, with --header 'content-type: application/x-www-form-urlencoded'."));
     }
     Ok(())
 }
