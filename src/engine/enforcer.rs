@@ -1,7 +1,7 @@
 //! The policy engine: a request head goes in, a [`Step`] comes out.
 //!
 //! Nothing here performs I/O or reads a clock. A [`Step::Introspect`] says what has to be found out and returns
-//! a [`Pending`]. The worker then makes a [`Flight`], or waits for one that is in progress, and passes the
+//! a [`Pending`]. The worker then makes a [`Flight`](crate::provider::flight::Flight), or waits for one that is in progress, and passes the
 //! result to [`Pending::resume`]. This consumes the `Pending`, so that a result is used only once.
 
 mod begin;
@@ -201,16 +201,13 @@ impl<T: Trace> Enforcer<T> {
         done(Decision::Allow(Verdict::Anonymous), grant, Source::Nowhere, None, request)
     }
 
-    fn deny(&self, request: Request, rejection: Rejection) -> Step {
+    /// Denies a request because this check has failed.
+    fn fail<'a>(&self, request: Request, check: impl FnOnce() -> Check<'a>, rejection: Rejection) -> Step {
+        self.trace.made(check, Some(&rejection));
         self.deny_by(request, rejection, Source::Nowhere)
     }
 
-    /// Denies a request because of this check.
-    fn fail<'a>(&self, request: Request, check: impl FnOnce() -> Check<'a>, rejection: Rejection) -> Step {
-        self.trace.made(check, Some(&rejection));
-        self.deny(request, rejection)
-    }
-
+    /// Denies a request because of a check that has been reported.
     fn deny_by(&self, request: Request, rejection: Rejection, source: Source) -> Step {
         let grant = self.clean(&request, None);
         done(Decision::Deny(rejection), grant, source, None, request)

@@ -36,8 +36,7 @@ impl<T: Trace> Enforcer<T> {
             }
             Err(doubt) => return self.fail(request, || Check::Reading, Rejection::Ambiguous(doubt)),
         }
-        let access = self.route(&mut request);
-        match self.trace.came(|| Check::Reading, access) {
+        match self.route(&mut request) {
             Ok(Access::Deny) => self.fail(request, || Check::Rule, Rejection::Denied),
             Ok(_) if self.passes_preflight(request.head()) => self.pass(request, None),
             Ok(Access::Anonymous) if self.takes_forms_apart(request.head()) => {
@@ -45,7 +44,7 @@ impl<T: Trace> Enforcer<T> {
             }
             Ok(Access::Anonymous) => self.pass(request, None),
             Ok(Access::Required | Access::Optional) => self.look_for_token(request, now),
-            Err(rejection) => self.deny(request, rejection),
+            Err(rejection) => self.fail(request, || Check::Reading, rejection),
         }
     }
 

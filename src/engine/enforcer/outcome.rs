@@ -21,7 +21,7 @@ pub struct Outcome {
     /// Where what is known of the token came from.
     pub source: Source,
     /// A token to introspect again in the background: its entry is in use and expires soon.
-    pub refresh: Option<Box<Question>>,
+    pub(crate) refresh: Option<Box<Question>>,
     /// Words for access logs and later filters, by name.
     pub notes: Vec<(&'static str, Cow<'static, str>)>,
     pub(super) request: Request,

@@ -14,16 +14,16 @@ use crate::token::key::TokenKey;
 
 /// What is introspected: one token, at one provider.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// The provider, and which token.
-    pub key: TokenKey,
+    pub(crate) key: TokenKey,
     /// The token itself.
-    pub token: Secret,
+    pub(crate) token: Secret,
 }
 
 /// A question on its way.
 #[derive(Debug)]
-pub struct Flight {
+pub(crate) struct Flight {
     question: Question,
     /// How many calls have been made.
     calls: u32,
@@ -37,7 +37,7 @@ pub struct Flight {
 
 /// How a call ended for the flight.
 #[derive(Debug)]
-pub enum Landing {
+pub(crate) enum Landing {
     /// Another call is to be made.
     Again(Box<IntrospectionCall>),
     /// The provider has said something, or will not.
@@ -46,7 +46,7 @@ pub enum Landing {
 
 impl Landing {
     /// Whether no known key verifies the response: with other keys, the next may be verified.
-    pub fn lacks_keys(&self) -> bool {
+    pub(crate) fn lacks_keys(&self) -> bool {
         let failure = match self {
             Self::Settled(said) => said.as_ref().err(),
             Self::Again(call) => call.previous.as_ref(),
@@ -57,7 +57,7 @@ impl Landing {
 
 impl Flight {
     /// A flight and its first call. What a call needs to be unguessable comes from `nonces`.
-    pub fn take_off(
+    pub(crate) fn take_off(
         provider: &Provider,
         question: Question,
         now: UnixTime,
@@ -69,17 +69,17 @@ impl Flight {
     }
 
     /// What is introspected.
-    pub fn question(&self) -> &Question {
+    pub(crate) fn question(&self) -> &Question {
         &self.question
     }
 
     /// When the call was made that is in progress or has just ended.
-    pub fn asked(&self) -> UnixTime {
+    pub(crate) fn asked(&self) -> UnixTime {
         self.asked
     }
 
     /// Takes what has come of the latest call, as the engine reads it.
-    pub fn land(
+    pub(crate) fn land(
         &mut self,
         provider: &Provider,
         said: Result<Introspection, Rejection>,

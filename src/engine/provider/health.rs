@@ -8,7 +8,7 @@ use crate::decision::{NoAnswer, Rejection};
 
 /// What is known of one provider.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Health {
+pub(crate) struct Health {
     /// Failures since the last response.
     failures: u32,
     /// Pauses since the last response.
@@ -29,19 +29,19 @@ const RECOVERED: u32 = 256;
 
 impl Health {
     /// Whether a call may be made now.
-    pub fn admits(&self, now: UnixTime) -> bool {
+    pub(crate) fn admits(&self, now: UnixTime) -> bool {
         // A pause that is to begin yet: the clock has been set back.
         let pauses = self.pause.is_some_and(|(from, until)| from <= now && now < until);
         !pauses && self.allowance.is_none_or(|allowance| self.under_way < allowance)
     }
 
     /// A call has been made, with or without further ones to follow for the same question.
-    pub fn departed(&mut self) {
+    pub(crate) fn departed(&mut self) {
         self.under_way = self.under_way.saturating_add(1);
     }
 
     /// The call has ended, with or without a response.
-    pub fn landed(&mut self, failure: Option<&Rejection>, now: UnixTime, longest: Duration) {
+    pub(crate) fn landed(&mut self, failure: Option<&Rejection>, now: UnixTime, longest: Duration) {
         self.under_way = self.under_way.saturating_sub(1);
         if !failure.is_some_and(is_trouble) {
             // Any answer at all is one, if not to our taste.
@@ -69,7 +69,7 @@ impl Health {
     }
 
     /// No request waits for the call any more.
-    pub fn abandoned(&mut self) {
+    pub(crate) fn abandoned(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
 
