@@ -33,6 +33,8 @@ pub struct Stage {
     pub module: Option<PathBuf>,
     /// The clusters that speak HTTP/2, by name.
     pub http2: Vec<String>,
+    /// Whether Envoy counts nothing but what the filter counts. With hundreds of listeners it finds that in a moment then.
+    pub our_stats_only: bool,
 }
 
 /// One listener's filter.
@@ -88,6 +90,7 @@ impl Stage {
             narrow: BTreeMap::new(),
             module: None,
             http2: Vec::new(),
+            our_stats_only: false,
         }
     }
 
@@ -158,8 +161,14 @@ impl Stage {
                 "resource_api_version": "V3",
             });
         }
+        let stats = if self.our_stats_only {
+            json!({"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": "wasmcustom."}, {"prefix": "listener_manager."}, {"prefix": "server."}]}}})
+        } else {
+            json!({})
+        };
         json!({
             "node": {"id": "test", "cluster": "test"},
+            "stats_config": stats,
             "admin": {"address": address(0)},
             "static_resources": fixed,
             "dynamic_resources": dynamic,

@@ -34,7 +34,8 @@ fn every_vector_holds_in_a_real_envoy() {
     let upstream = Upstream::start();
     let servers =
         BTreeMap::from([("as", AuthorizationServer::start()), ("as2", AuthorizationServer::start())]);
-    let mut stage = Stage::new().cluster("upstream", upstream.port()).cluster("dead", 0);
+    let mut stage = Stage { our_stats_only: true, ..Stage::new() };
+    stage = stage.cluster("upstream", upstream.port()).cluster("dead", 0);
     for (name, server) in &servers {
         stage = stage.cluster(name, server.port());
     }
