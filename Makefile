@@ -21,6 +21,9 @@ COMMAND := $(CURDIR)/target/debug/tollgate
 # The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
 SIZE_BUDGET := 1110000
 
+# Most tests of ring 4 wait for something; those that load the machine take turns (`my_turn` in tests/e2e/src/lib.rs).
+E2E_THREADS ?= 8
+
 CARGO_DENY_VERSION := 0.20.2
 COMPOSE_VERSION    := 2.40.3
 EGCTL_VERSION      := 1.9.1
@@ -125,7 +128,7 @@ host-quick: $(QUICK_MODULE)
 	$(step) "ring 3: in-process host" env TOLLGATE_WASM=$(QUICK_MODULE) TOLLGATE_UNFINISHED=$(CURDIR)/$(QUICK_RAW) cargo test --quiet --locked --no-fail-fast -p tollgate-host
 
 e2e: build command envoy node-packages ## ring 4: the built filter in a real Envoy (ENVOY=path for another one)
-	$(step) "ring 4: Envoy" env TOLLGATE=$(COMMAND) cargo test --quiet --locked --no-fail-fast -p tollgate-e2e
+	$(step) "ring 4: Envoy" env TOLLGATE=$(COMMAND) RUST_TEST_THREADS=$(E2E_THREADS) cargo test --quiet --locked --no-fail-fast -p tollgate-e2e
 
 test-providers: build command envoy node-packages ## from an issuer to a guarded API and back, with real authorization servers (PROVIDERS=all: or fail)
 	$(step) "authorization servers" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/providers
