@@ -191,7 +191,7 @@ fn last_lines(log: &str) -> String {
 }
 
 /// How long anything may take, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often is looked whether it has come.
 const INTERVAL: Duration = Duration::from_millis(5);
 /// Runs a program until it ends by itself or standard input does. The first argument is where its number goes.
