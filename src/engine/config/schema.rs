@@ -4,17 +4,21 @@
 //! One table drives three things: [`check`] finds the errors, [`complete`] fills in the defaults, and
 //! `docs/configuration.md` is written from it. So a key is described once.
 
+mod duration;
 mod lowers;
+mod names;
 mod place;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::base::json::{self, whole};
 use crate::config::error::Fault;
+pub use crate::config::schema::duration::{duration, written};
 pub use crate::config::schema::lowers::{Lowers, When};
+pub use crate::config::schema::names::{listed, nearest};
 pub use crate::config::schema::place::{Faults, Place, Step};
 
 /// One key of an object: its row in the tables. What the reference and the command say about a key is not in the module:
@@ -458,143 +462,4 @@ pub(crate) fn default(kind: &Kind, text: &str) -> Value {
 /// A number without a sign or a fraction, `300.0` included.
 pub fn integer(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| u64::try_from(whole(value.as_f64()?)?).ok())
-}
-
-/// Reads `1h30m`: whole numbers with units, from large to small, each unit once.
-pub fn duration(text: &str) -> Option<Duration> {
-    let (mut rest, mut total, mut last) = (text, Duration::ZERO, u64::MAX);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = rest.split_at_checked(digits)?;
-        let after = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
-        let (unit, left) = unit.split_at_checked(after)?;
-        let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        if *millis >= last {
-            return None;
-        }
-        let span = Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(*millis)?);
-        (rest, total, last) = (left, total.checked_add(span)?, *millis);
-    }
-    (last != u64::MAX).then_some(total)
-}
-
-/// A duration as it is written.
-pub fn written(duration: Duration) -> String {
-    let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    if millis == 0 {
-        return "0s".to_owned();
-    }
-    let mut text = String::new();
-    for (unit, length) in UNITS {
-        let number = millis.checked_div(*length).unwrap_or_default();
-        if number > 0 {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{number}{unit}");
-        }
-        millis = millis.checked_rem(*length).unwrap_or_default();
-    }
-    text
-}
-
-const UNITS: &[(&str, u64)] = &[("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-
-/// `"a", "b" or "c"`.
-pub fn listed<T: AsRef<str>>(words: &[T], joint: &str) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("{:?}", word.as_ref())).collect();
-    match quoted.as_slice() {
-        [] => String::new(),
-        [only] => only.clone(),
-        [most @ .., last] => format!("{} {joint} {last}", most.join(", ")),
-    }
-}
-
-/// The name that `text` was probably meant to be: a third of it may differ; case, `_` and `-` do not
-/// count.
-pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |text: &str| -> Vec<char> {
-        text.chars().take(64).filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-    };
-    let text = plain(text);
-    let allowed = (text.len() / 3).max(1);
-    let near = names.map(|name| (distance(&text, &plain(name)), name)).filter(|(d, _)| *d <= allowed);
-    near.min_by_key(|(d, _)| *d).map(|(_, name)| name).filter(|_| text.len() > 1)
-}
-
-/// Levenshtein's distance.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i.saturating_add(1);
-        let mut next = vec![left];
-        for (to, above) in b.iter().zip(row.iter().skip(1)) {
-            let replaced = diagonal.saturating_add(usize::from(from != to));
-            left = replaced.min(above.saturating_add(1)).min(left.saturating_add(1));
-            next.push(left);
-            diagonal = *above;
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{duration, nearest, written};
-    use std::time::Duration;
-    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    #[test]
-    fn durations_as_they_are_written() {
-        #[rustfmt::skip]
-        let cases = [
-            ("250ms",  Some(250)),
-            ("2s",     Some(2000)),
-            ("5m",     Some(300_000)),
-            ("1h30m",  Some(5_400_000)),
-            ("1h1m1s1ms", Some(3_661_001)),
-            ("0s",     Some(0)),
-            ("90m",    Some(5_400_000)),
-            ("",       None),
-            ("5",      None),
-            ("s",      None),
-            ("5 s",    None),
-            ("-5s",    None),
-            ("1.5s",   None),
-            ("30m1h",  None),
-            ("1s1s",   None),
-            ("5S",     None),
-            ("5d",     None),
-            ("५s",     None),
-            ("99999999999999999999s", None),
-            ("18446744073709551615h", None),
-            ("18446744073709551615ms", Some(u64::MAX)),
-        ];
-        for (text, want) in cases {
-            assert_eq!(duration(text), want.map(Duration::from_millis), "{text:?}");
-        }
-        for text in ["250ms", "2s", "5m", "1h30m", "1h1m1s1ms", "0s"] {
-            assert_eq!(written(duration(text).unwrap()), text);
-        }
-    }
-
-    #[test]
-    fn what_was_probably_meant() {
-        #[rustfmt::skip]
-        let cases = [
-            ("introspecton",  Some("introspection")),
-            ("clientId",      Some("client_id")),
-            ("client-id",     Some("client_id")),
-            ("audience",      Some("audiences")),
-            ("url",           Some("uri")),
-            ("hunter2",       None),
-            ("x",             None),
-            ("",              None),
-        ];
-        for (text, want) in cases {
-            let names = ["introspection", "client_id", "audiences", "uri", "jwks"];
-            assert_eq!(nearest(text, names.into_iter()), want, "{text:?}");
-        }
-    }
 }
