@@ -154,3 +154,40 @@ pub(crate) fn word_at(value: Option<&Value>, words: &[&str]) -> Option<usize> {
     let text = text_of(value);
     words.iter().position(|word| *word == text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Read;
+    use crate::policy::Mode;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn read<T: Read>(value: &Value) -> T {
+        T::read(Some(value))
+    }
+
+    #[test]
+    fn what_has_another_form_reads_as_empty() {
+        let others = [json!(null), json!(-1), json!(0.5), json!("maybe"), json!([1]), json!({"a": true})];
+        for other in &others {
+            assert!(!read::<bool>(other), "{other}");
+            assert_eq!(read::<usize>(other), 0, "{other}");
+            assert_eq!(read::<Duration>(other), Duration::ZERO, "{other}");
+            assert_eq!(read::<Vec<String>>(other), Vec::<String>::new(), "{other}");
+            assert_eq!(read::<Mode>(other), Mode::Enforce, "{other}");
+        }
+        assert_eq!(<Option<bool>>::read(None), None);
+    }
+
+    #[test]
+    fn what_has_the_form_is_read() {
+        assert_eq!(read::<Option<bool>>(&json!(false)), Some(false));
+        assert_eq!((read::<usize>(&json!(3)), read::<u32>(&json!(3.0))), (3, 3));
+        assert_eq!(read::<Duration>(&json!("1m")), Duration::from_secs(60));
+        assert_eq!(read::<Vec<String>>(&json!(["a", 1, "b"])), ["a", "b"]);
+        assert_eq!(read::<Mode>(&json!("shadow")), Mode::Shadow);
+        assert_eq!(read::<Vec<Mode>>(&json!(["shadow", "maybe", "enforce"])), [Mode::Shadow, Mode::Enforce]);
+    }
+}
