@@ -192,11 +192,11 @@ fn first_mistakes_are_explained() {
     #[rustfmt::skip]
     let cases: &[(&str, &str, &[&str], &[&str])] = &[
         ("no configuration", "a: 1\n", &[], &["no configuration of Tollgate in tollgate.yaml"]),
-        ("faults", "providers: {main: {introspection: {cluster: x}}}\n", &[], &["the configuration in tollgate.yaml has faults: ", "tollgate check tollgate.yaml"]),
+        ("faults", "providers: {main: {introspection: {cluster: x}}}\n", &[], &["the configuration in tollgate.yaml has errors: ", "tollgate check tollgate.yaml"]),
         ("several providers", &two, &[], &["the configuration has 2 providers", "--provider NAME (main, other)"]),
         ("an unknown provider", &two, &["--provider", "okta"], &["the configuration has no provider \"okta\"", "It has main, other."]),
-        ("no issuer to ask", GENERIC, &["--discover"], &["no issuer", "--token-uri"]),
-        ("an endpoint that is none", GENERIC, &["--token-uri", "as/token"], &["--token-uri as/token is no https URI"]),
+        ("no issuer to ask", GENERIC, &["--discover"], &["so its metadata cannot be found", "--token-uri"]),
+        ("an endpoint that is none", GENERIC, &["--token-uri", "as/token"], &["--token-uri as/token is not an https URI"]),
         ("a name that cannot be one", GENERIC, &["--name", "a b"], &["letters, digits"]),
         ("another language", GENERIC, &["--format", "wsdl"], &["openapi, raml"]),
     ];

@@ -41,8 +41,8 @@ fn a_certificate_from_a_hop_has_to_arrive() {
     let forward = |how| format!("          forward_client_cert_details: {how}\n");
     #[rustfmt::skip]
     let cases = [
-        ("it is taken away",           "",           String::new(),                  "reads a field that never arrives"),
-        ("so it is on purpose",        "",           forward("SANITIZE"),            "reads a field that never arrives"),
+        ("it is taken away",           "",           String::new(),                  "reads a field that Envoy removes"),
+        ("so it is on purpose",        "",           forward("SANITIZE"),            "reads a field that Envoy removes"),
         ("it is handed on",            "",           forward("ALWAYS_FORWARD_ONLY"), ""),
         ("it is handed on over mTLS",  "",           forward("FORWARD_ONLY"),        ""),
         ("it is replaced here",        "",           forward("SANITIZE_SET"),        "use mtls.source: connection"),
@@ -87,12 +87,12 @@ rules:
     #[rustfmt::skip]
     let cases = [
         ("as it should be",                  "", "", ""),
-        ("FAP-01 the query",                 "dpop: {", "token: {from_params: [access_token]}\ndpop: {", "token.from_params: FAPI 2.0: tokens may come in the Authorization field alone (§5.3.4)"),
-        ("FAP-01 a cookie",                  "dpop: {", "token: {from_cookies: [t]}\ndpop: {", "token.from_cookies: FAPI 2.0: tokens may come"),
-        ("FAP-01 a form",                    "dpop: {", "token: {from_form: true}\ndpop: {", "token.from_form: FAPI 2.0: tokens may come"),
-        ("FAP-01 another header",            "dpop: {", "token: {from_headers: [{name: authorization, scheme: Bearer}, {name: x-token}]}\ndpop: {", "token.from_headers[1]: FAPI 2.0: tokens may come"),
-        ("FAP-02 the query of a rule",       "path: /b}, ", "path: /b}, from_params: [t], ", "rules[1].from_params: FAPI 2.0: tokens may come"),
-        ("FAP-03 revocation is not seen",    "validate: jwt_then_introspection", "validate: jwt", "providers.main.validate: FAPI 2.0: a token that has been revoked passes until it ends"),
+        ("FAP-01 the query",                 "dpop: {", "token: {from_params: [access_token]}\ndpop: {", "token.from_params: FAPI 2.0: tokens may only be in the Authorization field (§5.3.4)"),
+        ("FAP-01 a cookie",                  "dpop: {", "token: {from_cookies: [t]}\ndpop: {", "token.from_cookies: FAPI 2.0: tokens may only be"),
+        ("FAP-01 a form",                    "dpop: {", "token: {from_form: true}\ndpop: {", "token.from_form: FAPI 2.0: tokens may only be"),
+        ("FAP-01 another header",            "dpop: {", "token: {from_headers: [{name: authorization, scheme: Bearer}, {name: x-token}]}\ndpop: {", "token.from_headers[1]: FAPI 2.0: tokens may only be"),
+        ("FAP-02 the query of a rule",       "path: /b}, ", "path: /b}, from_params: [t], ", "rules[1].from_params: FAPI 2.0: tokens may only be"),
+        ("FAP-03 revocation is not seen",    "validate: jwt_then_introspection", "validate: jwt", "providers.main.validate: FAPI 2.0: a revoked token is accepted until it expires"),
         ("FAP-05 a token that is not bound", ", sender_constraint: dpop}\nrules", "}\nrules", "requires.sender_constraint: FAPI 2.0: tokens have to be bound"),
         ("FAP-05 by a rule",                 "[b], sender_constraint: dpop", "[b]", "rules[1].requires.sender_constraint: FAPI 2.0: tokens have to be bound"),
         ("FAP-06 RSA as it was",             "[PS256, ES256]", "[RS256, ES256]", "providers.main.algorithms: FAPI 2.0: RS256 may not be used; expected PS256, ES256 or EdDSA (§5.4.1)"),
@@ -102,7 +102,7 @@ rules:
         ("FAP-09 a weak signature",          "algorithm: ES256}", "algorithm: RS256}", "client_auth.algorithm: FAPI 2.0: expected PS256, ES256 or EdDSA"),
         ("FAP-09 another audience",          "algorithm: ES256}", "algorithm: ES256, audience: https://login.example.com/introspect}", "client_auth.audience: FAPI 2.0: expected the issuer"),
         ("FAP-11 no proof is forgotten",     "nonce: required}", "replay_cache: 0}", "dpop.replay_cache: expected 1 to 1000000, got 0"),
-        ("another profile's answers",        "dpop: {", "responses: {profile: anypoint}\ndpop: {", "responses.profile: FAPI 2.0: answers are not those of RFC 6750"),
+        ("another profile's answers",        "dpop: {", "responses: {profile: anypoint}\ndpop: {", "responses.profile: FAPI 2.0: responses do not follow RFC 6750"),
     ];
     for (name, from, to, want) in cases {
         let tollgate = Tollgate::new();
@@ -144,7 +144,7 @@ fn what_envoy_reads_otherwise_than_the_rules_is_said() {
         ("the routes alone ignore ports", hosts.to_owned(), format!("{dot}{ignoring}"), vec!["although Envoy's router ignores ports"]),
         ("the rules alone ignore ports",  format!("{hosts}matching: {{host_port: ignore}}\n"), format!("{dot}{}", routes("", "")), vec!["but Envoy's router compares ports"]),
         ("the rules mind ports",          format!("{hosts}matching: {{host_port: literal}}\n"), format!("{dot}{ignoring}"), vec!["but Envoy's router ignores ports"]),
-        ("the routes cut parameters",     "matching: {path_parameters: literal}\n".to_owned(), cutting.clone(), vec!["passes by its rule", "lowers security"]),
+        ("the routes cut parameters",     "matching: {path_parameters: literal}\n".to_owned(), cutting.clone(), vec!["avoids its rule", "lowers security"]),
         ("the rules cut parameters",      "matching: {path_parameters: ignore}\n".to_owned(), routes("", ""), vec!["takes another route", "lowers security"]),
         ("both cut parameters",           "matching: {path_parameters: ignore}\n".to_owned(), cutting, vec!["lowers security"]),
         ("a route in any case",           "rules:\n- match: {path: /a}\n".to_owned(), routes("", ", case_sensitive: false"), vec!["takes paths in any letter case"]),
@@ -237,7 +237,7 @@ fn every_fault_has_its_line_and_column() {
         ("a list's entry",       GOOD.replace("orders:read", "\"orders read\""),
          "x.yaml:9:21: requires.scopes[0]: expected"),
         ("a key twice",          format!("{GOOD}requires: {{}}\n"),
-         "x.yaml:10:1: `requires` stands here twice; first at line 9"),
+         "x.yaml:10:1: `requires` is here twice; the first is at line 9"),
         ("no YAML at all",       "providers: [\n".to_owned(),
          "x.yaml:1:12: this bracket is not closed"),
         ("deep in an Envoy file", envoy(RELOAD, &GOOD.replace("issuer", "isuer"), CLUSTERS),
@@ -282,17 +282,17 @@ fn what_is_legal_and_unwise_is_a_warning() {
         ("a long TTL",            GOOD.replace("requires", "cache: {ttl: 1h}\nrequires"),
          "x.yaml:9:14: warning: cache.ttl: lowers security above \"15m\": A revoked token may be accepted for up to this long"),
         ("no audience",           GOOD.replace("    audiences: [https://api.example.com]\n", ""),
-         "x.yaml:2:3: warning: providers.main: no audiences: a token that was issued for another API passes here as well (RFC 9700 §2.3)"),
+         "x.yaml:2:3: warning: providers.main: no audiences: a token that was issued for another API is accepted as well (RFC 9700 §2.3)"),
         ("RSI-02 no audience of the resource", format!("{GOOD}resource: {{identifier: \"https://api.example.com\", audience_check: ignore}}\n"),
          "x.yaml:10:67: warning: resource.audience_check: lowers security with \"ignore\": A token that was issued for another API may be accepted."),
         ("MCP-02 a server that nobody is told of", format!("{GOOD}rules: [{{match: {{prefix: /mcp}}, requires: {{scopes: [a]}}}}]\n"),
-         "x.yaml:10:9: warning: rules[0]: an MCP server? Its clients find the authorization server by protected resource metadata"),
+         "x.yaml:10:9: warning: rules[0]: if this is an MCP server, its clients find the authorization server by protected resource metadata"),
         ("MCP-07 a token that goes on", format!("{GOOD}resource: {{identifier: \"https://api.example.com/mcp\", profile: mcp}}\ntoken: {{forward: true}}\n"),
-         "x.yaml:11:18: warning: token.forward: the upstream gets the clients' tokens"),
+         "x.yaml:11:18: warning: token.forward: the upstream receives the clients' tokens"),
         ("MCP-10 a scope for refresh tokens", format!("{}resource: {{identifier: \"https://api.example.com/mcp\", profile: mcp}}\n", GOOD.replace("[orders:read]", "[orders:read, offline_access]")),
-         "x.yaml:9:34: warning: requires.scopes[1]: refresh tokens are no business of an MCP server"),
+         "x.yaml:9:34: warning: requires.scopes[1]: an MCP server does not need refresh tokens"),
         ("MCP-12 a root without its slash", format!("{GOOD}resource: {{identifier: \"https://api.example.com\", profile: mcp}}\n"),
-         "x.yaml:10:24: warning: resource.identifier: MCP clients ask for a token for this URI with a slash at its end"),
+         "x.yaml:10:24: warning: resource.identifier: MCP clients request a token for this URI with a final slash"),
         ("PRM-06 no authorization server is told", format!("{}resource: {{identifier: \"https://api.example.com/\"}}\n", GOOD.replace("    issuer: https://login.example.com\n", "")),
          "warning: resource.authorization_servers: no authorization server is known"),
         ("no issuer",             GOOD.replace("    issuer: https://login.example.com\n", ""),
@@ -304,27 +304,27 @@ fn what_is_legal_and_unwise_is_a_warning() {
         ("plain http, in disguise", GOOD.replace("uri: https://login.example.com", "uri: http://localhost.example.com"),
          "x.yaml:6:12: warning: providers.main.introspection.uri: plain http:"),
         ("a list in plain http",  format!("{GOOD}client_lists: {{l: {{uri: 'http://lists.example.com/l', cluster: c}}}}\n"),
-         "x.yaml:10:25: warning: client_lists.l.uri: plain http: unless the cluster adds TLS, whoever is on the way decides who may call"),
+         "x.yaml:10:25: warning: client_lists.l.uri: plain http: unless the cluster adds TLS, anyone on the network path can decide which clients may call"),
         ("a list of long ago",    format!("{GOOD}client_lists: {{l: {{uri: 'https://lists.example.com/l', cluster: c, refresh: 1h}}}}\n"),
          "warning: client_lists.l.refresh: lowers security above \"5m\": A client that was removed from the list"),
         ("shadow",                format!("{GOOD}mode: shadow\n"),
          "x.yaml:10:7: warning: mode: lowers security with \"shadow\": Nothing is blocked, and the token reaches the upstream even with \"token.forward: false\"."),
         ("no demands",            GOOD.replace("requires: {scopes: [orders:read]}\n", ""),
-         "warning: requires: nothing is demanded: any valid token will do for every request"),
+         "warning: requires: nothing is required: any valid token is accepted for every request"),
         ("a rule out of reach",   format!("{GOOD}rules: [{{match: {{prefix: /}}}}, {{match: {{path: /x}}}}]\n"),
          "x.yaml:10:31: warning: rules[1]: never reached: rules[0] matches everything"),
         ("fail-open",             envoy("                failure_policy: FAIL_OPEN\n", GOOD, CLUSTERS),
-         "x.yaml:14:33: warning: failure_policy: FAIL_OPEN lets every request in"),
+         "x.yaml:14:33: warning: failure_policy: FAIL_OPEN accepts every request"),
         ("no failure policy",     envoy("", GOOD, CLUSTERS),
-         "warning: no failure_policy: FAIL_RELOAD fails closed as well, and comes back"),
+         "warning: no failure_policy: requests are rejected while the filter cannot run; FAIL_RELOAD also starts the filter again"),
         ("INT-39 a certificate of anyone", envoy(RELOAD, GOOD, &CLUSTERS.replace("auto_sni_san_validation: true, ", "")),
-         "x.yaml:29:5: warning: the cluster \"login\" matches no name: any certificate of a trusted authority will do"),
+         "x.yaml:29:5: warning: the cluster \"login\" does not check the certificate's name, so any certificate of a trusted authority is accepted"),
         ("no server name",        envoy(RELOAD, GOOD, &CLUSTERS.replace("auto_host_sni: true, ", "")),
          "x.yaml:29:5: warning: the cluster \"login\" sends no server name"),
         ("PTH-04 two readings of a path", envoy(RELOAD, GOOD, CLUSTERS).replace("          merge_slashes: true\n", ""),
-         "warning: other filters and routes may read a path otherwise than Tollgate does; the connection manager lacks merge_slashes: true"),
+         "warning: other filters and routes may read a path differently from Tollgate; the connection manager lacks merge_slashes: true"),
         ("Istio, fail-open",      format!("kind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n  failStrategy: FAIL_OPEN\n  vmConfig: {{env: [{{name: TG_SECRET}}]}}\n  pluginConfig:\n{}", indented(GOOD, 4)),
-         "x.yaml:4:17: warning: failStrategy: FAIL_OPEN lets every request in"),
+         "x.yaml:4:17: warning: failStrategy: FAIL_OPEN accepts every request"),
     ];
     for (name, content, want) in cases {
         tollgate.write("x.yaml", content);
@@ -346,8 +346,8 @@ fn a_plugin_that_istio_installs_nowhere_is_a_fault() {
     let label = |label: &str| format!("selector: {{matchLabels: {{{label}}}}}");
     let target =
         |kind: &str| format!("targetRefs: [{{group: gateway.networking.k8s.io, kind: {kind}, name: front}}]");
-    let on_gateway = "mode: SERVER installs nothing on a gateway, which to Istio is a client";
-    let on_sidecar = "mode: CLIENT is for what the workload itself sends";
+    let on_gateway = "mode: SERVER does not install the filter on a gateway, which Istio treats as a client";
+    let on_sidecar = "mode: CLIENT is for requests that the workload itself sends";
     #[rustfmt::skip]
     let cases = [
         ("a gateway by its label",          label("istio: ingressgateway"),      "[{mode: SERVER}]",                    Some(on_gateway)),
@@ -409,7 +409,7 @@ fn what_cannot_be_checked_is_said() {
     let run = other.run(["check", "other.yaml"]);
     assert_eq!(run.status, 2);
     assert!(
-        run.stderr.starts_with("tollgate: no configuration of Tollgate in other.yaml\n  It is looked for"),
+        run.stderr.starts_with("tollgate: no configuration of Tollgate in other.yaml\n  Expected a document"),
         "{}",
         run.stderr
     );
@@ -418,7 +418,7 @@ fn what_cannot_be_checked_is_said() {
     let both = other.run(["check", "other.yaml", "good.yaml"]);
     assert_eq!(
         (both.status, both.stdout.as_str()),
-        (0, "other.yaml: nothing of Tollgate's\nno faults, no warnings in 1 configuration\n")
+        (0, "other.yaml: no configuration of Tollgate\nno faults, no warnings in 1 configuration\n")
     );
     let input = other.run_with_input(["check", "-"], GOOD);
     assert_eq!((input.status, input.stdout.as_str()), (0, "no faults, no warnings in 1 configuration\n"));

@@ -83,13 +83,13 @@ fn a_document_that_is_not_the_issuers_own_is_not_used() {
     let upper: Change = |origin, document| document["issuer"] = origin.replace("http", "HTTP").into();
     #[rustfmt::skip]
     let cases: [(&str, Change, &str); 7] = [
-        ("DSC-04 ATK-116 a slash more", |origin, document| document["issuer"] = format!("{origin}/").into(), "compared character by character (RFC 8414 §3.3), so write it as the server does"),
-        ("DSC-04 ATK-116 another host", |_, document| document["issuer"] = "https://as.example".into(), "it says \"https://as.example\", asked was \"http://127.0.0.1"),
-        ("DSC-05 ATK-116 another case", upper, "it says \"HTTP://127.0.0.1"),
+        ("DSC-04 ATK-116 a slash more", |origin, document| document["issuer"] = format!("{origin}/").into(), "compared character by character (RFC 8414 §3.3). Write it as the server does"),
+        ("DSC-04 ATK-116 another host", |_, document| document["issuer"] = "https://as.example".into(), "it has \"https://as.example\", expected \"http://127.0.0.1"),
+        ("DSC-05 ATK-116 another case", upper, "it has \"HTTP://127.0.0.1"),
         ("DSC-18 a placeholder",        |_, document| document["issuer"] = "https://login/{tenantid}/v2.0".into(), "--issuer-override 'https://login/{tenantid}/v2.0'"),
-        ("ATK-117 no issuer",           |_, document| document["issuer"] = Value::Null, "issuer is missing, or no text"),
-        ("ATK-117 an issuer in a list", |_, document| document["issuer"] = json!(["x"]), "issuer is missing, or no text"),
-        ("ATK-117 a list of endpoints", |_, document| document["jwks_uri"] = json!(["https://x"]), "jwks_uri is no text"),
+        ("ATK-117 no issuer",           |_, document| document["issuer"] = Value::Null, "issuer is missing, or is not a string"),
+        ("ATK-117 an issuer in a list", |_, document| document["issuer"] = json!(["x"]), "issuer is missing, or is not a string"),
+        ("ATK-117 a list of endpoints", |_, document| document["jwks_uri"] = json!(["https://x"]), "jwks_uri is not a string"),
     ];
     for (name, change, want) in cases {
         let server = server(RFC8414, "", change);
@@ -110,13 +110,13 @@ fn an_issuer_is_https_without_query_and_fragment() {
     #[rustfmt::skip]
     let cases = [
         ("DSC-06 plain http",   "http://as.example",       "is plain http, which anyone on the way can read and change"),
-        ("DSC-06 to ourselves", "http://127.0.0.1:1",      "To this machine that can be allowed: --allow-http."),
+        ("DSC-06 to ourselves", "http://127.0.0.1:1",      "To allow this for this machine: --allow-http."),
         ("DSC-06 a query",      "https://as.example/?x",   "an issuer has no query and no fragment"),
         ("DSC-06 a fragment",   "https://as.example/#y",   "an issuer has no query and no fragment"),
         ("user information",    "https://me:pw@as.example", "an issuer has no user information"),
         ("another scheme",      "ftp://as.example",        "has the scheme ftp; expected https"),
-        ("no URL",              "login.example.com",       "\"login.example.com\" is no URL\n  An issuer looks like https://login.example.com/tenant."),
-        ("nobody there",        "https://nowhere.invalid", "cannot talk to https://nowhere.invalid/"),
+        ("no URL",              "login.example.com",       "\"login.example.com\" is not a URL\n  An issuer looks like https://login.example.com/tenant."),
+        ("nobody there",        "https://nowhere.invalid", "cannot connect to https://nowhere.invalid/"),
     ];
     for (name, issuer, want) in cases {
         let run = Tollgate::new().run(["discover", issuer]);
@@ -131,12 +131,12 @@ fn an_issuer_is_https_without_query_and_fragment() {
 fn what_is_no_document_is_none() {
     #[rustfmt::skip]
     let cases: [(&str, fn(&str) -> Answer, &str); 8] = [
-        ("DSC-07 201",           |o| Answer::json(201, document(o, "")), "answers 201"),
-        ("DSC-07 204",           |_| Answer::status(204), "answers 204"),
+        ("DSC-07 201",           |o| Answer::json(201, document(o, "")), "responded with 201"),
+        ("DSC-07 204",           |_| Answer::status(204), "responded with 204"),
         ("DSC-07 HTML",          |_| Answer::text(200, "text/html", "<p>"), "expected application/json, found text/html"),
         ("DSC-07 an array",      |_| Answer::json(200, "[]"), "expected a JSON object, found other JSON"),
         ("ATK-117 nested deeply", |_| Answer::json(200, "[".repeat(10_000)), "nested too deeply"),
-        ("ATK-117 DSC-17 endless", |_| Answer::json(200, format!("{{\"x\":\"{}\"}}", "a".repeat(10 << 20))), "answers with more than 1048576 bytes"),
+        ("ATK-117 DSC-17 endless", |_| Answer::json(200, format!("{{\"x\":\"{}\"}}", "a".repeat(10 << 20))), "responded with more than 1048576 bytes"),
         ("DSC-16 ATK-116 another origin", |_| Answer::status(302).header("location", "https://evil.example/"), "redirects to https://evil.example/, another origin; that is not followed"),
         ("a loop",               |_| Answer::status(302).header("location", "/again"), "redirects more than 3 times"),
     ];
@@ -156,7 +156,7 @@ fn what_is_no_document_is_none() {
         Answer::status(404)
     });
     let run = discover(&slow, "", &["--timeout", "1"]);
-    assert!(run.status == 2 && run.stderr.contains("has not answered within 1 s"), "DSC-17: {run:?}");
+    assert!(run.status == 2 && run.stderr.contains("did not respond within 1 s"), "DSC-17: {run:?}");
 }
 
 #[test]
@@ -210,8 +210,8 @@ fn what_is_odd_is_remarked() {
     type Change = fn(&str, &mut Value);
     #[rustfmt::skip]
     let cases: [(&str, Change, &str); 4] = [
-        ("DSC-13 signed metadata", |_, d| d["signed_metadata"] = json!("eyJ"), "signed_metadata is not looked at"),
-        ("DSC-22 another host",    |_, d| d["jwks_uri"] = json!("https://keys.example/jwks"), "jwks_uri is on another host than the issuer, https://keys.example: it needs a cluster of its own"),
+        ("DSC-13 signed metadata", |_, d| d["signed_metadata"] = json!("eyJ"), "signed_metadata is not read"),
+        ("DSC-22 another host",    |_, d| d["jwks_uri"] = json!("https://keys.example/jwks"), "jwks_uri is on another host than the issuer, https://keys.example: it needs its own cluster"),
         ("Salesforce's name",      |o, d| d["register_endpoint"] = format!("{o}/register").into(), "registration_endpoint is called register_endpoint here"),
         ("DSC-19 a required list", |_, d| drop(d.as_object_mut().unwrap().remove("response_types_supported")), "response_types_supported missing, which RFC 8414 §2 requires"),
     ];
@@ -318,7 +318,7 @@ fn a_name_that_yaml_takes_for_something_else_is_quoted() {
 fn what_else_it_offers_is_suggested() {
     // MTL-17
     let plain = discover(&server(RFC8414, "", |_, _| {}), "", &[]);
-    assert!(!plain.stdout.contains("It offers more"), "{plain:?}");
+    assert!(!plain.stdout.contains("The server also supports"), "{plain:?}");
     let run = discover(
         &server(RFC8414, "", |_, d| {
             d["dpop_signing_alg_values_supported"] = json!(["ES256"]);
@@ -330,7 +330,7 @@ fn what_else_it_offers_is_suggested() {
     );
     assert_eq!(run.status, 0, "{run:?}");
     for part in [
-        "It offers more than that:",
+        "The server also supports:",
         "`dpop: {}`",
         "`mtls: {}`",
         "sender_constraint: mtls",
@@ -373,7 +373,7 @@ fn without_an_introspection_endpoint_there_is_advice() {
     assert_eq!(none.status, 1, "DSC-15: {none:?}");
     assert!(
         none.stdout.contains("The server names no introspection endpoint")
-            && none.stdout.contains("validate: jwt, with audiences of yours and jwks: {uri: ")
+            && none.stdout.contains("set validate: jwt, your audiences, and jwks: {uri: ")
             && !none.stdout.contains("providers:"),
         "DSC-15: {none:?}"
     );
@@ -422,7 +422,7 @@ fn a_product_without_discovery_is_known_by_its_preset() {
         "--save",
         "a b",
     ]);
-    assert!(odd.status == 2 && odd.stderr.contains("\"a b\" is no name for a provider"), "{odd:?}");
+    assert!(odd.status == 2 && odd.stderr.contains("\"a b\" is not a valid name for a provider"), "{odd:?}");
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn what_was_seen_and_what_to_do_are_lines_of_their_own() {
     let tollgate = Tollgate::new().variable("TG_SECRET", "s3cr3t");
     tollgate.write("c.yaml", configuration(&server.origin));
     let plain = tollgate.run(["doctor", "c.yaml"]);
-    let want = "/introspect is plain http\n      To this machine that can be allowed: --allow-http.\n";
+    let want = "/introspect is plain http\n      To allow this for this machine: --allow-http.\n";
     assert!(plain.status == 1 && plain.stdout.contains(want), "{plain:?}");
     let named = configuration(&server.origin).replace("issuer: http://127.0.0.1", "issuer: http://localhost");
     let run = examine(&named, &[]);
@@ -211,7 +211,7 @@ fn a_resource_is_looked_at_as_its_clients_do() {
         ("as it should be", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(401).header("www-authenticate", &challenge(origin))),
          0, "/mcp refuses us, and says where the metadata is"),
         ("nobody sends it there", &|origin| (Answer::status(404), Answer::status(401).header("www-authenticate", &challenge(origin))),
-         1, "/.well-known/oauth-protected-resource/mcp answers 404"),
+         1, "/.well-known/oauth-protected-resource/mcp responded with 404"),
         ("a page", &|origin| (Answer::text(200, "text/html", "<p>"), Answer::status(401).header("www-authenticate", &challenge(origin))),
          1, "/.well-known/oauth-protected-resource/mcp: expected application/json, found text/html"),
         ("another resource", &|origin| (Answer::json(200, document(origin, "/other")), Answer::status(401).header("www-authenticate", &challenge(origin))),
@@ -221,7 +221,7 @@ fn a_resource_is_looked_at_as_its_clients_do() {
         ("somebody else refuses", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(401).header("www-authenticate", "Bearer")),
          1, "/mcp refuses us without resource_metadata="),
         ("nobody refuses", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(200)),
-         0, "/mcp answers 200"),
+         0, "/mcp responded with 200"),
     ];
     for (name, look, status, want) in cases {
         let known: std::sync::Mutex<Option<Look>> = std::sync::Mutex::default();
@@ -282,7 +282,7 @@ fn what_is_wrong_with_the_call_is_named() {
     );
     assert!(
         away.status == 1
-            && away.stdout.contains("cannot talk to http://127.0.0.1:1/i")
+            && away.stdout.contains("cannot connect to http://127.0.0.1:1/i")
             && away.stdout.contains("no issuer is configured"),
         "{away:?}"
     );
@@ -315,7 +315,7 @@ fn a_method_that_is_not_offered_is_named() {
     assert!(
         run.stdout.contains("✗")
             && run.stdout.contains("is the document of another issuer")
-            && run.stdout.contains("write it as the server does"),
+            && run.stdout.contains("Write it as the server does"),
         "{run:?}"
     );
 }

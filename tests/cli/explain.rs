@@ -137,7 +137,7 @@ fn a_certificate_can_be_shown() {
     assert_eq!(explain(&[]).stdout.lines().last(), Some("verdict: invalid_binding"), "without one");
     let run = explain(&["--certificate", "nothing.pem"]);
     assert_eq!(run.status, 2);
-    assert!(run.stderr.contains("nothing.pem holds no certificate"), "{run:?}");
+    assert!(run.stderr.contains("nothing.pem contains no certificate"), "{run:?}");
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn credentials_that_envoy_would_add_can_stand_in() {
         (unknown.status, unknown.stderr.as_str()),
         (
             2,
-            "tollgate: no client \"nobody\" in this environment of the store\n  `tollgate client list` shows those that there are.\n"
+            "tollgate: no client \"nobody\" in this environment of the store\n  `tollgate client list` shows the stored clients.\n"
         )
     );
 }
@@ -359,7 +359,7 @@ fn what_cannot_be_explained_is_said() {
         (&["-c", "c.yaml", "-r", "GET orders?access_token=hunter2"], "\"GET orders\" is not a request"),
         (&["-c", "c.yaml", "-r", "GET /", "-H", "nothing"], "a header field is written as \"name: value\""),
         (&["-c", "c.yaml", "-r", "GET /", "--at", "noon"], "expected seconds since the epoch"),
-        (&["-c", "two.yaml", "-r", "GET /"],  "two.yaml holds 2 configurations: 1 (line 2), 2 (line"),
+        (&["-c", "two.yaml", "-r", "GET /"],  "two.yaml contains 2 configurations: 1 (line 2), 2 (line"),
         (&["-c", "two.yaml", "-r", "GET /", "--number", "3"], "two.yaml has no configuration number 3"),
         (&["-c", "bad.yaml", "-r", "GET /"],  "the configuration in bad.yaml does not load: providers.main."),
         (&["-c", "c.yaml", "-r", "GET /", "--token", "t", "--reply", "broken"], "broken starts like a reply, but has no status"),

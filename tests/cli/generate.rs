@@ -82,7 +82,7 @@ fn a_client_that_posts_its_secret_needs_the_environment_and_is_told_so() {
         "out",
     ]);
     assert_eq!(run.status, 0, "{run:?}");
-    assert!(run.stderr.contains("Envoy cannot add its credentials"), "{run:?}");
+    assert!(run.stderr.contains("Envoy can add only the credentials"), "{run:?}");
     assert!(run.stdout.contains("Next: set -a; . out/secrets.env; envoy -c out/envoy.yaml"), "{run:?}");
     assert_eq!(at.read("out/secrets.env"), "TOLLGATE_MAIN_SECRET='hush-secret'\n");
     assert_eq!(mode(&at, "out/secrets.env"), 0o600);
@@ -262,7 +262,7 @@ fn several_apis_become_routes_and_rules_of_one_order() {
     ];
     let want = want.map(|(host, routes)| (host.to_owned(), routes.into_iter().map(str::to_owned).collect()));
     assert_eq!(routes, want);
-    assert!(run.stderr.contains("printed alone, but it needs secrets/main.yaml too"), "{run:?}");
+    assert!(run.stderr.contains("this file also needs secrets/main.yaml"), "{run:?}");
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn what_is_there_is_not_overwritten() {
     assert_eq!(run.status, 2, "{run:?}");
     assert!(
         run.stderr.contains(
-            "out/envoy.yaml is there already\n  Nothing was written. To replace what is there: --force."
+            "out/envoy.yaml exists already\n  Nothing was written. To replace existing files: --force."
         ),
         "{run:?}"
     );

@@ -167,7 +167,7 @@ fn check_says_what_lowers_security() {
     for warning in [
         "providers.main.any_audience: lowers security: A token for any other API of this issuer is accepted.",
         "providers.main.typ: lowers security with \"any\": An ID token",
-        "providers.main.jwks.uri: plain http: unless the cluster adds TLS, whoever is on the way decides which tokens are good",
+        "providers.main.jwks.uri: plain http: unless the cluster adds TLS, anyone on the network path can decide which tokens are accepted",
         "providers.main.jwks.cache_duration: lowers security above \"1h\": Tokens signed with a withdrawn key",
     ] {
         assert!(run.stdout.contains(warning), "{warning}: {}", run.stdout);

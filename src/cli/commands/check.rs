@@ -214,7 +214,7 @@ fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> R
             out.line(format_args!("{}:{line}:{column}: {kind}{place}{message}", file.display()))?;
         }
         if configurations.is_empty() && findings.is_empty() {
-            out.line(format_args!("{}: nothing of Tollgate's", file.display()))?;
+            out.line(format_args!("{}: no configuration of Tollgate", file.display()))?;
         }
     }
     let configurations =

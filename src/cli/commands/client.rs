@@ -90,7 +90,10 @@ fn client<'a>(content: &'a Content, name: &str, store: &StoreArgs) -> Result<&'a
 /// The provider of a client.
 fn provider_of<'a>(content: &'a Content, client: &StoredClient) -> Result<&'a StoredProvider, Failure> {
     content.providers.get(&client.provider).ok_or_else(|| {
-        Failure::new(format_args!("the store has lost the provider {:?} of this client", client.provider))
+        Failure::new(format_args!(
+            "the store does not contain the provider {:?} of this client",
+            client.provider
+        ))
     })
 }
 

@@ -74,8 +74,8 @@ struct Known {
 /// Discovers it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(name) = args.save.as_deref().filter(|name| !is_name(name)) {
-        return Err(Failure::new(format_args!("{name:?} is no name for a provider"))
-            .help("A name has letters, digits, \"-\", \"_\" and \".\" alone."));
+        return Err(Failure::new(format_args!("{name:?} is not a valid name for a provider"))
+            .help("A name consists of letters, digits, \"-\", \"_\" and \".\"."));
     }
     let mut known = find_out(args, out)?;
     let entry = Suggestion::new(&mut known, args)?;
@@ -102,7 +102,7 @@ fn find_out(args: &Args, out: &mut Output) -> Result<Known, Failure> {
         None => None,
         Some(issuer) => {
             let host = authority(issuer).map_or_else(|| "the server".to_owned(), |(host, _)| host);
-            out.progress(format_args!("asking {host} what it offers"));
+            out.progress(format_args!("reading the metadata of {host}"));
             let called = args.issuer_override.as_deref().unwrap_or(issuer);
             match discover_as(&http, issuer, called) {
                 Ok(document) => Some(document),
@@ -117,7 +117,7 @@ fn find_out(args: &Args, out: &mut Output) -> Result<Known, Failure> {
     };
     if let Some(called) = &args.issuer_override {
         remarks.push(format!(
-            "the document calls its issuer {called:?}; tokens are held to the issuer that was asked for"
+            "the document has the issuer {called:?}; the entry requires the issuer that you named"
         ));
     }
     let base = args.base_url.clone().or_else(|| args.issuer.clone()).unwrap_or_default();
@@ -213,7 +213,7 @@ fn print(known: &Known, entry: Option<&Suggestion>, out: &mut Output) -> Result<
     }
     let more = known.document.as_ref().map(suggestions).unwrap_or_default();
     if !more.is_empty() {
-        out.line("\nIt offers more than that:")?;
+        out.line("\nThe server also supports:")?;
     }
     for suggestion in more {
         out.line(format_args!("- {suggestion}"))?;
@@ -228,15 +228,15 @@ fn suggestions(document: &Discovered) -> Vec<&'static str> {
     let all = [
         (
             has("dpop_signing_alg_values_supported"),
-            "tokens that are bound to a key (DPoP, RFC 9449): `dpop: {}` checks the proofs, `requires: {sender_constraint: dpop}` demands them",
+            "tokens that are bound to a key (DPoP, RFC 9449): `dpop: {}` checks the proofs, `requires: {sender_constraint: dpop}` requires them",
         ),
         (
             is_on("tls_client_certificate_bound_access_tokens"),
-            "tokens that are bound to a certificate (RFC 8705): `mtls: {}` compares them with the connection's, `requires: {sender_constraint: mtls}` demands it",
+            "tokens that are bound to a certificate (RFC 8705): `mtls: {}` compares it with the connection's, `requires: {sender_constraint: mtls}` requires it",
         ),
         (
             has("introspection_signing_alg_values_supported"),
-            "signed replies (RFC 9701): register the gateway with `--signed-introspection`, and say `introspection: {dialect: rfc9701}` with `jwks`",
+            "signed responses (RFC 9701): register the gateway with `--signed-introspection`, and set `introspection: {dialect: rfc9701}` and `jwks`",
         ),
     ];
     all.into_iter().filter(|(is_offered, _)| *is_offered).map(|(_, text)| text).collect()
@@ -261,16 +261,16 @@ fn document(known: &Known, entry: Option<&Suggestion>) -> Value {
 
 /// What to do without the one endpoint that matters.
 fn without_introspection(known: &Known) -> String {
-    let mut text = "The server names no introspection endpoint, so the filter cannot ask it about tokens.\n- If it has one, say where: --introspection-endpoint URL, or the product: --preset NAME.".to_owned();
+    let mut text = "The server names no introspection endpoint, so the filter cannot introspect tokens.\n- If it has one, give its address: --introspection-endpoint URL, or the product: --preset NAME.".to_owned();
     if let Some(keys) = &known.endpoints.jwks {
-        text += "\n- If its tokens are JWTs, they can be verified: validate: jwt, with audiences of yours and jwks: {uri: ";
+        text += "\n- If its tokens are JWTs, they can be verified: set validate: jwt, your audiences, and jwks: {uri: ";
         text += &printable(keys);
-        text += ", cluster: …}. A revoked one passes until it ends.";
+        text += ", cluster: …}. A revoked token is accepted until it expires.";
     }
     if let Some(userinfo) = &known.endpoints.userinfo {
-        text += "\n- As the last resort, they can be tried out: userinfo: {uri: ";
+        text += "\n- As a last resort, tokens can be tried at the UserInfo endpoint: set userinfo: {uri: ";
         text += &printable(userinfo);
-        text += ", cluster: …}. Nothing is known of scopes and audience then.";
+        text += ", cluster: …}. Its response has no scopes and no audience.";
     }
     text
 }

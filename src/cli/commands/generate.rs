@@ -173,7 +173,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             plan.is_https |= plan.kubernetes.tls_secret.is_some();
             forms(&plan, out);
             if !plan.is_https {
-                out.warning("the Gateway listens with plain HTTP: everyone on the way reads the clients' tokens; `tls: {certificate: …, key: …}` turns TLS on, or kubernetes.tls_secret");
+                out.warning("the Gateway listens with plain HTTP, so anyone on the network path can read the clients' tokens; enable TLS with `tls: {certificate: …, key: …}` or kubernetes.tls_secret");
             }
             let files = settled(gateway::files(&plan, &module)?, &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
@@ -199,7 +199,7 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
     let is_there = has_module(&module)?;
     if args.installed_at.is_none() && args.what.directory().is_some() && !is_there {
         out.warning(format_args!(
-            "there is no module at {}: --module PATH names another place",
+            "there is no module at {}; name another place with --module PATH",
             module.display()
         ));
     }
@@ -217,7 +217,7 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
     unprotected(&plan, around.listen, out);
     let files = settled(envoy::files(&plan, &around)?, &source)?;
     let environment = if files.iter().any(|file| file.path == Path::new("secrets.env")) {
-        out.warning("a client that does not authenticate by client_secret_basic: Envoy cannot add its credentials, so the module reads its secret from Envoy's environment (secrets.env)");
+        out.warning("Envoy can add only the credentials of client_secret_basic; the module reads the secrets of clients with other methods from Envoy's environment (secrets.env)");
         "set -a; . DIR/secrets.env; "
     } else {
         ""
@@ -229,12 +229,12 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
 fn unprotected(plan: &Plan, listen: SocketAddr, out: &mut Output) {
     if plan.tls.is_none() && !listen.ip().is_loopback() {
         out.warning(format_args!(
-            "{listen} is plain HTTP: unless something in front of Envoy speaks TLS, everyone on the way reads the clients' tokens; `tls: {{certificate: …, key: …}}` turns it on"
+            "{listen} is plain HTTP; unless a proxy in front of Envoy speaks TLS, anyone on the network path can read the clients' tokens; enable TLS with `tls: {{certificate: …, key: …}}`"
         ));
     }
     if let Some(admin) = plan.admin.filter(|admin| !admin.ip().is_loopback()) {
         out.warning(format_args!(
-            "admin: {admin} is not for this machine alone: everyone who reaches it can stop Envoy"
+            "admin: {admin} can be reached from other machines, and anyone who reaches it can stop Envoy"
         ));
     }
 }
@@ -261,8 +261,8 @@ impl What {
             (Some(file), _) => Source::file(file)?,
             (None, Some(_)) => Source::arguments(self.short_file()),
             (None, None) => {
-                return Err(Failure::new("nothing says what to generate").help(
-                    "Name a short file (docs/generate.md), or a client of the store and its API: --client gateway --upstream http://127.0.0.1:3000.",
+                return Err(Failure::new("there is nothing to generate from").help(
+                    "Name a short file (docs/generate.md), or a stored client and its API: --client gateway --upstream http://127.0.0.1:3000.",
                 ));
             }
         };

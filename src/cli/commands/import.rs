@@ -72,7 +72,7 @@ impl Imported {
 fn verify(configuration: &Value) -> Result<(), Failure> {
     named::policy(configuration).map(drop).map_err(|faults| {
         let faults: Vec<_> = faults.iter().take(3).map(ToString::to_string).collect();
-        Failure::new(format_args!("what comes of it is no valid configuration: {}", faults.join("; ")))
-            .help("Correct these values in what is imported, and import it again.")
+        Failure::new(format_args!("the result is not a valid configuration: {}", faults.join("; ")))
+            .help("Correct these values in the imported file, and import it again.")
     })
 }

@@ -32,7 +32,7 @@ fn send(
     let pseudo =
         |name: &str| head.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.expose());
     let url = format!("{}://{}{}", pseudo(":scheme"), pseudo(":authority"), pseudo(":path"));
-    let url = Url::parse(&url).map_err(|_| Failure::new(format_args!("{url:?} is no URL")))?;
+    let url = Url::parse(&url).map_err(|_| Failure::new(format_args!("{url:?} is not a URL")))?;
     let ours = |name: &str| name.starts_with(':') || name == "content-type";
     let headers = head.iter().filter(|(name, _)| !ours(name)).cloned().collect();
     http.send(&Request { method, url: &url, headers, body })
@@ -40,6 +40,10 @@ fn send(
 
 /// Random numbers for what a call needs to be unguessable.
 pub(crate) fn random_seed() -> Result<[u64; 2], Failure> {
-    let number = || getrandom::u64().map_err(|error| Failure::new(format_args!("no randomness: {error}")));
+    let number = || {
+        getrandom::u64().map_err(|error| {
+            Failure::new(format_args!("the operating system gives no random numbers: {error}"))
+        })
+    };
     Ok([number()?, number()?])
 }

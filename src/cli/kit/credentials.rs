@@ -57,7 +57,7 @@ impl Credentials {
             let store = store.open()?;
             let client = store.content.clients.get(name).ok_or_else(|| {
                 Failure::new(format_args!("no client {name:?} in this environment of the store"))
-                    .help("`tollgate client list` shows those that there are.")
+                    .help("`tollgate client list` shows the stored clients.")
             })?;
             let secret = client.client_secret.as_ref().ok_or_else(|| {
                 Failure::new(format_args!("the client {name:?} has no secret in the store"))

@@ -54,8 +54,8 @@ pub(crate) fn discover_as(http: &Http, issuer: &str, called: &str) -> Result<Dis
         }
     }
     let mut found = found.ok_or_else(|| {
-        Failure::new(format_args!("{issuer} says nothing of itself: {}", seen.join("; ")))
-            .help("Is it the issuer, and not a page of the server? Where there is no such document, name the product and its base: --preset NAME --base-url URL.")
+        Failure::new(format_args!("{issuer} publishes no metadata: {}", seen.join("; ")))
+            .help("Check that this is the issuer, and not a page of the server. If there is no such document, give the product and its base: --preset NAME --base-url URL.")
     })?;
     found.check_endpoints(http)?;
     remarks::add(&mut found, &url);
@@ -76,7 +76,7 @@ enum Missing {
 /// [RFC 8414 §2]: https://www.rfc-editor.org/rfc/rfc8414#section-2
 fn issuer_url(http: &Http, issuer: &str) -> Result<Url, Failure> {
     let url = Url::parse(issuer).map_err(|_| {
-        Failure::new(format_args!("{issuer:?} is no URL"))
+        Failure::new(format_args!("{issuer:?} is not a URL"))
             .help("An issuer looks like https://login.example.com/tenant.")
     })?;
     if issuer.contains(['?', '#']) {
@@ -108,19 +108,19 @@ fn well_known(issuer: &Url) -> Result<Vec<Url>, Failure> {
 fn document(http: &Http, place: &Url, called: &str) -> Result<Map<String, Value>, Missing> {
     let reply = http.get(place).map_err(Missing::Unusable)?;
     if reply.status != 200 {
-        return Err(Missing::Elsewhere(format!("{place} answers {}", reply.status)));
+        return Err(Missing::Elsewhere(format!("{place} responded with {}", reply.status)));
     }
     let metadata = reply.object().map_err(|what| Missing::Elsewhere(format!("{place}: {what}")))?;
     match metadata.get("issuer") {
         Some(Value::String(issuer)) if issuer == called => Ok(metadata),
         Some(Value::String(issuer)) => Err(Missing::Unusable(
             Failure::new(format_args!(
-                "{place} is the document of another issuer: it says {issuer:?}, asked was {called:?}"
+                "{place} is the document of another issuer: it has {issuer:?}, expected {called:?}"
             ))
             .help(hint(issuer, called)),
         )),
         _ => Err(Missing::Unusable(Failure::new(format_args!(
-            "{place} does not say whose document it is: issuer is missing, or no text"
+            "{place} does not name its issuer: issuer is missing, or is not a string"
         )))),
     }
 }
@@ -129,12 +129,12 @@ fn document(http: &Http, place: &Url, called: &str) -> Result<Map<String, Value>
 fn hint(issuer: &str, called: &str) -> String {
     if issuer.contains('{') {
         return format!(
-            "It holds a placeholder. If every one of its tokens may be trusted, say so: --issuer-override '{issuer}'."
+            "It contains a placeholder. If you trust all of its tokens, accept it: --issuer-override '{issuer}'."
         );
     }
     if issuer.trim_end_matches('/') == called.trim_end_matches('/') || issuer.eq_ignore_ascii_case(called) {
         return format!(
-            "They are compared character by character (RFC 8414 §3.3), so write it as the server does: {issuer}"
+            "They are compared character by character (RFC 8414 §3.3). Write it as the server does: {issuer}"
         );
     }
     "The server may be known under several host names; use the one that its tokens carry.".to_owned()
@@ -208,11 +208,11 @@ impl Discovered {
         let own = ENDPOINTS.iter().filter_map(|name| Some((*name, self.metadata.get(*name)?)));
         for (name, value) in own.chain(aliases).filter(|(_, value)| !value.is_null()) {
             let text = value.as_str().ok_or_else(|| {
-                Failure::new(format_args!("{}: {name} is no text", self.url))
+                Failure::new(format_args!("{}: {name} is not a string", self.url))
                     .help("The document does not follow RFC 8414 §2.")
             })?;
-            let url =
-                Url::parse(text).map_err(|_| Failure::new(format_args!("{}: {name} is no URL", self.url)))?;
+            let url = Url::parse(text)
+                .map_err(|_| Failure::new(format_args!("{}: {name} is not a URL", self.url)))?;
             http.permits(&url)
                 .map_err(|failure| Failure::new(format_args!("{}: {name}: {failure}", self.url)))?;
         }

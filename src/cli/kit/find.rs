@@ -101,12 +101,12 @@ pub(crate) fn load_one(file: &Path, number: Option<usize>) -> Result<Found, Fail
     let places = || found.iter().enumerate().map(place).collect::<Vec<_>>().join(", ");
     match number {
         None if found.len() > 1 => Err(Failure::new(format_args!(
-            "{} holds {} configurations: {}",
+            "{} contains {} configurations: {}",
             file.display(),
             found.len(),
             places()
         ))
-        .help("Say which one: --number 1.")),
+        .help("Select one, for example --number 1.")),
         None => Ok(found.swap_remove(0)),
         Some(number) if (1..=found.len()).contains(&number) => {
             Ok(found.swap_remove(number.saturating_sub(1)))
@@ -123,7 +123,7 @@ pub(crate) fn load_one(file: &Path, number: Option<usize>) -> Result<Found, Fail
 pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
     let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     Failure::new(format_args!("no configuration of Tollgate in {}", names.join(", "))).help(
-        "It is looked for as a document with `providers`, in Envoy's Wasm filters, Istio's WasmPlugins and Envoy Gateway's EnvoyExtensionPolicies.",
+        "Expected a document with `providers`, or one of Envoy's Wasm filters, Istio's WasmPlugins or Envoy Gateway's EnvoyExtensionPolicies.",
     )
 }
 
@@ -334,4 +334,4 @@ fn clusters(document: &Located) -> Option<Vec<Located>> {
 }
 
 /// Why forms are not read in a mesh, nor by Envoy Gateway.
-pub(crate) const NO_FORMS: &str = "neither a WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never hands a form over: each request with one is refused after ten seconds";
+pub(crate) const NO_FORMS: &str = "neither a WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never passes a form to the filter: each request with one is rejected after ten seconds";

@@ -93,13 +93,13 @@ impl Network {
                 })
                 .collect();
             if certificates.is_empty() {
-                return Err(Failure::new(format_args!("{} holds no certificate in PEM", file.display())));
+                return Err(Failure::new(format_args!("{} contains no certificate in PEM", file.display())));
             }
             tls = tls.root_certs(RootCerts::Specific(Arc::new(certificates)));
         }
         if self.insecure_skip_tls_verify {
             out.alarm(
-                "certificates are NOT checked: whoever answers is believed, and is sent tokens and secrets",
+                "certificates are NOT verified: tokens and secrets are sent to any server that responds",
             );
             tls = tls.disable_verification(true);
         }
@@ -136,7 +136,7 @@ impl Http {
                 return Ok(reply);
             }
             let to = reply.header("location").and_then(|to| at.join(to).ok()).ok_or_else(|| {
-                Failure::new(format_args!("{at} answers {} without a location", reply.status))
+                Failure::new(format_args!("{at} responded with {} and without a location", reply.status))
             })?;
             if to.origin() != url.origin() {
                 return Err(Failure::new(format_args!(
@@ -167,7 +167,7 @@ impl Http {
         // Neither the fields nor the body may show up in a message: they hold credentials.
         let built = builder.body(body.as_bytes().to_vec()).map_err(|_| {
             Failure::new(format_args!(
-                "a header field for {} holds what no header field may hold",
+                "a header field for {} contains a character that is not allowed",
                 request.url
             ))
         })?;
@@ -193,10 +193,10 @@ impl Http {
             "http" if !is_loopback(url) => Err(Failure::new(format_args!(
                 "{url} is plain http, which anyone on the way can read and change"
             ))
-            .help("Use https. Plain http is allowed to this machine alone, with --allow-http.")),
+            .help("Use https. Plain http is allowed only to this machine, with --allow-http.")),
             "http" if self.plain_to_ourselves => Ok(()),
             "http" => Err(Failure::new(format_args!("{url} is plain http"))
-                .help("To this machine that can be allowed: --allow-http.")),
+                .help("To allow this for this machine: --allow-http.")),
             other => Err(Failure::new(format_args!("{url} has the scheme {other}; expected https"))),
         }
     }
@@ -208,11 +208,11 @@ impl Http {
                 Failure::new(format_args!("{host} is not known: no address for this name"))
             }
             ureq::Error::Timeout(_) => {
-                Failure::new(format_args!("{url} has not answered within {} s", self.timeout.as_secs()))
-                    .help("--timeout grants more.")
+                Failure::new(format_args!("{url} did not respond within {} s", self.timeout.as_secs()))
+                    .help("Set a longer time with --timeout.")
             }
             ureq::Error::BodyExceedsLimit(limit) => {
-                Failure::new(format_args!("{url} answers with more than {limit} bytes"))
+                Failure::new(format_args!("{url} responded with more than {limit} bytes"))
             }
             other => {
                 let text = other.to_string();
@@ -222,7 +222,7 @@ impl Http {
                     (None, ureq::Error::Io(error)) => (reason(error), RUNS),
                     (None, _) => (printable(&text), RUNS),
                 };
-                let failure = Failure::new(format_args!("cannot talk to {url}: {what}")).help(help);
+                let failure = Failure::new(format_args!("cannot connect to {url}: {what}")).help(help);
                 // Whom we trust is our own affair: Envoy may trust others.
                 if text.contains("certificate") { failure.own() } else { failure }
             }
@@ -230,37 +230,37 @@ impl Http {
     }
 }
 
-const RUNS: &str = "Is the address right, and does the server run?";
-const TRUST: &str = "If the server's certificate comes from your own authority, name that: --ca-file.";
+const RUNS: &str = "Check the address, and whether the server is running.";
+const TRUST: &str = "If the certificate comes from your own authority, give its certificate: --ca-file.";
 
 /// What an error of TLS tells an operator, by what the library calls it; and what to do.
 const TLS: [(&str, &str, &str); 11] = [
     (
         "InvalidContentType",
         "this port speaks plain http, not TLS",
-        "Is it another port, or does the address begin with http:// ?",
+        "Check the port, and whether the address should begin with http://.",
     ),
-    ("UnknownIssuer", "its certificate comes from no authority that is trusted here", TRUST),
-    ("NotValidForName", "its certificate is for another name", "Is the address the one in the certificate?"),
+    ("UnknownIssuer", "its certificate does not come from an authority that is trusted here", TRUST),
+    ("NotValidForName", "its certificate is for another name", "Use the address that is in the certificate."),
     (
         "not valid for name",
         "its certificate is for another name",
-        "Is the address the one in the certificate?",
+        "Use the address that is in the certificate.",
     ),
-    ("NotValidYet", "its certificate is not valid yet", "Is this machine's clock right?"),
-    ("not valid yet", "its certificate is not valid yet", "Is this machine's clock right?"),
+    ("NotValidYet", "its certificate is not valid yet", "Check this machine's clock."),
+    ("not valid yet", "its certificate is not valid yet", "Check this machine's clock."),
     ("xpired", "its certificate has expired", "The server needs a new one."),
     (
         "CertificateRequired",
-        "it wants a client certificate, which this command does not have",
+        "it requires a client certificate, which this command does not have",
         "Envoy's cluster may have one; this command cannot tell.",
     ),
     (
         "HandshakeFailure",
-        "it accepts no version or cipher of TLS that is offered",
+        "it supports none of the offered versions and ciphers of TLS",
         "TLS 1.2 or 1.3 is needed.",
     ),
-    ("ProtocolVersion", "it accepts no version of TLS that is offered", "TLS 1.2 or 1.3 is needed."),
+    ("ProtocolVersion", "it supports none of the offered versions of TLS", "TLS 1.2 or 1.3 is needed."),
     ("invalid peer certificate", "its certificate cannot be verified", TRUST),
 ];
 

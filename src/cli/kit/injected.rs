@@ -139,20 +139,20 @@ impl Credential<'_> {
         let wrong = |what: String, advice| Unusable { saw: what, advice, is_absent: false };
         let text = find::text(&file).map_err(|error| Unusable {
             saw: format!("cannot read {source}, which holds the credentials that Envoy adds: {}", reason(&error)),
-            advice: "Until Envoy has it, calls are not sent, and every token that is not remembered is refused with 503. If the file is on another machine, let a client stand in here: --client NAME.",
+            advice: "Until Envoy has it, calls are not sent, and every token that is not cached is rejected with 503. If the file is on another machine, use a stored client's credentials here: --client NAME.",
             is_absent: true,
         })?;
         let documents = located::read(&text).map_err(|unreadable| {
             let at = unreadable.at;
             let what = format!("{source}:{}:{}: {}", at.line, at.column, unreadable.why);
-            wrong(what, "Envoy refuses the file, and goes on with the last secret that it has.")
+            wrong(what, "Envoy rejects the file, and keeps the last secret that it has.")
         })?;
         let resources = documents.first().and_then(|document| document.key("resources"));
         match resources.map(Located::items).unwrap_or_default() {
             [one] if one.key("name").and_then(Located::text) == Some(self.name) => Ok((one.clone(), source)),
             [_] => Err(self.nameless(&source)),
             others => Err(wrong(
-                format!("{source} holds {} secrets; Envoy takes exactly one", others.len()),
+                format!("{source} contains {} secrets; Envoy accepts exactly one", others.len()),
                 "Expected one entry in `resources`. `tollgate client secret-file` writes such a file.",
             )),
         }
@@ -160,10 +160,7 @@ impl Credential<'_> {
 
     fn nameless(&self, source: &str) -> Unusable {
         Unusable {
-            saw: format!(
-                "{source} holds no secret with the name {:?}, which the cluster asks for",
-                self.name
-            ),
+            saw: format!("{source} contains no secret with the name {:?}, which the cluster uses", self.name),
             advice: "The name in the secret and the name in credential_injector must be the same.",
             is_absent: false,
         }
@@ -186,7 +183,7 @@ fn value(secret: &Located, source: &str) -> Result<String, Unusable> {
     }
     if let Some(bytes) = text("inline_bytes") {
         let decoded = STANDARD.decode(bytes).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        return decoded.ok_or_else(|| wrong("inline_bytes is no base64 of text"));
+        return decoded.ok_or_else(|| wrong("inline_bytes is not base64 of text"));
     }
     if let Some(file) = text("filename") {
         return fs::read_to_string(file)

@@ -34,7 +34,7 @@ impl Options {
     ) -> Result<Self, Failure> {
         if let Some(base) = base_path.filter(|base| !base.starts_with('/')) {
             return Err(Failure::new(format_args!("--base-path {base} does not begin with \"/\""))
-                .help(format_args!("Say --base-path /{base}, or --base-path / for nothing.")));
+                .help(format_args!("Use --base-path /{base}, or --base-path / for no prefix.")));
         }
         Ok(Self {
             base_path: base_path.map(str::to_owned),
@@ -71,10 +71,10 @@ pub(crate) fn read(file: &Path) -> Result<Document, Failure> {
             "{name} has both `openapi` and `swagger`, so it may be read in two ways"
         ))),
         (Some(version), None) | (None, Some(version)) => {
-            Err(Failure::new(format_args!("{name} is OpenAPI {version}, and only 3.x and 2.0 are read")))
+            Err(Failure::new(format_args!("{name} is OpenAPI {version}, and only 3.x and 2.0 are supported")))
         }
         (None, None) => Err(Failure::new(format_args!(
-            "{name} is no OpenAPI document: it has neither `openapi` nor `swagger` at the top"
+            "{name} is not an OpenAPI document: it has neither `openapi` nor `swagger` at the top"
         ))),
     }
 }

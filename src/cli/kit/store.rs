@@ -169,7 +169,7 @@ impl StoreArgs {
     fn file(&self) -> Result<PathBuf, Failure> {
         if !is_name(&self.environment) {
             return Err(Failure::new(
-                "an environment's name has letters, digits, \"-\", \"_\" and \".\" alone",
+                "an environment's name consists of letters, digits, \"-\", \"_\" and \".\"",
             ));
         }
         Ok(self.directory()?.join(format!("{}.json", self.environment)))
@@ -182,8 +182,7 @@ impl StoreArgs {
         let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let data = set("XDG_DATA_HOME").or_else(|| set("HOME").map(|home| home.join(".local/share")));
         data.map(|data| data.join("tollgate")).ok_or_else(|| {
-            Failure::new("there is no home directory to keep the store in")
-                .help("Name a directory: --store DIR.")
+            Failure::new("there is no home directory for the store").help("Give a directory: --store DIR.")
         })
     }
 }
@@ -228,7 +227,7 @@ fn content_of(file: &Path) -> Result<Content, Failure> {
             error.line(),
             error.column()
         ))
-        .help("Bring back a copy of it, or move it away and register the clients again.")
+        .help("Restore a copy of it, or move it away and register the clients again.")
     })
 }
 

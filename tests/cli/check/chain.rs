@@ -39,24 +39,24 @@ fn what_goes_past_tollgate_or_changes_what_it_judged_is_seen() {
     let cases = [
         ("all is well",               behind(String::new()),                       0, ""),
         ("a script that looks",       behind(lua("function envoy_on_request(h) h:headers():get(\":path\") end")), 0, ""),
-        ("a script that changes",     behind(lua("function envoy_on_request(h) h:headers():replace(\":path\", \"/\") end")), 0, "warning: script stands after Tollgate and changes :path"),
-        ("a script elsewhere",        behind(filter("script", "Lua", "default_source_code: {filename: /x.lua}\n")), 0, "warning: script stands after Tollgate and may change path, method and host"),
+        ("a script that changes",     behind(lua("function envoy_on_request(h) h:headers():replace(\":path\", \"/\") end")), 0, "warning: script is after Tollgate and changes :path"),
+        ("a script elsewhere",        behind(filter("script", "Lua", "default_source_code: {filename: /x.lua}\n")), 0, "warning: script is after Tollgate and may change path, method and host"),
         ("a script of old",           behind(filter("script", "Lua", "inline_code: 'h:headers():replace(\":method\", \"PUT\")'\n")), 0, "changes :method"),
         ("a script before",           envoy(&lua("h:headers():replace(\":path\", \"/\")"), "", &router, ROUTES), 0, ""),
-        ("a path is set",             behind(mutation("{append: {header: {key: ':path', value: /x}}}")), 0, "warning: mutation stands after Tollgate and changes :path"),
+        ("a path is set",             behind(mutation("{append: {header: {key: ':path', value: /x}}}")), 0, "warning: mutation is after Tollgate and changes :path"),
         ("a host is set",             behind(mutation("{append: {header: {key: x-a, value: b}}}, {append: {header: {key: Host, value: b}}}")), 0, "changes Host"),
         ("another field is set",      behind(mutation("{append: {header: {key: x-a, value: b}}}, {remove: x-b}")), 0, ""),
-        ("a processor",               behind(filter("processor", "ExternalProcessor", "grpc_service: {}\n")), 0, "warning: processor stands after Tollgate and may change the path"),
+        ("a processor",               behind(filter("processor", "ExternalProcessor", "grpc_service: {}\n")), 0, "warning: processor is after Tollgate and may change the path"),
         ("a processor of responses",  behind(filter("processor", "ExternalProcessor", "processing_mode: {request_header_mode: SKIP}\n")), 0, ""),
         ("a processor that may not",  behind(filter("processor", "ExternalProcessor", "mutation_rules: {disallow_system: true}\n")), 0, ""),
-        ("another module",            behind(filter("other", "Wasm", "config: {name: other, vm_config: {}}\n")), 0, "warning: other stands after Tollgate and may change path, method and host"),
-        ("a filter after the router", envoy("", "", &(router.clone() + &filter("cors", "Cors", "")), ROUTES), 1, "cors stands after the router, so no request reaches it"),
-        ("Tollgate after the router", envoy(&router, "", "", ROUTES), 1, "Tollgate stands after the router"),
-        ("off by default",            envoy("", "disabled: true\n", &router, ROUTES), 0, "warning: disabled: true: Tollgate is off, except"),
+        ("another module",            behind(filter("other", "Wasm", "config: {name: other, vm_config: {}}\n")), 0, "warning: other is after Tollgate and may change path, method and host"),
+        ("a filter after the router", envoy("", "", &(router.clone() + &filter("cors", "Cors", "")), ROUTES), 1, "cors is after the router, so no request reaches it"),
+        ("Tollgate after the router", envoy(&router, "", "", ROUTES), 1, "Tollgate is after the router"),
+        ("off by default",            envoy("", "disabled: true\n", &router, ROUTES), 0, "warning: disabled: true: Tollgate is disabled, except"),
         ("left out if unknown",       envoy("", "is_optional: true\n", &router, ROUTES), 0, "warning: is_optional: true:"),
-        ("off on a route",            envoy("", "", &router, &format!("virtual_hosts: [{{name: a, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: a}}, {off}}}]}}]\n")), 0, "warning: Tollgate is off here"),
-        ("off in a virtual host",     envoy("", "", &router, &format!("virtual_hosts: [{{name: a, domains: ['*'], routes: [], {off}}}]\n")), 0, "warning: Tollgate is off here"),
-        ("off for some requests",     envoy("", "", &router, &format!("virtual_hosts: [{{name: a, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{weighted_clusters: {{clusters: [{{name: a, weight: 1, {off}}}]}}}}}}]}}]\n")), 0, "warning: Tollgate is off here"),
+        ("off on a route",            envoy("", "", &router, &format!("virtual_hosts: [{{name: a, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{cluster: a}}, {off}}}]}}]\n")), 0, "warning: Tollgate is disabled here"),
+        ("off in a virtual host",     envoy("", "", &router, &format!("virtual_hosts: [{{name: a, domains: ['*'], routes: [], {off}}}]\n")), 0, "warning: Tollgate is disabled here"),
+        ("off for some requests",     envoy("", "", &router, &format!("virtual_hosts: [{{name: a, domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{weighted_clusters: {{clusters: [{{name: a, weight: 1, {off}}}]}}}}}}]}}]\n")), 0, "warning: Tollgate is disabled here"),
         ("another filter is off",     envoy("", "", &router, &format!("virtual_hosts: [{{name: a, domains: ['*'], routes: [], {}}}]\n", off.replace("{tollgate:", "{cors:"))), 0, ""),
     ];
     for (name, content, status, want) in cases {
@@ -127,7 +127,7 @@ fn a_filter_around_tollgate_is_seen() {
     let run = at.run(["check", "x.yaml"]);
     assert_eq!(run.status, 0, "{run:?}");
     assert!(
-        run.stdout.contains("warning: Tollgate stands inside outer, which decides for each request"),
+        run.stdout.contains("warning: Tollgate is inside outer, which decides for each request"),
         "{run:?}"
     );
 }
@@ -161,10 +161,10 @@ fn keys_in_the_spelling_of_json_are_read() {
     at.write("x.yaml", text);
     let run = at.run(["check", "x.yaml"]);
     for want in [
-        "failure_policy: FAIL_OPEN lets every request in",
+        "failure_policy: FAIL_OPEN accepts every request",
         "is_optional: true:",
-        "script stands after Tollgate and changes :path",
-        "Tollgate is off here",
+        "script is after Tollgate and changes :path",
+        "Tollgate is disabled here",
         "no faults, 4 warnings in 1 configuration",
     ] {
         assert!(run.stdout.contains(want), "{want}: {run:?}");

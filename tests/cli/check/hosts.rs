@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::Tollgate;
 
-const UNKNOWN: &str = "the rules are for certain hosts, and the document does not name its own";
+const UNKNOWN: &str = "the rules are for certain hosts, and the document names no host";
 
 /// The differences, and nothing else.
 fn differences(rules: &Value, servers: &str, more: &[&str]) -> Vec<String> {
@@ -43,15 +43,15 @@ fn hosts_count() {
     let cases: [(&str, Value, &str, &[&str], &[&str]); 15] = [
         ("its own rule",               json!([read(&["api.example.com"])]), one, &[], &[]),
         ("another host's rule is no help", json!([read(&["other.example.com"])]), one, &[],
-         &["GET api.example.com/a: the document demands a token with \"read\"; no rule is for it, and the rest demands a token with \"general\""]),
+         &["GET api.example.com/a: the document requires a token with \"read\"; no rule is for it, and the rest requires a token with \"general\""]),
         ("another API beside it",      json!([open(&["other.example.com"]), read(&["api.example.com"])]), one, &[], &[]),
         ("its host is open",           json!([open(&["api.example.com"]), read(&["other.example.com"])]), one, &[],
-         &["GET api.example.com/a: the document demands a token with \"read\"; the rule open demands nothing"]),
+         &["GET api.example.com/a: the document requires a token with \"read\"; the rule open requires nothing"]),
         ("a pattern",                  json!([read(&["*.example.com"])]), one, &[], &[]),
-        ("a pattern that is no help",  json!([read(&["*.api.example.com"])]), one, &[], &["GET api.example.com/a: the document demands"]),
-        ("one of two hosts is left open", json!([read(&["api.example.com"])]), two, &[], &["GET eu.example.com/a: the document demands"]),
+        ("a pattern that is no help",  json!([read(&["*.api.example.com"])]), one, &[], &["GET api.example.com/a: the document requires"]),
+        ("one of two hosts is left open", json!([read(&["api.example.com"])]), two, &[], &["GET eu.example.com/a: the document requires"]),
         ("the operator knows better",  json!([read(&["api.example.com"])]), two, &["--openapi-host", "api.example.com"], &[]),
-        ("each value of a variable",   json!([read(&["api.example.com"])]), stages, &[], &["GET eu.example.com/a: the document demands"]),
+        ("each value of a variable",   json!([read(&["api.example.com"])]), stages, &[], &["GET eu.example.com/a: the document requires"]),
         ("below a base path",          json!([{"match": {"path": "/v1/a", "hosts": ["api.example.com"]}, "requires": {"scopes": ["read"]}}]), below, &[], &[]),
         ("letter case",                json!([read(&["api.example.com"])]), "servers: [{url: https://API.example.com}]\n", &[], &[]),
         ("an unknown host",            json!([read(&["api.example.com"])]), "servers: [{url: /}]\n", &[], &[UNKNOWN]),

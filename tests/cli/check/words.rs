@@ -7,9 +7,9 @@ use crate::support::Tollgate;
 fn yaml_that_cannot_be_read_is_explained() {
     #[rustfmt::skip]
     let cases = [
-        ("a key twice",           "a: 1\nb: 2\na: 3\n",         "x.yaml:3:1: `a` stands here twice; first at line 1"),
-        ("deep down",             "a: [{b: {c: 1}}, {b: {c: 1,\n c: 2}}]\n", "x.yaml:2:2: `c` stands here twice; first at line 1"),
-        ("in JSON",               "{\"a\": 1,\n \"a\": 1}\n",   "x.yaml:2:2: `a` stands here twice; first at line 1"),
+        ("a key twice",           "a: 1\nb: 2\na: 3\n",         "x.yaml:3:1: `a` is here twice; the first is at line 1"),
+        ("deep down",             "a: [{b: {c: 1}}, {b: {c: 1,\n c: 2}}]\n", "x.yaml:2:2: `c` is here twice; the first is at line 1"),
+        ("in JSON",               "{\"a\": 1,\n \"a\": 1}\n",   "x.yaml:2:2: `a` is here twice; the first is at line 1"),
         ("a tab",                 "a: 1\n\tb: 2\n",             "there is a tab: YAML is indented with spaces"),
         ("two colons",            "a: b: c\n",                  "x.yaml:1:5: a `: ` too many: put text that contains it in quotes"),
         ("a quote",               "a: \"x\nb: 1\n",             "x.yaml:1:4: this quote is not closed"),

@@ -36,7 +36,12 @@ fn a_list_says_who_may_call() {
         2,
         &["Did you mean \"gateway\"?", "give its id and --id"],
     );
-    says("a list that is a path", &client(&tollgate, "allow a/b gateway"), 2, &["is no name for a list"]);
+    says(
+        "a list that is a path",
+        &client(&tollgate, "allow a/b gateway"),
+        2,
+        &["is not a valid name for a list"],
+    );
     says(
         "an empty tier",
         &tollgate.run(["client", "allow", "partners", "gateway", "--tier", ""]),
@@ -54,7 +59,7 @@ fn a_list_says_who_may_call() {
         "off, by name",
         &client(&tollgate, "deny partners gateway"),
         0,
-        &["gateway is off the list partners"],
+        &["gateway was removed from the list partners"],
     );
     says(
         "twice",
@@ -62,10 +67,10 @@ fn a_list_says_who_may_call() {
         2,
         &["\"gateway\" is not on the list partners"],
     );
-    says("off, by id", &client(&tollgate, "deny partners 0oa:1"), 0, &["nobody is on it now"]);
+    says("off, by id", &client(&tollgate, "deny partners 0oa:1"), 0, &["the list is empty now"]);
     says("an empty list", &client(&tollgate, "lists"), 0, &["(nobody)"]);
     says("no such list", &client(&tollgate, "deny partner gateway"), 2, &["Did you mean \"partners\"?"]);
-    says("away", &client(&tollgate, "drop-list partners"), 0, &["the list partners is no more"]);
+    says("away", &client(&tollgate, "drop-list partners"), 0, &["the list partners was deleted"]);
     says("away already", &client(&tollgate, "drop-list partners"), 2, &["there is no list \"partners\""]);
 }
 
@@ -129,7 +134,7 @@ fn environments_share_nothing() {
         "nor provider",
         &client(&tollgate, "register gateway --environment production"),
         2,
-        &["it is not said where"],
+        &["no authorization server is given"],
     );
     says("production's own", &register(&tollgate, &server, &["--environment", "production"]), 0, &[]);
     says("forgotten in one", &client(&tollgate, "forget gateway --environment staging"), 0, &[]);

@@ -102,7 +102,7 @@ fn new_secrets_and_tokens_replace_the_old_at_once() {
         "DCR-14 show",
         &client(&tollgate, "show gateway --refresh --allow-http"),
         0,
-        &["the client secret is a new one", "until 2030-01-01T00:00:00Z"],
+        &["the client secret has changed", "until 2030-01-01T00:00:00Z"],
     );
     let held = stored(&tollgate, "default")["clients"]["gateway"].clone();
     assert_eq!(
@@ -142,13 +142,13 @@ fn answers_that_cannot_be_used_change_nothing() {
         ("DCR-18, ATK-120 another id on an update", "update gateway --scope x", |own| view(own, &json!({"client_id": "c-2"})), &["\"c-2\""]),
         ("ATK-120 no id", "show gateway --refresh", |own| view(own, &json!({"client_id": null})), &["it has no client_id"]),
         ("ATK-120 a secret of yesterday", "show gateway --refresh", |own| view(own, &json!({"client_secret": "s", "client_secret_expires_at": 1})), &["has expired already"]),
-        ("ATK-120 HTML", "show gateway --refresh", |_| Answer::text(200, "text/html", "<p>log in</p>"), &["found text/html", "stays as it was"]),
+        ("ATK-120 HTML", "show gateway --refresh", |_| Answer::text(200, "text/html", "<p>log in</p>"), &["found text/html", "did not change"]),
         ("DCR-20 401", "show gateway --refresh", |_| refusal(401, "invalid_token", "gone"), &["does not know the client \"gateway\" any more", "tollgate client forget gateway"]),
         ("DCR-20 401 on delete", "delete gateway", |_| Answer::status(401), &["Nothing was changed here", "tollgate client forget gateway"]),
-        ("DCR-19 403", "delete gateway", |_| refusal(403, "access_denied", "no"), &["does not let this client be managed so (403 access_denied: no)"]),
+        ("DCR-19 403", "delete gateway", |_| refusal(403, "access_denied", "no"), &["does not allow this client to be managed in this way (403 access_denied: no)"]),
         ("DCR-19 405", "delete gateway", |_| Answer::status(405), &["does not offer to delete clients in this way (405)", "own console", "tollgate client forget gateway"]),
         ("DCR-23 a redirect", "update gateway --scope x", |_| Answer::status(307).header("location", "https://elsewhere.example/"), &["307, a redirect to https://elsewhere.example/, which is not followed"]),
-        ("unwell", "delete gateway", |_| Answer::status(502), &["is unwell (502)", "Try again later"]),
+        ("unwell", "delete gateway", |_| Answer::status(502), &["has an internal error (502)", "Try again later"]),
     ];
     for (name, args, answer, sentences) in cases {
         let (tollgate, server) = managed(move |own, _| answer(own));
@@ -188,7 +188,7 @@ fn both_the_uri_and_the_token_are_needed() {
 fn a_member_can_be_taken_away() {
     let (tollgate, server) = managed(|own, _| view(own, &json!({})));
     let run = client(&tollgate, "update gateway --unset x_extension --allow-http");
-    says("--unset", &run, 0, &["x_extension: asked for none, and it is still there"]);
+    says("--unset", &run, 0, &["x_extension: removal was requested, and it is still there"]);
     assert!(asked(&server, "PUT")[0].json().get("x_extension").is_none());
     says("--strict", &client(&tollgate, "update gateway --unset x_extension --strict --allow-http"), 1, &[]);
     says("nothing", &client(&tollgate, "update gateway"), 2, &["there is nothing to change"]);
@@ -196,7 +196,7 @@ fn a_member_can_be_taken_away() {
         "DCR-17",
         &client(&tollgate, "update gateway --unset client_secret"),
         2,
-        &["client_secret is the server's"],
+        &["client_secret is set by the server"],
     );
     says(
         "a mistyped name",
@@ -227,7 +227,7 @@ fn deleting_here_and_there_are_two_acts() {
         "here alone",
         &client(&tollgate, "forget gateway"),
         0,
-        &["forgot gateway; 127.0.0.1 still has it", "took it off: partners"],
+        &["removed gateway from the store; 127.0.0.1 still has it", "took it off: partners"],
     );
     assert!(asked(&server, "DELETE").is_empty(), "the provider is not asked");
     tollgate.run(args);
@@ -267,7 +267,7 @@ fn a_secret_is_rotated_where_the_server_gives_a_new_one() {
         &run,
         1,
         &[
-            "gave gateway no new secret: it does not offer this",
+            "gave gateway no new secret, because it does not support this",
             "register a second client",
             "tollgate client delete gateway",
         ],
@@ -336,6 +336,6 @@ fn a_secret_that_has_expired_is_shown_so() {
         "no provider to ask",
         &client(&tollgate, "show gateway --refresh"),
         2,
-        &["the store has lost the provider \"login.example.com\""],
+        &["the store does not contain the provider \"login.example.com\""],
     );
 }

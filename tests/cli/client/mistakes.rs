@@ -10,7 +10,7 @@ use crate::support::Tollgate;
 fn what_contradicts_itself_is_not_sent() {
     #[rustfmt::skip]
     let cases: [(&str, &[&str], &[&str]); 25] = [
-        ("DCR-08 keys twice", &["--jwks-file", "keys.json", "--jwks-uri", "https://a.example/jwks"], &["jwks and jwks_uri exclude each other"]),
+        ("DCR-08 keys twice", &["--jwks-file", "keys.json", "--jwks-uri", "https://a.example/jwks"], &["jwks and jwks_uri cannot be used together"]),
         ("DCR-10 code without its grant", &["--response-type", "code"], &["\"code\" needs the grant type authorization_code", "Add --grant-type"]),
         ("DCR-10 token without its grant", &["--response-type", "id_token token"], &["needs the grant type implicit"]),
         ("DCR-10 a grant without its response type", &["--grant-type", "implicit", "--response-type", "code"], &["needs the grant type authorization_code"]),
@@ -21,12 +21,12 @@ fn what_contradicts_itself_is_not_sent() {
         ("MTL-15 no certificate", &["--auth-method", "self_signed_tls_client_auth"], &["needs the client's certificate", "x5c"]),
         ("MTL-15 keys without certificates", &["--auth-method", "self_signed_tls_client_auth", "--jwks-file", "keys.json"], &["needs the client's certificate"]),
         ("JIR-14 encryption by halves", &["--metadata", "enc.json"], &["introspection_encrypted_response_enc needs introspection_encrypted_response_alg", "--signed-introspection"]),
-        ("a word for an algorithm", &["--metadata", "alg.json"], &["introspection_signed_response_alg is not a text"]),
-        ("private keys stay here", &["--jwks-file", "private.json"], &["holds a private key"]),
+        ("a word for an algorithm", &["--metadata", "alg.json"], &["introspection_signed_response_alg is not a string"]),
+        ("private keys stay here", &["--jwks-file", "private.json"], &["contains a private key"]),
         ("a key set without keys", &["--jwks-file", "empty.json"], &["has no keys"]),
         ("nobody without a secret", &["--auth-method", "none"], &["RFC 6749 §4.4", "--auth-method"]),
-        ("DCR-17 no secret of one's own", &["--metadata", "secret.json"], &["client_secret is the server's to give", "rotate-secret"]),
-        ("metadata of a wrong type", &["--metadata", "types.json"], &["grant_types is not a list of texts"]),
+        ("DCR-17 no secret of one's own", &["--metadata", "secret.json"], &["client_secret is set by the server", "rotate-secret"]),
+        ("metadata of a wrong type", &["--metadata", "types.json"], &["grant_types is not a list of strings"]),
         ("metadata that is a list", &["--metadata", "list.json"], &["list.json is not a JSON object"]),
         ("metadata that is no JSON", &["--metadata", "bad.json"], &["bad.json is not JSON"]),
         ("a file that is not there", &["--metadata", "nowhere.json"], &["cannot read nowhere.json: no such file or directory"]),
@@ -64,20 +64,20 @@ fn what_a_first_time_user_may_mistype() {
     let dead = "http://127.0.0.1:1";
     #[rustfmt::skip]
     let cases: [(&str, &[&str], &[&str]); 15] = [
-        ("no server", &[], &["it is not said where to register", "--issuer https://"]),
+        ("no server", &[], &["no authorization server is given to register", "--issuer https://"]),
         ("plain http", &["--registration-endpoint", "http://127.0.0.1:1/reg"], &["is plain http", "--allow-http"]),
         ("plain http elsewhere", &["--registration-endpoint", "http://login.example.com/reg", "--allow-http"], &["anyone on the way can read", "Use https"]),
-        ("no URL", &["--registration-endpoint", "login.example.com"], &["is no URL", "https://"]),
-        ("no issuer", &["--issuer", "login"], &["is no URL"]),
-        ("nobody listens", &["--registration-endpoint", "http://127.0.0.1:1/reg", "--allow-http"], &["cannot talk to", "does the server run?"]),
-        ("nobody listens there", &["--issuer", dead, "--allow-http"], &["cannot talk to", "does the server run?"]),
+        ("no URL", &["--registration-endpoint", "login.example.com"], &["is not a URL", "https://"]),
+        ("no issuer", &["--issuer", "login"], &["is not a URL"]),
+        ("nobody listens", &["--registration-endpoint", "http://127.0.0.1:1/reg", "--allow-http"], &["cannot connect to", "whether the server is running"]),
+        ("nobody listens there", &["--issuer", dead, "--allow-http"], &["cannot connect to", "whether the server is running"]),
         ("a provider that is not remembered", &["--provider", "okta"], &["there is no provider \"okta\"", "It has no provider yet."]),
         ("a preset that nobody knows", &["--preset", "otka"], &["invalid value 'otka'", "okta"]),
         ("a preset alone", &["--preset", "okta"], &["a preset alone does not say where", "--issuer", "--base-url"]),
         ("a base without a preset", &["--base-url", "https://am.example.com"], &["--preset"]),
         ("a provider twice", &["--provider", "a", "--issuer", dead], &["cannot be used with"]),
         ("a generic preset has no paths", &["--preset", "generic", "--base-url", "https://am.example.com"], &["names no registration endpoint", "--registration-endpoint URL"]),
-        ("an environment that is a path", &["--environment", "../etc"], &["an environment's name has letters"]),
+        ("an environment that is a path", &["--environment", "../etc"], &["an environment's name consists of letters"]),
         ("no certificate", &["--ca-file", "none.pem"], &["cannot read none.pem"]),
     ];
     for (name, args, sentences) in cases {
@@ -88,7 +88,7 @@ fn what_a_first_time_user_may_mistype() {
         "a name that is a path",
         &client(&Tollgate::new(), "register ../x"),
         2,
-        &["is no name for a client", "letters"],
+        &["is not a valid name for a client", "letters"],
     );
     says("no name", &client(&Tollgate::new(), "register"), 2, &["<NAME>", "Usage"]);
     says(

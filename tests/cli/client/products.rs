@@ -42,7 +42,7 @@ fn products_have_customs() {
         "OpenAM, without discovery",
         &openam,
         0,
-        &["am-1", "scope: asked for read write, got read write openid"],
+        &["am-1", "scope: requested read write, got read write openid"],
     );
     let sent = sent.unwrap().json();
     assert_eq!(
@@ -57,7 +57,7 @@ fn products_have_customs() {
         "OpenAM without a token",
         &openam,
         2,
-        &["400 access_denied: Access Token not valid", "It wants an initial access token"],
+        &["400 access_denied: Access Token not valid", "requires an initial access token"],
     );
 
     let server = keycloak();
@@ -67,7 +67,7 @@ fn products_have_customs() {
         "Keycloak",
         &keycloak,
         0,
-        &["kc-1", "response_types: asked for none, got code none", "--preset keycloak"],
+        &["kc-1", "response_types: requested none, got code none", "--preset keycloak"],
     );
     let provider = stored(&tollgate, "default")["providers"]["127.0.0.1"].clone();
     assert_eq!(provider["preset"], "keycloak", "its address gives it away");
@@ -78,10 +78,10 @@ fn products_have_customs() {
         "Keycloak without a token",
         &keycloak,
         2,
-        &["403 insufficient_scope: Policy 'Trusted Hosts' rejected", "It wants an initial access token"],
+        &["403 insufficient_scope: Policy 'Trusted Hosts' rejected", "requires an initial access token"],
     );
     let (keycloak, ..) = run(&server, &["--issuer", &issuer, "--initial-access-token", "stale"]);
-    says("Keycloak with a stale token", &keycloak, 2, &["Failed decode token", "used up or expired"]);
+    says("Keycloak with a stale token", &keycloak, 2, &["Failed decode token", "already used or expired"]);
 
     let server = spring();
     let endpoint = format!("{}/connect/register", server.origin);
@@ -89,9 +89,9 @@ fn products_have_customs() {
     says("Spring", &spring, 0, &["sp-1"]);
     let (spring, ..) =
         run(&server, &["--registration-endpoint", &endpoint, "--initial-access-token", "once"]);
-    says("Spring, a second time", &spring, 2, &["401 invalid_token", "used up"]);
+    says("Spring, a second time", &spring, 2, &["401 invalid_token", "already used"]);
     let (spring, ..) = run(&server, &["--registration-endpoint", &endpoint]);
-    says("Spring without a token", &spring, 2, &["401 Bearer", "It wants an initial access token"]);
+    says("Spring without a token", &spring, 2, &["401 Bearer", "requires an initial access token"]);
 
     let server = salesforce();
     let (salesforce, ..) = run(

@@ -92,7 +92,7 @@ fn replies_are_signed_by_what_both_sides_know() {
         "nothing in common",
         &register(&server, &tollgate),
         2,
-        &["nothing that the filter verifies", "It offers HS256, none"],
+        &["no algorithm that the filter can verify", "It offers HS256, none"],
     );
     assert!(asked(&server, "POST").is_empty());
 }
@@ -144,17 +144,17 @@ fn answers_that_are_no_success() {
         ("ATK-120 201 with nothing", Answer::status(201), &["no media type"]),
         ("DCR-05, ATK-120 a secret of yesterday", Answer::json(201, json!({"client_id": "c", "client_secret": "s3cr3t", "client_secret_expires_at": 1_000_000_000})),
             &["has expired already, at 2001-09-09T01:46:40Z"]),
-        ("an id of another type", Answer::json(201, json!({"client_id": 7})), &["client_id is not a text"]),
+        ("an id of another type", Answer::json(201, json!({"client_id": 7})), &["client_id is not a string"]),
         ("an expiry of another type", Answer::json(201, json!({"client_id": "c", "client_secret_expires_at": "soon"})), &["not a number of seconds"]),
-        ("DCR-07 the server's words", refusal(400, "invalid_client_metadata", "no such scope"), &["400 invalid_client_metadata: no such scope", "Change what is asked for"]),
+        ("DCR-07 the server's words", refusal(400, "invalid_client_metadata", "no such scope"), &["400 invalid_client_metadata: no such scope", "Change the requested metadata"]),
         ("DCR-09 the server insists on a redirect URI", refusal(400, "invalid_request", "redirect_uris cannot be empty"),
-            &["redirect_uris cannot be empty", "insists on a redirect URI: --grant-type client_credentials --grant-type authorization_code"]),
-        ("DCR-09 or on a response type", refusal(400, "invalid_request", "response_types cannot be empty"), &["insists on a redirect URI"]),
+            &["redirect_uris cannot be empty", "requires a redirect URI: --grant-type client_credentials --grant-type authorization_code"]),
+        ("DCR-09 or on a response type", refusal(400, "invalid_request", "response_types cannot be empty"), &["requires a redirect URI"]),
         ("DCR-07 unknown members are ignored", Answer::json(400, json!({"error": "invalid_client_metadata", "x": 1})), &["400 invalid_client_metadata", "--metadata FILE"]),
         ("DCR-07 control characters are stripped", refusal(400, "invalid_client_metadata", "a\u{1b}[31mb\nc"), &["a[31mb c"]),
         ("DCR-07 long texts are cut", refusal(400, "invalid_client_metadata", &long), &["xxx…"]),
         ("DCR-23 a redirect is not followed", redirect, &["307, a redirect to https://elsewhere.example/reg, which is not followed", "Nothing was sent there"]),
-        ("no endpoint", Answer::status(404), &["404", "--registration-endpoint URL names another"]),
+        ("no endpoint", Answer::status(404), &["404", "To use another: --registration-endpoint URL"]),
         ("unwell", Answer::text(503, "text/plain", "maintenance"), &["503", "Try again later"]),
         ("too many", Answer::status(429), &["429", "Try again later"]),
     ];
@@ -183,20 +183,20 @@ fn what_a_server_says_back_never_holds_our_token() {
 fn answers_that_are_odd() {
     #[rustfmt::skip]
     let cases: [(&str, u16, Value, &[&str], i32, &[&str]); 14] = [
-        ("DCR-03 200", 200, json!({}), &[], 0, &["the server answers 200"]),
-        ("DCR-05 no expiry", 201, json!({"client_secret_expires_at": null}), &[], 0, &["warning: the answer does not say when the client secret expires"]),
+        ("DCR-03 200", 200, json!({}), &[], 0, &["the server responded with 200"]),
+        ("DCR-05 no expiry", 201, json!({"client_secret_expires_at": null}), &[], 0, &["warning: the response does not say when the client secret expires"]),
         ("DCR-05 an expiry, in UTC", 201, json!({"client_secret_expires_at": 1_893_456_000}), &[], 0, &["until 2030-01-01T00:00:00Z"]),
         ("DCR-05 an expiry with a point", 201, json!({"client_secret_expires_at": 1_893_456_000.0}), &[], 0, &["until 2030-01-01T00:00:00Z"]),
         ("DCR-05 never", 201, json!({}), &[], 0, &["it never expires"]),
         ("DCR-06 another method", 201, json!({"token_endpoint_auth_method": "client_secret_basic"}), &["--auth-method", "client_secret_post"], 0,
-            &["warning: not registered as asked: token_endpoint_auth_method: asked for client_secret_post, got client_secret_basic"]),
-        ("DCR-06 --strict", 201, json!({"token_endpoint_auth_method": "client_secret_basic"}), &["--auth-method", "client_secret_post", "--strict"], 1, &["not registered as asked"]),
-        ("DCR-06 a scope less", 201, json!({"scope": "a"}), &["--scope", "b a"], 0, &["scope: asked for b a, got a"]),
+            &["warning: not registered as requested: token_endpoint_auth_method: requested client_secret_post, got client_secret_basic"]),
+        ("DCR-06 --strict", 201, json!({"token_endpoint_auth_method": "client_secret_basic"}), &["--auth-method", "client_secret_post", "--strict"], 1, &["not registered as requested"]),
+        ("DCR-06 a scope less", 201, json!({"scope": "a"}), &["--scope", "b a"], 0, &["scope: requested b a, got a"]),
         ("DCR-06 scopes in another order", 201, json!({"scope": "a b"}), &["--scope", "b", "--scope", "a", "--strict"], 0, &[]),
-        ("DCR-06 not a word of it", 201, json!({"grant_types": null}), &[], 0, &["grant_types: asked for client_credentials, and the answer does not say"]),
-        ("DCR-09 the server insists", 201, json!({"grant_types": ["authorization_code"]}), &[], 0, &["grant_types: asked for client_credentials, got authorization_code"]),
+        ("DCR-06 not a word of it", 201, json!({"grant_types": null}), &[], 0, &["grant_types: requested client_credentials, and the response does not contain it"]),
+        ("DCR-09 the server insists", 201, json!({"grant_types": ["authorization_code"]}), &[], 0, &["grant_types: requested client_credentials, got authorization_code"]),
         ("DCR-11 a software statement comes back", 201, json!({}), &["--software-statement-file", "statement", "--strict"], 0, &[]),
-        ("DCR-11 another one comes back", 201, json!({"software_statement": "x.y.z"}), &["--software-statement-file", "statement"], 0, &["software_statement: the answer has another one"]),
+        ("DCR-11 another one comes back", 201, json!({"software_statement": "x.y.z"}), &["--software-statement-file", "statement"], 0, &["software_statement: the response has a different one"]),
         ("no secret at all", 201, json!({"client_secret": null, "client_secret_expires_at": null}), &["--auth-method", "self_signed_tls_client_auth", "--jwks-uri", "https://a.example/jwks"], 0, &["tls_client_auth"]),
     ];
     for (name, status, change, args, exit, sentences) in cases {
@@ -316,7 +316,7 @@ fn a_broken_store_is_named_and_not_quoted() {
         "its place",
         &run,
         2,
-        &["default.json is not a store of this version (line 1, column", "Bring back a copy"],
+        &["default.json is not a store of this version (line 1, column", "Restore a copy"],
     );
     assert!(!run.stderr.contains("hush"));
 }
@@ -357,7 +357,7 @@ fn an_issuer_is_asked_once_and_remembered() {
     let issuer = server.origin.clone();
     let args = ["client", "register", "gateway", "--allow-http", "--initial-access-token", "initial"];
     let run = tollgate.run(args.iter().copied().chain(["--issuer", &issuer, "--provider-name", "lab"]));
-    says("oidc-provider", &run, 0, &["asking", "registered gateway at lab", "op-1"]);
+    says("oidc-provider", &run, 0, &["reading the metadata", "registered gateway at lab", "op-1"]);
     let provider = stored(&tollgate, "default")["providers"]["lab"].clone();
     assert_eq!((&provider["issuer"], &provider["preset"]), (&json!(issuer), &json!("generic")));
     assert_eq!(provider["endpoints"]["introspection_endpoint"], format!("{issuer}/introspect"));
@@ -420,7 +420,7 @@ fn an_issuer_is_asked_once_and_remembered() {
         "which of them?",
         &client(&tollgate, "register y"),
         2,
-        &["there are several providers", "--provider 127.0.0.1 | lab"],
+        &["the store has several providers", "--provider 127.0.0.1 | lab"],
     );
 }
 
@@ -446,6 +446,6 @@ fn a_slow_server_is_waited_for_and_not_forever() {
         Answer::status(201)
     });
     let run = register(&Tollgate::new(), &server, &["--timeout", "1"]);
-    says("a timeout", &run, 2, &["has not answered within 1 s", "--timeout grants more"]);
+    says("a timeout", &run, 2, &["did not respond within 1 s", "Set a longer time with --timeout"]);
     drop(held);
 }

@@ -257,6 +257,6 @@ fn what_keeps_it_from_serving() {
         "everyone's address",
         &client(&tollgate, &format!("serve --listen {public} --quiet")),
         2,
-        &["WARNING", "not this machine's alone"],
+        &["WARNING", "can be reached from other machines"],
     );
 }

@@ -76,8 +76,8 @@ fn certificates_are_checked() {
         &server.register(&tollgate, &[]),
         2,
         &[
-            "cannot talk to https://localhost",
-            "its certificate comes from no authority that is trusted here",
+            "cannot connect to https://localhost",
+            "its certificate does not come from an authority that is trusted here",
             "--ca-file",
         ],
     );
@@ -85,7 +85,7 @@ fn certificates_are_checked() {
         "DCR-23 no authority",
         &server.register(&tollgate, &["--ca-file", "empty.pem"]),
         2,
-        &["holds no certificate in PEM"],
+        &["contains no certificate in PEM"],
     );
     says(
         "DCR-23 its authority is named",
@@ -101,7 +101,7 @@ fn certificates_are_checked() {
         "DCR-23 another name",
         &run,
         2,
-        &["cannot talk to https://localhost", "its certificate is for another name"],
+        &["cannot connect to https://localhost", "its certificate is for another name"],
     );
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://localhost:{}/", plain.local_addr().unwrap().port());
@@ -121,7 +121,7 @@ fn certificates_are_checked() {
 fn one_loud_switch_turns_that_off() {
     let (server, tollgate) = (Secured::start("other.example"), Tollgate::new());
     let run = server.register(&tollgate, &["--insecure-skip-tls-verify", "--quiet"]);
-    says("though quiet is asked for", &run, 0, &["WARNING: certificates are NOT checked"]);
+    says("though quiet is asked for", &run, 0, &["WARNING: certificates are NOT verified"]);
     let tollgate = Tollgate::new();
     let run = server.register(&tollgate, &["--insecure-skip-tls-verify", "--json"]);
     assert_eq!(

@@ -59,9 +59,9 @@ fn the_credentials_in_the_file_are_those_that_are_tried() {
         ("a bare secret",              beside, oddly("Basic hunter2"),            1, "is not `Basic` and the base64 of id:secret"),
         ("a final line break",         beside, oddly(&format!("{GOOD}\n")),       1, "holds a line break or another control character"),
         ("nothing",                    beside, oddly(""),                         1, "is empty"),
-        ("another name",               beside, Some(secret("other", GOOD)),       1, "gateway/secrets/main.yaml holds no secret with the name \"main\", which the cluster asks for"),
+        ("another name",               beside, Some(secret("other", GOOD)),       1, "gateway/secrets/main.yaml contains no secret with the name \"main\", which the cluster uses"),
         ("no YAML",                    beside, Some("resources: [".to_owned()),   1, "✗ gateway/secrets/main.yaml:1:"),
-        ("no secret",                  beside, Some("resources: []".to_owned()),  1, "holds 0 secrets; Envoy takes exactly one"),
+        ("no secret",                  beside, Some("resources: []".to_owned()),  1, "contains 0 secrets; Envoy accepts exactly one"),
         ("no file",                    beside, None,                              1, "✗ cannot read /etc/envoy/tollgate/secrets/main.yaml, which holds the credentials that Envoy adds: no such file or directory"),
     ];
     for (name, path, file, status, want) in cases {

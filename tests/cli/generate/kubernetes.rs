@@ -73,7 +73,7 @@ fn a_gateway_of_the_mesh_is_guarded_as_well() {
         assert_eq!(patch["match"]["context"], context, "{kubernetes}");
         assert_eq!(resources[1]["spec"]["workloadSelector"]["labels"], plugin["selector"]["matchLabels"]);
         // Labels that nobody has named are a guess.
-        let is_guess = run.stderr.contains("kubernetes.selector is not given: app: admin is a guess");
+        let is_guess = run.stderr.contains("kubernetes.selector is not set, so app: admin is assumed");
         assert_eq!(is_guess, kubernetes == "{namespace: shop}", "{run:?}");
         at.write("istio.yaml", &run.stdout);
         let check = at.run(["check", "istio.yaml"]);
@@ -135,8 +135,8 @@ fn the_gateway_listens_with_tls_if_it_is_told_to() {
     assert_eq!(listener(), (tls("api.example.com", 443), json!(true)));
     // Nothing that is no certificate, and no key that is none.
     for (more, want) in [
-        ("tls: {certificate: secret, key: k.pem}", "secret holds no certificate"),
-        ("tls: {certificate: c.pem, key: c.pem}", "c.pem holds no private key"),
+        ("tls: {certificate: secret, key: k.pem}", "secret contains no certificate"),
+        ("tls: {certificate: c.pem, key: c.pem}", "c.pem contains no private key"),
         ("tls: {certificate: nowhere.pem, key: k.pem}", "cannot read nowhere.pem"),
     ] {
         let run = generate(more);

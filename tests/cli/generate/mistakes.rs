@@ -94,7 +94,7 @@ fn what_cannot_be_a_module_is_rejected() {
         // A placeholder and what may change are told of.
         let warned =
             |args: &[&str]| at.run([&["generate", target, "gateway.yaml"][..], args].concat()).stderr;
-        assert!(warned(&[]).contains("is a placeholder: --module names"));
+        assert!(warned(&[]).contains("is a placeholder; name the place"));
         assert!(warned(&["--module", "oci://r.example.net/t:1"]).contains("is not pinned"));
         assert!(!warned(&["--module", PINNED]).contains("--module"), "{}", warned(&["--module", PINNED]));
     }
@@ -117,7 +117,7 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
         ("an id without a secret",            ", client_secret_file: secret", "",
          "providers.main: expected client_secret_file or client_secret_env beside client_id"),
         ("a client that is not there",        "client_id: gateway, client_secret_file: secret", "client: gateway",
-         "providers.main.client: there is no client \"gateway\" in the environment \"default\" of the store; tollgate client register gateway makes one"),
+         "providers.main.client: there is no client \"gateway\" in the environment \"default\" of the store; to make one: tollgate client register gateway"),
         ("plain HTTP to elsewhere",           "https://login.example.com/ask", "http://login.example.com/ask",
          "providers.main.introspection_endpoint: http://login.example.com/ask is plain HTTP"),
         ("nothing known of the provider",     "introspection_endpoint: \"https://login.example.com/ask\"", "preset: generic",
@@ -135,13 +135,13 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
         ("a rule for somebody else's host",   "scopes: [a]", "hosts: [a.example.com], rules: [{match: {hosts: [b.example.com]}}]",
          "apis.a.rules[0].match.hosts: b.example.com is not a host of the API"),
         ("a fetched list with a cluster",     "\napis:", "\nclient_lists: {l: {uri: \"https://l.example.com/l\", cluster: lists}}\napis:",
-         "gateway.yaml:3:61: client_lists.l.cluster: follows from uri, and is not written here"),
+         "gateway.yaml:3:61: client_lists.l.cluster: cannot be set here; it is derived from uri"),
         ("a fetched list's token",            "\napis:", "\nclient_lists: {l: {uri: \"https://l.example.com/l\", bearer_token: hush}}\napis:",
-         "client_lists.l.bearer_token: would stand in the generated configuration; expected bearer_token_env"),
+         "client_lists.l.bearer_token: would be in the generated configuration; expected bearer_token_env"),
         ("a fetched list over plain HTTP",    "\napis:", "\nclient_lists: {l: {uri: \"http://l.example.com/l\"}}\napis:",
-         "client_lists.l.uri: http://l.example.com/l is plain HTTP: whoever is on the way decides who may call; expected https"),
+         "client_lists.l.uri: http://l.example.com/l is plain HTTP, so anyone on the network path can decide which clients may call; expected https"),
         ("rules of the filter",               "\napis:", "\npolicy: {rules: []}\napis:",
-         "policy.rules: follows from apis and client_lists, and is not written here"),
+         "policy.rules: cannot be set here; it is derived from apis and client_lists"),
         ("a misspelt key of the filter",      "\napis:", "\npolicy: {cache: {tll: 30s}}\napis:",
          "gateway.yaml:3:18: policy.cache.tll: unknown key; did you mean \"ttl\"?"),
         ("a path that Envoy reads otherwise", "scopes: [a]", "prefix: /a%2fb",
@@ -159,7 +159,7 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
         ("PRM-14 a resource of another host", "scopes: [a]", "hosts: [a.example.com], resource: {identifier: \"https://h.example/\"}",
          "apis.a.resource.identifier: expected one of the API's hosts"),
         ("PRM-14 one API of two is a resource", "\napis:", "\napis:\n  b: {upstream: \"http://b:1\", prefix: /b, resource: {identifier: \"https://h.example/b\"}}",
-         "apis.a: expected a resource, for other APIs have one"),
+         "apis.a: expected a resource, because other APIs have one"),
         ("RSI-01 an identifier that is none", "scopes: [a]", "resource: {identifier: api}",
          "apis.a.resource.identifier: expected an absolute https URI without a fragment"),
         ("MCP-01 an MCP server without an issuer", "scopes: [a]", "resource: {identifier: \"https://h.example/\", profile: mcp}",
@@ -183,7 +183,7 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
         ("two bounds, of which one would not count", "scopes: [a]", "timeout: 1s, max_stream_duration: 1h",
          "apis.a: expected at most one of \"timeout\" and \"max_stream_duration\", found 2"),
         ("two APIs for the same requests",    "\napis:", "\napis:\n  b: {upstream: \"http://b:1\"}",
-         "apis.b: the same host and prefix as apis.a: which of them has the request?"),
+         "apis.b: the host and prefix are those of apis.a, so a request could belong to either"),
     ];
     let good = "providers:\n  main: {introspection_endpoint: \"https://login.example.com/ask\", client_id: gateway, client_secret_file: secret}\napis:\n  a: {upstream: \"http://a:1\", scopes: [a]}\n";
     for (name, from, to, want) in cases {
@@ -205,13 +205,13 @@ fn what_only_one_target_can_do_is_said_so() {
     #[rustfmt::skip]
     let cases = [
         ("a provider on this machine",  "istio",         "introspection_endpoint: \"http://127.0.0.1:1/ask\"", "",
-         "inside a cluster that is the proxy itself"),
+         "inside a Kubernetes cluster, this host is the proxy itself"),
         ("a login in a mesh",           "istio",         "authorization_endpoint: \"https://l.example.com/a\", token_endpoint: \"https://l.example.com/t\", introspection_endpoint: \"https://l.example.com/ask\"", "login: {client_id: web, client_secret_file: secret}",
          "login: can be generated for envoy and compose only"),
         ("certificates in a mesh",      "istio",         "introspection_endpoint: \"https://l.example.com/ask\"", "tls: {certificate: c.pem, key: k.pem, client_certificates: true}",
          "tls.client_certificates: can be generated for envoy and compose only; in a mesh, say policy: {mtls: …}"),
         ("hosts for some APIs only",    "envoy-gateway", "introspection_endpoint: \"https://l.example.com/ask\"", "",
-         "apis: some have hosts and some have none"),
+         "apis: some APIs have hosts and some do not"),
         ("a login without endpoints",   "envoy",         "introspection_endpoint: \"https://l.example.com/ask\"", "login: {client_id: web, client_secret_file: secret}",
          "providers.main: its metadata names no authorization_endpoint or no token_endpoint; expected both"),
     ];
@@ -228,7 +228,7 @@ fn what_only_one_target_can_do_is_said_so() {
     let at = Tollgate::new();
     let nothing = at.run(["generate", "envoy"]);
     assert_eq!(nothing.status, 2);
-    assert!(nothing.stderr.contains("nothing says what to generate\n  Name a short file"), "{nothing:?}");
+    assert!(nothing.stderr.contains("there is nothing to generate from\n  Name a short file"), "{nothing:?}");
     let half = at.run(["generate", "envoy", "--client", "gateway"]);
     assert_eq!(half.status, 2);
     assert!(half.stderr.contains("--upstream <URL>"), "{half:?}");

@@ -253,5 +253,5 @@ fn a_first_configuration_is_beyond_reproach() {
         "--admin",
         "0.0.0.0:9901",
     ]);
-    assert!(run.stderr.contains("everyone who reaches it can stop Envoy"), "{run:?}");
+    assert!(run.stderr.contains("anyone who reaches it can stop Envoy"), "{run:?}");
 }

@@ -77,8 +77,8 @@ fn an_introspection_policy_becomes_a_configuration() {
     assert_eq!(run.status, 0, "{run:?}");
     assert_eq!(
         run.stdout,
-        r#"# What Flex Gateway did for orders, made by `tollgate import anypoint`.
-# - the secret of our client "gateway" did not carry over: set MAIN_CLIENT_SECRET to it in the proxy's environment
+        r#"# Flex Gateway's policies for orders, converted by `tollgate import anypoint`.
+# - the secret of the client "gateway" was not converted: set MAIN_CLIENT_SECRET to it in the proxy's environment
 providers:
   main:
     introspection:
@@ -162,11 +162,11 @@ fn a_client_provider_says_who_is_asked() {
         remarks,
         [
             "maxFederationExpirationTime has no limit, so a response was cached as long as its token was valid; here it is cached for cache.ttl, 5m: a revoked token may be accepted for up to this long",
-            "secureTrustStore is false: the authorization server's certificate was not checked; here the cluster's TLS checks it, so give the cluster the right CA",
-            "clients are registered at https://acme.okta.com/oauth2/v1/clients with `tollgate client register`; its registration token did not carry over",
-            "certificate validation was DISABLED for this client provider; here it stays on: give the cluster the right CA",
-            "what may be deleted where is no setting here: `tollgate client delete` says each time whether the provider is meant, too",
-            "the secret of our client \"gateway\" did not carry over: set OKTA_CLIENT_SECRET to it in the proxy's environment",
+            "secureTrustStore is false: the authorization server's certificate was not verified; here the cluster's TLS verifies it, so configure the right CA there",
+            "clients are registered at https://acme.okta.com/oauth2/v1/clients with `tollgate client register`; its registration token was not converted",
+            "certificate validation was DISABLED for this client provider; here it is always on: configure the right CA for the cluster",
+            "there is no setting for where clients may be deleted: `tollgate client delete` deletes a client at the provider, `tollgate client forget` only in the store",
+            "the secret of the client \"gateway\" was not converted: set OKTA_CLIENT_SECRET to it in the proxy's environment",
         ]
     );
     let alone = import(&files[..1], &["--cluster", "outbound"]);
@@ -220,27 +220,27 @@ fn what_does_not_carry_over_is_said() {
     };
     #[rustfmt::skip]
     let cases = [
-        ("rate limits",    vec![also("rate-limiting-sla-based-flex", "{}")], 0, "the policy \"rate-limiting-sla-based-flex\" did not carry over: Envoy's rate limit filters do that"),
-        ("CORS",           vec![also("cors-flex", "{}")],                    0, "the policy \"cors-flex\" did not carry over: put Envoy's CORS filter before this one"),
-        ("client ids",     vec![also("client-id-enforcement-flex", "{}")],   0, "demand the clients with requires.clients"),
-        ("JWTs as well",   vec![also("jwt-validation-flex", "{jwtKeyOrigin: jwks, jwksUrl: 'https://as.example.com/keys', validateAudClaim: true, mandatoryAudClaim: true, supportedAudiences: api, mandatoryCustomClaims: [{key: iss, value: 'https://as.example.com'}], skipClientIdValidation: true}")], 0, "tokens may say `typ: JWT` or nothing"),
-        ("a policy that is disabled", vec![also("cors-flex", "{}\n    disabled: true")], 0, "the policy \"cors-flex\" is disabled, and was left out"),
-        ("a policy without a name", vec![("api.yaml", instance("orders", &format!("  - policyRef: {{name: oauth2-token-introspection-flex}}\n    config: {INTROSPECTION}\n  - policyRef: {{}}\n")))], 0, "the policy \"without a name\" did not carry over"),
-        ("scopes that are no text", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("read write", "{a: b}"))], 1, "`scopes` is no text"),
-        ("a scope that is a number", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("read write", "[1, a]"))], 1, "`scopes` is no text"),
+        ("rate limits",    vec![also("rate-limiting-sla-based-flex", "{}")], 0, "the policy \"rate-limiting-sla-based-flex\" was not converted: Envoy's rate limit filters do that"),
+        ("CORS",           vec![also("cors-flex", "{}")],                    0, "the policy \"cors-flex\" was not converted: put Envoy's CORS filter before this one"),
+        ("client ids",     vec![also("client-id-enforcement-flex", "{}")],   0, "require the clients with requires.clients"),
+        ("JWTs as well",   vec![also("jwt-validation-flex", "{jwtKeyOrigin: jwks, jwksUrl: 'https://as.example.com/keys', validateAudClaim: true, mandatoryAudClaim: true, supportedAudiences: api, mandatoryCustomClaims: [{key: iss, value: 'https://as.example.com'}], skipClientIdValidation: true}")], 0, "tokens may have `typ: JWT` or no typ"),
+        ("a policy that is disabled", vec![also("cors-flex", "{}\n    disabled: true")], 0, "the policy \"cors-flex\" is disabled, so it was not converted"),
+        ("a policy without a name", vec![("api.yaml", instance("orders", &format!("  - policyRef: {{name: oauth2-token-introspection-flex}}\n    config: {INTROSPECTION}\n  - policyRef: {{}}\n")))], 0, "the policy \"without a name\" was not converted"),
+        ("scopes that are no text", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("read write", "{a: b}"))], 1, "`scopes` is not a string"),
+        ("a scope that is a number", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("read write", "[1, a]"))], 1, "`scopes` is not a string"),
         ("neither true nor false", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("true", "perhaps"))], 1, "skipClientIdValidation is neither true nor false"),
-        ("something else", vec![also("acme-special", "{}")],                 0, "the policy \"acme-special\" did not carry over: there is no counterpart here"),
-        ("MUL-06 contracts", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("true", "false"))], 1, "client_lists.contracts is empty, so nobody passes yet"),
-        ("a key that nobody knows", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("scopes:", "scope:"))], 0, "oauth2-token-introspection-flex: \"scope\" is not known, and did not carry over"),
+        ("something else", vec![also("acme-special", "{}")],                 0, "the policy \"acme-special\" was not converted: Tollgate has no equivalent"),
+        ("MUL-06 contracts", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("true", "false"))], 1, "client_lists.contracts is empty, so every request is rejected until"),
+        ("a key that nobody knows", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("scopes:", "scope:"))], 0, "oauth2-token-introspection-flex: \"scope\" is not known, and was not converted"),
         ("commas",         vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("read write", "'read, write'"))], 0, "`scopes` has commas"),
         ("a long timeout", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("scopes", "authenticationTimeout: 90000, scopes"))], 0, "authenticationTimeout is 90000 ms; here it is 60000 ms"),
         ("a long memory",  vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("scopes", "validatedTokenTTL: 100000, scopes"))], 0, "cache.ttl is 24h, the longest"),
         ("unknown credentials", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("Basic Z2F0ZXdheTpodW50ZXIy", "hunter2"))], 1, "put our credentials into client_auth"),
         ("no address",     vec![api("oauth2-token-introspection-flex", "{skipClientIdValidation: true}")], 1, "the policy has no introspectionURL"),
-        ("no client provider", vec![api("openidconnect-access-token-enforcement-flex", "{}")], 1, "the policy asks the organization's client provider, which is not among the files"),
-        ("MUL-08 an older endpoint", vec![provider.clone(), api("openam-access-token-enforcement", "{skipClientIdValidation: true}")], 0, "answers in a way of its own, not by RFC 7662"),
-        ("some requests only", vec![("api.yaml", instance("orders", &format!("  - policyRef: {{name: oauth2-token-introspection-flex}}\n    config: {INTROSPECTION}\n    rules: [{{path: /a/.*, methods: GET|POST}}]\n")))], 0, "was for some requests only"),
-        ("several policies with scopes", vec![also("oauth2-token-introspection-flex", "{introspectionURL: https://as.example.com/introspect, scopes: a b, scopeValidationCriteria: OR, skipClientIdValidation: true}")], 0, "all of them are demanded, which is stricter"),
+        ("no client provider", vec![api("openidconnect-access-token-enforcement-flex", "{}")], 1, "the policy uses the organization's client provider, which is not among the files"),
+        ("MUL-08 an older endpoint", vec![provider.clone(), api("openam-access-token-enforcement", "{skipClientIdValidation: true}")], 0, "does not follow RFC 7662"),
+        ("some requests only", vec![("api.yaml", instance("orders", &format!("  - policyRef: {{name: oauth2-token-introspection-flex}}\n    config: {INTROSPECTION}\n    rules: [{{path: /a/.*, methods: GET|POST}}]\n")))], 0, "applied to some requests only"),
+        ("several policies with scopes", vec![also("oauth2-token-introspection-flex", "{introspectionURL: https://as.example.com/introspect, scopes: a b, scopeValidationCriteria: OR, skipClientIdValidation: true}")], 0, "all of them are required, which is stricter"),
         ("no issuer", vec![("provider.json", json!({"urls": {"introspect": "https://as.example.com/i"}, "primary_client": {"id": "g"}}).to_string())], 0, "has no issuer"),
         ("no client of our own", vec![("provider.json", json!({"urls": {"introspect": "https://as.example.com/i"}}).to_string())], 1, "names no introspection client"),
     ];
@@ -317,13 +317,13 @@ fn a_policy_for_jwts_becomes_keys() {
     assert_eq!(remarks.len(), 1, "{remarks:?}");
     #[rustfmt::skip]
     let cases = [
-        ("a shared secret",          JWT.replace("rsa", "hmac"),                                         "signingMethod \"hmac\" with 384 bits cannot be carried over"),
+        ("a shared secret",          JWT.replace("rsa", "hmac"),                                         "signingMethod \"hmac\" with 384 bits cannot be converted"),
         ("no signature",             JWT.replace("rsa", "none"),                                         "signingMethod \"none\""),
         ("a key in the policy",      JWT.replace("jwtKeyOrigin: jwks", "jwtKeyOrigin: text, textKey: hunter2"), "the key is in the policy"),
         ("no word on where keys are", JWT.replace("jwtKeyOrigin: jwks, ", ""),                           "the key is in the policy"),
-        ("no audience",              JWT.replace("validateAudClaim: true", "validateAudClaim: false"),   "did not look at `aud`"),
-        ("an empty list of audiences", JWT.replace("'api, other'", "''"),                                "did not look at `aud`"),
-        ("no issuer",                JWT.replace("key: iss", "key: sub"),                                "did not look at `iss`"),
+        ("no audience",              JWT.replace("validateAudClaim: true", "validateAudClaim: false"),   "did not check `aud`"),
+        ("an empty list of audiences", JWT.replace("'api, other'", "''"),                                "did not check `aud`"),
+        ("no issuer",                JWT.replace("key: iss", "key: sub"),                                "did not check `iss`"),
         ("an expression",            JWT.replace("value: acme", "value: '#[attributes.headers.tenant]'"), "the claim \"tenant\" is compared with an expression"),
         ("a token elsewhere",        JWT.replace("httpBearerAuthenticationHeader", "customExpression"),  "jwtOrigin is an expression"),
         ("contracts",                JWT.replace("skipClientIdValidation: true", "skipClientIdValidation: false"), "client_lists.contracts is empty"),
@@ -367,7 +367,7 @@ fn lists_of_policies_are_read() {
         assert_eq!(status, 0, "{name}: {remarks:?}");
         assert_eq!(configuration["requires"], json!({"scopes": ["read", "write"]}), "{name}");
         assert!(
-            remarks.iter().any(|remark| remark.contains("the policy \"acme-special\" did not carry over")),
+            remarks.iter().any(|remark| remark.contains("the policy \"acme-special\" was not converted")),
             "{name}: {remarks:?}"
         );
         let disabled = remarks.iter().any(|remark| remark.contains("the policy \"55\" is disabled"));
@@ -418,7 +418,8 @@ fn bindings_find_their_instance() {
     let run = import(&files, &[]);
     assert_eq!(run.status, 2);
     assert!(
-        run.stderr.contains("hold 2 API instances: orders, invoices") && run.stderr.contains("--api orders"),
+        run.stderr.contains("contain 2 API instances: orders, invoices")
+            && run.stderr.contains("--api orders"),
         "{run:?}"
     );
     let orders = import(&files, &["--api", "orders"]);
@@ -438,12 +439,12 @@ fn first_mistakes_are_explained() {
     let two = json!([client_provider(), client_provider()]);
     #[rustfmt::skip]
     let cases = [
-        ("an empty file", String::new(), "nothing of Anypoint's in file.yaml"),
-        ("something else", "a: {b: [c]}\n".to_owned(), "nothing of Anypoint's in file.yaml"),
+        ("an empty file", String::new(), "no Anypoint data in file.yaml"),
+        ("something else", "a: {b: [c]}\n".to_owned(), "no Anypoint data in file.yaml"),
         ("no YAML", "a: [b\n".to_owned(), "file.yaml:"),
-        ("two client providers", two.to_string(), "the files hold 2 client providers: Okta production, Okta production"),
+        ("two client providers", two.to_string(), "the files contain 2 client providers: Okta production, Okta production"),
         ("no policy about tokens", instance("orders", "  - policyRef: {name: cors-flex}\n"), "no policy about access tokens is bound to the API"),
-        ("an address that is none", instance("orders", &format!("  - policyRef: {{name: oauth2-token-introspection-flex}}\n    config: {}\n", INTROSPECTION.replace("https://as", "as"))), "what comes of it is no valid configuration: providers.main.introspection.uri"),
+        ("an address that is none", instance("orders", &format!("  - policyRef: {{name: oauth2-token-introspection-flex}}\n    config: {}\n", INTROSPECTION.replace("https://as", "as"))), "the result is not a valid configuration: providers.main.introspection.uri"),
         ("too deep", format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), "file.yaml:"),
     ];
     for (name, text, want) in cases {

@@ -70,7 +70,7 @@ fn imports_of_several_apis_stand_side_by_side() {
     let open = json!({"a": {"upstream": "http://a:1", "rules": [{"name": "a", "match": {"path": "/x"}, "access": "deny"}]}});
     at.write("gateway.yaml", short_file(&open));
     let run = at.run(["generate", "envoy", "gateway.yaml"]);
-    assert!(run.stderr.contains("apis.a: no scopes: every valid token passes"), "{run:?}");
+    assert!(run.stderr.contains("apis.a requires no scopes, so every valid token is accepted"), "{run:?}");
     assert_eq!(names(&run.stdout), ["a: a", "a: a 2"]);
 }
 

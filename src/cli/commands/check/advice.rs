@@ -67,20 +67,21 @@ fn providers(configuration: &Value, advice: &mut Vec<(Place, String)>) {
         if provider.get("audiences").is_none() && !everywhere && !anybody {
             advice.push((
                 at.clone(),
-                "no audiences: a token that was issued for another API passes here as well (RFC 9700 §2.3)"
+                "no audiences: a token that was issued for another API is accepted as well (RFC 9700 §2.3)"
                     .to_owned(),
             ));
         }
         if provider.get("issuer").is_none() {
             advice.push((
                 at.clone(),
-                "no issuer: a reply that names another authorization server passes as well".to_owned(),
+                "no issuer: a response that names another authorization server is accepted as well"
+                    .to_owned(),
             ));
         }
         if is_plain(text("/jwks/uri")) {
             advice.push((
                 at.name("jwks").name("uri"),
-                "plain http: unless the cluster adds TLS, whoever is on the way decides which tokens are good"
+                "plain http: unless the cluster adds TLS, anyone on the network path can decide which tokens are accepted"
                     .to_owned(),
             ));
         }
@@ -88,7 +89,7 @@ fn providers(configuration: &Value, advice: &mut Vec<(Place, String)>) {
         if is_plain(text("/introspection/uri")) {
             advice.push((
                 uri,
-                "plain http: unless the cluster adds TLS, everyone on the way reads tokens and answers"
+                "plain http: unless the cluster adds TLS, anyone on the network path can read tokens and responses"
                     .to_owned(),
             ));
         }
@@ -112,7 +113,7 @@ fn lists(configuration: &Value, advice: &mut Vec<(Place, String)>) {
         if is_plain(text("uri")) {
             advice.push((
                 at.name("uri"),
-                "plain http: unless the cluster adds TLS, whoever is on the way decides who may call"
+                "plain http: unless the cluster adds TLS, anyone on the network path can decide which clients may call"
                     .to_owned(),
             ));
         }
@@ -129,7 +130,7 @@ fn times(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     if value.and_then(duration).is_some_and(|value| value > Duration::from_secs(60)) {
         advice.push((
             Place::default().name("cache").name("negative_ttl"),
-            "more than a minute: a token that becomes active may be refused for that long".to_owned(),
+            "more than a minute: a token that becomes active may be rejected for that long".to_owned(),
         ));
     }
 }
@@ -152,7 +153,7 @@ fn demands(configuration: &Value, advice: &mut Vec<(Place, String)>) {
         let who = if rules.is_empty() { "every request" } else { "every request that no rule matches" };
         advice.push((
             Place::default().name("requires"),
-            format!("nothing is demanded: any valid token will do for {who}"),
+            format!("nothing is required: any valid token is accepted for {who}"),
         ));
     }
 }

@@ -35,15 +35,15 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
     let policy = plugin.key("failure_policy");
     match policy.and_then(Located::text) {
         Some("FAIL_RELOAD" | "FAIL_CLOSED") => {}
-        Some("FAIL_OPEN") => all.push((at(policy, plugin), false, "failure_policy: FAIL_OPEN lets every request in when the filter cannot run; FAIL_RELOAD fails closed, and comes back".to_owned())),
-        _ => all.push((plugin.at, false, "no failure_policy: FAIL_RELOAD fails closed as well, and comes back".to_owned())),
+        Some("FAIL_OPEN") => all.push((at(policy, plugin), false, "failure_policy: FAIL_OPEN accepts every request while the filter cannot run; FAIL_RELOAD rejects them, and starts the filter again".to_owned())),
+        _ => all.push((plugin.at, false, "no failure_policy: requests are rejected while the filter cannot run; FAIL_RELOAD also starts the filter again".to_owned())),
     }
     let open = plugin.key("fail_open").filter(|open| open.value() == Value::Bool(true));
     if open.is_some() {
         all.push((
             at(open, plugin),
             false,
-            "fail_open: true lets every request in when the filter cannot run".to_owned(),
+            "fail_open: true accepts every request while the filter cannot run".to_owned(),
         ));
     }
     let given = plugin.path(&["vm_config", "environment_variables"]);
@@ -60,7 +60,7 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
     if reads_forms(found)
         && plugin.key("allow_on_headers_stop_iteration").is_none_or(|key| key.value() != Value::Bool(true))
     {
-        all.push((plugin.at, true, "token.from_form needs allow_on_headers_stop_iteration: true here, or Envoy never hands the body over".to_owned()));
+        all.push((plugin.at, true, "token.from_form needs allow_on_headers_stop_iteration: true here; without it, Envoy never passes the body to the filter".to_owned()));
     }
     if let Some(clusters) = &found.clusters {
         for (place, name) in named::clusters(&found.value) {
@@ -86,13 +86,13 @@ fn certificates(found: &Found, manager: &Located, all: &mut Vec<(Position, bool,
     let forward = manager.key("forward_client_cert_details");
     let what = match forward.and_then(Located::text) {
         None | Some("SANITIZE") => {
-            "mtls.source: xfcc reads a field that never arrives: forward_client_cert_details must be ALWAYS_FORWARD_ONLY here, behind a hop that sets it"
+            "mtls.source: xfcc reads a field that Envoy removes: forward_client_cert_details must be ALWAYS_FORWARD_ONLY here, behind a hop that sets it"
         }
         Some("SANITIZE_SET") => {
-            "mtls.source: xfcc reads a field that this Envoy writes itself, of the connection to it: with SANITIZE_SET here, use mtls.source: connection; behind a hop that sets the field, use ALWAYS_FORWARD_ONLY"
+            "mtls.source: xfcc reads a field that this Envoy sets from its own connection: with SANITIZE_SET here, use mtls.source: connection; behind a hop that sets the field, use ALWAYS_FORWARD_ONLY"
         }
         Some("APPEND_FORWARD") if hops < 2 => {
-            "mtls.source: xfcc expects one element, and with APPEND_FORWARD this Envoy adds another: mtls.hops must count it"
+            "mtls.source: xfcc expects one element, and this Envoy adds another with APPEND_FORWARD: mtls.hops must count it"
         }
         _ => return,
     };
@@ -105,7 +105,7 @@ fn istio(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
         all.push((
             at(strategy, plugin),
             false,
-            "failStrategy: FAIL_OPEN lets every request in when the filter cannot run".to_owned(),
+            "failStrategy: FAIL_OPEN accepts every request while the filter cannot run".to_owned(),
         ));
     }
     all.extend(super::reach::of(plugin).into_iter().map(|(at, message)| (at, true, message)));
@@ -123,7 +123,7 @@ fn istio(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
         all.push((
             at(plugin.key("phase"), plugin),
             false,
-            "phase: AUTHN puts the filter before those that rely on it".to_owned(),
+            "phase: AUTHN puts the filter before the filters that depend on it".to_owned(),
         ));
     }
 }
@@ -134,7 +134,7 @@ fn envoy_gateway(plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
         all.push((
             at(open, plugin),
             false,
-            "failOpen: true lets every request in when the filter cannot run".to_owned(),
+            "failOpen: true accepts every request while the filter cannot run".to_owned(),
         ));
     }
 }
@@ -199,13 +199,13 @@ fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, Stri
     let names = validation.key("match_typed_subject_alt_names").is_some()
         || validation.key("default_validation_context").is_some();
     if validation.key("sds_config").is_none() && !names && !is_true("auto_sni_san_validation") {
-        all.push((at, false, format!("the cluster {name:?} matches no name: any certificate of a trusted authority will do; match_typed_subject_alt_names, or auto_sni_san_validation: true")));
+        all.push((at, false, format!("the cluster {name:?} does not check the certificate's name, so any certificate of a trusted authority is accepted; set match_typed_subject_alt_names, or auto_sni_san_validation: true")));
     }
     if context.key("sni").is_none() && !is_true("auto_host_sni") {
         all.push((
             at,
             false,
-            format!("the cluster {name:?} sends no server name: sni, or auto_host_sni: true"),
+            format!("the cluster {name:?} sends no server name; set sni, or auto_host_sni: true"),
         ));
     }
 }
@@ -223,7 +223,9 @@ fn unverified(validation: &Located) -> Option<&'static str> {
     }
     let own = validation.key("default_validation_context").unwrap_or(validation);
     if own.key("trust_chain_verification").and_then(Located::text) == Some("ACCEPT_UNTRUSTED") {
-        return Some("trust_chain_verification: ACCEPT_UNTRUSTED lets whoever is on the way answer instead");
+        return Some(
+            "trust_chain_verification: ACCEPT_UNTRUSTED lets anyone on the network path respond in its place",
+        );
     }
     let is_fetched = validation.key("validation_context_sds_secret_config").is_some();
     let verifies = VERIFYING.iter().any(|key| own.key(key).is_some());

@@ -26,8 +26,8 @@ pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
         changes(later, &mut all);
     }
     for (key, what) in [
-        ("disabled", "Tollgate is off, except on routes that switch it on"),
-        ("is_optional", "an Envoy that does not know the filter leaves it out, and lets every request pass"),
+        ("disabled", "Tollgate is disabled, except on routes that enable it"),
+        ("is_optional", "an Envoy that does not know the filter leaves it out, and accepts every request"),
     ] {
         if let Some(switch) = ours.and_then(|ours| ours.key(key)).filter(|switch| is_true(switch)) {
             all.push((switch.at, false, format!("{key}: true: {what}")));
@@ -80,7 +80,7 @@ fn within(filters: &[Located], plugin: &Located, all: &mut Vec<(Position, bool, 
         outer.at,
         false,
         format!(
-            "Tollgate stands inside {}, which decides for each request whether Tollgate runs: a request that it leaves out reaches the upstream without a check. A rule with access: anonymous lets such requests in, and removes identity fields",
+            "Tollgate is inside {}, which decides for each request whether Tollgate runs: other requests reach the upstream without a check. Use a rule with access: anonymous instead, which removes identity fields",
             name(outer).unwrap_or("another filter")
         ),
     ));
@@ -102,7 +102,9 @@ fn order(filters: &[Located], own: usize, all: &mut Vec<(Position, bool, String)
         all.push((
             filter.at,
             true,
-            format!("{what} stands after the router, so no request reaches it: Envoy wants the router last"),
+            format!(
+                "{what} is after the router, so no request reaches it; Envoy requires the router to be last"
+            ),
         ));
     }
 }
@@ -139,7 +141,7 @@ fn changes(filter: &Located, all: &mut Vec<(Position, bool, String)>) {
         all.push((
             filter.at,
             false,
-            format!("{name} stands after Tollgate and {what}: the upstream gets another request than the one that was judged. Put it before Tollgate"),
+            format!("{name} is after Tollgate and {what}, so the upstream may get a different request from the one that was checked; put it before Tollgate"),
         ));
     }
 }
@@ -177,7 +179,7 @@ fn bypasses(part: &Located, filter: &str, all: &mut Vec<(Position, bool, String)
             all.push((
                 off.at,
                 false,
-                "Tollgate is off here: requests reach the upstream without a check, and with whatever identity fields the client sends. A rule with access: anonymous keeps those out".to_owned(),
+                "Tollgate is disabled here: requests reach the upstream without a check, with any identity fields that the client sends. Use a rule with access: anonymous instead, which removes identity fields".to_owned(),
             ));
         }
     }

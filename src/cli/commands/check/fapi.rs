@@ -45,7 +45,7 @@ pub(super) fn shortcomings(configuration: &Value) -> Vec<(Place, String)> {
         algorithms(root.name("dpop").name("algorithms"), dpop.get("algorithms"), &mut found);
     }
     if whole.pointer("/responses/profile").is_some_and(|profile| profile == "anypoint") {
-        let what = "answers are not those of RFC 6750 (§5.3.4)";
+        let what = "responses do not follow RFC 6750 (§5.3.4)";
         found.push((root.name("responses").name("profile"), what.to_owned()));
     }
     found
@@ -55,7 +55,7 @@ pub(super) fn shortcomings(configuration: &Value) -> Vec<(Place, String)> {
 fn token(whole: &Value, found: &mut Vec<(Place, String)>) {
     let (root, rules) = (Place::default().name("token"), Place::default().name("rules"));
     let mut say = |place: Place| {
-        found.push((place, "tokens may come in the Authorization field alone (§5.3.4)".to_owned()));
+        found.push((place, "tokens may only be in the Authorization field (§5.3.4)".to_owned()));
     };
     let is_filled = |place: &str| list(whole.pointer(place)).next().is_some();
     for key in ["from_params", "from_cookies"] {
@@ -89,7 +89,7 @@ fn provider(place: &Place, provider: &Value, found: &mut Vec<(Place, String)>) {
     let text = |pointer: &str| provider.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let is_verified = text("/validate") != "introspection";
     if text("/validate") == "jwt" {
-        let what = "a token that has been revoked passes until it ends; expected introspection or jwt_then_introspection (§5.3.4)";
+        let what = "a revoked token is accepted until it expires; expected introspection or jwt_then_introspection (§5.3.4)";
         found.push((place.name("validate"), what.to_owned()));
     }
     if is_verified || text("/introspection/dialect") == "rfc9701" {
@@ -112,7 +112,7 @@ fn provider(place: &Place, provider: &Value, found: &mut Vec<(Place, String)>) {
         }
     }
     if provider.get("userinfo").is_some() && !is_verified {
-        let what = "UserInfo says nothing of scopes and audience (§5.3.4)";
+        let what = "a UserInfo response has no scopes and no audience (§5.3.4)";
         found.push((place.name("userinfo"), what.to_owned()));
     }
 }

@@ -13,12 +13,12 @@ pub(super) fn of(plugin: &Located) -> Vec<(Position, String)> {
     let (unguarded, message) = if is_gateway(plugin) {
         (
             "SERVER",
-            "mode: SERVER installs nothing on a gateway, which to Istio is a client, so every request passes: leave out match, or write mode: CLIENT_AND_SERVER",
+            "mode: SERVER does not install the filter on a gateway, which Istio treats as a client, so no request is checked: leave out match, or set mode: CLIENT_AND_SERVER",
         )
     } else {
         (
             "CLIENT",
-            "mode: CLIENT is for what the workload itself sends; what clients send to it passes: mode: SERVER",
+            "mode: CLIENT is for requests that the workload itself sends, so requests from clients are not checked: set mode: SERVER",
         )
     };
     let covers = |selector: &Located| mode(selector).and_then(Located::text) != Some(unguarded);

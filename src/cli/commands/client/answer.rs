@@ -42,7 +42,7 @@ impl Answer {
         let mut text = |name: &str| match metadata.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
-            Some(_) => Err(format!("{name} is not a text")),
+            Some(_) => Err(format!("{name} is not a string")),
         };
         let client_id = text("client_id")?;
         let client_secret = text("client_secret")?.map(Secret::new);
@@ -101,8 +101,7 @@ impl Answer {
             None => {}
             Some(secret) if held.as_deref() == Some(secret) => {}
             Some(secret) if held.is_some() && is_hash(secret) => taken.warnings.push(
-                "the answer has a hash in place of the client secret; the secret that is stored stays"
-                    .to_owned(),
+                "the response has a hash in place of the client secret; the stored secret is kept".to_owned(),
             ),
             Some(secret) => {
                 taken.new_secret = true;
@@ -165,7 +164,7 @@ pub(crate) fn error_of(reply: &Reply) -> String {
 /// A failure about an answer that cannot be used.
 pub(crate) fn unusable(what: &str, ours: &[&Secret]) -> Failure {
     let what = without(what.to_owned(), ours);
-    Failure::new(format_args!("the answer cannot be used: {what}"))
+    Failure::new(format_args!("the response cannot be used: {what}"))
 }
 
 /// A moment for people.
@@ -209,5 +208,5 @@ pub(crate) fn is_secret(name: &str) -> bool {
     ["secret", "_token", "password"].iter().any(|end| name.ends_with(end))
 }
 
-const NO_EXPIRY: &str = "the answer does not say when the client secret expires (client_secret_expires_at, \
-                         RFC 7591 §3.2.1); taken for never";
+const NO_EXPIRY: &str = "the response does not say when the client secret expires (client_secret_expires_at, \
+                         RFC 7591 §3.2.1); it is treated as a secret that never expires";

@@ -85,8 +85,8 @@ enum Format {
 /// Puts a client on a list; one that is there gets the new tier and name.
 pub(crate) fn allow(args: &AllowArgs, out: &mut Output) -> Result<Exit, Failure> {
     if !is_name(&args.list) {
-        return Err(Failure::new(format_args!("{:?} is no name for a list", args.list))
-            .help("A name has letters, digits, \"-\", \"_\" and \".\" alone."));
+        return Err(Failure::new(format_args!("{:?} is not a valid name for a list", args.list))
+            .help("A name consists of letters, digits, \"-\", \"_\" and \".\"."));
     }
     for (option, text) in [("--tier", &args.tier), ("--name", &args.name)] {
         if text.as_deref().is_some_and(|text| text.trim().is_empty()) {
@@ -137,16 +137,16 @@ pub(crate) fn deny(args: &DenyArgs, out: &mut Output) -> Result<Exit, Failure> {
             "{:?} is not on the list {} of the environment {environment:?}",
             args.client, args.list
         ))
-        .help(format_args!("Who is: tollgate client lists {}.", args.list)));
+        .help(format_args!("To see which clients are: tollgate client lists {}.", args.list)));
     }
     let left = members.len();
     store.save()?;
     if out.is_json() {
         out.document(&json!({"list": args.list, "client": args.client, "left": left}))?;
     } else {
-        out.line(format_args!("{} is off the list {}", printable(&args.client), args.list))?;
+        out.line(format_args!("{} was removed from the list {}", printable(&args.client), args.list))?;
         if left == 0 {
-            out.line("  nobody is on it now, so nobody may call what asks for it")?;
+            out.line("  the list is empty now, so APIs that require it reject every client")?;
         }
     }
     Ok(Exit::Good)
@@ -189,7 +189,7 @@ pub(crate) fn drop_list(args: &DropArgs, out: &mut Output) -> Result<Exit, Failu
     if out.is_json() {
         out.document(&json!({"dropped": args.list}))?;
     } else {
-        out.line(format_args!("the list {} is no more", args.list))?;
+        out.line(format_args!("the list {} was deleted", args.list))?;
     }
     Ok(Exit::Good)
 }
@@ -203,7 +203,7 @@ pub(crate) fn export(args: &ExportArgs, out: &mut Output) -> Result<Exit, Failur
             "there are no client lists in the environment {:?}",
             args.store.environment()
         ))
-        .help("Begin one: tollgate client allow LIST CLIENT."));
+        .help("To make one: tollgate client allow LIST CLIENT."));
     }
     if out.is_json() || matches!(args.format, Format::Json) {
         out.document(&json!({"client_lists": document(&lists)}))?;

@@ -124,7 +124,7 @@ impl Management {
     /// Takes an answer in, and writes it down before anyone is told (DCR-14, DCR-18).
     pub(crate) fn take(&mut self, reply: &Reply, store: &mut Store, checked: bool) -> Result<Taken, Failure> {
         let unusable = |what: &str, ours: &[&Secret]| {
-            unusable(what, ours).help(format_args!("What is known of {} stays as it was.", self.name))
+            unusable(what, ours).help(format_args!("The stored data of {} did not change.", self.name))
         };
         let client = store.content.clients.get_mut(&self.name);
         let client =
@@ -155,16 +155,19 @@ impl Management {
                 ))
                 .help(format_args!("Nothing was changed here. {gone}"))
             }
-            403 => Failure::new(format_args!("{host} does not let this client be managed so ({said})"))
-                .help("Nothing was changed here. Ask whoever runs the server, or use its own console."),
+            403 => Failure::new(format_args!(
+                "{host} does not allow this client to be managed in this way ({said})"
+            ))
+            .help("Nothing was changed here. Ask the server's administrator, or use its own console."),
             405 | 501 | 300..=399 => {
                 let then = if what.starts_with("delete") { format!(" {gone}") } else { String::new() };
                 Failure::new(format_args!("{host} does not offer to {what} in this way ({said})"))
                     .help(format_args!("Nothing was changed here. Use the server's own console.{then}"))
             }
-            429 | 500..=599 => Failure::new(format_args!("{host} is unwell ({said})"))
+            429 | 500..=599 => Failure::new(format_args!("{host} has an internal error ({said})"))
                 .help("Nothing was changed here. Try again later."),
-            _ => Failure::new(format_args!("{host} refuses ({said})")).help("Nothing was changed here."),
+            _ => Failure::new(format_args!("{host} rejected the request ({said})"))
+                .help("Nothing was changed here."),
         }
     }
 }
@@ -189,11 +192,12 @@ fn incomplete(name: &str) -> Failure {
     Failure::new(format_args!(
         "the server gave no registration_client_uri and registration_access_token for {name:?}, so this client cannot be managed with what is stored (RFC 7592 §3)"
     ))
-    .help("If the server takes the registration credential for this, as Okta does, give it: --authorization-file FILE or --initial-access-token-file FILE.")
+    .help("If the server accepts the registration credential for this, as Okta does, give it: --authorization-file FILE or --initial-access-token-file FILE.")
 }
 
 fn uri(text: &str) -> Result<Url, Failure> {
-    Url::parse(text).map_err(|_| Failure::new(format_args!("the registration_client_uri {text:?} is no URL")))
+    Url::parse(text)
+        .map_err(|_| Failure::new(format_args!("the registration_client_uri {text:?} is not a URL")))
 }
 
 /// `{registration endpoint}/{client id}`.

@@ -71,7 +71,7 @@ impl MetadataArgs {
         };
         for name in THE_SERVERS {
             if asked.contains_key(name) {
-                return Err(Failure::new(format_args!("{name} is the server's to give (RFC 7591 §3.2.1)"))
+                return Err(Failure::new(format_args!("{name} is set by the server (RFC 7591 §3.2.1)"))
                     .help("Leave it out. For a new secret: tollgate client rotate-secret NAME."));
             }
         }
@@ -160,8 +160,8 @@ pub(crate) fn adapt(metadata: &mut Map<String, Value>, preset: Preset) {
 pub(crate) fn verify(asked: &Map<String, Value>) -> Result<(), Failure> {
     let has = |name: &str| asked.get(name).is_some_and(|value| !value.is_null());
     if has("jwks") && has("jwks_uri") {
-        return Err(Failure::new("jwks and jwks_uri exclude each other (RFC 7591 §2)")
-            .help("Give the keys, or say where they are."));
+        return Err(Failure::new("jwks and jwks_uri cannot be used together (RFC 7591 §2)")
+            .help("Give the keys, or their address."));
     }
     let method = asked.get("token_endpoint_auth_method").and_then(Value::as_str).unwrap_or_default();
     let grants = list(asked, "grant_types");
@@ -173,7 +173,7 @@ pub(crate) fn verify(asked: &Map<String, Value>) -> Result<(), Failure> {
     proofs(asked, method)?;
     if method == Some(Authentication::Own(Method::None)) && grants.contains("client_credentials") {
         return Err(Failure::new(
-            "a client that does not authenticate gets no tokens by client_credentials (RFC 6749 §4.4)",
+            "a client that does not authenticate cannot get tokens with client_credentials (RFC 6749 §4.4)",
         )
         .help("Give another --auth-method, or another --grant-type."));
     }
@@ -199,7 +199,7 @@ pub(crate) fn verify(asked: &Map<String, Value>) -> Result<(), Failure> {
             return Err(Failure::new(format_args!(
                 "the grant type {grant} needs a redirect URI (RFC 7591 §2)"
             ))
-            .help("Say where users come back to: --redirect-uri URI."));
+            .help("Give the address to which users return: --redirect-uri URI."));
         }
     }
     Ok(())
@@ -219,7 +219,7 @@ pub(crate) fn choose_reply_algorithm(
     let fits = |alg: &&&str| offered.is_none_or(|offered| offered.iter().any(|one| one == **alg));
     let Some(alg) = names.iter().find(fits) else {
         return Err(Failure::new(
-            "the server signs introspection replies with nothing that the filter verifies",
+            "the server signs introspection responses with no algorithm that the filter can verify",
         )
         .help(format_args!(
             "It offers {}; expected one of {}.",
@@ -239,7 +239,7 @@ fn proofs(asked: &Map<String, Value>, method: Option<Authentication>) -> Result<
         let what =
             format!("tls_client_auth needs one name of the certificate's subject, and {subjects} are given");
         return Err(Failure::new(what).help(format_args!(
-            "Say it by --metadata FILE, one of: {} (RFC 8705 §2.1.2).",
+            "Give one of these with --metadata FILE: {} (RFC 8705 §2.1.2).",
             SUBJECTS.join(", ")
         )));
     }
@@ -255,7 +255,9 @@ fn proofs(asked: &Map<String, Value>, method: Option<Authentication>) -> Result<
         return Err(Failure::new(
             "introspection_encrypted_response_enc needs introspection_encrypted_response_alg (RFC 9701 §6)",
         )
-        .help("The filter reads no encrypted replies: leave both out, and say --signed-introspection."));
+        .help(
+            "The filter cannot read encrypted responses. Leave both out, and use --signed-introspection.",
+        ));
     }
     Ok(())
 }
@@ -268,7 +270,10 @@ pub(crate) fn differences(asked: &Map<String, Value>, answered: &Map<String, Val
         let scopes = answered.get("scopes").filter(|_| name == "scope");
         let Some(got) = got.or(scopes) else {
             if !is_empty(wanted) {
-                told.push(format!("{name}: asked for {}, and the answer does not say", shown(wanted)));
+                told.push(format!(
+                    "{name}: requested {}, and the response does not contain it",
+                    shown(wanted)
+                ));
             }
             continue;
         };
@@ -280,9 +285,9 @@ pub(crate) fn differences(asked: &Map<String, Value>, answered: &Map<String, Val
             continue;
         }
         if name == "software_statement" || name == "jwks" {
-            told.push(format!("{name}: the answer has another one"));
+            told.push(format!("{name}: the response has a different one"));
         } else {
-            told.push(format!("{name}: asked for {}, got {}", shown(wanted), shown(got)));
+            told.push(format!("{name}: requested {}, got {}", shown(wanted), shown(got)));
         }
     }
     told
@@ -342,7 +347,7 @@ fn verify_types(asked: &Map<String, Value>) -> Result<(), Failure> {
             value.as_array().is_some_and(|items| items.iter().all(Value::is_string)) || value.is_null()
         };
         if asked.get(name).is_some_and(|value| !texts(value)) {
-            return Err(Failure::new(format_args!("{name} is not a list of texts (RFC 7591 §2)")));
+            return Err(Failure::new(format_args!("{name} is not a list of strings (RFC 7591 §2)")));
         }
     }
     for name in [
@@ -354,7 +359,7 @@ fn verify_types(asked: &Map<String, Value>) -> Result<(), Failure> {
         "introspection_signed_response_alg",
     ] {
         if asked.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
-            return Err(Failure::new(format_args!("{name} is not a text (RFC 7591 §2)")));
+            return Err(Failure::new(format_args!("{name} is not a string (RFC 7591 §2)")));
         }
     }
     let Some(jwks) = asked.get("jwks").filter(|jwks| !jwks.is_null()) else { return Ok(()) };
@@ -363,8 +368,8 @@ fn verify_types(asked: &Map<String, Value>) -> Result<(), Failure> {
         Failure::new("the key set has no keys").help("Expected a JWK set: {\"keys\": [{…}]}.")
     })?;
     if keys.iter().any(|key| ["d", "p", "q", "k", "oth"].iter().any(|part| key.get(part).is_some())) {
-        return Err(Failure::new("the key set holds a private key")
-            .help("The server needs the public part alone: leave out d, p, q, dp, dq, qi and k."));
+        return Err(Failure::new("the key set contains a private key")
+            .help("The server needs only the public part: leave out d, p, q, dp, dq, qi and k."));
     }
     Ok(())
 }

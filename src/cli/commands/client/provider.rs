@@ -103,13 +103,13 @@ impl ProviderArgs {
             };
             return Ok(Some((address.clone(), provider)));
         };
-        out.progress(format_args!("asking {issuer} what it offers"));
+        out.progress(format_args!("reading the metadata of {issuer}"));
         let (mut preset, mut endpoints) = (preset, by_preset);
         match discover(http, issuer) {
             Ok(found) => {
                 if let (None, Some(guess)) = (self.preset, guess(issuer)) {
                     out.progress(format_args!(
-                        "taking it for what its address says: --preset {}",
+                        "the address is that of a known product; assuming --preset {}",
                         guess.name()
                     ));
                     (preset, endpoints) = (guess, named(&guess.endpoints(issuer)));
@@ -123,9 +123,7 @@ impl ProviderArgs {
                 return Err(failure);
             }
             Err(failure) => {
-                out.warning(format_args!(
-                    "{failure}\n  Going on with what the preset and the arguments say."
-                ));
+                out.warning(format_args!("{failure}\n  Continuing with the preset and the arguments."));
             }
         }
         let provider = StoredProvider {
@@ -149,11 +147,11 @@ impl ProviderArgs {
         let mut all = content.providers.iter();
         match (all.next(), all.next()) {
             (Some((name, provider)), None) => Ok((name.clone(), provider.clone())),
-            (None, _) => Err(Failure::new("it is not said where to register the client")
+            (None, _) => Err(Failure::new("no authorization server is given to register the client at")
                 .help("Give the server's issuer, as in --issuer https://login.example.com.")),
             _ => {
                 let names: Vec<_> = content.providers.keys().map(String::as_str).collect();
-                Err(Failure::new("there are several providers, and it is not said which")
+                Err(Failure::new("the store has several providers")
                     .help(format_args!("Name one: --provider {}.", names.join(" | "))))
             }
         }
@@ -177,7 +175,7 @@ fn merged(
     };
     if !same {
         return Err(Failure::new(format_args!("the provider {name:?} is {known}, not {address}"))
-            .help("Give the other one a name of its own: --provider-name NAME."));
+            .help("Give the other one its own name: --provider-name NAME."));
     }
     let generic = new.preset == Preset::Generic.name();
     let mut endpoints = old.endpoints.clone();
@@ -194,15 +192,16 @@ fn merged(
 pub(crate) fn registration_of(provider: &StoredProvider, name: &str) -> Result<Url, Failure> {
     let endpoint = provider.endpoints.get(REGISTRATION).ok_or_else(|| {
         Failure::new(format_args!("{name} names no registration endpoint")).help(
-            "If it registers clients at all, say where: --registration-endpoint URL, or the product: --preset NAME.",
+            "If it supports registration, give the endpoint: --registration-endpoint URL, or the product: --preset NAME.",
         )
     })?;
     Url::parse(endpoint)
-        .map_err(|_| Failure::new(format_args!("the registration endpoint {endpoint:?} is no URL")))
+        .map_err(|_| Failure::new(format_args!("the registration endpoint {endpoint:?} is not a URL")))
 }
 
 fn host(address: &str) -> Result<String, Failure> {
-    let url = Url::parse(address)
-        .map_err(|_| Failure::new(format_args!("{address:?} is no URL")).help("It begins with https://."))?;
+    let url = Url::parse(address).map_err(|_| {
+        Failure::new(format_args!("{address:?} is not a URL")).help("It begins with https://.")
+    })?;
     Ok(url.host_str().unwrap_or("provider").to_owned())
 }

@@ -54,8 +54,8 @@ pub(crate) struct Args {
 /// Registers the client.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !is_name(&args.name) {
-        return Err(Failure::new(format_args!("{:?} is no name for a client", args.name))
-            .help("A name has letters, digits, \"-\", \"_\" and \".\" alone."));
+        return Err(Failure::new(format_args!("{:?} is not a valid name for a client", args.name))
+            .help("A name consists of letters, digits, \"-\", \"_\" and \".\"."));
     }
     let mut asked = args.metadata.asked()?;
     let mut store = args.store.open()?;
@@ -64,7 +64,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             "there is a client {:?} already, {} at {}",
             args.name, taken.client_id, taken.provider
         ))
-        .help(format_args!("Take another name, or delete it first: tollgate client delete {}.", args.name)));
+        .help(format_args!(
+            "Choose another name, or delete it first: tollgate client delete {}.",
+            args.name
+        )));
     }
     let http = args.network.http(out)?;
     let chosen = args.provider.choose(&http, &store.content, &args.store, out)?;
@@ -89,12 +92,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let ours: Vec<&Secret> = credential.iter().collect();
     match reply.status {
         201 => {}
-        200 => out.warning("the server answers 200, where RFC 7591 §3.2.1 has 201"),
+        200 => out.warning("the server responded with 200, where RFC 7591 §3.2.1 requires 201"),
         _ => return Err(refused(&chosen, &asked, &reply, &ours)),
     }
     let answer = Answer::read(&reply, Some(now())).map_err(|what| {
         unusable(&what, &ours).help(format_args!(
-            "Nothing was stored. The server may have made a client all the same: look at its own console, at {}.",
+            "Nothing was stored. The server may have created a client anyway: check its own console, at {}.",
             chosen.registration.host_str().unwrap_or_default()
         ))
     })?;
@@ -108,7 +111,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     answered.insert("token_endpoint_auth_method".to_owned(), json!(client.token_endpoint_auth_method));
     let differences = differences(&asked, &answered);
     let mut warnings = taken.warnings;
-    warnings.extend(differences.iter().map(|difference| format!("not registered as asked: {difference}")));
+    warnings
+        .extend(differences.iter().map(|difference| format!("not registered as requested: {difference}")));
     warnings.extend(
         stranger(&client, &chosen.provider)
             .map(|warning| format!("{warning}; nothing is sent there until you confirm it (--trust-uri)")),
@@ -149,11 +153,11 @@ fn tell(args: &Args, client: &StoredClient, warnings: &[String], out: &mut Outpu
 /// What a refusal means, and what to do about it (DCR-03, DCR-07, DCR-23).
 fn refused(chosen: &Chosen, asked: &Map<String, Value>, reply: &Reply, ours: &[&Secret]) -> Failure {
     let host = chosen.registration.host_str().unwrap_or_default();
-    let failure = Failure::new(format_args!("{host} refuses to register: {}", refusal(reply, ours)));
+    let failure = Failure::new(format_args!("{host} rejected the registration: {}", refusal(reply, ours)));
     let token = if ours.is_empty() {
-        "It wants an initial access token: --initial-access-token-file FILE."
+        "The server requires an initial access token: --initial-access-token-file FILE."
     } else {
-        "The initial access token may be wrong, used up or expired, or may have the wrong scheme."
+        "The initial access token may be wrong, already used or expired, or it may have the wrong scheme."
     };
     let okta = host.contains("okta") && chosen.provider.preset() != Preset::Okta;
     // Some take no client without a place for users to come back to (DCR-09).
@@ -164,22 +168,22 @@ fn refused(chosen: &Chosen, asked: &Map<String, Value>, reply: &Reply, ours: &[&
             .any(|(word, member)| said.contains(word) && asked.get(*member) == Some(&json!([])));
     match (reply.status, error_of(reply).as_str()) {
         _ if insists => failure.help(
-            "This server insists on a redirect URI: --grant-type client_credentials --grant-type authorization_code --redirect-uri URI.",
+            "This server requires a redirect URI: --grant-type client_credentials --grant-type authorization_code --redirect-uri URI.",
         ),
-        (401 | 403, _) if okta => failure.help("An API token of Okta needs Okta's scheme: --preset okta."),
+        (401 | 403, _) if okta => failure.help("Okta's API tokens need Okta's own scheme: --preset okta."),
         (401, _) | (_, "invalid_token" | "access_denied") => failure.help(token),
         (403, _) if ours.is_empty() => failure.help(token),
         (403, _) => failure.help(
-            "Its policy does not allow this client: ask whoever runs it which hosts, scopes and grant types it accepts.",
+            "The server's policy does not allow this client. Ask its administrator which hosts, scopes and grant types it accepts.",
         ),
-        (_, "invalid_redirect_uri") => failure.help("Look at --redirect-uri: where users come back to."),
+        (_, "invalid_redirect_uri") => failure.help("Check --redirect-uri, the address to which users return."),
         (_, "invalid_software_statement" | "unapproved_software_statement") => {
-            failure.help("The software statement comes from whoever vouches for the client; ask there.")
+            failure.help("Ask the issuer of the software statement.")
         }
-        (400, _) => failure.help("Change what is asked for; --metadata FILE can say anything."),
+        (400, _) => failure.help("Change the requested metadata; --metadata FILE can set any member."),
         (300..=399, _) => failure
-            .help("Nothing was sent there. If that is the right place, name it: --registration-endpoint URL."),
-        (404 | 405, _) => failure.help("Is that the registration endpoint? --registration-endpoint URL names another."),
+            .help("Nothing was sent there. If that is the right address, use it: --registration-endpoint URL."),
+        (404 | 405, _) => failure.help("Check that this is the registration endpoint. To use another: --registration-endpoint URL."),
         (429 | 500..=599, _) => failure.help("Try again later."),
         (202..=299, _) => failure.help("Expected 201 and the client; nothing was stored."),
         _ => failure,

@@ -41,7 +41,7 @@ pub(crate) fn delete(args: &DeleteArgs, out: &mut Output) -> Result<Exit, Failur
     let reply = management.ask("DELETE", None)?;
     match reply.status {
         204 => {}
-        200 => out.warning("the server answers 200, where RFC 7592 §2.3 has 204"),
+        200 => out.warning("the server responded with 200, where RFC 7592 §2.3 requires 204"),
         _ => return Err(management.refused("delete clients", &reply)),
     }
     let provider = client(&store.content, &args.name, &args.store)?.provider.clone();
@@ -59,7 +59,7 @@ pub(crate) fn forget(args: &ForgetArgs, out: &mut Output) -> Result<Exit, Failur
     let provider = client(&store.content, &args.name, &args.store)?.provider.clone();
     let lists = remove(&mut store.content, &args.name);
     store.save()?;
-    tell(&format!("forgot {}; {provider} still has it", args.name), true, false, &lists, out)
+    tell(&format!("removed {} from the store; {provider} still has it", args.name), true, false, &lists, out)
 }
 
 /// Takes a client out of the store and off its lists; returns those.

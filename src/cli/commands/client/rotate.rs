@@ -65,12 +65,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             out.line(format_args!("  until {}", utc(expires)))?;
         }
         out.line(format_args!(
-            "  hand it to the gateway: tollgate client secret-file {} --out FILE",
+            "  pass it to the gateway: tollgate client secret-file {} --out FILE",
             args.name
         ))?;
     } else {
         let host = management.url.host_str().unwrap_or_default();
-        out.line(format_args!("{host} gave {} no new secret: it does not offer this", args.name))?;
+        out.line(format_args!("{host} gave {} no new secret, because it does not support this", args.name))?;
         let name = &args.name;
         out.line(format_args!(
             "  to change it without an outage: register a second client, run `tollgate generate … --client NEW --force`, and when the gateway has it `tollgate client delete {name}`"

@@ -77,9 +77,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         },
     };
     if !args.listen.ip().is_loopback() {
-        let whoever = if token.is_some() { "whoever has the token" } else { "anyone who reaches it" };
+        let whoever = if token.is_some() { "anyone who has the token" } else { "anyone who reaches it" };
         out.alarm(format_args!(
-            "{} is not this machine's alone: client ids and tiers go there in plain http, to {whoever}",
+            "{} can be reached from other machines: client ids and tiers are sent in plain http, to {whoever}",
             args.listen
         ));
     }
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     runtime.block_on(async {
         let listener = TcpListener::bind(args.listen).await.map_err(|error| {
             Failure::new(format_args!("cannot listen on {}: {}", args.listen, reason(&error)))
-                .help("Another process may: --listen names another address; port 0 takes a free one.")
+                .help("Another process may be listening there. Use another address with --listen; port 0 selects a free one.")
         })?;
         announce(&listener, args, out)?;
         accept(&listener, &service).await

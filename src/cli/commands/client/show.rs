@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             out.warning(printable(warning));
         }
         if taken.new_secret {
-            out.warning("the client secret is a new one; hand it to whoever uses it");
+            out.warning("the client secret has changed; pass it to everything that uses it");
         }
         store.content.clone()
     } else {

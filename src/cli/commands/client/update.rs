@@ -39,10 +39,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     choose_reply_algorithm(&mut asked, None)?;
     if asked.is_empty() && args.unset.is_empty() {
         return Err(Failure::new("there is nothing to change")
-            .help("Say what, as in --scope \"orders:read orders:write\" or --unset logo_uri."));
+            .help("Give a change, for example --scope \"orders:read orders:write\" or --unset logo_uri."));
     }
     if let Some(name) = args.unset.iter().find(|name| THE_SERVERS.contains(&name.as_str())) {
-        return Err(Failure::new(format_args!("{name} is the server's to give and to take")));
+        return Err(Failure::new(format_args!("{name} is set by the server")));
     }
     let mut store = args.store.open()?;
     let mut management = Management::of(&args.manage, &args.name, &mut store, &args.store, out)?;
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if ["jwks", "jwks_uri", "grant_types", "response_types"].iter().any(|name| asked.contains_key(*name)) {
         verify(&body)?;
     }
-    out.progress("writing it back");
+    out.progress("sending the changed client");
     let reply = management.ask("PUT", Some(&body))?;
     if reply.status != 200 {
         return Err(management.refused("change clients", &reply));
@@ -68,9 +68,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         args.unset
             .iter()
             .filter(|name| is_there(after, name))
-            .map(|name| format!("{name}: asked for none, and it is still there")),
+            .map(|name| format!("{name}: removal was requested, and it is still there")),
     );
-    let warnings = differences.iter().map(|difference| format!("not changed as asked: {difference}"));
+    let warnings = differences.iter().map(|difference| format!("not changed as requested: {difference}"));
     taken.warnings.extend(warnings);
     tell(args, &taken, out)?;
     Ok(if args.strict && !differences.is_empty() { Exit::Faults } else { Exit::Good })
@@ -117,7 +117,7 @@ fn tell(args: &Args, taken: &Taken, out: &mut Output) -> Result<(), Failure> {
     }
     out.line(format_args!("changed {}", args.name))?;
     if taken.new_secret {
-        out.line("  its secret is a new one; the old one may no longer work")?;
+        out.line("  its secret has changed; the old one may no longer work")?;
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ fn metadata(resource: &Resource, reply: &Reply) -> Finding {
     let place = &resource.metadata_uri;
     if reply.status != 200 {
         let advice = "Requests for it have to reach Tollgate with this path; no token is needed.";
-        return finding(Grade::Wrong, format!("{place} answers {}", reply.status), advice);
+        return finding(Grade::Wrong, format!("{place} responded with {}", reply.status), advice);
     }
     let found = match reply.object() {
         Ok(found) => found,
@@ -67,7 +67,7 @@ fn challenge(resource: &Resource, reply: &Reply) -> Finding {
         return finding(Grade::Wrong, format!("{place} refuses us without {wanted}"), advice);
     }
     let advice = "Without a token, 401 was expected, unless a rule lets such requests pass.";
-    finding(Grade::Note, format!("{place} answers {}", reply.status), advice)
+    finding(Grade::Note, format!("{place} responded with {}", reply.status), advice)
 }
 
 /// Asks once, without following redirects: clients need not.

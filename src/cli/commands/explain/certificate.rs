@@ -27,7 +27,7 @@ impl Client {
             .and_then(|(_, rest)| rest.split_once("-----END CERTIFICATE-----"));
         let base64 = block.map(|(base64, _)| base64.split_whitespace().collect::<String>());
         let der = base64.and_then(|base64| STANDARD.decode(base64).ok()).ok_or_else(|| {
-            Failure::new(format_args!("{} holds no certificate", file.display()))
+            Failure::new(format_args!("{} contains no certificate", file.display()))
                 .help("Name the client's certificate in PEM, as `openssl x509 -in FILE` prints it.")
         })?;
         Ok(format!("{:x}", Sha256::digest(der)).into_bytes())

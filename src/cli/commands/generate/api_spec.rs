@@ -72,7 +72,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     let found = find::load_one(&args.file, args.number)?;
     let policy = named::policy(&found.value).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
-        Failure::new(format_args!("the configuration in {} has faults: {first}", args.file.display()))
+        Failure::new(format_args!("the configuration in {} has errors: {first}", args.file.display()))
             .help(format_args!("See all of them: tollgate check {}", args.file.display()))
     })?;
     let provider = provider(&found.value, args.provider.as_deref())?;
@@ -80,10 +80,10 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.discover {
         let issuer = provider.get("issuer").and_then(Value::as_str);
         let issuer = issuer.ok_or_else(|| {
-            Failure::new("the provider has no issuer to ask for its metadata")
-                .help("Set its `issuer`, or say --token-uri and --authorization-uri.")
+            Failure::new("the provider has no issuer, so its metadata cannot be found")
+                .help("Set its `issuer`, or give --token-uri and --authorization-uri.")
         })?;
-        out.progress(format_args!("asking {issuer} for its metadata"));
+        out.progress(format_args!("reading the metadata of {issuer}"));
         let discovered = discover(&args.network.http(out)?, issuer)?.endpoints();
         endpoints.token = discovered.token.or(endpoints.token);
         endpoints.authorization = discovered.authorization.or(endpoints.authorization);
@@ -97,7 +97,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     if spec.token_uri.is_none() {
         out.warning(
-            "where clients get tokens is not known, so the scheme does not say; give --token-uri, or --discover to ask the issuer",
+            "the token endpoint is not known, so the scheme does not contain it; give --token-uri, or --discover to read the issuer's metadata",
         );
     }
     spec.print(args.format, out)?;
@@ -113,7 +113,7 @@ fn provider<'a>(configuration: &'a Value, wanted: Option<&str>) -> Result<&'a Va
     else {
         return Err(Failure::new(format_args!("the configuration has {} providers", names.len())).help(
             format_args!(
-                "Say which one clients get their tokens from: --provider NAME ({}).",
+                "Select the one that issues the clients' tokens: --provider NAME ({}).",
                 names.join(", ")
             ),
         ));
@@ -137,7 +137,7 @@ fn uri(switch: &str, text: Option<String>) -> Result<Option<String>, Failure> {
     if let Some(text) = &text
         && !url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
     {
-        return Err(Failure::new(format_args!("{switch} {text} is no https URI"))
+        return Err(Failure::new(format_args!("{switch} {text} is not an https URI"))
             .help(format_args!("Write it in full, as {switch} https://login.example.com/token.")));
     }
     Ok(text)

@@ -43,7 +43,7 @@ pub(crate) fn files(
     let published = published(plan);
     if !has_module(module)? {
         out.warning(format_args!(
-            "there is no module at {}: --module PATH names another place",
+            "there is no module at {}; name another place with --module PATH",
             module.display()
         ));
     }

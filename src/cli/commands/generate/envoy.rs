@@ -75,13 +75,13 @@ pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<Fil
     if let Some(login) = &plan.login {
         let what = "# The secret of the client for browser logins.";
         files.push(sds("secrets/login-client.yaml", what, "login-client", &login.secret));
-        let what = "# What signs the cookies of browser logins; whoever has it can make them.";
+        let what = "# The key that signs the cookies of browser logins. Anyone who has it can forge them.";
         files.push(sds("secrets/login-hmac.yaml", what, "login-hmac", &random()?));
     }
     for (path, from) in certificates(plan) {
         let text = std::fs::read_to_string(&from).map_err(|error| Failure::file("read", &from, &error))?;
         if !text.contains("-----BEGIN CERTIFICATE-----") {
-            return Err(Failure::new(format_args!("{} holds no certificate", from.display()))
+            return Err(Failure::new(format_args!("{} contains no certificate", from.display()))
                 .help("Expected PEM: -----BEGIN CERTIFICATE-----."));
         }
         files.push(File::text(&path, text));
@@ -101,7 +101,7 @@ fn certificates(plan: &Plan) -> Vec<(String, PathBuf)> {
 
 fn sds(path: &str, what: &str, name: &str, secret: &Secret) -> File {
     let resource = format!(
-        "{what}\n# Envoy watches this file: a new one, moved over it, needs no restart.\nresources:\n- \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n  name: {}\n  generic_secret:\n    secret: {{inline_string: {}}}\n",
+        "{what}\n# Envoy watches this file. To change the secret, move a new file over it; no restart is needed.\nresources:\n- \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n  name: {}\n  generic_secret:\n    secret: {{inline_string: {}}}\n",
         scalar(name),
         Value::from(secret.expose()),
     );
@@ -114,7 +114,9 @@ fn secret_name(provider: &Provider) -> String {
 
 fn random() -> Result<Secret, Failure> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::new(format_args!("no randomness: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::new(format_args!("the operating system gives no random numbers: {error}"))
+    })?;
     let hex = bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -128,7 +130,7 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
     let admin = plan.admin.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9901)));
     let variables = plan.variables(Holder::Envoy);
     let environment = if variables.is_empty() {
-        "# It sees no environment: Envoy adds the credentials to its calls, below at the providers' clusters."
+        "# The module sees no environment variables. Envoy adds the credentials to its calls, at the providers' clusters below."
             .to_owned()
     } else {
         let secrets = if plan
@@ -141,7 +143,7 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
             ""
         };
         format!(
-            "# The module sees no environment but this: secrets that Envoy cannot add itself.{secrets}\nenvironment_variables: {{host_env_keys: [{}]}}",
+            "# The module sees only these environment variables: secrets that Envoy cannot add itself.{secrets}\nenvironment_variables: {{host_env_keys: [{}]}}",
             variables.join(", ")
         )
     };
@@ -269,7 +271,7 @@ fn provider_cluster(provider: &Provider, around: &Surroundings, policy: &Value) 
     let is_https = provider.introspection.scheme() == "https";
     let mut options = if provider.injected().is_some() {
         let protocol = if is_https {
-            "# HTTP/2 if the server speaks it: fewer connections for the same calls.\nauto_config: {http_protocol_options: {}, http2_protocol_options: {}}"
+            "# HTTP/2 if the server supports it, which needs fewer connections.\nauto_config: {http_protocol_options: {}, http2_protocol_options: {}}"
         } else {
             "explicit_http_config: {http_protocol_options: {}}"
         };
@@ -373,7 +375,7 @@ fn cluster(Cluster { name, url, roots, options, connect, alpn }: &Cluster<'_>) -
 fn downstream_tls((certificate, key): &(PathBuf, PathBuf), plan: &Plan) -> String {
     let (clients, validation) = if plan.client_certificates {
         (
-            "# Clients may show a certificate of whatever authority: a token that is bound to one says which.\nrequire_client_certificate: false",
+            "# Clients may show a certificate of any authority. A token that is bound to a certificate names it.\nrequire_client_certificate: false",
             "validation_context: {trust_chain_verification: ACCEPT_UNTRUSTED}",
         )
     } else {

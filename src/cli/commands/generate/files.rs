@@ -54,8 +54,8 @@ pub(crate) fn write(
             files.iter().map(|file| directory.join(&file.path)).filter(|path| path.exists()).collect();
         if let [first, rest @ ..] = there.as_slice() {
             let others = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
-            return Err(Failure::new(format_args!("{} is there already{others}", first.display()))
-                .help("Nothing was written. To replace what is there: --force."));
+            return Err(Failure::new(format_args!("{} exists already{others}", first.display()))
+                .help("Nothing was written. To replace existing files: --force."));
         }
     }
     let mut written = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn write(
     for (path, secret) in &written {
         out.line(format_args!(
             "wrote {path}{}",
-            if *secret { " (secret: yours alone to read)" } else { "" }
+            if *secret { " (secret; only you can read it)" } else { "" }
         ))?;
     }
     if !next.is_empty() {
@@ -103,10 +103,7 @@ fn print(files: &[File], out: &mut Output) -> Result<(), Failure> {
     }
     let rest = files.iter().skip(1).map(|file| file.path.display().to_string()).collect::<Vec<_>>();
     if !rest.is_empty() {
-        out.warning(format_args!(
-            "printed alone, but it needs {} too: --out DIR writes everything",
-            rest.join(", ")
-        ));
+        out.warning(format_args!("this file also needs {}; --out DIR writes all of them", rest.join(", ")));
     }
     Ok(())
 }

@@ -37,8 +37,7 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
     let everywhere = plan.apis.iter().filter(|api| api.hosts.is_empty()).count();
     if everywhere != 0 && everywhere != plan.apis.len() {
         // It does not take the final dot off a host: `api.example.com.` would be everybody's.
-        let what =
-            "some have hosts and some have none; Envoy Gateway needs all of them to have some, or none";
+        let what = "some APIs have hosts and some do not; Envoy Gateway needs hosts for all of them, or for none of them";
         return Err(vec![(Place::names(&["apis"]), what.to_owned())]);
     }
     let namespace = plan.kubernetes.namespace.as_str();
@@ -118,7 +117,7 @@ fn listener(plan: &Plan) -> String {
         )
     } else {
         format!(
-            "# Plain HTTP: `tls` in the short file makes it HTTPS.\n- {{name: http, protocol: HTTP, port: {}}}",
+            "# Plain HTTP. With `tls` in the short file, it is HTTPS.\n- {{name: http, protocol: HTTP, port: {}}}",
             port(8080)
         )
     }
@@ -137,7 +136,7 @@ fn tls_secret(plan: &Plan) -> Result<Option<File>, Failure> {
         {
             return Ok(text);
         }
-        let failure = Failure::new(format_args!("{} holds no {}", file.display(), what.to_lowercase()));
+        let failure = Failure::new(format_args!("{} contains no {}", file.display(), what.to_lowercase()));
         Err(failure
             .help("Expected PEM. A Secret that is in the cluster already: kubernetes: {tls_secret: NAME}."))
     };

@@ -18,16 +18,16 @@ use crate::kit::yaml::{configuration, document, scalar};
 pub(crate) fn guesses(plan: &Plan, out: &mut Output) {
     if !plan.kubernetes.is_selected {
         out.warning(format_args!(
-            "kubernetes.selector is not given: {} is a guess, and where no workload has these labels, nothing is guarded",
+            "kubernetes.selector is not set, so {} is assumed; if no workload has these labels, nothing is protected",
             yaml_line(&plan.kubernetes.selector)
         ));
     }
     if plan.is_https {
-        out.warning("tls plays no part here: what the guarded workload listens with is its own matter");
+        out.warning("tls is not used for Istio; the protected workload has TLS settings of its own");
     }
     for way in plan.ways().filter(|way| way.ca_file.is_some()) {
         out.warning(format_args!(
-            "{}: its certificate authority has to be put into the proxy as {}",
+            "{}: mount its certificate authority into the proxy as {}",
             way.place(),
             authority(&way)
         ));
@@ -100,12 +100,12 @@ fn own_ports(plan: &Plan) -> BTreeMap<(String, u16), u16> {
 /// Below the range that Linux hands out, and Istio's own.
 const FIRST_PORT: u16 = 14_430;
 
-const OF_SIDECARS: &str = "# Only what clients send to the workload, not what it sends itself. Were it a gateway, this would guard nothing.
+const OF_SIDECARS: &str = "# Only requests to the workload, not those that it sends itself. On a gateway, no request would be checked.
 match:
 - mode: SERVER";
 
 const OF_GATEWAYS: &str =
-    "# No `match`: to Istio, a gateway is a client, and `mode: SERVER` would leave everything unguarded.";
+    "# No `match`: Istio treats a gateway as a client, so with `mode: SERVER` no request would be checked.";
 
 fn resources(way: &Way<'_>, host: &str, (port, own_port): (u16, u16), namespace: &str) -> String {
     let name = resource_name(way.kind, way.name);
@@ -166,11 +166,13 @@ pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
         if is_loopback(url) {
             faults.push((
                 place,
-                format!("{url}: inside a cluster that is the proxy itself; expected the service's name"),
+                format!("{url}: inside a Kubernetes cluster, this host is the proxy itself; expected the service's name"),
             ));
         } else if !matches!(url.host(), Some(Host::Domain(_))) {
-            faults
-                .push((place, format!("{url}: expected a host name, for its certificate is checked by it")));
+            faults.push((
+                place,
+                format!("{url}: expected a host name, because the certificate is checked against it"),
+            ));
         }
     };
     for way in plan.ways() {

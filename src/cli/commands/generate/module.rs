@@ -34,10 +34,12 @@ impl ModuleArgs {
     pub(crate) fn module(&self, out: &mut Output) -> Module<'_> {
         let Self { module, module_sha256 } = self;
         if module == PLACEHOLDER {
-            out.warning(format_args!("{module} is a placeholder: --module names where your module is"));
+            out.warning(format_args!(
+                "{module} is a placeholder; name the place of your module with --module"
+            ));
         } else if module_sha256.is_none() && !module.contains("@sha256:") {
             out.warning(format_args!(
-                "{module} is not pinned, so what it holds may change: --module-sha256 pins it, or a digest in the address (…@sha256:…)"
+                "{module} is not pinned, so its content may change; pin it with --module-sha256, or with a digest in the address (…@sha256:…)"
             ));
         }
         Module { url: module, sha256: module_sha256.as_deref() }

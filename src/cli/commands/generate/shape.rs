@@ -37,7 +37,7 @@ pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
         required(
             "apis",
             Kind::Map { names: Names::Text("NAME", &text::NAME), of: &Kind::Object(&API), empty: false },
-            "What is guarded.",
+            "The APIs that are protected.",
         ),
         optional(
             "client_lists",
@@ -75,7 +75,7 @@ static PROVIDER: Object = Object {
         optional(
             "introspection_endpoint",
             Kind::Text(&text::ENDPOINT),
-            "Where tokens are asked about (RFC 7662).",
+            "The introspection endpoint (RFC 7662).",
         ),
         shared(Provider::OBJECT, "validate", "How tokens are checked; `jwt` needs no client."),
         optional("jwks_uri", Kind::Text(&text::ENDPOINT), "Where its keys are, for `validate: jwt`."),
@@ -165,7 +165,7 @@ static API: Object = Object {
         optional(
             "provider",
             Kind::Text(&text::NAME),
-            "Whose tokens it takes; needless if there is one provider.",
+            "Whose tokens it takes; not needed if there is one provider.",
         ),
         optional(
             "scopes",
@@ -210,7 +210,7 @@ static LOGIN: Object = Object {
         optional(
             "provider",
             Kind::Text(&text::NAME),
-            "Where users log in; needless if there is one provider.",
+            "Where users log in; not needed if there is one provider.",
         ),
         optional("client", Kind::Text(&text::NAME), "The client for logins, by its name in the store."),
         optional("client_id", Kind::Text(&text::CLIENT_ID), "Its client id."),

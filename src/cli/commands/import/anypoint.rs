@@ -61,8 +61,8 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let configuration = configuration(&policies, provider, args.cluster.as_deref(), &mut remarks);
     verify(&configuration)?;
     let title = match api {
-        Some(name) => format!("What Flex Gateway did for {name}, made by `tollgate import anypoint`."),
-        None => "An Anypoint client provider, made by `tollgate import anypoint`.".to_owned(),
+        Some(name) => format!("Flex Gateway's policies for {name}, converted by `tollgate import anypoint`."),
+        None => "An Anypoint client provider, converted by `tollgate import anypoint`.".to_owned(),
     };
     Imported { title, configuration, remarks: remarks.sentences }.print(out)?;
     Ok(if remarks.incomplete { Exit::Faults } else { Exit::Good })
@@ -110,12 +110,12 @@ fn configuration(
             requires.insert("claims".to_owned(), json!(claims));
         }
         if jwts.iter().any(|other| !other.is_like(jwt)) {
-            remarks.fill_in("several policies validate JWTs, each in its own way, and only the first carried over: see what the others demand, and take \"fill-in\" out of requires.scopes then");
+            remarks.fill_in("several policies validate JWTs in different ways, and only the first was converted: add what the others require, then remove \"fill-in\" from requires.scopes");
             close(&mut requires);
         }
     }
     if policy::ask_several(policies, asked.as_deref()) {
-        remarks.fill_in("several policies ask, each another server, and only one of them is asked here: see what the others demand, and take \"fill-in\" out of requires.scopes then");
+        remarks.fill_in("several policies introspect at different servers, and only one of them was converted: add what the others require, then remove \"fill-in\" from requires.scopes");
         close(&mut requires);
     }
     whole.insert("providers".to_owned(), json!({name: entry.value()}));

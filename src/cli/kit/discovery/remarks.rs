@@ -12,7 +12,7 @@ pub(super) fn add(found: &mut Discovered, issuer: &Url) {
     other_hosts(found, issuer, &mut remarks);
     algorithms(found, &mut remarks);
     if found.metadata.contains_key("signed_metadata") {
-        remarks.push("signed_metadata is not looked at; what is said in the open holds".to_owned());
+        remarks.push("signed_metadata is not read; the unsigned members are used".to_owned());
     }
     if found.text("registration_endpoint").is_none() && found.text("register_endpoint").is_some() {
         remarks.push("registration_endpoint is called register_endpoint here".to_owned());
@@ -48,7 +48,7 @@ fn other_hosts(found: &Discovered, issuer: &Url, remarks: &mut Vec<String>) {
         if url.origin() != issuer.origin() {
             let origin = url.origin().ascii_serialization();
             remarks.push(format!(
-                "{name} is on another host than the issuer, {origin}: it needs a cluster of its own"
+                "{name} is on another host than the issuer, {origin}: it needs its own cluster"
             ));
         }
     }

@@ -174,7 +174,7 @@ const STACK: usize = 64 << 20;
 /// The most text in a file, in bytes.
 const MAX_TEXT: usize = 64 << 20;
 
-const ALIASES: &str = "its anchors and aliases stand for more than is read: write out what they stand for";
+const ALIASES: &str = "its anchors and aliases expand to more than is read: write out their content";
 
 impl Member {
     /// Whether its key is one of Envoy's, which reads `failurePolicy` for `failure_policy`.
@@ -426,7 +426,7 @@ mod tests {
             (
                 "aliases of aliases",
                 read_within(&aliases, 10_000),
-                "its anchors and aliases stand for more than is read",
+                "its anchors and aliases expand to more than is read",
             ),
         ];
         for (name, read, want) in cases {

@@ -38,7 +38,7 @@ pub(super) fn twice(part: &Located) -> Option<Unreadable> {
     let mut seen = BTreeMap::new();
     for member in part.members() {
         if let Some(first) = seen.insert(member.key.as_str(), member.at.line) {
-            let why = format!("`{}` stands here twice; first at line {first}", member.key);
+            let why = format!("`{}` is here twice; the first is at line {first}", member.key);
             return Some(Unreadable { at: member.at, why: crate::kit::printable::printable(&why) });
         }
     }

@@ -140,19 +140,21 @@ fn alternative(
                     if let Some(token) = ScopeToken::parse(scope) {
                         scopes.insert(token.as_str().to_owned());
                     } else {
-                        remarks.push(format!("{scope:?} cannot be a scope (RFC 6749, section 3.3); closed"));
+                        remarks.push(format!(
+                            "{scope:?} cannot be a scope (RFC 6749, section 3.3), so it is denied"
+                        ));
                         closed = true;
                     }
                 }
             }
             Some(Checker::Nobody(what)) => {
                 remarks.push(format!(
-                    "the scheme {name:?} is {what}, which Tollgate does not check; what needs it is closed (--elsewhere {name} if something else checks it)"
+                    "the scheme {name:?} is {what}, which Tollgate does not check, so what needs it is denied (--elsewhere {name} if something else checks it)"
                 ));
                 closed = true;
             }
             None => {
-                remarks.push(format!("the scheme {name:?} is not defined; what needs it is closed"));
+                remarks.push(format!("the scheme {name:?} is not defined, so what needs it is denied"));
                 closed = true;
             }
         }
@@ -198,7 +200,7 @@ impl Scopes {
             let named: Vec<_> =
                 sets.iter().map(|set| set.iter().cloned().collect::<Vec<_>>().join(" ")).collect();
             remarks.push(format!(
-                "a rule cannot demand one of {}; it demands {scopes}, which is stricter",
+                "a rule cannot require one of {}; it requires {scopes}, which is stricter",
                 named.iter().map(|set| format!("{set:?}")).collect::<Vec<_>>().join(" or ")
             ));
         }
@@ -210,8 +212,8 @@ impl fmt::Display for Demand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anonymous => f.write_str("nothing"),
-            Self::Optional => f.write_str("a valid token or none"),
-            Self::Deny => f.write_str("what no request has (it is closed)"),
+            Self::Optional => f.write_str("a valid token or no token"),
+            Self::Deny => f.write_str("that every request is denied"),
             Self::Token(scopes) => write!(f, "{scopes}"),
         }
     }

@@ -59,8 +59,7 @@ pub(crate) fn operations<'a>(
 ) -> Result<Vec<Operation<'a>>, Failure> {
     let root = document.root();
     let schemes = Schemes::of(document, options)?;
-    let nothing =
-        || Failure::new("the OpenAPI document has no `paths`, so there is nothing to make rules of");
+    let nothing = || Failure::new("the OpenAPI document has no `paths`, so no rules can be derived from it");
     let paths = root.key("paths").ok_or_else(nothing)?.resolved(&[])?;
     let reader = Reader { general: said(&root)?, root, schemes, options };
     let mut operations = Vec::new();
@@ -153,7 +152,7 @@ impl<'a> Reader<'a, '_> {
             demand = demand.and(&self.demand(&other, &name, remarks)?);
             remarks.add(
                 &format!(
-                    "{} has a `security` of its own for all operations, which is demanded as well",
+                    "{} has its own `security` for all operations, which is required as well",
                     other.file()
                 ),
                 &name,
@@ -188,12 +187,12 @@ impl<'a> Reader<'a, '_> {
     fn unsaid(&self, operation: &str, remarks: &mut Remarks) -> Demand {
         if let Some(demand) = &self.options.require {
             remarks.add(
-                &format!("the document says nothing of security; {demand} is demanded, as --require says"),
+                &format!("the document says nothing about security; {demand} is required, as --require says"),
                 operation,
             );
             return demand.clone();
         }
-        remarks.add("the document says nothing of security, so any valid token is demanded; `security: []` there opens it", operation);
+        remarks.add("the document says nothing about security, so any valid token is required; with `security: []`, none would be", operation);
         Demand::Token(<_>::default())
     }
 }

@@ -61,7 +61,7 @@ struct Comparison<'a> {
     lax: Routes,
 }
 
-const NO_HOST: &str = "the rules are for certain hosts, and the document does not name its own; name it with --openapi-host HOST, or in `servers`";
+const NO_HOST: &str = "the rules are for certain hosts, and the document names no host; give it with --openapi-host HOST, or in `servers`";
 
 impl Comparison<'_> {
     fn differences(&self, operations: &[Operation<'_>]) -> Result<Vec<String>, Failure> {
@@ -100,7 +100,7 @@ impl Comparison<'_> {
                 if enforced != *strict && enforced != *lax && !open && !others {
                     let demanded = if *strict == Demand::Deny { lax } else { strict };
                     differences
-                        .push(format!("{name}: the document demands {demanded}; {who} demands {enforced}"));
+                        .push(format!("{name}: the document requires {demanded}; {who} requires {enforced}"));
                 }
             }
         }
@@ -111,7 +111,7 @@ impl Comparison<'_> {
                 && !own.iter().any(|own| hosts.iter().any(|host| own.may_fit(host.as_bytes())));
             let is_exempt = rule.access == Access::Deny || !rule.matcher.headers.is_empty() || is_elsewhere;
             if !concerned.contains(&number) && !is_exempt {
-                differences.push(format!("the rule {} is for no operation of the document", rule.name));
+                differences.push(format!("the rule {} matches no operation of the document", rule.name));
             }
         }
         Ok(differences)

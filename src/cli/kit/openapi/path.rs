@@ -75,7 +75,7 @@ impl Written {
             && is_last
         {
             self.is_narrow |= *is_narrow;
-            self.remarks.push(format!("{{{text}}} is taken for one or more segments"));
+            self.remarks.push(format!("{{{text}}} is treated as one or more segments"));
             self.names.push(template::word(name, &self.names));
             self.path.0.push(Segment::Rest);
             return Ok(());
@@ -113,11 +113,11 @@ impl Written {
             template::Kind::Expression { may_have_slashes } => {
                 self.is_narrow |= may_have_slashes;
                 self.remarks
-                    .push(format!("{{{text}}} is taken for one segment, whatever its expression says"));
+                    .push(format!("{{{text}}} is treated as one segment, whatever its expression says"));
             }
             template::Kind::OrNothing => {
                 self.is_narrow = true;
-                self.remarks.push(format!("{{{text}}} is taken for one segment that is there"));
+                self.remarks.push(format!("{{{text}}} is treated as one segment that is there"));
             }
             template::Kind::Rest { .. } => {
                 return Err("has a variable for several segments that is not its last segment");

@@ -89,7 +89,7 @@ impl Routes {
             for text in operation.below(base) {
                 let known = spellings.entry(text.to_ascii_lowercase()).or_insert_with(|| text.clone());
                 if *known != text {
-                    remarks.add(&format!("the paths {known} and {text} differ in letter case alone, which not all servers look at; a request for one of them needs what both demand"), "");
+                    remarks.add(&format!("the paths {known} and {text} differ only in letter case, which some servers ignore; a request for either must meet the requirements of both"), "");
                 }
                 let written = Written::parse(&text)
                     .map_err(|why| operation.part.fault(format_args!("the path {text} {why}")))?;
@@ -127,7 +127,10 @@ impl Routes {
         {
             said.demand = said.demand.and(other);
             remarks.add(
-                &format!("two operations are for {} {text}; the rule demands what both do", operation.method),
+                &format!(
+                    "two operations are for {} {text}; the rule requires what both require",
+                    operation.method
+                ),
                 "",
             );
         }
@@ -143,12 +146,11 @@ impl Routes {
         let (said, what) = match route.methods.get(&operation.method) {
             Some(said) => (
                 Said { demand: said.demand.and(&operation.demand), ..said.clone() },
-                "the rule for the path alone demands what both do",
+                "the rule for the path alone requires what both require",
             ),
-            None => (closed, "it is closed"),
+            None => (closed, "it is denied"),
         };
-        remarks
-            .add(&format!("the path has a query or a fragment, which rules do not look at; {what}"), &name);
+        remarks.add(&format!("the path has a query or a fragment, which rules do not see; {what}"), &name);
         route.methods.insert(operation.method.clone(), said);
     }
 
@@ -282,12 +284,12 @@ impl Route {
 fn in_common([one, other, both]: [&Demand; 3], is_one_rule: bool) -> &'static str {
     let one_is_closed = [one, other].contains(&&Demand::Deny);
     match (both, is_one_rule) {
-        (Demand::Deny, true) if one_is_closed => "the rule denies, for one of the two is closed",
-        (Demand::Deny, false) if one_is_closed => "the rules of each deny, for one of the two is closed",
-        (Demand::Deny, true) => "the rule denies, for no rule can say what both demand",
-        (Demand::Deny, false) => "the rules of each deny, for no rule can say what both demand",
-        (_, true) => "the rule demands what both do",
-        (_, false) => "the rules of each demand what both do",
+        (Demand::Deny, true) if one_is_closed => "the rule denies, because one of the two is denied",
+        (Demand::Deny, false) if one_is_closed => "the rules of each deny, because one of the two is denied",
+        (Demand::Deny, true) => "the rule denies, because no rule can express what both require",
+        (Demand::Deny, false) => "the rules of each deny, because no rule can express what both require",
+        (_, true) => "the rule requires what both require",
+        (_, false) => "the rules of each require what both require",
     }
 }
 

@@ -27,7 +27,7 @@ impl<'a> Schemes<'a> {
         }
         if by_name.is_empty() && options.require.is_none() {
             return Err(Failure::new("the OpenAPI document defines no security schemes, so it does not say which operations need a token").help(
-                "Say what they need: --require SCOPE. Or define a scheme in components.securitySchemes (`tollgate generate api-spec` prints it), and name it in `security`.",
+                "Set what they require: --require SCOPE. Or define a scheme in components.securitySchemes (`tollgate generate api-spec` prints it), and name it in `security`.",
             ));
         }
         for name in options.schemes.iter().chain(&options.elsewhere) {
@@ -56,9 +56,7 @@ impl<'a> Schemes<'a> {
                 .get(name)
                 .is_some_and(|known| chosen(name, &scheme, options).ok().as_ref() != Some(known))
             {
-                return Err(
-                    scheme.fault("is another scheme than that of the same name in the document itself")
-                );
+                return Err(scheme.fault("is not the scheme that has the same name in the document itself"));
             }
         }
         Ok(())
@@ -139,7 +137,7 @@ fn by_type(name: &str, scheme: &Part<'_>) -> Result<Checker, Failure> {
         ("http", other) if !other.is_empty() => {
             return Ok(Checker::Nobody(format!("the HTTP scheme {other:?}")));
         }
-        _ => "of no kind that is known",
+        _ => "of an unknown type",
     };
     Ok(Checker::Nobody(what.to_owned()))
 }

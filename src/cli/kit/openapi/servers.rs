@@ -71,7 +71,7 @@ fn of_one(server: &Part<'_>, remarks: &mut Remarks) -> Result<Vec<Server>, Failu
         let (values, is_closed) = values(&variable)?;
         if !is_closed && in_path {
             remarks.add(
-                &format!("the servers' variable {place} may have any value; the rules are for its default alone (or say --base-path)"),
+                &format!("the servers' variable {place} may have any value; the rules are only for its default (or set --base-path)"),
                 "",
             );
         }
@@ -88,7 +88,7 @@ fn of_one(server: &Part<'_>, remarks: &mut Remarks) -> Result<Vec<Server>, Failu
         if !path.is_empty() && !path.starts_with('/') {
             path = format!("/{}", path.trim_start_matches("./"));
             remarks.add(
-                &format!("the server {filled:?} is relative to the document; taken for {path:?} (or say --base-path)"),
+                &format!("the server {filled:?} is relative to the document; it is treated as {path:?} (or set --base-path)"),
                 "",
             );
         }

@@ -76,7 +76,7 @@ fn what_stands_in_another_file_counts() {
     both["providers"] = configuration["providers"].clone();
     assert_eq!(
         remarks,
-        ["GET /a: parts/a.yaml has a `security` of its own for all operations, which is demanded as well"]
+        ["GET /a: parts/a.yaml has its own `security` for all operations, which is required as well"]
     );
     for (scopes, want) in
         [("general", "insufficient_scope"), ("more", "insufficient_scope"), ("general more", "allowed")]
@@ -88,7 +88,13 @@ fn what_stands_in_another_file_counts() {
         "components: {securitySchemes: {o: {type: apiKey, in: query, name: k}}}\nget: {}\n",
     );
     let run = tollgate.run(["import", "openapi", "api/api.yaml"]);
-    assert!(run.status == 2 && run.stderr.contains("parts/a.yaml:1:35: components.securitySchemes.o: is another scheme than that of the same name"), "{run:?}");
+    assert!(
+        run.status == 2
+            && run.stderr.contains(
+                "parts/a.yaml:1:35: components.securitySchemes.o: is not the scheme that has the same name"
+            ),
+        "{run:?}"
+    );
 }
 
 #[test]

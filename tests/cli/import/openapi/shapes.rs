@@ -105,14 +105,14 @@ fn dialects_of_paths_are_understood() {
         remarks,
         [
             "/files/{proxy+}: `x-amazon-apigateway-any-method` is for DELETE, HEAD, OPTIONS, PATCH, POST, PUT",
-            "GET /o/{id?}, GET /rest/{*path}, GET /q{?a,b}: the document says nothing of security, so any valid token is demanded; `security: []` there opens it",
-            "the path /files/{proxy+}: {proxy+} is taken for one or more segments",
-            "the path /n/{id:[0-9]{1,3}}: {id:[0-9]{1,3}} is taken for one segment, whatever its expression says",
-            "the path /o/{id?}: {id?} is taken for one segment that is there",
-            "the path /rest/{*path}: {*path} is taken for one or more segments",
-            "GET /q{?a,b}: the path has a query or a fragment, which rules do not look at; it is closed",
-            "GET /r?x=y: the path has a query or a fragment, which rules do not look at; the rule for the path alone demands what both do",
-            "/f/{b}.y and /f/x.{a} may match the same requests; the rules of each demand what both do",
+            "GET /o/{id?}, GET /rest/{*path}, GET /q{?a,b}: the document says nothing about security, so any valid token is required; with `security: []`, none would be",
+            "the path /files/{proxy+}: {proxy+} is treated as one or more segments",
+            "the path /n/{id:[0-9]{1,3}}: {id:[0-9]{1,3}} is treated as one segment, whatever its expression says",
+            "the path /o/{id?}: {id?} is treated as one segment that is there",
+            "the path /rest/{*path}: {*path} is treated as one or more segments",
+            "GET /q{?a,b}: the path has a query or a fragment, which rules do not see; it is denied",
+            "GET /r?x=y: the path has a query or a fragment, which rules do not see; the rule for the path alone requires what both require",
+            "/f/{b}.y and /f/x.{a} may match the same requests; the rules of each require what both require",
         ]
     );
 }
@@ -129,15 +129,15 @@ fn paths_that_may_meet_are_named() {
     #[rustfmt::skip]
     let cases = [
         ("'/a{z}/c': {get: {security: [{o: [r]}]}}", "'/{u}-{v}/{x}#f': {get: {security: []}}", "forbidden",
-         "/{u}-{v}/{x}#f and /a{z}/c may match the same requests; the rules of each deny, for one of the two is closed"),
+         "/{u}-{v}/{x}#f and /a{z}/c may match the same requests; the rules of each deny, because one of the two is denied"),
         ("'/a{z}/c': {get: {security: []}}", "'/{n}.b/c': {get: {security: [{o: [r]}]}}", "allowed",
-         "/{n}.b/c and /a{z}/c may match the same requests; the rules of each demand what both do"),
+         "/{n}.b/c and /a{z}/c may match the same requests; the rules of each require what both require"),
         ("'/a{z}/c': {get: {security: [{o: [r]}, {o: [s]}]}}", "'/{n}.b/c': {get: {security: [{o: [w]}, {o: [x]}]}}", "forbidden",
-         "/{n}.b/c and /a{z}/c may match the same requests; the rules of each deny, for no rule can say what both demand"),
+         "/{n}.b/c and /a{z}/c may match the same requests; the rules of each deny, because no rule can express what both require"),
         ("'/{a}/c': {get: {security: [{o: [r]}, {o: [s]}]}}", "'/a:b/{d}': {get: {security: [{o: [w]}, {o: [x]}]}}", "forbidden",
-         "/a:b/{d} and /{a}/c both match /a:b/c; the rule denies, for no rule can say what both demand"),
+         "/a:b/{d} and /{a}/c both match /a:b/c; the rule denies, because no rule can express what both require"),
         ("'/{a}/c': {get: {security: [{o: [r]}]}}", "'/a:b/{d}': {get: {security: [{o: [w]}]}}", "allowed",
-         "/a:b/{d} and /{a}/c both match /a:b/c; the rule demands what both do"),
+         "/a:b/{d} and /{a}/c both match /a:b/c; the rule requires what both require"),
     ];
     for (one, other, want, remark) in cases {
         assert_eq!(meeting(one, other), (want.to_owned(), remark.to_owned()), "{one} {other}");
@@ -152,7 +152,7 @@ fn a_document_without_schemes_needs_a_word() {
     assert_eq!(
         remarks,
         [
-            "GET /a: the document says nothing of security; a token with \"api\" and \"read\" is demanded, as --require says"
+            "GET /a: the document says nothing about security; a token with \"api\" and \"read\" is required, as --require says"
         ]
     );
     assert_eq!(verdict(&configuration, "GET /a", Some("read")), "insufficient_scope");
@@ -176,7 +176,7 @@ fn many_open_operations_are_counted() {
         (0..n).fold(String::new(), |text, i| text + &format!("  /a{i}: {{get: {{security: []}}}}\n"))
     };
     let (_, remarks) = rules(&document("", &(paths(200) + "  /b: {get: {security: [{o: [a]}]}}\n")), &[]);
-    assert_eq!(remarks, ["200 of 201 operations are open to everybody, without a token"]);
+    assert_eq!(remarks, ["200 of 201 operations need no token"]);
     let (_, remarks) = rules(&document("", &paths(3)), &[]);
     assert_eq!(remarks, [""; 0], "a few may well be");
 }

@@ -18,7 +18,7 @@ pub(super) fn of(configuration: &Value, advice: &mut Vec<(Place, String)>) {
         if is_mcp && bare && !identifier.ends_with('/') && resource.get("audiences").is_none() {
             add(
                 "identifier",
-                "MCP clients ask for a token for this URI with a slash at its end; write it so, or name both in audiences",
+                "MCP clients request a token for this URI with a final slash; write it with the slash, or put both into audiences",
             );
         }
         let knows_issuer = |provider: &Value| provider.get("issuer").is_some();
@@ -34,7 +34,7 @@ pub(super) fn of(configuration: &Value, advice: &mut Vec<(Place, String)>) {
         if configuration.pointer("/token/forward") == Some(&Value::Bool(true)) {
             advice.push((
                 Place::default().name("token").name("forward"),
-                "the upstream gets the clients' tokens: right for the MCP server itself, wrong for anything that passes them on".to_owned(),
+                "the upstream receives the clients' tokens; that is right for the MCP server itself, and wrong for a server that forwards them".to_owned(),
             ));
         }
         offline(configuration, &Place::default(), advice);
@@ -68,7 +68,7 @@ fn undescribed(configuration: &Value, advice: &mut Vec<(Place, String)>) {
         if texts.into_iter().flatten().filter_map(Value::as_str).any(is_mcp) {
             advice.push((
                 Place::default().name("rules").index(i),
-                "an MCP server? Its clients find the authorization server by protected resource metadata: resource: {identifier: …, profile: mcp}".to_owned(),
+                "if this is an MCP server, its clients find the authorization server by protected resource metadata: resource: {identifier: …, profile: mcp}".to_owned(),
             ));
             return;
         }
@@ -88,7 +88,7 @@ fn offline(value: &Value, at: &Place, advice: &mut Vec<(Place, String)>) {
                 if item == "offline_access" {
                     advice.push((
                         at.index(i),
-                        "refresh tokens are no business of an MCP server; clients are never told of this scope, so they do not ask for it".to_owned(),
+                        "an MCP server does not need refresh tokens; Tollgate never names this scope to clients, so they do not request it".to_owned(),
                     ));
                 } else {
                     offline(item, &at.index(i), advice);

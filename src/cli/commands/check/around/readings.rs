@@ -30,7 +30,7 @@ fn paths(found: &Found, manager: &Located, all: &mut Vec<(Position, bool, String
     });
     let is_kept = matches!(action, None | Some("KEEP_UNCHANGED" | "IMPLEMENTATION_SPECIFIC_DEFAULT"));
     if keeps && !is_kept {
-        all.push((at(escaped, manager), false, "a rule keeps escaped slashes (match.escaped_slashes), but none arrives: path_with_escaped_slashes_action must be KEEP_UNCHANGED".to_owned()));
+        all.push((at(escaped, manager), false, "a rule keeps escaped slashes (match.escaped_slashes), but Envoy changes them before: path_with_escaped_slashes_action must be KEEP_UNCHANGED".to_owned()));
     }
     let safe = keeps || matches!(action, Some("REJECT_REQUEST" | "UNESCAPE_AND_REDIRECT"));
     let wanted = [
@@ -41,7 +41,7 @@ fn paths(found: &Found, manager: &Located, all: &mut Vec<(Position, bool, String
     let missing: Vec<_> = wanted.iter().filter(|(_, is_set)| !is_set).map(|(option, _)| *option).collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        all.push((manager.at, false, format!("other filters and routes may read a path otherwise than Tollgate does; the connection manager lacks {missing}")));
+        all.push((manager.at, false, format!("other filters and routes may read a path differently from Tollgate; the connection manager lacks {missing}")));
     }
 }
 
@@ -58,13 +58,13 @@ fn ports(
     match found.value.pointer("/matching/host_port").and_then(Value::as_str).unwrap_or("both") {
         _ if is_stripped => {}
         "ignore" if !is_ignored && routes.is_some() => all.push((place, false, "matching.host_port: ignore, but Envoy's router compares ports: a request with a port may go to another virtual host than its rule is for; the route configuration needs ignore_port_in_host_matching: true".to_owned())),
-        "literal" if is_ignored => all.push((place, false, "matching.host_port: literal, but Envoy's router ignores ports (ignore_port_in_host_matching): a request with a port passes by the rules of its host".to_owned())),
+        "literal" if is_ignored => all.push((place, false, "matching.host_port: literal, but Envoy's router ignores ports (ignore_port_in_host_matching): a request with a port avoids the rules of its host".to_owned())),
         "both" if is_ignored => all.push((place, false, "a request whose authority has a port is judged by the rules with and without it, although Envoy's router ignores ports: set matching.host_port: ignore".to_owned())),
         "both" => all.push((manager.at, false, "a request whose authority has a port is judged by the rules with and without it; to judge it by one, set ignore_port_in_host_matching: true on the route configuration and matching.host_port: ignore, or strip_any_host_port: true here".to_owned())),
         _ => {}
     }
     if !is_true(manager, "strip_trailing_host_dot") {
-        all.push((manager.at, false, "a request whose authority ends in a dot is judged by the rules with and without it, for Envoy's router takes it for another host; strip_trailing_host_dot: true takes it off".to_owned()));
+        all.push((manager.at, false, "a request whose authority ends in a dot is judged by the rules with and without it, because Envoy's router treats it as another host; strip_trailing_host_dot: true removes the dot".to_owned()));
     }
 }
 
@@ -73,7 +73,7 @@ fn parameters(found: &Found, routes: &Located, all: &mut Vec<(Position, bool, St
     let option = "ignore_path_parameters_in_path_matching";
     let setting = found.value.pointer("/matching/path_parameters").and_then(Value::as_str);
     match (setting, is_true(routes, option)) {
-        (Some("literal"), true) => all.push((at(routes.key(option), routes), false, format!("the routes leave out parameters of paths ({option}), and the rules do not (matching.path_parameters: literal): /a;x takes the route of /a and passes by its rule"))),
+        (Some("literal"), true) => all.push((at(routes.key(option), routes), false, format!("the routes leave out parameters of paths ({option}), and the rules do not (matching.path_parameters: literal): /a;x takes the route of /a and avoids its rule"))),
         (Some("ignore"), false) if number_of_routes(routes) > 1 => all.push((routes.at, false, format!("the rules leave out parameters of paths (matching.path_parameters: ignore), and the routes do not: /a;x falls under the rule of /a and takes another route; {option}: true makes them alike"))),
         _ => {}
     }
@@ -90,7 +90,7 @@ fn letter_case(found: &Found, routes: &Located, all: &mut Vec<(Position, bool, S
         return;
     }
     let Some(route) = any_case(routes) else { return };
-    all.push((route.at, false, "case_sensitive: false takes paths in any letter case, and some rules do not: match.ignore_case: true makes them alike (without it such requests are refused, or pass by a rule that says false)".to_owned()));
+    all.push((route.at, false, "case_sensitive: false takes paths in any letter case, and some rules do not: match.ignore_case: true makes them alike (without it, such requests are rejected, or avoid a rule that has false)".to_owned()));
 }
 
 /// The first route that matches in any letter case.

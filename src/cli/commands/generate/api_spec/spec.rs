@@ -253,7 +253,7 @@ impl Spec<'_> {
             (Rejection::ClientNotListed, "the client, or the request, is not allowed"),
             (
                 Rejection::NoAnswer { cause: NoAnswer::Failed, retry_after: None },
-                "the authorization server gives no verdict",
+                "the authorization server is unavailable",
             ),
             (
                 Rejection::BadAnswer { cause: BadAnswer::NotJson },

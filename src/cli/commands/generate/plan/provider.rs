@@ -111,18 +111,20 @@ impl Reader<'_> {
         if url.scheme() == "http" && !is_loopback(&url) {
             if !allow_http {
                 let what = format!(
-                    "{url} is plain HTTP: everyone on the way reads tokens and the gateway's secret; expected https, or allow_http: true"
+                    "{url} is plain HTTP, so anyone on the network path can read tokens and the gateway's secret; expected https, or allow_http: true"
                 );
                 self.faults.push((place.name(key), what));
                 return None;
             }
-            self.out.alarm(format_args!("{place}: tokens and the gateway's secret go to {url} unencrypted"));
+            self.out.alarm(format_args!(
+                "{place}: tokens and the gateway's secret are sent to {url} unencrypted"
+            ));
         }
         Some(url)
     }
 
     fn discovered(&mut self, issuer: &str) -> Result<Endpoints, Failure> {
-        self.out.progress(format_args!("asking {issuer} where its endpoints are"));
+        self.out.progress(format_args!("reading the endpoints of {issuer}"));
         let http = self.network.http(self.out)?;
         let found = discover(&http, issuer).map_err(|failure| {
             let help = "Name the endpoint in the short file (introspection_endpoint: https://…), or the product (preset: …).";

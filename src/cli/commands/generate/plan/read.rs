@@ -97,7 +97,7 @@ impl Source {
         };
         for key in ["rules", "requires", "client_lists"] {
             if policy.contains_key(key) {
-                let what = "follows from apis and client_lists, and is not written here".to_owned();
+                let what = "cannot be set here; it is derived from apis and client_lists".to_owned();
                 faults.push((Place::names(&["policy", key]), what));
             }
         }
@@ -159,7 +159,8 @@ impl Reader<'_> {
             let any_token = rules::any_token_passes(api, &own);
             all.extend(own.into_iter().map(|(origin, rule)| (api.name.clone(), origin, rule)));
             if any_token {
-                self.out.warning(format_args!("{place}: no scopes: every valid token passes"));
+                self.out
+                    .warning(format_args!("{place} requires no scopes, so every valid token is accepted"));
             }
         }
         // Nobody else's requests pass, and nobody is asked about their tokens.
@@ -256,7 +257,7 @@ impl Reader<'_> {
         }
         let hint = match nearest(name, content.clients.keys().map(String::as_str)) {
             Some(near) => format!("did you mean {near:?}?"),
-            None => format!("tollgate client register {name} makes one"),
+            None => format!("to make one: tollgate client register {name}"),
         };
         let others = match self.store.other_environments() {
             none if none.is_empty() => String::new(),
@@ -327,8 +328,8 @@ impl Reader<'_> {
     fn fetched(&mut self, name: &str, list: &Value) {
         let place = Place::names(&["client_lists", name]);
         for (key, what) in [
-            ("cluster", "follows from uri, and is not written here"),
-            ("bearer_token", "would stand in the generated configuration; expected bearer_token_env"),
+            ("cluster", "cannot be set here; it is derived from uri"),
+            ("bearer_token", "would be in the generated configuration; expected bearer_token_env"),
         ] {
             if list.get(key).is_some() {
                 self.faults.push((place.name(key), what.to_owned()));
@@ -336,8 +337,9 @@ impl Reader<'_> {
         }
         let Some(Ok(url)) = text(list, "uri").map(Url::parse) else { return };
         if url.scheme() == "http" && !is_loopback(&url) {
-            let what =
-                format!("{url} is plain HTTP: whoever is on the way decides who may call; expected https");
+            let what = format!(
+                "{url} is plain HTTP, so anyone on the network path can decide which clients may call; expected https"
+            );
             self.faults.push((place.name("uri"), what));
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn of(apis: &[(Api, Value)], faults: &mut Faults) -> Vec<(Place, Valu
         .collect();
     if !all.is_empty() {
         for (api, _) in apis.iter().filter(|(_, written)| written.get("resource").is_none()) {
-            let what = "expected a resource, for other APIs have one: without its own, tokens for this API would have to be for one of theirs";
+            let what = "expected a resource, because other APIs have one; without its own, tokens for this API would have to name one of the others";
             faults.push((of_api(&api.name), what.to_owned()));
         }
     }
@@ -42,7 +42,7 @@ fn misfit(api: &Api, resource: &Value) -> Option<String> {
     let below = api.prefix.strip_prefix(path);
     if !below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Some(format!(
-            "expected a path that the API's prefix {} starts with, for its requests to be for this resource",
+            "expected a path that the API's prefix {} starts with, so that its requests are for this resource",
             api.prefix
         ));
     }

@@ -33,7 +33,10 @@ pub(super) fn no_two_alike(apis: &[(Api, Value)], faults: &mut Faults) {
         if let Some(twin) = twin {
             faults.push((
                 of_api(&api.name),
-                format!("the same host and prefix as apis.{}: which of them has the request?", twin.name),
+                format!(
+                    "the host and prefix are those of apis.{}, so a request could belong to either",
+                    twin.name
+                ),
             ));
         }
     }

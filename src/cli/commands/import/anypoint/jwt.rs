@@ -35,7 +35,7 @@ impl Jwt {
     pub(super) fn read(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Self {
         let word = |key: &str, default: &str| config.text(key).unwrap_or_else(|| default.to_owned());
         if config.text("jwtOrigin").is_some_and(|origin| origin != "httpBearerAuthenticationHeader") {
-            remarks.fill_in(format!("{name}: jwtOrigin is an expression: say in token.from_headers where tokens are; until then only Authorization is looked at"));
+            remarks.fill_in(format!("{name}: jwtOrigin is an expression: set token.from_headers to where tokens are; until then, only Authorization is read"));
         }
         let length = config.number("signingKeyLength").unwrap_or(256);
         let algorithm = match (word("signingMethod", "rsa").as_str(), length) {
@@ -46,7 +46,7 @@ impl Jwt {
             ("es", 384) => Algorithm::Es384,
             ("es", 512) => Algorithm::Es512,
             (method, _) => {
-                remarks.fill_in(format!("{name}: signingMethod {method:?} with {length} bits cannot be carried over: only public keys (rsa, es) are; put them into jwks, and say algorithms"));
+                remarks.fill_in(format!("{name}: signingMethod {method:?} with {length} bits cannot be converted, because only public keys (rsa, es) can: put them into jwks, and set algorithms"));
                 Algorithm::Rs256
             }
         };
@@ -90,13 +90,13 @@ impl Jwt {
         let own = cluster.unwrap_or(provider);
         let cluster = if is_same { own.to_owned() } else { format!("{own}-keys") };
         if !is_same {
-            remarks.add(format!("the keys are on a server of their own: give it the cluster {cluster:?}"));
+            remarks.add(format!("the keys are on another server: give it the cluster {cluster:?}"));
         }
         let issuer = self.issuer.clone().or_else(|| entry.issuer.clone()).unwrap_or_else(|| {
-            remarks.fill_in("the JWT policy did not look at `iss`: put the issuer into providers.*.issuer");
+            remarks.fill_in("the JWT policy did not check `iss`: put the issuer into providers.*.issuer");
             NOBODY.to_owned()
         });
-        remarks.add("tokens may say `typ: JWT` or nothing (typ: any), as there; if they are RFC 9068's, take typ out, so that no ID token passes for an access token");
+        remarks.add("tokens may have `typ: JWT` or no typ (typ: any), as in Anypoint; if they follow RFC 9068, remove typ, so that no ID token is accepted as an access token");
         entry.validate = validate;
         entry.issuer = Some(issuer);
         entry.audiences.clone_from(&self.audiences);
@@ -117,12 +117,12 @@ fn keys(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> String {
     let mut urls = urls.split(',').map(str::trim).filter(|url| !url.is_empty());
     let (first, more) = (urls.next(), urls.count());
     if more > 0 {
-        remarks.add(format!("{name}: jwksUrl names {} servers, and a provider has one: the first; make a provider of each of the others", more.saturating_add(1)));
+        remarks.add(format!("{name}: jwksUrl names {} servers, but a provider has one, here the first: make a provider for each of the others", more.saturating_add(1)));
     }
     match first {
         Some(url) if config.text("jwtKeyOrigin").as_deref() == Some("jwks") => url.to_owned(),
         _ => {
-            remarks.fill_in(format!("{name}: the key is in the policy (jwtKeyOrigin: text): put where the keys are into jwks.uri, or the key as a JWK into jwks.inline"));
+            remarks.fill_in(format!("{name}: the key is in the policy (jwtKeyOrigin: text): put the address of the keys into jwks.uri, or the key as a JWK into jwks.inline"));
             NOWHERE.to_owned()
         }
     }
@@ -137,11 +137,11 @@ fn audiences(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Vec<Stri
     let listed: Vec<String> =
         listed.split(',').map(str::trim).filter(|audience| !audience.is_empty()).map(str::to_owned).collect();
     if listed.is_empty() || config.flag("validateAudClaim") != Some(true) {
-        remarks.fill_in(format!("{name} did not look at `aud`, so that tokens for other APIs passed: put this API's audience into providers.*.audiences"));
+        remarks.fill_in(format!("{name} did not check `aud`, so tokens for other APIs were accepted: put this API's audience into providers.*.audiences"));
         return vec![FILL_IN.to_owned()];
     }
     if config.flag("mandatoryAudClaim") != Some(true) {
-        remarks.add(format!("{name}: tokens without `aud` passed; here they do not"));
+        remarks.add(format!("{name}: tokens without `aud` were accepted; here they are rejected"));
     }
     listed
 }
@@ -154,7 +154,9 @@ fn claims(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> (Option<Str
             let key = claim.get("key").and_then(Value::as_str).unwrap_or(FILL_IN);
             let value = claim.get("value").and_then(Value::as_str).and_then(literal);
             if may_be_absent {
-                remarks.add(format!("{name}: tokens without the claim {key:?} passed; here they do not"));
+                remarks.add(format!(
+                    "{name}: tokens without the claim {key:?} were accepted; here they are rejected"
+                ));
             }
             let value = value.unwrap_or_else(|| {
                 remarks.fill_in(format!("{name}: the claim {key:?} is compared with an expression: put its value into requires.claims"));
@@ -168,7 +170,7 @@ fn claims(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> (Option<Str
     }
     if config.flag("mandatoryNbfClaim") == Some(true) {
         remarks.add(format!(
-            "{name}: tokens without `nbf` did not pass; here `nbf` is looked at where it is there"
+            "{name}: tokens without `nbf` were rejected; here `nbf` is checked if it is present"
         ));
     }
     (issuer, claims)
@@ -183,7 +185,7 @@ fn client_id(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Option<S
         .and_then(|inner| inner.trim().strip_prefix("vars.claimSet."))
         .filter(|claim| claim.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
     if claim.is_none() {
-        remarks.add(format!("{name}: clientIdExpression did not carry over: say client_id_claim"));
+        remarks.add(format!("{name}: clientIdExpression was not converted: set client_id_claim"));
     }
     claim.filter(|claim| *claim != "client_id").map(str::to_owned)
 }

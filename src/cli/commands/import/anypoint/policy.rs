@@ -58,7 +58,7 @@ impl Policy {
         let full = name(binding);
         let name = plain_name(full);
         if binding.get("disabled") == Some(&Value::Bool(true)) {
-            remarks.add(format!("the policy {full:?} is disabled, and was left out"));
+            remarks.add(format!("the policy {full:?} is disabled, so it was not converted"));
             return None;
         }
         let config = Config(binding.get("config").unwrap_or(&Value::Null));
@@ -108,20 +108,20 @@ impl Policy {
     fn remark(&self, binding: &Value, config: &Config<'_>, name: &str, remarks: &mut Remarks) {
         if self.checks_clients {
             remarks.fill_in(
-                "clients need a contract, and contracts stay in Anypoint: client_lists.contracts is empty, so nobody passes yet; put the client ids there (`tollgate client export` prints such a list)",
+                "clients need a contract, and contracts stay in Anypoint: client_lists.contracts is empty, so every request is rejected until you put the client ids there (`tollgate client export` prints such a list)",
             );
         }
         if config.flag("secureTrustStore") == Some(false) {
-            remarks.add("secureTrustStore is false: the authorization server's certificate was not checked; here the cluster's TLS checks it, so give the cluster the right CA");
+            remarks.add("secureTrustStore is false: the authorization server's certificate was not verified; here the cluster's TLS verifies it, so configure the right CA there");
         }
         if binding.get("rules").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty()) {
             remarks.add(format!(
-                "{name} was for some requests only (`rules`), and others passed without a token; here it is for all: put a rule with `access: anonymous` before the others for what is to stay open"
+                "{name} applied to some requests only (`rules`), and others were accepted without a token; here it applies to all: for requests without a token, put a rule with `access: anonymous` before the others"
             ));
         }
         for key in config.0.as_object().into_iter().flat_map(Map::keys) {
             if !KNOWN.contains(&normal(key).as_str()) {
-                remarks.add(format!("{name}: {key:?} is not known, and did not carry over"));
+                remarks.add(format!("{name}: {key:?} is not known, and was not converted"));
             }
         }
     }
@@ -144,7 +144,7 @@ pub(super) fn scopes(policies: &[Policy], remarks: &mut Remarks) -> Option<Value
         [(scopes, _)] => Some(json!(scopes)),
         several => {
             if several.iter().any(|(_, all)| !all) {
-                remarks.add("several policies demand scopes, one of them any of some; here all of them are demanded, which is stricter");
+                remarks.add("several policies require scopes, one of them any of several; here all of them are required, which is stricter");
             }
             let all: BTreeSet<_> = several.iter().flat_map(|(scopes, _)| scopes).collect();
             Some(json!(all))
@@ -184,7 +184,7 @@ fn plain_name(full: &str) -> &str {
 fn not_ours(full: &str, name: &str) -> String {
     let advice = match name {
         "client-id-enforcement" => {
-            "client ids and secrets in requests are not checked; tokens are: demand the clients with requires.clients"
+            "client ids and secrets in requests are not checked, but tokens are: require the clients with requires.clients"
         }
         "http-basic-authentication" | "basic-authentication-simple" | "basic-authentication-ldap" => {
             "user names and passwords are not checked here; Envoy's basic_auth filter does that"
@@ -200,9 +200,9 @@ fn not_ours(full: &str, name: &str) -> String {
         {
             "Envoy's rate limit filters do that"
         }
-        _ => "there is no counterpart here",
+        _ => "Tollgate has no equivalent",
     };
-    format!("the policy {full:?} did not carry over: {advice}")
+    format!("the policy {full:?} was not converted: {advice}")
 }
 
 /// What an `Authorization` value says, but for its secret.
@@ -299,7 +299,7 @@ impl Config<'_> {
         };
         if scopes.iter().any(|scope| scope.contains(',')) {
             remarks.add(format!(
-                "{name}: `scopes` has commas, which are parts of the scopes there: only spaces part them"
+                "{name}: `scopes` has commas, which are part of the scopes: scopes are separated only by spaces"
             ));
         }
         let any = self.text("scopeValidationCriteria").is_some_and(|word| word.eq_ignore_ascii_case("OR"));
@@ -312,7 +312,7 @@ impl Config<'_> {
         let taken = wanted.clamp(1, 60_000);
         if wanted != taken {
             remarks.add(format!(
-                "{name}: authenticationTimeout is {wanted} ms; here it is {taken} ms, as near as can be"
+                "{name}: authenticationTimeout is {wanted} ms; here it is {taken} ms, the nearest possible value"
             ));
         }
         Some(if taken.rem_euclid(1000) == 0 {
@@ -341,7 +341,9 @@ impl Config<'_> {
         if let Some(entries) = self.number(size) {
             let taken = entries.clamp(0, 1_000_000);
             if taken != entries {
-                remarks.add(format!("{size} is {entries}; cache.max_entries is {taken}, as near as can be"));
+                remarks.add(format!(
+                    "{size} is {entries}; cache.max_entries is {taken}, the nearest possible value"
+                ));
             }
             cache.insert("max_entries".to_owned(), taken.into());
         }
@@ -351,7 +353,7 @@ impl Config<'_> {
 
 /// A scope that no token has, for those that cannot be read.
 fn unread(name: &str, remarks: &mut Remarks) -> BTreeSet<String> {
-    remarks.fill_in(format!("{name}: `scopes` is no text: put the scopes into requires.scopes"));
+    remarks.fill_in(format!("{name}: `scopes` is not a string: put the scopes into requires.scopes"));
     BTreeSet::from(["fill-in".to_owned()])
 }
 

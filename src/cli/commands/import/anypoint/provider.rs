@@ -38,11 +38,11 @@ impl Provider {
                 let names =
                     several.iter().map(|provider| text(provider, "/name").unwrap_or("without a name"));
                 return Err(Failure::new(format_args!(
-                    "the files hold {} client providers: {}",
+                    "the files contain {} client providers: {}",
                     several.len(),
                     names.collect::<Vec<_>>().join(", ")
                 ))
-                .help("Give the one that this API's environment has."));
+                .help("Give only the one of this API's environment."));
             }
         };
         let own = policies.iter().find_map(|policy| match &policy.kind {
@@ -51,7 +51,7 @@ impl Provider {
         });
         for policy in policies {
             if matches!(policy.kind, Kind::TokenInfo) {
-                remarks.add("the policy's token validation endpoint answers in a way of its own, not by RFC 7662; introspection is used instead, which OpenAM has from 13 on and PingFederate from 9 on; for an older one, say introspection.dialect: tokeninfo");
+                remarks.add("the policy's token validation endpoint does not follow RFC 7662; introspection is used instead, which OpenAM supports from 13 on and PingFederate from 9 on; for an older version, set introspection.dialect: tokeninfo");
             }
         }
         if let Some(provider) = given {
@@ -69,7 +69,7 @@ impl Provider {
             .help("Give the files with its PolicyBindings, too, or the client provider's JSON.")),
             (None, None) => {
                 remarks.fill_in(
-                    "the policy asks the organization's client provider, which is not among the files: put the introspection endpoint and our credentials into providers, or import its JSON as well",
+                    "the policy uses the organization's client provider, which is not among the files: put the introspection endpoint and our credentials into providers, or import its JSON as well",
                 );
                 Ok(Self::nowhere())
             }
@@ -159,7 +159,7 @@ impl Provider {
 
     fn secret(&self, id: &str, remarks: &mut Remarks) -> ClientAuth {
         let variable = self.variable("CLIENT_SECRET");
-        remarks.add(format!("the secret of our client {id:?} did not carry over: set {variable} to it in the proxy's environment"));
+        remarks.add(format!("the secret of the client {id:?} was not converted: set {variable} to it in the proxy's environment"));
         ClientAuth::secret(id, &variable)
     }
 
@@ -177,16 +177,16 @@ impl Provider {
 fn client_provider_remarks(provider: &Value, remarks: &mut Remarks) {
     let flag = |name: &str| provider.get(name).and_then(Value::as_bool) == Some(true);
     if let Some(url) = text(provider, "/client/urls/register") {
-        remarks.add(format!("clients are registered at {url} with `tollgate client register`; its registration token did not carry over"));
+        remarks.add(format!("clients are registered at {url} with `tollgate client register`; its registration token was not converted"));
     }
     if flag("allow_untrusted_certificates") {
-        remarks.add("certificate validation was DISABLED for this client provider; here it stays on: give the cluster the right CA");
+        remarks.add("certificate validation was DISABLED for this client provider; here it is always on: configure the right CA for the cluster");
     }
     if flag("allow_local_client_deletion") || flag("allow_external_client_modification") {
-        remarks.add("what may be deleted where is no setting here: `tollgate client delete` says each time whether the provider is meant, too");
+        remarks.add("there is no setting for where clients may be deleted: `tollgate client delete` deletes a client at the provider, `tollgate client forget` only in the store");
     }
     if text(provider, "/issuer").is_none() {
-        remarks.add("the client provider has no issuer, so `iss` of the replies is not compared: set providers.*.issuer");
+        remarks.add("the client provider has no issuer, so `iss` of the responses is not compared: set providers.*.issuer");
     }
 }
 

@@ -48,8 +48,8 @@ impl Resources {
                 resources.add(&document.value());
             }
             if resources.count() == before {
-                return Err(Failure::new(format_args!("nothing of Anypoint's in {}", file.display())).help(
-                    "It is looked for as Flex Gateway's ApiInstance and PolicyBinding, as a list of policies (`policyRef`, or API Manager's `policyTemplateId`), and as a client provider with `urls` (authorize, token, introspect).",
+                return Err(Failure::new(format_args!("no Anypoint data in {}", file.display())).help(
+                    "Expected Flex Gateway's ApiInstance and PolicyBinding, a list of policies (`policyRef`, or API Manager's `policyTemplateId`), or a client provider with `urls` (authorize, token, introspect).",
                 ));
             }
         }
@@ -122,17 +122,17 @@ impl Resources {
                 Ok(names.iter().find(|name| **name == wanted).copied())
             }
             (Some(wanted), names) => {
-                let failure = Failure::new(format_args!("the files hold no ApiInstance {wanted:?}"));
+                let failure = Failure::new(format_args!("the files contain no ApiInstance {wanted:?}"));
                 Err(if names.is_empty() {
                     failure
                 } else {
-                    failure.help(format_args!("They hold {}.", names.join(", ")))
+                    failure.help(format_args!("They contain {}.", names.join(", ")))
                 })
             }
             (None, []) => Ok(None),
             (None, [only]) => Ok(Some(only)),
             (None, [first, ..]) => Err(Failure::new(format_args!(
-                "the files hold {} API instances: {}",
+                "the files contain {} API instances: {}",
                 names.len(),
                 names.join(", ")
             ))

@@ -204,7 +204,7 @@ fn is_remarked(remarks: &[String], base: &str, path: &[Segment]) -> bool {
     };
     // What is said of each such operation, whatever its rule demands.
     let is_general = |remark: &&String| {
-        ["says nothing of security", "is taken for"].iter().any(|general| remark.contains(general))
+        ["says nothing about security", "is treated as"].iter().any(|general| remark.contains(general))
     };
     let mut remarks = remarks.iter().filter(|remark| !is_general(remark));
     remarks.any(|remark| remark.split(' ').any(names) || remark.contains(" more: "))
