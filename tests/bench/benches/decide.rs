@@ -67,7 +67,7 @@ fn decisions(c: &mut Criterion) {
 /// What a decision is made of.
 fn parts(c: &mut Criterion) {
     let policy = policy(&json!({}));
-    let provider = &policy.providers[0];
+    let provider = policy.providers.first().expect("a provider");
     let packed = packed(Some(OPAQUE));
     c.bench_function("read a head", |b| b.iter(|| Packed::new(black_box(packed.clone()))));
     let head = Head::from(Packed::new(packed));
