@@ -1,5 +1,6 @@
 //! What everything else stands on. Nothing in here knows of tokens.
 
+pub mod hash;
 pub mod ids;
 pub mod json;
 pub mod moment;

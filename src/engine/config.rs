@@ -1,6 +1,7 @@
 //! The configuration as written: its keys, their schema, and the way from text to a [`Policy`](crate::policy::Policy).
 
 pub mod error;
+pub mod host;
 mod key;
 pub mod keys;
 pub mod parse;

@@ -8,6 +8,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use tollgate_engine::base::ids::StreamId;
+use tollgate_engine::config::error::ConfigError;
+use tollgate_engine::config::host::lacking;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::token::key::Hashed;
 use tollgate_engine::worker::command::Event;
@@ -15,6 +17,7 @@ use tollgate_engine::worker::command::Event;
 use crate::driver::Driver;
 use crate::exports::Action;
 use crate::host;
+use crate::signatures::Native;
 
 thread_local! {
     /// Empty while they are in use: the host never enters the VM within one of its own calls.
@@ -63,7 +66,8 @@ pub(crate) fn ended(context: u32) {
 
 /// Takes a configuration. Rejects it with every one of its errors; the host then keeps the old one.
 pub(crate) fn configure(root: u32) -> bool {
-    match Policy::parse(&host::configuration(), &|name| std::env::var(name).ok()) {
+    let policy = Policy::parse(&host::configuration(), &|name| std::env::var(name).ok());
+    match policy.and_then(for_this_host) {
         Ok(policy) => {
             let Some(seed) = host::seed() else {
                 log::error!("tollgate: configuration rejected: the host has no random numbers");
@@ -85,6 +89,12 @@ pub(crate) fn configure(root: u32) -> bool {
             false
         }
     }
+}
+
+/// A policy, unless it needs what the host lacks.
+fn for_this_host(policy: Policy) -> Result<Policy, Vec<ConfigError>> {
+    let errors = lacking(&policy, &Native, &Native);
+    if errors.is_empty() { Ok(policy) } else { Err(errors) }
 }
 
 /// Time has passed for a root.

@@ -1,5 +1,5 @@
-//! Signatures by the host's own code: Envoy's foreign functions `verify_signature` and `sign` (since 1.37). If a host
-//! does not have one of them, it is not called again.
+//! Signatures by the host's own code: Envoy's foreign functions `verify_signature` and `sign` (since 1.37). A host
+//! that lacks one of them rejects a configuration that needs it ([`tollgate_engine::config::host`]).
 
 use std::cell::Cell;
 
@@ -16,9 +16,7 @@ use crate::abi::{self, NoSuch};
 pub(crate) struct Native;
 
 thread_local! {
-    /// Whether the host has the function, as far as we know.
-    static VERIFIES: Cell<bool> = const { Cell::new(true) };
-    /// The same of the other one.
+    /// Whether the host has `sign`, as far as we know.
     static SIGNS: Cell<bool> = const { Cell::new(true) };
 }
 
@@ -41,21 +39,18 @@ impl Signer for Native {
 
 impl Verifier for Native {
     fn verify(&self, signed: &Signed<'_>) -> bool {
-        by_the_host(signed).unwrap_or_else(|| Portable.verify(signed))
+        if Portable.verifies(signed.algorithm) { Portable.verify(signed) } else { by_the_host(signed) }
+    }
+
+    fn verifies(&self, algorithm: Algorithm) -> bool {
+        // Without a key, the argument is a bad one.
+        let is_there = || abi::foreign("verify_signature", &[]) != Err(NoSuch::Function);
+        Portable.verifies(algorithm) || foreign::verifies(algorithm) && is_there()
     }
 }
 
-/// Whether the host accepts a signature; `None`: it cannot verify it.
-fn by_the_host(signed: &Signed<'_>) -> Option<bool> {
-    if !foreign::verifies(signed.algorithm) || !VERIFIES.get() {
-        return None;
-    }
-    match abi::foreign("verify_signature", &foreign::verify_argument(signed)) {
-        Ok(reply) => Some(foreign::is_verified(&reply)),
-        Err(NoSuch::Argument) => Some(false),
-        Err(NoSuch::Function) => {
-            VERIFIES.set(false);
-            None
-        }
-    }
+/// Whether the host accepts a signature.
+fn by_the_host(signed: &Signed<'_>) -> bool {
+    abi::foreign("verify_signature", &foreign::verify_argument(signed))
+        .is_ok_and(|reply| foreign::is_verified(&reply))
 }

@@ -21,9 +21,10 @@ use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
 use tollgate_engine::enforcer::outcome::{Outcome, Source};
 use tollgate_engine::enforcer::ports::Ports;
-use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
+
+use crate::second::Both;
 
 const EXP: u64 = 5000;
 
@@ -333,7 +334,7 @@ impl World {
 
     fn with(config: &Value, store: Box<dyn Store>) -> Self {
         let policy = Policy::from_value(config, &|_| None).unwrap();
-        let ports = Ports { store, ..Ports::new([1, 2], &Portable) };
+        let ports = Ports { store, ..Ports::new([1, 2], &Both) };
         Self { driver: Driver::new(policy, ports, UnixTime::from_secs(1000)), now: 1000 }
     }
 

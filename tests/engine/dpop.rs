@@ -24,11 +24,13 @@ use tollgate_engine::decision::fault::ProofFault;
 use tollgate_engine::decision::{Decision, Grant, Rejection};
 use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::enforcer::ports::Ports;
-use tollgate_engine::jose::portable::Portable;
+use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::jose::verifier::{Signed, Verifier};
 use tollgate_engine::policy::Policy;
 use tollgate_engine::request::connection::Peer;
 use tollgate_engine::response::answer::Answer;
+
+use crate::second::Both;
 
 const NOW: u64 = 1_800_000_000;
 const URI: &str = "https://h/r";
@@ -463,6 +465,10 @@ impl Verifier for Counting {
         self.0.fetch_add(1, Ordering::Relaxed);
         true
     }
+
+    fn verifies(&self, _: Algorithm) -> bool {
+        true
+    }
 }
 
 #[test]
@@ -532,7 +538,7 @@ struct World {
 
 /// What a plugin that clients reach over TLS has of its host.
 fn ports() -> Ports {
-    Ports { owner: b"plugin".to_vec(), peer: &Tls(true), ..Ports::new([1, 2], &Portable) }
+    Ports { owner: b"plugin".to_vec(), peer: &Tls(true), ..Ports::new([1, 2], &Both) }
 }
 
 impl World {

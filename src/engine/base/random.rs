@@ -5,7 +5,6 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rsa::rand_core::{CryptoRng, Error, RngCore, impls};
 use sha2::{Digest as _, Sha256};
 
 /// A series that never comes twice: the hash of a secret seed and a counter.
@@ -49,32 +48,6 @@ impl fmt::Debug for Nonces {
         f.write_str("[redacted]")
     }
 }
-
-/// The series as the source that RSA wants for blinding and salts.
-pub(crate) struct Source<'a>(pub(crate) &'a Nonces);
-
-impl RngCore for Source<'_> {
-    fn next_u32(&mut self) -> u32 {
-        impls::next_u32_via_fill(self)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        impls::next_u64_via_fill(self)
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(32) {
-            chunk.iter_mut().zip(self.0.block()).for_each(|(byte, random)| *byte = random);
-        }
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Error> {
-        self.fill_bytes(bytes);
-        Ok(())
-    }
-}
-
-impl CryptoRng for Source<'_> {}
 
 #[cfg(test)]
 mod tests {

@@ -167,6 +167,25 @@ pub enum Fault {
         "expected at least one place for tokens: from_headers, from_params, from_cookies, from_websocket_protocol or from_form"
     )]
     NoPlaces,
+    /// Signatures that have to be verified by the host.
+    #[error(
+        "{algorithms} signatures are verified by the host, and this one has no function \"verify_signature\""
+    )]
+    NotVerified {
+        /// The algorithms.
+        algorithms: String,
+    },
+    /// An algorithm that the host has to sign with.
+    #[error(
+        "assertions are signed with {algorithm} by the host, and this one has no function \"sign\", as Envoy has since 1.37"
+    )]
+    NotSigned {
+        /// The algorithm.
+        algorithm: &'static str,
+    },
+    /// A private key that the host does not take.
+    #[error("the host does not sign with this private key")]
+    KeyNotTaken,
     /// A path pattern that cannot be used.
     #[error("{0}")]
     Pattern(PatternError),

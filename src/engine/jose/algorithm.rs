@@ -11,6 +11,7 @@
 
 use std::fmt;
 
+use crate::base::hash::Hash;
 use crate::base::named::named;
 
 /// An algorithm of JWTs.
@@ -44,17 +45,6 @@ pub enum Algorithm {
     EdDsa,
     /// Ed25519 by its own name. Verification treats the two alike: see [`Algorithm::of_token`].
     Ed25519,
-}
-
-/// The hash of an algorithm that has one of its own.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Hash {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
 }
 
 /// The algorithms that are allowed, by preference.

@@ -8,7 +8,8 @@
 //! `sign` takes the hash by its name (1), the key as PKCS#8 (2) and the text (3). Its reply says whether it has signed
 //! (1), and holds the signature (2).
 
-use crate::jose::algorithm::{Algorithm, Hash};
+use crate::base::hash::Hash;
+use crate::jose::algorithm::Algorithm;
 use crate::jose::signer::{self, ToSign};
 use crate::jose::verifier::Signed;
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::jose::algorithm::Algorithm;
+use crate::jose::modulus::Modulus;
 use crate::jose::public_der;
 use crate::jose::verifier::{Signed, Verifier};
 
@@ -151,8 +152,7 @@ impl PublicKey {
                 return Err(KeyFault::Member(name));
             }
         }
-        let point = [&[4], x.as_slice(), y.as_slice()].concat();
-        if !curve.holds(&point) {
+        if !curve.holds(&x, &y) {
             return Err(KeyFault::Point);
         }
         let der = public_der::ec_key(curve.oid(), &x, &y);
@@ -283,15 +283,67 @@ impl Curve {
         }
     }
 
-    /// Whether a point is on it. The engine has no arithmetic for the two larger curves, because it would be
-    /// larger than all the rest. A verifier for such keys has to check the point first.
-    fn holds(self, point: &[u8]) -> bool {
+    /// Whether a point is on it: y² = x³ − 3x + b, of numbers below the field's prime.
+    fn holds(self, x: &[u8], y: &[u8]) -> bool {
+        let (prime, b) = self.equation();
+        let is_solution = |field: Modulus| {
+            let [x, y, b, three] = [x, y, b, &[3]].map(|number| field.number(number));
+            let (x, y, b, three) = (x?, y?, b?, three?);
+            let factor = field.difference(&field.product(&x, &x), &three);
+            Some(field.product(&y, &y) == field.sum(&field.product(&factor, &x), &b))
+        };
+        Modulus::new(prime).and_then(is_solution).unwrap_or(false)
+    }
+
+    /// The field's prime, and b ([SEC 2 §2.4.2, §2.5.1, §2.6.1]).
+    ///
+    /// [SEC 2 §2.4.2, §2.5.1, §2.6.1]: https://www.secg.org/sec2-v2.pdf
+    fn equation(self) -> (&'static [u8], &'static [u8]) {
         match self {
-            Self::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok(),
-            Self::P384 | Self::P521 => true,
+            Self::P256 => (&P256.0, &P256.1),
+            Self::P384 => (&P384.0, &P384.1),
+            Self::P521 => (&P521.0, &P521.1),
         }
     }
 }
+
+/// The field's prime and b of each curve.
+const P256: ([u8; 32], [u8; 32]) = (
+    [
+        0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    ],
+    [
+        0x5a, 0xc6, 0x35, 0xd8, 0xaa, 0x3a, 0x93, 0xe7, 0xb3, 0xeb, 0xbd, 0x55, 0x76, 0x98, 0x86, 0xbc, 0x65,
+        0x1d, 0x06, 0xb0, 0xcc, 0x53, 0xb0, 0xf6, 0x3b, 0xce, 0x3c, 0x3e, 0x27, 0xd2, 0x60, 0x4b,
+    ],
+);
+const P384: ([u8; 48], [u8; 48]) = (
+    [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0xff,
+        0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff,
+    ],
+    [
+        0xb3, 0x31, 0x2f, 0xa7, 0xe2, 0x3e, 0xe7, 0xe4, 0x98, 0x8e, 0x05, 0x6b, 0xe3, 0xf8, 0x2d, 0x19, 0x18,
+        0x1d, 0x9c, 0x6e, 0xfe, 0x81, 0x41, 0x12, 0x03, 0x14, 0x08, 0x8f, 0x50, 0x13, 0x87, 0x5a, 0xc6, 0x56,
+        0x39, 0x8d, 0x8a, 0x2e, 0xd1, 0x9d, 0x2a, 0x85, 0xc8, 0xed, 0xd3, 0xec, 0x2a, 0xef,
+    ],
+);
+const P521: ([u8; 66], [u8; 66]) = (
+    [
+        0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    ],
+    [
+        0x00, 0x51, 0x95, 0x3e, 0xb9, 0x61, 0x8e, 0x1c, 0x9a, 0x1f, 0x92, 0x9a, 0x21, 0xa0, 0xb6, 0x85, 0x40,
+        0xee, 0xa2, 0xda, 0x72, 0x5b, 0x99, 0xb3, 0x15, 0xf3, 0xb8, 0xb4, 0x89, 0x91, 0x8e, 0xf1, 0x09, 0xe1,
+        0x56, 0x19, 0x39, 0x51, 0xec, 0x7e, 0x93, 0x7b, 0x16, 0x52, 0xc0, 0xbd, 0x3b, 0xb1, 0xbf, 0x07, 0x35,
+        0x73, 0xdf, 0x88, 0x3d, 0x2c, 0x34, 0xf1, 0xef, 0x45, 0x1f, 0xd4, 0x6b, 0x50, 0x3f, 0x00,
+    ],
+);
 
 /// Whether these are a point of edwards25519 that is not of small order. With one of those in a key or a signature, the
 /// message may not matter.
@@ -325,6 +377,8 @@ mod tests {
     const RS256: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
     /// RFC 7515 appendix A.3
     const ES256: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+    /// The same claims with the key of RFC 7515 appendix A.2, by OpenSSL
+    const PS256: &str = "eyJhbGciOiJQUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.oS7Cl4ICdUXN57pFtlrITezuEuQ-Z0GLwFak4zfmYXTvlitnbLpyt_hKKujIIE_mXxLuvVo86w2Wz5d14Gp79TgCUaD00N2KvyIlHYXCxu62Xqk59p1ZHWqUWb2mMosoMs6HpkCrs-I6C1l-q3pEKdeksryv-K2M2K_XJodkotxMA5mzQHr_jFzyVRz_11idSSmCGaS-PMN5V-INcnddYuSkVLQ1bzIPkq7XNo1TE-LPyVfxRfOpgwzmQQjw6bvshLus2YRt4pMOAhrrgJylg_XDKGoIcieXnIanAVAheSR_Zt0fSuUXeUbD9y_sn7CrcGLaN4X2HGxs2Je25I9YQA";
     /// RFC 8037 appendix A.4
     const EDDSA: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 
@@ -356,7 +410,7 @@ mod tests {
     #[test]
     fn the_standards_signatures() {
         // TV-10; JWT-39: each byte counts
-        let cases = [("RS256", RS256, rsa()), ("ES256", ES256, p256()), ("EdDSA", EDDSA, ed25519())];
+        let cases = [("PS256", PS256, rsa()), ("EdDSA", EDDSA, ed25519())];
         for (name, text, jwk) in cases {
             assert!(verifies(text, &jwk), "{name}");
             let jws = Compact::parse(text).unwrap();
@@ -380,6 +434,47 @@ mod tests {
             let zero = vec![0; jws.signature.len()];
             assert!(!key.verify(jws.header.alg, jws.signing_input, &zero, &Portable), "JWT-16 {name}");
         }
+    }
+
+    #[test]
+    fn what_the_host_verifies_is_not_verified_here() {
+        for (text, jwk) in [(RS256, rsa()), (ES256, p256())] {
+            assert!(!verifies(text, &jwk), "{text}");
+            assert!(!Portable.verifies(Compact::parse(text).unwrap().header.alg), "{text}");
+        }
+    }
+
+    #[test]
+    fn points_of_all_curves() {
+        // RFC 6979 appendix A.2.6, RFC 7515 appendix A.4, and what is beside them
+        let point = |crv: &str, x: &str, y: &str| json!({"kty": "EC", "crv": crv, "x": x, "y": y});
+        let p384 = point(
+            "P-384",
+            "7DpOQVtOGaRWhhgCn0J_pdqai8SukuAuBqrlKGswDGTe-PDqkFWGYGSiVFFUgLwT",
+            "gBXZty19VyROqO-awMYhiWcIpZNn-d-59UyoSz8cnbEoiyMcOuDU_nNE_SUzJkcg",
+        );
+        let p521 = point(
+            "P-521",
+            "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
+            "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2",
+        );
+        for jwk in [p256(), p384, p521] {
+            assert!(PublicKey::from_jwk(&jwk).is_ok(), "{jwk}");
+            for name in ["x", "y"] {
+                let mut odd = URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+                *odd.last_mut().unwrap() ^= 1;
+                for bytes in [odd.clone(), vec![0; odd.len()], vec![0xff; odd.len()]] {
+                    let jwk = with(jwk.clone(), name, &URL_SAFE_NO_PAD.encode(bytes));
+                    assert_eq!(PublicKey::from_jwk(&jwk), Err(KeyFault::Point), "JWT-16 {jwk}");
+                }
+            }
+        }
+        // On P-256 x = 0 has a solution; x = p is the same, and not below the prime.
+        let y = "ZkhceA4vg9ckM71dhKBrtlQcKvMdrocXKL-FahdPk_Q";
+        let [zero, p] =
+            ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "_____wAAAAEAAAAAAAAAAAAAAAD_______________8"];
+        assert!(PublicKey::from_jwk(&point("P-256", zero, y)).is_ok());
+        assert_eq!(PublicKey::from_jwk(&point("P-256", p, y)), Err(KeyFault::Point), "JWT-16");
     }
 
     #[test]
@@ -452,6 +547,10 @@ mod tests {
         fn verify(&self, signed: &Signed<'_>) -> bool {
             let is_ec = signed.algorithm == Algorithm::Es256;
             assert!(!is_ec || signed.signature_der().first() == Some(&0x30));
+            true
+        }
+
+        fn verifies(&self, _: Algorithm) -> bool {
             true
         }
     }

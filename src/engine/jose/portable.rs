@@ -1,56 +1,38 @@
-//! Signatures verified in Rust alone, wherever it runs: for hosts without native code for them.
+//! Signatures verified in Rust alone, wherever it runs: those that no host computes.
 //!
-//! ES384 and ES512 are left out: the arithmetic of their curves is larger than the rest of the module. Only a
-//! host with native code verifies them.
+//! RSASSA-PKCS1-v1_5 and ECDSA are left out. Hosts have native code for them, and a host that has none rejects a
+//! configuration that needs it ([`crate::config::host`]).
 
-use p256::ecdsa::signature::Verifier as _;
-use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPublicKey};
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
-
-use crate::jose::algorithm::Hash;
-use crate::jose::key::{Curve, Material, RSA_BITS};
+use crate::jose::algorithm::Algorithm;
+use crate::jose::key::Material;
+use crate::jose::rsa;
 use crate::jose::verifier::{Signed, Verifier};
 
-/// Verifies with RSA, on P-256 and on edwards25519.
+/// Verifies with RSASSA-PSS and on edwards25519.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
 impl Verifier for Portable {
     fn verify(&self, signed: &Signed<'_>) -> bool {
-        match signed.key.material() {
-            Material::Rsa { n, e } => rsa(signed, n, e),
-            Material::Ec { curve: Curve::P256, x, y } => p256(signed, &[&[4], x.as_slice(), y].concat()),
-            Material::Ec { curve: Curve::P384 | Curve::P521, .. } => false,
-            Material::Ed25519 { x } => ed25519(signed, x),
+        let Signed { algorithm, key, message, signature } = *signed;
+        match key.material() {
+            Material::Rsa { n, e } if algorithm.is_pss() => {
+                rsa::verify_pss((n, e), algorithm.hash(), message, signature)
+            }
+            Material::Ed25519 { x } => ed25519(message, signature, x),
+            Material::Rsa { .. } | Material::Ec { .. } => false,
         }
+    }
+
+    fn verifies(&self, algorithm: Algorithm) -> bool {
+        algorithm.is_pss() || matches!(algorithm, Algorithm::EdDsa | Algorithm::Ed25519)
     }
 }
 
-fn rsa(&Signed { algorithm, message, signature, .. }: &Signed<'_>, n: &[u8], e: &[u8]) -> bool {
-    let (n, e) = (BigUint::from_bytes_be(n), BigUint::from_bytes_be(e));
-    let Ok(key) = RsaPublicKey::new_with_max_size(n, e, RSA_BITS.1) else { return false };
-    let is_pss = algorithm.is_pss();
-    // The salt is as long as the hash (RFC 7518 §3.5).
-    let verified = match algorithm.hash() {
-        Hash::Sha256 if is_pss => key.verify(Pss::new::<Sha256>(), &Sha256::digest(message), signature),
-        Hash::Sha384 if is_pss => key.verify(Pss::new::<Sha384>(), &Sha384::digest(message), signature),
-        Hash::Sha512 if is_pss => key.verify(Pss::new::<Sha512>(), &Sha512::digest(message), signature),
-        Hash::Sha256 => key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message), signature),
-        Hash::Sha384 => key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message), signature),
-        Hash::Sha512 => key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message), signature),
-    };
-    verified.is_ok()
-}
-
-fn p256(signed: &Signed<'_>, point: &[u8]) -> bool {
-    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point);
-    let signature = p256::ecdsa::Signature::from_slice(signed.signature);
-    matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(signed.message, &signature).is_ok())
-}
-
 /// Without what `verify_strict` adds: that no point is of small order has been checked before.
-fn ed25519(signed: &Signed<'_>, point: &[u8; 32]) -> bool {
+fn ed25519(message: &[u8], signature: &[u8], point: &[u8; 32]) -> bool {
+    use ed25519_dalek::Verifier as _;
     let key = ed25519_dalek::VerifyingKey::from_bytes(point);
-    let signature = ed25519_dalek::Signature::from_slice(signed.signature);
-    matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(signed.message, &signature).is_ok())
+    let signature = ed25519_dalek::Signature::from_slice(signature);
+    matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
 }

@@ -27,9 +27,14 @@ const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 pub(crate) struct RsaNumbers<'a> {
     pub(crate) n: &'a [u8],
     pub(crate) e: &'a [u8],
-    pub(crate) d: &'a [u8],
     pub(crate) p: &'a [u8],
     pub(crate) q: &'a [u8],
+    /// d modulo p − 1.
+    pub(crate) dp: &'a [u8],
+    /// d modulo q − 1.
+    pub(crate) dq: &'a [u8],
+    /// The inverse of q modulo p.
+    pub(crate) q_inverse: &'a [u8],
 }
 
 /// What a PKCS#8 key holds, if it is of RSA.
@@ -45,8 +50,13 @@ pub(crate) fn rsa_of_pkcs1(der: &[u8]) -> Option<RsaNumbers<'_>> {
     if key.take(INTEGER)? != [0] {
         return None;
     }
-    let mut number = || key.take(INTEGER);
-    Some(RsaNumbers { n: number()?, e: number()?, d: number()?, p: number()?, q: number()? })
+    let mut number = || {
+        let bytes = key.take(INTEGER)?;
+        Some(bytes.strip_prefix(&[0]).unwrap_or(bytes))
+    };
+    let [n, e, _] = [number()?, number()?, number()?];
+    let [p, q, dp, dq, q_inverse] = [number()?, number()?, number()?, number()?, number()?];
+    Some(RsaNumbers { n, e, p, q, dp, dq, q_inverse })
 }
 
 /// The scalar of a PKCS#8 key, if it is on P-256.

@@ -1,8 +1,8 @@
 //! Who computes the signature of an assertion, and how often one may be computed.
 //!
-//! The host of the filter has native code for RS256 and ES256 (Envoy's foreign function `sign`), thirty times
-//! as fast as RSA in the VM. The command has a cryptographic library for all algorithms with private keys.
-//! Where neither is available, [`super::signing_key`] signs. Where that takes long, there is a limit, because
+//! The host of the filter has native code for RS256 and ES256 (Envoy's foreign function `sign`). Nothing else
+//! computes those there. The command has a cryptographic library for all algorithms with private keys.
+//! [`super::signing_key`] signs the rest. Where that takes long, there is a limit, because
 //! every unknown token that a client sends causes a signature.
 
 use std::cell::Cell;

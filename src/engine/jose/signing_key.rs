@@ -1,10 +1,8 @@
 //! The keys that assertions are signed with.
 //!
-//! ECDSA and `EdDSA` are deterministic ([RFC 6979], [RFC 8032]), so that bad randomness cannot reveal the key.
-//! RSA is blinded: the time of a signature reveals nothing about the key (RUSTSEC-2023-0071), and clients do
-//! not choose what is signed.
+//! RSASSA-PKCS1-v1_5 and ECDSA need a [`crate::jose::signer::Signer`]. HMAC, RSASSA-PSS and Ed25519 ([RFC 8032], which
+//! is deterministic) are computed here if no signer does it.
 //!
-//! [RFC 6979]: https://www.rfc-editor.org/rfc/rfc6979
 //! [RFC 8032]: https://www.rfc-editor.org/rfc/rfc8032
 
 use std::fmt;
@@ -12,27 +10,25 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::Signer as _;
-use hmac::digest::KeyInit;
-use hmac::{Hmac, Mac};
-use rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPrivateKey};
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-use crate::base::random::{Nonces, Source};
+use crate::base::hash::Hash;
+use crate::base::random::Nonces;
 use crate::base::secret::Secret;
-use crate::jose::algorithm::{Algorithm, Hash};
+use crate::jose::algorithm::Algorithm;
+use crate::jose::key::RSA_BITS;
+use crate::jose::modulus::Modulus;
 use crate::jose::private_der::{self, RsaNumbers};
+use crate::jose::rsa;
 
 /// A key that fits its algorithm.
 #[derive(Clone)]
 pub enum SigningKey {
     /// A client secret, long enough for its hash.
     Secret(Secret),
-    /// 2048 to 4096 bits.
-    Rsa(Box<RsaPrivateKey>),
-    /// On P-256.
-    P256(p256::ecdsa::SigningKey),
-    /// On edwards25519.
-    Ed25519(Box<ed25519_dalek::SigningKey>),
+    /// A private key in PKCS#8 ([RFC 5208 §5]).
+    ///
+    /// [RFC 5208 §5]: https://www.rfc-editor.org/rfc/rfc5208#section-5
+    Private(Vec<u8>),
 }
 
 /// What has to be given as the key of an algorithm.
@@ -59,22 +55,14 @@ pub fn material(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// The shortest secret, in bytes: as long as the hash ([RFC 7518 §3.2]).
-///
-/// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
-fn shortest(algorithm: Algorithm) -> usize {
-    match algorithm.hash() {
-        Hash::Sha256 => 32,
-        Hash::Sha384 => 48,
-        Hash::Sha512 => 64,
-    }
-}
-
 impl SigningKey {
-    /// A client secret as a key: its UTF-8 bytes.
+    /// A client secret as a key: its UTF-8 bytes, at least as many as the hash has ([RFC 7518 §3.2]).
+    ///
+    /// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
     #[inline(never)]
     pub fn of_secret(secret: &Secret, algorithm: Algorithm) -> Option<Self> {
-        (secret.expose().len() >= shortest(algorithm)).then(|| Self::Secret(secret.clone()))
+        let is_long = secret.expose().len() >= algorithm.hash().length();
+        is_long.then(|| Self::Secret(secret.clone()))
     }
 
     /// A private key in PEM: PKCS#8, or the older form of its kind. `None` if it does not fit the
@@ -82,46 +70,59 @@ impl SigningKey {
     #[inline(never)]
     pub fn of_pem(pem: &Secret, algorithm: Algorithm) -> Option<Self> {
         let (label, der) = decoded(pem.expose())?;
-        let is_pkcs8 = label == "PRIVATE KEY";
-        Some(match algorithm {
-            Algorithm::Rs256 | Algorithm::Ps256 if is_pkcs8 => rsa(&private_der::rsa_of_pkcs8(&der)?)?,
-            Algorithm::Rs256 | Algorithm::Ps256 if label == "RSA PRIVATE KEY" => {
-                rsa(&private_der::rsa_of_pkcs1(&der)?)?
-            }
-            Algorithm::Es256 if is_pkcs8 => p256(private_der::p256_of_pkcs8(&der)?)?,
-            Algorithm::Es256 if label == "EC PRIVATE KEY" => p256(private_der::p256_of_sec1(&der)?)?,
-            Algorithm::EdDsa | Algorithm::Ed25519 if is_pkcs8 => {
-                let seed = private_der::ed25519_of_pkcs8(&der)?;
-                Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
+        let is_rsa = matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256);
+        let pkcs8 = match label {
+            "PRIVATE KEY" => der,
+            "RSA PRIVATE KEY" if is_rsa => private_der::to_pkcs8(&der, true),
+            "EC PRIVATE KEY" if algorithm == Algorithm::Es256 => {
+                private_der::p256_of_sec1(&der)?;
+                private_der::to_pkcs8(&der, false)
             }
             _ => return None,
-        })
+        };
+        let fits = match algorithm {
+            Algorithm::Rs256 | Algorithm::Ps256 => is_rsa_key(&private_der::rsa_of_pkcs8(&pkcs8)?),
+            Algorithm::Es256 => is_scalar(private_der::p256_of_pkcs8(&pkcs8)?),
+            Algorithm::EdDsa | Algorithm::Ed25519 => private_der::ed25519_of_pkcs8(&pkcs8).is_some(),
+            _ => false,
+        };
+        fits.then_some(Self::Private(pkcs8))
     }
 
-    /// The signature of `message`; `None` if the key is of another kind than the algorithm.
+    /// Whether private keys for this algorithm sign here.
+    pub(crate) fn signs_here(algorithm: Algorithm) -> bool {
+        matches!(algorithm, Algorithm::Ps256 | Algorithm::EdDsa | Algorithm::Ed25519)
+    }
+
+    /// It in PKCS#8; `None` if it is a secret.
+    pub(crate) fn pkcs8(&self) -> Option<&[u8]> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Private(pkcs8) => Some(pkcs8),
+        }
+    }
+
+    /// The signature of `message`; `None` if the key is of another kind than the algorithm, or it is not computed here.
+    #[inline(never)]
     pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8], nonces: &Nonces) -> Option<Vec<u8>> {
         use Algorithm::{
             Ed25519, EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384,
             Rs512,
         };
         match (self, algorithm) {
-            (Self::Secret(secret), Hs256) => mac::<Hmac<Sha256>>(secret, message),
-            (Self::Secret(secret), Hs384) => mac::<Hmac<Sha384>>(secret, message),
-            (Self::Secret(secret), Hs512) => mac::<Hmac<Sha512>>(secret, message),
-            (Self::Rsa(key), Rs256) => {
-                let scheme = Pkcs1v15Sign::new::<Sha256>();
-                key.sign_with_rng(&mut Source(nonces), scheme, &Sha256::digest(message)).ok()
+            (Self::Secret(secret), Hs256 | Hs384 | Hs512) => {
+                Some(algorithm.hash().hmac(secret.expose().as_bytes(), &[message]))
             }
-            (Self::Rsa(key), Ps256) => {
-                let scheme = Pss::new_blinded::<Sha256>();
-                key.sign_with_rng(&mut Source(nonces), scheme, &Sha256::digest(message)).ok()
+            (Self::Private(pkcs8), Ps256) => {
+                let key = private_der::rsa_of_pkcs8(pkcs8)?;
+                rsa::sign_pss(&key, Hash::Sha256, message, &nonces.block())
             }
-            (Self::P256(key), Es256) => {
-                let signature: p256::ecdsa::Signature = key.try_sign(message).ok()?;
-                Some(signature.to_bytes().to_vec())
+            (Self::Private(pkcs8), EdDsa | Ed25519) => {
+                let seed = private_der::ed25519_of_pkcs8(pkcs8)?;
+                let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+                Some(key.try_sign(message).ok()?.to_bytes().to_vec())
             }
-            (Self::Ed25519(key), EdDsa | Ed25519) => Some(key.try_sign(message).ok()?.to_bytes().to_vec()),
-            // A key of another kind, or an algorithm that nothing is signed with here.
+            // A key of another kind, or an algorithm that is not signed with here.
             (
                 _,
                 Hs256 | Hs384 | Hs512 | Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 | Es256 | Es384 | Es512
@@ -131,37 +132,32 @@ impl SigningKey {
     }
 }
 
-/// The same key as PKCS#8, for a [`crate::jose::signer::Signer`]; `None` if it is a secret.
-pub(crate) fn pkcs8_of_pem(pem: &Secret, algorithm: Algorithm) -> Option<Vec<u8>> {
-    if Algorithm::OF_SECRETS.contains(&algorithm) {
-        return None;
-    }
-    let (label, der) = decoded(pem.expose())?;
-    let is_rsa = matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256);
-    Some(if label == "PRIVATE KEY" { der } else { private_der::to_pkcs8(&der, is_rsa) })
-}
-
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
 }
 
-fn rsa(key: &RsaNumbers<'_>) -> Option<SigningKey> {
-    let modulus = BigUint::from_bytes_be(key.n);
-    if !(2048..=4096).contains(&modulus.bits()) {
-        return None;
-    }
-    let [public, private] = [key.e, key.d].map(BigUint::from_bytes_be);
-    let primes = [key.p, key.q].map(BigUint::from_bytes_be).into();
-    // Whether the numbers belong together is looked at there.
-    let key = RsaPrivateKey::from_components(modulus, public, private, primes).ok()?;
-    Some(SigningKey::Rsa(Box::new(key)))
+/// Whether these are an RSA key of ours, and belong together: what they sign is good.
+fn is_rsa_key(key: &RsaNumbers<'_>) -> bool {
+    let bits = Modulus::new(key.n).map(|modulus| modulus.bits());
+    bits.is_some_and(|bits| (RSA_BITS.0..=RSA_BITS.1).contains(&bits))
+        && key.e.len() <= 4
+        && rsa::sign_pss(key, Hash::Sha256, b"", &[0; 32]).is_some()
 }
 
-fn p256(scalar: &[u8]) -> Option<SigningKey> {
-    p256::ecdsa::SigningKey::from_slice(scalar).ok().map(SigningKey::P256)
+/// Whether it is a private key on P-256: neither zero nor beyond the group's order.
+fn is_scalar(bytes: &[u8]) -> bool {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let digits = bytes.get(zeros..).unwrap_or_default();
+    !digits.is_empty()
+        && (digits.len() < P256_ORDER.len() || digits.len() == P256_ORDER.len() && digits < &P256_ORDER)
 }
+
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
 
 /// The label and the bytes of the first private key in a text ([RFC 7468 §2]). Where line breaks have become
 /// spaces or `\n`, as happens on the way through environments, it is still read.
@@ -181,29 +177,24 @@ fn decoded(text: &str) -> Option<(&str, Vec<u8>)> {
     }
 }
 
-fn mac<M: Mac + KeyInit>(secret: &Secret, message: &[u8]) -> Option<Vec<u8>> {
-    let mac = <M as KeyInit>::new_from_slice(secret.expose().as_bytes()).ok()?;
-    Some(mac.chain_update(message).finalize().into_bytes().to_vec())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use rsa::pkcs8::DecodePrivateKey as _;
-    use rsa::{Pss, RsaPrivateKey};
-    use sha2::{Digest as _, Sha256};
 
-    use super::{Algorithm, SigningKey};
+    use super::{Algorithm, P256_ORDER, SigningKey, is_scalar};
+    use crate::base::hash::Hash;
     use crate::base::random::Nonces;
     use crate::base::secret::Secret;
+    use crate::jose::{private_der, rsa};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const RSA: &str = include_str!("../../../tests/keys/rsa.pem");
     const RSA_PKCS1: &str = include_str!("../../../tests/keys/rsa-pkcs1.pem");
+    const RSA_2049: &str = include_str!("../../../tests/keys/rsa-2049.pem");
     const RSA_1024: &str = include_str!("../../../tests/keys/rsa-1024.pem");
     const P256: &str = include_str!("../../../tests/keys/p256.pem");
     const P256_SEC1: &str = include_str!("../../../tests/keys/p256-sec1.pem");
@@ -225,15 +216,8 @@ mod tests {
 
     #[test]
     fn the_standards_signatures() {
-        use Algorithm::{EdDsa, Es256, Rs256};
-        // RFC 7515 appendix A.2.1
-        let message = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
-        let signature = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
-        for pem in [RSA, RSA_PKCS1] {
-            let signed = key(pem, Rs256).unwrap().sign(Rs256, message.as_bytes(), &Nonces::new([1, 2]));
-            assert_eq!(URL_SAFE_NO_PAD.encode(signed.unwrap()), signature);
-        }
-        // RFC 8037 appendix A.4
+        use Algorithm::EdDsa;
+        // CAS-11: RFC 8037 appendix A.4
         let signed = key(ED25519, EdDsa)
             .unwrap()
             .sign(EdDsa, b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc", &Nonces::new([1, 2]))
@@ -242,24 +226,6 @@ mod tests {
             URL_SAFE_NO_PAD.encode(signed),
             "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
         );
-        // CAS-11: RFC 6979 appendix A.2.5; another message has another r
-        for pem in [P256, P256_SEC1] {
-            let key = key(pem, Es256).unwrap();
-            let [sample, test] = [b"sample".as_slice(), b"test"]
-                .map(|text| hex(&key.sign(Es256, text, &Nonces::new([1, 2])).unwrap()));
-            assert!(
-                sample.starts_with("EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716"),
-                "{sample}"
-            );
-            assert!(
-                test.starts_with("F1ABB023518351CD71D881567B1EA663ED3EFCF6C5132B354F28D3B0B7D38367"),
-                "{test}"
-            );
-            assert!(
-                test.ends_with("019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083"),
-                "{test}"
-            );
-        }
         // RFC 4231 §4.3, whose key is shorter than a client secret may be
         for (algorithm, want) in [
             (Algorithm::Hs256, "5BDCC146BF60754E6A042426089575C75A003F089D2739839DEC58B964EC3843"),
@@ -283,9 +249,31 @@ mod tests {
         let (key, nonces) = (key(RSA, Algorithm::Ps256).unwrap(), Nonces::new([1, 2]));
         let [first, second] = [(); 2].map(|()| key.sign(Algorithm::Ps256, b"text", &nonces).unwrap());
         assert_ne!(first, second);
-        let public = RsaPrivateKey::from_pkcs8_der(&super::decoded(RSA).unwrap().1).unwrap().to_public_key();
+        let der = super::decoded(RSA).unwrap().1;
+        let public = private_der::rsa_of_pkcs8(&der).unwrap();
         for signature in [first, second] {
-            public.verify(Pss::new::<Sha256>(), &Sha256::digest(b"text"), &signature).unwrap();
+            assert!(rsa::verify_pss((public.n, public.e), Hash::Sha256, b"text", &signature));
+        }
+    }
+
+    #[test]
+    fn what_the_host_signs_is_not_signed_here() {
+        for (pem, algorithm) in [(RSA, Algorithm::Rs256), (P256, Algorithm::Es256)] {
+            assert_eq!(key(pem, algorithm).unwrap().sign(algorithm, b"text", &Nonces::new([1, 2])), None);
+        }
+    }
+
+    #[test]
+    fn a_scalar_is_less_than_the_order_of_its_group() {
+        let mut less = P256_ORDER;
+        less[31] -= 1;
+        let mut one = [0; 33];
+        one[32] = 1;
+        for good in [&[1][..], &less, &one, &[0xfe; 32], &[0xff; 31]] {
+            assert!(is_scalar(good), "{good:?}");
+        }
+        for bad in [&[][..], &[0; 32], &P256_ORDER, &[0xff; 32], &[1; 33]] {
+            assert!(!is_scalar(bad), "{bad:?}");
         }
     }
 
@@ -297,6 +285,7 @@ mod tests {
         let cases: Vec<(&str, &str, Vec<Algorithm>)> = vec![
             ("RSA, PKCS#8",               RSA,            vec![Rs256, Ps256]),
             ("RSA, PKCS#1",               RSA_PKCS1,      vec![Rs256, Ps256]),
+            ("RSA of 2049 bits",          RSA_2049,       vec![Rs256, Ps256]),
             ("RSA of 1024 bits",          RSA_1024,       vec![]),
             ("P-256, PKCS#8",             P256,           vec![Es256]),
             ("P-256, SEC1",               P256_SEC1,      vec![Es256]),

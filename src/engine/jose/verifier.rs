@@ -2,7 +2,7 @@
 //!
 //! What may be verified is decided before ([`crate::jose::key`]): a verifier only computes. There are three. The host of the filter
 //! has native code for most algorithms (Envoy's foreign function `verify_signature`), ten times as fast as
-//! anything in the VM. What it cannot compute, [`crate::jose::portable`] does. The command has a cryptographic library.
+//! anything in the VM. What no host computes, [`crate::jose::portable`] does. The command has a cryptographic library.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,6 +15,8 @@ use crate::jose::public_der;
 pub trait Verifier: fmt::Debug {
     /// Whether the signature is valid. `false` if that cannot be computed.
     fn verify(&self, signed: &Signed<'_>) -> bool;
+    /// Whether it can compute that with this algorithm.
+    fn verifies(&self, algorithm: Algorithm) -> bool;
 }
 
 /// A message with a signature that may be valid: the algorithm is allowed, the key is made for it, and the

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+use crate::base::hash::hmac_sha256;
 use crate::base::secret::Secret;
 use crate::base::store::common::Common;
 use crate::base::time::UnixTime;
@@ -64,12 +64,8 @@ impl Key {
         let mut bytes = [0; 16];
         let (first, rest) = bytes.split_at_mut(4);
         first.copy_from_slice(&period.to_be_bytes());
-        if let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
-            let lifetime = lifetime.as_secs().to_be_bytes();
-            let signature =
-                mac.chain_update(period.to_be_bytes()).chain_update(lifetime).finalize().into_bytes();
-            rest.iter_mut().zip(signature).for_each(|(byte, signed)| *byte = signed);
-        }
+        let signature = hmac_sha256(&self.0, &[&period.to_be_bytes(), &lifetime.as_secs().to_be_bytes()]);
+        rest.iter_mut().zip(signature).for_each(|(byte, signed)| *byte = signed);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 }

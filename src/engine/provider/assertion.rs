@@ -3,7 +3,7 @@
 //!
 //! [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::base::secret::Secret;
 use crate::base::time::{UnixTime, part};
 use crate::jose::algorithm::Algorithm;
 use crate::jose::signer::{Bound, Signer, ToSign};
-use crate::jose::signing_key::{self, SigningKey};
+use crate::jose::signing_key::SigningKey;
 
 /// The value of `client_assertion_type`.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -34,11 +34,8 @@ pub struct Assertion {
     claims: String,
     lifetime: Duration,
     fingerprint: Fingerprint,
-    /// The key for the host's signer; empty if there is no such signer.
-    pkcs8: Pkcs8,
+    /// Who signs instead, if it can.
     signer: Option<&'static dyn Signer>,
-    /// Whether that signer has refused this key; it always will.
-    is_refused: Cell<bool>,
     bound: Bound,
     /// Whether one serves for many calls.
     is_reused: bool,
@@ -63,9 +60,14 @@ pub struct Statement<'a> {
     pub is_reused: bool,
 }
 
-/// A private key in DER.
-#[derive(Clone)]
-struct Pkcs8(Vec<u8>);
+/// Why there would be no signatures.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Unsigned {
+    /// Nobody signs with this algorithm.
+    Algorithm(Algorithm),
+    /// The signer does not take the key.
+    Key,
+}
 
 /// Distinguishes configurations whose responses must not be shared.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -92,9 +94,7 @@ impl Assertion {
             claims,
             lifetime: statement.lifetime,
             fingerprint: Fingerprint(hash.into()),
-            pkcs8: Pkcs8(signing_key::pkcs8_of_pem(material, algorithm).unwrap_or_default()),
             signer: None,
-            is_refused: Cell::new(false),
             bound: Bound::new(),
             is_reused: statement.is_reused,
             latest: RefCell::default(),
@@ -104,6 +104,21 @@ impl Assertion {
     /// From now on, this one signs what it can.
     pub fn sign_elsewhere(&mut self, signer: &'static dyn Signer) {
         self.signer = Some(signer);
+    }
+
+    /// Whether this signer will provide signatures: it makes one.
+    pub(crate) fn try_out(&self, signer: &dyn Signer) -> Result<(), Unsigned> {
+        let algorithm = self.algorithm;
+        let Some(pkcs8) = self.key.pkcs8() else { return Ok(()) };
+        if SigningKey::signs_here(algorithm) && !signer.signs(algorithm) {
+            return Ok(());
+        }
+        let trial = ToSign { algorithm, pkcs8, message: b"tollgate" };
+        match signer.sign(&trial) {
+            Some(_) => Ok(()),
+            None if signer.signs(algorithm) => Err(Unsigned::Key),
+            None => Err(Unsigned::Algorithm(algorithm)),
+        }
     }
 
     /// Whether an assertion is available for another call now. Where a signature takes long, only a few per
@@ -118,12 +133,14 @@ impl Assertion {
             Rs512,
         };
         match self.algorithm {
-            Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 => {
-                let is_elsewhere = self.signer.is_some_and(|signer| signer.signs(self.algorithm));
-                self.pkcs8.0.is_empty() || self.is_refused.get() || !is_elsewhere
-            }
-            Hs256 | Hs384 | Hs512 | Es256 | Es384 | Es512 | EdDsa | Ed25519 => false,
+            Ps256 | Ps384 | Ps512 => self.elsewhere().is_none(),
+            // Those of RSA and ECDSA no engine signs.
+            Hs256 | Hs384 | Hs512 | Rs256 | Rs384 | Rs512 | Es256 | Es384 | Es512 | EdDsa | Ed25519 => false,
         }
+    }
+
+    fn elsewhere(&self) -> Option<&'static dyn Signer> {
+        self.signer.filter(|signer| signer.signs(self.algorithm))
     }
 
     /// Our client id.
@@ -168,11 +185,10 @@ impl Assertion {
     }
 
     fn signature(&self, message: &[u8], nonces: &Nonces) -> Option<Vec<u8>> {
-        let signer = self.signer.filter(|_| !self.pkcs8.0.is_empty());
-        let to_sign = ToSign { algorithm: self.algorithm, pkcs8: &self.pkcs8.0, message };
-        let elsewhere = signer.and_then(|signer| signer.sign(&to_sign));
-        self.is_refused.set(elsewhere.is_none());
-        elsewhere.or_else(|| self.key.sign(self.algorithm, message, nonces))
+        match (self.elsewhere(), self.key.pkcs8()) {
+            (Some(signer), Some(pkcs8)) => signer.sign(&ToSign { algorithm: self.algorithm, pkcs8, message }),
+            _ => self.key.sign(self.algorithm, message, nonces),
+        }
     }
 }
 
@@ -185,12 +201,6 @@ impl PartialEq for Assertion {
 }
 
 impl Eq for Assertion {}
-
-impl fmt::Debug for Pkcs8 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,7 +217,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::{Value, json};
 
-    use super::{Assertion, Statement};
+    use super::{Assertion, Statement, Unsigned};
     use crate::base::random::Nonces;
     use crate::base::secret::Secret;
     use crate::base::time::UnixTime;
@@ -298,15 +308,14 @@ mod tests {
         let pem = Secret::new(include_str!("../../../tests/keys/rsa.pem"));
         let now = UnixTime::from_secs(1_800_000_000);
         #[rustfmt::skip]
-        let cases: [(&str, Algorithm, Option<&'static dyn Signer>, bool, bool); 7] = [
-            // name, algorithm, who else signs, whether assertions are reused, whether there is a bound
-            ("RS256, by the host",        Algorithm::Rs256, Some(&Other(true, true)),  false, false),
-            ("RS256, by an older host",   Algorithm::Rs256, Some(&Other(false, true)), false, true),
-            ("RS256, a key that the host does not take", Algorithm::Rs256, Some(&Other(true, false)), false, true),
-            ("RS256, here",               Algorithm::Rs256, None,                false, true),
-            ("PS256",                     Algorithm::Ps256, Some(&Other(true, true)),  false, true),
-            ("PS256, reused",             Algorithm::Ps256, Some(&Other(true, true)),  true,  false),
-            ("RS256, reused",             Algorithm::Rs256, None,                true,  false),
+        let cases: [(&str, Algorithm, Option<&'static dyn Signer>, bool, Option<bool>); 6] = [
+            // name, algorithm, who else signs, whether assertions are reused, whether there is a bound, if they are signed at all
+            ("RS256, by the host",      Algorithm::Rs256, Some(&Other(true, true)),  false, Some(false)),
+            ("RS256, by an older host", Algorithm::Rs256, Some(&Other(false, true)), false, None),
+            ("RS256, a key that the host does not take", Algorithm::Rs256, Some(&Other(true, false)), false, None),
+            ("RS256, by nobody",        Algorithm::Rs256, None,                      false, None),
+            ("PS256",                   Algorithm::Ps256, Some(&Other(true, true)),  false, Some(true)),
+            ("PS256, reused",           Algorithm::Ps256, Some(&Other(true, true)),  true,  Some(false)),
         ];
         for (name, algorithm, signer, is_reused, is_bounded) in cases {
             let key = SigningKey::of_pem(&pem, algorithm).unwrap();
@@ -318,9 +327,28 @@ mod tests {
             let signed = assertion.sign(now, &Nonces::new([1, 2]));
             let by_host = signed.expose().ends_with("BwcHBw");
             assert_eq!(by_host, name == "RS256, by the host", "{name}");
+            assert_eq!(signed.expose().is_empty(), is_bounded.is_none(), "{name}");
             (0..100).for_each(|_| assertion.bound.count(now));
-            assert_eq!(assertion.admits(now), !is_bounded, "{name}");
+            assert_eq!(assertion.admits(now), is_bounded != Some(true), "{name}");
         }
+    }
+
+    #[test]
+    fn whether_there_will_be_signatures_is_known_before() {
+        use Algorithm::{EdDsa, Ps256, Rs256};
+        let [rsa, ed25519] =
+            [include_str!("../../../tests/keys/rsa.pem"), include_str!("../../../tests/keys/ed25519.pem")];
+        let unsigned = |pem: &str, algorithm: Algorithm, signer: &dyn Signer| {
+            let pem = Secret::new(pem);
+            let key = SigningKey::of_pem(&pem, algorithm).unwrap();
+            Assertion::new(&STATEMENT, algorithm, key, &pem).try_out(signer).err()
+        };
+        assert_eq!(unsigned(rsa, Rs256, &Other(true, true)), None);
+        assert_eq!(unsigned(rsa, Rs256, &Other(true, false)), Some(Unsigned::Key));
+        assert_eq!(unsigned(rsa, Rs256, &Other(false, false)), Some(Unsigned::Algorithm(Rs256)));
+        assert_eq!(unsigned(rsa, Ps256, &Other(false, false)), None);
+        assert_eq!(unsigned(ed25519, EdDsa, &Other(false, false)), None);
+        assert_eq!(assertion(&STATEMENT).try_out(&Other(false, false)), Ok(()), "a secret");
     }
 
     #[test]

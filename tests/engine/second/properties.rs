@@ -91,6 +91,9 @@ proptest! {
             for is_computed in [false, true] {
                 if is_computed {
                     assertion.sign_elsewhere(&Computed);
+                } else if matches!(theirs, Algorithm::RS256 | Algorithm::ES256) {
+                    // These the host alone signs with, or the command's library.
+                    continue;
                 }
                 let signed = assertion.sign(UnixTime::from_secs(NOW), &Nonces::new(seed));
                 let (message, signature) = signed.expose().rsplit_once('.').unwrap();

@@ -150,7 +150,6 @@ impl Slots {
 
 /// The whole state.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "one per switch of a test")]
 pub(crate) struct Host {
     pub(crate) env: BTreeMap<String, String>,
     /// Nanoseconds since the epoch.
@@ -159,8 +158,8 @@ pub(crate) struct Host {
     pub(crate) random_fails: bool,
     /// The first byte of the random ones.
     pub(crate) random: u8,
-    /// Whether there are no foreign functions.
-    pub(crate) has_no_functions: bool,
+    /// The foreign functions that it does not have.
+    pub(crate) forgotten: BTreeSet<Vec<u8>>,
     /// How many signatures have been verified.
     pub(crate) signatures: usize,
     /// How many have been made.

@@ -380,9 +380,10 @@ impl Vm {
         self.host().random = first;
     }
 
-    /// From now on there is no `verify_signature`, as with hosts that are not Envoy.
-    pub fn forget_functions(&mut self) {
-        self.host().has_no_functions = true;
+    /// A host without this foreign function: `sign` is new in Envoy 1.37, and hosts that are not Envoy have no
+    /// `verify_signature` either.
+    pub fn forget(&mut self, function: &str) {
+        self.host().forgotten.insert(function.into());
     }
 
     /// How many signatures the host has verified.

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
-
+use crate::base::hash::hmac_sha256;
 use crate::base::random::Nonces;
 use crate::base::store::Store;
 
@@ -34,9 +32,8 @@ impl Common {
 
     /// A key for one purpose of one owner. It reveals nothing about other keys.
     pub fn key(&self, purpose: &str, owner: &[u8]) -> [u8; 32] {
-        let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.secret) else { return self.secret };
         let length = (purpose.len() as u64).to_le_bytes();
-        mac.chain_update(length).chain_update(purpose).chain_update(owner).finalize().into_bytes().into()
+        hmac_sha256(&self.secret, &[&length, purpose.as_bytes(), owner])
     }
 }
 

@@ -66,7 +66,7 @@ keys! {
         );
         ALGORITHMS: Vec<Algorithm> = default(
             "algorithms", list(&PUBLIC_KEY), r#"["RS256","PS256","ES256","EdDSA"]"#,
-            "The allowed signature algorithms of JWTs. `EdDSA` and `Ed25519` are the same. `none` and HMAC cannot be allowed. Envoy verifies `RS…` and `ES…` in native code; `PS…` and `EdDSA` are verified in the module, which takes about ten times as long.",
+            "The allowed signature algorithms of JWTs. `EdDSA` and `Ed25519` are the same. `none` and HMAC cannot be allowed. Envoy verifies `RS…` and `ES…` in native code, and a host that cannot rejects the configuration; `PS…` and `EdDSA` are verified in the module, which takes about ten times as long.",
         );
         TYP: Option<Typ> = optional(
             "typ", word(),
@@ -356,7 +356,7 @@ keys! {
         );
         ALGORITHM: Option<Algorithm> = optional(
             "algorithm", SIGNATURE,
-            "The signature algorithm of assertions, which determines the kind of key. `HS…` is for `client_secret_jwt` (absent: `HS256`). All others are for `private_key_jwt`, which has no default. The authorization server must list it in `introspection_endpoint_auth_signing_alg_values_supported`. `ES256` costs the least.",
+            "The signature algorithm of assertions, which determines the kind of key. `HS…` is for `client_secret_jwt` (absent: `HS256`). All others are for `private_key_jwt`, which has no default. The authorization server must list it in `introspection_endpoint_auth_signing_alg_values_supported`. `ES256` costs the least. `RS256` and `ES256` need Envoy 1.37 or later.",
         );
         KID: Option<String> = optional(
             "kid", CLIENT_ID,

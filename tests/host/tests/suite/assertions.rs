@@ -1,4 +1,4 @@
-//! Client authentication by assertions, signed in the module.
+//! Client authentication by assertions, signed by the host or in the module.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -33,6 +33,11 @@ fn with(auth: &Value, retries: u32) -> Value {
     })
 }
 
+/// A key of `tests/keys`, in PEM.
+fn key(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/../keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
 /// The form fields of a call.
 fn form(body: &[u8]) -> BTreeMap<String, String> {
     let text = std::str::from_utf8(body).unwrap();
@@ -43,10 +48,7 @@ fn form(body: &[u8]) -> BTreeMap<String, String> {
 #[test]
 fn an_assertion_is_all_there_is() {
     // CAS-01, CAS-08, CAS-09
-    let keys = |name: &str| {
-        std::fs::read_to_string(format!("{}/../keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap()
-    };
-    for (auth, key, signature, by_host) in [
+    for (auth, name, signature, by_host) in [
         (of_secret(), "p256", 43, 0),
         (of_key("ES256"), "p256", 86, 1),
         (of_key("ES256"), "p256-sec1", 86, 1),
@@ -55,8 +57,9 @@ fn an_assertion_is_all_there_is() {
         (of_key("RS256"), "rsa-pkcs1", 342, 1),
         (of_key("PS256"), "rsa-pkcs1", 342, 0),
     ] {
-        let mut vm = Vm::with_env(&BTreeMap::from([("AS_KEY".to_owned(), keys(key))]));
+        let mut vm = Vm::with_env(&BTreeMap::from([("AS_KEY".to_owned(), key(name))]));
         assert!(vm.configure(with(&auth, 0).to_string().as_bytes()), "{auth}: {:?}", vm.log());
+        let before = vm.signed();
         let stream = vm.request(&with_token("good"));
         let call = vm.calls().remove(0);
         assert!(values(&call.head, "authorization").is_empty(), "CAS-09 {auth}");
@@ -70,19 +73,15 @@ fn an_assertion_is_all_there_is() {
         assert!(matches!(parts.as_slice(), [_, _, length] if *length == signature), "{auth}: {parts:?}");
         vm.answer(call.id, &Response::json(ACTIVE));
         forwarded(&mut vm, stream);
-        assert_eq!(vm.signed(), by_host, "{auth}");
+        assert_eq!(vm.signed() - before, by_host, "{auth}");
     }
 }
 
 #[test]
-fn an_older_host_does_not_sign_and_the_module_does_so_within_bounds() {
+fn what_the_module_signs_is_bounded() {
     // CAS-05
-    let key = std::fs::read_to_string(format!("{}/../keys/rsa.pem", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let calls = |auth: &Value, is_older: bool| {
-        let mut vm = Vm::with_env(&BTreeMap::from([("AS_KEY".to_owned(), key.clone())]));
-        if is_older {
-            vm.forget_functions();
-        }
+    let calls = |auth: &Value| {
+        let mut vm = Vm::with_env(&BTreeMap::from([("AS_KEY".to_owned(), key("rsa"))]));
         assert!(vm.configure(with(auth, 0).to_string().as_bytes()), "{:?}", vm.log());
         let mut statuses = BTreeSet::new();
         for n in 0..40 {
@@ -96,14 +95,33 @@ fn an_older_host_does_not_sign_and_the_module_does_so_within_bounds() {
         (vm.calls().len(), assertions.len(), statuses)
     };
     let none = BTreeSet::new();
-    assert_eq!(calls(&of_key("RS256"), false), (40, 40, none.clone()), "the host signs fast");
-    for (auth, is_older) in [(of_key("RS256"), true), (of_key("PS256"), false)] {
-        let (made, assertions, statuses) = calls(&auth, is_older);
-        assert!((16..=18).contains(&made) && assertions == made, "{auth}: {made} {assertions}");
-        assert_eq!(statuses, BTreeSet::from([503]), "{auth}: and no more");
-        let mut reused = auth;
-        reused["assertion_reuse"] = json!(true);
-        assert_eq!(calls(&reused, is_older), (40, 1, none.clone()), "{reused}");
+    assert_eq!(calls(&of_key("RS256")), (40, 40, none.clone()), "the host signs fast");
+    let (made, assertions, statuses) = calls(&of_key("PS256"));
+    assert!((16..=18).contains(&made) && assertions == made, "{made} {assertions}");
+    assert_eq!(statuses, BTreeSet::from([503]), "and no more");
+    let mut reused = of_key("PS256");
+    reused["assertion_reuse"] = json!(true);
+    assert_eq!(calls(&reused), (40, 1, none));
+}
+
+#[test]
+fn a_host_that_does_not_sign_takes_no_key_that_it_has_to_sign_with() {
+    // CAS-12: as Envoy before 1.37
+    for (algorithm, name, is_taken) in [
+        ("RS256", "rsa", false),
+        ("ES256", "p256", false),
+        ("PS256", "rsa", true),
+        ("EdDSA", "ed25519", true),
+    ] {
+        let mut vm = Vm::with_env(&BTreeMap::from([("AS_KEY".to_owned(), key(name))]));
+        vm.forget("sign");
+        let configuration = with(&of_key(algorithm), 0).to_string();
+        assert_eq!(vm.configure(configuration.as_bytes()), is_taken, "{algorithm}: {:?}", vm.log());
+        let want = format!(
+            "tollgate: configuration: providers.main.introspection.client_auth.algorithm: assertions are signed with {algorithm} \
+             by the host, and this one has no function \"sign\", as Envoy has since 1.37"
+        );
+        assert_eq!(vm.log().iter().any(|line| line.text == want), !is_taken, "{algorithm}: {:?}", vm.log());
     }
 }
 

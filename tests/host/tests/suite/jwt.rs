@@ -511,11 +511,33 @@ fn the_host_verifies_what_it_can_and_the_module_the_rest() {
         let mut vm = with_keys(&json!({}), &keys);
         passes(&mut vm, alg, kid, 0);
         assert_eq!(vm.signatures(), by_host, "{alg}");
-        let mut vm = with_keys(&json!({}), &keys);
-        vm.forget_functions();
-        passes(&mut vm, alg, kid, 0);
-        passes(&mut vm, alg, kid, 1);
-        assert_eq!(vm.signatures(), 0, "{alg}");
+    }
+}
+
+#[test]
+fn a_host_without_the_function_is_told_which_algorithms_need_it() {
+    let jwt = |algorithms: Value| {
+        let changes = if algorithms.is_null() { json!({}) } else { json!({"algorithms": algorithms}) };
+        config(&json!({"providers": {"main": changes}})).to_string().into_bytes()
+    };
+    let opaque = crate::config;
+    let function = "and this one has no function \"verify_signature\"";
+    #[rustfmt::skip]
+    let cases = [
+        ("the default",        jwt(Value::Null),                                  Some("providers.main.algorithms: \"RS256\" and \"ES256\" signatures are")),
+        ("one of them",        jwt(json!(["EdDSA", "ES512"])),                    Some("providers.main.algorithms: \"ES512\" signatures are")),
+        ("none of them",       jwt(json!(["EdDSA", "PS384"])),                    None),
+        ("proofs by default",  opaque(&json!({"dpop": {}})),                      Some("dpop.algorithms: \"ES256\" signatures are")),
+        ("proofs of one kind", opaque(&json!({"dpop": {"algorithms": ["EdDSA"]}})), None),
+        ("nothing signed",     opaque(&json!({})),                                None),
+    ];
+    for (name, configuration, line) in cases {
+        let mut vm = Vm::new();
+        vm.forget("verify_signature");
+        assert_eq!(vm.configure(&configuration), line.is_none(), "{name}: {:?}", vm.log());
+        let is_it = |text: &str| line.is_some_and(|line| text.contains(line)) && text.ends_with(function);
+        assert_eq!(vm.log().iter().any(|log| is_it(&log.text)), line.is_some(), "{name}: {:?}", vm.log());
+        assert!(Vm::new().configure(&configuration), "{name}: a host that has it takes it");
     }
 }
 
