@@ -10,6 +10,7 @@
 //! [RFC 7518]: https://www.rfc-editor.org/rfc/rfc7518
 
 pub mod algorithm;
+mod ed25519;
 pub mod foreign;
 pub mod jws;
 pub mod key;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::jose::algorithm::Algorithm;
+use crate::jose::ed25519::is_strong_point;
 use crate::jose::modulus::Modulus;
 use crate::jose::public_der;
 use crate::jose::verifier::{Signed, Verifier};
@@ -344,12 +345,6 @@ const P521: ([u8; 66], [u8; 66]) = (
         0x73, 0xdf, 0x88, 0x3d, 0x2c, 0x34, 0xf1, 0xef, 0x45, 0x1f, 0xd4, 0x6b, 0x50, 0x3f, 0x00,
     ],
 );
-
-/// Whether these are a point of edwards25519 that is not of small order. With one of those in a key or a signature, the
-/// message may not matter.
-fn is_strong_point(bytes: &[u8; 32]) -> bool {
-    ed25519_dalek::VerifyingKey::from_bytes(bytes).is_ok_and(|point| !point.is_weak())
-}
 
 /// The bytes of a member in base64url, without padding.
 fn bytes(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyFault> {

@@ -4,6 +4,7 @@
 //! configuration that needs it ([`crate::config::host`]).
 
 use crate::jose::algorithm::Algorithm;
+use crate::jose::ed25519;
 use crate::jose::key::Material;
 use crate::jose::rsa;
 use crate::jose::verifier::{Signed, Verifier};
@@ -19,7 +20,7 @@ impl Verifier for Portable {
             Material::Rsa { n, e } if algorithm.is_pss() => {
                 rsa::verify_pss((n, e), algorithm.hash(), message, signature)
             }
-            Material::Ed25519 { x } => ed25519(message, signature, x),
+            Material::Ed25519 { x } => ed25519::verify(x, message, signature),
             Material::Rsa { .. } | Material::Ec { .. } => false,
         }
     }
@@ -27,12 +28,4 @@ impl Verifier for Portable {
     fn verifies(&self, algorithm: Algorithm) -> bool {
         algorithm.is_pss() || matches!(algorithm, Algorithm::EdDsa | Algorithm::Ed25519)
     }
-}
-
-/// Without what `verify_strict` adds: that no point is of small order has been checked before.
-fn ed25519(message: &[u8], signature: &[u8], point: &[u8; 32]) -> bool {
-    use ed25519_dalek::Verifier as _;
-    let key = ed25519_dalek::VerifyingKey::from_bytes(point);
-    let signature = ed25519_dalek::Signature::from_slice(signature);
-    matches!((key, signature), (Ok(key), Ok(signature)) if key.verify(message, &signature).is_ok())
 }

@@ -9,12 +9,12 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::Signer as _;
 
 use crate::base::hash::Hash;
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
 use crate::jose::algorithm::Algorithm;
+use crate::jose::ed25519;
 use crate::jose::key::RSA_BITS;
 use crate::jose::modulus::Modulus;
 use crate::jose::private_der::{self, RsaNumbers};
@@ -119,8 +119,7 @@ impl SigningKey {
             }
             (Self::Private(pkcs8), EdDsa | Ed25519) => {
                 let seed = private_der::ed25519_of_pkcs8(pkcs8)?;
-                let key = ed25519_dalek::SigningKey::from_bytes(&seed);
-                Some(key.try_sign(message).ok()?.to_bytes().to_vec())
+                ed25519::sign(&seed, message)
             }
             // A key of another kind, or an algorithm that is not signed with here.
             (
