@@ -72,5 +72,6 @@ fn the_page_of_commands_is_what_the_command_says() {
         std::fs::write(&page, &said).unwrap();
     }
     assert!(said.contains("## tollgate check\n") && said.contains("## tollgate explain\n"));
-    assert!(std::fs::read_to_string(&page).unwrap() == said, "run it again with TOLLGATE_BLESS=1");
+    let is_current = std::fs::read_to_string(&page).unwrap() == said;
+    assert!(is_current, "docs/commands.md: write it with TOLLGATE_BLESS=1 cargo test -p tollgate --test cli");
 }

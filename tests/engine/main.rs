@@ -14,6 +14,7 @@
 mod cache;
 mod config;
 mod conformance;
+mod counts;
 mod dpop;
 mod layers;
 mod model;

@@ -14,7 +14,7 @@ use tollgate_engine::decision::Verdict;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::policy::Policy;
-use tollgate_engine::worker::counts::Thing;
+use tollgate_engine::worker::counts::Metric;
 
 #[test]
 fn every_configuration_in_the_prose_loads() {
@@ -83,7 +83,7 @@ fn every_verdict_is_explained() {
 #[test]
 fn every_counter_is_explained() {
     let text = page("docs/operations.md").text;
-    for counter in Thing::ALL {
+    for counter in Metric::ALL {
         let name = format!("| `tollgate.{}` |", counter.name());
         assert!(text.contains(&name), "the table of counters in docs/operations.md has no {name}");
     }

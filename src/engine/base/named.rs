@@ -26,6 +26,7 @@ macro_rules! named {
             /// Its name.
             pub const fn name(self) -> &'static str {
                 match self {
+                    // Is a variant missing here? Add it to the `named!` list of its type.
                     $(Self::$variant => $name,)+
                 }
             }

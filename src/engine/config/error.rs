@@ -163,10 +163,11 @@ pub enum Fault {
     #[error("credentials and tokens do not belong in a URI; put them into client_auth")]
     CredentialsInUri,
     /// No place is left in which a token may be.
-    #[error(
-        "expected at least one place for tokens: from_headers, from_params, from_cookies, from_websocket_protocol or from_form"
-    )]
-    NoPlaces,
+    #[error("expected at least one place for tokens: {keys}")]
+    NoPlaces {
+        /// The keys of the places.
+        keys: String,
+    },
     /// Signatures that have to be verified by the host.
     #[error(
         "{algorithms} signatures are verified by the host, and this one has no function \"verify_signature\""

@@ -53,18 +53,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     pub(super) fn places() -> TokenPlaces {
-        TokenPlaces {
-            headers: Vec::new(),
-            params: Vec::new(),
-            cookies: Vec::new(),
-            websocket: None,
-            form: true,
-            max_form_bytes: 100,
-            max_length: 5,
-            forward: true,
-            strict_multiple: false,
-            require_tls: None,
-        }
+        TokenPlaces { form: true, max_form_bytes: 100, max_length: 5, ..TokenPlaces::none() }
     }
 
     #[test]

@@ -63,6 +63,25 @@ impl TokenPlaces {
     }
 }
 
+#[cfg(test)]
+impl TokenPlaces {
+    /// No place, and bounds that matter to no test. A test begins with it and adds what it needs.
+    pub(super) fn none() -> Self {
+        Self {
+            headers: Vec::new(),
+            params: Vec::new(),
+            cookies: Vec::new(),
+            websocket: None,
+            form: false,
+            max_form_bytes: 65_536,
+            max_length: 16_384,
+            forward: true,
+            strict_multiple: false,
+            require_tls: None,
+        }
+    }
+}
+
 impl TokenHeader {
     /// Whether its tokens come with a proof of possession ([RFC 9449 §7.1]).
     ///

@@ -17,7 +17,7 @@ use crate::provider::fetch::{FetchCall, FetchFault, News};
 use crate::provider::keys::KeyNews;
 use crate::provider::outcome::CallOutcome;
 use crate::worker::command::{Document, OutgoingCall};
-use crate::worker::counts::Thing;
+use crate::worker::counts::Metric;
 use crate::worker::flights::MAX_WAITING;
 use crate::worker::streams::Streams;
 use crate::worker::waiters::Waiters;
@@ -154,8 +154,8 @@ impl<T: Trace> Worker<T> {
         }
         for (document, call) in calls {
             self.counts.one(match document {
-                Document::List(_) => Thing::ListCalls,
-                Document::Keys(_) => Thing::KeysCalls,
+                Document::List(_) => Metric::ListCalls,
+                Document::Keys(_) => Metric::KeysCalls,
             });
             self.send(Purpose::Fetch(document), OutgoingCall::Fetch(document, call));
         }

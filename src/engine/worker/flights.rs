@@ -26,7 +26,7 @@ use crate::provider::introspection::reply::Introspection;
 use crate::provider::outcome::CallOutcome;
 use crate::token::key::{Hashed, TokenDigest, TokenKey};
 use crate::worker::command::OutgoingCall;
-use crate::worker::counts::Thing;
+use crate::worker::counts::Metric;
 use crate::worker::streams::Streams;
 use crate::worker::waiters::Waiters;
 use crate::worker::{Purpose, Told, Worker};
@@ -173,13 +173,13 @@ impl<T: Trace> Worker<T> {
             return Some(Err(not_asked(NoAnswer::Crowded)));
         }
         if self.flights.under_way.contains_key(&key) {
-            self.counts.one(Thing::Coalesced);
+            self.counts.one(Metric::Coalesced);
             return None;
         }
-        self.counts.one(Thing::Misses);
+        self.counts.one(Metric::Misses);
         let digest = self.generations.current.digest(question);
         if let Some(finding) = digest.as_ref().and_then(|digest| self.look_up(key, digest, now, None)) {
-            self.counts.one(Thing::SharedHits);
+            self.counts.one(Metric::SharedHits);
             return Some(finding);
         }
         let interest =
@@ -251,7 +251,7 @@ impl<T: Trace> Worker<T> {
             return;
         }
         if self.may_ask(key, now) {
-            self.counts.one(Thing::Refreshes);
+            self.counts.one(Metric::Refreshes);
             let interest = Interest { question, digest, waiters: Waiters::default(), is_refresh: true };
             self.ask(interest, now);
         } else {
@@ -291,7 +291,7 @@ impl<T: Trace> Worker<T> {
             return Some(Err(Rejection::NoProvider));
         };
         if !self.flights.admits(key, now.wall) {
-            self.counts.one(Thing::BackedOff);
+            self.counts.one(Metric::BackedOff);
             return Some(Err(not_asked(NoAnswer::BackingOff)));
         }
         if !self.may_ask(key, now) {
@@ -303,7 +303,7 @@ impl<T: Trace> Worker<T> {
             if claimed == Claim::Over {
                 // It has come since we looked for it, or it was none that is shared.
                 if let Some(finding) = self.look_up(key, &digest, now, None) {
-                    self.counts.one(Thing::SharedHits);
+                    self.counts.one(Metric::SharedHits);
                     return Some(finding);
                 }
                 // It may even have been asked for since we looked at the clock: then it is there at the next look.
@@ -314,7 +314,7 @@ impl<T: Trace> Worker<T> {
                 };
             }
             if claimed == Claim::Theirs {
-                self.counts.one(Thing::Coalesced);
+                self.counts.one(Metric::Coalesced);
                 let look = now.steady.saturating_add(LOOK.0);
                 self.flights.put(interest, Way::Elsewhere { since: now.steady, look });
                 self.wake_at(look);
@@ -371,7 +371,7 @@ impl<T: Trace> Worker<T> {
         if claimed != Claim::Theirs
             && let Some(finding) = self.look_up(key, &digest, now, before.map(|entry| entry.asked()))
         {
-            self.counts.one(Thing::SharedHits);
+            self.counts.one(Metric::SharedHits);
             if claimed == Claim::Ours {
                 self.generations.current.release(&digest, now, Ending::Over);
             }

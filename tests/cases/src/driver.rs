@@ -2,7 +2,7 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may fail loudly")]
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct Driver<T = Untraced> {
     due: Option<Steady>,
     waiting: HashSet<StreamId>,
     ended: HashMap<StreamId, End>,
+    /// What the worker has counted, by the name of the counter.
+    pub counts: BTreeMap<String, u32>,
     last: u32,
 }
 
@@ -47,8 +49,16 @@ impl<T: Trace> Driver<T> {
     pub fn new(policy: Policy, ports: Ports<T>, wall: UnixTime) -> Self {
         let now = Moment { wall, steady: Duration::from_secs(1) };
         let (calls, due, waiting, ended) = (VecDeque::new(), None, HashSet::new(), HashMap::new());
-        let mut driver =
-            Self { worker: Worker::new(policy, ports), now, calls, due, waiting, ended, last: 0 };
+        let mut driver = Self {
+            worker: Worker::new(policy, ports),
+            now,
+            calls,
+            due,
+            waiting,
+            ended,
+            counts: BTreeMap::new(),
+            last: 0,
+        };
         driver.close();
         driver
     }
@@ -161,7 +171,9 @@ impl<T: Trace> Driver<T> {
     }
 
     fn close(&mut self) {
-        while self.worker.take_count().is_some() {}
+        while let Some((counter, n)) = self.worker.take_count() {
+            *self.counts.entry(counter.name().into_owned()).or_default() += n;
+        }
         if let Some(due) = self.worker.take_wake() {
             self.due = due;
         }

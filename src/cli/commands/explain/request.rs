@@ -74,7 +74,7 @@ fn place(
         params,
         cookies,
         websocket,
-        form: _, // `--form`
+        form,
         max_form_bytes: _,
         max_length: _,
         forward: _,
@@ -99,9 +99,12 @@ fn place(
         };
         headers.push(("upgrade".to_owned(), "websocket".to_owned()));
         headers.push((websocket::FIELD.to_owned(), offer));
-    } else {
+    } else if *form {
         return Err(Failure::new("this configuration reads tokens only in form bodies")
             .help("Put the token into a form: --form FILE, with --header 'content-type: application/x-www-form-urlencoded'."));
+    } else {
+        return Err(Failure::new("the configuration of token names no place where --token could be sent")
+            .help("Send the token as it is written in the request: --header 'name: value', or in the query of the URL."));
     }
     Ok(())
 }

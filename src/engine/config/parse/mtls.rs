@@ -35,16 +35,17 @@ pub(super) fn parse(mtls: &Node<'_, Mtls>, context: &mut Context<'_>) -> Option<
 fn field(mtls: &Node<'_, Mtls>, context: &mut Context<'_>) -> CertificateSource {
     let header = mtls.at(Mtls::HEADER);
     let name = header.text().to_ascii_lowercase();
-    if let Some(why) = reserved(&name) {
+    if let Some(why) = why_unfit_for_certificates(&name) {
         context.faults.add(&header.place, Fault::Reserved { why });
     }
     CertificateSource::Field { name, encoding: mtls.at(Mtls::FORMAT).read() }
 }
 
-fn reserved(name: &str) -> Option<&'static str> {
+/// Why the proxy in front cannot put a certificate into this header field.
+fn why_unfit_for_certificates(name: &str) -> Option<&'static str> {
     match name {
         "x-forwarded-client-cert" => Some("use source: xfcc"),
         "authorization" | "dpop" | "cookie" => Some("clients send this field themselves"),
-        _ => token::reserved(name),
+        _ => token::why_unfit_for_tokens(name),
     }
 }

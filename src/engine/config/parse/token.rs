@@ -1,6 +1,7 @@
 //! `token`: where a token may be.
 
 use crate::config::error::Fault;
+use crate::config::key::Keyed;
 use crate::config::keys;
 use crate::config::parse::node::Node;
 use crate::config::parse::{Context, alike, resource};
@@ -45,9 +46,16 @@ pub(super) fn parse(
     }
     let mut rules = root.at(keys::Configuration::RULES).items();
     if !places.has_any() && !rules.any(|rule| rule.at(keys::Rule::FROM_PARAMS).items().next().is_some()) {
-        context.faults.add(&token.place, Fault::NoPlaces);
+        context.faults.add(&token.place, Fault::NoPlaces { keys: keys_of_places() });
     }
     places
+}
+
+/// The keys for places: they begin with `from_`.
+fn keys_of_places() -> String {
+    let keys = <keys::Token as Keyed>::OBJECT.keys.iter().map(|row| row.name);
+    let places: Vec<_> = keys.filter(|name| name.starts_with("from_")).collect();
+    places.split_last().map_or_else(String::new, |(last, rest)| format!("{} or {last}", rest.join(", ")))
 }
 
 /// How to find out whether a request came over TLS; `None`: TLS is not required.
@@ -80,7 +88,7 @@ fn headers(
         if let Some(first) = first.and_then(|first| places.get(first)) {
             context.faults.add(&header.place, Fault::Duplicate { first: first.clone() });
         }
-        if let Some(why) = reserved(&lower) {
+        if let Some(why) = why_unfit_for_tokens(&lower) {
             context.faults.add(&name.place, Fault::Reserved { why });
         }
         if taken_by(upstream, &lower) {
@@ -95,8 +103,9 @@ fn headers(
     headers
 }
 
+/// Why no token can be in this header field.
 #[inline(never)]
-pub(super) fn reserved(name: &str) -> Option<&'static str> {
+pub(super) fn why_unfit_for_tokens(name: &str) -> Option<&'static str> {
     match name {
         "cookie" => Some("use token.from_cookies"),
         "host" | "content-length" | "content-type" => Some("it has another meaning in every request"),

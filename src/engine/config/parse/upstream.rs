@@ -52,7 +52,7 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
     let names = || claims.items().map(|claim| claim.at(keys::ClaimHeader::HEADER_NAME));
     let fields = || names().chain(std::iter::once(payload.clone()));
     for field in fields().filter(|node| node.is_set()) {
-        if let Some(why) = reserved(&alike(field.text())) {
+        if let Some(why) = why_unfit_for_claims(&alike(field.text())) {
             context.faults.add(&field.place, Fault::Reserved { why });
         }
         if !prefix.text().is_empty() && alike(field.text()).starts_with(&alike(prefix.text())) {
@@ -89,8 +89,9 @@ fn lower(node: &Node<'_, String>) -> Option<String> {
     node.some().filter(|text| !text.is_empty()).map(|text| text.to_ascii_lowercase())
 }
 
+/// Why no claim can be put into this header field.
 #[inline(never)]
-fn reserved(name: &str) -> Option<&'static str> {
+fn why_unfit_for_claims(name: &str) -> Option<&'static str> {
     if ENVOYS.iter().any(|envoys| name.starts_with(envoys)) || name == "x-request-id" {
         return Some("Envoy gives this field its meaning");
     }

@@ -19,13 +19,12 @@ fn places() -> TokenPlaces {
         ],
         params: vec!["access_token".to_owned()],
         cookies: vec!["session".to_owned()],
-        websocket: None,
         form: true,
         max_form_bytes: 100,
         max_length: 16,
         forward: false,
         strict_multiple: true,
-        require_tls: None,
+        ..TokenPlaces::none()
     }
 }
 

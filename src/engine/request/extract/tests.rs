@@ -8,15 +8,9 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 fn places() -> TokenPlaces {
     TokenPlaces {
         headers: vec![TokenHeader { name: "authorization".to_owned(), scheme: Some("Bearer".to_owned()) }],
-        params: Vec::new(),
-        cookies: Vec::new(),
-        websocket: None,
-        form: false,
         max_form_bytes: 1000,
         max_length: 20,
-        forward: true,
-        strict_multiple: false,
-        require_tls: None,
+        ..TokenPlaces::none()
     }
 }
 

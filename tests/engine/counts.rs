@@ -1,0 +1,192 @@
+//! Every counter is counted somewhere: each scenario names the counters that it raises, and together they raise all.
+
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail loudly")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use tollgate_cases::driver::{Driver, Together, lines};
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::enforcer::ports::Ports;
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::worker::counts::{Counter, Metric};
+
+use crate::second::Both;
+
+#[test]
+fn every_counter_is_counted() {
+    let mut seen = BTreeSet::new();
+    for (name, run, counted) in SCENARIOS {
+        let counts = run();
+        for metric in counted {
+            let counter = Counter::Of(*metric).name();
+            assert!(counts.contains_key(&*counter), "{name}: {counter} is not in {counts:?}");
+            seen.insert(metric.name());
+        }
+    }
+    let unseen: Vec<_> =
+        Metric::ALL.iter().map(|metric| metric.name()).filter(|name| !seen.contains(name)).collect();
+    assert!(unseen.is_empty(), "no scenario in tests/engine/counts.rs raises {}", unseen.join(", "));
+}
+
+type Counts = BTreeMap<String, u32>;
+
+#[rustfmt::skip]
+const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 11] = [
+    ("no response, and a retry",   a_retry,                  &[Metric::Calls, Metric::NoAnswer, Metric::Retries, Metric::Inactive]),
+    ("an unusable response",       an_unusable_response,     &[Metric::BadAnswer]),
+    ("two requests at once",       two_at_once,              &[Metric::Misses, Metric::Coalesced]),
+    ("a token that is cached",     || again(true),           &[Metric::Hits]),
+    ("an inactive one",            || again(false),          &[Metric::NegativeHits]),
+    ("a stale entry",              a_stale_entry,            &[Metric::StaleHits]),
+    ("another worker's response",  a_response_that_is_there, &[Metric::SharedHits]),
+    ("a token in use",             a_token_in_use,           &[Metric::Refreshes]),
+    ("a server that is down",      a_server_that_is_down,    &[Metric::BackedOff]),
+    ("a long claim, and a query",  a_long_claim,             &[Metric::ClaimDropped, Metric::InQuery]),
+    ("lists and keys",             lists_and_keys,           &[
+        Metric::ListCalls, Metric::ListChanges, Metric::ListFailures,
+        Metric::KeysCalls, Metric::KeysChanges, Metric::KeysFailures,
+    ]),
+];
+
+fn a_retry() -> Counts {
+    let mut driver = driver(&json!({}));
+    request(&mut driver, "/");
+    let (call, _) = driver.next_call().unwrap();
+    driver.respond(call, CallOutcome::Failed);
+    let (call, _) = driver.next_call().unwrap();
+    driver.reply(call, INACTIVE);
+    driver.counts
+}
+
+fn an_unusable_response() -> Counts {
+    let mut driver = driver(&json!({}));
+    ask(&mut driver, "/", Some("[]"));
+    driver.counts
+}
+
+fn two_at_once() -> Counts {
+    let mut driver = driver(&json!({}));
+    request(&mut driver, "/");
+    request(&mut driver, "/");
+    driver.counts
+}
+
+fn again(is_active: bool) -> Counts {
+    let mut driver = driver(&json!({}));
+    ask(&mut driver, "/", Some(if is_active { ACTIVE } else { INACTIVE }));
+    request(&mut driver, "/");
+    driver.tick();
+    driver.counts
+}
+
+fn a_stale_entry() -> Counts {
+    let mut driver = driver(&json!({"cache": {"ttl": "10s", "stale_if_error": "60s"}}));
+    ask(&mut driver, "/", Some(ACTIVE));
+    driver.set_clock(UnixTime::from_secs(NOW + 20));
+    ask(&mut driver, "/", None);
+    driver.counts
+}
+
+fn a_response_that_is_there() -> Counts {
+    let store = Together::default();
+    let [mut this, mut other] = [(); 2].map(|()| {
+        let policy = policy(&json!({}));
+        let ports = Ports { store: Box::new(store.clone()), ..Ports::new([1, 2], &Both) };
+        Driver::new(policy, ports, UnixTime::from_secs(NOW))
+    });
+    ask(&mut other, "/", Some(ACTIVE));
+    request(&mut this, "/");
+    this.counts
+}
+
+fn a_token_in_use() -> Counts {
+    let mut driver = driver(&json!({"cache": {"ttl": "100s", "ttl_jitter": 0, "refresh_ahead": "30s"}}));
+    ask(&mut driver, "/", Some(ACTIVE));
+    driver.set_clock(UnixTime::from_secs(NOW + 80));
+    request(&mut driver, "/");
+    driver.tick();
+    driver.counts
+}
+
+fn a_server_that_is_down() -> Counts {
+    let mut driver = driver(&json!({}));
+    for _ in 0..4 {
+        ask(&mut driver, "/", None);
+    }
+    driver.counts
+}
+
+fn a_long_claim() -> Counts {
+    let mut driver = driver(&json!({
+        "token": {"from_headers": [], "from_params": ["t"]},
+        "upstream": {"claim_to_headers": [{"header_name": "x-name", "claim_name": "name"}]},
+    }));
+    let reply = json!({"active": true, "exp": NOW + 1000, "name": "x".repeat(8193)});
+    ask(&mut driver, "/?t=one", Some(&reply.to_string()));
+    driver.counts
+}
+
+fn lists_and_keys() -> Counts {
+    let more = json!({
+        "providers": {"jwts": {
+            "issuer": "https://as.example.com", "any_audience": true, "validate": "jwt",
+            "jwks": {"uri": "https://as.example.com/jwks", "cluster": "as"},
+        }},
+        "client_lists": {"l": {"uri": "https://lists.example.com/l", "cluster": "lists", "refresh": "10s"}},
+    });
+    let mut driver = driver(&more);
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let (list, keys) = (json!({"clients": [{"id": "one"}]}).to_string(), json!({"keys": [key]}).to_string());
+    for (now, responds) in [(NOW, true), (NOW + 86_400, false)] {
+        driver.set_clock(UnixTime::from_secs(now));
+        driver.tick();
+        while let Some((call, fetch)) = driver.call() {
+            let document = if fetch.cluster() == "lists" { &list } else { &keys };
+            if responds {
+                driver.reply(call, document);
+            } else {
+                driver.respond(call, CallOutcome::Failed);
+            }
+        }
+    }
+    driver.counts
+}
+
+fn driver(more: &Value) -> Driver {
+    Driver::new(policy(more), Ports::new([1, 2], &Both), UnixTime::from_secs(NOW))
+}
+
+fn policy(more: &Value) -> Policy {
+    let mut config = json!({"providers": {"main": {"introspection": {
+        "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"},
+    }}}});
+    for (name, value) in more.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    Policy::from_value(&config, &|_| None).unwrap()
+}
+
+/// Has a request come. It may wait.
+fn request(driver: &mut Driver, path: &str) {
+    let in_header = [(":method", "GET"), (":path", path), ("authorization", "Bearer one")];
+    let head = if path.contains('?') { &in_header[..2] } else { &in_header };
+    driver.request(lines(head), None);
+}
+
+/// The same, and every call ends with this document, or without a response.
+fn ask(driver: &mut Driver, path: &str, document: Option<&str>) {
+    request(driver, path);
+    while let Some((call, _)) = driver.next_call() {
+        match document {
+            Some(document) => driver.reply(call, document),
+            None => driver.respond(call, CallOutcome::Failed),
+        }
+    }
+}
+
+const NOW: u64 = 1000;
+const ACTIVE: &str = r#"{"active": true, "exp": 2000}"#;
+const INACTIVE: &str = r#"{"active": false}"#;
