@@ -3,15 +3,22 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use tollgate_engine::provider::client_auth::Method;
 
 use crate::kit::failure::Failure;
 use crate::kit::find;
 use crate::kit::injected::ByProvider;
 use crate::kit::store::StoreArgs;
 
-/// Credentials that stand in for those that Envoy adds (`client_auth: {method: none}`).
+/// Whether this `client_auth` leaves the credentials to Envoy.
+pub(crate) fn are_left_to_envoy(client_auth: &Value) -> bool {
+    let method = client_auth.get("method").and_then(Value::as_str).and_then(Method::named);
+    method.is_some_and(Method::is_by_cluster)
+}
+
+/// Credentials that stand in for those that Envoy adds.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Credentials, where the configuration says {method: none}")]
+#[command(next_help_heading = "Credentials, if the configuration leaves them to Envoy")]
 pub(crate) struct Credentials {
     /// Authenticate as this client of the store
     #[arg(long, value_name = "NAME", conflicts_with = "client_id")]
@@ -45,7 +52,7 @@ impl Credentials {
                 continue;
             }
             let auth = provider.pointer_mut("/introspection/client_auth");
-            if let Some(auth) = auth.filter(|auth| auth.get("method") == Some(&Value::from("none"))) {
+            if let Some(auth) = auth.filter(|auth| are_left_to_envoy(auth)) {
                 *auth = own.clone();
             }
         }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tollgate_engine::base::secret::Secret;
 
+use crate::kit::credentials::are_left_to_envoy;
 use crate::kit::failure::reason;
 use crate::kit::find::located::{self, Located};
 use crate::kit::find::{self, Found};
@@ -43,8 +44,8 @@ pub(crate) fn of(found: &Found, file: &Path) -> ByProvider {
     let providers = found.value.get("providers").and_then(Value::as_object).into_iter().flatten();
     let injected = |provider: &Value| {
         let introspection = provider.get("introspection")?;
-        let is_none = introspection.pointer("/client_auth/method")? == "none";
-        let cluster = introspection.get("cluster").and_then(Value::as_str).filter(|_| is_none)?;
+        introspection.get("client_auth").filter(|auth| are_left_to_envoy(auth))?;
+        let cluster = introspection.get("cluster").and_then(Value::as_str)?;
         credential(found, cluster).map(|credential| credential.read(found, file))
     };
     providers.filter_map(|(name, provider)| Some((name.clone(), injected(provider)?))).collect()

@@ -67,6 +67,16 @@ named! { Method:
     None = "none",
 }
 
+impl Method {
+    /// Whether the module sends no credentials of its own: Envoy's cluster adds them.
+    pub fn is_by_cluster(self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Basic | Self::Post | Self::SecretJwt | Self::PrivateKeyJwt | Self::Bearer => false,
+        }
+    }
+}
+
 /// How id and secret are put into the Basic credentials.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum BasicEncoding {

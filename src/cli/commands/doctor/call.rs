@@ -182,7 +182,7 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
     };
     let saw = |what: &str| format!("status {status}{said}: {what}");
     let endpoint = &patient.provider.introspection;
-    let is_none = matches!(endpoint.client_auth, ClientAuth::None { .. });
+    let is_by_cluster = endpoint.client_auth.method().is_by_cluster();
     let is_bearer = matches!(endpoint.client_auth, ClientAuth::Bearer(_)) && matches!(status, 401 | 403);
     let says_active = matches!(endpoint.dialect, Dialect::Rfc7662 | Dialect::Rfc9701 { .. });
     match (status, error) {
@@ -190,7 +190,7 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
             saw(&format!("it rejects the credentials in {}, which Envoy adds", injected.source)),
             "Do the id and the secret in it belong to a client there, and is the secret still valid? `tollgate client secret-file` writes the file again.".to_owned(),
         ),
-        (400 | 401 | 403, _) if is_none && patient.injected.is_none() => (
+        (400 | 401 | 403, _) if is_by_cluster && patient.injected.is_none() => (
             saw("it requires credentials, and the configuration leaves those to Envoy"),
             "If Envoy adds them (credential_injector, a certificate), let a client stand in here: --client NAME, or --client-id ID --client-secret-file FILE.".to_owned(),
         ),

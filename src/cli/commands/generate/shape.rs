@@ -194,16 +194,11 @@ static API: Object = Object {
 };
 
 /// The methods whose credential a short file can name.
-static WITH_A_CREDENTIAL: [&str; 4] = {
-    let [basic, post, secret_jwt, private_key_jwt, _bearer, _none] = Method::NAMES;
-    [basic, post, secret_jwt, private_key_jwt]
-};
+static WITH_A_CREDENTIAL: [&str; 4] =
+    [Method::Basic.name(), Method::Post.name(), Method::SecretJwt.name(), Method::PrivateKeyJwt.name()];
 
 /// The methods of Envoy's `oauth2` filter.
-static OF_LOGINS: [&str; 2] = {
-    let [basic, post, _secret_jwt, _private_key_jwt, _bearer, _none] = Method::NAMES;
-    [basic, post]
-};
+static OF_LOGINS: [&str; 2] = [Method::Basic.name(), Method::Post.name()];
 
 static LOGIN: Object = Object {
     keys: &[
