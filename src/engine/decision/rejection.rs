@@ -309,7 +309,9 @@ impl fmt::Display for NoAnswer {
 impl fmt::Display for BadAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CredentialsRefused(status) => write!(f, "status {status}: it rejected our own credentials"),
+            Self::CredentialsRefused(status) => {
+                write!(f, "status {status}: it rejected the gateway's credentials")
+            }
             Self::Redirect(status) => write!(f, "status {status}: a redirect"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::MediaType => f.write_str("not application/json"),

@@ -235,7 +235,7 @@ fn what_does_not_carry_over_is_said() {
         ("commas",         vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("read write", "'read, write'"))], 0, "`scopes` has commas"),
         ("a long timeout", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("scopes", "authenticationTimeout: 90000, scopes"))], 0, "authenticationTimeout is 90000 ms; here it is 60000 ms"),
         ("a long memory",  vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("scopes", "validatedTokenTTL: 100000, scopes"))], 0, "cache.ttl is 24h, the longest"),
-        ("unknown credentials", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("Basic Z2F0ZXdheTpodW50ZXIy", "hunter2"))], 1, "put our credentials into client_auth"),
+        ("unknown credentials", vec![api("oauth2-token-introspection-flex", &INTROSPECTION.replace("Basic Z2F0ZXdheTpodW50ZXIy", "hunter2"))], 1, "put the gateway's credentials into client_auth"),
         ("no address",     vec![api("oauth2-token-introspection-flex", "{skipClientIdValidation: true}")], 1, "the policy has no introspectionURL"),
         ("no client provider", vec![api("openidconnect-access-token-enforcement-flex", "{}")], 1, "the policy uses the organization's client provider, which is not among the files"),
         ("MUL-08 an older endpoint", vec![provider.clone(), api("openam-access-token-enforcement", "{skipClientIdValidation: true}")], 0, "does not follow RFC 7662"),

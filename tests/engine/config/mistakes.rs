@@ -165,7 +165,7 @@ fn every_mistake_has_its_message() {
         ("a status of another kind",       unknown_token(json!({"status": [500], "error": ["invalid_token"]})),
          &["@.unknown_token.status[0]: expected 400 to 404, got 500"]),
         ("errors about ourselves",         unknown_token(json!({"status": [400, 401], "error": ["invalid_token", "invalid_client", "access_denied"]})),
-         &["@.unknown_token.error[1]: reserved: this error is about our own credentials or our call", "@.unknown_token.error[2]: reserved: this error is about our own credentials or our call"]),
+         &["@.unknown_token.error[1]: reserved: this error is about the gateway's credentials or its call", "@.unknown_token.error[2]: reserved: this error is about the gateway's credentials or its call"]),
         ("no error, any error",            unknown_token(json!({"status": [401], "error": []})),
          &["@.unknown_token.error: expected at least one entry"]),
         ("a status alone",                 unknown_token(json!({"status": [404]})),

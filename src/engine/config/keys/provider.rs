@@ -202,7 +202,7 @@ keys! {
         );
         TOKEN_IN: Option<TokenIn> = optional(
             "token_in", word(),
-            "How a call with the dialect `tokeninfo` sends the token. `header`: a GET with `Authorization: Bearer`. `form`: a POST, with our credentials. `query`: a GET with `access_token`. Absent: `form` for the `preset` `ping_federate`, otherwise `header`.",
+            "How a call with the dialect `tokeninfo` sends the token. `header`: a GET with `Authorization: Bearer`. `form`: a POST, with the gateway's credentials. `query`: a GET with `access_token`. Absent: `form` for the `preset` `ping_federate`, otherwise `header`.",
         )
         .lowers(
             When::Words(&[TokenIn::Query.name()]),
@@ -261,7 +261,7 @@ keys! {
         );
         ERROR: Vec<String> = required(
             "error", list(&ERROR_CODE),
-            "The exact value of `error` in its JSON body. Codes about our own credentials (`invalid_client`) cannot be listed.",
+            "The exact value of `error` in its JSON body. Codes about the gateway's credentials (`invalid_client`) cannot be listed.",
         );
     }
 }

@@ -197,7 +197,7 @@ fn unknown_token(introspection: &Node<'_, Introspection>, context: &mut Context<
     }
     for error in errors.items() {
         if OURS.contains(&error.text()) {
-            let why = "this error is about our own credentials or our call";
+            let why = "this error is about the gateway's credentials or its call";
             context.faults.add(&error.place, Fault::Reserved { why });
         }
     }

@@ -139,7 +139,12 @@ fn failures_are_counted_and_logged_and_the_operator_can_tell_them_apart() {
     let seen = |name: &str| world.envoy.counters("introspection").get(name).copied().unwrap_or(0);
     let cases = [
         ("hush-a", Behaviour::reply(500, "text/plain", "hush"), "no_answer", "status 500"),
-        ("hush-b", Behaviour::reply(401, "text/plain", "hush"), "bad_answer", "rejected our own credentials"),
+        (
+            "hush-b",
+            Behaviour::reply(401, "text/plain", "hush"),
+            "bad_answer",
+            "rejected the gateway's credentials",
+        ),
         ("hush-c", Behaviour::json(r#"{"active":"true"}"#), "bad_answer", "`active`"),
         ("hush-d", Behaviour::json(r#"{"active":false}"#), "inactive", ""),
     ];

@@ -69,7 +69,7 @@ impl Provider {
             .help("Give the files with its PolicyBindings, too, or the client provider's JSON.")),
             (None, None) => {
                 remarks.fill_in(
-                    "the policy uses the organization's client provider, which is not among the files: put the introspection endpoint and our credentials into providers, or import its JSON as well",
+                    "the policy uses the organization's client provider, which is not among the files: put the introspection endpoint and the gateway's credentials into providers, or import its JSON as well",
                 );
                 Ok(Self::nowhere())
             }
@@ -89,7 +89,7 @@ impl Provider {
                 ClientAuth::bearer(&variable)
             }
             Credentials::Unknown => {
-                remarks.fill_in("authorizationValue is neither Basic with a client id and a secret nor Bearer: put our credentials into client_auth");
+                remarks.fill_in("authorizationValue is neither Basic with a client id and a secret nor Bearer: put the gateway's credentials into client_auth");
                 provider.secret(FILL_IN, remarks)
             }
         };
