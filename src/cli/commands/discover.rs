@@ -104,9 +104,9 @@ fn find_out(args: &Args, out: &mut Output) -> Result<Known, Failure> {
             let host = authority(issuer).map_or_else(|| "the server".to_owned(), |(host, _)| host);
             out.progress(format_args!("reading the metadata of {host}"));
             let called = args.issuer_override.as_deref().unwrap_or(issuer);
-            match discover_as(&http, issuer, called) {
+            match discover_as(&http, issuer, called).map_err(Failure::from) {
                 Ok(document) => Some(document),
-                // Whoever has named the product, or the endpoint, needs no document.
+                // With the product or the endpoint as an argument, no document is needed.
                 Err(failure) if args.preset.is_some() || args.introspection_endpoint.is_some() => {
                     remarks.push(failure.what().to_owned());
                     None

@@ -1,7 +1,7 @@
-//! What an authorization server says of itself ([RFC 8414], OpenID Connect Discovery 1.0).
+//! Authorization server metadata ([RFC 8414], OpenID Connect Discovery 1.0).
 //!
 //! A document is used only if it is the issuer's own, character by character, and if every endpoint in it
-//! that we would use is https. What is odd without being wrong becomes a remark.
+//! that Tollgate would use is https. What is unusual but allowed becomes a remark.
 //!
 //! [RFC 8414]: https://www.rfc-editor.org/rfc/rfc8414
 
@@ -14,12 +14,12 @@ use url::Url;
 use crate::kit::failure::Failure;
 use crate::kit::http::Http;
 
-/// What was found.
+/// The metadata.
 #[derive(Clone, Debug)]
 pub(crate) struct Discovered {
     /// Where the document was.
     pub(crate) url: Url,
-    /// The document, and what a second one says besides.
+    /// The document, and the additional members of a second one.
     pub(crate) metadata: Map<String, Value>,
     /// What is missing or suspicious; a sentence each, without a full stop.
     pub(crate) remarks: Vec<String>,
@@ -27,14 +27,37 @@ pub(crate) struct Discovered {
     pub(crate) is_contradictory: bool,
 }
 
-/// Looks in the well-known places of the issuer, in order, and takes the first document that is there
-/// and is the issuer's own; a further one must agree with it.
-pub(crate) fn discover(http: &Http, issuer: &str) -> Result<Discovered, Failure> {
+/// Why nothing was discovered.
+#[derive(Debug)]
+pub(crate) enum Undiscovered {
+    /// The metadata belong to another issuer.
+    OtherIssuer(Failure),
+    /// There are no metadata, or they cannot be used.
+    Unusable(Failure),
+}
+
+impl From<Failure> for Undiscovered {
+    fn from(failure: Failure) -> Self {
+        Self::Unusable(failure)
+    }
+}
+
+impl From<Undiscovered> for Failure {
+    fn from(why: Undiscovered) -> Self {
+        match why {
+            Undiscovered::OtherIssuer(failure) | Undiscovered::Unusable(failure) => failure,
+        }
+    }
+}
+
+/// Requests the well-known documents of the issuer, in order. Takes the first one that exists and names this issuer;
+/// a second one must agree with it.
+pub(crate) fn discover(http: &Http, issuer: &str) -> Result<Discovered, Undiscovered> {
     discover_as(http, issuer, issuer)
 }
 
-/// The same for a document that calls its issuer otherwise, as those with placeholders do.
-pub(crate) fn discover_as(http: &Http, issuer: &str, called: &str) -> Result<Discovered, Failure> {
+/// The same for a document with another `issuer`, such as one with a placeholder.
+pub(crate) fn discover_as(http: &Http, issuer: &str, called: &str) -> Result<Discovered, Undiscovered> {
     let url = issuer_url(http, issuer)?;
     let mut found: Option<Discovered> = None;
     let mut seen = Vec::new();
@@ -48,9 +71,9 @@ pub(crate) fn discover_as(http: &Http, issuer: &str, called: &str) -> Result<Dis
                 }
             },
             Err(Missing::Elsewhere(why)) => seen.push(why),
-            // A second document that is unusable is none.
+            // A second document that is unusable is ignored.
             Err(Missing::Unusable(_)) if found.is_some() => {}
-            Err(Missing::Unusable(failure)) => return Err(failure),
+            Err(Missing::Unusable(why)) => return Err(why),
         }
     }
     let mut found = found.ok_or_else(|| {
@@ -62,12 +85,12 @@ pub(crate) fn discover_as(http: &Http, issuer: &str, called: &str) -> Result<Dis
     Ok(found)
 }
 
-/// Why a place has no document for us.
+/// Why an address has no usable document.
 enum Missing {
-    /// There is none; the next place may have one.
+    /// There is no document; the next address may have one.
     Elsewhere(String),
-    /// There is one, and nothing of it may be used.
-    Unusable(Failure),
+    /// The document must not be used.
+    Unusable(Undiscovered),
 }
 
 /// The issuer: https, or http to this machine where that is allowed, without query and fragment
@@ -106,26 +129,26 @@ fn well_known(issuer: &Url) -> Result<Vec<Url>, Failure> {
 }
 
 fn document(http: &Http, place: &Url, called: &str) -> Result<Map<String, Value>, Missing> {
-    let reply = http.get(place).map_err(Missing::Unusable)?;
+    let reply = http.get(place).map_err(|failure| Missing::Unusable(failure.into()))?;
     if reply.status != 200 {
         return Err(Missing::Elsewhere(format!("{place} responded with {}", reply.status)));
     }
     let metadata = reply.object().map_err(|what| Missing::Elsewhere(format!("{place}: {what}")))?;
     match metadata.get("issuer") {
         Some(Value::String(issuer)) if issuer == called => Ok(metadata),
-        Some(Value::String(issuer)) => Err(Missing::Unusable(
+        Some(Value::String(issuer)) => Err(Missing::Unusable(Undiscovered::OtherIssuer(
             Failure::new(format_args!(
                 "{place} is the document of another issuer: it has {issuer:?}, expected {called:?}"
             ))
             .help(hint(issuer, called)),
-        )),
-        _ => Err(Missing::Unusable(Failure::new(format_args!(
+        ))),
+        _ => Err(Missing::Unusable(Undiscovered::Unusable(Failure::new(format_args!(
             "{place} does not name its issuer: issuer is missing, or is not a string"
-        )))),
+        ))))),
     }
 }
 
-/// What may be behind two issuers that differ.
+/// Why two issuers may differ.
 fn hint(issuer: &str, called: &str) -> String {
     if issuer.contains('{') {
         return format!(
@@ -137,7 +160,7 @@ fn hint(issuer: &str, called: &str) -> String {
             "They are compared character by character (RFC 8414 §3.3). Write it as the server does: {issuer}"
         );
     }
-    "The server may be known under several host names; use the one that its tokens carry.".to_owned()
+    "If the server has several host names, use the issuer that its tokens carry.".to_owned()
 }
 
 impl Discovered {
@@ -181,7 +204,7 @@ impl Discovered {
         self.metadata.get("mtls_endpoint_aliases")?.get("introspection_endpoint")?.as_str()
     }
 
-    /// Takes what a second document says besides, and remarks where it says otherwise.
+    /// Adds the members of a second document, and remarks where the two differ.
     fn compare(&mut self, place: &Url, second: Map<String, Value>) {
         let differing: Vec<_> = ENDPOINTS
             .iter()
@@ -220,7 +243,7 @@ impl Discovered {
     }
 }
 
-/// The endpoints that we or the filter would use.
+/// The endpoints that the command or the filter would use.
 const ENDPOINTS: [&str; 8] = [
     "introspection_endpoint",
     "token_endpoint",

@@ -105,7 +105,7 @@ impl ProviderArgs {
         };
         out.progress(format_args!("reading the metadata of {issuer}"));
         let (mut preset, mut endpoints) = (preset, by_preset);
-        match discover(http, issuer) {
+        match discover(http, issuer).map_err(Failure::from) {
             Ok(found) => {
                 if let (None, Some(guess)) = (self.preset, guess(issuer)) {
                     out.progress(format_args!(
@@ -118,7 +118,7 @@ impl ProviderArgs {
                 let signs = found.texts("introspection_signing_alg_values_supported");
                 *reply_algorithms = signs.map(|all| all.into_iter().map(str::to_owned).collect());
             }
-            // Whoever has named every path needs no document.
+            // With every path as an argument, no document is needed.
             Err(failure) if preset == Preset::Generic && self.registration_endpoint.is_none() => {
                 return Err(failure);
             }

@@ -1,13 +1,13 @@
-//! What the server says of itself, against what is configured.
+//! Compares the server's metadata with the configuration.
 
 use tollgate_engine::provider::{Dialect, Validate};
 
 use crate::commands::doctor::Patient;
-use crate::kit::discovery::{Discovered, discover};
+use crate::kit::discovery::{Discovered, Undiscovered, discover};
 use crate::kit::http::Http;
 use crate::kit::output::Output;
 
-/// Compares the two; the document, if there is one.
+/// Compares the two. Returns the metadata, if there are any.
 pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> Option<Discovered> {
     let Some(issuer) = patient.provider.tokens.issuer.clone() else {
         patient.note(
@@ -19,14 +19,16 @@ pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> 
     out.progress(format_args!("reading the metadata of {}", patient.provider.name));
     let found = match discover(http, &issuer) {
         Ok(found) => found,
-        Err(failure) => {
-            let saw = failure.what();
-            if saw.contains("another issuer") {
-                let advice = failure.advice().trim_end_matches('.');
-                patient.wrong(saw, &format!("{advice}. Tokens of this server carry the issuer in its metadata; all of them will be rejected."));
-            } else {
-                patient.note(saw, "The filter does not need it; only the introspection endpoint matters.");
-            }
+        Err(Undiscovered::OtherIssuer(failure)) => {
+            let advice = failure.advice().trim_end_matches('.');
+            patient.wrong(failure.what(), &format!("{advice}. Tokens of this server carry the issuer in its metadata; all of them will be rejected."));
+            return None;
+        }
+        Err(Undiscovered::Unusable(failure)) => {
+            patient.note(
+                failure.what(),
+                "The filter does not need the metadata; only the introspection endpoint matters.",
+            );
             return None;
         }
     };
@@ -56,7 +58,7 @@ pub(super) fn look(patient: &mut Patient<'_>, http: &Http, out: &mut Output) -> 
     Some(found)
 }
 
-/// Authentication contexts that rules demand, and that the server does not list ([RFC 9470 §7]).
+/// Notes authentication contexts that rules require and the server does not list ([RFC 9470 §7]).
 ///
 /// [RFC 9470 §7]: https://www.rfc-editor.org/rfc/rfc9470#section-7
 fn contexts(patient: &mut Patient<'_>, found: &Discovered) {
@@ -66,12 +68,12 @@ fn contexts(patient: &mut Patient<'_>, found: &Discovered) {
     if !unknown.is_empty() {
         patient.note(
             format!("the metadata does not list {} in acr_values_supported", unknown.join(", ")),
-            "A rule requires it in acr_values: users who are sent there for it may come back without it.",
+            "A rule requires it in acr_values. Users who log in there may get tokens without it.",
         );
     }
 }
 
-/// Protected resources that the server does not list, if it lists any ([RFC 9728 §4]).
+/// Notes protected resources that the server does not list, if it lists any ([RFC 9728 §4]).
 ///
 /// [RFC 9728 §4]: https://www.rfc-editor.org/rfc/rfc9728#section-4
 fn resources(patient: &mut Patient<'_>, found: &Discovered) {
@@ -86,7 +88,7 @@ fn resources(patient: &mut Patient<'_>, found: &Discovered) {
     }
 }
 
-/// Hosts are compared without their case; everything else as it is.
+/// Ignores the case of hosts, but of nothing else.
 fn same(a: &str, b: &str) -> bool {
     let parse = |text| url::Url::parse(text).ok();
     parse(a).is_some() && parse(a) == parse(b)

@@ -126,7 +126,7 @@ impl Reader<'_> {
     fn discovered(&mut self, issuer: &str) -> Result<Endpoints, Failure> {
         self.out.progress(format_args!("reading the endpoints of {issuer}"));
         let http = self.network.http(self.out)?;
-        let found = discover(&http, issuer).map_err(|failure| {
+        let found = discover(&http, issuer).map_err(Failure::from).map_err(|failure| {
             let help = "Name the endpoint in the short file (introspection_endpoint: https://…), or the product (preset: …).";
             Failure::new(failure.what()).help(help)
         })?;
