@@ -218,7 +218,7 @@ fn a_good_configuration_has_no_faults_wherever_it_stands() {
         );
     }
     let run = tollgate.run(["check", "plain.yaml", "istio.yaml"]);
-    assert_eq!((run.status, run.stdout.as_str()), (0, "no faults, no warnings in 2 configurations\n"));
+    assert_eq!((run.status, run.stdout.as_str()), (0, "no errors, no warnings in 2 configurations\n"));
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn every_fault_has_its_line_and_column() {
         let run = tollgate.run(["check", "x.yaml"]);
         assert_eq!(run.status, 1, "{name}: {run:?}");
         assert!(run.stdout.lines().any(|line| line.contains(want)), "{name}: {}", run.stdout);
-        assert!(!run.stdout.contains("no faults"), "{name}: {}", run.stdout);
+        assert!(!run.stdout.contains("no errors"), "{name}: {}", run.stdout);
     }
 }
 
@@ -418,10 +418,10 @@ fn what_cannot_be_checked_is_said() {
     let both = other.run(["check", "other.yaml", "good.yaml"]);
     assert_eq!(
         (both.status, both.stdout.as_str()),
-        (0, "other.yaml: no configuration of Tollgate\nno faults, no warnings in 1 configuration\n")
+        (0, "other.yaml: no configuration of Tollgate\nno errors, no warnings in 1 configuration\n")
     );
     let input = other.run_with_input(["check", "-"], GOOD);
-    assert_eq!((input.status, input.stdout.as_str()), (0, "no faults, no warnings in 1 configuration\n"));
+    assert_eq!((input.status, input.stdout.as_str()), (0, "no errors, no warnings in 1 configuration\n"));
     let nothing = tollgate(["check"]);
     assert!(nothing.status == 2 && nothing.stderr.contains("<FILE>"), "{nothing:?}");
 }

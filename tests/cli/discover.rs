@@ -109,7 +109,7 @@ fn a_document_that_is_not_the_issuers_own_is_not_used() {
 fn an_issuer_is_https_without_query_and_fragment() {
     #[rustfmt::skip]
     let cases = [
-        ("DSC-06 plain http",   "http://as.example",       "is plain http, which anyone on the way can read and change"),
+        ("DSC-06 plain http",   "http://as.example",       "is plain http, which anyone on the network path can read and change"),
         ("DSC-06 to ourselves", "http://127.0.0.1:1",      "To allow this for this machine: --allow-http."),
         ("DSC-06 a query",      "https://as.example/?x",   "an issuer has no query and no fragment"),
         ("DSC-06 a fragment",   "https://as.example/#y",   "an issuer has no query and no fragment"),

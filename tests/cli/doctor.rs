@@ -52,7 +52,8 @@ fn a_healthy_provider_is_called_that() {
     let run = examine(&configuration(&server.origin), &["--token-file", "token"]);
     assert_eq!(run.status, 0, "{run:?}");
     assert!(
-        run.stdout.contains("✓ it accepts our credentials, and says that a made-up token is not active")
+        run.stdout
+            .contains("✓ it accepts the gateway's credentials, and reports a made-up token as inactive")
             && run.stdout.contains("its scopes: a b"),
         "{run:?}"
     );
@@ -73,7 +74,7 @@ fn an_error_for_an_unknown_token_is_called_that() {
         (400, "invalid_token",  "an error, where RFC 7662 §2.2 requires active: false", "introspection.unknown_token: {status: [400], error: [invalid_token]}"),
         (401, "invalid_token",  "an error, where RFC 7662 §2.2 requires active: false", "introspection.unknown_token: {status: [401], error: [invalid_token]}"),
         (404, "not_found",      "an error, where RFC 7662 §2.2 requires active: false", "introspection.unknown_token: {status: [404], error: [not_found]}"),
-        (401, "invalid_client", "it rejects our own credentials",                    "is its secret correct"),
+        (401, "invalid_client", "it rejects the gateway's credentials",                    "is its secret correct"),
     ];
     for (status, error, saw, advice) in cases {
         let server = server(move |_| Answer::json(status, json!({ "error": error })));
@@ -126,7 +127,7 @@ fn a_variable_that_is_not_set_here_is_named_whatever_the_provider_is_called() {
         let tollgate = Tollgate::new();
         tollgate.write("c.yaml", configuration.replace("TG_SECRET", "TG_OTHER"));
         let run = tollgate.run(["doctor", "c.yaml", "--allow-http"]);
-        let want = "✗ the variable TG_OTHER is not set here, so the server was not asked";
+        let want = "✗ the variable TG_OTHER is not set here, so the server was not called";
         assert!(run.status == 1 && run.stdout.contains(want), "{name}: {run:?}");
     }
     assert!(server.received().iter().all(|request| request.target != "/introspect"));
@@ -209,7 +210,7 @@ fn a_resource_is_looked_at_as_its_clients_do() {
     #[rustfmt::skip]
     let cases: [(&str, &dyn Fn(&str) -> Look, i32, &str); 7] = [
         ("as it should be", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(401).header("www-authenticate", &challenge(origin))),
-         0, "/mcp refuses us, and says where the metadata is"),
+         0, "/mcp rejects a request without a token, and the challenge names the metadata"),
         ("nobody sends it there", &|origin| (Answer::status(404), Answer::status(401).header("www-authenticate", &challenge(origin))),
          1, "/.well-known/oauth-protected-resource/mcp responded with 404"),
         ("a page", &|origin| (Answer::text(200, "text/html", "<p>"), Answer::status(401).header("www-authenticate", &challenge(origin))),
@@ -219,7 +220,7 @@ fn a_resource_is_looked_at_as_its_clients_do() {
         ("another configuration", &|origin| (Answer::json(200, json!({"resource": format!("{origin}/mcp"), "authorization_servers": [origin], "bearer_methods_supported": ["header"], "resource_name": "x"})), Answer::status(401).header("www-authenticate", &challenge(origin))),
          0, "differs from this configuration in resource_name"),
         ("somebody else refuses", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(401).header("www-authenticate", "Bearer")),
-         1, "/mcp refuses us without resource_metadata="),
+         1, "/mcp rejects a request without a token, but the challenge lacks resource_metadata="),
         ("nobody refuses", &|origin| (Answer::json(200, document(origin, "/mcp")), Answer::status(200)),
          0, "/mcp responded with 200"),
     ];
@@ -253,19 +254,19 @@ fn a_resource_is_looked_at_as_its_clients_do() {
 fn what_is_wrong_with_the_call_is_named() {
     #[rustfmt::skip]
     let cases: [(&str, fn(&Received) -> Answer, &str, &str); 14] = [
-        ("own credentials",     |_| Answer::json(401, r#"{"error":"invalid_client"}"#), "status 401 invalid_client: it rejects our own credentials", "Is \"gateway\" a client there, and is its secret correct"),
-        ("the same with 400",   |_| Answer::json(400, r#"{"error":"invalid_client","error_description":"no"}"#), "status 400 invalid_client (no): it rejects our own credentials", "Is \"gateway\" a client"),
-        ("no right to ask",     |_| Answer::json(403, "{}"), "status 403: it accepts our credentials, but does not allow us to introspect tokens", "am-introspect-all-tokens"),
+        ("own credentials",     |_| Answer::json(401, r#"{"error":"invalid_client"}"#), "status 401 invalid_client: it rejects the gateway's credentials", "Is \"gateway\" a client there, and is its secret correct"),
+        ("the same with 400",   |_| Answer::json(400, r#"{"error":"invalid_client","error_description":"no"}"#), "status 400 invalid_client (no): it rejects the gateway's credentials", "Is \"gateway\" a client"),
+        ("no right to ask",     |_| Answer::json(403, "{}"), "status 403: it accepts the gateway's credentials, but does not allow the gateway to introspect tokens", "am-introspect-all-tokens"),
         ("nothing there",       |_| Answer::text(404, "text/html", "<p>"), "status 404: there is no introspection endpoint", "Is this the address of the introspection endpoint?"),
         ("another method",      |_| Answer::status(405), "status 405: there is no introspection endpoint", "`tollgate discover` shows it"),
         ("a login page",        |_| Answer::status(302).header("location", "/login"), "status 302: it redirects to /login", "does not redirect"),
-        ("an odd call",         |_| Answer::json(400, r#"{"error":"invalid_request"}"#), "status 400 invalid_request: it does not understand the call", "token_type_hint"),
-        ("throttled",           |_| Answer::status(429), "status 429: it limits our calls", "cache.ttl"),
-        ("a failing server",    |_| Answer::status(500), "status 500: it fails", "503"),
+        ("an odd call",         |_| Answer::json(400, r#"{"error":"invalid_request"}"#), "status 400 invalid_request: it does not understand the request", "token_type_hint"),
+        ("throttled",           |_| Answer::status(429), "status 429: it limits the rate of calls", "cache.ttl"),
+        ("a failing server",    |_| Answer::status(500), "status 500: an error of the server", "503"),
         ("a page",              |_| Answer::text(200, "text/html", "<p>"), "not an introspection response: expected application/json, found text/html", "a page"),
         ("no active",           |_| Answer::json(200, r#"{"active":"false"}"#), "the response has no boolean \"active\"", "RFC 7662"),
-        ("everyone is let in",  |_| Answer::json(200, r#"{"active":true}"#), "it calls a made-up token active", "Do not use it."),
-        ("clocks apart",        |_| Answer::json(200, r#"{"active":false}"#).header("date", "Sun, 06 Nov 1994 08:49:37 GMT"), "its clock and ours differ by ", "NTP"),
+        ("everyone is let in",  |_| Answer::json(200, r#"{"active":true}"#), "it reports a made-up token as active", "Do not use it."),
+        ("clocks apart",        |_| Answer::json(200, r#"{"active":false}"#).header("date", "Sun, 06 Nov 1994 08:49:37 GMT"), "its clock and this machine's clock differ by ", "NTP"),
         ("odd text of a peer",  |_| Answer::json(401, "{\"error\":\"a\\u001b[31mb\"}"), "status 401 a[31mb: it rejects", ""),
     ];
     for (name, answer, saw, advice) in cases {
@@ -295,7 +296,7 @@ fn a_method_that_is_not_offered_is_named() {
     let run = examine(&post, &[]);
     assert!(
         run.stdout.contains(
-            "It does not accept client_secret_post, but client_secret_basic: set client_auth.method."
+            "It does not accept client_secret_post. It accepts client_secret_basic: set client_auth.method."
         ),
         "{run:?}"
     );
@@ -398,8 +399,8 @@ fn other_dialects_are_examined_in_their_own() {
         ("and the token",             token_info("/tokeninfo"),  0, "✓ the token is active, and the filter accepts it; its scopes: a"),
         ("UserInfo",                  user_info("/me"),          0, "✓ it responds, and does not accept a made-up token"),
         ("and what it does not tell", user_info("/me"),          0, "✓ the token is active, and the filter accepts it; its scopes: none"),
-        ("who takes everything",      token_info("/anything"),   1, "✗ it calls a made-up token active"),
-        ("the same for users",        user_info("/anything"),    1, "✗ it calls a made-up token active"),
+        ("who takes everything",      token_info("/anything"),   1, "✗ it reports a made-up token as active"),
+        ("the same for users",        user_info("/anything"),    1, "✗ it reports a made-up token as active"),
         ("the other dialect",         token_info("/introspect"), 1, "✗ its response is that of an introspection endpoint"),
         ("nothing there",             token_info("/nowhere"),    1, "✗ status 404: there is no introspection endpoint"),
     ];
@@ -442,7 +443,7 @@ fn a_signed_reply_is_verified_and_a_plain_one_is_not_taken() {
     };
     #[rustfmt::skip]
     let cases = [
-        ("signed",            "/signed", "gateway", 0, "✓ it accepts our credentials, and says that a made-up token is not active"),
+        ("signed",            "/signed", "gateway", 0, "✓ it accepts the gateway's credentials, and reports a made-up token as inactive"),
         ("for somebody else", "/signed", "other",   1, "it is for another audience"),
         ("plain",             "/plain",  "gateway", 1, "✗ its response is not signed"),
     ];
@@ -481,7 +482,7 @@ fn what_is_not_set_here_stops_nothing_else() {
         "{method: client_secret_jwt, client_id: gateway, client_secret_env: TG_OTHER}",
     ] {
         let run = examine(&(configuration(&server.origin).replace(basic, auth) + more), &[]);
-        let want = "✗ the variable TG_OTHER is not set here, so the server was not asked";
+        let want = "✗ the variable TG_OTHER is not set here, so the server was not called";
         assert!(run.status == 1 && run.stdout.contains(want), "{auth}: {run:?}");
     }
     let run = examine(&(configuration(&server.origin) + more), &[]);
@@ -513,7 +514,7 @@ fn what_cannot_be_examined_is_said() {
     assert!(
         bad.status == 2
             && bad.stderr.contains("does not load: providers.main.introspection.")
-            && bad.stderr.contains("`tollgate check bad.yaml` shows every fault"),
+            && bad.stderr.contains("`tollgate check bad.yaml` shows every error"),
         "{bad:?}"
     );
     let json = tollgate.run(["doctor", "none.yaml", "--allow-http", "--json"]);
@@ -529,7 +530,7 @@ fn what_cannot_be_examined_is_said() {
         stand_in.status == 1
             && stand_in
                 .stdout
-                .contains("it requires credentials, and the configuration leaves those to Envoy")
+                .contains("it requires credentials, and the configuration leaves them to Envoy")
             && stand_in.stdout.contains("--client NAME"),
         "{stand_in:?}"
     );

@@ -355,14 +355,14 @@ fn what_cannot_be_explained_is_said() {
     #[rustfmt::skip]
     let cases: [(&[&str], &str); 9] = [
         (&["-c", "no.yaml", "-r", "GET /"],   "cannot read no.yaml: no such file or directory"),
-        (&["-c", "c.yaml", "-r", "/orders"],  "\"/orders\" is not a request\n  A method and a path, or a URL"),
+        (&["-c", "c.yaml", "-r", "/orders"],  "\"/orders\" is not a request\n  Write a method and a path or URL"),
         (&["-c", "c.yaml", "-r", "GET orders?access_token=hunter2"], "\"GET orders\" is not a request"),
         (&["-c", "c.yaml", "-r", "GET /", "-H", "nothing"], "a header field is written as \"name: value\""),
         (&["-c", "c.yaml", "-r", "GET /", "--at", "noon"], "expected seconds since the epoch"),
         (&["-c", "two.yaml", "-r", "GET /"],  "two.yaml contains 2 configurations: 1 (line 2), 2 (line"),
         (&["-c", "two.yaml", "-r", "GET /", "--number", "3"], "two.yaml has no configuration number 3"),
         (&["-c", "bad.yaml", "-r", "GET /"],  "the configuration in bad.yaml does not load: providers.main."),
-        (&["-c", "c.yaml", "-r", "GET /", "--token", "t", "--reply", "broken"], "broken starts like a reply, but has no status"),
+        (&["-c", "c.yaml", "-r", "GET /", "--token", "t", "--reply", "broken"], "broken starts like an HTTP response, but has no status"),
     ];
     for (args, want) in cases {
         let run = tollgate.run([&["explain"], args].concat());

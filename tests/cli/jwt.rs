@@ -86,7 +86,7 @@ fn a_jwt_is_explained() {
         ("a changed signature", Token { changed: Some(2), ..Token::default() },
          "the signature is not valid", "✗ refused        the token is not valid: its signature is not valid  (RFC 7515 §5.2)"),
         ("another kid",         Token { header: header("kid", json!("x")), ..Token::default() },
-         "none of them has the token's kid and algorithm",   "✗ refused        the token is not valid: it is not signed with any of the issuer's keys  (RFC 7515 §5.2)"),
+         "no key has the token's kid and algorithm",   "✗ refused        the token is not valid: it is not signed with any of the issuer's keys  (RFC 7515 §5.2)"),
         ("another typ",         Token { header: header("typ", json!("JWT")), ..Token::default() },
          "was not checked",    "✗ refused        the token is not valid: its `typ` is not that of an access token  (RFC 9068 §4, RFC 8725 §3)"),
         ("another audience",    Token { claims: header("aud", json!("x")), ..Token::default() },

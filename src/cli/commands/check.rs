@@ -219,14 +219,14 @@ fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> R
     }
     let configurations =
         all.iter().map(|checked| checked.configurations.len()).fold(0, usize::saturating_add);
-    let (faults, warnings) = (counted(faults, "fault"), counted(warnings, "warning"));
+    let (faults, warnings) = (counted(faults, "error"), counted(warnings, "warning"));
     match configurations {
         0 => out.line(format_args!("{faults}, {warnings}, and no configuration was found")),
         number => out.line(format_args!("{faults}, {warnings} in {}", counted(number, "configuration"))),
     }
 }
 
-/// `no faults`, `1 fault`, `2 faults`.
+/// `no errors`, `1 error`, `2 errors`.
 fn counted(number: usize, what: &str) -> String {
     match number {
         0 => format!("no {what}s"),

@@ -1,4 +1,4 @@
-//! `tollgate doctor`: the filter's own calls, and what is wrong with the answers.
+//! `tollgate doctor`: makes the filter's own calls, and reports what is wrong with the responses.
 
 mod call;
 mod keys;
@@ -61,13 +61,12 @@ pub(crate) struct Args {
     network: Network,
 }
 
-/// One thing that was seen.
+/// One observation.
 #[derive(Debug)]
 struct Finding {
     grade: Grade,
-    /// What was seen.
     saw: String,
-    /// What to do about it; empty for nothing.
+    /// What to do about it. Empty if there is nothing to do.
     advice: String,
 }
 
@@ -78,36 +77,35 @@ enum Grade {
     Good,
     /// Worth knowing.
     Note,
-    /// Requests will be refused for it.
+    /// It will cause requests to be rejected.
     Wrong,
 }
 
-/// Everything that was seen of a provider.
+/// A provider, and what was observed of it.
 struct Patient<'a> {
     id: ProviderId,
     provider: &'a Provider,
-    /// The configuration that it is of.
     policy: &'a Policy,
-    /// Its keys, as far as they have come.
+    /// Its keys, once they are loaded.
     keys: LiveKeys,
-    /// What its calls need to be unguessable.
+    /// Random numbers for its calls.
     nonces: &'a Nonces,
-    /// The whole configuration as it is written.
+    /// The whole configuration, uncompiled.
     configuration: &'a Value,
-    /// The provider as it is written.
+    /// The provider's entry in it.
     written: &'a Value,
     /// The credentials that Envoy adds to its calls.
     injected: Option<&'a Result<Injected, Unusable>>,
-    /// Whether others stand in for those.
+    /// Whether the command line supplies credentials instead.
     has_stand_in: bool,
     /// The identifiers of the protected resources that its tokens are for.
     resources: Vec<String>,
-    /// The authentication contexts that rules demand of its tokens.
+    /// The authentication contexts that rules require of its tokens.
     contexts: Vec<String>,
     findings: Vec<Finding>,
 }
 
-/// Examines them.
+/// Examines each provider and each resource.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let http = args.network.http(out)?;
     let found = find::load_one(&args.file, args.number)?;
@@ -164,8 +162,8 @@ impl Patient<'_> {
             let variable = error.at.find(self.configuration);
             let name = variable.and_then(Value::as_str).unwrap_or("for the credentials");
             self.wrong(
-                format!("the variable {name} is not set here, so the server was not asked"),
-                "Set it to what the proxy has: the secret, and nothing around it.",
+                format!("the variable {name} is not set here, so the server was not called"),
+                "Set it to the same value as for the proxy: the secret, and nothing else.",
             );
             return;
         }
@@ -181,13 +179,13 @@ impl Patient<'_> {
         if !self.has_credentials() {
             return;
         }
-        let answers = call::ask_about_nothing(self, known.as_ref(), http, out);
-        if let (true, Some(token)) = (answers, token) {
-            token::ask_about(self, token, http, out);
+        let responds = call::introspect_made_up(self, known.as_ref(), http, out);
+        if let (true, Some(token)) = (responds, token) {
+            token::examine(self, token, http, out);
         }
     }
 
-    /// Looks at the credentials that Envoy adds; whether there is something to ask with.
+    /// Reports the credentials that Envoy adds. Returns whether there are any credentials to call with.
     fn has_credentials(&mut self) -> bool {
         match self.injected {
             None => true,
@@ -220,12 +218,12 @@ impl Patient<'_> {
         self.findings.push(Finding { grade, saw, advice: advice.to_owned() });
     }
 
-    /// Text below the provider, as it is written.
+    /// Text in the provider's entry.
     fn text(&self, place: &str) -> &str {
         self.written.pointer(place).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What is asked: the introspection endpoint, or nothing but the place of the keys.
+    /// What is called: the introspection endpoint, or only the address of the keys.
     fn endpoint(&self) -> String {
         let endpoint = &self.provider.introspection;
         if self.provider.validate == Validate::Jwt {
@@ -238,7 +236,7 @@ impl Patient<'_> {
     }
 }
 
-/// The authentication contexts that are demanded of a provider's tokens, each once.
+/// The authentication contexts that rules require of a provider's tokens, each once.
 fn contexts(policy: &Policy, provider: ProviderId) -> Vec<String> {
     let own = policy.rules.iter().filter_map(|rule| rule.requires.as_ref());
     let mut contexts: Vec<String> = Vec::new();
@@ -252,8 +250,8 @@ fn contexts(policy: &Policy, provider: ProviderId) -> Vec<String> {
     contexts
 }
 
-/// The compiled configuration, and the variables that are not set: those are findings, everything else
-/// is for `check`.
+/// The compiled configuration, and the variables that are not set. Those are findings. `check` reports all other
+/// errors.
 fn policy(configuration: &Value, file: &Path) -> Result<(Policy, Vec<ConfigError>), Failure> {
     let faults = match Policy::from_value(configuration, &set) {
         Ok(policy) => return Ok((policy, Vec::new())),
@@ -269,7 +267,10 @@ fn policy(configuration: &Value, file: &Path) -> Result<(Policy, Vec<ConfigError
         (first, _) => {
             let first = first.or(unset.first()).map(ToString::to_string).unwrap_or_default();
             Err(Failure::new(format_args!("the configuration in {} does not load: {first}", file.display()))
-                .help(format_args!("`tollgate check {}` shows every fault and where it is.", file.display())))
+                .help(format_args!(
+                    "`tollgate check {}` shows every error with its position.",
+                    file.display()
+                )))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `tollgate explain`: the filter's own engine, one request, every step of it.
+//! `tollgate explain`: runs one request through the filter's engine, and shows every step.
 
 mod calls;
 mod certificate;
@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     args.credentials.stand_in(&mut configuration, &injected, &args.store)?;
     if let Source::Live(_, known) = &mut source {
         *known = injected;
-        // Where others stand in, what Envoy would add is no matter.
+        // Credentials on the command line replace those that Envoy would add.
         known.retain(|_, one| one.is_ok() || !args.credentials.are_given());
     }
     let offline = matches!(source, Source::Saved(_));
@@ -132,20 +132,19 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let outcome = calls.decide(&mut driver, (head.clone(), form.as_bytes()), out)?;
     let policy = driver.worker().policy();
     Report { configuration: &configuration, policy, head: &head }.finish(&steps, &outcome, out)?;
-    let is_refused = matches!(outcome.decision, Decision::Deny(_)) && policy.mode == Mode::Enforce;
-    Ok(if is_refused { Exit::Faults } else { Exit::Good })
+    let is_rejected = matches!(outcome.decision, Decision::Deny(_)) && policy.mode == Mode::Enforce;
+    Ok(if is_rejected { Exit::Faults } else { Exit::Good })
 }
 
-/// The compiled configuration. Offline, no credentials are needed, so a variable that is not set is
-/// nothing to stop for.
+/// The compiled configuration. Offline, no credentials are needed, so a variable that is not set is not an error.
 fn policy(configuration: &Value, offline: bool, file: &Path) -> Result<Policy, Failure> {
     let env = |name: &str| set(name).or_else(|| offline.then(|| STAND_IN.to_owned()));
     Policy::from_value(configuration, &env).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
         let more = match faults.len().saturating_sub(1) {
             0 => String::new(),
-            1 => " (and 1 more fault)".to_owned(),
-            more => format!(" (and {more} more faults)"),
+            1 => " (and 1 more error)".to_owned(),
+            more => format!(" (and {more} more errors)"),
         };
         let unset =
             faults.iter().any(|fault| matches!(fault.fault, tollgate_engine::config::error::Fault::Unset));
@@ -154,10 +153,12 @@ fn policy(configuration: &Value, offline: bool, file: &Path) -> Result<Policy, F
             file.display()
         ));
         if unset {
-            failure.help("Set the variable here as well, or replay a saved reply: --reply.")
+            failure.help("Set the variable here as well, or replay a saved response: --reply.")
         } else {
-            failure
-                .help(format_args!("`tollgate check {}` shows every fault and where it is.", file.display()))
+            failure.help(format_args!(
+                "`tollgate check {}` shows every error with its position.",
+                file.display()
+            ))
         }
     })
 }

@@ -42,7 +42,7 @@ impl Failure {
     pub(crate) fn what(&self) -> &str {
         match self {
             Self::Told { what, .. } => what,
-            Self::Gone => "nobody reads the output",
+            Self::Gone => "the output is closed",
         }
     }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Told { what, help: None, .. } => f.write_str(what),
             Self::Told { what, help: Some(help), .. } => write!(f, "{what}\n  {help}"),
-            Self::Gone => f.write_str("nobody reads the output"),
+            Self::Gone => f.write_str("the output is closed"),
         }
     }
 }

@@ -191,7 +191,7 @@ impl Http {
         match url.scheme() {
             "https" => Ok(()),
             "http" if !is_loopback(url) => Err(Failure::new(format_args!(
-                "{url} is plain http, which anyone on the way can read and change"
+                "{url} is plain http, which anyone on the network path can read and change"
             ))
             .help("Use https. Plain http is allowed only to this machine, with --allow-http.")),
             "http" if self.plain_to_ourselves => Ok(()),
@@ -223,7 +223,7 @@ impl Http {
                     (None, _) => (printable(&text), RUNS),
                 };
                 let failure = Failure::new(format_args!("cannot connect to {url}: {what}")).help(help);
-                // Whom we trust is our own affair: Envoy may trust others.
+                // Which authorities this command trusts says nothing about Envoy.
                 if text.contains("certificate") { failure.own() } else { failure }
             }
         }

@@ -65,7 +65,7 @@ fn what_goes_past_tollgate_or_changes_what_it_judged_is_seen() {
         let run = tollgate.run(["check", "x.yaml"]);
         assert_eq!(run.status, status, "{name}: {run:?}");
         if want.is_empty() {
-            assert!(run.stdout.starts_with("no faults, no warnings"), "{name}: {run:?}");
+            assert!(run.stdout.starts_with("no errors, no warnings"), "{name}: {run:?}");
         } else {
             let said = run.stdout.lines().filter(|line| line.contains(want)).count();
             assert_eq!(said, 1, "{name}: {run:?}");
@@ -111,7 +111,7 @@ fn rules_that_never_decide_are_named() {
     ] {
         assert!(run.stdout.lines().any(|line| line == want), "{want}: {run:?}");
     }
-    assert!(run.stdout.ends_with("no faults, 2 warnings in 1 configuration\n"), "{run:?}");
+    assert!(run.stdout.ends_with("no errors, 2 warnings in 1 configuration\n"), "{run:?}");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn keys_in_the_spelling_of_json_are_read() {
         "is_optional: true:",
         "script is after Tollgate and changes :path",
         "Tollgate is disabled here",
-        "no faults, 4 warnings in 1 configuration",
+        "no errors, 4 warnings in 1 configuration",
     ] {
         assert!(run.stdout.contains(want), "{want}: {run:?}");
     }

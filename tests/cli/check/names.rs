@@ -14,8 +14,8 @@ fn a_name_with_dots_is_one_name() {
     );
     #[rustfmt::skip]
     let cases = [
-        ("a variable that is not set here",  "",    bearer.clone(), "no faults, no warnings in 1 configuration"),
-        ("that of a list",                   "",    list.clone(),   "no faults, no warnings in 1 configuration"),
+        ("a variable that is not set here",  "",    bearer.clone(), "no errors, no warnings in 1 configuration"),
+        ("that of a list",                   "",    list.clone(),   "no errors, no warnings in 1 configuration"),
         ("a variable that is set, and odd",  "a b", bearer,         "x.yaml:8:55: providers[\"a.b\"].introspection.client_auth.bearer_token_env: expected an environment variable that holds"),
         ("that of a list, set and odd",      "a b", list,           "client_lists[\"a.b\"].bearer_token_env: expected an environment variable that holds"),
         ("a misspelt key below it",          "",    basic.replace("issuer", "isuer"), "x.yaml:3:5: providers[\"a.b\"].isuer: unknown key; did you mean \"issuer\"?"),
@@ -55,7 +55,7 @@ fn free_names_are_neither_variables_nor_clusters() {
     ] {
         at.write("x.yaml", envoy(RELOAD, &GOOD.replace("requires:", &format!("{more}requires:")), CLUSTERS));
         let run = at.run(["check", "x.yaml"]);
-        assert!(run.stdout.starts_with("no faults") || run.stdout.contains("\nno faults"), "{more}: {run:?}");
+        assert!(run.stdout.starts_with("no errors") || run.stdout.contains("\nno errors"), "{more}: {run:?}");
     }
     // A list's server and its token are named like a provider's.
     let list = format!(

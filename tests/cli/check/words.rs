@@ -34,7 +34,7 @@ fn yaml_that_cannot_be_read_is_explained() {
     let merged = GOOD.replace("    issuer", "    <<: {issuer: https://other.example.com}\n    issuer");
     tollgate.write("x.yaml", merged);
     let run = tollgate.run(["check", "x.yaml"]);
-    assert_eq!((run.status, run.stdout.as_str()), (0, "no faults, no warnings in 1 configuration\n"));
+    assert_eq!((run.status, run.stdout.as_str()), (0, "no errors, no warnings in 1 configuration\n"));
 }
 
 #[test]

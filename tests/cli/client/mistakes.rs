@@ -66,7 +66,7 @@ fn what_a_first_time_user_may_mistype() {
     let cases: [(&str, &[&str], &[&str]); 15] = [
         ("no server", &[], &["no authorization server is given to register", "--issuer https://"]),
         ("plain http", &["--registration-endpoint", "http://127.0.0.1:1/reg"], &["is plain http", "--allow-http"]),
-        ("plain http elsewhere", &["--registration-endpoint", "http://login.example.com/reg", "--allow-http"], &["anyone on the way can read", "Use https"]),
+        ("plain http elsewhere", &["--registration-endpoint", "http://login.example.com/reg", "--allow-http"], &["anyone on the network path can read", "Use https"]),
         ("no URL", &["--registration-endpoint", "login.example.com"], &["is not a URL", "https://"]),
         ("no issuer", &["--issuer", "login"], &["is not a URL"]),
         ("nobody listens", &["--registration-endpoint", "http://127.0.0.1:1/reg", "--allow-http"], &["cannot connect to", "whether the server is running"]),

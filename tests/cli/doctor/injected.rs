@@ -53,7 +53,7 @@ fn the_credentials_in_the_file_are_those_that_are_tried() {
     #[rustfmt::skip]
     let cases = [
         ("good, as in a container",    beside,                      oddly(GOOD),  0, "✓ the credentials that Envoy adds are those in gateway/secrets/main.yaml"),
-        ("good, relative to the run",  "gateway/secrets/main.yaml", oddly(GOOD),  0, "✓ it accepts our credentials, and says that a made-up token is not active"),
+        ("good, relative to the run",  "gateway/secrets/main.yaml", oddly(GOOD),  0, "✓ it accepts the gateway's credentials, and reports a made-up token as inactive"),
         ("another secret",             beside, oddly("Basic Z2F0ZXdheTpvdGhlcg=="), 1, "✗ status 401 invalid_client: it rejects the credentials in gateway/secrets/main.yaml, which Envoy adds"),
         ("no scheme",                  beside, oddly("Z2F0ZXdheTpvdGhlcg=="),     1, "✗ the secret \"main\" in gateway/secrets/main.yaml does not begin with a scheme"),
         ("a bare secret",              beside, oddly("Basic hunter2"),            1, "is not `Basic` and the base64 of id:secret"),
@@ -81,7 +81,7 @@ fn a_client_stands_in_for_a_file_on_another_machine() {
     let server = strict();
     let run = run(&server, "/etc/envoy/secret.yaml", None, &[&DOCTOR[..], &STAND_IN].concat());
     assert!(run.status == 0 && run.stdout.contains("· cannot read /etc/envoy/secret.yaml"), "{run:?}");
-    assert!(run.stdout.contains("✓ it accepts our credentials"), "{run:?}");
+    assert!(run.stdout.contains("✓ it accepts the gateway's credentials"), "{run:?}");
 }
 
 #[test]
@@ -112,7 +112,10 @@ fn what_the_three_commands_write_is_understood() {
         assert_eq!(made.status, 0, "{made:?}");
         let file = format!("{kind}/envoy.yaml");
         let run = tollgate.run(["doctor", &file, "--allow-http"]);
-        assert!(run.status == 0 && run.stdout.contains("✓ it accepts our credentials"), "{kind}: {run:?}");
+        assert!(
+            run.status == 0 && run.stdout.contains("✓ it accepts the gateway's credentials"),
+            "{kind}: {run:?}"
+        );
         let wrong = tollgate.read(format!("{kind}/secrets/main.yaml")).replace("Basic ", "Basic eDp5");
         tollgate.write(format!("{kind}/secrets/main.yaml"), wrong);
         let run = tollgate.run(["doctor", &file, "--allow-http"]);

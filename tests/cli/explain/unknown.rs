@@ -27,7 +27,7 @@ fn what_the_command_refuses_to_ask_is_no_verdict() {
     #[rustfmt::skip]
     let cases = [
         ("plain http to this machine", CONFIGURATION.replace("URI", &local), "t", &[][..], "is plain http\n  To allow this for this machine: --allow-http."),
-        ("plain http to another",      CONFIGURATION.replace("URI", "http://login.example.com/i"), "t", &["--allow-http"], "http://login.example.com/i is plain http, which anyone on the way can read and change"),
+        ("plain http to another",      CONFIGURATION.replace("URI", "http://login.example.com/i"), "t", &["--allow-http"], "http://login.example.com/i is plain http, which anyone on the network path can read and change"),
         ("keys over plain http",       jwt, token.as_str(), &[], "/keys is plain http\n"),
         ("a list over plain http",     list("http://lists.example.com/l"), "t", &["--allow-http"], "http://lists.example.com/l is plain http"),
     ];

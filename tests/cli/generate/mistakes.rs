@@ -109,9 +109,9 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
         ("a misspelt key of a rule",          "scopes: [a]", "rules: [{match: {prefx: /x}}]",
          "apis.a.rules[0].match.prefx: unknown key; did you mean \"prefix\"?"),
         ("an upstream with a path",           "http://a:1", "http://a:1/x",
-         "apis.a.upstream: expected scheme, host and perhaps port, as http://orders:8080 (no path)"),
+         "apis.a.upstream: expected scheme, host and optional port, such as http://orders:8080 (no path)"),
         ("an upstream without a scheme",      "http://a:1", "a:1",
-         "apis.a.upstream: expected scheme, host and perhaps port"),
+         "apis.a.upstream: expected scheme, host and optional port"),
         ("no credentials",                    ", client_id: gateway, client_secret_file: secret", "",
          "providers.main: expected exactly one of \"client\" and \"client_id\", found none"),
         ("an id without a secret",            ", client_secret_file: secret", "",
@@ -145,7 +145,7 @@ fn every_slip_is_told_with_its_place_and_what_to_write() {
         ("a misspelt key of the filter",      "\napis:", "\npolicy: {cache: {tll: 30s}}\napis:",
          "gateway.yaml:3:18: policy.cache.tll: unknown key; did you mean \"ttl\"?"),
         ("a path that Envoy reads otherwise", "scopes: [a]", "prefix: /a%2fb",
-         "apis.a.prefix: expected a path of plain segments, as /orders"),
+         "apis.a.prefix: expected a path of plain segments, such as /orders"),
         ("an address for a host",             "scopes: [a]", "hosts: [127.0.0.1]",
          "apis.a.hosts[0]: expected a host name without a port"),
         ("a secret of two lines",             "client_secret_file: secret", "client_secret_file: two",
@@ -274,6 +274,6 @@ fn what_is_named_by_the_operator_is_no_variable_and_no_line() {
         };
         assert!(text.contains(keys), "{policy}: {text}");
         let checked = at.run(["check", &format!("out/{target}.yaml")]);
-        assert!(checked.stdout.contains("no faults"), "{policy}: {checked:?}");
+        assert!(checked.stdout.contains("no errors"), "{policy}: {checked:?}");
     }
 }

@@ -212,7 +212,7 @@ fn what_is_written_is_beyond_reproach() {
             let run = at.run(["generate", target, "gateway.yaml", "--out", &out, "--force"]);
             assert_eq!(run.status, 0, "{name}, {target}: {run:?}");
             let check = at.run(["check", "--strict", &format!("{out}/{file}.yaml")]);
-            let want = "no faults, no warnings in 1 configuration\n";
+            let want = "no errors, no warnings in 1 configuration\n";
             assert_eq!((check.status, check.stdout.as_str()), (0, want), "{name}, {target}: {check:?}");
         }
     }
@@ -241,7 +241,7 @@ fn a_first_configuration_is_beyond_reproach() {
     assert_eq!(run.status, 0, "{run:?}");
     assert!(at.read("out/envoy.yaml").contains("socket_address: {address: \"127.0.0.1\", port_value: 9999}"));
     let check = at.run(["check", "--strict", "out/envoy.yaml"]);
-    assert_eq!(check.stdout, "no faults, no warnings in 1 configuration\n", "{check:?}");
+    assert_eq!(check.stdout, "no errors, no warnings in 1 configuration\n", "{check:?}");
     // Whoever opens the admin pages to others is told.
     let run = at.run([
         "generate",

@@ -77,9 +77,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         },
     };
     if !args.listen.ip().is_loopback() {
-        let whoever = if token.is_some() { "anyone who has the token" } else { "anyone who reaches it" };
+        let reader = if token.is_some() { "anyone who has the token" } else { "anyone who reaches it" };
         out.alarm(format_args!(
-            "{} can be reached from other machines: client ids and tiers are sent in plain http, to {whoever}",
+            "{} can be reached from other machines: client ids and tiers are sent in plain http, to {reader}",
             args.listen
         ));
     }

@@ -109,7 +109,9 @@ fn choose(known: &mut Known, args: &Args) -> Result<Chosen, Failure> {
     }
     let mut chosen = Chosen::from(chosen.unwrap_or_else(|| {
         let assumed = DEFAULT.name();
-        known.remarks.push(format!("the filter supports none of the server's methods ({listed}); the entry has {assumed} all the same"));
+        known.remarks.push(format!(
+            "the filter supports none of the server's methods ({listed}); the entry still has {assumed}"
+        ));
         DEFAULT
     }));
     let offered = algorithms.into_iter().flatten().filter_map(Algorithm::named);

@@ -1,4 +1,4 @@
-//! The introspection call about a token that nobody has issued: are we answered, and as whom?
+//! Introspects a token that no server has issued: does the server respond, and does it accept the credentials?
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::kit::http::{Http, Reply};
 use crate::kit::output::Output;
 use crate::kit::signatures::Computed;
 
-/// One call as the filter makes it: the answer, and how the filter would read it.
+/// One call as the filter makes it: the response, and how the filter would read it.
 pub(super) fn introspect(
     patient: &Patient<'_>,
     token: &Secret,
@@ -43,8 +43,8 @@ pub(super) fn introspect(
     Ok((reply, said))
 }
 
-/// Asks; whether the answer is what it should be.
-pub(super) fn ask_about_nothing(
+/// Introspects a made-up token. Returns whether the response is as it should be.
+pub(super) fn introspect_made_up(
     patient: &mut Patient<'_>,
     known: Option<&Discovered>,
     http: &Http,
@@ -53,7 +53,7 @@ pub(super) fn ask_about_nothing(
     out.progress(format_args!("introspecting a made-up token at {}", patient.provider.name));
     let started = Instant::now();
     let (reply, said) = match introspect(patient, &Secret::new("tollgate-doctor-made-this-up"), http) {
-        Ok(answer) => answer,
+        Ok(response) => response,
         Err(failure) => {
             patient.wrong(failure.what(), failure.advice());
             return false;
@@ -62,14 +62,14 @@ pub(super) fn ask_about_nothing(
     let took = started.elapsed().as_millis();
     clock(patient, &reply);
     let is_user_info = matches!(patient.provider.introspection.dialect, Dialect::UserInfo { .. });
-    // What is no JWT is verified only after it has been called active.
+    // The made-up token is not a JWT. It is verified only after the server has reported it as active.
     let said = match said {
         Err(Rejection::BadJwt { .. }) if reply.status == 200 && !is_user_info => {
             Ok(Introspection::Contradicts("signature"))
         }
         said => said,
     };
-    // A JWT that is none is not tried out by the filter; what counts here is that it is not taken.
+    // The filter rejects it as a JWT. Here, it counts that the server does not accept it.
     let is_unknown = matches!(said, Err(Rejection::BadJwt { .. })) && matches!(reply.status, 401 | 403);
     let is_token_info = matches!(patient.provider.introspection.dialect, Dialect::TokenInfo(_));
     match said {
@@ -80,7 +80,7 @@ pub(super) fn ask_about_nothing(
         }
         Ok(Introspection::Inactive) if reply.status == 200 => {
             patient.good(format!(
-                "it accepts our credentials, and says that a made-up token is not active ({took} ms)"
+                "it accepts the gateway's credentials, and reports a made-up token as inactive ({took} ms)"
             ));
             true
         }
@@ -94,7 +94,7 @@ pub(super) fn ask_about_nothing(
         }
         Ok(Introspection::Active(_) | Introspection::Contradicts(_)) => {
             patient.wrong(
-                "it calls a made-up token active",
+                "it reports a made-up token as active",
                 "This server would accept any token. Do not use it.",
             );
             false
@@ -112,12 +112,12 @@ pub(super) fn ask_about_nothing(
     }
 }
 
-/// What may be wrong with an answer of status 200 that the filter cannot use.
+/// What may be wrong with a response of status 200 that the filter cannot use.
 fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (String, &'static str) {
     if let Rejection::BadAnswer { cause: BadAnswer::Coded(name) } = rejection {
         return (
             format!("status 200, but its content coding is {name}, although identity was requested"),
-            "The filter reads no compressed responses. Turn compression off for this address, at the server or at the proxy before it.",
+            "The filter cannot read compressed responses. Turn off compression for this address, at the server or at the proxy in front of it.",
         );
     }
     let is_plain = reply.object().is_ok_and(|reply| reply.get("active").is_some_and(Value::is_boolean));
@@ -125,17 +125,17 @@ fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (Str
         Dialect::Rfc7662 => match reply.object() {
             Err(what) => (
                 format!("status 200, but not an introspection response: {what}"),
-                "The address is probably that of a page, not of the introspection endpoint.",
+                "This is probably the address of a page, not of the introspection endpoint.",
             ),
             Ok(reply) if !reply.get("active").is_some_and(Value::is_boolean) => (
                 "status 200, but the response has no boolean \"active\"".to_owned(),
-                "Is it an introspection endpoint (RFC 7662)? For token information, which is older: dialect: tokeninfo.",
+                "Is it an introspection endpoint (RFC 7662)? For an older token information endpoint, set dialect: tokeninfo.",
             ),
             Ok(_) => (format!("status 200, but {rejection}"), ""),
         },
         Dialect::Rfc9701 { .. } if is_plain => (
             "its response is not signed".to_owned(),
-            "The gateway's client has to be registered for signed responses: introspection_signed_response_alg (RFC 9701 §6). Or leave dialect: rfc9701 out.",
+            "The gateway's client has to be registered for signed responses: introspection_signed_response_alg (RFC 9701 §6). Otherwise, leave dialect: rfc9701 out.",
         ),
         Dialect::Rfc9701 { .. } => (
             format!("its signed response cannot be used: {rejection}"),
@@ -155,7 +155,7 @@ fn unusable(patient: &Patient<'_>, reply: &Reply, rejection: &Rejection) -> (Str
     }
 }
 
-/// Two clocks that are apart let tokens in too long, or refuse good ones.
+/// If the clocks differ, expired tokens are accepted or valid ones are rejected.
 fn clock(patient: &mut Patient<'_>, reply: &Reply) {
     let theirs = reply.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
     let theirs = theirs.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
@@ -163,8 +163,8 @@ fn clock(patient: &mut Patient<'_>, reply: &Reply) {
     let apart = clock::now().as_secs().abs_diff(theirs.as_secs());
     if apart > 30 {
         patient.wrong(
-            format!("its clock and ours differ by {apart} s"),
-            "Tokens expire early or late by that much. Synchronize both clocks (NTP); providers.*.clock_skew allows for small differences.",
+            format!("its clock and this machine's clock differ by {apart} s"),
+            "Tokens expire that much too early or too late. Synchronize both clocks (NTP); providers.*.clock_skew allows for small differences.",
         );
     }
 }
@@ -191,39 +191,39 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
             "Do the id and the secret in it belong to a client there, and is the secret still valid? `tollgate client secret-file` writes the file again.".to_owned(),
         ),
         (400 | 401 | 403, _) if is_by_cluster && patient.injected.is_none() => (
-            saw("it requires credentials, and the configuration leaves those to Envoy"),
-            "If Envoy adds them (credential_injector, a certificate), let a client stand in here: --client NAME, or --client-id ID --client-secret-file FILE.".to_owned(),
+            saw("it requires credentials, and the configuration leaves them to Envoy"),
+            "If Envoy adds them (credential_injector, a certificate), name a client for this command: --client NAME, or --client-id ID --client-secret-file FILE.".to_owned(),
         ),
         (400 | 401 | 403 | 404, Some(error)) if says_active && !is_bearer && OF_TOKENS.contains(&error) => (
             saw("an error, where RFC 7662 §2.2 requires active: false"),
-            format!("Until the server is changed, every unknown token ends as bad_answer (502). If this error is always about unknown tokens, and never about our credentials: introspection.unknown_token: {{status: [{status}], error: [{error}]}}."),
+            format!("Until the server is changed, every unknown token results in bad_answer (502). If this error is always about the token, and never about the gateway's credentials, set introspection.unknown_token: {{status: [{status}], error: [{error}]}}."),
         ),
-        (401, _) | (400, Some("invalid_client" | "unauthorized_client")) => (saw("it rejects our own credentials"), credentials(patient, known)),
+        (401, _) | (400, Some("invalid_client" | "unauthorized_client")) => (saw("it rejects the gateway's credentials"), credentials(patient, known)),
         (403, _) => (
-            saw("it accepts our credentials, but does not allow us to introspect tokens"),
+            saw("it accepts the gateway's credentials, but does not allow the gateway to introspect tokens"),
             "Give the client the right to introspect: in Keycloak a confidential client, in PingAM the scope am-introspect-all-tokens.".to_owned(),
         ),
-        (400, _) => (saw("it does not understand the call"), "Does this product accept introspection.parameters and token_type_hint?".to_owned()),
+        (400, _) => (saw("it does not understand the request"), "Does this product support introspection.parameters and token_type_hint?".to_owned()),
         (404 | 405, _) => {
             let named = known.and_then(|known| known.endpoints().introspection).filter(|named| *named != patient.endpoint());
             let advice = named.map_or_else(|| "Is this the address of the introspection endpoint? `tollgate discover` shows it.".to_owned(), |named| format!("Its metadata names {named}."));
             (saw("there is no introspection endpoint"), advice)
         }
         (300..=399, _) => {
-            let to = reply.header("location").unwrap_or("nowhere");
+            let to = reply.header("location").unwrap_or("no address");
             (saw(&format!("it redirects to {to}")), "An introspection endpoint does not redirect. Is the address exact: https, host, slash at the end?".to_owned())
         }
-        (429, _) => (saw("it limits our calls"), "Raise the limit for the gateway, and cache responses for longer (cache.ttl).".to_owned()),
-        (500.., _) => (saw("it fails"), "The server's own log says why. Until it works, every token that is not cached is rejected (503).".to_owned()),
-        _ => (saw("an introspection endpoint responds with 200"), "Is this the address of the introspection endpoint?".to_owned()),
+        (429, _) => (saw("it limits the rate of calls"), "Raise the limit for the gateway, and cache responses for longer (cache.ttl).".to_owned()),
+        (500.., _) => (saw("an error of the server"), "The server's own log says why. Until it works, every token that is not cached is rejected (503).".to_owned()),
+        _ => (saw("an introspection endpoint should respond with 200"), "Is this the address of the introspection endpoint?".to_owned()),
     }
 }
 
-/// Errors that are about the token which is asked about.
+/// Errors that concern the introspected token.
 const OF_TOKENS: [&str; 5] =
     ["invalid_token", "token_not_found", "not_found", "invalid_grant", "expired_token"];
 
-/// What may be wrong with our credentials.
+/// What may be wrong with the gateway's credentials.
 fn credentials(patient: &Patient<'_>, known: Option<&Discovered>) -> String {
     let auth = "/introspection/client_auth";
     let method = Some(patient.text(&format!("{auth}/method")))
@@ -238,7 +238,7 @@ fn credentials(patient: &Patient<'_>, known: Option<&Discovered>) -> String {
     });
     if let Some(offered) = offered.filter(|offered| !offered.contains(&method)) {
         advice = format!(
-            "It does not accept {method}, but {}: set client_auth.method. {advice}",
+            "It does not accept {method}. It accepts {}: set client_auth.method. {advice}",
             offered.join(", ")
         );
     } else if method == "client_secret_basic" {

@@ -1,4 +1,4 @@
-//! The keys that JWTs are verified with: can they be had, and do they fit?
+//! The keys that JWTs are verified with: can they be fetched, and do they fit the allowed algorithms?
 
 use serde_json::Value;
 use tollgate_engine::base::secret::Secret;
@@ -17,7 +17,7 @@ use crate::kit::http::{Http, Reply};
 use crate::kit::output::Output;
 use crate::kit::signatures::Computed;
 
-/// Fetches the keys and looks at them; `false`: they cannot be had.
+/// Fetches and checks the keys. Returns `false` if they cannot be fetched.
 pub(super) fn look(
     patient: &mut Patient<'_>,
     known: Option<&Discovered>,
@@ -70,7 +70,7 @@ fn take(keys: &mut LiveKeys, uri: &KeyUri, reply: &Reply) -> Result<(), String> 
     keys.take(uri, outcome, clock::now()).map(|_| ()).map_err(|fault| fault.to_string())
 }
 
-/// What the server's own document says of the place.
+/// Compares the configured address with the server's metadata.
 fn named(patient: &mut Patient<'_>, known: Option<&Discovered>, uri: &KeyUri) {
     let configured = address(uri);
     if let Some(named) = known.and_then(|known| known.text("jwks_uri")).filter(|named| *named != configured) {
@@ -81,7 +81,7 @@ fn named(patient: &mut Patient<'_>, known: Option<&Discovered>, uri: &KeyUri) {
     }
 }
 
-/// Keys that the filter passes over: nobody may wonder why.
+/// Notes the keys that the filter skips, and why.
 fn left_out(patient: &mut Patient<'_>, reply: &Reply) {
     let Ok(document) = reply.object() else { return };
     for (at, entry) in document.get("keys").and_then(Value::as_array).into_iter().flatten().enumerate() {
@@ -91,7 +91,7 @@ fn left_out(patient: &mut Patient<'_>, reply: &Reply) {
     }
 }
 
-/// Whether there is a key for what is allowed.
+/// Checks that there is a key for an allowed algorithm.
 fn algorithms(patient: &mut Patient<'_>) {
     let keys = patient.keys.clone();
     let Ok(set) = keys.set(clock::now()) else { return };
@@ -102,8 +102,8 @@ fn algorithms(patient: &mut Patient<'_>) {
     };
     if with.is_empty() {
         patient.wrong(
-            format!("{} key(s), but none for {}", set.len(), names(&without)),
-            "Every token will be rejected. Which algorithm does the server use? Allow it in `algorithms`.",
+            format!("{} key(s), but no key for {}", set.len(), names(&without)),
+            "Every token will be rejected. Add the algorithm that the server uses to `algorithms`.",
         );
     } else {
         patient.good(format!("{} key(s), for {}", set.len(), names(&with)));

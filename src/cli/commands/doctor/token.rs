@@ -1,4 +1,4 @@
-//! A token that should be good: is it, and if not, why might the server say so?
+//! Introspects a token that should be valid. If it is not, suggests why.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,8 +18,8 @@ use crate::kit::http::Http;
 use crate::kit::output::Output;
 use crate::kit::presets::guess;
 
-/// Asks about it.
-pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, out: &mut Output) {
+/// Introspects the token.
+pub(super) fn examine(patient: &mut Patient<'_>, token: &Secret, http: &Http, out: &mut Output) {
     out.progress(format_args!("introspecting the token at {}", patient.provider.name));
     let said = match call::introspect(patient, token, http) {
         Ok((_, said)) => said,
@@ -27,19 +27,19 @@ pub(super) fn ask_about(patient: &mut Patient<'_>, token: &Secret, http: &Http, 
     };
     match said {
         Err(rejection) => patient.wrong(
-            format!("about the token: {rejection}"),
-            "The server responded about a made-up token, but not about this one. Its log may say why.",
+            format!("the token cannot be introspected: {rejection}"),
+            "The server accepted the introspection of a made-up token, but not of this one. Its log may say why.",
         ),
         Ok(Introspection::Inactive) => inactive(patient, token),
         Ok(Introspection::Contradicts(name)) => patient.wrong(
             format!("the token is active, but the response has another {name} than the token itself"),
-            "The filter rejects such a token. An intermediary may respond for another token.",
+            "The filter rejects such a token. An intermediary may have sent the response for another token.",
         ),
         Ok(Introspection::Active(token)) => active(patient, &token),
     }
 }
 
-/// `active: true`: would the filter let it in?
+/// `active: true`: would the filter accept the token?
 fn active(patient: &mut Patient<'_>, token: &AccessToken) {
     let shown = |name: &str| token.present(name).map_or_else(|| "none".to_owned(), Value::to_string);
     match token.check(&patient.provider.tokens, clock::now(), &Untraced) {
@@ -56,17 +56,17 @@ fn active(patient: &mut Patient<'_>, token: &AccessToken) {
         }
         Err(Rejection::WrongIssuer) => patient.wrong(
             format!("the token is active, but its issuer is {}, not {:?}", shown("iss"), patient.provider.tokens.issuer.as_deref().unwrap_or_default()),
-            "A server may be known under several host names: configure the issuer that its tokens carry.",
+            "If the server has several host names, configure the issuer that its tokens carry.",
         ),
         Err(Rejection::WrongAudience) => patient.wrong(
             format!("the token is active, but its audience is {}", shown("aud")),
-            "Let the server put this API into aud, or leave audiences out if it sends no aud (OpenAM, Salesforce).",
+            "Configure the server to put this API into aud. If it never sends aud (OpenAM, Salesforce), leave audiences out.",
         ),
         Err(other) => patient.wrong(format!("the token is active, but {other}"), ""),
     }
 }
 
-/// What a bound token needs, and whether the configuration understands it.
+/// Notes what a bound token needs, and whether the configuration supports it.
 fn bound(patient: &mut Patient<'_>, token: &AccessToken) {
     let policy = patient.policy;
     let (saw, key, proof) = match (token.is_bound, token.jkt(), token.x5t()) {
@@ -96,7 +96,7 @@ fn bound(patient: &mut Patient<'_>, token: &AccessToken) {
     }
 }
 
-/// `active: false`: what the token itself tells, then what the product is known for.
+/// `active: false`: the causes that the token itself shows, or those that are common for the product.
 fn inactive(patient: &mut Patient<'_>, token: &Secret) {
     let claims = unverified(token.expose());
     let causes = claims.as_ref().map(|claims| own_words(patient, claims)).unwrap_or_default();
@@ -109,19 +109,19 @@ fn inactive(patient: &mut Patient<'_>, token: &Secret) {
     }
 }
 
-/// What a JWT says of itself, believed by nobody.
+/// Causes that the unverified claims of a JWT show.
 fn own_words(patient: &Patient<'_>, claims: &Map<String, Value>) -> Vec<(String, String)> {
     let mut causes = Vec::new();
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if let Some(exp) =
         claims.get("exp").and_then(Value::as_u64).map(UnixTime::from_secs).filter(|exp| *exp <= clock::now())
     {
-        causes.push((format!("it expired at {}", clock::date(exp)), "Get a new one.".to_owned()));
+        causes.push((format!("it expired at {}", clock::date(exp)), "Request a new one.".to_owned()));
     }
     if let (Some(iss), Some(issuer)) = (text("iss"), &patient.provider.tokens.issuer)
         && iss != issuer
     {
-        let advice = "It was issued by another server, or by this one under another host name: the server compares the two. Let clients and gateway use one name (Keycloak: hostname).";
+        let advice = "It was issued by another server, or by this server under another host name. Use the same name for clients and the gateway (Keycloak: hostname).";
         causes.push((
             format!("its issuer is {iss:?}, but the configured one is {issuer:?}"),
             advice.to_owned(),
@@ -149,14 +149,14 @@ fn product(patient: &Patient<'_>) -> Preset {
     named.or_else(|| patient.provider.tokens.issuer.as_deref().and_then(guess)).unwrap_or_default()
 }
 
-/// Why a product calls a good token inactive.
+/// Why a product reports a valid token as inactive.
 fn habit(product: Preset) -> String {
     match product {
         Preset::OpenAm => "OpenAM introspects a token only for the client that it was issued to: use that client.",
         Preset::ForgeRock => "PingAM introspects tokens of other clients only if the gateway's client has the scope am-introspect-all-tokens.",
         Preset::Salesforce => "Salesforce introspects a client's own tokens and those of the apps that it registered; one app of the organization can be allowed to introspect all.",
         Preset::Keycloak => "In Keycloak, the gateway's client must be confidential, in the same realm, and in the token's aud (an audience mapper).",
-        Preset::Okta => "In Okta, the token must come from the authorization server whose endpoint is called (/oauth2/default is not /oauth2).",
+        Preset::Okta => "In Okta, the token must come from the authorization server whose endpoint is called (/oauth2/default and /oauth2 differ).",
         Preset::PingFederate => "In PingFederate, the gateway's client needs access to the access token manager that issued the token.",
         Preset::Generic => "It may have expired or been revoked, or come from another environment, or the gateway's client may not be allowed to introspect it.",
     }

@@ -1,4 +1,4 @@
-//! The calls that the worker makes: straight to the servers, or replayed from files.
+//! Makes the worker's calls: sends them to the servers, or replays responses from files.
 
 use std::time::Instant;
 
@@ -42,7 +42,7 @@ impl Source {
 pub(super) struct Calls<'a> {
     pub(super) source: Source,
     pub(super) documents: Documents<'a>,
-    /// Calls for keys that nobody has needed yet.
+    /// Key fetches that are not needed yet.
     held: Vec<(ProviderId, CallId, FetchCall)>,
     steps: &'a Steps,
 }
@@ -52,7 +52,7 @@ impl<'a> Calls<'a> {
         Self { source, documents, held: Vec::new(), steps }
     }
 
-    /// Has the worker decide a request. Client lists are fetched before it, as in the filter; keys only if they are needed.
+    /// Lets the worker decide a request. Client lists are fetched before, as in the filter, but keys only if they are needed.
     pub(super) fn decide<T: Trace>(
         &mut self,
         driver: &mut Driver<T>,
@@ -74,7 +74,7 @@ impl<'a> Calls<'a> {
             if let Some((id, call)) = driver.call().or_else(|| self.held_for(keys?)) {
                 self.make(driver, id, call, out)?;
             } else if !driver.wait() {
-                return Err(Failure::new("the engine waits for nothing"));
+                return Err(Failure::new("the engine has not decided the request, and waits for no call"));
             }
         }
     }
@@ -98,7 +98,7 @@ impl<'a> Calls<'a> {
             }
             OutgoingCall::Introspection(call) => {
                 let provider = driver.worker().policy().providers.get(call.provider.0);
-                // The filter has the keys by then; a signed response is worth nothing without.
+                // The filter has the keys by then. A signed response cannot be verified without them.
                 if provider.is_some_and(|one| one.introspection.dialect.is_signed())
                     && let Some((id, keys)) = self.held_for(call.provider)
                 {
@@ -117,7 +117,7 @@ impl<'a> Calls<'a> {
         out: &mut Output,
     ) -> Result<(), Failure> {
         let Some(provider) = driver.worker().policy().providers.get(call.provider.0) else {
-            return Err(Failure::new("a provider that is not configured was to be called"));
+            return Err(Failure::new("the engine calls a provider that is not configured"));
         };
         let mut asked = Asked::new(provider);
         let name = &provider.name;
@@ -145,7 +145,7 @@ impl<'a> Calls<'a> {
                 Failure::new(format_args!(
                     "the provider {name:?} is called as well, and there is no saved response for it"
                 ))
-                .help("Name one more file: --reply.")
+                .help("Add the file of that response: --reply.")
             })?),
         };
         if let Some(reply) = &reply {
@@ -157,7 +157,7 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// What has come of a call, in the engine's words.
+/// The outcome of a call, as the engine takes it.
 pub(super) fn outcome(reply: Option<&Saved>) -> CallOutcome<'_> {
     match reply {
         Some(Saved { head, body }) => CallOutcome::Response { head, body },

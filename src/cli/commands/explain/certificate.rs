@@ -1,4 +1,4 @@
-//! The connection that the client would have: whether it is over TLS, and the certificate that it has shown.
+//! The client's connection: whether it uses TLS, and the client's certificate.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use tollgate_engine::request::connection::Peer;
 
 use crate::kit::failure::Failure;
 
-/// A client, as the connection shows it.
+/// What is known of the connection.
 #[derive(Debug)]
 pub(super) struct Client {
     /// The SHA-256 of its certificate, in hexadecimal.

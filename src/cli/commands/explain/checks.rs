@@ -1,4 +1,4 @@
-//! Each check of the engine as a line: what was wanted, what was found, and where that is written.
+//! Each check of the engine as a line: what was wanted, what was found, and the section of the standard.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use tollgate_engine::request::extract::Place;
 use crate::commands::explain::report::Step;
 use crate::kit::clock;
 
-/// What there is to say of a check.
+/// The lines of a check.
 pub(super) fn row(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Vec<Step> {
     let found = step(check, failure, now);
-    // What was found tells why, but for a JWT.
+    // What was found says why the check failed, except for a JWT.
     let tells = found.is_some() && !matches!(check, Check::Jwt(_));
     let refused = |rejection: &Rejection| Step {
         failure: Some(rejection.clone()),
@@ -27,7 +27,7 @@ pub(super) fn row(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime)
     found.into_iter().chain(failure.filter(|_| !tells).map(refused)).collect()
 }
 
-/// What was found; `None` if there is nothing to say but that it has failed, if it has.
+/// What was found. `None` if the check only passes or fails.
 fn step(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Option<Step> {
     let (text, section) = match check {
         Check::Reading
@@ -90,7 +90,7 @@ fn step(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Option
     Some(Step::new(check.name(), text, section))
 }
 
-/// What a line is called that says nothing but why.
+/// The name of a line that only says why the check failed.
 fn name_of_failed(check: &Check<'_>) -> &'static str {
     match check {
         Check::Reading | Check::Rule | Check::Connection | Check::Proof => check.name(),
@@ -110,7 +110,7 @@ fn token(FoundToken { place, length }: FoundToken) -> String {
     format!("{length} {}, in {place}", if length == 1 { "byte" } else { "bytes" })
 }
 
-/// What a JWT says that it is, and what came of it.
+/// A JWT's header, and whether its signature was verified.
 fn jwt(Jwt { provider, token, keys }: Jwt<'_>, failure: Option<&Rejection>) -> String {
     let Ok(Compact { header, .. }) = Compact::parse(token) else {
         return format!("{provider}: not a JWT that can be verified");
@@ -120,9 +120,7 @@ fn jwt(Jwt { provider, token, keys }: Jwt<'_>, failure: Option<&Rejection>) -> S
     let came = match failure {
         None => "the signature is valid",
         Some(Rejection::BadJwt { fault: JwtFault::Signature }) => "the signature is not valid",
-        Some(Rejection::BadJwt { fault: JwtFault::UnknownKey }) => {
-            "none of them has the token's kid and algorithm"
-        }
+        Some(Rejection::BadJwt { fault: JwtFault::UnknownKey }) => "no key has the token's kid and algorithm",
         Some(_) => "the signature was not checked",
     };
     format!(
@@ -144,7 +142,7 @@ fn binding(found: Bound, is_ignored: bool) -> String {
     format!("{bound}{}", if is_ignored { "; not checked" } else { "" })
 }
 
-/// How old the token may be (`max_token_age`), and how old it is.
+/// The token's maximum age (`max_token_age`), and its age.
 fn age(max: Duration, skew: Duration, iat: Option<&Value>, now: UnixTime) -> String {
     let leeway =
         if skew.is_zero() { String::new() } else { format!(" (and {} of clock_skew)", written(skew)) };
@@ -159,7 +157,7 @@ fn rounded(seconds: f64) -> Option<i64> {
     format!("{:.0}", seconds.floor()).parse().ok()
 }
 
-/// A claim, short.
+/// A claim's value: text without quotation marks.
 fn shown(value: Option<&Value>) -> String {
     match value {
         None => "none".to_owned(),
@@ -184,7 +182,7 @@ fn moment(what: &str, seconds: i64, now: UnixTime) -> String {
     format!("{what} {}, {when}", clock::date(moment))
 }
 
-/// Where it is written that such a request is refused so.
+/// The section that requires the rejection.
 pub(super) fn section(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::NoToken => "RFC 6750 §3",

@@ -1,4 +1,4 @@
-//! What the configuration has fetched, client lists and keys: from where the filter fetches it, or from files.
+//! Client lists and keys: fetched as the filter fetches them, or read from files.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub(super) struct SavedList(Named);
 #[derive(Clone, Debug)]
 pub(super) struct SavedKeys(Named);
 
-/// A file, and whose document is in it.
+/// A file, and the name of the list or provider.
 #[derive(Clone, Debug)]
 struct Named {
     name: String,
@@ -35,14 +35,14 @@ struct Named {
 pub(super) struct Documents<'a> {
     lists: &'a [SavedList],
     keys: &'a [SavedKeys],
-    /// What has come of each.
+    /// The documents so far; `None` if the fetch failed.
     fetched: Vec<(Document, Option<Saved>)>,
-    /// Those that have not come, and of which that has been said.
+    /// Documents that are missing, with a warning already printed.
     missing: Vec<Document>,
 }
 
 impl<'a> Documents<'a> {
-    /// With these in files, which must be such as the configuration fetches.
+    /// `lists` and `keys` are in files. An error if the configuration does not fetch one of them.
     pub(super) fn new(
         policy: &Policy,
         lists: &'a [SavedList],
@@ -66,8 +66,8 @@ impl<'a> Documents<'a> {
         Ok(Self { lists, keys, fetched: Vec::new(), missing: Vec::new() })
     }
 
-    /// Answers a call for one of them. One that cannot be had is left out with a warning, as the filter would be without
-    /// it.
+    /// Responds to the fetch of a document. If it cannot be fetched, prints a warning and goes on, as the filter
+    /// would.
     pub(super) fn fetch<T: Trace>(
         &mut self,
         driver: &mut Driver<T>,
@@ -75,7 +75,7 @@ impl<'a> Documents<'a> {
         http: Option<&Http>,
         out: &mut Output,
     ) -> Result<(), Failure> {
-        let Words { what, from_file, is_none, expected } = Words::of(document, driver.worker().policy());
+        let Words { what, from_file, is_not_one, expected } = Words::of(document, driver.worker().policy());
         let file = self.file(document, driver.worker().policy());
         if !self.fetched.iter().any(|(other, _)| *other == document) {
             let reply = match (file, http) {
@@ -89,7 +89,7 @@ impl<'a> Documents<'a> {
                             self.missing.push(document);
                             out.warning(format_args!(
                                 "{what} {}: {}",
-                                has_not_come(document),
+                                is_not_loaded(document),
                                 failure.what()
                             ));
                             None
@@ -108,11 +108,11 @@ impl<'a> Documents<'a> {
         driver.respond(id, outcome(known.and_then(|(_, reply)| reply.as_ref())));
         let Some(fault) = driver.worker().fetch_fault(document) else { return Ok(()) };
         if let Some(file) = file {
-            return Err(Failure::new(format_args!("{} {is_none}: {fault}", file.display())).help(expected));
+            return Err(Failure::new(format_args!("{} {is_not_one}: {fault}", file.display())).help(expected));
         }
         if !self.missing.contains(&document) {
             self.missing.push(document);
-            out.warning(format_args!("{what} {}: {fault}", has_not_come(document)));
+            out.warning(format_args!("{what} {}: {fault}", is_not_loaded(document)));
         }
         Ok(())
     }
@@ -128,14 +128,14 @@ impl<'a> Documents<'a> {
     }
 }
 
-/// What is said of a document.
+/// The words for a document.
 struct Words {
     what: String,
-    /// That it has to be in a file.
+    /// Says how to read it from a file.
     from_file: String,
-    /// That a file holds none.
-    is_none: &'static str,
-    /// What it should hold.
+    /// Says that a file does not contain one.
+    is_not_one: &'static str,
+    /// What the file should contain.
     expected: &'static str,
 }
 
@@ -148,7 +148,7 @@ impl Words {
                 from_file: format!(
                     "the client list {name} is fetched; to read it from a file: --client-list {name}=FILE"
                 ),
-                is_none: "is not a client list",
+                is_not_one: "is not a client list",
                 expected: "Expected {\"clients\": [{\"id\": …}]}, as `tollgate client serve` sends it.",
             },
             Document::Keys(_) => Self {
@@ -156,21 +156,21 @@ impl Words {
                 from_file: format!(
                     "the keys of {name} are fetched; to read them from a file: --jwks {name}=FILE"
                 ),
-                is_none: "is not a key set",
+                is_not_one: "is not a key set",
                 expected: "Expected {\"keys\": […]}, as the authorization server's jwks_uri returns it.",
             },
         }
     }
 }
 
-fn has_not_come(document: Document) -> &'static str {
+fn is_not_loaded(document: Document) -> &'static str {
     match document {
         Document::List(_) => "is not loaded",
         Document::Keys(_) => "are not loaded",
     }
 }
 
-/// Of the list, or of the keys' provider.
+/// The name of the list, or of the keys' provider.
 fn name(document: Document, policy: &Policy) -> &str {
     let name = match document {
         Document::List(id) => policy.lists.get(id.0).map(|list| &list.name),

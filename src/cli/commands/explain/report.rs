@@ -1,4 +1,4 @@
-//! What is printed: each step with its reason, and the verdict.
+//! Prints each step, and the verdict.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -31,7 +31,7 @@ pub(super) struct Report<'a> {
     pub(super) head: &'a Fields,
 }
 
-/// What the engine checks and whom it asks, step by step, at a time.
+/// The engine's checks and calls, step by step.
 #[derive(Clone, Debug)]
 pub(super) struct Steps {
     all: Rc<RefCell<Vec<Step>>>,
@@ -44,36 +44,35 @@ pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) text: String,
     pub(super) section: &'static str,
-    /// Why the request is refused, if there is nothing better.
+    /// The rejection, if this step failed.
     pub(super) failure: Option<Rejection>,
 }
 
-/// One call.
+/// One introspection call.
 pub(super) struct Asked {
     provider: String,
     call: String,
     status: Option<String>,
     answer: Option<Value>,
-    /// Why there was no reply.
+    /// Why there was no response.
     pub(super) failure: Option<String>,
-    /// How long it took; absent for a saved reply.
+    /// How long it took; absent for a saved response.
     pub(super) took: Option<Duration>,
 }
 
 impl Steps {
-    /// Nothing has happened yet.
     pub(super) fn at(now: UnixTime) -> Self {
         Self { all: Rc::default(), now }
     }
 
-    /// A call has been made.
+    /// Adds a call.
     pub(super) fn asked(&self, asked: &Asked) {
         let mut all = self.all.borrow_mut();
         all.push(asked.step());
         all.extend(asked.members());
     }
 
-    /// Every one so far.
+    /// All steps so far.
     fn take(&self) -> Vec<Step> {
         self.all.take()
     }
@@ -83,7 +82,7 @@ impl Trace for Steps {
     fn made<'a>(&self, check: impl FnOnce() -> Check<'a>, failure: Option<&Rejection>) {
         let mut all = self.all.borrow_mut();
         for step in row(&check(), failure, self.now) {
-            // A token may be checked more than once: by what it says of itself, and by what the provider says.
+            // A token may be checked twice: the JWT itself, and the introspection response.
             if !all.contains(&step) {
                 all.push(step);
             }
@@ -92,7 +91,6 @@ impl Trace for Steps {
 }
 
 impl Asked {
-    /// A call to this provider.
     pub(super) fn new(provider: &Provider) -> Self {
         let IntrospectionEndpoint { scheme, authority, path, client_auth, .. } = &provider.introspection;
         let (method, by) = match provider.introspection.token_in() {
@@ -104,7 +102,7 @@ impl Asked {
         Self { provider: provider.name.clone(), call, status: None, answer: None, failure: None, took: None }
     }
 
-    /// What came back.
+    /// Adds the response.
     pub(super) fn replied(&mut self, reply: &Saved) {
         let status = reply.head.iter().find(|(name, _)| name == b":status");
         self.status = status.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
@@ -130,7 +128,7 @@ impl Asked {
 }
 
 impl Step {
-    /// A step that is no reason to refuse a request.
+    /// A step that did not fail.
     pub(super) fn new(name: &'static str, text: impl AsRef<str>, section: &'static str) -> Self {
         Self { name, text: printable(text.as_ref()), section, failure: None }
     }
@@ -160,7 +158,7 @@ impl Report<'_> {
         all.extend(read_as(outcome));
         all.extend(self.rule(outcome));
         all.extend(steps.take());
-        // The first check that has come to what the request was refused for.
+        // The first check that failed with this rejection.
         let failed = |step: &Step| rejection.is_some() && step.failure.as_ref() == rejection;
         let mut reason = all.iter().position(failed);
         if let (Some(rejection), None) = (rejection, reason) {
@@ -227,7 +225,7 @@ impl Report<'_> {
         Step::new("request", text, "")
     }
 
-    /// What the request matches; `None` if it can be read in more ways than one.
+    /// The rule that the request matches. `None` if the request is ambiguous.
     fn rule(&self, outcome: &Outcome) -> Option<Step> {
         if let Decision::Deny(Rejection::AmbiguousPath | Rejection::Ambiguous(_)) = &outcome.decision {
             return None;
@@ -253,11 +251,11 @@ impl Report<'_> {
     }
 }
 
-/// The path as rules and the upstream see it, where that is not what was sent.
+/// The path as rules and the upstream see it, if it differs from the path that was sent.
 fn read_as(outcome: &Outcome) -> Option<Step> {
     let path = String::from_utf8_lossy(outcome.grant.path.as_deref()?).into_owned();
     let path = path.split('?').next().unwrap_or_default();
-    Some(Step::new("path", format!("read as {path}, by rules and upstream alike"), "RFC 3986 §6.2.2"))
+    Some(Step::new("path", format!("read as {path}, by the rules and the upstream"), "RFC 3986 §6.2.2"))
 }
 
 /// What the client gets, or would get.
@@ -273,7 +271,7 @@ fn client(answer: &Answer, what: &str, out: &mut Output) -> Result<(), Failure> 
     Ok(())
 }
 
-/// What the upstream gets to see of it.
+/// What the upstream gets.
 fn upstream(outcome: &Outcome, out: &mut Output) -> Result<(), Failure> {
     let grant = &outcome.grant;
     out.line("→ the request is forwarded to the upstream")?;

@@ -1,4 +1,4 @@
-//! From what was typed to a request head.
+//! Builds the request head from the arguments.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ pub(super) fn head(
     for field in fields {
         let (name, value) = field.split_once(':').filter(|(name, _)| is_token(name)).ok_or_else(|| {
             Failure::new("a header field is written as \"name: value\"")
-                .help("As in --header 'x-request-id: 7'.")
+                .help("For example: --header 'x-request-id: 7'.")
         })?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
@@ -43,7 +43,7 @@ fn misread(request: &str) -> Failure {
     // The query may hold a token.
     let shown = request.split('?').next().unwrap_or_default();
     Failure::new(format_args!("{shown:?} is not a request"))
-        .help("A method and a path, or a URL: 'GET /orders/7', 'GET https://api.example.com/orders/7'.")
+        .help("Write a method and a path or URL: 'GET /orders/7', 'GET https://api.example.com/orders/7'.")
 }
 
 /// Scheme, authority and path of a target.

@@ -1,4 +1,4 @@
-//! A reply as it is: from a file, or just now.
+//! A response, from a file or from the server.
 
 use std::path::Path;
 
@@ -6,17 +6,16 @@ use crate::kit::failure::Failure;
 use crate::kit::find;
 use crate::kit::http::Reply;
 
-/// One reply of an introspection endpoint.
+/// One HTTP response.
 #[derive(Debug)]
 pub(super) struct Saved {
     /// Its head, `:status` first.
     pub(super) head: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Its body.
     pub(super) body: Vec<u8>,
 }
 
 impl Saved {
-    /// Reads a file: a body alone, taken to be 200 and JSON, or a whole reply.
+    /// Reads a file: a whole response, or only a body, which counts as JSON with status 200.
     pub(super) fn read(file: &Path) -> Result<Self, Failure> {
         let text = find::text(file).map_err(|error| Failure::file("read", file, &error))?;
         if !text.starts_with("HTTP/") {
@@ -31,7 +30,7 @@ impl Saved {
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
         let status = status.ok_or_else(|| {
-            Failure::new(format_args!("{} starts like a reply, but has no status", file.display()))
+            Failure::new(format_args!("{} starts like an HTTP response, but has no status", file.display()))
         })?;
         let fields = lines.filter_map(|line| line.split_once(':'));
         let fields = fields.map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()));

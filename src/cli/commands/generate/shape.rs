@@ -1,6 +1,6 @@
-//! The short file's keys: what each may hold, what holds without it, and what it is for.
+//! The keys of the short file: their types and descriptions.
 //!
-//! The same machinery as the filter's own configuration, so a misspelt key is reported the same way.
+//! They use the schema of the filter's configuration, so a misspelt key is reported in the same way.
 
 use tollgate_engine::config::keys::{
     ClientAuth, ClientList, Keyed as _, Provider, Requirement, Resource, Rule, SIGNED_WITH, text,
@@ -9,26 +9,30 @@ use tollgate_engine::config::schema::{Absent, Choice, Kind, Names, Object, Quant
 use tollgate_engine::provider::client_auth::Method;
 use url::{Host, Url};
 
-/// The whole short file, but for `policy`, whose keys are the filter's.
+/// The whole short file, except for `policy`, which contains keys of the filter.
 pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
     keys: &[
         optional(
             "listen",
             Kind::Text(&ADDRESS),
-            "Where Envoy listens. Absent: `127.0.0.1:8080`, and `0.0.0.0:8080` in a container.",
+            "The address on which Envoy listens. Absent: `127.0.0.1:8080`, or `0.0.0.0:8080` in a container.",
         ),
-        optional("admin", Kind::Text(&ADDRESS), "Where Envoy's own pages are. Absent: `127.0.0.1:9901`."),
+        optional(
+            "admin",
+            Kind::Text(&ADDRESS),
+            "The address of Envoy's admin interface. Absent: `127.0.0.1:9901`.",
+        ),
         optional(
             "max_connections",
             Kind::Integer { min: 1, max: 1_000_000 },
-            "How many connections clients may have at once (Envoy and Compose). Absent: `10000`.",
+            "The maximum number of client connections (Envoy and Compose). Absent: `10000`.",
         ),
         optional(
             "rate_limit",
             Kind::Integer { min: 0, max: 1_000_000 },
-            "How many requests a second one address may send (Envoy and Compose); `0`: any number. Absent: `1000`.",
+            "The maximum number of requests per second from one client address (Envoy and Compose). `0`: no limit. Absent: `1000`.",
         ),
-        optional("tls", Kind::Object(&TLS), "The certificate with which Envoy listens. Absent: plain HTTP."),
+        optional("tls", Kind::Object(&TLS), "Envoy's certificate. Absent: Envoy listens for plain HTTP."),
         required(
             "providers",
             Kind::Map { names: Names::Text("NAME", &text::NAME), of: &Kind::Object(&PROVIDER), empty: false },
@@ -37,7 +41,7 @@ pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
         required(
             "apis",
             Kind::Map { names: Names::Text("NAME", &text::NAME), of: &Kind::Object(&API), empty: false },
-            "The APIs that are protected.",
+            "The protected APIs.",
         ),
         optional(
             "client_lists",
@@ -46,9 +50,9 @@ pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
                 of: &Kind::Object(ClientList::OBJECT),
                 empty: true,
             },
-            "Allow-lists of clients, as in the filter's configuration; others come from the store.",
+            "Lists of clients, as in the filter's configuration. An API may also name a list of the store.",
         ),
-        optional("login", Kind::Object(&LOGIN), "Browser login in front of the APIs (Envoy and Compose)."),
+        optional("login", Kind::Object(&LOGIN), "Browser login for the APIs (Envoy and Compose)."),
         optional("kubernetes", Kind::Object(&KUBERNETES), "Names in the cluster (Istio and Envoy Gateway)."),
     ],
     choices: &[],
@@ -56,12 +60,12 @@ pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
 
 static TLS: Object = Object {
     keys: &[
-        required("certificate", Kind::Text(&text::LINE), "The certificate chain (PEM), as a file."),
-        required("key", Kind::Text(&text::LINE), "Its private key (PEM), as a file."),
+        required("certificate", Kind::Text(&text::LINE), "The file with the certificate chain (PEM)."),
+        required("key", Kind::Text(&text::LINE), "The file with the private key (PEM)."),
         optional(
             "client_certificates",
             Kind::Bool,
-            "Whether clients may show theirs, for tokens that are bound to one (RFC 8705); Envoy and Compose.",
+            "Whether clients may present a certificate, for tokens that are bound to one (RFC 8705; Envoy and Compose).",
         ),
     ],
     choices: &[],
@@ -69,55 +73,75 @@ static TLS: Object = Object {
 
 static PROVIDER: Object = Object {
     keys: &[
-        shared(Provider::OBJECT, "issuer", "Its issuer."),
-        shared(Provider::OBJECT, "preset", "The product, which knows the endpoints."),
-        shared(Provider::OBJECT, "base_url", "What the preset's endpoints are below, if not the issuer."),
+        shared(Provider::OBJECT, "issuer", "The issuer (`iss`)."),
+        shared(Provider::OBJECT, "preset", "The product, which supplies the endpoints."),
+        shared(Provider::OBJECT, "base_url", "The base of the preset's paths. Absent: the `issuer`."),
         optional(
             "introspection_endpoint",
             Kind::Text(&text::ENDPOINT),
             "The introspection endpoint (RFC 7662).",
         ),
-        shared(Provider::OBJECT, "validate", "How tokens are checked; `jwt` needs no client."),
-        optional("jwks_uri", Kind::Text(&text::ENDPOINT), "Where its keys are, for `validate: jwt`."),
-        optional("authorization_endpoint", Kind::Text(&text::ENDPOINT), "Where users log in; for `login`."),
-        optional("token_endpoint", Kind::Text(&text::ENDPOINT), "Where tokens come from; for `login`."),
-        shared(Provider::OBJECT, "audiences", "A token must be for one of these."),
-        optional("client", Kind::Text(&text::NAME), "The gateway's client there, by its name in the store."),
-        shared(ClientAuth::OBJECT, "client_id", "The gateway's client id there."),
-        optional("client_secret_file", Kind::Text(&text::LINE), "The file that holds its secret."),
+        shared(Provider::OBJECT, "validate", "How tokens are validated. `jwt` needs no client."),
+        optional(
+            "jwks_uri",
+            Kind::Text(&text::ENDPOINT),
+            "The address of the server's keys, for `validate: jwt`.",
+        ),
+        optional(
+            "authorization_endpoint",
+            Kind::Text(&text::ENDPOINT),
+            "The authorization endpoint, for `login`.",
+        ),
+        optional("token_endpoint", Kind::Text(&text::ENDPOINT), "The token endpoint, for `login`."),
+        shared(Provider::OBJECT, "audiences", "The accepted audiences. A token must be for one of them."),
+        optional("client", Kind::Text(&text::NAME), "The gateway's client, by its name in the store."),
+        shared(
+            ClientAuth::OBJECT,
+            "client_id",
+            "The gateway's client id, for a client that is not in the store.",
+        ),
+        optional("client_secret_file", Kind::Text(&text::LINE), "The file with the client secret."),
         shared(
             ClientAuth::OBJECT,
             "client_secret_env",
-            "The variable of Envoy's environment that will hold its secret; the module sees it.",
+            "The variable of Envoy's environment with the client secret. The module can read it.",
         ),
         optional(
             "auth_method",
             Kind::Word { known: &WITH_A_CREDENTIAL, later: &[] },
-            "How it authenticates.",
+            "How the gateway authenticates at this server.",
         ),
         optional(
             "private_key_file",
             Kind::Text(&text::LINE),
-            "The file that holds its private key (PEM), for `private_key_jwt`.",
+            "The file with the client's private key (PEM), for `private_key_jwt`.",
         ),
         shared(
             ClientAuth::OBJECT,
             "private_key_env",
-            "The variable of Envoy's environment that will hold it; the module sees it.",
+            "The variable of Envoy's environment with the private key. The module can read it.",
         ),
         optional(
             "algorithm",
             Kind::Word { known: &SIGNED_WITH, later: &[] },
-            "What it signs with; for `private_key_jwt` and `client_secret_jwt`.",
+            "The signature algorithm, for `private_key_jwt` and `client_secret_jwt`.",
         ),
-        optional("kid", Kind::Text(&text::LINE), "The key's id, as the server knows it."),
-        shared(ClientAuth::OBJECT, "basic_encoding", "Whether id and secret are form-encoded first."),
+        optional("kid", Kind::Text(&text::LINE), "The id of the key, as it is registered at the server."),
+        shared(
+            ClientAuth::OBJECT,
+            "basic_encoding",
+            "Whether client id and secret are form-encoded for `client_secret_basic`.",
+        ),
         optional(
             "ca_file",
             Kind::Text(&text::LINE),
-            "Its certificate authority (PEM), if the system does not know it.",
+            "The file with the certificate authority (PEM), if the system does not trust it.",
         ),
-        optional("allow_http", Kind::Bool, "Allow plain HTTP to a host that is not this machine."),
+        optional(
+            "allow_http",
+            Kind::Bool,
+            "Whether plain HTTP is allowed to a host other than this machine.",
+        ),
     ],
     choices: &[
         Choice { quantity: Quantity::AtMostOne, keys: &["client", "client_id"] },
@@ -136,58 +160,62 @@ static PROVIDER: Object = Object {
 
 static API: Object = Object {
     keys: &[
-        optional("hosts", Kind::List { of: &Kind::Text(&HOST), empty: false }, "Its hosts. Absent: all."),
-        optional("prefix", Kind::Text(&PREFIX), "The start of its paths. Absent: all."),
-        required("upstream", Kind::Text(&UPSTREAM), "Where it runs."),
+        optional(
+            "hosts",
+            Kind::List { of: &Kind::Text(&HOST), empty: false },
+            "The hosts of the API. Absent: all.",
+        ),
+        optional("prefix", Kind::Text(&PREFIX), "The prefix of the API's paths. Absent: all paths."),
+        required("upstream", Kind::Text(&UPSTREAM), "The address of the API: scheme, host and port."),
         optional(
             "upstream_ca_file",
             Kind::Text(&text::LINE),
-            "Its certificate authority (PEM), if the system does not know it.",
+            "The file with the certificate authority (PEM), if the system does not trust it.",
         ),
         optional(
             "rewrite_host",
             Kind::Bool,
-            "Whether it is called by the host of `upstream` instead of the client's.",
+            "Whether requests are sent with the host of `upstream` instead of the host that the client sent.",
         ),
-        optional("websocket", Kind::Bool, "Whether its requests may become WebSockets."),
-        optional("grpc", Kind::Bool, "Whether the upstream is called by HTTP/2, as gRPC is."),
+        optional("websocket", Kind::Bool, "Whether WebSocket upgrades are allowed."),
+        optional("grpc", Kind::Bool, "Whether the upstream is called over HTTP/2, as gRPC requires."),
         optional(
             "timeout",
             SPAN,
-            "How long a whole response may take. Absent: as long as something moves, so that streams are not cut.",
+            "The maximum duration of a whole response. Absent: no limit while data is sent, so that streams are not interrupted.",
         ),
-        optional("idle_timeout", SPAN, "How long nothing may move in either direction. Absent: `5m`."),
+        optional("idle_timeout", SPAN, "The maximum time without data in either direction. Absent: `5m`."),
         optional(
             "max_stream_duration",
             SPAN,
-            "How long a request may last in all: streams outlive their tokens, and this is their end. Absent: `1h`, or what `timeout` says.",
+            "The maximum duration of a request. It limits how long a stream may outlive its token. Absent: `1h`, or `timeout`.",
         ),
         optional(
             "provider",
             Kind::Text(&text::NAME),
-            "Whose tokens it takes; not needed if there is one provider.",
+            "The provider whose tokens are accepted. Not needed with one provider.",
         ),
         optional(
             "scopes",
             Kind::List { of: &Kind::Text(&text::SCOPE), empty: true },
-            "What a token must carry, all of it.",
+            "The required scopes. A token must have all of them.",
         ),
-        shared(Requirement::OBJECT, "audiences", "A token must be for one of these."),
-        optional("client_list", Kind::Text(&text::NAME), "The clients that may call it."),
+        shared(Requirement::OBJECT, "audiences", "The accepted audiences. A token must be for one of them."),
+        optional("client_list", Kind::Text(&text::NAME), "The list of clients that may call the API."),
         optional(
             "sender_constraint",
             Kind::Word { known: &["if_bound", "dpop", "mtls", "any_bound"], later: &[] },
-            "What is done about bound tokens, as in the filter's configuration.",
+            "Whether tokens must be bound to a key or a certificate, as in the filter's configuration.",
         ),
         optional(
             "resource",
             Kind::Object(Resource::OBJECT),
-            "What clients are told of it, as in the filter's configuration: `identifier`, and `profile: mcp` for an MCP server.",
+            "The API's metadata for clients, as in the filter's configuration: `identifier`, and `profile: mcp` for an MCP server.",
         ),
         optional(
             "rules",
             Kind::List { of: &Kind::Object(Rule::OBJECT), empty: true },
-            "Other demands for some of its requests, as in the filter's configuration.",
+            "Different requirements for some requests, as in the filter's configuration.",
         ),
     ],
     choices: &[Choice { quantity: Quantity::AtMostOne, keys: &["timeout", "max_stream_duration"] }],
@@ -205,23 +233,35 @@ static LOGIN: Object = Object {
         optional(
             "provider",
             Kind::Text(&text::NAME),
-            "Where users log in; not needed if there is one provider.",
+            "The provider at which users log in. Not needed with one provider.",
         ),
         optional("client", Kind::Text(&text::NAME), "The client for logins, by its name in the store."),
-        optional("client_id", Kind::Text(&text::CLIENT_ID), "Its client id."),
-        optional("client_secret_file", Kind::Text(&text::LINE), "The file that holds its secret."),
-        optional("auth_method", Kind::Word { known: &OF_LOGINS, later: &[] }, "How it authenticates."),
+        optional(
+            "client_id",
+            Kind::Text(&text::CLIENT_ID),
+            "The client id, for a client that is not in the store.",
+        ),
+        optional("client_secret_file", Kind::Text(&text::LINE), "The file with the client secret."),
+        optional(
+            "auth_method",
+            Kind::Word { known: &OF_LOGINS, later: &[] },
+            "How the client authenticates.",
+        ),
         optional(
             "scopes",
             Kind::List { of: &Kind::Text(&text::SCOPE), empty: false },
-            "What is asked for. Absent: the scopes of all APIs.",
+            "The scopes to request. Absent: the scopes of all APIs.",
         ),
         optional(
             "callback_path",
             Kind::Text(&PREFIX),
-            "Where users come back to. Absent: `/oauth2/callback`.",
+            "The path to which the authorization server redirects users. Absent: `/oauth2/callback`.",
         ),
-        optional("signout_path", Kind::Text(&PREFIX), "Where users log out. Absent: `/oauth2/signout`."),
+        optional(
+            "signout_path",
+            Kind::Text(&PREFIX),
+            "The path that logs users out. Absent: `/oauth2/signout`.",
+        ),
     ],
     choices: &[Choice { quantity: Quantity::ExactlyOne, keys: &["client", "client_id"] }],
 };
@@ -236,30 +276,34 @@ static KUBERNETES: Object = Object {
                 of: &Kind::Text(&text::LINE),
                 empty: false,
             },
-            "Istio: the labels of the guarded workload. Absent: `app` and the first API's name.",
+            "Istio: the labels of the protected workload. Absent: `app` with the name of the first API.",
         ),
         optional(
             "workload",
             Kind::Word { known: &["sidecar", "gateway"], later: &[] },
-            "Istio: what those labels select. Absent: `gateway` if one of them names a gateway, as `istio: ingressgateway`; `sidecar` otherwise.",
+            "Istio: the kind of workload that the labels select. Absent: `gateway` if a label names a gateway, such as `istio: ingressgateway`; otherwise `sidecar`.",
         ),
-        optional("gateway", Kind::Text(&LABEL), "Envoy Gateway: the Gateway's name. Absent: `tollgate`."),
+        optional(
+            "gateway",
+            Kind::Text(&LABEL),
+            "Envoy Gateway: the name of the Gateway. Absent: `tollgate`.",
+        ),
         optional(
             "tls_secret",
             Kind::Text(&RESOURCE_NAME),
-            "Envoy Gateway: the Secret that holds the certificate with which the Gateway listens, if it is in the cluster already. Absent: one is written from the files of `tls`.",
+            "Envoy Gateway: the existing Secret with the Gateway's certificate. Absent: a Secret is written from the files of `tls`.",
         ),
     ],
     choices: &[],
 };
 
 static ADDRESS: Text = Text {
-    what: "an IP address and a port, as 127.0.0.1:8080",
+    what: "an IP address and a port, such as 127.0.0.1:8080",
     fits: |text| text.parse::<std::net::SocketAddr>().is_ok(),
 };
 
 static UPSTREAM: Text = Text {
-    what: "scheme, host and perhaps port, as http://orders:8080 (no path)",
+    what: "scheme, host and optional port, such as http://orders:8080 (no path)",
     fits: |text| {
         Url::parse(text).is_ok_and(|url| {
             matches!(url.scheme(), "http" | "https")
@@ -273,9 +317,9 @@ static UPSTREAM: Text = Text {
     },
 };
 
-/// Envoy and the filter must mean the same by a host; they do by names.
+/// Names only: Envoy and the filter must match the same hosts.
 static HOST: Text = Text {
-    what: "a host name without a port, as api.example.com or *.example.com",
+    what: "a host name without a port, such as api.example.com or *.example.com",
     fits: |text| {
         let name = text.strip_prefix("*.").unwrap_or(text);
         (text::HOST.fits)(text)
@@ -284,9 +328,9 @@ static HOST: Text = Text {
     },
 };
 
-/// Envoy and the filter must mean the same by a path.
+/// Envoy and the filter must match the same paths.
 static PREFIX: Text = Text {
-    what: "a path of plain segments, as /orders",
+    what: "a path of plain segments, such as /orders",
     fits: |text| {
         let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~');
         let segment = |segment: &str| !segment.is_empty() && !matches!(segment, "." | "..");
@@ -299,7 +343,7 @@ static PREFIX: Text = Text {
 
 const SPAN: Kind = Kind::Duration { min: 1, max: 7 * 24 * 60 * 60 * 1000 };
 
-/// The name of a resource of Kubernetes (RFC 1123 subdomain).
+/// The name of a Kubernetes resource (RFC 1123 subdomain).
 static RESOURCE_NAME: Text = Text {
     what: "a name of lower-case letters, digits, \"-\" and \".\"",
     fits: |text| text.len() <= 253 && text.split('.').all(LABEL.fits),
@@ -320,7 +364,7 @@ const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Row {
     Row::new(name, kind, Absent::Fault, doc)
 }
 
-/// A key that the filter's configuration has too.
+/// A key of the filter's configuration, with the same type.
 const fn shared(with: &Object, name: &'static str, doc: &'static str) -> Row {
     optional(name, with.kind_of(name), doc)
 }
