@@ -1,15 +1,15 @@
-//! The command line: what was typed, who does it, and how it ends.
+//! The command line: parses the arguments, runs a command, and returns the exit status.
 //!
 //! | room | what it does |
 //! | --- | --- |
-//! | [`discover`], [`discovery`] | what an authorization server says of itself (RFC 8414) |
-//! | [`client`], [`store`] | clients, registered and remembered (RFC 7591, RFC 7592) |
-//! | [`generate`] | whole configurations, from one short file |
-//! | [`check`], [`find`], [`schema`] | our configuration inside other files, and its faults |
-//! | [`explain`], [`doctor`] | why a request is turned away; what is wrong with a provider |
+//! | [`discover`], [`discovery`] | authorization server metadata (RFC 8414) |
+//! | [`client`], [`store`] | clients, registered and stored (RFC 7591, RFC 7592) |
+//! | [`generate`] | complete configurations, from one short file |
+//! | [`check`], [`find`], [`schema`] | Tollgate's configuration inside other files, and its errors |
+//! | [`explain`], [`doctor`] | why a request is rejected; what is wrong with a provider |
 //! | [`import`] | rules and configurations from elsewhere |
 //!
-//! What commands share is in `kit`. A command imports the kit, and never another command.
+//! What several commands use is in `kit`. A command imports the kit, but never another command.
 //!
 //! A command is a module with `Args`, whose doc comments are the help text, and
 //! `run(args, out) -> Result<Exit, Failure>`. [`Exit`] is 0 or 1; a [`Failure`] is 2.
@@ -64,12 +64,12 @@ enum Command {
     Man(manual::ManArgs),
 }
 
-/// Reads the command line, does what it says and returns the exit status.
+/// Parses the command line, runs the command and returns the exit status.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = Output::new(cli.json, cli.quiet);
     match cli.command.run(&mut out).and_then(|exit| out.finish().map(|()| exit)) {
-        // If nobody reads us any more, whoever did has heard enough.
+        // The reader has closed the pipe, so it needs no more output.
         Ok(Exit::Good) | Err(Failure::Gone) => ExitCode::SUCCESS,
         Ok(Exit::Faults) => ExitCode::from(1),
         Err(failure) => {

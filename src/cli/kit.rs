@@ -1,4 +1,4 @@
-//! What commands have in common. Nothing in here knows a command.
+//! What several commands use. The kit never imports a command.
 
 pub(crate) mod ask;
 pub(crate) mod client_auth;

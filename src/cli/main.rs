@@ -1,4 +1,4 @@
-//! The command `tollgate`: what an operator needs around the filter.
+//! The command `tollgate`: tools for operators of the filter.
 
 mod commands;
 mod kit;

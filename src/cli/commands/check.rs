@@ -1,4 +1,4 @@
-//! `tollgate check`: finds our configurations, and every fault in them, with file, line and column.
+//! `tollgate check`: finds Tollgate's configurations and all of their errors, with file, line and column.
 
 mod advice;
 mod around;
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     strict: bool,
 }
 
-/// How the OpenAPI document is read, as `tollgate import openapi` was told.
+/// How the OpenAPI document is read, with the options of `tollgate import openapi`.
 #[derive(Debug, clap::Args)]
 struct Reading {
     /// Set the prefix of request paths, instead of the paths in the document's `servers`
@@ -66,7 +66,7 @@ struct Reading {
     require: Vec<ScopeToken>,
 }
 
-/// An OpenAPI document, and how it is read.
+/// An OpenAPI document, and the options for reading it.
 type OpenApi = (openapi::Document, openapi::Options);
 
 impl Reading {
@@ -77,12 +77,12 @@ impl Reading {
     }
 }
 
-/// One thing to say about a configuration.
+/// One error or warning about a configuration.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Finding {
     position: Position,
     is_fault: bool,
-    /// As `providers.okta.introspection.timeout`; empty for what is around the configuration.
+    /// For example `providers.okta.introspection.timeout`. Empty for the parts around the configuration.
     place: String,
     message: String,
 }
@@ -143,7 +143,7 @@ fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checke
     Ok(Checked { file: file.to_owned(), configurations, findings })
 }
 
-/// Everything that there is to say about one configuration.
+/// All errors and warnings about one configuration.
 fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &mut Vec<Finding>) {
     let misplaced = indent::of(&found.located);
     for one in &misplaced {
@@ -182,20 +182,20 @@ fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &m
     }
 }
 
-/// A check happens before the deployment, where the proxy's variables are seldom set: one that is not
-/// set here is taken to be there.
+/// A check runs before the deployment, where the proxy's variables are rarely set. A variable that is not set here
+/// is assumed to be set for the proxy.
 fn environment(name: &str) -> String {
     set(name).unwrap_or_else(|| STAND_IN.to_owned())
 }
 
-/// Whether the fault is that of our stand-in for a variable.
+/// Whether the error is caused by the replacement for a variable.
 fn only_unset_here(error: &ConfigError, value: &Value) -> bool {
     let text = error.at.find(value).and_then(Value::as_str);
     matches!(error.fault, Fault::UnfitVariable { .. })
         && text.is_some_and(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
 }
 
-/// Whether a fault is in the key rather than in what is under it.
+/// Whether an error is in the key rather than in its value.
 fn is_of_key(fault: &Fault) -> bool {
     matches!(
         fault,

@@ -4,10 +4,10 @@
 //! | room | what it does |
 //! | --- | --- |
 //! | [`register`], [`update`], [`rotate`], [`remove`] | the commands that change a client |
-//! | [`show`] | those that only look |
-//! | [`lists`], [`serve`] | client lists ("contracts"), and handing them to the filter |
-//! | [`provider`], [`credential`], [`metadata`] | what the arguments name: where, with what right, which client |
-//! | [`answer`], [`manage`] | reading what the server says, and asking it again |
+//! | [`show`] | the commands that only read |
+//! | [`lists`], [`serve`] | client lists ("contracts"), and how the filter gets them |
+//! | [`provider`], [`credential`], [`metadata`] | the arguments: which server, which credential, which client |
+//! | [`answer`], [`manage`] | the server's responses, and client management |
 //!
 //! [RFC 7591]: https://www.rfc-editor.org/rfc/rfc7591
 //! [RFC 7592]: https://www.rfc-editor.org/rfc/rfc7592
@@ -59,7 +59,7 @@ enum Command {
     Serve(serve::Args),
 }
 
-/// Does what was asked.
+/// Runs the subcommand.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     match *args.command {
         Command::Register(args) => register::run(&args, out),
@@ -79,7 +79,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-/// The client of that name, or what an operator wants to know who has mistyped it.
+/// The client with this name, or an error that lists the known names.
 fn client<'a>(content: &'a Content, name: &str, store: &StoreArgs) -> Result<&'a StoredClient, Failure> {
     content.clients.get(name).ok_or_else(|| {
         let what = format!("there is no client {name:?} in the environment {:?}", store.environment());
@@ -97,7 +97,7 @@ fn provider_of<'a>(content: &'a Content, client: &StoredClient) -> Result<&'a St
     })
 }
 
-/// What there is instead of a name that nobody knows.
+/// Lists the known names, for an unknown one.
 fn known<'a>(
     what: &str,
     name: &str,

@@ -61,7 +61,7 @@ pub(crate) struct Args {
     network: Network,
 }
 
-/// All that is known of a server.
+/// What is known about a server.
 struct Known {
     issuer: Option<String>,
     preset: Preset,
@@ -71,7 +71,7 @@ struct Known {
     remarks: Vec<String>,
 }
 
-/// Discovers it.
+/// Discovers a server, and prints an entry for it.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(name) = args.save.as_deref().filter(|name| !is_name(name)) {
         return Err(Failure::new(format_args!("{name:?} is not a valid name for a provider"))
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if is_usable && !is_doubtful { Exit::Good } else { Exit::Faults })
 }
 
-/// Asks the server, and fills in what it does not say.
+/// Reads the server's metadata, and adds what they do not contain.
 fn find_out(args: &Args, out: &mut Output) -> Result<Known, Failure> {
     let http = args.network.http(out)?;
     let mut remarks = Vec::new();
@@ -136,7 +136,7 @@ fn find_out(args: &Args, out: &mut Output) -> Result<Known, Failure> {
     })
 }
 
-/// What is given by hand wins over what the server says, and that over the preset.
+/// Arguments take precedence over the server's metadata, and these over the preset.
 fn filled(said: Endpoints, preset: Endpoints, args: &Args, remarks: &mut Vec<String>) -> Endpoints {
     if said.introspection.is_none()
         && said.token.is_some()
@@ -169,7 +169,7 @@ fn save(name: &str, known: &Known, args: &Args) -> Result<(), Failure> {
     store.save()
 }
 
-/// What the server supports of what matters here: what it is called, and what the document lists.
+/// The relevant features of the server: their names, and what the document lists.
 fn supported(document: &Discovered) -> Vec<(&'static str, String)> {
     let lists = [
         ("introspection by", "introspection_endpoint_auth_methods_supported"),
@@ -221,7 +221,7 @@ fn print(known: &Known, entry: Option<&Suggestion>, out: &mut Output) -> Result<
     Ok(())
 }
 
-/// What the filter can make of the server's other gifts.
+/// Remarks about other features of the server that the filter can use.
 fn suggestions(document: &Discovered) -> Vec<&'static str> {
     let has = |name: &str| document.texts(name).is_some_and(|list| !list.is_empty());
     let is_on = |name: &str| document.metadata.get(name) == Some(&Value::Bool(true));
@@ -259,7 +259,7 @@ fn document(known: &Known, entry: Option<&Suggestion>) -> Value {
     })
 }
 
-/// What to do without the one endpoint that matters.
+/// What to do if the introspection endpoint is missing.
 fn without_introspection(known: &Known) -> String {
     let mut text = "The server names no introspection endpoint, so the filter cannot introspect tokens.\n- If it has one, give its address: --introspection-endpoint URL, or the product: --preset NAME.".to_owned();
     if let Some(keys) = &known.endpoints.jwks {
@@ -275,7 +275,7 @@ fn without_introspection(known: &Known) -> String {
     text
 }
 
-/// The host and the port that a URL leads to.
+/// The host and the port of a URL.
 fn authority(url: &str) -> Option<(String, u16)> {
     let url = Url::parse(url).ok()?;
     Some((url.host_str()?.to_owned(), url.port_or_known_default()?))

@@ -1,9 +1,9 @@
-//! `tollgate generate`: whole configurations, from one short file.
+//! `tollgate generate`: complete configurations, from one short file.
 //!
 //! | room | what it does |
 //! | --- | --- |
 //! | [`shape`] | the short file's keys |
-//! | [`plan`] | what the file means, what it only names, and the filter's configuration that follows |
+//! | [`plan`] | what the file means, the files and clients that it names, and the filter's configuration |
 //! | [`envoy`], [`istio`], [`gateway`], [`compose`] | the outputs |
 //! | [`module`] | the module that they load |
 //! | [`template`], [`files`] | how they are written |
@@ -154,7 +154,7 @@ struct What {
     store: StoreArgs,
 }
 
-/// Generates what was asked for.
+/// Runs the subcommand.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     match args.command {
         Command::Envoy(args) => run_envoy(&args, out)?,
@@ -225,7 +225,7 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
     args.what.write(&files, &format!("Next: {environment}envoy -c DIR/envoy.yaml"), out)
 }
 
-/// Warns of what strangers can read or stop.
+/// Warns about addresses that other machines can reach.
 fn unprotected(plan: &Plan, listen: SocketAddr, out: &mut Output) {
     if plan.tls.is_none() && !listen.ip().is_loopback() {
         out.warning(format_args!(
@@ -239,14 +239,14 @@ fn unprotected(plan: &Plan, listen: SocketAddr, out: &mut Output) {
     }
 }
 
-/// Warns of tokens in forms, which cannot be read in a cluster.
+/// Warns that tokens in forms cannot be read in a cluster.
 fn forms(plan: &Plan, out: &mut Output) {
     if plan.reads_bodies() {
         out.warning(format_args!("policy.token.from_form: {}", find::NO_FORMS));
     }
 }
 
-/// The files, or what is wrong with the plan.
+/// The files, or the errors in the plan.
 fn settled(files: Result<Vec<files::File>, Faults>, source: &Source) -> Result<Vec<files::File>, Failure> {
     files.map_err(|faults| source.refusal(faults))
 }

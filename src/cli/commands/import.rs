@@ -26,18 +26,18 @@ enum From {
     Anypoint(anypoint::Args),
 }
 
-/// What was made of something else.
+/// The result of an import.
 #[derive(Debug)]
 struct Imported {
-    /// What it was made of, in a line.
+    /// The source, in one line.
     title: String,
     /// A configuration, or a part of one.
     configuration: Value,
-    /// What could not be carried over as it is, and what to do about it; a sentence each.
+    /// What was not converted exactly, and what to do about it; a sentence each.
     remarks: Vec<String>,
 }
 
-/// Imports, and prints what came of it.
+/// Imports, and prints the result.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     match &args.from {
         From::Openapi(args) => openapi::run(args, out),
@@ -67,8 +67,7 @@ impl Imported {
     }
 }
 
-/// Makes sure that the filter would take the configuration; secrets that only the proxy knows are
-/// stood in for.
+/// Checks that the filter would load the configuration. Secrets that only the proxy has are replaced.
 fn verify(configuration: &Value) -> Result<(), Failure> {
     named::policy(configuration).map(drop).map_err(|faults| {
         let faults: Vec<_> = faults.iter().take(3).map(ToString::to_string).collect();

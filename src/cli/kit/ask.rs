@@ -1,4 +1,4 @@
-//! The filter's own calls, made as it would make them, but straight to the endpoint.
+//! Makes the filter's calls as the filter would, but directly to the endpoint.
 
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::provider::fetch::FetchCall;
@@ -8,8 +8,8 @@ use url::Url;
 use crate::kit::failure::Failure;
 use crate::kit::http::{Http, Reply, Request};
 
-/// Sends an introspection call to the endpoint that its pseudo-fields name; the cluster is Envoy's
-/// business. A failure means that there was no answer at all.
+/// Sends an introspection call to the endpoint in its pseudo-fields, and ignores the cluster. A failure means that
+/// there was no response.
 pub(crate) fn ask(http: &Http, call: &IntrospectionCall) -> Result<Reply, Failure> {
     if call.body.expose().is_empty() {
         return send(http, "GET", &call.headers, None);
@@ -38,7 +38,7 @@ fn send(
     http.send(&Request { method, url: &url, headers, body })
 }
 
-/// Random numbers for what a call needs to be unguessable.
+/// A seed for the random numbers of calls.
 pub(crate) fn random_seed() -> Result<[u64; 2], Failure> {
     let number = || {
         getrandom::u64().map_err(|error| {

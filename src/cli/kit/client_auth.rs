@@ -7,7 +7,7 @@
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::provider::client_auth::Method;
 
-/// A method that the filter carries out, or one that its cluster does.
+/// A method that the filter implements, or one of its cluster.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Authentication {
     /// One of the filter's.
@@ -19,12 +19,12 @@ pub(crate) enum Authentication {
 }
 
 impl Authentication {
-    /// All of them.
+    /// All methods.
     pub(crate) fn all() -> impl Iterator<Item = Self> + Clone {
         Method::ALL.into_iter().map(Self::Own).chain([Self::Certificate, Self::SelfSignedCertificate])
     }
 
-    /// The one of that name.
+    /// The method with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::all().find(|known| known.name() == name)
     }
@@ -58,7 +58,7 @@ impl Authentication {
         }
     }
 
-    /// Whether the client signs an assertion, for which client and server agree on an algorithm.
+    /// Whether the client signs an assertion, which needs an algorithm.
     pub(crate) fn is_by_assertion(self) -> bool {
         match self {
             Self::Own(Method::SecretJwt | Method::PrivateKeyJwt) => true,

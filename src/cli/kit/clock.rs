@@ -1,4 +1,4 @@
-//! The only place of the command that reads the clock.
+//! The only file of the command that reads the clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ pub(crate) fn now() -> UnixTime {
     UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// A moment as in `2026-11-23T09:00:00Z`.
+/// A time in the form `2026-11-23T09:00:00Z`.
 pub(crate) fn date(moment: UnixTime) -> String {
     let seconds = UNIX_EPOCH.checked_add(Duration::from_secs(moment.as_secs()));
     // Its `Display` fails on years beyond 9999.
@@ -22,7 +22,7 @@ pub(crate) fn date(moment: UnixTime) -> String {
     }
 }
 
-/// Reads a moment: seconds since the epoch, or a date of RFC 3339 in UTC.
+/// Parses a time: seconds since the epoch, or a date of RFC 3339 in UTC.
 pub(crate) fn parse(text: &str) -> Result<UnixTime, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(UnixTime::from_secs(seconds));

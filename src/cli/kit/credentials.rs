@@ -1,4 +1,4 @@
-//! Our own credentials at the authorization server, where the configuration leaves them to Envoy.
+//! Credentials for the authorization server, if the configuration leaves them to Envoy.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub(crate) fn are_left_to_envoy(client_auth: &Value) -> bool {
     method.is_some_and(Method::is_by_cluster)
 }
 
-/// Credentials that stand in for those that Envoy adds.
+/// Credentials that replace those that Envoy adds.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Credentials, if the configuration leaves them to Envoy")]
 pub(crate) struct Credentials {
@@ -37,8 +37,7 @@ impl Credentials {
         self.client.is_some() || self.client_id.is_some()
     }
 
-    /// Puts them into every provider of the configuration that has none of its own, and none that Envoy adds
-    /// and we know.
+    /// Adds them to every provider without credentials, unless Envoy adds credentials that are known.
     pub(crate) fn stand_in(
         &self,
         configuration: &mut Value,

@@ -6,10 +6,9 @@ use tollgate_engine::provider::Validate;
 use tollgate_engine::provider::client_auth::{BasicEncoding, Method};
 use tollgate_engine::provider::preset::Preset;
 
-/// A provider. What is absent or a default is not written.
+/// A provider. Defaults are not written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
-    /// The product.
     pub(crate) preset: Preset,
     /// `iss`, character by character.
     pub(crate) issuer: Option<String>,
@@ -17,11 +16,11 @@ pub(crate) struct Entry {
     pub(crate) base_url: Option<String>,
     /// A token must be for one of these.
     pub(crate) audiences: Vec<String>,
-    /// How tokens are checked.
+    /// How tokens are validated.
     pub(crate) validate: Validate,
-    /// Where tokens are introspected, if they are.
+    /// The introspection endpoint, if tokens are introspected.
     pub(crate) introspection: Option<Introspection>,
-    /// Where the keys are, if JWTs are verified.
+    /// The address of the keys, if JWTs are verified.
     pub(crate) jwks: Option<Jwks>,
     /// The algorithms of JWTs.
     pub(crate) algorithms: Vec<Algorithm>,
@@ -34,11 +33,10 @@ pub(crate) struct Entry {
 /// `introspection`.
 #[derive(Clone, Debug)]
 pub(crate) struct Introspection {
-    /// The endpoint.
     pub(crate) uri: String,
     /// Its cluster in Envoy.
     pub(crate) cluster: String,
-    /// Our credentials there.
+    /// The gateway's credentials.
     pub(crate) client_auth: ClientAuth,
     /// How long a call may take.
     pub(crate) timeout: Option<String>,
@@ -47,9 +45,8 @@ pub(crate) struct Introspection {
 /// `introspection.client_auth`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientAuth {
-    /// `None`: it is the default, and is not written.
+    /// `None`: the default, which is not written.
     pub(crate) method: Option<Method>,
-    /// The client id.
     pub(crate) client_id: Option<String>,
     /// The environment variable with the secret, the key or the token.
     pub(crate) variable: Option<String>,
@@ -57,7 +54,7 @@ pub(crate) struct ClientAuth {
     pub(crate) encoding: BasicEncoding,
     /// The algorithm of assertions.
     pub(crate) algorithm: Option<Algorithm>,
-    /// The id of our key.
+    /// The id of the signing key.
     pub(crate) kid: Option<String>,
 }
 
@@ -75,12 +72,11 @@ pub(crate) struct Jwks {
 }
 
 impl Entry {
-    /// The configuration that has this entry under a name, and nothing else.
+    /// A configuration that contains only this entry, under a name.
     pub(crate) fn configuration(&self, name: &str) -> Value {
         json!({"providers": {name: self.value()}})
     }
 
-    /// The entry.
     pub(crate) fn value(&self) -> Value {
         let Self {
             preset,
@@ -133,12 +129,12 @@ impl ClientAuth {
         Self { client_id: Some(client_id.to_owned()), variable: Some(variable.to_owned()), ..Self::default() }
     }
 
-    /// A token of our own.
+    /// A bearer token of the gateway.
     pub(crate) fn bearer(variable: &str) -> Self {
         Self { method: Some(Method::Bearer), variable: Some(variable.to_owned()), ..Self::default() }
     }
 
-    /// No credentials of ours: the cluster adds them. Some servers want the client's id all the same (RFC 8705 §2).
+    /// No credentials: the cluster adds them. Some servers still require the client's id (RFC 8705 §2).
     pub(crate) fn by_cluster(client_id: Option<&str>) -> Self {
         Self { method: Some(Method::None), client_id: client_id.map(str::to_owned), ..Self::default() }
     }
@@ -178,7 +174,7 @@ impl Jwks {
     }
 }
 
-/// The members that there are.
+/// The members that are present.
 fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     let members = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
     members.collect::<Map<_, _>>().into()

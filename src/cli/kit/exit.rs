@@ -1,10 +1,10 @@
-//! How a command ends.
+//! The exit status of a command.
 
-/// How a command that could run has ended.
+/// The exit status of a command that could run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
-    /// All is well.
+    /// Success.
     Good,
-    /// Faults were found, or the answer is no.
+    /// Errors were found, or the request would be rejected.
     Faults,
 }

@@ -9,16 +9,16 @@ use crate::kit::printable::printable;
 /// Why a command could not run; exit status 2.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// A sentence that says what is wrong, and perhaps one that says what to do.
+    /// What is wrong, and optionally what to do about it.
     Told {
         /// What is wrong; no full stop.
         what: String,
         /// What to do about it.
         help: Option<String>,
-        /// Whether it is the command that refused, so that nothing follows for a peer.
+        /// Whether the command itself refused, which says nothing about a peer.
         is_own: bool,
     },
-    /// Nobody reads what we print.
+    /// The reader of the output is gone.
     Gone,
 }
 
@@ -28,7 +28,7 @@ impl Failure {
         Self::Told { what: printable(&what.to_string()), help: None, is_own: false }
     }
 
-    /// The same, and what to do about it.
+    /// Adds what to do about it.
     pub(crate) fn help(self, help: impl fmt::Display) -> Self {
         match self {
             Self::Told { what, is_own, .. } => {
@@ -46,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// What to do about it; empty for nothing.
+    /// What to do about it. Empty if there is nothing to do.
     pub(crate) fn advice(&self) -> &str {
         match self {
             Self::Told { help, .. } => help.as_deref().unwrap_or_default(),
@@ -54,7 +54,7 @@ impl Failure {
         }
     }
 
-    /// The same, which the command itself refused to do.
+    /// Says that the command itself refused.
     pub(crate) fn own(self) -> Self {
         match self {
             Self::Told { what, help, .. } => Self::Told { what, help, is_own: true },

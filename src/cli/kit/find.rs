@@ -1,6 +1,6 @@
-//! Our configuration inside other files.
+//! Finds Tollgate's configuration inside other files.
 //!
-//! | file | where it stands |
+//! | file | place |
 //! | --- | --- |
 //! | plain | the document is the configuration |
 //! | Envoy | a Wasm plugin's `configuration`, as a `Struct`, a `StringValue` or a `BytesValue` |
@@ -22,30 +22,29 @@ use tollgate_engine::config::schema::nearest;
 use crate::kit::failure::Failure;
 use crate::kit::find::located::{Located, Member, Node, Position, Unreadable};
 
-/// One configuration, and all around it that matters to it.
+/// One configuration, and the parts of its file that matter to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    /// What kind of file it is in.
+    /// The kind of file.
     pub(crate) host: Host,
     /// The configuration, with positions.
     pub(crate) located: Located,
-    /// The configuration.
     pub(crate) value: Value,
-    /// What loads the module: Envoy's plugin (`config` of the Wasm filter), Istio's `spec`, Envoy
-    /// Gateway's entry; absent where the configuration stands alone.
+    /// What loads the module: Envoy's plugin (`config` of the Wasm filter), Istio's `spec`, or Envoy
+    /// Gateway's entry. Absent in a plain file.
     pub(crate) plugin: Option<Located>,
-    /// The clusters that the same document defines, where it is a whole Envoy configuration.
+    /// The clusters in the same document, if it is a complete Envoy configuration.
     pub(crate) clusters: Option<Vec<Located>>,
-    /// The secrets that the same document defines.
+    /// The secrets in the same document.
     pub(crate) secrets: Vec<Located>,
-    /// Envoy's connection manager whose filter it is.
+    /// Envoy's connection manager with the filter.
     pub(crate) manager: Option<Located>,
 }
 
 /// What loads the module.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Host {
-    /// Nothing that the file tells.
+    /// The file does not say.
     Plain,
     /// Envoy.
     Envoy,
@@ -55,12 +54,12 @@ pub(crate) enum Host {
     EnvoyGateway,
 }
 
-/// What is wrong with a whole file.
+/// Why a file cannot be read.
 #[derive(Debug)]
 pub(crate) enum Unfound {
     /// It cannot be read at all.
     File(Failure),
-    /// It is no YAML.
+    /// It is not YAML.
     Syntax(Unreadable),
 }
 
@@ -68,7 +67,7 @@ pub(crate) enum Unfound {
 const MAX_FILE: u64 = 64 << 20;
 
 impl Host {
-    /// Its name, in results.
+    /// Its name in results.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -79,7 +78,7 @@ impl Host {
     }
 }
 
-/// Every configuration in the file, for commands that cannot do without one.
+/// Every configuration in the file; an error without a configuration.
 pub(crate) fn load(file: &Path) -> Result<Vec<Found>, Failure> {
     let found = configurations(file).map_err(|unfound| match unfound {
         Unfound::File(failure) => failure,
@@ -119,7 +118,7 @@ pub(crate) fn load_one(file: &Path, number: Option<usize>) -> Result<Found, Fail
     }
 }
 
-/// Nothing of ours in any of the files.
+/// None of the files contains a configuration.
 pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
     let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     Failure::new(format_args!("no configuration of Tollgate in {}", names.join(", "))).help(
@@ -127,7 +126,7 @@ pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
     )
 }
 
-/// Every configuration in the file, perhaps none.
+/// Every configuration in the file; may be empty.
 pub(crate) fn configurations(file: &Path) -> Result<Vec<Found>, Unfound> {
     let text = text(file).map_err(|error| Unfound::File(Failure::file("read", file, &error)))?;
     let documents = located::read(&text).map_err(Unfound::Syntax)?;
@@ -168,10 +167,10 @@ struct Search<'a> {
     text: &'a str,
     clusters: Option<Vec<Located>>,
     secrets: Vec<Located>,
-    /// The connection manager that is looked into.
+    /// The connection manager around the current part.
     manager: Option<Located>,
     found: Vec<Found>,
-    /// The first embedded text that is ours and cannot be read.
+    /// The first embedded configuration that cannot be read.
     faults: Option<Unreadable>,
 }
 
@@ -203,7 +202,7 @@ impl Search<'_> {
                     else {
                         continue;
                     };
-                    // Other people's text may be anything.
+                    // Text of other plugins need not be YAML.
                     for inner in located::read(text).unwrap_or_default() {
                         let inner = self.placed(inner, member.value.at);
                         let outer = (self.clusters.take(), std::mem::take(&mut self.secrets));
@@ -220,7 +219,7 @@ impl Search<'_> {
         }
     }
 
-    /// Looks for Envoy's Wasm plugins, however deep.
+    /// Looks for Envoy's Wasm plugins at any depth.
     fn anywhere(&mut self, part: &Located) {
         if part.key("vm_config").is_some() {
             let texts = [
@@ -242,7 +241,7 @@ impl Search<'_> {
         }
     }
 
-    /// A Wasm plugin: ours by its names, or by what its configuration holds.
+    /// A Wasm plugin. It is Tollgate if its names or its configuration say so.
     fn plugin(&mut self, host: Host, plugin: &Located, configuration: Option<&Located>, ours: bool) {
         let Some(configuration) = configuration else {
             if ours {
@@ -277,7 +276,7 @@ impl Search<'_> {
         }
     }
 
-    /// A document that stands as text in the file: where it is in a literal block, or all at one place.
+    /// A document that is text in the file. Its positions are exact in a literal block; otherwise all are the same.
     fn placed(&self, mut inner: Located, at: Position) -> Located {
         let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
         let own = self.text.lines().nth(index(at.line)).unwrap_or_default();
@@ -303,7 +302,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether a document is a configuration, its key `providers` perhaps misspelt.
+/// Whether a document is a configuration, even if its key `providers` is misspelt.
 fn is_plain(document: &Located) -> bool {
     let is_provider = |part: &Located| {
         ["issuer", "introspection", "jwks", "userinfo"].iter().any(|key| part.key(key).is_some())
@@ -323,8 +322,7 @@ fn secrets(document: &Located) -> Vec<Located> {
     document.path(&["static_resources", "secrets"]).map(Located::items).unwrap_or_default().to_vec()
 }
 
-/// The clusters, if the document is a whole Envoy configuration that gets none from
-/// elsewhere.
+/// The clusters, if the document is a complete Envoy configuration with all of its clusters.
 fn clusters(document: &Located) -> Option<Vec<Located>> {
     let clusters = document.path(&["static_resources", "clusters"])?;
     if document.path(&["dynamic_resources", "cds_config"]).is_some() {

@@ -1,10 +1,10 @@
-//! The one HTTPS client: bounded in size and time, and never led elsewhere.
+//! The command's HTTPS client: limited in size and time, without redirects to other origins.
 //!
-//! Proxies of the environment (`HTTPS_PROXY` and the like) are used for other machines alone. Plain http is spoken
-//! to this machine alone, so it never goes through one.
+//! Proxies of the environment (`HTTPS_PROXY` and similar) are used only for other machines. Plain http is used only
+//! for this machine, so it never goes through a proxy.
 //!
-//! A redirect is followed for GET alone, to the same origin alone, three times at most (DSC-16,
-//! DCR-23). TLS is checked; `--insecure-skip-tls-verify` is the one switch that turns that off, loudly.
+//! A redirect is followed only for GET, only to the same origin, and at most three times (DSC-16,
+//! DCR-23). TLS certificates are verified, unless `--insecure-skip-tls-verify` turns that off with a warning.
 
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use crate::kit::failure::{Failure, reason};
 use crate::kit::output::Output;
 use crate::kit::printable::printable;
 
-/// How the network is used; flattened into the arguments of every command that uses it.
+/// Network options, flattened into the arguments of every command that uses the network.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct Network {
@@ -44,19 +44,18 @@ pub(crate) struct Network {
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     agent: Agent,
-    /// The same without a proxy, for this machine's own addresses.
+    /// A client without a proxy, for this machine's own addresses.
     direct: Agent,
     plain_to_ourselves: bool,
     /// For messages.
     timeout: Duration,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request<'a> {
-    /// As in `POST`.
+    /// For example `POST`.
     pub(crate) method: &'a str,
-    /// The address to call.
     pub(crate) url: &'a Url,
     /// Further header fields.
     pub(crate) headers: Vec<(String, Secret)>,
@@ -64,10 +63,9 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Option<(&'a str, Secret)>,
 }
 
-/// What was answered.
+/// A response.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
-    /// The status.
     pub(crate) status: u16,
     /// The header fields, names in lower case; values that are not text are left out.
     pub(crate) headers: Vec<(String, String)>,
@@ -75,13 +73,13 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
-/// The longest reply that is read, in bytes.
+/// The longest response that is read, in bytes.
 pub(crate) const MAX_BODY: u64 = 1 << 20;
 
 const MAX_REDIRECTS: usize = 3;
 
 impl Network {
-    /// The client, as the switches have it.
+    /// The client with these options.
     pub(crate) fn http(&self, out: &mut Output) -> Result<Http, Failure> {
         let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         if let Some(file) = &self.ca_file {
@@ -148,13 +146,13 @@ impl Http {
         Err(Failure::new(format_args!("{url} redirects more than {MAX_REDIRECTS} times")))
     }
 
-    /// Sends one request. A redirect is an answer like any other: nothing is sent again.
+    /// Sends one request. A redirect is returned like any other response.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Reply, Failure> {
         self.permits(request.url).map_err(Failure::own)?;
         if request.url.scheme() == "http" {
             stays_here(request.url).map_err(Failure::own)?;
         }
-        // Nobody but this machine reaches its own addresses, and plain http is for nobody else to read.
+        // A proxy cannot reach this machine's own addresses, and must not read plain http.
         let agent = if is_loopback(request.url) { &self.direct } else { &self.agent };
         let mut builder = ::http::Request::builder().method(request.method).uri(request.url.as_str());
         for (name, value) in &request.headers {
@@ -164,7 +162,7 @@ impl Http {
             builder = builder.header("content-type", *media_type);
         }
         let body = request.body.as_ref().map_or("", |(_, body)| body.expose());
-        // Neither the fields nor the body may show up in a message: they hold credentials.
+        // Fields and body contain credentials, so no message may show them.
         let built = builder.body(body.as_bytes().to_vec()).map_err(|_| {
             Failure::new(format_args!(
                 "a header field for {} contains a character that is not allowed",
@@ -186,7 +184,7 @@ impl Http {
         Ok(Reply { status, headers, body })
     }
 
-    /// Whether the URL may be asked at all: https, or http to this machine where that is allowed.
+    /// Whether the URL may be called: https, or http to this machine if that is allowed.
     pub(crate) fn permits(&self, url: &Url) -> Result<(), Failure> {
         match url.scheme() {
             "https" => Ok(()),
@@ -233,7 +231,7 @@ impl Http {
 const RUNS: &str = "Check the address, and whether the server is running.";
 const TRUST: &str = "If the certificate comes from your own authority, give its certificate: --ca-file.";
 
-/// What an error of TLS tells an operator, by what the library calls it; and what to do.
+/// TLS errors: a part of the library's message, what it means, and what to do.
 const TLS: [(&str, &str, &str); 11] = [
     (
         "InvalidContentType",
@@ -264,7 +262,7 @@ const TLS: [(&str, &str, &str); 11] = [
     ("invalid peer certificate", "its certificate cannot be verified", TRUST),
 ];
 
-/// Whether the URL leads to this machine itself.
+/// Whether the URL is an address of this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
@@ -274,10 +272,10 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Fails if the name leads elsewhere: `localhost` and what is below it are names that a resolver may answer for.
+/// Fails if the name resolves to another machine: a resolver may return any address for `localhost` and names below it.
 fn stays_here(url: &Url) -> Result<(), Failure> {
     let Some(url::Host::Domain(name)) = url.host() else { return Ok(()) };
-    // A name that leads nowhere is the connection's to complain of.
+    // If the name does not resolve, the connection reports it.
     let Ok(mut addresses) = (name, url.port_or_known_default().unwrap_or_default()).to_socket_addrs() else {
         return Ok(());
     };
@@ -294,7 +292,7 @@ impl Reply {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The media type without parameters, in lower case; empty if there is none.
+    /// The media type without parameters, in lower case; empty if it is absent.
     pub(crate) fn media_type(&self) -> String {
         let field = self.header("content-type").unwrap_or_default();
         field.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! Credentials that Envoy adds to the module's calls: its `credential_injector`, and the secret that this names.
+//! Credentials that Envoy adds to the module's calls: its `credential_injector`, and the secret that it names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,29 +17,29 @@ use crate::kit::find::{self, Found};
 /// A header field that Envoy adds.
 #[derive(Clone, Debug)]
 pub(crate) struct Injected {
-    /// Where its value is from, for messages.
+    /// The source of its value, for messages.
     pub(crate) source: String,
     /// Its name, in lower case.
     field: String,
     value: Secret,
 }
 
-/// Why Envoy has nothing to add, or nothing good.
+/// Why Envoy has no usable credentials to add.
 #[derive(Clone, Debug)]
 pub(crate) struct Unusable {
-    /// What was seen.
+    /// What is wrong.
     pub(crate) saw: String,
     /// What to do about it.
     pub(crate) advice: &'static str,
-    /// Whether the file is not there: it may be on another machine.
+    /// Whether the file does not exist. It may be on another machine.
     pub(crate) is_absent: bool,
 }
 
-/// What Envoy adds, by provider.
+/// The credentials that Envoy adds, by provider.
 pub(crate) type ByProvider = BTreeMap<String, Result<Injected, Unusable>>;
 
-/// What Envoy adds to the calls to each provider that has no credentials of its own, as far as the
-/// configuration in `file` says so.
+/// The credentials that Envoy adds to calls to providers without credentials of their own, according to the
+/// configuration in `file`.
 pub(crate) fn of(found: &Found, file: &Path) -> ByProvider {
     let providers = found.value.get("providers").and_then(Value::as_object).into_iter().flatten();
     let injected = |provider: &Value| {
@@ -52,14 +52,14 @@ pub(crate) fn of(found: &Found, file: &Path) -> ByProvider {
 }
 
 impl Injected {
-    /// Puts the field into a call's head.
+    /// Adds the field to a call's head.
     pub(crate) fn add_to(&self, head: &mut Vec<(String, Secret)>) {
         head.retain(|(name, _)| *name != self.field);
         head.push((self.field.clone(), self.value.clone()));
     }
 }
 
-/// What a `credential_injector` is told.
+/// The configuration of a `credential_injector`.
 struct Credential<'a> {
     generic: &'a Located,
     name: &'a str,
@@ -81,7 +81,7 @@ fn credential<'a>(found: &'a Found, cluster: &str) -> Option<Credential<'a>> {
     let paths: [&[&str]; 2] = [&["sds_config", "path_config_source", "path"], &["sds_config", "path"]];
     let path = paths.iter().find_map(|path| credential.path(path)).and_then(Located::text);
     if path.is_none() && credential.key("sds_config").is_some() {
-        // From a server: only Envoy has it.
+        // Envoy gets it from a server, so the command cannot read it.
         return None;
     }
     Some(Credential {
@@ -197,8 +197,8 @@ fn value(secret: &Located, source: &str) -> Result<String, Unusable> {
     Err(wrong("the secret has neither inline_string, inline_bytes, filename nor environment_variable"))
 }
 
-/// The file that Envoy means: as it is written, or below the directory of the configuration, where the start
-/// of the path is that of a container.
+/// The file that Envoy reads: the path itself, or the end of the path below the configuration's directory, because
+/// its start may be that of a container.
 fn locate(path: &str, configuration: &Path) -> PathBuf {
     let written = PathBuf::from(path);
     let directory = configuration.parent().unwrap_or(Path::new(""));

@@ -1,7 +1,7 @@
-//! What a configuration names outside itself: clusters, and variables of the environment.
+//! The clusters and environment variables that a configuration names.
 //!
-//! By the table of keys and not by how a key looks: in `introspection.parameters` and the like, names are the
-//! operator's, and so is what is under them.
+//! They are found by the table of keys, not by the names of keys: below `introspection.parameters` and similar keys,
+//! the operator chooses the names.
 
 use serde_json::{Map, Value, json};
 use tollgate_engine::config::error::ConfigError;
@@ -9,15 +9,15 @@ use tollgate_engine::config::keys::{CONFIGURATION, text};
 use tollgate_engine::config::schema::{Kind, Object, Place, Text};
 use tollgate_engine::policy::Policy;
 
-/// What stands in for a variable that the proxy has and this machine has not; long enough for every kind of secret.
+/// Replaces a variable that is set only for the proxy. Long enough for every kind of secret.
 pub(crate) const STAND_IN: &str = "a-value-that-stands-in-for-the-one-that-the-proxy-has-in-its-environment";
 
-/// The policy of a configuration whose variables are not looked up.
+/// The policy of a configuration, without reading its variables.
 pub(crate) fn policy(configuration: &Value) -> Result<Policy, Vec<ConfigError>> {
     Policy::from_value(configuration, &|_| Some(STAND_IN.to_owned()))
 }
 
-/// Nothing stands in for a private key: where it is not set, the provider gets no statement of ours.
+/// Removes private keys, which cannot be replaced: without them, a provider gets no signed assertion.
 pub(crate) fn without_keys(configuration: &mut Value) {
     let providers = configuration.get_mut("providers").and_then(Value::as_object_mut);
     for auth in
@@ -30,17 +30,17 @@ pub(crate) fn without_keys(configuration: &mut Value) {
     }
 }
 
-/// What a variable holds here; one that is empty is not set.
+/// The value of a variable. An empty variable counts as not set.
 pub(crate) fn set(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
-/// The variables of the environment that a configuration names, and where.
+/// The environment variables that a configuration names, and their places.
 pub(crate) fn variables(configuration: &Value) -> Vec<(Place, &str)> {
     all(configuration, &text::VARIABLE)
 }
 
-/// The variables that some members of a configuration name.
+/// The variables that these members of a configuration name.
 pub(crate) fn variables_in(members: &Map<String, Value>) -> impl Iterator<Item = &str> {
     let mut found = Vec::new();
     if let Some(object) = CONFIGURATION.object() {
@@ -49,7 +49,7 @@ pub(crate) fn variables_in(members: &Map<String, Value>) -> impl Iterator<Item =
     found.into_iter().map(|(_, name)| name)
 }
 
-/// The clusters that it names, and where.
+/// The clusters that a configuration names, and their places.
 pub(crate) fn clusters(configuration: &Value) -> Vec<(Place, &str)> {
     all(configuration, &text::CLUSTER)
 }

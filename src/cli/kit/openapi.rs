@@ -1,4 +1,4 @@
-//! What an OpenAPI document demands, operation by operation, and whether rules agree with it.
+//! Reads what an OpenAPI document requires of each operation, and compares rules with it.
 
 mod demand;
 pub(crate) mod document;
@@ -20,12 +20,12 @@ pub(crate) use crate::kit::openapi::document::Options;
 pub(crate) use crate::kit::openapi::drift::drift;
 pub(crate) use crate::kit::openapi::source::Document;
 
-/// What there is to say, each sentence once with the operations that it is about.
+/// Remarks: each sentence once, with its operations.
 #[derive(Debug, Default)]
 pub(crate) struct Remarks(Vec<(String, Vec<String>)>);
 
 impl Options {
-    /// How a document is read, as switches say it.
+    /// The options for reading a document.
     pub(crate) fn new(
         base_path: Option<&str>,
         schemes: &[String],
@@ -45,18 +45,18 @@ impl Options {
         })
     }
 
-    /// The same for a document that is about these hosts, instead of those of its servers, if there are any.
+    /// Replaces the hosts of the document's servers, unless `hosts` is empty.
     pub(crate) fn of_hosts(self, hosts: &[String]) -> Self {
         Self { hosts: hosts.to_vec(), ..self }
     }
 }
 
-/// A scope, of an option.
+/// Parses a scope.
 pub(crate) fn scope(text: &str) -> Result<ScopeToken, &'static str> {
     ScopeToken::parse(text).ok_or("expected a scope (RFC 6749, section 3.3)")
 }
 
-/// Reads a document, and makes sure that it is OpenAPI.
+/// Reads a document, and checks that it is OpenAPI.
 pub(crate) fn read(file: &Path) -> Result<Document, Failure> {
     let (name, document) = (file.display(), Document::read(file)?);
     let root = document.root();
@@ -109,5 +109,5 @@ impl Remarks {
     }
 }
 
-/// How many operations a remark names.
+/// The maximum number of operations that a remark names.
 const MAX_NAMED: usize = 5;

@@ -1,4 +1,4 @@
-//! The one writer: results to standard output, everything else to standard error.
+//! Writes all output: results to standard output, everything else to standard error.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -21,46 +21,45 @@ impl Output {
         Self { json, quiet, out: io::BufWriter::new(io::stdout()) }
     }
 
-    /// Whether a script reads: then a command prints one JSON document, by [`Output::document`], and
-    /// no lines.
+    /// Whether the output is JSON. If so, a command prints one document with [`Output::document`], and no lines.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// A line of the result. The caller makes text of peers [`printable`](crate::kit::printable::printable).
+    /// Prints a line of the result. The caller makes text of peers [`printable`](crate::kit::printable::printable).
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> Result<(), Failure> {
         writeln!(self.out, "{line}").map_err(|error| unwritten(&error))
     }
 
-    /// The result as a JSON document.
+    /// Prints the result as a JSON document.
     pub(crate) fn document(&mut self, document: &Value) -> Result<(), Failure> {
         self.line(format_args!("{document:#}"))
     }
 
-    /// What is being done, for work that takes a while.
+    /// Says what the command is doing, if that takes a while.
     pub(crate) fn progress(&mut self, what: impl fmt::Display) {
         if !self.quiet && !self.json {
             self.aside(format_args!("… {what}"));
         }
     }
 
-    /// What is legal and unwise, or not as it should be.
+    /// Prints a warning.
     pub(crate) fn warning(&mut self, what: impl fmt::Display) {
         if !self.quiet {
             self.aside(format_args!("warning: {what}"));
         }
     }
 
-    /// What nobody may overlook; `--quiet` does not silence it.
+    /// Prints a warning that `--quiet` does not suppress.
     pub(crate) fn alarm(&mut self, what: impl fmt::Display) {
         self.aside(format_args!("WARNING: {what}"));
     }
 
-    /// Why the command could not run.
+    /// Says why the command could not run.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         if self.json {
             let Failure::Told { what, help, .. } = failure else { return };
-            // The status says it too, so it does not matter if nobody reads this.
+            // The exit status says it too, so a closed pipe does not matter.
             drop(self.document(&json!({"error": what, "help": help})));
             drop(self.finish());
         } else {
@@ -68,13 +67,13 @@ impl Output {
         }
     }
 
-    /// Writes out what is still held back.
+    /// Flushes the buffer.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(|error| unwritten(&error))
     }
 
     fn aside(&mut self, line: fmt::Arguments<'_>) {
-        // In the order in which things happened; and nothing is left to do if nobody reads it.
+        // Keeps the order of both streams. A closed pipe does not matter.
         drop(self.out.flush());
         drop(writeln!(io::stderr(), "{line}"));
     }

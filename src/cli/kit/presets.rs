@@ -1,4 +1,4 @@
-//! The products that we know: as a switch, by an issuer's address, and their endpoints by name.
+//! The known products: as an argument, by an issuer's address, and their endpoints by name.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(crate) fn presets() -> impl TypedValueParser<Value = Preset> {
     PossibleValuesParser::new(Preset::NAMES).map(|name| Preset::named(&name).unwrap_or_default())
 }
 
-/// The product that an issuer's address gives away.
+/// The product that an issuer's address reveals.
 pub(crate) fn guess(issuer: &str) -> Option<Preset> {
     let url = Url::parse(issuer).ok()?;
     Preset::ALL.into_iter().find(|preset| match Address::of(*preset) {
@@ -21,7 +21,7 @@ pub(crate) fn guess(issuer: &str) -> Option<Preset> {
     })
 }
 
-/// The product that has its introspection endpoint at this address.
+/// The product whose introspection endpoints have this kind of address.
 pub(crate) fn of_introspection(uri: &str) -> Option<Preset> {
     let url = Url::parse(uri).ok()?;
     Preset::ALL.into_iter().find(|preset| {
@@ -36,13 +36,13 @@ pub(crate) fn of_introspection(uri: &str) -> Option<Preset> {
     })
 }
 
-/// What is known of a product's addresses.
+/// How a product's addresses are recognized.
 enum Address {
     /// Its hosts are below these domains.
     Hosts(&'static [&'static str]),
     /// The path of an issuer begins with this.
     Path(&'static str),
-    /// It runs anywhere.
+    /// Its addresses have nothing in common.
     Any,
 }
 
@@ -65,7 +65,7 @@ fn is_below(url: &Url, domains: &[&str]) -> bool {
     domains.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
 }
 
-/// Whether a path ends as that of the product's introspection endpoint does. Okta has two.
+/// Whether a path ends like the path of the product's introspection endpoint. Okta has two.
 fn ends_as(preset: Preset, path: &str) -> bool {
     ["https://host", "https://host/oauth2/x"].into_iter().any(|base| {
         let introspection = preset.endpoints(base).introspection;
@@ -73,7 +73,7 @@ fn ends_as(preset: Preset, path: &str) -> bool {
     })
 }
 
-/// The endpoints that are there, by their names in RFC 8414.
+/// The endpoints that are known, by their names in RFC 8414.
 pub(crate) fn named(endpoints: &Endpoints) -> BTreeMap<String, String> {
     let all = [
         ("introspection_endpoint", &endpoints.introspection),

@@ -1,7 +1,6 @@
-//! What peers say, on its way to a terminal.
+//! Text of peers for a terminal.
 
-/// Text of a peer without what could steer a terminal or start a line of its own, and of at most 300
-/// characters (DCR-07).
+/// Text of a peer without control characters and line breaks, with at most 300 characters (DCR-07).
 pub(crate) fn printable(text: &str) -> String {
     let harmless = |c: char| {
         !c.is_control()

@@ -1,6 +1,6 @@
 //! Signatures computed natively, by the crate `jsonwebtoken`.
 //!
-//! The engine decides what may be verified and signed; this computes. In the module, Envoy does.
+//! The engine decides what may be verified and signed. This file only computes; in the module, Envoy does.
 
 use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
@@ -52,7 +52,7 @@ impl Signer for Computed {
     }
 }
 
-/// Its name there. It has no ES512.
+/// The algorithm's name in `jsonwebtoken`, which has no ES512.
 fn algorithm(name: &str) -> Option<Algorithm> {
     match name {
         "Ed25519" => Some(Algorithm::EdDSA),
@@ -60,7 +60,7 @@ fn algorithm(name: &str) -> Option<Algorithm> {
     }
 }
 
-/// ES512, by the library that computes the others as well.
+/// ES512, with the library that also computes the other algorithms.
 fn p521(signed: &Signed<'_>, point: &[u8]) -> bool {
     UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point).verify(signed.message, signed.signature).is_ok()
 }

@@ -1,8 +1,8 @@
-//! What the command remembers: providers, clients and client lists, an environment each.
+//! The store: providers, clients and client lists, by environment.
 //!
-//! One JSON file per environment, `DIR/ENVIRONMENT.json`, that its owner alone may read (0600, in a
-//! directory of 0700). It is written to a new file that then takes the old one's place, under a lock, so
-//! that it is never half of one thing and half of another (DCR-12, DCR-14).
+//! One JSON file per environment, `DIR/ENVIRONMENT.json`, that only its owner can read (0600, in a
+//! directory of 0700). Under a lock, a new file is written and then replaces the old one, so that the file is
+//! always complete (DCR-12, DCR-14).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use tollgate_engine::provider::preset::Preset;
 
 use crate::kit::failure::Failure;
 
-/// Which store, and which part of it; flattened into the arguments of every command that uses it.
+/// The store and the environment, flattened into the arguments of every command that uses them.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
@@ -34,16 +34,15 @@ pub(crate) struct StoreArgs {
     environment: String,
 }
 
-/// The store of one environment, locked as long as this lives.
+/// The store of one environment, locked until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Store {
     file: PathBuf,
     _lock: File,
-    /// What it holds.
     pub(crate) content: Content,
 }
 
-/// What is remembered of one environment.
+/// The content of one environment.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Content {
@@ -62,12 +61,12 @@ pub(crate) struct Content {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoredProvider {
-    /// Its issuer, character by character; absent where only a base URL is known.
+    /// Its issuer, character by character. Absent if only a base URL is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) issuer: Option<String>,
     /// The name of its preset; `generic` for no product in particular.
     pub(crate) preset: String,
-    /// What its endpoints are found below, if not below the issuer.
+    /// The base of its preset's paths, if it is not the issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
     /// Its endpoints, by the names of RFC 8414 (`introspection_endpoint`, …, `jwks_uri`).
@@ -81,7 +80,7 @@ impl StoredProvider {
     }
 }
 
-/// A registered client. `Debug` would show secrets, so there is none of its own making.
+/// A registered client. It does not derive `Debug`, which would show secrets.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoredClient {
@@ -95,7 +94,7 @@ pub(crate) struct StoredClient {
     /// When the secret ends, in seconds since the epoch; 0: never.
     #[serde(default)]
     pub(crate) client_secret_expires_at: u64,
-    /// How it authenticates, as `client_secret_basic`.
+    /// How it authenticates, for example `client_secret_basic`.
     pub(crate) token_endpoint_auth_method: String,
     /// Where it is managed (RFC 7592).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,10 +102,10 @@ pub(crate) struct StoredClient {
     /// Whether the operator has confirmed that URI although it is on another host (DCR-22).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) registration_client_uri_confirmed: bool,
-    /// What opens that.
+    /// The credential for that URI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) registration_access_token: Option<String>,
-    /// Everything else that the provider said of it.
+    /// All other members of the provider's response.
     #[serde(default)]
     pub(crate) metadata: Map<String, Value>,
 }
@@ -132,7 +131,7 @@ pub(crate) struct Member {
 }
 
 impl StoreArgs {
-    /// Opens it to change it; a store that is not there is empty.
+    /// Opens the store for changes. A store that does not exist is empty.
     pub(crate) fn open(&self) -> Result<Store, Failure> {
         let file = self.file()?;
         let directory = file.parent().unwrap_or(Path::new("."));
@@ -144,7 +143,7 @@ impl StoreArgs {
         Ok(Store { file, _lock: lock, content })
     }
 
-    /// What it holds at this moment. Waits for nobody, and makes nothing: files are replaced whole.
+    /// Reads the content without a lock, because files are replaced as a whole. Creates nothing.
     pub(crate) fn peek(&self) -> Result<Content, Failure> {
         content_of(&self.file()?)
     }
@@ -154,7 +153,7 @@ impl StoreArgs {
         &self.environment
     }
 
-    /// The other environments that the store has, by name.
+    /// The names of the other environments in the store.
     pub(crate) fn other_environments(&self) -> Vec<String> {
         let entries = self.directory().ok().and_then(|directory| fs::read_dir(directory).ok());
         let names = entries.into_iter().flatten().flatten().filter_map(|entry| {
@@ -188,7 +187,7 @@ impl StoreArgs {
 }
 
 impl Store {
-    /// Writes it down.
+    /// Writes the file.
     pub(crate) fn save(&self) -> Result<(), Failure> {
         let text = serde_json::to_vec_pretty(&self.content).map_err(Failure::new)?;
         write_private(&self.file, &text).map_err(|error| Failure::file("write", &self.file, &error))
@@ -201,7 +200,7 @@ pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(fine)
 }
 
-/// Writes a file that its owner alone may read, all of it or nothing.
+/// Writes a file that only its owner can read, completely or not at all.
 pub(crate) fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A temporary file is made with 0600.
@@ -231,7 +230,7 @@ fn content_of(file: &Path) -> Result<Content, Failure> {
     })
 }
 
-/// A store that was copied, say, may have lost its mode (DCR-12).
+/// A copied store, for example, may have another mode (DCR-12).
 #[cfg(unix)]
 fn make_private(file: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -257,7 +256,7 @@ fn private_directory(directory: &Path) -> io::Result<()> {
 fn locked(file: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
-    // Whoever can open it can keep it locked.
+    // Anyone who can open the file can keep it locked.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let lock = options.open(file)?;

@@ -1,4 +1,4 @@
-//! The engine's worker, driven for one request. Its clocks go on as far as it waits for something.
+//! Drives the engine's worker for one request. Time advances as far as the worker waits.
 
 use std::collections::VecDeque;
 
@@ -27,7 +27,7 @@ pub(crate) struct Driver<T> {
 const STREAM: StreamId = StreamId(1);
 
 impl<T: Trace> Driver<T> {
-    /// A worker that begins at this time of day, and has asked for all that it wants to fetch.
+    /// A worker at this time of day, with all of its fetches queued.
     pub(crate) fn new(policy: Policy, ports: Ports<T>, wall: UnixTime) -> Self {
         let now = Moment { wall, steady: Steady::ZERO };
         let worker = Worker::new(policy, ports);
@@ -36,12 +36,12 @@ impl<T: Trace> Driver<T> {
         driver
     }
 
-    /// The worker, to ask it things.
+    /// The worker, read-only.
     pub(crate) fn worker(&self) -> &Worker<T> {
         &self.worker
     }
 
-    /// Has the request come, with this body if it is a form.
+    /// Gives it the request, with this body if it is a form.
     pub(crate) fn request(&mut self, head: Fields, form: &[u8]) {
         self.tell(Event::Request { stream: STREAM, head: Head::from(head), is_whole: false });
         if let Some(max) = self.worker.form_limit(STREAM) {
@@ -50,22 +50,22 @@ impl<T: Trace> Driver<T> {
         }
     }
 
-    /// The next call that the worker has made.
+    /// The next call of the worker.
     pub(crate) fn call(&mut self) -> Option<(CallId, OutgoingCall)> {
         self.calls.pop_front()
     }
 
-    /// Something has come of a call.
+    /// Gives it the outcome of a call.
     pub(crate) fn respond(&mut self, call: CallId, outcome: CallOutcome<'_>) {
         self.tell(Event::Response(call, outcome));
     }
 
-    /// Whose keys the request waits for, if it does.
+    /// The provider whose keys the request waits for, if it does.
     pub(crate) fn awaits_keys(&self) -> Option<ProviderId> {
         self.worker.awaits_keys(STREAM)
     }
 
-    /// Has time pass until the worker wants to do something; `false`: it never will.
+    /// Advances the time to the worker's next timer. `false`: it has no timer.
     pub(crate) fn wait(&mut self) -> bool {
         let Some(due) = self.due.take() else { return false };
         let passed = due.saturating_sub(self.now.steady);
@@ -75,7 +75,7 @@ impl<T: Trace> Driver<T> {
         true
     }
 
-    /// How the request has ended, if it has.
+    /// The outcome of the request, if it is decided.
     pub(crate) fn take_outcome(&mut self) -> Option<Outcome> {
         self.outcome.take()
     }

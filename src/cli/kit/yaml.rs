@@ -1,4 +1,4 @@
-//! The one writer of YAML: documents with their keys in the order of the reference, and how text is quoted.
+//! Writes YAML, with keys in the order of the reference.
 //!
 //! Short lists and objects are written on one line.
 
@@ -56,7 +56,7 @@ fn block(value: &Value, kind: Option<&'static Kind>, indent: usize, text: &mut S
     }
 }
 
-/// What stands behind a key.
+/// The text after a key.
 fn below(value: &Value, kind: Option<&'static Kind>, indent: usize, key: usize, text: &mut String) {
     if is_block(value, kind, indent.saturating_add(key)) {
         text.push('\n');
@@ -66,7 +66,7 @@ fn below(value: &Value, kind: Option<&'static Kind>, indent: usize, key: usize, 
     }
 }
 
-/// Whether a value is spread over lines: what has objects in it, or is too long.
+/// Whether a value is written on several lines: it contains objects, or is too long.
 fn is_block(value: &Value, kind: Option<&'static Kind>, before: usize) -> bool {
     let is_object = |value: &Value| value.as_object().is_some_and(|object| !object.is_empty());
     let nested = match value {
@@ -99,7 +99,7 @@ fn flow(value: &Value, kind: Option<&'static Kind>) -> String {
     }
 }
 
-/// The members of an object in the order of the reference, and what each may hold.
+/// The members of an object in the order of the reference, with their kinds.
 fn members<'v>(
     value: &'v Value,
     kind: Option<&'static Kind>,
@@ -118,7 +118,7 @@ fn members<'v>(
     ranked.into_iter().map(|(_, name, value, kind)| (name, value, kind)).collect()
 }
 
-/// Text as it stands, if no reader of YAML takes it for anything else; in quotes otherwise.
+/// Plain text if every YAML reader reads it as text; otherwise text in quotes.
 pub(crate) fn scalar(text: &str) -> String {
     let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'.' | b'-' | b':' | b'@');
     let first = text.bytes().next();
@@ -130,8 +130,8 @@ pub(crate) fn scalar(text: &str) -> String {
     if plain { text.to_owned() } else { quoted(text) }
 }
 
-/// Text in double quotes. What JSON leaves as it is and YAML takes for a line break, or forbids, is
-/// escaped, and so is what changes the direction of text or cannot be seen.
+/// Text in double quotes. Escapes what JSON would not escape but YAML forbids or reads as a line break, and
+/// characters that are invisible or change the direction of text.
 pub(crate) fn quoted(text: &str) -> String {
     let odd = |c: &char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let json = Value::from(text).to_string();

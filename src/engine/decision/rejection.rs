@@ -158,7 +158,7 @@ pub enum BadAnswer {
     NotAnObject,
     /// `active` is missing or not a boolean.
     Active,
-    /// `exp` or `nbf` is no number.
+    /// `exp` or `nbf` is not a number.
     Timestamp,
     /// Token information that does not say for how long.
     Lifetime,

@@ -65,7 +65,7 @@ pub enum JwsFault {
     /// `alg` is missing, no text, or unknown (`none` and HMAC are not known).
     #[error("its algorithm is not allowed")]
     Algorithm,
-    /// `typ`, `cty` or `kid` is no text.
+    /// `typ`, `cty` or `kid` is not text.
     #[error("a member of the header is of the wrong type")]
     Member,
     /// There are extensions that have to be understood, and none is understood.

@@ -65,7 +65,7 @@ pub enum JwkFault {
     /// Its `alg` is unknown to us, or of another kind of key.
     #[error("alg is not supported for this kind of key")]
     Algorithm,
-    /// Its `kid` is no text.
+    /// Its `kid` is not text.
     #[error("kid is not text")]
     Kid,
 }

@@ -1,4 +1,4 @@
-//! What is legal and unwise in a configuration.
+//! Warnings about a configuration that loads, but is risky.
 
 mod resources;
 mod shadowed;
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::kit::http::is_loopback;
 
-/// All advice about a configuration: places and sentences.
+/// All warnings about a configuration: places and sentences.
 pub(super) fn of(configuration: &Value) -> Vec<(Place, String)> {
     let mut advice = Vec::new();
     lowered(&CONFIGURATION, configuration, &Place::default(), &mut advice);
@@ -25,7 +25,7 @@ pub(super) fn of(configuration: &Value) -> Vec<(Place, String)> {
     advice
 }
 
-/// Every key with a value that lowers security, in the reference's own words.
+/// Every key whose value lowers security, in the words of the reference.
 fn lowered(kind: &Kind, value: &Value, at: &Place, advice: &mut Vec<(Place, String)>) {
     match (kind, value) {
         (Kind::Object(object) | Kind::Either { object, .. }, Value::Object(members)) => {
@@ -96,8 +96,7 @@ fn providers(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     }
 }
 
-/// Whether every request falls under a rule, and every rule that looks at tokens demands something of
-/// them.
+/// Whether a rule matches every request, and every rule that reads tokens requires something of them.
 fn every_rule(configuration: &Value, demands: impl Fn(&Value) -> bool) -> bool {
     let rules = configuration.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let takes_no_token =

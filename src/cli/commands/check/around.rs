@@ -1,4 +1,4 @@
-//! What loads the module, and the way to the authorization server: faults, and what is unwise.
+//! Checks what loads the module, and the connection to the authorization server.
 
 mod readings;
 
@@ -10,7 +10,7 @@ use crate::kit::find::places;
 use crate::kit::find::{Found, Host, NO_FORMS};
 use crate::kit::named;
 
-/// What is to be said of what loads the module: position, whether it is a fault, and a sentence.
+/// Findings about what loads the module: position, whether it is an error, and a sentence.
 pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
     let mut all = Vec::new();
     let Some(plugin) = &found.plugin else { return all };
@@ -77,7 +77,7 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
     }
 }
 
-/// Whether the field arrives from which certificates are to be read, and as a hop has written it.
+/// Whether the field with the certificates arrives, and as a trusted hop has written it.
 fn certificates(found: &Found, manager: &Located, all: &mut Vec<(Position, bool, String)>) {
     if found.value.pointer("/mtls/source").is_none_or(|source| source != "xfcc") {
         return;
@@ -143,7 +143,7 @@ fn at(part: Option<&Located>, otherwise: &Located) -> Position {
     part.map_or(otherwise.at, |part| part.at)
 }
 
-/// The environment variables that the configuration names, and where.
+/// The environment variables that the configuration names, and their places.
 fn variables(found: &Found) -> impl Iterator<Item = (Position, &str)> {
     let at = |(place, name): (Place, _)| (places::position(&found.located, &place, false), name);
     named::variables(&found.value).into_iter().map(at)
@@ -153,7 +153,7 @@ fn is_named(cluster: &Located, name: &str) -> bool {
     cluster.key("name").and_then(Located::text) == Some(name)
 }
 
-/// Whether what is written as https is https on the wire, and to whom (RFC 6749 §3.2, RFC 7662 §4).
+/// Whether calls to https addresses really use TLS, and verify the server (RFC 6749 §3.2, RFC 7662 §4).
 fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, String)>) {
     part.items()
         .iter()
@@ -210,13 +210,13 @@ fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, Stri
     }
 }
 
-/// Whether a transport socket sends everything as it is.
+/// Whether a transport socket sends everything unencrypted.
 fn is_raw(socket: &Located) -> bool {
     let kind = socket.key("@type").and_then(Located::text).unwrap_or_default();
     kind.rsplit('.').next() == Some("RawBuffer")
 }
 
-/// Why a validation context lets every certificate pass, if it does. What comes from a server is not looked at.
+/// Why a validation context accepts every certificate, if it does. A context that comes from a server is not checked.
 fn unverified(validation: &Located) -> Option<&'static str> {
     if validation.key("sds_config").is_some() {
         return None;
@@ -232,7 +232,7 @@ fn unverified(validation: &Located) -> Option<&'static str> {
     (!is_fetched && !verifies).then_some("its validation_context needs trusted_ca")
 }
 
-/// What makes a validation context one.
+/// The keys that make a validation context verify certificates.
 const VERIFYING: [&str; 6] = [
     "trusted_ca",
     "system_root_certs",

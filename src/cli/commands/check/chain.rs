@@ -1,12 +1,12 @@
-//! The filters and routes around Tollgate, in Envoy's connection manager: what goes past it, and what changes
-//! a request after it has been judged.
+//! The filters and routes around Tollgate in Envoy's connection manager: what bypasses it, and what changes
+//! a request after Tollgate has accepted it.
 
 use serde_json::Value;
 
 use crate::kit::find::located::{Located, Position};
 use crate::kit::find::{Found, Host};
 
-/// What is to be said of them: position, whether it is a fault, and a sentence.
+/// Findings about them: position, whether it is an error, and a sentence.
 pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
     let mut all = Vec::new();
     let Some(plugin) = found.plugin.as_ref().filter(|_| found.host == Host::Envoy) else { return all };
@@ -73,7 +73,7 @@ fn configuration(plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
     }
 }
 
-/// Tollgate inside another filter, which says for each request whether it runs.
+/// Tollgate inside another filter, which decides for each request whether it runs.
 fn within(filters: &[Located], plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
     let Some(outer) = filters.iter().find(|filter| holds(filter, plugin.at)) else { return };
     all.push((
@@ -109,7 +109,7 @@ fn order(filters: &[Located], own: usize, all: &mut Vec<(Position, bool, String)
     }
 }
 
-/// A filter behind Tollgate that makes another request of the one that was judged.
+/// A filter after Tollgate that changes the accepted request.
 fn changes(filter: &Located, all: &mut Vec<(Position, bool, String)>) {
     let Some(config) = filter.key("typed_config") else { return };
     let what = match kind(filter) {
@@ -146,7 +146,7 @@ fn changes(filter: &Located, all: &mut Vec<(Position, bool, String)>) {
     }
 }
 
-/// What a script does to a request, as far as its text tells.
+/// What a script may change in a request, according to its text.
 fn lua(config: &Located) -> Option<String> {
     let inline = |source: &Located| source.key("inline_string").and_then(Located::text).map(str::to_owned);
     let whole = config.key("inline_code").and_then(Located::text).map(str::to_owned);
@@ -159,14 +159,14 @@ fn lua(config: &Located) -> Option<String> {
     changed.filter(|_| calls.iter().any(|call| code.contains(call))).map(|field| format!("changes {field}"))
 }
 
-/// Fields that rules look at, and by which Envoy routes.
+/// Fields that rules match, and by which Envoy routes.
 fn is_judged(field: &str) -> bool {
     [":path", ":method", ":authority", ":scheme", "host"]
         .iter()
         .any(|known| field.eq_ignore_ascii_case(known))
 }
 
-/// Routes that switch the filter off.
+/// Routes that turn the filter off.
 fn bypasses(part: &Located, filter: &str, all: &mut Vec<(Position, bool, String)>) {
     part.items().iter().for_each(|item| bypasses(item, filter, all));
     for member in part.members() {

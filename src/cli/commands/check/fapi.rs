@@ -1,4 +1,4 @@
-//! What the FAPI 2.0 Security Profile asks of a resource server, of which a configuration can fall short
+//! The requirements of the FAPI 2.0 Security Profile for a resource server that depend on the configuration
 //! (section 5.3.4 and 5.4 there).
 
 use serde_json::Value;
@@ -51,7 +51,7 @@ pub(super) fn shortcomings(configuration: &Value) -> Vec<(Place, String)> {
     found
 }
 
-/// Tokens come in the `Authorization` field, and nowhere else.
+/// Tokens are accepted only in the `Authorization` field.
 fn token(whole: &Value, found: &mut Vec<(Place, String)>) {
     let (root, rules) = (Place::default().name("token"), Place::default().name("rules"));
     let mut say = |place: Place| {
@@ -84,7 +84,7 @@ fn token(whole: &Value, found: &mut Vec<(Place, String)>) {
     }
 }
 
-/// Revocation is seen, signatures are strong, and we are known by a key.
+/// Revocation takes effect, signatures are strong, and the gateway authenticates with a key.
 fn provider(place: &Place, provider: &Value, found: &mut Vec<(Place, String)>) {
     let text = |pointer: &str| provider.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let is_verified = text("/validate") != "introspection";

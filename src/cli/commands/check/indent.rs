@@ -1,4 +1,4 @@
-//! Lines that are indented too little or too far: one hint instead of what follows from it.
+//! Lines that are indented too little or too far: one hint instead of the errors that they cause.
 
 use tollgate_engine::config::error::{ConfigError, Fault};
 use tollgate_engine::config::keys::CONFIGURATION;

@@ -1,11 +1,11 @@
-//! Whether a plugin in a mesh is where requests come in.
+//! Checks that a plugin in a mesh runs where requests arrive.
 //!
 //! To Istio, a gateway is a client: `mode: SERVER` installs nothing there, and every request passes. On a
 //! sidecar it is the other way round: `mode: CLIENT` is what the workload itself sends.
 
 use crate::kit::find::located::{Located, Position};
 
-/// Faults of a `WasmPlugin`'s `match`.
+/// Errors in a `WasmPlugin`'s `match`.
 pub(super) fn of(plugin: &Located) -> Vec<(Position, String)> {
     let Some(traffic) = plugin.key("match").filter(|traffic| !traffic.items().is_empty()) else {
         return Vec::new();
@@ -34,7 +34,7 @@ fn mode(selector: &Located) -> Option<&Located> {
 }
 
 /// Whether the plugin is for a gateway: by what it targets, or by labels that Istio itself gives to
-/// gateways. A workload of somebody's may have "gateway" in its name.
+/// gateways. Another workload may have "gateway" in its name.
 fn is_gateway(plugin: &Located) -> bool {
     let mut targets = plugin.key("targetRefs").map(Located::items).unwrap_or_default().iter();
     let target = plugin.key("targetRef");

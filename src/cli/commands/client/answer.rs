@@ -1,5 +1,4 @@
-//! What an authorization server answers about a client (RFC 7591 §3.2, RFC 7592 §3): read in full, or not
-//! at all.
+//! Reads an authorization server's response about a client (RFC 7591 §3.2, RFC 7592 §3), completely or not at all.
 
 use serde_json::{Map, Value};
 use tollgate_engine::base::secret::Secret;
@@ -23,20 +22,20 @@ pub(crate) struct Answer {
     pub(crate) metadata: Map<String, Value>,
 }
 
-/// What taking an answer in has changed, and what is odd about it.
+/// The changes that a response has made, and remarks about it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Taken {
-    /// The secret is another one now.
+    /// The secret has changed.
     pub(crate) new_secret: bool,
-    /// The registration access token is another one now.
+    /// The registration access token has changed.
     pub(crate) new_token: bool,
-    /// Sentences without a full stop.
+    /// Remarks without a full stop.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Answer {
-    /// Reads it; says what is wrong with one that cannot be used (DCR-04, DCR-05). Without `now`, a
-    /// secret that has expired is fine.
+    /// Reads a response, or says why it cannot be used (DCR-04, DCR-05). Without `now`, an expired secret is
+    /// accepted.
     pub(crate) fn read(reply: &Reply, now: Option<UnixTime>) -> Result<Self, String> {
         let mut metadata = reply.object()?;
         let mut text = |name: &str| match metadata.remove(name) {
@@ -62,7 +61,7 @@ impl Answer {
         Ok(Self { client_id, client_secret, expires_at, uri, token, metadata })
     }
 
-    /// A new client of it.
+    /// Makes a new client of it.
     pub(crate) fn into_client(self, provider: &str, asked: &Map<String, Value>) -> (StoredClient, Taken) {
         let mut taken = Taken::default();
         if self.client_secret.is_some() && self.expires_at.is_none() {
@@ -86,8 +85,8 @@ impl Answer {
         (client, taken)
     }
 
-    /// Takes it into a client that is known: new secrets and tokens replace the old (DCR-14), a hash or
-    /// nothing at all does not, and the id stays (DCR-18).
+    /// Merges it into a known client. New secrets and tokens replace the old ones (DCR-14), but hashes and absent
+    /// members do not. The id must stay the same (DCR-18).
     pub(crate) fn update(self, client: &mut StoredClient) -> Result<Taken, String> {
         if self.client_id != client.client_id {
             return Err(format!(
@@ -131,11 +130,11 @@ impl Answer {
     }
 }
 
-/// Why a server has refused, in its own words where it has any, and without ours in them (DCR-07).
+/// The server's reason for an error, without credentials that it may quote (DCR-07).
 pub(crate) fn refusal(reply: &Reply, ours: &[&Secret]) -> String {
     let status = reply.status;
     if (300..400).contains(&status) {
-        // What is behind the path may be a session's key.
+        // A query may contain the key of a session.
         let to =
             reply.header("location").and_then(|to| to.split([';', '?', '#']).next()).unwrap_or("nowhere");
         return format!("{status}, a redirect to {to}, which is not followed");
@@ -155,29 +154,29 @@ pub(crate) fn refusal(reply: &Reply, ours: &[&Secret]) -> String {
     format!("{status} {}", without(words, ours))
 }
 
-/// The `error` member of a refusal.
+/// The `error` member of an error response.
 pub(crate) fn error_of(reply: &Reply) -> String {
     let object = reply.object().unwrap_or_default();
     object.get("error").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// A failure about an answer that cannot be used.
+/// The failure for a response that cannot be used.
 pub(crate) fn unusable(what: &str, ours: &[&Secret]) -> Failure {
     let what = without(what.to_owned(), ours);
     Failure::new(format_args!("the response cannot be used: {what}"))
 }
 
-/// A moment for people.
+/// A time for people.
 pub(crate) fn utc(seconds: u64) -> String {
     date(UnixTime::from_secs(seconds))
 }
 
-/// A secret that was asked for: all of it, however long, but nothing that steers a terminal.
+/// A secret in full length, but without control characters.
 pub(crate) fn revealed(secret: &str) -> String {
     secret.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// Servers that keep hashes show them when asked (Spring's `{bcrypt}…`); others show stars.
+/// Whether it is a hash (Spring's `{bcrypt}…`) or asterisks, as some servers return instead of a secret.
 fn is_hash(secret: &str) -> bool {
     let prefixed = secret.starts_with('{') && secret.contains('}');
     let crypt = ["$2a$", "$2b$", "$2y$", "$argon2", "$pbkdf2", "$scrypt", "$5$", "$6$"];
@@ -186,7 +185,7 @@ fn is_hash(secret: &str) -> bool {
 
 fn without(mut text: String, ours: &[&Secret]) -> String {
     for secret in ours {
-        // The scheme of a credential is no secret.
+        // The scheme of a credential is not a secret.
         let bare = secret.expose().split_once(' ').map_or(secret.expose(), |(_, bare)| bare);
         if bare.len() > 3 {
             text = text.replace(bare, "***");
@@ -195,7 +194,7 @@ fn without(mut text: String, ours: &[&Secret]) -> String {
     text
 }
 
-/// A whole number of seconds, written in whichever way.
+/// A whole number of seconds, as a number or as text.
 fn seconds(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| {
         let whole = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..1e15).contains(number))?;
@@ -203,7 +202,7 @@ fn seconds(value: &Value) -> Option<u64> {
     })
 }
 
-/// Members that are secrets by their names, wherever a server may have put them.
+/// The names of members that are secrets, at any depth.
 pub(crate) fn is_secret(name: &str) -> bool {
     ["secret", "_token", "password"].iter().any(|end| name.ends_with(end))
 }

@@ -1,4 +1,4 @@
-//! The credential of a registration endpoint (RFC 7591 §3.1): a bearer token, or what else the field uses.
+//! The credential of a registration endpoint (RFC 7591 §3.1): a bearer token, or another scheme.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -10,7 +10,7 @@ use tollgate_engine::provider::preset::Preset;
 
 use crate::kit::failure::Failure;
 
-/// What opens the registration endpoint; nothing, where registration is open to all.
+/// The credential for the registration endpoint. Not needed if registration is open.
 #[derive(Clone, Debug, clap::Args)]
 #[group(multiple = false)]
 #[command(next_help_heading = "Credential")]
@@ -34,7 +34,7 @@ pub(crate) struct CredentialArgs {
 }
 
 impl CredentialArgs {
-    /// What the arguments say, or else the environment: the value of `Authorization`.
+    /// The value of `Authorization`, from the arguments or the environment.
     pub(crate) fn authorization(&self, preset: Preset) -> Result<Option<Secret>, Failure> {
         Ok(match self.typed(preset)? {
             Some(typed) => Some(typed),
@@ -42,7 +42,7 @@ impl CredentialArgs {
         })
     }
 
-    /// What the arguments say.
+    /// The value from the arguments.
     pub(crate) fn typed(&self, preset: Preset) -> Result<Option<Secret>, Failure> {
         if let Some(value) = &self.authorization {
             return field(value.expose(), "--authorization").map(Some);
@@ -59,7 +59,7 @@ impl CredentialArgs {
         Ok(None)
     }
 
-    /// What the environment says.
+    /// The value from the environment.
     pub(crate) fn from_environment(preset: Preset) -> Result<Option<Secret>, Failure> {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         if let Some(value) = set(AUTHORIZATION) {
@@ -69,7 +69,7 @@ impl CredentialArgs {
     }
 }
 
-/// The initial access token behind its scheme.
+/// The initial access token with its scheme.
 fn scheme(preset: Preset, token: &str, from: &str) -> Result<Secret, Failure> {
     let token = token.trim();
     if ["bearer ", "ssws ", "basic "].iter().any(|scheme| starts_with(token, scheme)) {
@@ -92,7 +92,7 @@ fn scheme(preset: Preset, token: &str, from: &str) -> Result<Secret, Failure> {
     Ok(Secret::new(format!("{scheme} {}", token.expose())))
 }
 
-/// Text that can be the value of a header field.
+/// Checks that text can be the value of a header field.
 fn field(value: &str, from: &str) -> Result<Secret, Failure> {
     let value = value.trim();
     if value.is_empty() {
@@ -106,7 +106,7 @@ fn field(value: &str, from: &str) -> Result<Secret, Failure> {
     Ok(Secret::new(value))
 }
 
-/// A small file, or the standard input for `-`.
+/// Reads a small file, or standard input for `-`.
 pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     if file.as_os_str() != "-" {
         return fs::read_to_string(file).map_err(|error| Failure::file("read", file, &error));
@@ -117,7 +117,7 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// An argument that no message may show.
+/// An argument that messages must not show.
 fn secret() -> impl TypedValueParser<Value = Secret> {
     StringValueParser::new().map(Secret::new)
 }

@@ -73,7 +73,7 @@ pub(crate) struct ExportArgs {
     store: StoreArgs,
 }
 
-/// The form of an export.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
     /// YAML, to paste into a configuration
@@ -82,7 +82,7 @@ enum Format {
     Json,
 }
 
-/// Puts a client on a list; one that is there gets the new tier and name.
+/// Adds a client to a list, or sets its tier and name if it is on the list.
 pub(crate) fn allow(args: &AllowArgs, out: &mut Output) -> Result<Exit, Failure> {
     if !is_name(&args.list) {
         return Err(Failure::new(format_args!("{:?} is not a valid name for a list", args.list))
@@ -123,7 +123,7 @@ pub(crate) fn allow(args: &AllowArgs, out: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Good)
 }
 
-/// Takes a client off a list.
+/// Removes a client from a list.
 pub(crate) fn deny(args: &DenyArgs, out: &mut Output) -> Result<Exit, Failure> {
     let mut store = args.store.open()?;
     let registered = store.content.clients.get(&args.client).map(|client| client.client_id.clone());
@@ -152,7 +152,7 @@ pub(crate) fn deny(args: &DenyArgs, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// Shows the lists.
+/// Prints the lists.
 pub(crate) fn show(args: &ListsArgs, out: &mut Output) -> Result<Exit, Failure> {
     let content = args.store.peek()?;
     let lists = chosen(&content, &args.list, &args.store)?;
@@ -180,7 +180,7 @@ pub(crate) fn show(args: &ListsArgs, out: &mut Output) -> Result<Exit, Failure> 
     Ok(Exit::Good)
 }
 
-/// Does away with a list.
+/// Deletes a list.
 pub(crate) fn drop_list(args: &DropArgs, out: &mut Output) -> Result<Exit, Failure> {
     let mut store = args.store.open()?;
     let absent = no_list(&store.content, &args.list, &args.store);
@@ -194,7 +194,7 @@ pub(crate) fn drop_list(args: &DropArgs, out: &mut Output) -> Result<Exit, Failu
     Ok(Exit::Good)
 }
 
-/// Prints lists as the filter takes them.
+/// Prints lists in the form of the filter's configuration.
 pub(crate) fn export(args: &ExportArgs, out: &mut Output) -> Result<Exit, Failure> {
     let content = args.store.peek()?;
     let lists = chosen(&content, &args.list, &args.store)?;
@@ -211,7 +211,7 @@ pub(crate) fn export(args: &ExportArgs, out: &mut Output) -> Result<Exit, Failur
     }
     out.line("client_lists:")?;
     for (name, members) in lists {
-        // A name of digits alone, say, would be a number.
+        // A name with only digits, for example, would be a number.
         let name = quoted(name);
         if members.is_empty() {
             out.line(format_args!("  {name}: {{clients: []}}"))?;
@@ -229,12 +229,12 @@ pub(crate) fn export(args: &ExportArgs, out: &mut Output) -> Result<Exit, Failur
     Ok(Exit::Good)
 }
 
-/// A list as the filter takes it, inline or fetched.
+/// A list in the form that the filter reads, inline or fetched.
 pub(crate) fn body(members: &[Member]) -> Value {
     json!({"clients": members})
 }
 
-/// The lists of these names, or all.
+/// The lists with these names, or all lists.
 fn chosen<'a>(
     content: &'a Content,
     names: &'a [String],
@@ -250,7 +250,7 @@ fn chosen<'a>(
     found.collect()
 }
 
-/// What an operator wants to know who has mistyped a list's name.
+/// The error for an unknown list, with the known names.
 pub(crate) fn no_list(content: &Content, name: &str, store: &StoreArgs) -> Failure {
     let what = format!("there is no list {name:?} in the environment {:?}", store.environment());
     Failure::new(what).help(known("list", name, content.lists.keys(), store))
@@ -261,7 +261,7 @@ fn document(lists: &[(&str, &[Member])]) -> Value {
     Value::Object(all.collect::<Map<_, _>>())
 }
 
-/// A failure with one more sentence on what to do.
+/// Adds a sentence on what to do to a failure.
 fn failure_with(failure: Failure, more: &str) -> Failure {
     match failure {
         Failure::Told { what, help, .. } => {

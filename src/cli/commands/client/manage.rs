@@ -1,4 +1,4 @@
-//! The client configuration endpoint (RFC 7592 §2): who may ask there, and what its refusals mean.
+//! The client configuration endpoint (RFC 7592 §2): credentials, requests, and what its errors mean.
 
 use serde_json::{Map, Value};
 use tollgate_engine::base::secret::Secret;
@@ -16,7 +16,7 @@ use super::credential::CredentialArgs;
 use super::provider::registration_of;
 use super::{client, provider_of};
 
-/// How a client is managed; flattened into the arguments of every command that does.
+/// Options for client management, flattened into the arguments of every command that needs them.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ManageArgs {
     /// Use the client's `registration_client_uri` even if it is on another host
@@ -28,14 +28,14 @@ pub(crate) struct ManageArgs {
     network: Network,
 }
 
-/// A client's configuration endpoint, and what opens it.
+/// A client's configuration endpoint, and the credential for it.
 #[derive(Debug)]
 pub(crate) struct Management {
     http: Http,
     /// The client's `registration_client_uri`.
     pub(crate) url: Url,
     authorization: Secret,
-    /// Whether that is the registration access token, which answers may replace.
+    /// Whether the credential is the registration access token, which responses may replace.
     by_token: bool,
     /// The name of the client in the store.
     name: String,
@@ -44,7 +44,7 @@ pub(crate) struct Management {
 }
 
 impl Management {
-    /// Finds out where a client is managed, and with what right (DCR-13, DCR-21, DCR-22).
+    /// Finds a client's configuration endpoint and the credential for it (DCR-13, DCR-21, DCR-22).
     pub(crate) fn of(
         args: &ManageArgs,
         name: &str,
@@ -62,8 +62,8 @@ impl Management {
                 let url = client.registration_client_uri.as_deref().ok_or_else(|| incomplete(name))?;
                 (uri(url)?, Secret::new(format!("Bearer {token}")))
             }
-            // Servers without tokens per client take the registration credential, below the registration
-            // endpoint (Okta, and whatever follows its example).
+            // Servers without a token per client accept the registration credential, below the registration
+            // endpoint (Okta and similar servers).
             (_, typed) => {
                 let credential = match typed {
                     Some(typed) => Some(typed),
@@ -91,7 +91,7 @@ impl Management {
         Ok(Self { http, url, authorization, by_token, name: name.to_owned(), preset })
     }
 
-    /// Reads the client and remembers what is new about it (DCR-14).
+    /// Reads the client and stores what has changed (DCR-14).
     pub(crate) fn read(&mut self, store: &mut Store, checked: bool) -> Result<Taken, Failure> {
         let reply = self.ask("GET", None)?;
         if reply.status != 200 {
@@ -121,7 +121,7 @@ impl Management {
         self.http.send(&Request { method, url, headers, body })
     }
 
-    /// Takes an answer in, and writes it down before anyone is told (DCR-14, DCR-18).
+    /// Merges a response into the store, and writes the store before anything is printed (DCR-14, DCR-18).
     pub(crate) fn take(&mut self, reply: &Reply, store: &mut Store, checked: bool) -> Result<Taken, Failure> {
         let unusable = |what: &str, ours: &[&Secret]| {
             unusable(what, ours).help(format_args!("The stored data of {} did not change.", self.name))
@@ -142,7 +142,7 @@ impl Management {
         Ok(taken)
     }
 
-    /// What a refusal means; `what` as in "delete clients" (DCR-19, DCR-20).
+    /// What an error response means. `what` is, for example, "delete clients" (DCR-19, DCR-20).
     pub(crate) fn refused(&self, what: &str, reply: &Reply) -> Failure {
         let said = refusal(reply, &[&self.authorization]);
         let (name, host) = (&self.name, self.url.host_str().unwrap_or_default());
@@ -172,7 +172,7 @@ impl Management {
     }
 }
 
-/// What is odd about where a client is to be managed (DCR-22).
+/// Whether the address of a client's endpoint is suspicious (DCR-22).
 pub(crate) fn stranger(client: &StoredClient, provider: &StoredProvider) -> Option<String> {
     let named = client.registration_client_uri.as_deref()?;
     if client.registration_client_uri_confirmed {

@@ -1,4 +1,4 @@
-//! Client metadata (RFC 7591 §2): what is asked for, whether it agrees with itself, and what became of it.
+//! Client metadata (RFC 7591 §2): what is requested, whether it is consistent, and what the server registered.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::kit::failure::Failure;
 
 use super::credential::read;
 
-/// What the client is to be.
+/// The requested metadata.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Client metadata")]
 pub(crate) struct MetadataArgs {
@@ -63,7 +63,7 @@ pub(crate) struct MetadataArgs {
 }
 
 impl MetadataArgs {
-    /// What the arguments say, and nothing else.
+    /// The metadata of the arguments, without defaults.
     pub(crate) fn asked(&self) -> Result<Map<String, Value>, Failure> {
         let mut asked = match &self.metadata {
             Some(file) => object(file)?,
@@ -114,8 +114,8 @@ impl MetadataArgs {
     }
 }
 
-/// Fills in what a new client needs, explicitly: the defaults of RFC 7591 §2 are those of a web
-/// application, and a gateway is none (DCR-09).
+/// Adds what a new client needs. The defaults of RFC 7591 §2 are for a web application, and a gateway is not a web
+/// application (DCR-09).
 pub(crate) fn complete(asked: &mut Map<String, Value>, name: &str, preset: Preset) -> Result<(), Failure> {
     let mut unless_asked = |member: &str, value: Value| {
         asked.entry(member).or_insert(value);
@@ -138,7 +138,7 @@ pub(crate) fn complete(asked: &mut Map<String, Value>, name: &str, preset: Prese
     verify(asked)?;
     let service = !grants.contains("authorization_code") && !grants.contains("implicit");
     if preset == Preset::Okta && service {
-        // Okta's words for a client without users; it wants a response type of them all the same.
+        // Okta's values for a client without users. Okta still requires a response type.
         asked.entry("application_type").or_insert_with(|| json!("service"));
         asked.insert("response_types".to_owned(), json!(["token"]));
     }
@@ -146,7 +146,7 @@ pub(crate) fn complete(asked: &mut Map<String, Value>, name: &str, preset: Prese
     Ok(())
 }
 
-/// Says a second time what a product reads under a name of its own.
+/// Adds members that a product reads under a name of its own.
 pub(crate) fn adapt(metadata: &mut Map<String, Value>, preset: Preset) {
     if preset == Preset::OpenAm
         && let Some(scope) = metadata.get("scope").and_then(Value::as_str)
@@ -156,7 +156,7 @@ pub(crate) fn adapt(metadata: &mut Map<String, Value>, preset: Preset) {
     }
 }
 
-/// Whether what is asked for agrees with itself.
+/// Checks that the metadata are consistent.
 pub(crate) fn verify(asked: &Map<String, Value>) -> Result<(), Failure> {
     let has = |name: &str| asked.get(name).is_some_and(|value| !value.is_null());
     if has("jwks") && has("jwks_uri") {
@@ -205,8 +205,8 @@ pub(crate) fn verify(asked: &Map<String, Value>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Chooses what replies are signed with, if that is left open: something that the server offers and the
-/// filter verifies (RFC 9701 §6, §7).
+/// Chooses an algorithm for signed responses, if it is left open: one that the server supports and the filter can
+/// verify (RFC 9701 §6, §7).
 pub(crate) fn choose_reply_algorithm(
     asked: &mut Map<String, Value>,
     offered: Option<&[String]>,
@@ -231,7 +231,7 @@ pub(crate) fn choose_reply_algorithm(
     Ok(())
 }
 
-/// What has to be there for certificates (RFC 8705 §2), and for replies that are signed (RFC 9701 §6).
+/// Checks what certificates (RFC 8705 §2) and signed responses (RFC 9701 §6) need.
 fn proofs(asked: &Map<String, Value>, method: Option<Authentication>) -> Result<(), Failure> {
     let has = |name: &str| asked.get(name).is_some_and(|value| !value.is_null());
     let subjects = SUBJECTS.iter().filter(|name| has(name)).count();
@@ -262,7 +262,7 @@ fn proofs(asked: &Map<String, Value>, method: Option<Authentication>) -> Result<
     Ok(())
 }
 
-/// What the server made of what was asked for: a sentence for each difference (DCR-06, DCR-11).
+/// A sentence for each difference between the requested and the registered metadata (DCR-06, DCR-11).
 pub(crate) fn differences(asked: &Map<String, Value>, answered: &Map<String, Value>) -> Vec<String> {
     let mut told = Vec::new();
     for (name, wanted) in asked.iter().filter(|(name, _)| *name != "scopes") {
@@ -293,13 +293,13 @@ pub(crate) fn differences(asked: &Map<String, Value>, answered: &Map<String, Val
     told
 }
 
-/// The texts of a member that is a list.
+/// The strings of a member that is a list.
 fn list(metadata: &Map<String, Value>, name: &str) -> BTreeSet<String> {
     let items = metadata.get(name).and_then(Value::as_array);
     items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The words of a list or of a scope, whose order does not matter.
+/// The words of a list or a scope. Their order does not matter.
 fn words(name: &str, value: &Value) -> Option<BTreeSet<String>> {
     match value {
         Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
@@ -340,7 +340,7 @@ fn object(file: &Path) -> Result<Map<String, Value>, Failure> {
     }
 }
 
-/// The members that this command reads have the types that they should have, and keys are public ones.
+/// Checks the types of the members that this command reads, and that keys are public.
 fn verify_types(asked: &Map<String, Value>) -> Result<(), Failure> {
     for name in ["grant_types", "response_types", "redirect_uris", "contacts"] {
         let texts = |value: &Value| {
@@ -374,7 +374,7 @@ fn verify_types(asked: &Map<String, Value>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the server gives, and nobody asks for (DCR-15, DCR-17).
+/// Members that only the server sets (DCR-15, DCR-17).
 pub(crate) const THE_SERVERS: [&str; 6] = [
     "client_id",
     "client_secret",
@@ -384,7 +384,7 @@ pub(crate) const THE_SERVERS: [&str; 6] = [
     "registration_access_token",
 ];
 
-/// How a certificate's subject can be named (RFC 8705 §2.1.2).
+/// The ways to name a certificate's subject (RFC 8705 §2.1.2).
 const SUBJECTS: [&str; 5] = [
     "tls_client_auth_subject_dn",
     "tls_client_auth_san_dns",
@@ -393,7 +393,7 @@ const SUBJECTS: [&str; 5] = [
     "tls_client_auth_san_email",
 ];
 
-/// Reads the name of a method that a client can be registered for.
+/// Parses the name of a method that a client can be registered for.
 fn methods() -> impl TypedValueParser<Value = String> {
     PossibleValuesParser::new(
         Authentication::all().filter(|method| method.is_registered()).map(Authentication::name),

@@ -1,4 +1,4 @@
-//! Which authorization server: one that is remembered, or one that is being met.
+//! Chooses the authorization server: a stored one, or a new one.
 
 use tollgate_engine::provider::preset::Preset;
 use url::Url;
@@ -12,7 +12,7 @@ use crate::kit::store::{Content, StoreArgs, StoredProvider};
 
 use super::known;
 
-/// Where the client is to be registered.
+/// The server at which the client is registered.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Authorization server")]
 pub(crate) struct ProviderArgs {
@@ -42,16 +42,16 @@ pub(crate) struct ProviderArgs {
 pub(crate) struct Chosen {
     /// Its name in the store.
     pub(crate) name: String,
-    /// What is to be remembered of it.
+    /// What is stored about it.
     pub(crate) provider: StoredProvider,
     /// Where clients are registered.
     pub(crate) registration: Url,
-    /// What it signs introspection replies with, if it says so (RFC 9701 §7).
+    /// Its algorithms for signed introspection responses, if its metadata list them (RFC 9701 §7).
     pub(crate) reply_algorithms: Option<Vec<String>>,
 }
 
 impl ProviderArgs {
-    /// Finds it; asks it what it offers if its issuer is given.
+    /// Finds the server. Reads its metadata if the issuer is given.
     pub(crate) fn choose(
         &self,
         http: &Http,
@@ -158,7 +158,7 @@ impl ProviderArgs {
     }
 }
 
-/// What is known of a provider is kept where the same one is met again.
+/// Keeps what is stored about a provider if the new one is the same.
 fn merged(
     content: &Content,
     name: &str,

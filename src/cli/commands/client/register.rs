@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     complete(&mut asked, &args.name, preset)?;
     let credential = args.credential.authorization(preset)?;
     http.permits(&chosen.registration)?;
-    // What cannot be written down must not be registered.
+    // Check first that the store can be written, so that no credentials are lost.
     store.save()?;
 
     out.progress(format_args!("registering at {}", chosen.registration));
@@ -150,7 +150,7 @@ fn tell(args: &Args, client: &StoredClient, warnings: &[String], out: &mut Outpu
     out.line(format_args!("  authenticates  {}", printable(&client.token_endpoint_auth_method)))
 }
 
-/// What a refusal means, and what to do about it (DCR-03, DCR-07, DCR-23).
+/// What an error response means, and what to do about it (DCR-03, DCR-07, DCR-23).
 fn refused(chosen: &Chosen, asked: &Map<String, Value>, reply: &Reply, ours: &[&Secret]) -> Failure {
     let host = chosen.registration.host_str().unwrap_or_default();
     let failure = Failure::new(format_args!("{host} rejected the registration: {}", refusal(reply, ours)));
@@ -160,7 +160,7 @@ fn refused(chosen: &Chosen, asked: &Map<String, Value>, reply: &Reply, ours: &[&
         "The initial access token may be wrong, already used or expired, or it may have the wrong scheme."
     };
     let okta = host.contains("okta") && chosen.provider.preset() != Preset::Okta;
-    // Some take no client without a place for users to come back to (DCR-09).
+    // Some servers require a redirect URI of every client (DCR-09).
     let said = refusal(reply, ours);
     let insists = reply.status == 400
         && [("redirect_uri", "redirect_uris"), ("response_type", "response_types")]

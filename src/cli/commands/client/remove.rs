@@ -1,4 +1,4 @@
-//! `tollgate client delete` and `tollgate client forget`: at the provider, and here; two separate acts.
+//! `tollgate client delete` and `tollgate client forget`: at the provider, or only in the store.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ pub(crate) struct ForgetArgs {
     store: StoreArgs,
 }
 
-/// Deletes it there, then here.
+/// Deletes the client at the provider, then in the store.
 pub(crate) fn delete(args: &DeleteArgs, out: &mut Output) -> Result<Exit, Failure> {
     let mut store = args.store.open()?;
     let management = Management::of(&args.manage, &args.name, &mut store, &args.store, out)?;
@@ -53,7 +53,7 @@ pub(crate) fn delete(args: &DeleteArgs, out: &mut Output) -> Result<Exit, Failur
     tell(&format!("deleted {} at {provider}", args.name), !args.keep, true, &lists, out)
 }
 
-/// Forgets it here.
+/// Deletes the client only in the store.
 pub(crate) fn forget(args: &ForgetArgs, out: &mut Output) -> Result<Exit, Failure> {
     let mut store = args.store.open()?;
     let provider = client(&store.content, &args.name, &args.store)?.provider.clone();
@@ -62,7 +62,7 @@ pub(crate) fn forget(args: &ForgetArgs, out: &mut Output) -> Result<Exit, Failur
     tell(&format!("removed {} from the store; {provider} still has it", args.name), true, false, &lists, out)
 }
 
-/// Takes a client out of the store and off its lists; returns those.
+/// Removes a client from the store and from its lists. Returns these lists.
 fn remove(content: &mut Content, name: &str) -> Vec<String> {
     let Some(client) = content.clients.remove(name) else { return Vec::new() };
     let mut left = Vec::new();

@@ -1,4 +1,4 @@
-//! `tollgate client rotate-secret`: a new secret, where the server gives one.
+//! `tollgate client rotate-secret`: a new secret, if the server issues one.
 
 use serde_json::{Map, json};
 use tollgate_engine::provider::preset::Preset;
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     store: StoreArgs,
 }
 
-/// Asks for a new secret.
+/// Requests a new secret.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut store = args.store.open()?;
     let mut management = Management::of(&args.manage, &args.name, &mut store, &args.store, out)?;

@@ -1,8 +1,7 @@
 //! `tollgate client serve`: client lists over HTTP, as the filter fetches them (`client_lists.*.uri`).
 //!
-//! `GET /lists/NAME` answers `{"clients": […]}`. The store is read for every request: it is small, and
-//! what was changed a moment ago is what is served. Whatever goes wrong is an answer that leaves a filter
-//! with the last good list it has.
+//! The response to `GET /lists/NAME` is `{"clients": […]}`. The store is small and is read for every request, so
+//! changes take effect at once. After an error response, a filter keeps its last list.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -52,13 +51,13 @@ pub(crate) struct Args {
     store: StoreArgs,
 }
 
-/// What every request needs to know.
+/// What every request needs.
 #[derive(Debug)]
 struct Service {
     lists: Vec<String>,
     /// The names by which it may be called.
     hosts: Vec<String>,
-    /// The hash of the token: comparing hashes takes the same time whatever differs.
+    /// The hash of the token. Comparing hashes reveals nothing about the token by its duration.
     token: Option<[u8; 32]>,
     store: StoreArgs,
 }
@@ -101,7 +100,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
-/// Says where, so that whoever has asked for a free port knows which.
+/// Prints the address, because the port may have been chosen by the system.
 fn announce(listener: &TcpListener, args: &Args, out: &mut Output) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(|error| Failure::new(reason(&error)))?;
     if out.is_json() {
@@ -113,17 +112,17 @@ fn announce(listener: &TcpListener, args: &Args, out: &mut Output) -> Result<(),
     out.finish()
 }
 
-/// Takes connections. Of those that do nothing, the oldest makes room for a new one.
+/// Accepts connections. If there are too many, the oldest one is closed.
 async fn accept(listener: &TcpListener, service: &Arc<Service>) -> Result<Exit, Failure> {
     let mut open: VecDeque<JoinHandle<()>> = VecDeque::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, say: others will end.
+            // For example, there are no file descriptors left. Other connections will end.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         open.retain(|connection| !connection.is_finished());
-        // A request is answered within milliseconds, so one that is open for long is idle, or slow on purpose.
+        // A response takes milliseconds, so a connection that is open for long is idle or slow on purpose.
         if open.len() >= MAX_CONNECTIONS
             && let Some(oldest) = open.pop_front()
         {
@@ -138,7 +137,7 @@ async fn accept(listener: &TcpListener, service: &Arc<Service>) -> Result<Exit, 
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
             let connection = http.serve_connection(TokioIo::new(stream), answer);
-            // Whoever has gone, has gone.
+            // The client may be gone, which does not matter.
             drop(tokio::time::timeout(MAX_AGE, connection).await);
         }));
     }
@@ -166,7 +165,7 @@ impl Service {
         if !self.lists.is_empty() && !self.lists.iter().any(|list| list == name) {
             return missing("no such list");
         }
-        // A filter keeps what it has when it is told this.
+        // After this status, a filter keeps its list.
         let Ok(content) = self.store.peek() else {
             return refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -189,8 +188,8 @@ impl Service {
     }
 
     /// Whether the request names this server. Otherwise a page in a browser on this machine could read the lists
-    /// under a name of its own that leads here (DNS rebinding). It cannot know the token, so where one is asked
-    /// for, names do not matter.
+    /// under a name of its own that leads here (DNS rebinding). It cannot know the token, so if a token is
+    /// required, names do not matter.
     fn is_meant(&self, request: &Request<Incoming>) -> bool {
         if self.token.is_some() {
             return true;
@@ -202,7 +201,7 @@ impl Service {
         fields.next().is_none() && field.is_some_and(is_ours) && target.is_none_or(is_ours)
     }
 
-    /// Whether an authority names this server: by an address, as localhost, or by a name that was given.
+    /// Whether an authority names this server: an address, `localhost`, or a configured name.
     fn is_name(&self, authority: &str) -> bool {
         let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
         let name = match authority.rsplit_once(':') {

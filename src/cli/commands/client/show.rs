@@ -1,4 +1,4 @@
-//! `tollgate client show`, `list` and `secret-file`: what is known.
+//! `tollgate client show`, `list` and `secret-file`: what is stored.
 
 use std::path::PathBuf;
 
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// Lists them all.
+/// Lists all clients.
 pub(crate) fn list(args: &ListArgs, out: &mut Output) -> Result<Exit, Failure> {
     let content = args.store.peek()?;
     if out.is_json() {
@@ -112,7 +112,7 @@ pub(crate) fn list(args: &ListArgs, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// Writes the secret down.
+/// Writes the secret to a file.
 pub(crate) fn secret_file(args: &SecretFileArgs, out: &mut Output) -> Result<Exit, Failure> {
     let content = args.store.peek()?;
     let client = client(&content, &args.name, &args.store)?;
@@ -131,7 +131,7 @@ pub(crate) fn secret_file(args: &SecretFileArgs, out: &mut Output) -> Result<Exi
     Ok(Exit::Good)
 }
 
-/// Rows in columns; nothing behind the last word.
+/// Aligns rows in columns, without spaces at the end of a line.
 pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -200,7 +200,7 @@ fn document(name: &str, client: &StoredClient, secret: Option<&str>, content: &C
     })
 }
 
-/// Metadata without what is a secret by its name.
+/// Metadata without members whose names mark them as secrets.
 fn public(metadata: &Map<String, Value>) -> Map<String, Value> {
     let hidden = |(name, value): (&String, &Value)| {
         let value = if is_secret(name) { json!("***") } else { value.clone() };

@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if args.strict && !differences.is_empty() { Exit::Faults } else { Exit::Good })
 }
 
-/// All of a client's metadata with the changes in it, as a PUT has to have it (DCR-15, DCR-16).
+/// All of a client's metadata with the changes, as a PUT must contain them (DCR-15, DCR-16).
 pub(crate) fn complete(
     client: &StoredClient,
     asked: &Map<String, Value>,
@@ -87,7 +87,7 @@ pub(crate) fn complete(
     body.retain(|name, value| {
         !value.is_null() && !unset.contains(name) && !THE_SERVERS.contains(&name.as_str())
     });
-    // Either says what the other says.
+    // One of the two is enough.
     for (one, other) in [("jwks", "jwks_uri"), ("jwks_uri", "jwks")] {
         if asked.contains_key(one) && !asked.contains_key(other) {
             body.remove(other);
@@ -95,7 +95,7 @@ pub(crate) fn complete(
     }
     body.extend(asked.clone());
     body.insert("client_id".to_owned(), json!(client.client_id));
-    // Okta never shows the secret, and takes one that is sent for a wish.
+    // Okta never returns the secret. It would set a secret that is sent.
     if let Some(secret) = client.client_secret.as_ref().filter(|_| preset != Preset::Okta) {
         body.insert("client_secret".to_owned(), json!(secret));
     }

@@ -1,4 +1,4 @@
-//! `tollgate generate api-spec`: what an API's own specification has to say of its access tokens.
+//! `tollgate generate api-spec`: the part of an API's own specification about access tokens.
 
 mod spec;
 
@@ -67,7 +67,7 @@ enum Format {
     Raml,
 }
 
-/// Prints it.
+/// Prints the scheme.
 pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     let found = find::load_one(&args.file, args.number)?;
     let policy = named::policy(&found.value).map_err(|faults| {
@@ -104,7 +104,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// The provider that is meant, as it is written.
+/// The selected provider's entry.
 fn provider<'a>(configuration: &'a Value, wanted: Option<&str>) -> Result<&'a Value, Failure> {
     let providers = configuration.get("providers").and_then(Value::as_object);
     let names: Vec<_> = providers.into_iter().flat_map(Map::keys).map(String::as_str).collect();
@@ -124,7 +124,7 @@ fn provider<'a>(configuration: &'a Value, wanted: Option<&str>) -> Result<&'a Va
     })
 }
 
-/// What the provider's preset knows.
+/// The endpoints of the provider's preset.
 fn preset_endpoints(provider: &Value) -> Endpoints {
     let text = |key: &str| provider.get(key).and_then(Value::as_str);
     match (text("preset").and_then(Preset::named), text("base_url").or_else(|| text("issuer"))) {
@@ -143,7 +143,7 @@ fn uri(switch: &str, text: Option<String>) -> Result<Option<String>, Failure> {
     Ok(text)
 }
 
-/// The names that both languages take.
+/// Parses a name that both languages accept.
 fn scheme_name(text: &str) -> Result<String, String> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if !text.is_empty() && text.bytes().all(fits) {

@@ -14,10 +14,10 @@ use crate::kit::output::Output;
 use crate::kit::yaml::scalar;
 use serde_json::Value;
 
-/// Where everything is inside the container.
+/// The directory of all files inside the container.
 const INSIDE: &str = "/etc/envoy/tollgate";
 
-/// `docker-compose.yaml`, `envoy.yaml` and what that names; faults in the plan are the inner error.
+/// `docker-compose.yaml`, `envoy.yaml` and the files that it names. The inner error contains the errors in the plan.
 pub(crate) fn files(
     plan: &Plan,
     module: &Path,
@@ -36,7 +36,7 @@ pub(crate) fn files(
         directory: inside.clone(),
         module: inside.join("tollgate_filter.wasm"),
         roots: "/etc/ssl/certs/ca-certificates.crt".into(),
-        // The container's own addresses; who outside reaches it is said below, in `ports`.
+        // The container's own addresses. `ports` below decides who can reach them from outside.
         listen: SocketAddr::from(([0, 0, 0, 0], published(plan).port())),
         tls: plan.tls.as_ref().map(|_| (inside.join("tls/certificate.pem"), inside.join("tls/key.pem"))),
     };
@@ -86,12 +86,12 @@ pub(crate) fn files(
     Ok(Ok(files))
 }
 
-/// Where the machine that runs the container listens.
+/// The address on which the container's host listens.
 fn published(plan: &Plan) -> SocketAddr {
     plan.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)))
 }
 
-/// A path for Compose, to which `$` begins a variable.
+/// A path for Compose, in which `$` begins a variable.
 fn scalar_path(path: &str) -> String {
     Value::from(path.replace('$', "$$")).to_string()
 }

@@ -1,4 +1,4 @@
-//! `tollgate generate envoy`: one Envoy's whole configuration.
+//! `tollgate generate envoy`: a complete Envoy configuration.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -16,29 +16,28 @@ use super::template::fill;
 use crate::kit::failure::Failure;
 use crate::kit::yaml::{configuration, scalar};
 
-/// Where an Envoy finds what its configuration names.
+/// The addresses and paths of one Envoy.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     /// `envoy` or `compose`.
     pub(crate) target: &'static str,
-    /// Where the generated files will be, as Envoy sees them.
+    /// The directory of the generated files, as Envoy sees it.
     pub(crate) directory: PathBuf,
-    /// The module.
     pub(crate) module: PathBuf,
     /// The file of root certificates.
     pub(crate) roots: PathBuf,
-    /// Where Envoy listens.
+    /// The address on which Envoy listens.
     pub(crate) listen: SocketAddr,
-    /// The certificate with which Envoy listens, and its key.
+    /// Envoy's certificate and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
 
-/// The name of a way's cluster.
+/// The name of a destination's cluster.
 pub(crate) fn cluster_of(way: &Way<'_>) -> String {
     format!("{}-{}", way.kind, way.name)
 }
 
-/// `envoy.yaml` and what it names; faults in the plan are the inner error.
+/// `envoy.yaml` and the files that it names. The inner error contains the errors in the plan.
 pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<File>, Faults>, Failure> {
     let policy = match plan.configuration(Holder::Envoy, cluster_of) {
         Ok(policy) => policy,
@@ -61,7 +60,7 @@ pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<Fil
     if !known.is_empty() {
         let mut text = String::new();
         for (name, secret) in known {
-            // Shells and Compose agree on what stands between single quotes, but not on how to write one.
+            // Shells and Compose agree on text between single quotes, but not on how to escape a single quote.
             if secret.expose().contains('\'') {
                 return Err(Failure::new(format_args!(
                     "the secret for {name} has a single quote, which secrets.env cannot hold"
@@ -89,7 +88,7 @@ pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<Fil
     Ok(Ok(files))
 }
 
-/// The certificate authorities that the system does not know, by their names here.
+/// The certificate authorities that the system does not trust, by file name.
 fn certificates(plan: &Plan) -> Vec<(String, PathBuf)> {
     let providers = plan.providers.iter().filter_map(|provider| {
         Some((format!("ca/{}.pem", cluster_of(&provider.way())), provider.ca_file.clone()?))
@@ -212,10 +211,10 @@ fn virtual_hosts(plan: &Plan) -> String {
     text
 }
 
-/// Without a bound, Envoy cuts what takes longer than 15 s: streams of events, long calls.
+/// Without these settings, Envoy ends responses after 15 s, for example event streams and long calls.
 fn route(api: &Api) -> String {
     let Traffic { timeout, idle, longest, websocket, .. } = api.traffic;
-    // Beside a max_stream_duration, Envoy does not look at the timeout.
+    // With a max_stream_duration, Envoy ignores the timeout.
     let longest = if timeout.is_some() {
         String::new()
     } else {
@@ -294,7 +293,7 @@ fn provider_cluster(provider: &Provider, around: &Surroundings, policy: &Value) 
     Cluster { options, connect, ..Cluster::new(&name, &provider.introspection, roots) }.text()
 }
 
-/// Shorter than a call may take, so that a server that cannot be reached is not one that is slow.
+/// Shorter than the timeout of a call, so that an unreachable server is not mistaken for a slow one.
 fn connect_timeout(policy: &Value, provider: &str) -> Duration {
     let introspection = policy.get("providers").and_then(|all| all.get(provider)?.get("introspection"));
     let timeout = introspection.and_then(|call| call.get("timeout")?.as_str()).and_then(duration);
@@ -302,7 +301,7 @@ fn connect_timeout(policy: &Value, provider: &str) -> Duration {
     half.map_or(Cluster::CONNECT, |half| half.clamp(Duration::from_millis(1), Cluster::CONNECT))
 }
 
-/// The way of browser logins: without the gateway's own credentials.
+/// The cluster for browser logins, without the gateway's credentials.
 fn login_cluster(plan: &Plan, around: &Surroundings) -> Option<String> {
     let provider = plan.providers.get(plan.login.as_ref()?.provider)?;
     let own = around.directory.join(format!("ca/{}.pem", cluster_of(&provider.way())));
@@ -320,10 +319,10 @@ struct Cluster<'a> {
     url: &'a Url,
     /// The file of root certificates.
     roots: &'a Path,
-    /// Members of the cluster besides.
+    /// Other members of the cluster.
     options: String,
     connect: Duration,
-    /// A member of its `common_tls_context`, or nothing.
+    /// A member of its `common_tls_context`, or an empty string.
     alpn: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What is written, and how: new files only, unless told otherwise; secrets for their owner alone.
+//! Writes files. Existing files are replaced only with `--force`, and only the owner can read secrets.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,23 +14,22 @@ use crate::kit::store::write_private;
 /// A file to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
-    /// Where, below the directory.
+    /// Its path below the directory.
     pub(crate) path: PathBuf,
-    /// What is in it.
     pub(crate) content: Content,
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    /// What everybody may read.
+    /// Every user may read it.
     Text(String),
-    /// What its owner alone may read.
+    /// Only its owner may read it.
     Secret(Secret),
 }
 
 impl File {
-    /// A file that everybody may read.
+    /// A file that every user may read.
     pub(crate) fn text(path: &str, text: String) -> Self {
         Self { path: path.into(), content: Content::Text(text) }
     }
@@ -40,7 +39,7 @@ impl File {
     }
 }
 
-/// Writes the files, or prints the one that there is; `next` says what to do with them.
+/// Writes the files, or prints a single one. `next` says what to do with them.
 pub(crate) fn write(
     files: &[File],
     directory: Option<&Path>,
@@ -108,7 +107,7 @@ fn print(files: &[File], out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A file all of it or nothing, which everybody may read.
+/// Writes a file that every user may read, completely or not at all.
 fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();

@@ -18,7 +18,7 @@ use super::template::fill;
 use crate::kit::failure::Failure;
 use crate::kit::yaml::{configuration, scalar};
 
-/// `envoy-gateway.yaml` and the secrets; faults in the plan are the inner error.
+/// `envoy-gateway.yaml` and the secrets. The inner error contains the errors in the plan.
 pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Result<Vec<File>, Faults>, Failure> {
     match resources(plan, module) {
         Err(faults) => Ok(Err(faults)),
@@ -36,7 +36,7 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
     unreachable_in_a_cluster(plan)?;
     let everywhere = plan.apis.iter().filter(|api| api.hosts.is_empty()).count();
     if everywhere != 0 && everywhere != plan.apis.len() {
-        // It does not take the final dot off a host: `api.example.com.` would be everybody's.
+        // Envoy Gateway keeps the final dot of a host: `api.example.com.` would match the routes without hosts.
         let what = "some APIs have hosts and some do not; Envoy Gateway needs hosts for all of them, or for none of them";
         return Err(vec![(Place::names(&["apis"]), what.to_owned())]);
     }
@@ -44,7 +44,7 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
     let mut policy = plan.configuration(Holder::Module, |way| {
         format!("httproute/{namespace}/{}/rule/0", resource_name(way.kind, way.name))
     })?;
-    // These routes are there for their clusters alone.
+    // These routes exist only for their clusters.
     let hosts: Vec<_> = plan.ways().map(|way| hidden_host(&way)).collect();
     if let Some(rules) = policy.get_mut("rules").and_then(Value::as_array_mut) {
         rules.insert(0, json!({"name": "own calls", "match": {"hosts": hosts}, "access": "deny"}));
@@ -106,7 +106,7 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
     Ok(text)
 }
 
-/// What the Gateway listens with.
+/// The Gateway's listeners.
 fn listener(plan: &Plan) -> String {
     let port = |otherwise| plan.listen.map_or(otherwise, |listen| listen.port());
     if plan.is_https {
@@ -127,7 +127,7 @@ fn secret_of_tls(plan: &Plan) -> &str {
     plan.kubernetes.tls_secret.as_deref().unwrap_or("tollgate-tls")
 }
 
-/// The certificate and its key, unless they are in the cluster already.
+/// The Secret with certificate and key, unless the cluster has one already.
 fn tls_secret(plan: &Plan) -> Result<Option<File>, Failure> {
     let (Some((certificate, key)), None) = (&plan.tls, &plan.kubernetes.tls_secret) else { return Ok(None) };
     let pem = |file: &Path, what: &str| -> Result<String, Failure> {
@@ -152,7 +152,7 @@ fn tls_secret(plan: &Plan) -> Result<Option<File>, Failure> {
     Ok(Some(File { path: "tls-secret.yaml".into(), content: Content::Secret(Secret::new(text)) }))
 }
 
-/// A host that nobody has (RFC 6761).
+/// A host that does not exist (RFC 6761).
 fn hidden_host(way: &Way<'_>) -> String {
     format!("{}.tollgate.invalid", resource_name(way.kind, way.name))
 }
@@ -168,7 +168,7 @@ fn route(plan: &Plan, name: &str, host: &str, apis: &[&Api]) -> String {
             }
             _ => String::new(),
         };
-        // The filter answers these itself, but Envoy Gateway runs it on its routes alone.
+        // The filter responds to these itself, but Envoy Gateway runs it only on routes.
         let metadata = plan.metadata_paths(api).iter().fold(String::new(), |text, path| {
             format!("{text}  - path: {{type: Exact, value: {}}}\n", scalar(path))
         });
@@ -228,7 +228,7 @@ fn backend(plan: &Plan, name: &str, url: &Url, own_authority: bool, protocol: &s
     text
 }
 
-/// The certificate authorities that the system does not know.
+/// The certificate authorities that the system does not trust.
 fn authorities(plan: &Plan) -> Result<Vec<File>, Failure> {
     let providers = plan
         .providers

@@ -1,4 +1,4 @@
-//! `tollgate generate istio`: a plugin for a workload, and its way to the authorization servers.
+//! `tollgate generate istio`: a plugin for a workload, and its connections to the authorization servers.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::template::fill;
 use crate::kit::output::Output;
 use crate::kit::yaml::{configuration, document, scalar};
 
-/// Warns of what is a guess, or has to be added by hand.
+/// Warns about assumptions, and about what has to be added by hand.
 pub(crate) fn guesses(plan: &Plan, out: &mut Output) {
     if !plan.kubernetes.is_selected {
         out.warning(format_args!(
@@ -34,7 +34,7 @@ pub(crate) fn guesses(plan: &Plan, out: &mut Output) {
     }
 }
 
-/// Where in the proxy a way's certificate authority has to be.
+/// The path of a destination's certificate authority in the proxy.
 fn authority(way: &Way<'_>) -> String {
     format!("/etc/tollgate/ca/{}.pem", resource_name(way.kind, way.name))
 }
@@ -83,8 +83,8 @@ pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Fault
     Ok(files)
 }
 
-/// A port for each way, which no other host of the mesh shares: a listener for HTTP on 443 would be
-/// everybody's. Two ports of one host are two.
+/// A port for each destination that no other host of the mesh uses: a listener for HTTP on 443 would affect all
+/// hosts. Two ports of one host get two.
 fn own_ports(plan: &Plan) -> BTreeMap<(String, u16), u16> {
     let mut ports = BTreeMap::new();
     for way in plan.ways() {
@@ -97,7 +97,7 @@ fn own_ports(plan: &Plan) -> BTreeMap<(String, u16), u16> {
     ports
 }
 
-/// Below the range that Linux hands out, and Istio's own.
+/// Below the ports that Linux assigns, and below Istio's own.
 const FIRST_PORT: u16 = 14_430;
 
 const OF_SIDECARS: &str = "# Only requests to the workload, not those that it sends itself. On a gateway, no request would be checked.
@@ -138,7 +138,7 @@ fn resources(way: &Way<'_>, host: &str, (port, own_port): (u16, u16), namespace:
     fill(template, &gaps)
 }
 
-/// The secrets that go into the proxies' environment, as far as they are known here.
+/// The secrets for the proxies' environment, if they are known.
 pub(crate) fn secret(plan: &Plan) -> Option<File> {
     let known: Vec<_> = plan
         .providers
@@ -159,7 +159,7 @@ pub(crate) fn secret(plan: &Plan) -> Option<File> {
     Some(File { path: "secret.yaml".into(), content: Content::Secret(Secret::new(text)) })
 }
 
-/// Faults where an address means something else inside a cluster, and what there is no way for.
+/// Adds errors for addresses that mean something else inside a cluster, and for settings that Istio cannot express.
 pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
     let mut faults = Faults::new();
     let mut look = |place: Place, url: &Url| {
@@ -189,7 +189,7 @@ pub(crate) fn unreachable_in_a_cluster(plan: &Plan) -> Result<(), Faults> {
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-/// Faults where two names become one in the cluster: the second resource would replace the first.
+/// Adds an error if two names become the same in the cluster: the second resource would replace the first.
 fn one_name_each(plan: &Plan, faults: &mut Faults) {
     let apis = plan.apis.iter().map(|api| (of_api(&api.name), resource_name("api", &api.name)));
     let ways = plan.ways().map(|way| (way.place(), resource_name(way.kind, way.name)));
@@ -203,7 +203,7 @@ fn one_name_each(plan: &Plan, faults: &mut Faults) {
     }
 }
 
-/// A name as Kubernetes wants it.
+/// A valid Kubernetes name.
 pub(crate) fn resource_name(kind: &str, name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = name.chars().map(plain).take(50).collect();

@@ -1,4 +1,4 @@
-//! The module that a configuration loads: a file, or where a cluster fetches it.
+//! The module that a configuration loads: a file, or an address from which a cluster fetches it.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -9,7 +9,7 @@ use url::Url;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 
-/// Where a cluster fetches the module.
+/// The address from which a cluster fetches the module.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModuleArgs {
     /// Load the module from this address: oci://… or https://…
@@ -20,7 +20,7 @@ pub(crate) struct ModuleArgs {
     module_sha256: Option<String>,
 }
 
-/// The module, as Kubernetes' resources name it.
+/// The module, as Kubernetes resources name it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Module<'a> {
     /// `oci://…` or `https://…`.
@@ -30,7 +30,7 @@ pub(crate) struct Module<'a> {
 }
 
 impl ModuleArgs {
-    /// The module, with warnings about an address that can be no more than an example, or change.
+    /// The module, with warnings about an address that is only an example, or whose content can change.
     pub(crate) fn module(&self, out: &mut Output) -> Module<'_> {
         let Self { module, module_sha256 } = self;
         if module == PLACEHOLDER {
@@ -46,7 +46,7 @@ impl ModuleArgs {
     }
 }
 
-/// Whether a file is there; what is there and no module is a failure.
+/// Whether the file exists. A file that is not a module is an error.
 pub(crate) fn has_module(path: &Path) -> Result<bool, Failure> {
     let mut start = Vec::new();
     match File::open(path).and_then(|file| file.take(8).read_to_end(&mut start)) {

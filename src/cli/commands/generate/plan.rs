@@ -1,5 +1,4 @@
-//! What is to be generated, read from the short file or made from arguments, and the filter's
-//! configuration that follows from it.
+//! The plan: what is generated, from the short file or from arguments, and the filter's configuration.
 
 mod faults;
 mod provider;
@@ -34,37 +33,37 @@ pub(crate) use read::Source;
 /// Everything that an output is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// What it was read from, for the first line of every file.
+    /// The source, for the first line of every file.
     pub(crate) source: String,
-    /// Where Envoy listens.
+    /// The address on which Envoy listens.
     pub(crate) listen: Option<SocketAddr>,
-    /// Where Envoy's own pages are.
+    /// The address of Envoy's admin interface.
     pub(crate) admin: Option<SocketAddr>,
-    /// How many connections clients may have at once.
+    /// The maximum number of client connections.
     pub(crate) max_connections: u64,
-    /// How many requests a second one address may send, if that is bounded.
+    /// The maximum number of requests per second from one client address, if there is a limit.
     pub(crate) rate_limit: Option<u64>,
-    /// The certificate with which Envoy listens, and its key.
+    /// Envoy's certificate and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
-    /// Whether clients speak TLS to the Envoy that is configured.
+    /// Whether clients use TLS to the configured Envoy.
     pub(crate) is_https: bool,
-    /// Whether the access log is ours to write, and names clients and users.
+    /// Whether the output contains an access log, with clients and users.
     pub(crate) is_logged: bool,
-    /// Whether it asks clients for theirs, for tokens that are bound to one.
+    /// Whether clients may present a certificate, for tokens that are bound to one.
     pub(crate) client_certificates: bool,
     /// The authorization servers, by name.
     pub(crate) providers: Vec<Provider>,
-    /// The APIs, in the order in which they are tried: the first that fits has the request.
+    /// The APIs, in the order in which they are tried. The first that matches gets the request.
     pub(crate) apis: Vec<Api>,
-    /// The client lists, as the filter's configuration has them but for the clusters.
+    /// The client lists in the form of the filter's configuration, without clusters.
     pub(crate) lists: Map<String, Value>,
     /// Browser login.
     pub(crate) login: Option<Login>,
-    /// What is to be in the filter's configuration besides.
+    /// Other keys of the filter's configuration.
     pub(crate) policy: Map<String, Value>,
     /// Names in the cluster.
     pub(crate) kubernetes: Kubernetes,
-    /// Where each rule of the filter's configuration comes from, for faults.
+    /// The place of each rule in the short file, for errors.
     origins: Vec<Place>,
     rules: Vec<Value>,
     /// The protected resources, each with its place in the short file.
@@ -74,91 +73,88 @@ pub(crate) struct Plan {
 /// An authorization server.
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
-    /// Its name.
     pub(crate) name: String,
     preset: Preset,
     issuer: Option<String>,
     base_url: Option<String>,
     audiences: Vec<String>,
-    /// Where it is asked about tokens; where it never is, its keys.
+    /// The introspection endpoint, or the address of the keys if tokens are not introspected.
     pub(crate) introspection: Url,
-    /// How its tokens are checked.
+    /// How its tokens are validated.
     validate: Validate,
-    /// Where its keys are, if they are needed.
+    /// The address of its keys, if they are needed.
     jwks: Option<Url>,
-    /// Where users log in.
+    /// The authorization endpoint.
     pub(crate) authorization: Option<Url>,
-    /// Where tokens come from.
+    /// The token endpoint.
     pub(crate) token: Option<Url>,
-    /// Our credentials there.
+    /// The gateway's credentials.
     pub(crate) credential: Credential,
-    /// Its certificate authority, if it is one of its own.
+    /// Its certificate authority, if the system does not trust it.
     pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// How the gateway authenticates at an authorization server.
 #[derive(Clone, Debug)]
 pub(crate) struct Credential {
-    /// Its client id.
     pub(crate) client_id: String,
-    /// `Method::None` where tokens are not introspected.
+    /// `Method::None` if tokens are not introspected.
     pub(crate) method: Method,
-    /// What assertions are signed with, and the key's `kid`; for `private_key_jwt` and `client_secret_jwt`.
+    /// The algorithm of assertions and the key's `kid`, for `private_key_jwt` and `client_secret_jwt`.
     pub(crate) signing: (Option<Algorithm>, Option<String>),
     /// How Basic credentials are encoded.
     pub(crate) encoding: BasicEncoding,
-    /// The secret, or the private key; `None`: it will be in the variable.
+    /// The secret or the private key. `None`: it will be in the variable.
     pub(crate) secret: Option<Secret>,
-    /// The variable of Envoy's environment, where one is needed.
+    /// The variable of Envoy's environment, if one is needed.
     pub(crate) variable: String,
 }
 
 /// An API.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
-    /// Its name.
     pub(crate) name: String,
-    /// Its hosts; none: all.
+    /// Its hosts. Empty: all.
     pub(crate) hosts: Vec<String>,
-    /// The start of its paths.
+    /// The prefix of its paths.
     pub(crate) prefix: String,
-    /// Where it runs.
+    /// Its address.
     pub(crate) upstream: Url,
-    /// The upstream's certificate authority, if it is one of its own.
+    /// The upstream's certificate authority, if the system does not trust it.
     pub(crate) ca_file: Option<PathBuf>,
-    /// Whether it is called by its own host.
+    /// Whether requests are sent with the upstream's own host.
     pub(crate) rewrite_host: bool,
-    /// What its tokens must carry.
+    /// The requirements on tokens.
     pub(crate) scopes: Vec<String>,
-    /// How its requests and responses run.
+    /// Settings of its requests and responses.
     pub(crate) traffic: Traffic,
 }
 
-/// How the requests of an API and their responses run.
+/// Settings of an API's requests and responses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Traffic {
-    /// Whether requests may become web sockets.
+    /// Whether WebSocket upgrades are allowed.
     pub(crate) websocket: bool,
-    /// Whether the upstream is called by HTTP/2.
+    /// Whether the upstream is called over HTTP/2.
     pub(crate) http2: bool,
-    /// How long a whole response may take, if that is bounded.
+    /// The maximum duration of a whole response, if there is a limit.
     pub(crate) timeout: Option<Duration>,
-    /// How long nothing may move.
+    /// The maximum time without data.
     pub(crate) idle: Duration,
-    /// How long a request may last in all.
+    /// The maximum duration of a request.
     pub(crate) longest: Duration,
 }
 
-/// Somewhere that the filter's own calls go: a cluster of its own.
+/// A destination of the filter's own calls, with its own cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Way<'a> {
-    /// `provider`, `keys` of one that are elsewhere, or `list`.
+    /// `provider`, `keys` (on another server), or `list`.
     pub(crate) kind: &'static str,
     /// The name of the provider or the list.
     pub(crate) name: &'a str,
-    /// What is called.
+    /// The address.
     pub(crate) url: Url,
-    /// Its certificate authority, if it is one of its own.
+    /// Its certificate authority, if the system does not trust it.
     pub(crate) ca_file: Option<&'a PathBuf>,
 }
 
@@ -180,52 +176,50 @@ pub(crate) struct Login {
     pub(crate) provider: usize,
     /// The client for logins.
     pub(crate) client_id: String,
-    /// Its secret.
     pub(crate) secret: Secret,
     /// Whether it authenticates by `client_secret_post`.
     pub(crate) posts: bool,
-    /// What is asked for.
+    /// The requested scopes.
     pub(crate) scopes: Vec<String>,
-    /// Where users come back to.
+    /// The path to which the authorization server redirects users.
     pub(crate) callback: String,
-    /// Where users log out.
+    /// The path that logs users out.
     pub(crate) signout: String,
 }
 
 /// Names in the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Kubernetes {
-    /// The namespace.
     pub(crate) namespace: String,
-    /// The guarded workload's labels.
+    /// The labels of the protected workload.
     pub(crate) selector: Map<String, Value>,
-    /// Whether somebody has named them.
+    /// Whether the labels were given.
     pub(crate) is_selected: bool,
-    /// Whether that workload is a gateway, which to Istio is a client.
+    /// Whether that workload is a gateway, which Istio treats as a client.
     pub(crate) is_gateway: bool,
-    /// The Secret with the certificate, if it is in the cluster already.
+    /// The existing Secret with the certificate, if there is one.
     pub(crate) tls_secret: Option<String>,
     /// The Gateway's name.
     pub(crate) gateway: String,
 }
 
-/// Who holds the gateway's secret.
+/// Which component has the gateway's secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Holder {
-    /// Envoy, which adds it to the calls; the variable where it cannot.
+    /// Envoy, which adds it to the calls. Outputs in which Envoy cannot do so use the variable.
     Envoy,
     /// The module, from its environment.
     Module,
 }
 
 impl Provider {
-    /// The way to it.
+    /// The destination of its calls.
     pub(crate) fn way(&self) -> Way<'_> {
         let ca_file = self.ca_file.as_ref();
         Way { kind: "provider", name: &self.name, url: self.introspection.clone(), ca_file }
     }
 
-    /// The way to its keys, if they are on another server.
+    /// The destination of key fetches, if the keys are on another server.
     fn way_to_keys(&self) -> Option<Way<'_>> {
         let keys = self.jwks.as_ref().filter(|keys| keys.origin() != self.introspection.origin())?;
         Some(Way { kind: "keys", name: &self.name, url: keys.clone(), ca_file: None })
@@ -246,7 +240,7 @@ impl Provider {
         self.is_asked() && (holder == Holder::Module || self.injected().is_none())
     }
 
-    /// Whether it is asked about tokens at all.
+    /// Whether its tokens are introspected.
     fn is_asked(&self) -> bool {
         self.validate != Validate::Jwt
     }
@@ -295,7 +289,7 @@ impl Provider {
 }
 
 impl Api {
-    /// Whether it is for a host, which may be a pattern itself.
+    /// Whether it matches a host, which may be a pattern itself.
     pub(crate) fn serves(&self, host: &str) -> bool {
         let fits = |own: &String| own == host || own.strip_prefix('*').is_some_and(|end| host.ends_with(end));
         self.hosts.is_empty() || self.hosts.iter().any(fits)
@@ -304,7 +298,7 @@ impl Api {
 
 impl Plan {
     /// The filter's configuration, checked as the filter will check it. `cluster` names the cluster of a
-    /// way.
+    /// destination.
     pub(crate) fn configuration(
         &self,
         holder: Holder,
@@ -336,7 +330,7 @@ impl Plan {
             members.insert("matching".to_owned(), json!({"host_port": "ignore"}));
         }
         merge(&mut whole, &Value::Object(self.policy.clone()));
-        // What the variables will hold that are not known yet is no matter here.
+        // Variables that are not set yet do not matter here.
         let variable = |name: &str| {
             let of = |provider: &&Provider| provider.credential.variable == name;
             let known =
@@ -361,7 +355,7 @@ impl Plan {
         if faults.is_empty() { Ok(whole) } else { Err(faults) }
     }
 
-    /// A fault, with the places that it names in the short file.
+    /// An error, with its places in the short file.
     fn in_words(&self, fault: Fault) -> Fault {
         match fault {
             Fault::Duplicate { first } => Fault::Duplicate { first: self.origin(&first) },
@@ -370,7 +364,7 @@ impl Plan {
         }
     }
 
-    /// What follows from what is generated around the filter.
+    /// Adds keys that depend on the generated parts around the filter.
     fn surroundings(&self) -> Value {
         let mut follows = json!({});
         if self.is_logged {
@@ -382,12 +376,12 @@ impl Plan {
         follows
     }
 
-    /// Whether rules or resources are for some hosts only.
+    /// Whether rules or resources depend on the host.
     fn tells_hosts_apart(&self) -> bool {
         self.resources.len() > 1 || self.apis.iter().any(|api| !api.hosts.is_empty())
     }
 
-    /// Where in the short file a place of the filter's configuration comes from.
+    /// The place in the short file for a place in the filter's configuration.
     fn origin(&self, place: &Place) -> Place {
         let apis = Place::names(&["apis"]);
         let mut steps = place.steps();
@@ -411,7 +405,7 @@ impl Plan {
         }
     }
 
-    /// Where the filter serves an API's metadata, if it is a resource.
+    /// The path of an API's metadata, if it is a protected resource.
     pub(crate) fn metadata_paths(&self, api: &Api) -> Vec<String> {
         let place = resources::place(api);
         let own = self.resources.iter().find(|(known, _)| *known == place);
@@ -424,7 +418,7 @@ impl Plan {
         paths
     }
 
-    /// The variables of Envoy's environment that the module must see.
+    /// The variables of Envoy's environment that the module reads.
     pub(crate) fn variables(&self, holder: Holder) -> Vec<&str> {
         let by_variable = self.providers.iter().filter(|provider| provider.by_variable(holder));
         let mut names: Vec<_> = by_variable.map(|provider| provider.credential.variable.as_str()).collect();
@@ -435,12 +429,12 @@ impl Plan {
         names
     }
 
-    /// Everywhere that the filter's own calls go.
+    /// All destinations of the filter's own calls.
     pub(crate) fn ways(&self) -> impl Iterator<Item = Way<'_>> {
         self.providers.iter().map(Provider::way).chain(self.more_ways())
     }
 
-    /// The servers of keys that are elsewhere, and of the lists that are fetched.
+    /// The destinations of key fetches to other servers, and of list fetches.
     pub(crate) fn more_ways(&self) -> impl Iterator<Item = Way<'_>> {
         let lists = self.lists.iter().filter_map(|(name, list)| {
             let url = Url::parse(read::text(list, "uri")?).ok()?;
@@ -449,7 +443,7 @@ impl Plan {
         self.providers.iter().filter_map(Provider::way_to_keys).chain(lists)
     }
 
-    /// The hosts that are told apart, and the APIs of each in their order.
+    /// The hosts, each with its APIs in their order.
     pub(crate) fn hosts(&self) -> Vec<(String, Vec<&Api>)> {
         let mut hosts: Vec<&str> = self.apis.iter().flat_map(|api| &api.hosts).map(String::as_str).collect();
         hosts.sort_unstable();
@@ -472,12 +466,12 @@ impl Plan {
         all
     }
 
-    /// The longest of a span of all APIs.
+    /// The longest duration among all APIs.
     pub(crate) fn longest(&self, of: impl Fn(&Traffic) -> Duration) -> Duration {
         self.apis.iter().map(|api| of(&api.traffic)).max().unwrap_or_default()
     }
 
-    /// Whether the filter is asked to read form bodies, for which the host must know.
+    /// Whether the filter reads form bodies, which needs a setting of the host.
     pub(crate) fn reads_bodies(&self) -> bool {
         self.policy.get("token").and_then(|token| token.get("from_form")) == Some(&Value::Bool(true))
     }
@@ -489,7 +483,7 @@ pub(crate) fn endpoint(url: &Url) -> (String, u16) {
     (host, url.port_or_known_default().unwrap_or(443))
 }
 
-/// Puts all of `more` into `whole`.
+/// Merges `more` into `whole`.
 fn merge(whole: &mut Value, more: &Value) {
     match (whole, more) {
         (Value::Object(whole), Value::Object(more)) => {
@@ -501,7 +495,7 @@ fn merge(whole: &mut Value, more: &Value) {
     }
 }
 
-/// Several faults as one failure, each on a line of its own.
+/// One failure for several errors, each on a line of its own.
 pub(crate) fn several(mut lines: Vec<String>) -> Failure {
     lines.dedup();
     let what = lines.iter().map(|line| crate::kit::printable::printable(line)).collect::<Vec<_>>().join("\n");

@@ -1,7 +1,7 @@
-//! Templates whose gaps are filled: their comments are part of what is generated.
+//! Templates with placeholders. Their comments become part of the generated files.
 
-/// A template with its gaps filled. A gap is `@name@`; alone on its line it takes text of several
-/// lines, each indented as the gap is, and the line goes if the text is empty.
+/// Fills the placeholders of a template. A placeholder is `@name@`. Alone on its line, it takes text of several
+/// lines, with its own indentation. Without text, the line is removed.
 pub(crate) fn fill(template: &str, gaps: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for line in template.lines() {

@@ -44,7 +44,7 @@ Examples:
   tollgate import anypoint /usr/local/share/mulesoft/flex-gateway/conf.d/*.yaml > tollgate.yaml
   tollgate import anypoint client-provider.json api.yaml --api orders";
 
-/// What there is to say: what did not carry over, and whether something has to be filled in.
+/// Remarks: what was not converted, and whether something has to be filled in.
 #[derive(Debug, Default)]
 struct Remarks {
     sentences: Vec<String>,
@@ -129,7 +129,7 @@ fn configuration(
     whole.into()
 }
 
-/// What several policies say of the cache: what keeps an answer for the shortest time.
+/// The cache settings of several policies: the shortest time of each.
 fn kept_shorter(cache: &mut Map<String, Value>, more: &Map<String, Value>) {
     let span = |value: &Value| value.as_str().and_then(duration);
     for (key, value) in more {
@@ -141,7 +141,7 @@ fn kept_shorter(cache: &mut Map<String, Value>, more: &Map<String, Value>) {
     }
 }
 
-/// Demands a scope that no token has, until somebody has looked.
+/// Requires a scope that no token has, until the operator has checked it.
 fn close(requires: &mut Map<String, Value>) {
     let (mut all, mut any) = match requires.get("scopes") {
         Some(Value::Array(all)) => (all.clone(), None),
@@ -158,11 +158,11 @@ fn close(requires: &mut Map<String, Value>) {
     requires.insert("scopes".to_owned(), scopes);
 }
 
-/// What no token has: a configuration that is not complete lets nobody in.
+/// A scope that no token has: an incomplete configuration rejects every token.
 const FILL_IN: &str = "fill-in";
 
 impl Remarks {
-    /// What did not carry over, and what to do about it; without a full stop.
+    /// Adds what was not converted, and what to do about it; without a full stop.
     fn add(&mut self, sentence: impl Into<String>) {
         let sentence = sentence.into();
         if !self.sentences.contains(&sentence) {
@@ -170,7 +170,7 @@ impl Remarks {
         }
     }
 
-    /// What has to be filled in before anything works.
+    /// Adds what has to be filled in before the configuration works.
     fn fill_in(&mut self, sentence: impl Into<String>) {
         self.incomplete = true;
         self.add(sentence);

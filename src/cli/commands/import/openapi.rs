@@ -48,7 +48,7 @@ Examples:
   tollgate import openapi orders.yaml >> tollgate.yaml
   tollgate import openapi orders.json --base-path /v1 --elsewhere api_key";
 
-/// From how many operations on it is said that they are open to everybody.
+/// The number of open operations from which a remark mentions them.
 const MANY_OPEN: usize = 20;
 
 /// Imports.

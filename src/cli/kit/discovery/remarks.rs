@@ -1,11 +1,11 @@
-//! What is missing or suspicious in a document, without being wrong.
+//! What is missing or suspicious in a document, but allowed.
 
 use serde_json::Value;
 use url::Url;
 
 use super::{Discovered, ENDPOINTS};
 
-/// Adds a sentence for each.
+/// Adds all remarks.
 pub(super) fn add(found: &mut Discovered, issuer: &Url) {
     let mut remarks = Vec::new();
     missing(found, &mut remarks);
@@ -41,7 +41,7 @@ fn missing(found: &Discovered, remarks: &mut Vec<String>) {
     }
 }
 
-/// Endpoints that are elsewhere: each is one more host to trust, and one more cluster.
+/// Endpoints on other hosts: each host is one more to trust, and one more cluster.
 fn other_hosts(found: &Discovered, issuer: &Url, remarks: &mut Vec<String>) {
     for name in ENDPOINTS {
         let Some(url) = found.text(name).and_then(|text| Url::parse(text).ok()) else { continue };
@@ -54,7 +54,7 @@ fn other_hosts(found: &Discovered, issuer: &Url, remarks: &mut Vec<String>) {
     }
 }
 
-/// Assertions need algorithms, and `none` is none ([RFC 8414 §2]).
+/// Assertions need algorithms, and `none` must not be listed ([RFC 8414 §2]).
 ///
 /// [RFC 8414 §2]: https://www.rfc-editor.org/rfc/rfc8414#section-2
 fn algorithms(found: &Discovered, remarks: &mut Vec<String>) {

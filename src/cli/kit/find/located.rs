@@ -1,4 +1,4 @@
-//! YAML and JSON whose every part knows its line and column.
+//! YAML and JSON with the line and column of every part.
 
 use std::fmt;
 
@@ -52,12 +52,12 @@ pub(crate) struct Member {
     pub(crate) value: Located,
 }
 
-/// Text that is no YAML, and where.
+/// A YAML error, and its position.
 #[derive(Clone, Debug)]
 pub(crate) struct Unreadable {
     /// Where it begins.
     pub(crate) at: Position,
-    /// Why; shows nothing of the file but the names of keys.
+    /// The message. It contains nothing from the file except names of keys.
     pub(crate) why: String,
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<Located>, Unreadable> {
     read_within(text, MAX_VALUES)
 }
 
-/// On a thread whose stack has room for the deepest document, whatever the caller's has.
+/// Runs on a thread whose stack is large enough for the deepest document.
 fn read_within(text: &str, values: usize) -> Result<Vec<Located>, Unreadable> {
     let broken =
         || Unreadable { at: Position::default(), why: "there are no resources to read it".to_owned() };
@@ -94,7 +94,7 @@ fn options(values: usize) -> serde_saphyr::Options {
     serde_saphyr::options! {
         // A snippet of the file in the message might show a secret.
         with_snippet: false,
-        // They are found afterwards, with both places.
+        // Duplicate keys are found afterwards, with both positions.
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_nodes: values,
@@ -103,7 +103,7 @@ fn options(values: usize) -> serde_saphyr::Options {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH.saturating_add(1),
             max_total_scalar_bytes: MAX_TEXT,
-            // What aliases stand for is bounded by its size; a document may well use one a hundred times.
+            // The size of what aliases stand for is limited, not their number: a document may use one a hundred times.
             enforce_alias_anchor_ratio: false,
             max_recorded_anchor_events: values.div_euclid(4),
         },
@@ -119,7 +119,7 @@ fn why(error: &serde_saphyr::Error, values: usize) -> String {
         serde_saphyr::Error::AliasReplayLimitExceeded { .. }
         | serde_saphyr::Error::AliasReplayStackDepthExceeded { .. } => ALIASES.to_owned(),
         other => match first_line(&other.to_string()) {
-            // The parser's own bound, of what is between brackets.
+            // The parser's own limit, for nested brackets.
             line if line == "recursion limit exceeded" => too_deep(),
             line => words::of(&line),
         },
@@ -130,7 +130,7 @@ fn too_deep() -> String {
     format!("the document is nested more than {MAX_DEPTH} levels deep")
 }
 
-/// Which bound a text is beyond.
+/// Which limit a text exceeds.
 fn beyond(breach: &BudgetBreach, values: usize) -> String {
     match breach {
         BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => {
@@ -168,7 +168,7 @@ const MAX_VALUES: usize = 4_000_000;
 /// The most levels of lists and objects.
 const MAX_DEPTH: usize = 128;
 
-/// What reading that many levels takes, in bytes, and room to spare.
+/// The stack for that many levels, in bytes, with a reserve.
 const STACK: usize = 64 << 20;
 
 /// The most text in a file, in bytes.
@@ -202,7 +202,7 @@ impl Located {
         self.members().iter().find(|member| member.is(name)).map(|member| &member.value)
     }
 
-    /// What is under a name that is somebody else's to choose.
+    /// The value under a name that the operator chooses.
     pub(crate) fn name(&self, name: &str) -> Option<&Self> {
         self.members().iter().find(|member| member.key == name).map(|member| &member.value)
     }
@@ -212,7 +212,7 @@ impl Located {
         names.iter().try_fold(self, |at, name| at.key(name))
     }
 
-    /// The members of an object; none of anything else.
+    /// The members of an object. Empty for any other kind of part.
     pub(crate) fn members(&self) -> &[Member] {
         match &self.node {
             Node::Map(members) => members,
@@ -220,7 +220,7 @@ impl Located {
         }
     }
 
-    /// The entries of a list; none of anything else.
+    /// The entries of a list. Empty for any other kind of part.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.node {
             Node::List(items) => items,
@@ -228,7 +228,7 @@ impl Located {
         }
     }
 
-    /// The text, if it is that.
+    /// The text, if this is text.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.node {
             Node::Text(text) => Some(text),
@@ -236,7 +236,7 @@ impl Located {
         }
     }
 
-    /// What it is, in a word.
+    /// The kind of this part, in a word.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.node {
             Node::Plain(Value::Bool(_)) => "true or false",
@@ -278,7 +278,7 @@ impl Located {
         }
     }
 
-    /// The same document, all of it at one place.
+    /// The same document with one position for all parts.
     pub(crate) fn gather(&mut self, at: Position) {
         self.at = at;
         match &mut self.node {

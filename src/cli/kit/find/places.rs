@@ -1,10 +1,10 @@
-//! From a place in a configuration, as errors have it, to its line and column.
+//! Finds the line and column of a place in a configuration.
 
 use tollgate_engine::config::schema::{Place, Step};
 
 use crate::kit::find::located::{Located, Node, Position};
 
-/// Where a place is: its key or its value, or what is nearest above it if it is not there.
+/// The position of a place: of its key or its value, or of the nearest existing parent.
 pub(crate) fn position(configuration: &Located, place: &Place, of_key: bool) -> Position {
     let (mut part, mut key) = (configuration, configuration.at);
     for step in place.steps() {
@@ -16,7 +16,7 @@ pub(crate) fn position(configuration: &Located, place: &Place, of_key: bool) -> 
                 .map(|member| (&member.value, member.at)),
             Step::Index(index) => part.items().get(index).map(|item| (item, item.at)),
         };
-        // Something that is missing is missing below a key, not at the start of what is there.
+        // A missing key is reported at its parent's key, not at the start of the parent's value.
         let Some(below) = below else { return key };
         (part, key) = below;
     }

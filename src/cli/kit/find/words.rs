@@ -1,10 +1,10 @@
-//! What is wrong with YAML, in an operator's words.
+//! YAML errors in plain words.
 
 use std::collections::BTreeMap;
 
 use crate::kit::find::located::{Located, Unreadable};
 
-/// What the reader's own message means.
+/// The plain words for a message of the YAML reader.
 pub(super) fn of(message: &str) -> String {
     let known = WORDS.iter().find(|(sign, _)| message.contains(sign));
     known.map_or_else(|| message.to_owned(), |(_, words)| (*words).to_owned())
@@ -33,7 +33,7 @@ const WORDS: [(&str, &str); 16] = [
     ("invalid indentation", "this line is indented differently from those that it belongs to"),
 ];
 
-/// The first key that stands twice in one object.
+/// The first duplicate key of an object.
 pub(super) fn twice(part: &Located) -> Option<Unreadable> {
     let mut seen = BTreeMap::new();
     for member in part.members() {

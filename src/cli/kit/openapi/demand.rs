@@ -1,4 +1,4 @@
-//! What an operation demands, as an OpenAPI document says it and as a rule can.
+//! What an operation requires, in an OpenAPI document and in a rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use tollgate_engine::policy::rule::Access;
 use tollgate_engine::token::scope::{ScopePolicy, ScopeToken};
 
-/// What is demanded; in the order of `Ord`, the least first.
+/// A requirement. `Ord` sorts the weakest first.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Demand {
     /// Nothing.
     Anonymous,
-    /// A valid token or none.
+    /// No token, or a valid one.
     Optional,
     /// A valid token with these scopes.
     Token(Scopes),
-    /// What no request has.
+    /// The operation is closed.
     Deny,
 }
 
@@ -30,20 +30,20 @@ pub(crate) struct Scopes {
 /// A Security Requirement Object: schemes, and the scopes of each.
 pub(crate) type Requirement = BTreeMap<String, Vec<String>>;
 
-/// Who checks a security scheme.
+/// The component that checks a security scheme.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Checker {
-    /// We do: it is about access tokens.
+    /// Tollgate: the scheme stands for access tokens.
     Tollgate,
-    /// Something else does, as the operator says.
+    /// Another component, as the operator said.
     Elsewhere,
-    /// Nobody that we know of; what it is, as "an API key".
+    /// Unknown. The text says what the scheme is, for example "an API key".
     Nobody(String),
 }
 
 impl Demand {
-    /// What a list of Security Requirement Objects comes to, and what there is to say about it. Never
-    /// less than the document says: what a rule cannot express becomes stricter.
+    /// The requirement of a list of Security Requirement Objects, with remarks. It is never weaker than the
+    /// document: what a rule cannot express becomes stricter.
     pub(crate) fn of(security: &[Requirement], checkers: &BTreeMap<String, Checker>) -> (Self, Vec<String>) {
         let mut remarks = Vec::new();
         if security.is_empty() {
@@ -77,10 +77,10 @@ impl Demand {
         matches!(self, Self::Anonymous | Self::Optional)
     }
 
-    /// What meets both.
+    /// The requirement that satisfies both.
     pub(crate) fn and(&self, other: &Self) -> Self {
         let (Self::Token(a), Self::Token(b)) = (self, other) else {
-            // They are in the order of what they demand.
+            // The weaker requirement comes first.
             return self.max(other).clone();
         };
         let any = match (a.any.is_empty(), b.any.is_empty()) {
@@ -93,12 +93,12 @@ impl Demand {
         Self::Token(Scopes { all, any: any.clone() }.plain())
     }
 
-    /// What a rule demands.
+    /// The requirement of a rule.
     pub(crate) fn enforced(access: Access, scopes: &ScopePolicy) -> Self {
         match access {
             Access::Anonymous => Self::Anonymous,
             Access::Deny => Self::Deny,
-            // Whatever a token would have to carry, a request without one passes.
+            // A request without a token passes, whatever a token would need.
             Access::Optional => Self::Optional,
             Access::Required => {
                 let texts = |scopes: &[ScopeToken]| scopes.iter().map(|s| s.as_str().to_owned()).collect();
@@ -123,8 +123,7 @@ impl Demand {
     }
 }
 
-/// One Security Requirement Object: whether it wants a token, and the scopes. `None`: nobody can meet it
-/// here.
+/// One Security Requirement Object: whether it requires a token, and the scopes. `None`: it cannot be met here.
 fn alternative(
     schemes: &Requirement,
     checkers: &BTreeMap<String, Checker>,
@@ -163,7 +162,7 @@ fn alternative(
 }
 
 impl Scopes {
-    /// The same, said in the one way in which it is compared.
+    /// The same in its normal form, for comparisons.
     fn plain(mut self) -> Self {
         if self.any.iter().any(|scope| self.all.contains(scope)) {
             self.any.clear();
@@ -174,9 +173,9 @@ impl Scopes {
         self
     }
 
-    /// One of several sets, all of it; stricter where `all` and `any` cannot say so.
+    /// All scopes of one of several sets. Stricter if `all` and `any` cannot express this.
     fn one_of(mut sets: Vec<BTreeSet<String>>, remarks: &mut Vec<String>) -> Self {
-        // What is met by whoever meets another set, and more, adds nothing.
+        // A set that contains another one adds nothing.
         let all_sets = sets.clone();
         sets.retain(|set| !all_sets.iter().any(|other| other != set && other.is_subset(set)));
         sets.dedup();

@@ -1,4 +1,4 @@
-//! An OpenAPI document: its operations, and what each demands.
+//! The operations of an OpenAPI document, and what each requires.
 
 use crate::kit::failure::Failure;
 use crate::kit::openapi::Remarks;
@@ -12,43 +12,43 @@ use crate::kit::openapi::source::{Document, Part};
 pub(crate) struct Operation<'a> {
     /// The method, in upper case.
     pub(crate) method: String,
-    /// The path as the document has it.
+    /// The path as it is written in the document.
     pub(crate) path: String,
-    /// Where it is.
+    /// Its place in the document.
     pub(crate) part: Part<'a>,
-    /// Where it is served.
+    /// Its servers.
     pub(crate) servers: Vec<Server>,
     /// The `operationId`.
     pub(crate) id: Option<String>,
-    /// What it demands.
+    /// What it requires.
     pub(crate) demand: Demand,
-    /// Whether the document says nothing of its security.
+    /// Whether the document says nothing about its security.
     pub(crate) unsaid: bool,
 }
 
-/// How a document is read.
+/// Options for reading a document.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// Instead of the base paths of `servers`.
+    /// Replaces the base paths of `servers`.
     pub(crate) base_path: Option<String>,
-    /// Instead of the hosts of `servers`.
+    /// Replaces the hosts of `servers`.
     pub(crate) hosts: Vec<String>,
-    /// The schemes that are about our tokens; empty: those that can be.
+    /// The schemes that stand for access tokens. Empty: all that can.
     pub(crate) schemes: Vec<String>,
-    /// The schemes that something else checks.
+    /// The schemes that another component checks.
     pub(crate) elsewhere: Vec<String>,
-    /// What operations demand of which the document says nothing.
+    /// What is required of operations about whose security the document says nothing.
     pub(crate) require: Option<Demand>,
 }
 
-/// The methods that a Path Item Object has fields for.
+/// The methods with a field in a Path Item Object.
 const METHODS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 
-/// What Amazon API Gateway calls an operation for every method that has none of its own, and those methods.
+/// Amazon API Gateway's field for all other methods, and these methods.
 const ANY_METHOD: (&str, [&str; 7]) =
     ("x-amazon-apigateway-any-method", ["delete", "get", "head", "options", "patch", "post", "put"]);
 
-/// What counts of an operation; a reference cannot stand beside it.
+/// The fields of an operation that matter. None of them may be beside a reference.
 const OF_AN_OPERATION: [&str; 2] = ["security", "servers"];
 
 /// All operations of a document.
@@ -83,7 +83,7 @@ struct Reader<'a, 'o> {
     options: &'o Options,
 }
 
-/// A Path Item Object, put together from what stands in it and what it refers to.
+/// A Path Item Object, merged with what it refers to.
 #[derive(Default)]
 struct PathItem<'a> {
     operations: Vec<(String, Part<'a>)>,
@@ -102,7 +102,7 @@ impl<'a> Reader<'a, '_> {
         let mut whole = PathItem::default();
         let mut part = item.clone();
         whole.add(&part)?;
-        // Its own fields may stand beside a reference, as long as they are not there as well.
+        // It may have fields beside a reference, unless the referenced object has them, too.
         for number in 0_usize.. {
             let Some(reference) = part.key("$ref") else { break };
             if number >= MAX_REFERENCES {
@@ -144,7 +144,7 @@ impl<'a> Reader<'a, '_> {
         let unsaid = own.is_none() && self.general.is_none();
         let mut demand = match own.as_ref().or(self.general.as_ref()) {
             Some(security) => self.demand(security, &name, remarks)?,
-            // Nothing said is not the same as `security: []`: it may have been forgotten.
+            // An absent `security` differs from `security: []`: it may have been forgotten.
             None => self.unsaid(&name, remarks),
         };
         let elsewhere = operation.whole();
@@ -201,13 +201,13 @@ impl<'a> Reader<'a, '_> {
 const MAX_REFERENCES: usize = 16;
 
 impl<'a> PathItem<'a> {
-    /// Adds the fields of a part that is one; an error if some are there already.
+    /// Adds the fields of a Path Item Object. An error if one of them exists already.
     fn add(&mut self, part: &Part<'a>) -> Result<(), Failure> {
         for (key, field) in part.members()? {
             let method = key.to_ascii_lowercase();
             if METHODS.contains(&method.as_str()) {
                 if key != method {
-                    return Err(field.fault(format_args!("is no field of a path; expected `{method}`")));
+                    return Err(field.fault(format_args!("is not a field of a path; expected `{method}`")));
                 }
                 self.operation(method.to_ascii_uppercase(), field)?;
             } else if key == "additionalOperations" {
@@ -244,14 +244,14 @@ fn once<'a>(slot: &mut Option<Part<'a>>, field: Part<'a>) -> Result<(), Failure>
 
 const TWICE: &str = "is there twice for this path, and nothing says which of them counts";
 
-/// `security` of a part, whose shape is right.
+/// The `security` of a part, with its shape checked.
 fn said<'a>(part: &Part<'a>) -> Result<Option<Part<'a>>, Failure> {
     let security = part.key("security");
     security.iter().try_for_each(|security| security::requirements(security).map(drop))?;
     Ok(security)
 }
 
-/// A method as requests have it; what is in lower case is refused by Envoy, or is another one.
+/// A method as requests write it. Envoy rejects methods in lower case, or treats them as other methods.
 fn is_method(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     text.starts_with(|c: char| c.is_ascii_uppercase()) && text.bytes().all(fits)

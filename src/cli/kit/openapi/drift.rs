@@ -1,4 +1,4 @@
-//! What an OpenAPI document demands and the rules do not, and the reverse.
+//! The differences between the requirements of an OpenAPI document and of rules.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,10 @@ use crate::kit::openapi::routes::{Base, Routes};
 use crate::kit::openapi::security::Schemes;
 use crate::kit::openapi::source::Document;
 
-/// A sentence for every difference. Each operation is asked for as a request would, so that it does not
-/// matter how the rules are written. What other schemes than tokens' are about is not looked at.
+/// A sentence for every difference. It compares the decisions for a request of each operation, so it does not
+/// matter how the rules are written. Schemes that do not stand for tokens are not compared.
 pub(crate) fn drift(configuration: &Value, openapi: &Document, options: &Options) -> Vec<String> {
-    // Its faults are `check`'s to report.
+    // `check` reports its errors.
     let Ok(policy) = named::policy(configuration) else { return Vec::new() };
     differences(&policy, openapi, options).unwrap_or_else(|failure| vec![failure.what().to_owned()])
 }
@@ -43,21 +43,21 @@ fn differences(policy: &Policy, openapi: &Document, closed: &Options) -> Result<
     if declared.is_empty() || closed.base_path.is_some() {
         return Ok(declared);
     }
-    // The rules may have been made without the servers' base paths, for a proxy that has cut them off.
+    // The rules may lack the servers' base paths, for a proxy that removes them.
     let bare = compared(Base::Nothing)?;
     Ok(if bare.len() < declared.len() { bare } else { declared })
 }
 
 struct Comparison<'a> {
     policy: &'a Policy,
-    /// The hosts that the operator says the document is about.
+    /// The hosts of the API, as the operator gave them.
     hosts: &'a [String],
-    /// Whether it matters which host a request is for.
+    /// Whether rules depend on the host of a request.
     by_host: bool,
     base: Base,
-    /// What is demanded as far as we check it, and so closed where something else does.
+    /// What is required if only Tollgate checks it: operations that another component checks are closed.
     strict: Routes,
-    /// The same, as if something else had checked what is its business.
+    /// What is required once the other component has accepted the request.
     lax: Routes,
 }
 
@@ -94,7 +94,7 @@ impl Comparison<'_> {
                     requires = rule.requires.as_ref().unwrap_or(requires);
                 }
                 let enforced = Demand::enforced(access, &requires.scopes);
-                // No security given may mean none; and where only other schemes count, anything goes.
+                // An absent `security` may mean no requirement. If only other schemes are required, any rule agrees.
                 let open = operation.unsaid && enforced == Demand::Anonymous;
                 let others = *strict == Demand::Deny && *lax == Demand::Anonymous;
                 if enforced != *strict && enforced != *lax && !open && !others {
@@ -117,8 +117,7 @@ impl Comparison<'_> {
         Ok(differences)
     }
 
-    /// The rules that fit a request for some operation, whether they decide it or stand behind others for what
-    /// those leave over.
+    /// The rules that match a request of some operation, including those after the rule that decides it.
     fn concerned(&self, hosts: &BTreeSet<String>) -> BTreeSet<usize> {
         let mut concerned = BTreeSet::new();
         for (method, sample) in self.strict.samples() {
@@ -130,8 +129,8 @@ impl Comparison<'_> {
         concerned
     }
 
-    /// Hosts and paths of an operation's requests. The host is `None` where it matters and is not known, and
-    /// empty where it does not matter.
+    /// Hosts and paths of an operation's requests. The host is `None` if it matters but is not known, and empty if
+    /// it does not matter.
     fn requests(&self, operation: &Operation<'_>) -> Vec<(Option<String>, String)> {
         let mut requests = Vec::new();
         for server in &operation.servers {
@@ -150,7 +149,7 @@ impl Comparison<'_> {
         requests
     }
 
-    /// The rules that fit a request, of which the first decides; `Err` if there is no such request.
+    /// The rules that match a request; the first one decides. `Err` if there is no such request.
     fn fitting<'s>(
         &'s self,
         method: &str,

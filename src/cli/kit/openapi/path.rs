@@ -1,4 +1,4 @@
-//! Paths of an OpenAPI document, as rules match them.
+//! The paths of an OpenAPI document, and how rules match them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use tollgate_engine::request::path::NormalPath;
 
 use crate::kit::openapi::template::{self, Piece, Variable};
 
-/// A path, segment by segment. In the order of `Ord`, what is more specific comes first.
+/// A path, segment by segment. `Ord` sorts more specific paths first.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Path(Vec<Segment>);
 
@@ -21,45 +21,45 @@ enum Segment {
     Mixed(Vec<Option<String>>),
     /// Any segment that is not empty.
     Variable,
-    /// Any segments, the first of them not empty; at the end only.
+    /// Any segments, of which the first is not empty. Only at the end.
     Rest,
 }
 
-/// A path as it was read.
+/// A path of the document.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    /// What requests are compared with.
+    /// The path for comparisons with requests.
     pub(crate) path: Path,
-    /// The names of variables that are whole segments, as templates want them.
+    /// The names of variables that are whole segments, as templates require them.
     names: Vec<String>,
-    /// Whether a query or a fragment was cut off, which no rule sees.
+    /// Whether a query or a fragment was removed, because rules do not see it.
     pub(crate) is_cut: bool,
-    /// Whether it may have been meant for more requests than it matches.
+    /// Whether the author may have meant more requests than it matches.
     pub(crate) is_narrow: bool,
-    /// What there is to say, as ends of a sentence that begins with the path.
+    /// Remarks, as ends of a sentence that begins with the path.
     pub(crate) remarks: Vec<String>,
 }
 
-/// What two paths have in common.
+/// The requests that match both of two paths.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Common {
     /// No request matches both.
     Nothing,
     /// These requests match both.
     Path(Path),
-    /// That is hard to say.
+    /// This cannot be decided.
     Unknown,
 }
 
 impl Written {
-    /// Reads a path with `{variables}`; the error follows the path in a sentence.
+    /// Reads a path with `{variables}`. The error message follows the path in a sentence.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (segments, is_cut) = template::segments(text)?;
         let mut written =
             Self { path: Path(Vec::new()), names: Vec::new(), is_cut, is_narrow: false, remarks: Vec::new() };
         let last = segments.len().saturating_sub(1);
         for (i, pieces) in segments.into_iter().enumerate() {
-            // Requests have no empty segments but the last.
+            // In requests, only the last segment can be empty.
             if !pieces.is_empty() || i == last {
                 written.segment(&pieces, i == last)?;
             }
@@ -105,7 +105,7 @@ impl Written {
         Ok(())
     }
 
-    /// What there is to say of a variable that stands for one segment or a part of it.
+    /// A remark about a variable that stands for one segment or a part of it.
     fn variable(&mut self, variable: &Variable<'_>) -> Result<(), &'static str> {
         let text = variable.text;
         match variable.kind {
@@ -128,13 +128,13 @@ impl Written {
 
     /// `match`, without the methods.
     pub(crate) fn matcher(&self) -> Value {
-        // There is one, or it would not have been read.
+        // The path could be read, so there is one.
         self.path.matcher(&self.names).unwrap_or_default()
     }
 }
 
 impl Path {
-    /// `match`, without the methods; `names` are those of the variables. `None`: no rule can say it.
+    /// `match`, without the methods; `names` are those of the variables. `None`: no rule can express it.
     pub(crate) fn matcher(&self, names: &[String]) -> Option<Value> {
         let (mut names, mut others) = (names.iter(), Vec::new());
         let mut name = || {
@@ -166,7 +166,7 @@ impl Path {
         }
     }
 
-    /// The path in words, for one that the document does not have.
+    /// The path for messages, if the document does not have it.
     pub(crate) fn text(&self) -> String {
         self.in_words("{any}")
     }
@@ -224,7 +224,7 @@ impl Path {
         parts.next().is_none()
     }
 
-    /// What the requests have in common that match either.
+    /// Compares two paths.
     pub(crate) fn common(&self, other: &Self) -> Common {
         if !self.may_meet(other) {
             return Common::Nothing;
@@ -251,7 +251,7 @@ impl Path {
         if unknown { Common::Unknown } else { Common::Path(Self(segments)) }
     }
 
-    /// Whether no segment tells them apart at once; most pairs of paths are told apart so.
+    /// Whether no segment shows at once that they differ, as it does for most pairs of paths.
     fn may_meet(&self, other: &Self) -> bool {
         let differ = |(a, b): (&Segment, &Segment)| matches!((a, b), (Segment::Literal(a), Segment::Literal(b)) if a != b);
         let has_rest = |path: &Self| path.0.last() == Some(&Segment::Rest);
@@ -260,7 +260,7 @@ impl Path {
     }
 }
 
-/// What two segments have in common.
+/// Compares two segments.
 enum Meeting {
     Nothing,
     Segment(Segment),
@@ -268,7 +268,7 @@ enum Meeting {
 }
 
 impl Segment {
-    /// Neither is the rest of a path.
+    /// Neither of them is the rest of a path.
     fn common(&self, other: &Self) -> Meeting {
         match (self, other) {
             (a, b) if a == b => Meeting::Segment(a.clone()),
@@ -300,7 +300,7 @@ impl Segment {
     }
 }
 
-/// What the rest of a path has in common with the segments that begin with `first`.
+/// Compares the rest of a path with the segments that begin with `first`.
 fn meet_rest(mut before: Vec<Segment>, first: &Segment, others: &[Segment], unknown: bool) -> Common {
     if *first == Segment::Literal(String::new()) {
         return Common::Nothing;
@@ -312,7 +312,7 @@ fn meet_rest(mut before: Vec<Segment>, first: &Segment, others: &[Segment], unkn
 
 /// Whether a segment with variables in it matches; a variable is at least one character.
 fn mixed_fits(parts: &[Option<String>], text: &str) -> bool {
-    // Where what has been compared so far may end.
+    // The positions where the parts so far may end.
     let mut ends = BTreeSet::from([0_usize]);
     for part in parts {
         ends = if let Some(piece) = part {
@@ -328,7 +328,7 @@ fn mixed_fits(parts: &[Option<String>], text: &str) -> bool {
     ends.contains(&text.len())
 }
 
-/// Whether two segments begin or end with text that tells them apart.
+/// Whether two segments begin or end with different text.
 fn ends_differ(a: &[Option<String>], b: &[Option<String>]) -> bool {
     let text = |part: Option<&Option<String>>| part.cloned().flatten().unwrap_or_default();
     let (start_a, start_b) = (text(a.first()), text(b.first()));
@@ -337,7 +337,7 @@ fn ends_differ(a: &[Option<String>], b: &[Option<String>]) -> bool {
         || !(end_a.ends_with(&end_b) || end_b.ends_with(&end_a))
 }
 
-/// Text without variables in the spelling that rules compare. What a URL cannot have as it is, clients escape.
+/// Text without variables, in the spelling that rules compare. Clients escape what a URL cannot contain.
 fn literal(text: &str) -> Result<String, &'static str> {
     let mut escaped = String::new();
     for byte in text.bytes() {
@@ -353,10 +353,10 @@ fn literal(text: &str) -> Result<String, &'static str> {
     if matches!(escaped.as_str(), "." | "..") {
         return Ok(escaped);
     }
-    // With something in front of it, for a dot may be all there is between two variables.
+    // With a prefix, because there may be only a dot between two variables.
     let path = NormalPath::parse(format!("/x{escaped}").as_bytes()).map_err(|_| ODD)?;
     Ok(path.matched().strip_prefix("/x").unwrap_or_default().to_owned())
 }
 
-/// RFC 3986, section 3.3; some clients escape these and some do not, so that no rule can say what is meant.
+/// RFC 3986, section 3.3. Only some clients escape these, so no rule can match them.
 const ODD: &str = "has characters that a path cannot have, or escapes that are ambiguous";

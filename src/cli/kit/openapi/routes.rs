@@ -1,4 +1,4 @@
-//! Operations by path, in the order in which rules have to stand, and the rules.
+//! The operations by path, in the order of their rules, and the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,11 @@ use crate::kit::openapi::document::Operation;
 use crate::kit::openapi::path::{Common, Path, Written};
 use crate::kit::openapi::servers::Server;
 
-/// Every path with its methods; what is more specific comes first.
+/// Every path with its methods. More specific paths come first.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     by_path: BTreeMap<Path, Route>,
-    /// A path that may have been meant for more requests than its rule is for.
+    /// A path for which the author may have meant more requests than its rule matches.
     pub(crate) narrow: Option<String>,
 }
 
@@ -28,32 +28,32 @@ struct Route {
     methods: BTreeMap<String, Said>,
 }
 
-/// What is demanded for one method.
+/// The requirement for one method.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Said {
     demand: Demand,
-    /// The path as the operation for this method writes it; the names of variables may be others than the route's.
+    /// The path as this operation writes it. Its variables may have other names than the route's.
     text: String,
     /// The `operationId`.
     id: Option<String>,
-    /// Whether no operation is for this path, but two for others that match it, too.
+    /// Whether only operations for other paths match this one, too.
     is_common: bool,
 }
 
-/// Where the paths of the operations begin.
+/// The prefix of the operations' paths.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Base {
-    /// With the paths of the servers.
+    /// The base paths of the servers.
     Servers,
-    /// With nothing, as for a proxy that has cut those off.
+    /// No prefix, for a proxy that removes it.
     Nothing,
 }
 
-/// How many paths may be added because others have requests in common.
+/// The maximum number of paths that are added because others overlap.
 const MAX_COMMON: usize = 500;
 
 impl Operation<'_> {
-    /// Its paths, each once.
+    /// The prefixes, each once.
     pub(crate) fn below(&self, base: Base) -> Vec<String> {
         let mut paths: Vec<String> = Vec::new();
         for server in &self.servers {
@@ -67,7 +67,7 @@ impl Operation<'_> {
 }
 
 impl Server {
-    /// The path of an operation there.
+    /// The path of an operation below a prefix.
     pub(crate) fn path(&self, base: Base, path: &str) -> String {
         match base {
             Base::Servers => format!("{}{path}", self.base),
@@ -137,8 +137,9 @@ impl Routes {
         route.methods.insert(operation.method.clone(), said);
     }
 
-    /// Adds an operation that is told apart by a query or a fragment, which no rule sees: a request for it looks like
-    /// one for the path alone. Where there is an operation for that, it has to meet both; else it is closed.
+    /// Adds an operation that differs only by a query or a fragment, which rules do not see. A request for it looks
+    /// like one for the path alone. If an operation has that path, the request has to meet both requirements;
+    /// otherwise it is rejected.
     fn add_cut(&mut self, written: &Written, text: &str, operation: &Operation<'_>, remarks: &mut Remarks) {
         let route = self.by_path.entry(written.path.clone()).or_insert_with(|| Route::new(written, text));
         let name = format!("{} {}", operation.method, operation.path);
@@ -165,8 +166,8 @@ impl Routes {
         }
     }
 
-    /// Adds what paths have in common of which none is more specific than the other: a request for it
-    /// has to meet both. Says whether there was anything to add.
+    /// Adds the overlap of two paths of which none is more specific: such a request has to meet both requirements.
+    /// Returns whether anything was added.
     fn add_common(&mut self, remarks: &mut Remarks) -> Result<bool, Failure> {
         let mut found: Vec<(Path, String, Demand)> = Vec::new();
         let routes: Vec<_> = self.by_path.iter().collect();
@@ -229,14 +230,14 @@ impl Routes {
         Ok(any)
     }
 
-    /// What a request has to meet; `None`: no operation is for it. `path` is in the spelling that rules see.
+    /// The requirement for a request. `None`: no operation matches it. `path` is in the spelling that rules see.
     pub(crate) fn demand(&self, method: &str, path: &str) -> Option<&Demand> {
         let fits = |(known, route): &(&Path, &Route)| route.methods.contains_key(method) && known.fits(path);
         let (_, route) = self.by_path.iter().find(fits)?;
         route.methods.get(method).map(|said| &said.demand)
     }
 
-    /// A request for each path and method, also for what two paths have in common.
+    /// A request for each path and method, including overlaps of two paths.
     pub(crate) fn samples(&self) -> impl Iterator<Item = (&str, String)> {
         let of = |(path, route)| {
             let (path, route): (&Path, &Route) = (path, route);
@@ -245,7 +246,7 @@ impl Routes {
         self.by_path.iter().flat_map(of)
     }
 
-    /// `rules`, each with a name that is not yet among `names`.
+    /// The `rules`, each with a name that is not in `names` yet.
     pub(crate) fn rules(&self, names: &mut BTreeSet<String>) -> Vec<Value> {
         let mut rules = Vec::new();
         for route in self.by_path.values() {
@@ -280,7 +281,7 @@ impl Route {
     }
 }
 
-/// What becomes of requests that two paths have in common, in one rule or in several.
+/// The rules for requests that match two paths.
 fn in_common([one, other, both]: [&Demand; 3], is_one_rule: bool) -> &'static str {
     let one_is_closed = [one, other].contains(&&Demand::Deny);
     match (both, is_one_rule) {
@@ -293,7 +294,7 @@ fn in_common([one, other, both]: [&Demand; 3], is_one_rule: bool) -> &'static st
     }
 }
 
-/// The `operationId` if there is one only, or methods and path; with a number if that is taken.
+/// The `operationId` if it is the only one, otherwise methods and path; with a number if the name is taken.
 fn name(path: &str, operations: &[(&str, Option<&str>)], taken: &mut BTreeSet<String>) -> String {
     let ids: BTreeSet<_> = operations.iter().map(|(_, id)| id).collect();
     let only = match ids.iter().next() {
@@ -322,7 +323,7 @@ fn name(path: &str, operations: &[(&str, Option<&str>)], taken: &mut BTreeSet<St
 /// The longest name of a rule, in bytes.
 const MAX_NAME: usize = 128;
 
-/// A name that is not taken: this one, or with a number.
+/// This name, with a number if it is taken.
 pub(crate) fn unique(name: &str, taken: &BTreeSet<String>) -> String {
     let numbered = (2_usize..).map(|number| format!("{name} {number}"));
     std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or_default()

@@ -7,18 +7,18 @@ use crate::kit::openapi::demand::{Checker, Requirement};
 use crate::kit::openapi::document::Options;
 use crate::kit::openapi::source::{Document, Part};
 
-/// Who checks each security scheme, by its name.
+/// The component that checks each security scheme, by the name of the scheme.
 #[derive(Debug)]
 pub(super) struct Schemes<'a> {
     by_name: BTreeMap<String, Checker>,
     defined: Option<Part<'a>>,
 }
 
-/// What a reference to a scheme must not have beside it.
+/// The fields that must not be beside a reference to a scheme.
 const OF_A_SCHEME: [&str; 4] = ["type", "scheme", "in", "name"];
 
 impl<'a> Schemes<'a> {
-    /// Those of a document. One that defines none says nothing of who needs a token, unless `options` do.
+    /// The schemes of a document. Without schemes, a document does not say which requests need a token, unless `options` do.
     pub(super) fn of(document: &'a Document, options: &Options) -> Result<Self, Failure> {
         let defined = defined(&document.root())?;
         let mut by_name = BTreeMap::new();
@@ -40,12 +40,12 @@ impl<'a> Schemes<'a> {
         Ok(Self { by_name, defined })
     }
 
-    /// By name.
+    /// The component for a scheme, by name.
     pub(super) fn checkers(&self) -> &BTreeMap<String, Checker> {
         &self.by_name
     }
 
-    /// An error if another file calls something else by one of the names.
+    /// An error if another file uses one of the names for a different scheme.
     pub(super) fn agree_with(&self, file: &Part<'a>, options: &Options) -> Result<(), Failure> {
         if self.defined.as_ref().is_some_and(|defined| defined.is_beside(file)) {
             return Ok(());
@@ -62,15 +62,15 @@ impl<'a> Schemes<'a> {
         Ok(())
     }
 
-    /// The schemes that are not about tokens, by their types.
+    /// The schemes that do not stand for tokens, by their types.
     pub(super) fn foreign(self) -> Vec<String> {
         let nobody = |checker: &Checker| matches!(checker, Checker::Nobody(_));
         self.by_name.into_iter().filter(|(_, checker)| nobody(checker)).map(|(name, _)| name).collect()
     }
 }
 
-/// `security`: the alternatives, each with its schemes and their scopes. What has another shape is an error, for it
-/// might be taken for less than was meant.
+/// `security`: the alternatives, each with its schemes and their scopes. Any other shape is an error, because it
+/// might be read as a weaker requirement than was meant.
 pub(super) fn requirements(security: &Part<'_>) -> Result<Vec<Requirement>, Failure> {
     let mut alternatives = Vec::new();
     for alternative in security.items()? {
@@ -84,7 +84,7 @@ pub(super) fn requirements(security: &Part<'_>) -> Result<Vec<Requirement>, Fail
     Ok(alternatives)
 }
 
-/// Where a file defines its schemes, if it does.
+/// The definitions of a file's schemes, if there are any.
 fn defined<'a>(root: &Part<'a>) -> Result<Option<Part<'a>>, Failure> {
     let found = match root.key("components") {
         Some(components) => components.resolved(&["securitySchemes"])?.key("securitySchemes"),
@@ -98,14 +98,14 @@ fn each<'a>(defined: Option<&Part<'a>>) -> Result<Vec<(&'a str, Part<'a>)>, Fail
     let mut schemes = Vec::new();
     for (name, scheme) in defined.members()?.filter(|(name, _)| !name.starts_with("x-")) {
         let scheme = scheme.resolved(&OF_A_SCHEME)?;
-        // An object, if only an empty one.
+        // It must be an object, even if it is empty.
         scheme.be_object()?;
         schemes.push((name, scheme));
     }
     Ok(schemes)
 }
 
-/// Who checks a scheme, as the operator says.
+/// The component that checks a scheme, according to the operator.
 fn chosen(name: &str, scheme: &Part<'_>, options: &Options) -> Result<Checker, Failure> {
     let is_in = |names: &[String]| names.iter().any(|known| known == name);
     Ok(if is_in(&options.elsewhere) {
@@ -119,14 +119,14 @@ fn chosen(name: &str, scheme: &Part<'_>, options: &Options) -> Result<Checker, F
     })
 }
 
-/// Who checks a scheme unless the operator says otherwise.
+/// The component that checks a scheme, by default.
 fn by_type(name: &str, scheme: &Part<'_>) -> Result<Checker, Failure> {
     let text = |name: &str| {
         scheme.key(name).map_or(Ok(String::new()), |part| part.text().map(str::to_ascii_lowercase))
     };
     let what = match (text("type")?.as_str(), text("scheme")?.as_str()) {
         ("oauth2" | "openidconnect", _) | ("http", "bearer" | "dpop") => return Ok(Checker::Tollgate),
-        // As Swagger 2.0, which has no `bearer`, writes it.
+        // Swagger 2.0 has no `bearer`, and writes it like this.
         ("apikey", _) if text("in")? == "header" && text("name")? == "authorization" => {
             let what = format!("an API key in Authorization (--scheme {name} if that is the access token)");
             return Ok(Checker::Nobody(what));

@@ -1,4 +1,4 @@
-//! Where an OpenAPI document's operations are served: hosts, and paths below them.
+//! The servers of an OpenAPI document's operations: hosts and base paths.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +6,20 @@ use crate::kit::failure::Failure;
 use crate::kit::openapi::Remarks;
 use crate::kit::openapi::source::Part;
 
-/// One place.
+/// One server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Server {
     /// The authority, in lower case; `None`: the document does not say.
     pub(crate) host: Option<String>,
-    /// What paths begin with, without a final slash.
+    /// The base path, without a final slash.
     pub(crate) base: String,
 }
 
-/// The most servers that one list may come to.
+/// The maximum number of servers of one list.
 const MAX_SERVERS: usize = 100;
 
-/// The servers of an operation, each once; one of an unknown host if there is none. `own` is what stands at
-/// the operation or its path.
+/// The servers of an operation, each once; a single one with an unknown host if the document has none. `own` are
+/// the servers of the operation or its path.
 pub(crate) fn of(
     root: &Part<'_>,
     own: Option<Part<'_>>,
@@ -45,7 +45,7 @@ pub(crate) fn of(
         }
     }
     match (all.is_empty(), is_own) {
-        // Nothing says whether the specification's default is meant, or the document's servers.
+        // It is undefined whether the specification's default or the document's servers apply.
         (true, true) => Err(list.fault("is empty; name the servers, or leave it out")),
         (true, false) => Ok(vec![nowhere()]),
         (false, _) => Ok(all),
@@ -99,7 +99,7 @@ fn of_one(server: &Part<'_>, remarks: &mut Remarks) -> Result<Vec<Server>, Failu
     Ok(servers)
 }
 
-/// The values of a variable: all that are listed, or the default; and whether there are no others.
+/// The values of a variable: the listed ones, or the default; and whether the list is complete.
 fn values(variable: &Part<'_>) -> Result<(BTreeSet<String>, bool), Failure> {
     let default = variable.key("default").ok_or_else(|| variable.fault("has no `default`"))?;
     let mut values = BTreeSet::from([default.text_or_number()?]);

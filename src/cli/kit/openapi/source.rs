@@ -1,4 +1,4 @@
-//! An OpenAPI document and the files that it refers to, whose every part knows where it is.
+//! An OpenAPI document and the files that it refers to, with the place of every part.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -8,39 +8,39 @@ use crate::kit::failure::Failure;
 use crate::kit::find;
 use crate::kit::find::located::{self, Located, Node, Unreadable};
 
-/// A document, and what of other files it turned out to need.
+/// A document, and the other files that it needs.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// Where files may be; `None`: nowhere.
+    /// The folder of its files. `None`: no other files may be read.
     folder: Option<PathBuf>,
     file: File,
 }
 
-/// One file. Those that are read later hang on those before, so that none of them ever moves.
+/// One file, with the next one in a list, so that no file ever moves in memory.
 #[derive(Debug)]
 struct File {
-    /// As it is written in errors.
+    /// Its name in errors.
     name: String,
-    /// Without links; empty for the standard input.
+    /// Its path without links; empty for standard input.
     path: PathBuf,
     root: Located,
     next: OnceCell<Box<Self>>,
 }
 
-/// A part of a document, and where it is.
+/// A part of a document, and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Part<'a> {
     document: &'a Document,
     file: &'a File,
     at: &'a Located,
-    /// As in `paths./orders.get`.
+    /// For example `paths./orders.get`.
     place: String,
 }
 
 /// The longest chain of references.
 const MAX_REFERENCES: usize = 16;
 
-/// The most files that one document may consist of.
+/// The maximum number of files of one document.
 const MAX_FILES: usize = 1000;
 
 impl Document {
@@ -56,14 +56,14 @@ impl Document {
         Self { folder, file: File { name, path, root, next: OnceCell::new() } }
     }
 
-    /// A document that is all of one piece.
+    /// A document without other files.
     #[cfg(test)]
     pub(crate) fn alone(text: &str) -> Self {
         let root = located::read(text).unwrap().swap_remove(0);
         Self::new(root, "api.yaml".to_owned(), PathBuf::new(), None)
     }
 
-    /// All of it.
+    /// The whole document.
     pub(crate) fn root(&self) -> Part<'_> {
         Part { document: self, file: &self.file, at: &self.file.root, place: String::new() }
     }
@@ -75,10 +75,10 @@ impl Document {
         format!("{} {}", text("title"), text("version")).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// The file that a reference in another one names; the error follows "refers to".
+    /// The file that a reference names. The error message follows "refers to".
     fn open(&self, from: &File, reference: &str) -> Result<&File, String> {
         let named = percent_decoded(reference).filter(|name| !name.contains(|c: char| c.is_control()));
-        let named = named.ok_or_else(|| format!("{reference}, which is no file's name"))?;
+        let named = named.ok_or_else(|| format!("{reference}, which is not the name of a file"))?;
         let first = named.split('/').next().unwrap_or_default();
         if first.contains(':') || named.starts_with("//") {
             return Err(format!("{reference}, and nothing is fetched"));
@@ -115,13 +115,13 @@ impl Document {
 }
 
 impl<'a> Part<'a> {
-    /// What is under a key.
+    /// The value under a key.
     pub(crate) fn key(&self, name: &str) -> Option<Self> {
         let place = if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) };
         self.at.name(name).map(|at| Self { at, place, ..self.clone() })
     }
 
-    /// The members of an object, with their keys; an error if it is none.
+    /// The members of an object, with their keys; an error if it is not an object.
     pub(crate) fn members(&self) -> Result<impl Iterator<Item = (&'a str, Self)> + use<'a>, Failure> {
         let Node::Map(members) = &self.at.node else { return Err(self.expected("an object")) };
         let (part, dot) = (self.clone(), if self.place.is_empty() { "" } else { "." });
@@ -131,12 +131,12 @@ impl<'a> Part<'a> {
         }))
     }
 
-    /// An error if it is no object.
+    /// An error if it is not an object.
     pub(crate) fn be_object(&self) -> Result<(), Failure> {
         self.members().map(drop)
     }
 
-    /// The entries of a list; an error if it is none.
+    /// The entries of a list; an error if it is not a list.
     pub(crate) fn items(&self) -> Result<impl Iterator<Item = Self> + use<'a>, Failure> {
         let Node::List(items) = &self.at.node else { return Err(self.expected("a list")) };
         let part = self.clone();
@@ -146,7 +146,7 @@ impl<'a> Part<'a> {
         }))
     }
 
-    /// The text; an error if it is none.
+    /// The text; an error if it is not text.
     pub(crate) fn text(&self) -> Result<&'a str, Failure> {
         self.at.text().ok_or_else(|| self.expected("text"))
     }
@@ -165,18 +165,18 @@ impl<'a> Part<'a> {
         std::ptr::eq(self.file, other.file)
     }
 
-    /// All of the file that it is in.
+    /// The root of its file.
     pub(crate) fn whole(&self) -> Self {
         Self { at: &self.file.root, place: String::new(), ..self.clone() }
     }
 
-    /// The name of the file that it is in.
+    /// The name of its file.
     pub(crate) fn file(&self) -> &'a str {
         &self.file.name
     }
 
-    /// What stands behind it, if it is a reference: within the file, or in one below the document's folder. None of the
-    /// keys that `matter` may stand beside one, for nothing says which of them count.
+    /// Follows it if it is a reference, within the file or to a file below the document's folder. No key that
+    /// `matter`s may be beside a reference, because it is undefined which of the two counts.
     pub(crate) fn resolved(&self, matter: &[&str]) -> Result<Self, Failure> {
         let mut part = self.clone();
         for _ in 0..MAX_REFERENCES {
@@ -189,7 +189,7 @@ impl<'a> Part<'a> {
         Err(self.fault(format_args!("refers to itself, or through more than {MAX_REFERENCES} places")))
     }
 
-    /// What this reference names.
+    /// The part that this reference names.
     pub(crate) fn target(&self) -> Result<Self, Failure> {
         let text = self.text()?;
         let (name, fragment) = text.split_once('#').unwrap_or((text, ""));
@@ -224,12 +224,12 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Something else was expected here.
+    /// The error that something else was expected here.
     pub(crate) fn expected(&self, what: &str) -> Failure {
         self.fault(format_args!("expected {what}, found {}", self.at.kind()))
     }
 
-    /// What is wrong here.
+    /// An error at this place.
     pub(crate) fn fault(&self, what: impl fmt::Display) -> Failure {
         let (name, at) = (&self.file.name, self.at.at);
         let place = if self.place.is_empty() { "the document" } else { &self.place };
@@ -256,7 +256,7 @@ fn parse(file: &Path, name: &str) -> Result<Located, Failure> {
     }
 }
 
-/// Text of a URI as it is meant ([RFC 3986 §2.1]); `None` if an escape is none.
+/// Decodes the escapes of a URI ([RFC 3986 §2.1]). `None` if one of them is not valid.
 ///
 /// [RFC 3986 §2.1]: https://www.rfc-editor.org/rfc/rfc3986#section-2.1
 fn percent_decoded(text: &str) -> Option<String> {

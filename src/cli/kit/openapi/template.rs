@@ -1,18 +1,18 @@
-//! The text of a path with `{variables}`, in the dialects that documents are written in.
+//! Parses paths with `{variables}`, in the dialects that documents use.
 
 /// A part of a segment.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Piece<'t> {
     /// Text as it is.
     Text(&'t str),
-    /// What stands between braces.
+    /// A variable in braces.
     Variable(Variable<'t>),
 }
 
 /// A variable.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Variable<'t> {
-    /// All that stands between the braces.
+    /// The text between the braces.
     pub(super) text: &'t str,
     /// Its name.
     pub(super) name: &'t str,
@@ -25,16 +25,16 @@ pub(super) struct Variable<'t> {
 pub(super) enum Kind {
     /// A segment, or a part of one: `{name}`, as OpenAPI has it.
     One,
-    /// What an expression or a type says, as `{id:[0-9]+}` or `{id:int}`.
+    /// Something that an expression or a type describes, such as `{id:[0-9]+}` or `{id:int}`.
     Expression {
-        /// Whether that may be more than one segment.
+        /// Whether it may be more than one segment.
         may_have_slashes: bool,
     },
-    /// One segment or none: `{name?}`.
+    /// An optional segment: `{name?}`.
     OrNothing,
     /// All segments that follow: `{proxy+}` (Amazon), `{*name}` (Spring, ASP.NET), `{name=**}` (Google).
     Rest {
-        /// Whether it may be none.
+        /// Whether there may be no segment.
         is_narrow: bool,
     },
 }
@@ -79,7 +79,7 @@ pub(super) fn segments(text: &str) -> Result<(Vec<Vec<Piece<'_>>>, bool), &'stat
     }
 }
 
-/// What stands before the brace that closes the first; expressions have braces of their own.
+/// The text before the closing brace. Expressions may contain braces.
 fn balanced(text: &str) -> Option<&str> {
     let mut depth = 1_usize;
     for (at, c) in text.char_indices() {
@@ -126,16 +126,16 @@ impl<'t> Variable<'t> {
     }
 }
 
-/// What no name has, since it says what the variable stands for.
+/// Characters that a name cannot contain, because they say what the variable stands for.
 const SPECIAL: [char; 17] =
     ['{', '}', ':', '*', '+', '?', '=', '/', '#', ',', ';', '&', '|', '!', '(', ')', '\\'];
 
-/// Whether an expression may match a slash: unless it plainly does not.
+/// Whether an expression may match a slash. `false` only if it certainly cannot.
 fn may_have_slashes(expression: &str) -> bool {
     let rest = ["\\d", "\\w"].iter().fold(expression.to_owned(), |text, class| text.replace(class, "0"));
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let in_brackets = |set: &str| {
-        // Ranges between letters and digits have no slash in them, others may.
+        // Ranges of letters or digits contain no slash. Others may.
         set.split_once(']')
             .is_some_and(|(set, _)| set.chars().all(|c| is_word(c) || c == '-') && !set.contains("--"))
     };
@@ -144,7 +144,7 @@ fn may_have_slashes(expression: &str) -> bool {
     matches!(rest.as_str(), "path" | "any") || rest.contains("*path") || !is_plain
 }
 
-/// A name as templates want it: a word that is none of `others`.
+/// A name as templates require it: a word that is not in `others`.
 pub(super) fn word(name: &str, others: &[String]) -> String {
     let mut word: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     if word.starts_with(|c: char| c.is_ascii_digit()) {

@@ -30,7 +30,7 @@ fn what_has_the_wrong_type_is_an_error_with_its_place() {
         ("an operation that is text",     document("", "  /a: {get: x}\n"),                           "paths./a.get: expected an object, found text"),
         ("an operation that is null",     document("", "  /a: {get: }\n"),                            "paths./a.get: expected an object, found null"),
         ("a path that is text",           document("", "  /a: get\n"),                                "paths./a: expected an object, found text"),
-        ("a method in upper case",        document("", "  /a: {GET: {}}\n"),                          "paths./a.GET: is no field of a path; expected `get`"),
+        ("a method in upper case",        document("", "  /a: {GET: {}}\n"),                          "paths./a.GET: is not a field of a path; expected `get`"),
         ("more methods in lower case",    document("", "  /a: {additionalOperations: {copy: {}}}\n"), "paths./a.additionalOperations.copy: expected a method in upper case as the key"),
         ("more methods in a list",        document("", "  /a: {additionalOperations: []}\n"),         "paths./a.additionalOperations: expected an object, found a list"),
         ("a method twice",                document("", "  /a: {get: {}, additionalOperations: {GET: {}}}\n"), "is there twice for this path"),

@@ -1,4 +1,4 @@
-//! What is legal and unwise in what clients are told of a protected resource.
+//! Warnings about the metadata of protected resources.
 
 use serde_json::Value;
 use tollgate_engine::config::schema::Place;
@@ -59,7 +59,7 @@ fn all(configuration: &Value) -> Vec<(Place, &Value)> {
     }
 }
 
-/// What looks like an MCP server, and is not told to clients as one.
+/// Warns about an MCP server without `profile: mcp`.
 fn undescribed(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     let rules = configuration.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (i, rule) in rules.iter().enumerate() {
@@ -75,7 +75,7 @@ fn undescribed(configuration: &Value, advice: &mut Vec<(Place, String)>) {
     }
 }
 
-/// Demands for a scope that is between client and authorization server.
+/// Warns about required scopes that only concern client and authorization server.
 fn offline(value: &Value, at: &Place, advice: &mut Vec<(Place, String)>) {
     match value {
         Value::Object(members) => {

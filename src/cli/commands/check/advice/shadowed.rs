@@ -1,4 +1,4 @@
-//! Rules that never decide, since an earlier one matches all of their requests.
+//! Finds rules that never apply, because an earlier rule matches all of their requests.
 
 use serde_json::{Map, Value};
 use tollgate_engine::config::schema::Place;
@@ -26,9 +26,9 @@ fn is_everything(matcher: &Map<String, Value>) -> bool {
 const PATHS: [&str; 4] = ["path", "prefix", "path_template", "safe_regex"];
 const LISTS: [&str; 3] = ["methods", "hosts", "headers"];
 
-/// Whether every request that `later` matches is matched by `earlier`, as far as that can be told.
+/// Whether `earlier` certainly matches every request that `later` matches.
 fn covers(earlier: &Map<String, Value>, later: &Map<String, Value>) -> bool {
-    // What changes how the others are read has to be the same.
+    // Keys that change how the others are read have to be equal.
     let known = |key: &str| PATHS.contains(&key) || LISTS.contains(&key);
     let mut others = earlier.keys().chain(later.keys()).filter(|key| !known(key));
     others.all(|key| earlier.get(key) == later.get(key))

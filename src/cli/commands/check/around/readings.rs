@@ -1,5 +1,4 @@
-//! Whether all of Envoy reads a request as the rules do: the connection manager, and the routes behind
-//! the filter.
+//! Checks that Envoy's connection manager and its routes read a request in the same way as the rules.
 
 use serde_json::Value;
 
@@ -7,10 +6,10 @@ use super::at;
 use crate::kit::find::Found;
 use crate::kit::find::located::{Located, Position};
 
-/// What the settings around the filter and the rules make of one request, each in its own way.
+/// Differences between the settings around the filter and the rules.
 pub(super) fn of(found: &Found, manager: &Located, all: &mut Vec<(Position, bool, String)>) {
     paths(found, manager, all);
-    // Routes that come from elsewhere are not looked at.
+    // Routes that come from a server are not checked.
     let routes = manager.key("route_config");
     if matches_by_host(&found.value) {
         ports(found, manager, routes, all);

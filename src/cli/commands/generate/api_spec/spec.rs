@@ -1,4 +1,4 @@
-//! What there is to say, in either language.
+//! The content of the specification, in either language.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,17 +16,17 @@ use crate::kit::output::Output;
 use crate::kit::printable::printable;
 use crate::kit::yaml;
 
-/// What there is to say.
+/// The content of the specification.
 pub(super) struct Spec<'a> {
     /// The name of the scheme.
     pub(super) name: &'a str,
     /// The configuration.
     pub(super) policy: &'a Policy,
-    /// The rules as they are written.
+    /// The rules in the configuration.
     pub(super) rules: Vec<&'a Value>,
-    /// Where clients get tokens.
+    /// The token endpoint.
     pub(super) token_uri: Option<String>,
-    /// Where users log in.
+    /// The authorization endpoint.
     pub(super) authorization_uri: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl Spec<'_> {
         out.line(yaml::document(&document).trim_end())
     }
 
-    /// The rules that demand something else than the rest, and how an operation says so.
+    /// The rules with other requirements than the rest, and how an operation declares them.
     fn exceptions(&self, format: Format) -> Vec<(String, String)> {
         self.policy
             .rules
@@ -77,11 +77,11 @@ impl Spec<'_> {
             .collect()
     }
 
-    /// `security` or `securedBy`; no alternative: nothing is demanded, `None`: one of them is nothing.
+    /// `security` or `securedBy`. Without alternatives, nothing is required. `None` stands for an empty alternative.
     fn secured(&self, format: Format, alternatives: &[Option<Vec<&str>>]) -> Value {
         let one = |scopes: &Option<Vec<&str>>| match (format, scopes) {
             (Format::Openapi, None) => json!({}),
-            // Only schemes of OAuth have scopes in OpenAPI 3.0.
+            // In OpenAPI 3.0, only OAuth schemes have scopes.
             (Format::Openapi, Some(_)) if self.token_uri.is_none() => json!({self.name: []}),
             (Format::Openapi, Some(scopes)) => json!({self.name: scopes}),
             (Format::Raml, None) => Value::Null,
@@ -214,7 +214,7 @@ impl Spec<'_> {
         json!({"securitySchemes": {self.name: scheme}, "securedBy": self.security(Format::Raml)})
     }
 
-    /// All scopes that anything demands.
+    /// All scopes that any rule requires.
     fn scopes(&self) -> BTreeSet<&str> {
         let rules = self.policy.rules.iter().filter_map(|rule| rule.requires.as_ref());
         let all = rules.chain(std::iter::once(&self.policy.requires));
@@ -242,7 +242,7 @@ impl Spec<'_> {
         format!("An OAuth 2.0 access token, in {}.", named.join(", or in "))
     }
 
-    /// What refusals look like, by status.
+    /// The error responses, by status.
     fn refusals(&self) -> BTreeMap<u16, Refusal> {
         let needed = || self.scopes().into_iter().next().unwrap_or("a-scope").to_owned();
         let rejections = [
@@ -280,7 +280,7 @@ impl Spec<'_> {
     }
 }
 
-/// Refusals of one status.
+/// The error responses with one status.
 #[derive(Default)]
 struct Refusal {
     what: Vec<&'static str>,
@@ -318,7 +318,7 @@ fn alternatives(scopes: &ScopePolicy) -> Vec<Vec<&str>> {
         .collect()
 }
 
-/// Which requests a rule is for, in words.
+/// The requests that a rule matches, in words.
 fn place(rule: &Value) -> String {
     let text = |key: &str| rule.pointer(&format!("/match/{key}")).and_then(Value::as_str);
     let path = text("path").or_else(|| text("path_template")).map(str::to_owned);

@@ -1,8 +1,8 @@
-//! What is wrong with a plan.
+//! The errors in a plan.
 
 use tollgate_engine::config::schema::Place;
 
-/// Places in the short file, and what is wrong there.
+/// Errors, with their places in the short file.
 pub(crate) type Faults = Vec<(Place, String)>;
 
 /// The place of an API.

@@ -1,4 +1,4 @@
-//! The authorization servers of a plan: their endpoints, and our credentials there.
+//! The authorization servers of a plan: their endpoints, and the gateway's credentials.
 
 use serde_json::Value;
 use tollgate_engine::base::secret::Secret;
@@ -17,7 +17,7 @@ use crate::kit::failure::Failure;
 use crate::kit::store::StoredProvider;
 
 impl Reader<'_> {
-    /// A provider, looked up; nothing if it has faults.
+    /// A provider with its endpoints and credentials. `None` if it has errors.
     pub(super) fn provider(
         &mut self,
         name: &str,
@@ -133,7 +133,7 @@ impl Reader<'_> {
         Ok(found.endpoints())
     }
 
-    /// The gateway's credentials at a provider, and what is remembered of that provider.
+    /// The gateway's credentials at a provider, and what the store knows about that provider.
     fn credential(
         &mut self,
         name: &str,
@@ -222,7 +222,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the store's client secret is what the method takes.
+/// Whether the method uses the client secret of the store.
 fn is_by_secret(method: Method) -> bool {
     match method {
         Method::Basic | Method::Post | Method::SecretJwt => true,

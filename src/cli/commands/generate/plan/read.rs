@@ -1,4 +1,4 @@
-//! Reading the short file, and looking up what it only names.
+//! Reads the short file, and the files and clients that it names.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::kit::store::{Content, StoreArgs, StoredClient, StoredProvider};
 #[derive(Debug)]
 pub(crate) struct Source {
     name: String,
-    /// What names of files are relative to.
+    /// The directory of relative file names.
     pub(super) directory: PathBuf,
     value: Value,
     document: Option<Located>,
@@ -58,12 +58,12 @@ impl Source {
         })
     }
 
-    /// What the arguments say, in the form of a short file.
+    /// The arguments, in the form of a short file.
     pub(crate) fn arguments(value: Value) -> Self {
         Self { name: "the arguments".to_owned(), directory: PathBuf::new(), value, document: None }
     }
 
-    /// Everything that is wrong, with places in the file.
+    /// All errors, with their places in the file.
     pub(crate) fn refusal(&self, faults: Faults) -> Failure {
         let line = |(place, what): (Place, String)| match &self.document {
             Some(document) => {
@@ -76,7 +76,7 @@ impl Source {
         several(faults.into_iter().map(line).collect())
     }
 
-    /// The plan, if nothing is wrong.
+    /// The plan, if there are no errors.
     pub(crate) fn plan(
         &self,
         store: &StoreArgs,
@@ -111,18 +111,18 @@ impl Source {
     }
 }
 
-/// Looks up what the file names.
+/// Reads the files and clients that the short file names.
 pub(super) struct Reader<'a> {
     /// What is being read.
     pub(super) source: &'a Source,
     store: &'a StoreArgs,
-    /// For issuers that are asked for their endpoints.
+    /// For reading the metadata of issuers.
     pub(super) network: &'a Network,
     /// For warnings.
     pub(super) out: &'a mut Output,
-    /// The store, once it has been looked into.
+    /// The store, once it has been read.
     content: Option<Content>,
-    /// What has been found wrong so far.
+    /// The errors so far.
     pub(super) faults: Faults,
 }
 
@@ -163,7 +163,7 @@ impl Reader<'_> {
                     .warning(format_args!("{place} requires no scopes, so every valid token is accepted"));
             }
         }
-        // Nobody else's requests pass, and nobody is asked about their tokens.
+        // Requests that match no API are rejected, without introspection.
         if !apis.iter().any(|(api, _)| api.prefix == "/" && api.hosts.is_empty()) {
             let elsewhere = json!({"name": "elsewhere", "match": {"prefix": "/"}, "access": "deny"});
             all.push(("apis".to_owned(), Place::names(&["apis"]), elsewhere));
@@ -180,7 +180,7 @@ impl Reader<'_> {
         let file =
             |key| whole.pointer(key).and_then(Value::as_str).map(|file| self.source.directory.join(file));
         Ok(Plan {
-            // It stands in a comment.
+            // The name is used in a comment.
             source: printable(&self.source.name),
             listen: address("listen"),
             admin: address("admin"),
@@ -203,7 +203,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Faults where one variable would hold the secrets of two providers: each would be sent to both.
+    /// Adds an error if two providers share a variable: each secret would be sent to both.
     fn one_variable_each(&mut self, providers: &[Provider]) {
         for (i, provider) in providers.iter().enumerate() {
             let Credential { variable, secret, .. } = &provider.credential;
@@ -323,8 +323,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Faults of a list that is fetched: its cluster is ours to make, and what we write is no place for
-    /// its token.
+    /// Adds errors of a list that is fetched: its cluster is generated, and generated files must not contain its
+    /// token.
     fn fetched(&mut self, name: &str, list: &Value) {
         let place = Place::names(&["client_lists", name]);
         for (key, what) in [
@@ -417,7 +417,7 @@ impl Reader<'_> {
     }
 }
 
-/// Absent bounds are for streams: no bound on a whole response, but on silence and in all.
+/// The defaults allow streams: no limit for a whole response, but for time without data, and for the request.
 fn traffic(written: &Value) -> Traffic {
     let is_true = |key: &str| written.get(key) == Some(&Value::Bool(true));
     let span = |key: &str| text(written, key).and_then(schema::duration);
@@ -436,7 +436,7 @@ fn kubernetes(written: Option<&Value>, apis: &[Api]) -> Kubernetes {
     let first = apis.iter().map(|api| api.name.as_str()).min().unwrap_or_default();
     let is_gateway = match own("workload") {
         Some(word) => word == "gateway",
-        // As istio: ingressgateway, or gateway.networking.k8s.io/gateway-name: front.
+        // For example istio: ingressgateway, or gateway.networking.k8s.io/gateway-name: front.
         None => selector.into_iter().flatten().any(|(key, value)| {
             key.contains("gateway") || value.as_str().is_some_and(|value| value.contains("gateway"))
         }),

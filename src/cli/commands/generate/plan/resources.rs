@@ -35,7 +35,7 @@ pub(super) fn place(api: &Api) -> Place {
     of_api(&api.name).name("resource")
 }
 
-/// Why requests of the API would not be requests for the resource.
+/// Why the API's requests would not match the resource, if they do not.
 fn misfit(api: &Api, resource: &Value) -> Option<String> {
     let identifier = Identifier::parse(resource.get("identifier")?.as_str()?)?;
     let path = identifier.path.trim_end_matches('/');

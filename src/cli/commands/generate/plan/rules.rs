@@ -1,4 +1,4 @@
-//! From APIs to the filter's rules: Envoy's routes and the filter must mean the same requests.
+//! Makes the filter's rules of the APIs. Envoy's routes and the rules must match the same requests.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ pub(super) fn sort(apis: &mut [(Api, Value)]) {
     });
 }
 
-/// Faults where two APIs want the same requests.
+/// Adds an error if two APIs match the same requests.
 pub(super) fn no_two_alike(apis: &[(Api, Value)], faults: &mut Faults) {
     for (i, (api, _)) in apis.iter().enumerate() {
         let twin = apis.iter().take(i).map(|(other, _)| other).find(|other| {
@@ -42,7 +42,7 @@ pub(super) fn no_two_alike(apis: &[(Api, Value)], faults: &mut Faults) {
     }
 }
 
-/// What a token must carry for an API, as written; `provider` if there are several.
+/// The requirements of an API, as YAML; with `provider` if there are several.
 pub(super) fn requirement(api: &Value, provider: Option<&str>) -> Map<String, Value> {
     let mut requires = Map::new();
     if let Some(provider) = provider {
@@ -59,8 +59,8 @@ pub(super) fn requirement(api: &Value, provider: Option<&str>) -> Map<String, Va
     requires
 }
 
-/// The rules of an API: its own, and one for everything else of it unless they leave nothing over. With each, where
-/// it comes from.
+/// The rules of an API: its own, and one for its other requests if there are any. Each comes with its place in the
+/// short file.
 pub(super) fn of(
     api: &Api,
     written: &Value,
@@ -85,7 +85,7 @@ pub(super) fn of(
             !matches!(members.get("access").and_then(Value::as_str), Some("anonymous" | "deny"));
         if looks_at_tokens {
             let demanded = members.entry("requires").or_insert_with(|| Value::Object(requires.clone()));
-            // A rule asks for other scopes; the API, its clients, its provider and its proofs are still the same.
+            // A rule may require other scopes. The API's clients, provider and proofs still apply.
             if let Value::Object(demanded) = demanded {
                 for key in ["providers", "audiences", "clients", "sender_constraint"] {
                     if let (false, Some(value)) = (demanded.contains_key(key), requires.get(key)) {
@@ -112,18 +112,18 @@ fn everything(api: &Api) -> Map<String, Value> {
     request
 }
 
-/// Whether a rule is for all requests of its API that those before it leave over.
+/// Whether a rule matches all of its API's requests that no earlier rule matches.
 fn is_rest(api: &Api, rule: &Value) -> bool {
     rule.get("match").and_then(Value::as_object) == Some(&everything(api))
 }
 
-/// Whether a request of the API that no rule of its own is for needs any valid token and no more.
+/// Whether the API's other requests need just any valid token.
 pub(super) fn any_token_passes(api: &Api, rules: &[(Place, Value)]) -> bool {
     let rest = rules.iter().find(|(_, rule)| is_rest(api, rule));
     api.scopes.is_empty() && rest.is_none_or(|(_, rule)| rule.get("access") != Some(&json!("deny")))
 }
 
-/// Names that are different: those that rules of several APIs have begin with their API's.
+/// Makes names unique: a name that several APIs use gets its API's name as a prefix.
 pub(super) fn distinct(rules: &mut [(String, Place, Value)]) {
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
     let mut taken: BTreeSet<String> = BTreeSet::new();
@@ -152,7 +152,7 @@ pub(super) fn distinct(rules: &mut [(String, Place, Value)]) {
 /// The longest name of a rule, in bytes.
 const MAX_NAME: usize = 128;
 
-/// A rule of an API is for requests of this API alone.
+/// Restricts a rule to the requests of its API.
 fn within(api: &Api, request: &mut Map<String, Value>, place: &Place, faults: &mut Faults) {
     let below = |path: &str| {
         api.prefix == "/"
@@ -168,7 +168,7 @@ fn within(api: &Api, request: &mut Map<String, Value>, place: &Place, faults: &m
         let Some(path) = request.get(key).and_then(Value::as_str) else { continue };
         has_path = true;
         if key == "prefix" && path == "/" {
-            // All that there is, and so all of the API.
+            // It matches everything, and so the whole API.
             request.insert("prefix".to_owned(), json!(api.prefix));
             continue;
         }

@@ -9,7 +9,7 @@ use crate::commands::import::anypoint::policy::Config;
 use crate::commands::import::anypoint::{FILL_IN, Remarks};
 use crate::kit::entry::{Entry, Jwks};
 
-/// What a policy says of JWTs.
+/// A policy's settings for JWTs.
 #[derive(Debug)]
 pub(super) struct Jwt {
     keys: String,
@@ -20,14 +20,14 @@ pub(super) struct Jwt {
     audiences: Vec<String>,
     /// `requires.claims`.
     pub(super) claims: Vec<Value>,
-    /// `client_id_claim`, if the policy looks at another than usual.
+    /// `client_id_claim`, if the policy reads an unusual claim.
     pub(super) client_id: Option<String>,
 }
 
-/// Where no keys are.
+/// An address without keys.
 const NOWHERE: &str = "https://authorization-server.invalid/keys";
 
-/// Who issues no tokens.
+/// An issuer that issues no tokens.
 const NOBODY: &str = "https://authorization-server.invalid";
 
 impl Jwt {
@@ -66,7 +66,7 @@ impl Jwt {
         }
     }
 
-    /// Whether both validate the same tokens, but for the claims that they demand.
+    /// Whether both validate the same tokens, except for the required claims.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let of = |jwt: &Self| {
             let Self { keys, algorithm, issuer, audiences, client_id, .. } = jwt;
@@ -75,7 +75,7 @@ impl Jwt {
         of(self) == of(other)
     }
 
-    /// Adds to a provider's entry what it takes to validate its tokens.
+    /// Adds the settings for validating JWTs to a provider's entry.
     pub(super) fn complete(
         &self,
         provider: &str,
@@ -111,7 +111,7 @@ impl Jwt {
     }
 }
 
-/// Where the keys are.
+/// The address of the keys.
 fn keys(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> String {
     let urls = config.text("jwksUrl").unwrap_or_default();
     let mut urls = urls.split(',').map(str::trim).filter(|url| !url.is_empty());
@@ -128,7 +128,7 @@ fn keys(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> String {
     }
 }
 
-/// Whom tokens are for. Without a word on it a token for any other API would pass.
+/// The audiences. Without them, a token for any other API would be accepted.
 fn audiences(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Vec<String> {
     let listed = match config.value("supportedAudiences") {
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
@@ -146,7 +146,7 @@ fn audiences(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Vec<Stri
     listed
 }
 
-/// The issuer, and other claims that are demanded.
+/// The issuer, and other required claims.
 fn claims(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> (Option<String>, Vec<Value>) {
     let (mut issuer, mut claims) = (None, Vec::new());
     for (list, may_be_absent) in [("mandatoryCustomClaims", false), ("nonMandatoryCustomClaims", true)] {
@@ -190,7 +190,7 @@ fn client_id(config: &Config<'_>, name: &str, remarks: &mut Remarks) -> Option<S
     claim.filter(|claim| *claim != "client_id").map(str::to_owned)
 }
 
-/// Text as it is, or in an expression that is nothing but text.
+/// Plain text, or an expression that contains only text.
 fn literal(value: &str) -> Option<String> {
     let Some(inner) = value.trim().strip_prefix("#[") else { return Some(value.to_owned()) };
     let inner = inner.strip_suffix(']')?.trim();

@@ -1,4 +1,4 @@
-//! Policies, as they are bound to an API.
+//! Policies that are bound to an API.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ use crate::commands::import::anypoint::jwt::Jwt;
 /// A policy about access tokens.
 #[derive(Debug)]
 pub(super) struct Policy {
-    /// What it asks.
+    /// The server that it calls.
     pub(super) kind: Kind,
-    /// `scopes`, and whether all of them are demanded.
+    /// `scopes`, and whether all of them are required.
     scopes: (BTreeSet<String>, bool),
     /// `introspection.timeout`.
     pub(super) timeout: Option<String>,
@@ -24,20 +24,20 @@ pub(super) struct Policy {
     pub(super) expose_headers: bool,
     /// Whether the client must have a contract.
     pub(super) checks_clients: bool,
-    /// Whether `username` says who the client is.
+    /// Whether `username` names the client.
     pub(super) by_username: bool,
 }
 
-/// What a policy asks.
+/// The server that a policy calls.
 #[derive(Debug)]
 pub(super) enum Kind {
     /// The organization's client provider.
     ClientProvider,
     /// An endpoint of its own, with these credentials.
     Introspection { url: String, credentials: Credentials },
-    /// An endpoint of an older kind, whose answers are not those of RFC 7662.
+    /// An older kind of endpoint, whose responses do not follow RFC 7662.
     TokenInfo,
-    /// Nobody: it validates JWTs.
+    /// No server: it validates JWTs.
     Jwt(Box<Jwt>),
 }
 
@@ -48,12 +48,12 @@ pub(super) enum Credentials {
     Basic(String),
     /// `Bearer`.
     Bearer,
-    /// Nothing that is known.
+    /// An unknown form.
     Unknown,
 }
 
 impl Policy {
-    /// Reads a binding; `None` if it is not about access tokens, which is among the remarks then.
+    /// Reads a binding. `None`, and a remark, if it is not about access tokens.
     pub(super) fn read(binding: &Value, remarks: &mut Remarks) -> Option<Self> {
         let full = name(binding);
         let name = plain_name(full);
@@ -134,7 +134,7 @@ pub(super) fn name(binding: &Value) -> &str {
     name.unwrap_or("without a name")
 }
 
-/// What all policies demand together: `requires.scopes`.
+/// The scopes that all policies together require: `requires.scopes`.
 pub(super) fn scopes(policies: &[Policy], remarks: &mut Remarks) -> Option<Value> {
     let demanding: Vec<_> =
         policies.iter().map(|policy| &policy.scopes).filter(|(set, _)| !set.is_empty()).collect();
@@ -152,7 +152,7 @@ pub(super) fn scopes(policies: &[Policy], remarks: &mut Remarks) -> Option<Value
     }
 }
 
-/// Whether policies ask servers that are not all the one that is `asked`.
+/// Whether a policy calls another server than `asked`.
 pub(super) fn ask_several(policies: &[Policy], asked: Option<&str>) -> bool {
     let is_other = |policy: &Policy| match &policy.kind {
         Kind::Introspection { url, .. } => !url.is_empty() && Some(url.as_str()) != asked,
@@ -164,7 +164,7 @@ pub(super) fn ask_several(policies: &[Policy], asked: Option<&str>) -> bool {
     policies.iter().any(is_other)
 }
 
-/// The name without what stands for the gateway and the version.
+/// The name without the parts for the gateway and the version.
 fn plain_name(full: &str) -> &str {
     let name = full.strip_suffix("-impl").unwrap_or(full);
     let name = match name.rfind("-v") {
@@ -205,7 +205,7 @@ fn not_ours(full: &str, name: &str) -> String {
     format!("the policy {full:?} was not converted: {advice}")
 }
 
-/// What an `Authorization` value says, but for its secret.
+/// The content of an `Authorization` value, without its secret.
 fn credentials(value: &str) -> Credentials {
     let (scheme, rest) = value.trim().split_once(' ').unwrap_or_default();
     match scheme.to_ascii_lowercase().as_str() {
@@ -219,7 +219,7 @@ fn credentials(value: &str) -> Credentials {
     }
 }
 
-/// The settings that are understood, in the spelling of [`normal`].
+/// The supported settings, in the spelling of [`normal`].
 const KNOWN: [&str; 32] = [
     "signingmethod",
     "signingkeylength",
@@ -306,7 +306,7 @@ impl Config<'_> {
         (scopes, !any)
     }
 
-    /// Milliseconds, as a duration that we take.
+    /// Milliseconds as a duration of the configuration.
     fn timeout(&self, name: &str, remarks: &mut Remarks) -> Option<String> {
         let wanted = self.number("authenticationTimeout")?;
         let taken = wanted.clamp(1, 60_000);
@@ -325,7 +325,7 @@ impl Config<'_> {
     fn cache(&self, ttl: &str, size: &str, remarks: &mut Remarks) -> Map<String, Value> {
         let mut cache = Map::new();
         match self.number(ttl) {
-            // No limit but the token's own.
+            // Only the token's own lifetime is a limit.
             Some(..0) => remarks.add(format!(
                 "{ttl} has no limit, so a response was cached as long as its token was valid; here it is cached for cache.ttl, 5m: a revoked token may be accepted for up to this long"
             )),
@@ -351,7 +351,7 @@ impl Config<'_> {
     }
 }
 
-/// A scope that no token has, for those that cannot be read.
+/// A scope that no token has. It replaces scopes that cannot be read.
 fn unread(name: &str, remarks: &mut Remarks) -> BTreeSet<String> {
     remarks.fill_in(format!("{name}: `scopes` is not a string: put the scopes into requires.scopes"));
     BTreeSet::from(["fill-in".to_owned()])

@@ -1,4 +1,4 @@
-//! Who is asked about tokens.
+//! The authorization server of the imported policies.
 
 use serde_json::Value;
 use tollgate_engine::provider::preset::Preset;
@@ -16,16 +16,16 @@ pub(super) struct Provider {
     name: String,
     preset: Preset,
     issuer: Option<String>,
-    /// Its introspection endpoint; `None`: it is not asked.
+    /// Its introspection endpoint. `None`: tokens are not introspected.
     uri: Option<String>,
     client_auth: ClientAuth,
 }
 
-/// Where nobody answers: a configuration that is not complete lets nobody in.
+/// An address without a server: an incomplete configuration rejects every token.
 const NOWHERE: &str = "https://authorization-server.invalid/introspect";
 
 impl Provider {
-    /// The one that the policies ask.
+    /// The server that the policies call.
     pub(super) fn of(
         resources: &Resources,
         policies: &[Policy],
@@ -141,7 +141,7 @@ impl Provider {
         }
     }
 
-    /// One whose tokens are validated without asking it.
+    /// A server whose tokens are validated locally.
     fn unasked(given: Option<&Value>) -> Self {
         let issuer = given.and_then(|provider| text(provider, "/issuer")).map(str::to_owned);
         Self {
@@ -173,7 +173,7 @@ impl Provider {
     }
 }
 
-/// What a client provider has that the filter has no use for.
+/// Remarks about settings of a client provider that the filter does not use.
 fn client_provider_remarks(provider: &Value, remarks: &mut Remarks) {
     let flag = |name: &str| provider.get(name).and_then(Value::as_bool) == Some(true);
     if let Some(url) = text(provider, "/client/urls/register") {

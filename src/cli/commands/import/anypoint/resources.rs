@@ -1,4 +1,4 @@
-//! What the files hold: API instances, policies bound to them, client providers.
+//! The content of the files: API instances, policies bound to them, client providers.
 
 use std::path::PathBuf;
 
@@ -10,14 +10,14 @@ use crate::kit::failure::Failure;
 use crate::kit::find;
 use crate::kit::find::located::{self, Unreadable};
 
-/// All that was found.
+/// The content of all files.
 #[derive(Debug, Default)]
 pub(super) struct Resources {
     /// `kind: ApiInstance`.
     apis: Vec<Api>,
     /// `kind: PolicyBinding`: `spec`.
     bindings: Vec<Value>,
-    /// Client providers, whatever they are wrapped in.
+    /// Client providers, at any depth.
     pub(super) providers: Vec<Value>,
 }
 
@@ -26,15 +26,15 @@ pub(super) struct Resources {
 struct Api {
     name: String,
     spec: Value,
-    /// What selectors of bindings look at.
+    /// The labels that selectors of bindings match.
     labels: Value,
 }
 
-/// How deep a client provider may be wrapped.
+/// The maximum depth of a client provider.
 const MAX_DEPTH: usize = 5;
 
 impl Resources {
-    /// Reads the files; an error unless one of them holds something of Anypoint's.
+    /// Reads the files. An error if none of them contains anything from Anypoint.
     pub(super) fn read(files: &[PathBuf]) -> Result<Self, Failure> {
         let mut resources = Self::default();
         for file in files {
@@ -75,8 +75,8 @@ impl Resources {
         }
     }
 
-    /// Adds the policies of a list, by itself or under `policies`: bindings without their frame, or what API Manager
-    /// returns. Says whether it is one.
+    /// Adds the policies of a list, plain or under `policies`, in the form of bindings or of API Manager. Returns
+    /// whether it is such a list.
     fn add_policies(&mut self, document: &Value) -> bool {
         let list = document.as_array().or_else(|| document.get("policies").and_then(Value::as_array));
         let before = self.bindings.len();
@@ -114,7 +114,7 @@ impl Resources {
         }
     }
 
-    /// The instance that is meant; `None` if there is none.
+    /// The selected instance. `None` if the files contain no instance.
     pub(super) fn api(&self, wanted: Option<&str>) -> Result<Option<&str>, Failure> {
         let names: Vec<_> = self.apis.iter().map(|api| api.name.as_str()).collect();
         match (wanted, names.as_slice()) {

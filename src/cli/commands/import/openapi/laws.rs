@@ -1,4 +1,4 @@
-//! What holds for every document: its rules read back the same, agree with it, and let nobody pass whom it refuses.
+//! Properties of every document: its rules are read back the same, agree with it, and allow no request that it rejects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
