@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::ROOT;
 
 /// A phrase, in lower case, and what to write instead.
-const PHRASES: [(&str, &str); 15] = [
+const PHRASES: [(&str, &str); 27] = [
     ("is none", "say what is missing, or \"is rejected\""),
     ("are none", "say what is missing, or \"are rejected\""),
     ("so long may", "\"may … for up to this long\""),
@@ -25,32 +25,39 @@ const PHRASES: [(&str, &str); 15] = [
     ("any will do", "\"any is accepted\""),
     ("nobody can tell", "say what is unknown"),
     ("not yours to set", "\"cannot be set here\""),
+    ("whoever", "name them, or \"anyone who\""),
+    ("will do", "\"is enough\""),
+    ("all the same", "\"anyway\", or \"still\""),
+    ("refuses us", "name what is rejected"),
+    ("throttles us", "\"limits the rate of calls\""),
+    ("answers 200", "\"responds with 200\""),
+    ("is unwell", "say what failed"),
+    (" on the way", "\"on the network path\", or \"in transit\""),
+    ("is no url", "\"is not a URL\""),
+    ("is no text", "\"is not text\""),
+    ("is no number", "\"is not a number\""),
+    ("is no file", "\"is not a file\""),
 ];
 
 /// More of them, for documents: code may have a type or a verdict of this name.
-const IN_DOCUMENTS: [(&str, &str); 9] = [
+const IN_DOCUMENTS: [(&str, &str); 6] = [
     ("fault", "\"error\""),
     ("answer", "\"response\""),
     ("looked at", "\"checked\" or \"read\""),
     ("remembered", "\"cached\" or \"stored\""),
     ("asked about", "\"introspected\""),
     ("is refused", "\"is rejected\""),
-    ("whoever", "name them, or \"anyone who\""),
-    ("will do", "\"is enough\""),
-    ("all the same", "\"anyway\""),
 ];
 
-/// And for the comments of what is public in the engine and the filter.
-const IN_COMMENTS: [(&str, &str); 9] = [
+/// And for comments.
+const IN_COMMENTS: [(&str, &str); 7] = [
     ("answer", "\"response\""),
     ("fault", "\"error\""),
     ("looked at", "\"checked\" or \"read\""),
     ("remembered", "\"cached\" or \"stored\""),
     ("is asked", "\"is called\""),
-    ("whoever", "name them, or \"the caller\""),
     ("somebody", "name them"),
     ("in vain", "say what failed"),
-    ("all the same", "\"still\""),
 ];
 
 /// Words of the interface that contain a phrase.
@@ -79,10 +86,10 @@ fn messages_are_in_plain_english_and_comments_say_something() {
                 found.push(format!("{place}: a comment that says nothing: {}", line.trim()));
             }
             let is_comment = line.trim_start().starts_with("//");
-            if !is_comment {
-                found.extend(offences(&quoted(line), PHRASES.iter(), &place));
-            } else if is_of_the_engine(&place) {
+            if is_comment {
                 found.extend(offences(&said(line), PHRASES.iter().chain(&IN_COMMENTS), &place));
+            } else {
+                found.extend(offences(&quoted(line), PHRASES.iter(), &place));
             }
         }
     }
@@ -135,11 +142,6 @@ fn is_filler(line: &str) -> bool {
 /// What is between quotation marks on a line.
 fn quoted(line: &str) -> String {
     line.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" ")
-}
-
-/// Whose comments are held to the list.
-fn is_of_the_engine(place: &str) -> bool {
-    place.starts_with("src/engine/") || place.starts_with("src/filter/")
 }
 
 /// What a doc comment says in its own words: without code, without drawings, and without the names of what it links to.

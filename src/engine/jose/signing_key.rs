@@ -158,8 +158,8 @@ const P256_ORDER: [u8; 32] = [
     0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
-/// The label and the bytes of the first private key in a text ([RFC 7468 §2]). Where line breaks have become
-/// spaces or `\n`, as happens on the way through environments, it is still read.
+/// The label and the bytes of the first private key in a text ([RFC 7468 §2]). Line breaks may have become
+/// spaces or `\n`, as happens in environment variables.
 ///
 /// [RFC 7468 §2]: https://www.rfc-editor.org/rfc/rfc7468#section-2
 fn decoded(text: &str) -> Option<(&str, Vec<u8>)> {
