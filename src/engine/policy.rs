@@ -70,7 +70,7 @@ impl Policy {
     ///
     /// [RFC 9700 §4.3.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2
     pub fn takes_tokens_in_the_query(&self) -> bool {
-        !self.token.params.is_empty() || self.rules.iter().any(|rule| !rule.from_params.is_empty())
+        self.token.has_any_in_uri() || self.rules.iter().any(|rule| !rule.from_params.is_empty())
     }
 
     /// From now on, this one signs what it can of our own assertions.

@@ -88,6 +88,7 @@ rules:
     let cases = [
         ("as it should be",                  "", "", ""),
         ("FAP-01 the query",                 "dpop: {", "token: {from_params: [access_token]}\ndpop: {", "token.from_params: FAPI 2.0: tokens may only be in the Authorization field (§5.3.4)"),
+        ("FAP-01 a WebSocket's protocol",    "dpop: {", "token: {from_websocket_protocol: bearer}\ndpop: {", "token.from_websocket_protocol: FAPI 2.0: tokens may"),
         ("FAP-01 a cookie",                  "dpop: {", "token: {from_cookies: [t]}\ndpop: {", "token.from_cookies: FAPI 2.0: tokens may only be"),
         ("FAP-01 a form",                    "dpop: {", "token: {from_form: true}\ndpop: {", "token.from_form: FAPI 2.0: tokens may only be"),
         ("FAP-01 another header",            "dpop: {", "token: {from_headers: [{name: authorization, scheme: Bearer}, {name: x-token}]}\ndpop: {", "token.from_headers[1]: FAPI 2.0: tokens may only be"),

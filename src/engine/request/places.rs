@@ -61,6 +61,25 @@ impl TokenPlaces {
         } = self;
         !headers.is_empty() || !params.is_empty() || !cookies.is_empty() || websocket.is_some() || *form
     }
+
+    /// Whether one of them is in the URI, where clients must not put tokens ([RFC 9700 §4.3.2]).
+    ///
+    /// [RFC 9700 §4.3.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2
+    pub fn has_any_in_uri(&self) -> bool {
+        let Self {
+            headers: _,
+            params,
+            cookies: _,
+            websocket: _,
+            form: _,
+            max_form_bytes: _,
+            max_length: _,
+            forward: _,
+            strict_multiple: _,
+            require_tls: _,
+        } = self;
+        !params.is_empty()
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! (section 5.3.4 and 5.4 there).
 
 use serde_json::Value;
-use tollgate_engine::config::keys::CONFIGURATION;
+use tollgate_engine::config::keys::{CONFIGURATION, Keyed as _, Token};
 use tollgate_engine::config::schema::{Place, complete};
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::provider::client_auth::Method;
@@ -57,14 +57,17 @@ fn token(whole: &Value, found: &mut Vec<(Place, String)>) {
     let mut say = |place: Place| {
         found.push((place, "tokens may only be in the Authorization field (§5.3.4)".to_owned()));
     };
-    let is_filled = |place: &str| list(whole.pointer(place)).next().is_some();
-    for key in ["from_params", "from_cookies"] {
-        if is_filled(&format!("/token/{key}")) {
+    let keys = Token::OBJECT.keys.iter().map(|key| key.name);
+    for key in keys.filter(|key| key.starts_with("from_") && *key != "from_headers") {
+        let is_place = match whole.pointer(&format!("/token/{key}")) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(is_on)) => *is_on,
+            Some(Value::Array(names)) => !names.is_empty(),
+            Some(_) => true,
+        };
+        if is_place {
             say(root.name(key));
         }
-    }
-    if whole.pointer("/token/from_form") == Some(&Value::Bool(true)) {
-        say(root.name("from_form"));
     }
     let is_other = |header: &Value| {
         !header

@@ -7,6 +7,8 @@ use tollgate_engine::decision::{BadAnswer, NoAnswer, Rejection};
 use tollgate_engine::policy::Policy;
 use tollgate_engine::policy::rule::Access;
 use tollgate_engine::request::head::RequestHead;
+use tollgate_engine::request::places::TokenPlaces;
+use tollgate_engine::request::websocket::Marker;
 use tollgate_engine::response::answer::Advertised;
 use tollgate_engine::token::scope::{ScopePolicy, ScopeToken};
 
@@ -144,13 +146,21 @@ impl Spec<'_> {
 
     fn raml(&self) -> Value {
         let mut described = Map::new();
-        let places = &self.policy.token;
-        let required = places.headers.len() == 1
-            && places.params.is_empty()
-            && places.cookies.is_empty()
-            && !places.form;
-        let headers: Map<String, Value> = places
-            .headers
+        let TokenPlaces {
+            headers,
+            params,
+            cookies,
+            websocket,
+            form,
+            max_form_bytes: _,
+            max_length: _,
+            forward: _,
+            strict_multiple: _,
+            require_tls: _,
+        } = &self.policy.token;
+        let required =
+            headers.len() == 1 && params.is_empty() && cookies.is_empty() && websocket.is_none() && !form;
+        let headers: Map<String, Value> = headers
             .iter()
             .map(|header| {
                 let what = match &header.scheme {
@@ -166,8 +176,7 @@ impl Spec<'_> {
         if !headers.is_empty() {
             described.insert("headers".to_owned(), headers.into());
         }
-        let params: Map<String, Value> = places
-            .params
+        let params: Map<String, Value> = params
             .iter()
             .map(|name| {
                 (
@@ -225,18 +234,32 @@ impl Spec<'_> {
 
     /// Where a token may be, in a sentence.
     fn description(&self) -> String {
-        let places = &self.policy.token;
-        let mut named: Vec<String> = places
-            .headers
+        let TokenPlaces {
+            headers,
+            params,
+            cookies,
+            websocket,
+            form,
+            max_form_bytes: _,
+            max_length: _,
+            forward: _,
+            strict_multiple: _,
+            require_tls: _,
+        } = &self.policy.token;
+        let mut named: Vec<String> = headers
             .iter()
             .map(|header| match &header.scheme {
                 Some(scheme) => format!("the header field {} after \"{scheme}\"", field_name(&header.name)),
                 None => format!("the header field {}", field_name(&header.name)),
             })
             .collect();
-        named.extend(places.params.iter().map(|name| format!("the query parameter {name}")));
-        named.extend(places.cookies.iter().map(|name| format!("the cookie {name}")));
-        if places.form {
+        named.extend(params.iter().map(|name| format!("the query parameter {name}")));
+        named.extend(cookies.iter().map(|name| format!("the cookie {name}")));
+        named.extend(websocket.iter().map(|marker| match marker {
+            Marker::Before(name) => format!("the WebSocket subprotocol after {name}"),
+            Marker::Within(name) => format!("the WebSocket subprotocol that begins with {name}"),
+        }));
+        if *form {
             named.push("the form field access_token".to_owned());
         }
         format!("An OAuth 2.0 access token, in {}.", named.join(", or in "))
