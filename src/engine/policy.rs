@@ -76,8 +76,13 @@ impl Policy {
     /// From now on, this one signs what it can of our own assertions.
     pub fn sign_with(&mut self, signer: &'static dyn Signer) {
         for provider in &mut self.providers {
-            if let ClientAuth::Assertion(assertion) = &mut provider.introspection.client_auth {
-                assertion.sign_elsewhere(signer);
+            match &mut provider.introspection.client_auth {
+                ClientAuth::Assertion(assertion) => assertion.sign_elsewhere(signer),
+                // Nothing is signed.
+                ClientAuth::Basic(_)
+                | ClientAuth::Post { .. }
+                | ClientAuth::Bearer(_)
+                | ClientAuth::None { .. } => {}
             }
         }
     }

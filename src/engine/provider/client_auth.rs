@@ -75,6 +75,36 @@ impl Method {
             Self::Basic | Self::Post | Self::SecretJwt | Self::PrivateKeyJwt | Self::Bearer => false,
         }
     }
+
+    /// The form fields that carry the credentials. Nothing else may set them.
+    pub fn form_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Basic | Self::Bearer => &[],
+            Self::Post => &["client_id", "client_secret"],
+            Self::SecretJwt | Self::PrivateKeyJwt => {
+                &["client_id", "client_assertion_type", "client_assertion"]
+            }
+            Self::None => &["client_id"],
+        }
+    }
+
+    /// The header field that carries the credentials, in lower case. Nothing else may set it.
+    pub fn header_field(self) -> Option<&'static str> {
+        match self {
+            Self::Basic | Self::Bearer => Some("authorization"),
+            Self::Post | Self::SecretJwt | Self::PrivateKeyJwt | Self::None => None,
+        }
+    }
+
+    /// Whether it is a token itself. The errors of [RFC 6750 §3.1] are then about it.
+    ///
+    /// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+    pub fn is_token(self) -> bool {
+        match self {
+            Self::Bearer => true,
+            Self::Basic | Self::Post | Self::SecretJwt | Self::PrivateKeyJwt | Self::None => false,
+        }
+    }
 }
 
 /// How id and secret are put into the Basic credentials.

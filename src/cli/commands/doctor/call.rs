@@ -6,7 +6,6 @@ use serde_json::Value;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::decision::{BadAnswer, Rejection};
 use tollgate_engine::provider::Dialect;
-use tollgate_engine::provider::client_auth::ClientAuth;
 use tollgate_engine::provider::introspection;
 use tollgate_engine::provider::introspection::call::IntrospectionCall;
 use tollgate_engine::provider::introspection::reply::Introspection;
@@ -183,7 +182,7 @@ fn refusal(patient: &Patient<'_>, known: Option<&Discovered>, reply: &Reply) -> 
     let saw = |what: &str| format!("status {status}{said}: {what}");
     let endpoint = &patient.provider.introspection;
     let is_by_cluster = endpoint.client_auth.method().is_by_cluster();
-    let is_bearer = matches!(endpoint.client_auth, ClientAuth::Bearer(_)) && matches!(status, 401 | 403);
+    let is_bearer = endpoint.client_auth.method().is_token() && matches!(status, 401 | 403);
     let says_active = matches!(endpoint.dialect, Dialect::Rfc7662 | Dialect::Rfc9701 { .. });
     match (status, error) {
         (401, _) | (400, Some("invalid_client" | "unauthorized_client")) if let Some(Ok(injected)) = patient.injected => (

@@ -190,7 +190,7 @@ fn unknown_token(introspection: &Node<'_, Introspection>, context: &mut Context<
         let number = status.read();
         if !matches!(number, 400 | 401 | 403 | 404) {
             context.faults.add(&status.place, Fault::Expected { what: "400, 401, 403 or 404".to_owned() });
-        } else if matches!(number, 401 | 403) && method.read() == Method::Bearer {
+        } else if matches!(number, 401 | 403) && method.read().is_token() {
             let why = "so this status means that our own bearer token is rejected (RFC 6750 §3.1)";
             context.contradiction(&status, &method, why);
         }
@@ -268,7 +268,7 @@ fn parameters(
         let why = match name {
             "token" => "Tollgate puts the client's token there",
             "token_type_hint" => "use introspection.token_type_hint",
-            "client_id" | "client_secret" | "client_assertion" | "client_assertion_type" => {
+            name if Method::ALL.iter().any(|method| method.form_fields().contains(&name)) => {
                 "use introspection.client_auth"
             }
             _ => continue,
@@ -290,7 +290,9 @@ fn parameters(
 fn headers(headers: &Node<'_, Map<String>>, context: &mut Context<'_>) -> Vec<(String, Secret)> {
     for (name, header) in headers.members() {
         let why = match alike(name).as_str() {
-            "authorization" => "use introspection.client_auth",
+            name if Method::ALL.iter().any(|method| method.header_field() == Some(name)) => {
+                "use introspection.client_auth"
+            }
             "host" => "it comes from introspection.uri",
             "accept" | "accept-encoding" | "content-type" | "content-length" | "content-encoding"
             | "transfer-encoding" => "Tollgate sets it to fit the call",
