@@ -20,7 +20,7 @@ impl Verifier for Computed {
         let key = match signed.key.material() {
             Material::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
             Material::Ec { curve: Curve::P521, x, y } => return p521(signed, &point(x, y)),
-            Material::Ec { x, y, .. } => DecodingKey::from_ec_der(&point(x, y)),
+            Material::Ec { curve: Curve::P256 | Curve::P384, x, y } => DecodingKey::from_ec_der(&point(x, y)),
             Material::Ed25519 { x } => DecodingKey::from_ed_der(x),
         };
         let signature = URL_SAFE_NO_PAD.encode(signed.signature);

@@ -47,9 +47,16 @@ impl<'a> ToSign<'a> {
 
 /// A signature in the form of JWS, from the form of X.509.
 pub fn of_der(algorithm: Algorithm, signature: &[u8]) -> Option<Vec<u8>> {
+    use Algorithm::{
+        Ed25519, EdDsa, Es256, Es384, Es512, Hs256, Hs384, Hs512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512,
+    };
     match algorithm {
-        Algorithm::Es256 => private_der::p256_signature(signature),
-        _ => Some(signature.to_vec()),
+        Es256 => private_der::p256_signature(signature),
+        // Nothing is signed with these.
+        Es384 | Es512 => None,
+        Rs256 | Rs384 | Rs512 | Ps256 | Ps384 | Ps512 | EdDsa | Ed25519 | Hs256 | Hs384 | Hs512 => {
+            Some(signature.to_vec())
+        }
     }
 }
 

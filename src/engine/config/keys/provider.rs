@@ -382,11 +382,15 @@ keys! {
     }
 }
 
-const SIGNATURE: Shape<Algorithm> =
-    word_of(&SIGNED_WITH, &["RS384", "RS512", "PS384", "PS512", "ES384", "ES512"]);
+const SIGNATURE: Shape<Algorithm> = word_of(&SIGNED_WITH, &NOT_SIGNED_WITH);
+
+/// What an assertion may be signed with in later versions.
+static NOT_SIGNED_WITH: [&str; Algorithm::ALL.len() - SIGNED_WITH_LEN] =
+    ["RS384", "RS512", "PS384", "PS512", "ES384", "ES512"];
+const SIGNED_WITH_LEN: usize = Algorithm::OF_SECRETS.len() + Algorithm::OF_PRIVATE_KEYS.len();
 
 /// What an assertion may be signed with.
-pub static SIGNED_WITH: [&str; 8] = {
+pub static SIGNED_WITH: [&str; SIGNED_WITH_LEN] = {
     let [hs256, hs384, hs512] = Algorithm::OF_SECRETS;
     let [rs256, ps256, es256, eddsa, ed25519] = Algorithm::OF_PRIVATE_KEYS;
     [
