@@ -148,14 +148,12 @@ impl Responses {
         bare: Challenge<'a>,
     ) -> Challenge<'a> {
         let mut challenge = bare;
-        match rejection {
-            Rejection::ClientNotListed | Rejection::ClaimMismatch { .. } => {
-                challenge.error = Some("insufficient_scope");
-            }
-            _ => {
-                challenge.error = wording.error;
-                challenge.error_description = wording.error.map(|_| wording.description);
-            }
+        if rejection.verdict() == Verdict::Forbidden {
+            // RFC 6750 §3.1 has no code of its own for it.
+            challenge.error = Some("insufficient_scope");
+        } else {
+            challenge.error = wording.error;
+            challenge.error_description = wording.error.map(|_| wording.description);
         }
         challenge.error_uri = challenge.error.and(self.error_uri.as_deref());
         if let Rejection::WeakAuthentication { acr_values, max_age, .. } = rejection {

@@ -21,72 +21,73 @@ pub struct Wording {
 impl Wording {
     /// The table of `rfc6750`.
     pub fn of(rejection: &Rejection) -> Self {
-        let (status, error, description) = match rejection.verdict() {
-            Verdict::Allowed | Verdict::Anonymous | Verdict::Metadata => (200, None, ""),
-            Verdict::NoToken if *rejection == Rejection::NoMetadata => {
-                (404, None, "No protected resource is described here.")
+        let (status, error, description) = match rejection {
+            Rejection::NoToken => (401, None, "An access token is required."),
+            Rejection::NoMetadata => (404, None, "No protected resource is described here."),
+            Rejection::AmbiguousPath => (400, None, "The request path is not acceptable."),
+            Rejection::Ambiguous(_) => (400, None, "The request could be read in two ways."),
+            Rejection::Malformed => (400, Some("invalid_request"), "The credentials are malformed."),
+            Rejection::Several => (400, Some("invalid_request"), "The access token was sent more than once."),
+            Rejection::TlsRequired => {
+                (400, Some("invalid_request"), "Access tokens are accepted over TLS only.")
             }
-            Verdict::NoToken => (401, None, "An access token is required."),
-            Verdict::InvalidRequest => match rejection {
-                Rejection::AmbiguousPath => (400, None, "The request path is not acceptable."),
-                Rejection::Ambiguous(_) => (400, None, "The request could be read in two ways."),
-                Rejection::Several => {
-                    (400, Some("invalid_request"), "The access token was sent more than once.")
-                }
-                Rejection::TlsRequired => {
-                    (400, Some("invalid_request"), "Access tokens are accepted over TLS only.")
-                }
-                Rejection::FormMissing => (400, Some("invalid_request"), "The form body did not arrive."),
-                Rejection::FormTooLarge => (413, Some("invalid_request"), "The form body is too large."),
-                _ => (400, Some("invalid_request"), "The credentials are malformed."),
-            },
-            Verdict::InvalidToken => (401, Some("invalid_token"), "The access token is not valid."),
-            Verdict::InvalidBinding => match rejection {
-                Rejection::BadProof(_) => (401, Some("invalid_dpop_proof"), "The DPoP proof is not valid."),
-                Rejection::NonceWanted { .. } => {
-                    (401, Some("use_dpop_nonce"), "The DPoP proof must carry the nonce of this response.")
-                }
-                Rejection::ProofWanted => (401, None, "An access token with a DPoP proof is required."),
-                Rejection::NoCertificate | Rejection::OtherCertificate => (
-                    401,
-                    Some("invalid_token"),
-                    "The access token is not bound to the client certificate of the connection.",
-                ),
-                Rejection::BindingWanted => {
-                    (401, Some("invalid_token"), "The access token must be bound to its sender.")
-                }
-                Rejection::OtherKey | Rejection::NotBound => (
-                    401,
-                    Some("invalid_token"),
-                    "The access token is not bound to the key of the DPoP proof.",
-                ),
-                _ => (
-                    401,
-                    Some("invalid_token"),
-                    "The access token is bound to its sender, and no proof was presented.",
-                ),
-            },
-            Verdict::InsufficientAuthentication => (
+            Rejection::FormMissing => (400, Some("invalid_request"), "The form body did not arrive."),
+            Rejection::FormTooLarge => (413, Some("invalid_request"), "The form body is too large."),
+            Rejection::TokenTooLong
+            | Rejection::NoProvider
+            | Rejection::Inactive
+            | Rejection::Expired
+            | Rejection::NotYetValid
+            | Rejection::WrongIssuer
+            | Rejection::WrongAudience
+            | Rejection::NotAnAccessToken
+            | Rejection::BadJwt { .. } => (401, Some("invalid_token"), "The access token is not valid."),
+            Rejection::BadProof(_) => (401, Some("invalid_dpop_proof"), "The DPoP proof is not valid."),
+            Rejection::NonceWanted { .. } => {
+                (401, Some("use_dpop_nonce"), "The DPoP proof must carry the nonce of this response.")
+            }
+            Rejection::ProofWanted => (401, None, "An access token with a DPoP proof is required."),
+            Rejection::NoCertificate | Rejection::OtherCertificate => (
+                401,
+                Some("invalid_token"),
+                "The access token is not bound to the client certificate of the connection.",
+            ),
+            Rejection::BindingWanted => {
+                (401, Some("invalid_token"), "The access token must be bound to its sender.")
+            }
+            Rejection::OtherKey | Rejection::NotBound => {
+                (401, Some("invalid_token"), "The access token is not bound to the key of the DPoP proof.")
+            }
+            Rejection::Unproven => (
+                401,
+                Some("invalid_token"),
+                "The access token is bound to its sender, and no proof was presented.",
+            ),
+            Rejection::WeakAuthentication { .. } => (
                 401,
                 Some("insufficient_user_authentication"),
                 "A stronger or more recent authentication is required.",
             ),
-            Verdict::InsufficientScope => match rejection {
-                Rejection::DetailMissing => {
-                    (403, Some("insufficient_scope"), "The access token's details do not grant this.")
-                }
-                Rejection::Delegated => {
-                    (403, Some("insufficient_scope"), "Nobody may act on another's behalf here.")
-                }
-                _ => (403, Some("insufficient_scope"), "A required scope is missing."),
-            },
-            Verdict::Forbidden => (403, Some("access_denied"), "Access is denied."),
-            Verdict::Unavailable => (
+            Rejection::ScopeMissing { .. } => {
+                (403, Some("insufficient_scope"), "A required scope is missing.")
+            }
+            Rejection::DetailMissing => {
+                (403, Some("insufficient_scope"), "The access token's details do not grant this.")
+            }
+            Rejection::Delegated => {
+                (403, Some("insufficient_scope"), "Nobody may act on another's behalf here.")
+            }
+            Rejection::ClientNotListed | Rejection::ClaimMismatch { .. } | Rejection::Denied => {
+                (403, Some("access_denied"), "Access is denied.")
+            }
+            Rejection::NoAnswer { .. } => (
                 503,
                 Some("temporarily_unavailable"),
                 "The access token could not be checked; try again later.",
             ),
-            Verdict::BadAnswer => (502, Some("server_error"), "The access token could not be checked."),
+            Rejection::BadAnswer { .. } => {
+                (502, Some("server_error"), "The access token could not be checked.")
+            }
         };
         let code = error.unwrap_or(match status {
             401 => "unauthorized",

@@ -85,11 +85,26 @@ fn demands(
     by: &Part<'_>,
     context: &mut Context<'_>,
 ) {
-    if requires.providers.is_empty() || requires.providers.contains(&id) {
+    // Every field is named: for one that is added, say whether UserInfo contains it.
+    let Requirement {
+        providers,
+        // `SILENT`
+        scopes: _,
+        audiences: _,
+        clients: _,
+        details: _,
+        no_delegation,
+        // UserInfo may contain these, or a proof shows them.
+        claims: _,
+        acr_values: _,
+        max_age: _,
+        sender_constraint: _,
+    } = requires;
+    if providers.is_empty() || providers.contains(&id) {
         for key in SILENT {
             refuse(&node.part(key), by, context);
         }
-        if requires.no_delegation {
+        if *no_delegation {
             refuse(&node.at(keys::Requirement::NO_DELEGATION), by, context);
         }
     }
