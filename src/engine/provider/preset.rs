@@ -135,7 +135,7 @@ impl Preset {
             Self::OpenAm | Self::ForgeRock => Some(format!("{base}/tokeninfo")),
             // The token endpoint, with a grant type of its own.
             Self::PingFederate => token.clone(),
-            _ => None,
+            Self::Generic | Self::Okta | Self::Salesforce | Self::Keycloak => None,
         };
         Endpoints {
             token_info,

@@ -2,11 +2,12 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tollgate_engine::config::keys::{CONFIGURATION, REFUSALS};
+use tollgate_engine::config::keys::{CONFIGURATION, Keyed as _, Provider, REFUSALS};
 use tollgate_engine::config::reference;
 use tollgate_engine::config::schema::{Absent, Kind};
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::preset::Preset;
 
 use super::everything::everything;
 use super::protobuf::structure;
@@ -44,6 +45,19 @@ fn the_tables_are_sound() {
     let refused: Vec<_> =
         Verdict::ALL.into_iter().filter(|verdict| verdict.is_refusal()).map(Verdict::name).collect();
     assert_eq!(refused, REFUSALS);
+}
+
+#[test]
+fn every_preset_has_its_documentation() {
+    let (_, preset) = Provider::OBJECT.key("preset").unwrap();
+    let root = std::path::Path::new(crate::ROOT).join("docs");
+    let list = std::fs::read_to_string(root.join("providers.md")).unwrap();
+    for name in Preset::ALL.into_iter().filter(|one| *one != Preset::Generic).map(Preset::name) {
+        let page = format!("providers/{name}.md");
+        assert!(preset.doc.contains(&format!("`{name}`: ")), "the key `preset` does not describe {name}");
+        assert!(list.contains(&format!("({page}) | `{name}` |")), "docs/providers.md has no row for {name}");
+        assert!(root.join(&page).exists(), "docs/{page} is missing");
+    }
 }
 
 #[test]
