@@ -87,7 +87,7 @@ impl Policy {
         }
     }
 
-    /// What is demanded by the rule of that number, or where no rule matches.
+    /// What is required by the rule of that number, or where no rule matches.
     pub(crate) fn requirement_at(&self, rule: Option<usize>) -> &Requirement {
         let rule = rule.and_then(|at| self.rules.get(at));
         rule.and_then(|rule| rule.requires.as_ref()).unwrap_or(&self.requires)

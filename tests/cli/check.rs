@@ -228,27 +228,27 @@ fn every_fault_has_its_line_and_column() {
     #[rustfmt::skip]
     let cases = [
         ("a misspelt key",       GOOD.replace("issuer", "isuer"),
-         "x.yaml:3:5: providers.main.isuer: unknown key; did you mean \"issuer\"?"),
+         "x.yaml:3:5: error: providers.main.isuer: unknown key; did you mean \"issuer\"?"),
         ("a wrong value",        GOOD.replace("requires", "cache: {ttl: soon}\nrequires"),
-         "x.yaml:9:14: cache.ttl: expected a duration, such as 250ms, 2s, 5m or 1h30m"),
+         "x.yaml:9:14: error: cache.ttl: expected a duration, such as 250ms, 2s, 5m or 1h30m"),
         ("a missing key",        GOOD.replace("      cluster: login\n", ""),
-         "x.yaml:5:5: providers.main.introspection.cluster: required, but missing"),
+         "x.yaml:5:5: error: providers.main.introspection.cluster: required, but missing"),
         ("an unknown name",      GOOD.replace("{scopes", "{providers: [maim], scopes"),
-         "x.yaml:9:24: requires.providers[0]: no provider has this name; did you mean \"main\"?"),
+         "x.yaml:9:24: error: requires.providers[0]: no provider has this name; did you mean \"main\"?"),
         ("a list's entry",       GOOD.replace("orders:read", "\"orders read\""),
-         "x.yaml:9:21: requires.scopes[0]: expected"),
+         "x.yaml:9:21: error: requires.scopes[0]: expected"),
         ("a key twice",          format!("{GOOD}requires: {{}}\n"),
-         "x.yaml:10:1: `requires` is here twice; the first is at line 9"),
+         "x.yaml:10:1: error: `requires` is here twice; the first is at line 9"),
         ("no YAML at all",       "providers: [\n".to_owned(),
-         "x.yaml:1:12: this bracket is not closed"),
+         "x.yaml:1:12: error: this bracket is not closed"),
         ("deep in an Envoy file", envoy(RELOAD, &GOOD.replace("issuer", "isuer"), CLUSTERS),
-         "x.yaml:21:25: providers.main.isuer: unknown key"),
+         "x.yaml:21:25: error: providers.main.isuer: unknown key"),
         ("no such cluster",      envoy(RELOAD, GOOD, "  clusters:\n  - name: other\n"),
-         "x.yaml:25:36: no cluster \"login\" in static_resources.clusters"),
+         "x.yaml:25:36: error: no cluster \"login\" in static_resources.clusters"),
         ("OAU-21 https without TLS", envoy(RELOAD, GOOD, "  clusters:\n  - name: login\n"),
-         "x.yaml:29:5: the endpoint is https, but the cluster \"login\" has no TLS: it needs a transport_socket"),
+         "x.yaml:29:5: error: the endpoint is https, but the cluster \"login\" has no TLS: it needs a transport_socket"),
         ("INT-39 a certificate that nobody looks at", envoy(RELOAD, GOOD, "  clusters:\n  - name: login\n    transport_socket: {typed_config: {sni: x}}\n"),
-         "x.yaml:29:5: the cluster \"login\" does not verify the authorization server's certificate"),
+         "x.yaml:29:5: error: the cluster \"login\" does not verify the authorization server's certificate"),
         ("a certificate of whatever authority", envoy(RELOAD, GOOD, &CLUSTERS.replace("trusted_ca: {}", "")),
          "the cluster \"login\" does not verify the authorization server's certificate: its validation_context needs trusted_ca"),
         ("names without an authority", envoy(RELOAD, GOOD, &CLUSTERS.replace("trusted_ca: {}", "match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: a}}]")),
@@ -390,7 +390,7 @@ fn a_variable_that_is_set_here_is_looked_at() {
     set.write("x.yaml", &bearer);
     let run = set.run(["check", "x.yaml"]);
     assert_eq!(run.status, 1);
-    assert!(run.stdout.contains("x.yaml:8:55: providers.main.introspection.client_auth.bearer_token_env: expected an environment variable that holds") && !run.stdout.contains("hunter2"), "{}", run.stdout);
+    assert!(run.stdout.contains("x.yaml:8:55: error: providers.main.introspection.client_auth.bearer_token_env: expected an environment variable that holds") && !run.stdout.contains("hunter2"), "{}", run.stdout);
 }
 
 #[test]

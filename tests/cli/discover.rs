@@ -200,7 +200,9 @@ fn how_the_filter_is_to_authenticate() {
     );
     let unknown = discover(&mtls, "", &["--auth-method", "magic"]);
     assert!(
-        unknown.status == 2 && unknown.stderr.contains("the authentication method \"magic\" is not known"),
+        unknown.status == 2
+            && unknown.stderr.contains("invalid value 'magic'")
+            && unknown.stderr.contains("self_signed_tls_client_auth"),
         "{unknown:?}"
     );
 }

@@ -355,8 +355,8 @@ fn what_cannot_be_explained_is_said() {
     #[rustfmt::skip]
     let cases: [(&[&str], &str); 9] = [
         (&["-c", "no.yaml", "-r", "GET /"],   "cannot read no.yaml: no such file or directory"),
-        (&["-c", "c.yaml", "-r", "/orders"],  "\"/orders\" is not a request\n  Write a method and a path or URL"),
-        (&["-c", "c.yaml", "-r", "GET orders?access_token=hunter2"], "\"GET orders\" is not a request"),
+        (&["-c", "c.yaml", "-r", "/orders"],  "\"/orders\": expected a method and a path that begins with `/`, or a URL\n  For example 'GET /orders/7'"),
+        (&["-c", "c.yaml", "-r", "GET orders?access_token=hunter2"], "\"GET orders\": expected a method and a path that begins with `/`, or a URL"),
         (&["-c", "c.yaml", "-r", "GET /", "-H", "nothing"], "a header field is written as \"name: value\""),
         (&["-c", "c.yaml", "-r", "GET /", "--at", "noon"], "expected seconds since the epoch"),
         (&["-c", "two.yaml", "-r", "GET /"],  "two.yaml contains 2 configurations: 1 (line 2), 2 (line"),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::ROOT;
 
 /// A phrase, in lower case, and what to write instead.
-const PHRASES: [(&str, &str); 27] = [
+const PHRASES: [(&str, &str); 28] = [
     ("is none", "say what is missing, or \"is rejected\""),
     ("are none", "say what is missing, or \"are rejected\""),
     ("so long may", "\"may … for up to this long\""),
@@ -22,11 +22,12 @@ const PHRASES: [(&str, &str); 27] = [
     ("fault(s)", "\"error(s)\""),
     ("lets nobody pass", "\"rejects every request\""),
     ("gave no answer", "\"is unavailable\", or \"did not respond\""),
-    ("any will do", "\"any is accepted\""),
+    (" fault", "\"error\""),
+    ("is demanded", "\"is required\""),
     ("nobody can tell", "say what is unknown"),
     ("not yours to set", "\"cannot be set here\""),
     ("whoever", "name them, or \"anyone who\""),
-    ("will do", "\"is enough\""),
+    ("will do", "\"is enough\", or \"is accepted\""),
     ("all the same", "\"anyway\", or \"still\""),
     ("refuses us", "name what is rejected"),
     ("throttles us", "\"limits the rate of calls\""),
@@ -107,6 +108,8 @@ fn the_lint_finds_what_is_planted() {
     assert_eq!(said("    /// An answer of [`Fault`]."), "An answer of [ ].");
     assert_eq!(said("    let x = 1; // an answer"), "");
     assert_eq!(quoted(r#"log("a b", x, "c")"#), "a b c");
+    assert_eq!(quoted(r#"json!({"faults": n, "at": "a"})"#), "a");
+    assert_eq!(offences("4 faults; any of these will do.", all(), "a.rs:1").len(), 3);
     assert_eq!(shipped("fn a() {}\nmod tests {\n x"), "fn a() {}");
 }
 
@@ -139,9 +142,12 @@ fn is_filler(line: &str) -> bool {
     text.is_some_and(|text| EMPTY.contains(&text.trim_end_matches('.')))
 }
 
-/// What is between quotation marks on a line.
+/// What is between quotation marks on a line, except for the keys of JSON.
 fn quoted(line: &str) -> String {
-    line.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" ")
+    let pieces: Vec<_> = line.split('"').skip(1).collect();
+    let is_key = |after: Option<&&str>| after.is_some_and(|after| after.starts_with(':'));
+    let texts = pieces.chunks(2).filter(|pair| !is_key(pair.get(1)));
+    texts.filter_map(|pair| pair.first().copied()).collect::<Vec<_>>().join(" ")
 }
 
 /// What a doc comment says in its own words: without code, without drawings, and without the names of what it links to.

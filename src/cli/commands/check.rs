@@ -209,7 +209,7 @@ fn is_of_key(fault: &Fault) -> bool {
 fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> Result<(), Failure> {
     for Checked { file, configurations, findings } in all {
         for Finding { position: Position { line, column }, is_fault, place, message } in findings {
-            let kind = if *is_fault { "" } else { "warning: " };
+            let kind = if *is_fault { "error: " } else { "warning: " };
             let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
             out.line(format_args!("{}:{line}:{column}: {kind}{place}{message}", file.display()))?;
         }

@@ -2,11 +2,13 @@
 
 mod entry;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value, json};
 use tollgate_engine::provider::preset::{Endpoints, Preset};
 use url::Url;
 
 use crate::commands::discover::entry::Suggestion;
+use crate::kit::client_auth::Authentication;
 use crate::kit::discovery::{Discovered, discover_as};
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
@@ -19,26 +21,25 @@ use crate::kit::store::{StoreArgs, StoredProvider, is_name};
 /// Show what an authorization server supports, and print a `providers:` entry for it
 ///
 /// Reads the server's metadata (RFC 8414, OpenID Connect Discovery). A preset or an option supplies what
-/// the metadata do not contain. Exits with 1 if the filter could not use the server.
+/// the metadata do not contain. Exits with 1 if the filter cannot use the server.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
     /// The issuer: `https://login.example.com/tenant`
     #[arg(value_name = "ISSUER", required_unless_present = "base_url")]
     issuer: Option<String>,
-    /// Set the product, whose preset supplies what the server does not publish
+    /// Use this product's preset for what the server does not publish
     #[arg(long, value_name = "PRESET", value_parser = presets())]
     preset: Option<Preset>,
-    /// Set the base of the preset's paths, if it is not the issuer; without an issuer, nothing is
-    /// discovered
+    /// Set the base of the preset's paths, if it is not the issuer. Without ISSUER, no metadata are read
     #[arg(long, value_name = "URL", requires = "preset")]
     base_url: Option<String>,
     /// Set the introspection endpoint, if the server does not publish it
     #[arg(long, value_name = "URL")]
     introspection_endpoint: Option<String>,
     /// Set the filter's authentication method, instead of the first one that the server supports
-    #[arg(long, value_name = "METHOD")]
-    auth_method: Option<String>,
+    #[arg(long, value_name = "METHOD", value_parser = methods())]
+    auth_method: Option<Authentication>,
     /// Authenticate with the private key in this environment variable, if the server supports it
     /// (`private_key_jwt`)
     #[arg(long, value_name = "NAME", conflicts_with = "auth_method")]
@@ -49,7 +50,7 @@ pub(crate) struct Args {
     /// Accept this issuer in the document, for example a placeholder such as `https://login/{tenant}`
     #[arg(long, value_name = "ISSUER", requires = "issuer")]
     issuer_override: Option<String>,
-    /// Exit with 1 if two documents contradict each other, or if there is any other remark
+    /// Exit with 1 if there is any remark, for example that two documents contradict each other
     #[arg(long)]
     strict: bool,
     /// Store the server under this name, for `tollgate client` and `tollgate generate`
@@ -59,6 +60,12 @@ pub(crate) struct Args {
     store: StoreArgs,
     #[command(flatten)]
     network: Network,
+}
+
+/// The methods that an entry can have.
+fn methods() -> impl TypedValueParser<Value = Authentication> {
+    PossibleValuesParser::new(Authentication::all().map(Authentication::name))
+        .try_map(|name| Authentication::named(&name).ok_or("not a known method"))
 }
 
 /// What is known about a server.

@@ -34,7 +34,7 @@ use crate::kit::{find, injected};
 /// Make the same calls as the filter, and report what is wrong
 ///
 /// Reads the metadata of each configured authorization server, and introspects a token that nobody has
-/// issued. With `--token-file`, it also introspects a token that should be valid. Credentials that Envoy
+/// issued. With `--token-file`, it also introspects that token. Credentials that Envoy
 /// adds (`credential_injector`) are read from the file that the configuration names. The command also
 /// requests the metadata of each configured resource, as a client would. Exits with 1 if anything is wrong.
 #[derive(Debug, clap::Args)]

@@ -38,8 +38,8 @@ use crate::kit::{clock, find, injected};
 /// Decide one request as the filter would, and show each step
 ///
 /// Calls the authorization server, or uses a saved response (`--reply`) so that a case can be replayed
-/// offline. The last line is the verdict. The exit status is 0 if the request passes, as every request does
-/// with `mode: shadow`. It is 1 if the request is rejected, and 2 if the command cannot tell.
+/// offline. The last line is the verdict. The exit status is 0 if the request passes, 1 if it
+/// is rejected, and 2 if the command cannot tell. With `mode: shadow`, every request passes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The configuration: Tollgate's own, or an Envoy, Istio or Envoy Gateway file that contains it; `-` is
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// Set the request's form body, for a token in a form
     #[arg(long, value_name = "FILE")]
     form: Option<PathBuf>,
-    /// Use this access token; it is put in the first place that the configuration reads
+    /// Use this access token. It is sent where the configuration reads tokens: in a header field if possible
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
     token: Option<String>,
     /// Read the access token from a file; `-` is standard input

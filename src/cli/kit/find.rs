@@ -121,9 +121,24 @@ pub(crate) fn load_one(file: &Path, number: Option<usize>) -> Result<Found, Fail
 /// None of the files contains a configuration.
 pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
     let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
-    Failure::new(format_args!("no configuration of Tollgate in {}", names.join(", "))).help(
-        "Expected a document with `providers`, or one of Envoy's Wasm filters, Istio's WasmPlugins or Envoy Gateway's EnvoyExtensionPolicies.",
-    )
+    let failure = Failure::new(format_args!("no configuration of Tollgate in {}", names.join(", ")));
+    match files.iter().find_map(|file| misspelt(file)) {
+        Some(hint) => failure.help(hint),
+        None => failure.help(
+            "Expected a document with `providers`, or one of Envoy's Wasm filters, Istio's WasmPlugins or Envoy Gateway's EnvoyExtensionPolicies.",
+        ),
+    }
+}
+
+/// The place of a key that may be a misspelt `providers`. Other people's files have such a key, too.
+fn misspelt(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let documents = located::read(&text).ok()?;
+    let plain = documents.iter().filter(|document| document.key("apiVersion").is_none());
+    let key = plain
+        .flat_map(Located::members)
+        .find(|member| nearest(&member.key, ["providers"].into_iter()).is_some())?;
+    Some(format!("{}: {:?}: did you mean \"providers\"?", file.display(), key.key))
 }
 
 /// Every configuration in the file; may be empty.

@@ -19,7 +19,7 @@ use crate::kit::failure::Failure;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
-    /// Store clients and providers in this directory [default: ~/.local/share/tollgate]
+    /// Use the store in this directory [default: ~/.local/share/tollgate]
     #[arg(long, value_name = "DIR", env = "TOLLGATE_STORE", hide_env_values = true)]
     store: Option<PathBuf>,
     /// Use this environment, for example staging or production; each has its own providers, clients and

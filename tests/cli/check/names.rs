@@ -16,14 +16,14 @@ fn a_name_with_dots_is_one_name() {
     let cases = [
         ("a variable that is not set here",  "",    bearer.clone(), "no errors, no warnings in 1 configuration"),
         ("that of a list",                   "",    list.clone(),   "no errors, no warnings in 1 configuration"),
-        ("a variable that is set, and odd",  "a b", bearer,         "x.yaml:8:55: providers[\"a.b\"].introspection.client_auth.bearer_token_env: expected an environment variable that holds"),
+        ("a variable that is set, and odd",  "a b", bearer,         "x.yaml:8:55: error: providers[\"a.b\"].introspection.client_auth.bearer_token_env: expected an environment variable that holds"),
         ("that of a list, set and odd",      "a b", list,           "client_lists[\"a.b\"].bearer_token_env: expected an environment variable that holds"),
-        ("a misspelt key below it",          "",    basic.replace("issuer", "isuer"), "x.yaml:3:5: providers[\"a.b\"].isuer: unknown key; did you mean \"issuer\"?"),
-        ("a key that is missing below it",   "",    basic.replace("      cluster: login\n", ""), "x.yaml:5:5: providers[\"a.b\"].introspection.cluster: required, but missing"),
+        ("a misspelt key below it",          "",    basic.replace("issuer", "isuer"), "x.yaml:3:5: error: providers[\"a.b\"].isuer: unknown key; did you mean \"issuer\"?"),
+        ("a key that is missing below it",   "",    basic.replace("      cluster: login\n", ""), "x.yaml:5:5: error: providers[\"a.b\"].introspection.cluster: required, but missing"),
         ("advice about it",                  "",    basic.replace("    issuer: https://login.example.com\n", ""), "x.yaml:2:3: warning: providers[\"a.b\"]: no issuer:"),
-        ("a key with a dot",                 "",    format!("{GOOD}cache.ttl: 5m\n"), "x.yaml:10:1: [\"cache.ttl\"]: unknown key"),
-        ("a key with a bracket",             "",    format!("{GOOD}cache: {{'ttl[0]': 5m}}\n"), "x.yaml:10:9: cache[\"ttl[0]\"]: unknown key"),
-        ("a key beyond what is shown of it", "",    format!("{GOOD}cache: {{{0}a: 1, {0}b: 2}}\n", "k".repeat(70)), "x.yaml:10:85: cache"),
+        ("a key with a dot",                 "",    format!("{GOOD}cache.ttl: 5m\n"), "x.yaml:10:1: error: [\"cache.ttl\"]: unknown key"),
+        ("a key with a bracket",             "",    format!("{GOOD}cache: {{'ttl[0]': 5m}}\n"), "x.yaml:10:9: error: cache[\"ttl[0]\"]: unknown key"),
+        ("a key beyond what is shown of it", "",    format!("{GOOD}cache: {{{0}a: 1, {0}b: 2}}\n", "k".repeat(70)), "x.yaml:10:85: error: cache"),
     ];
     for (name, value, content, want) in cases {
         let tollgate =
@@ -39,7 +39,8 @@ fn a_name_with_dots_is_one_name() {
     fapi.write("x.yaml", basic);
     let run = fapi.run(["check", "--profile", "fapi2", "x.yaml"]);
     assert!(
-        run.stdout.contains("x.yaml:8:7: providers[\"a.b\"].introspection.client_auth.method: FAPI 2.0"),
+        run.stdout
+            .contains("x.yaml:8:7: error: providers[\"a.b\"].introspection.client_auth.method: FAPI 2.0"),
         "{run:?}"
     );
 }

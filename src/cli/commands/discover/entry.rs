@@ -30,7 +30,7 @@ impl Suggestion {
     /// The entry, if tokens can be introspected at all; assumptions become remarks.
     pub(super) fn new(known: &mut Known, args: &Args) -> Result<Option<Self>, Failure> {
         let Some(introspection) = known.endpoints.introspection.clone() else { return Ok(None) };
-        let chosen = choose(known, args)?;
+        let chosen = choose(known, args);
         let alias = known.document.as_ref().and_then(Discovered::introspection_by_certificate);
         let uri = alias.filter(|_| chosen.method.is_by_certificate()).map_or(introspection, str::to_owned);
         let (host, _) = authority(&uri).ok_or_else(|| Failure::new(format_args!("{uri:?} is not a URL")))?;
@@ -75,13 +75,12 @@ impl From<Authentication> for Chosen {
 }
 
 /// The method to authenticate with: what the operator says, or what the server supports (DSC-09 to DSC-11).
-fn choose(known: &mut Known, args: &Args) -> Result<Chosen, Failure> {
+fn choose(known: &mut Known, args: &Args) -> Chosen {
     let with_key = args.private_key_env.as_ref().map(|_| Authentication::Own(Method::PrivateKeyJwt));
-    if let Some(name) = args.auth_method.as_deref() {
-        let method = Authentication::named(name).ok_or_else(|| unknown(name))?;
-        return Ok(method.into());
+    if let Some(method) = args.auth_method {
+        return method.into();
     }
-    let Some(document) = &known.document else { return Ok(with_key.unwrap_or(DEFAULT).into()) };
+    let Some(document) = &known.document else { return with_key.unwrap_or(DEFAULT).into() };
     let own = document.texts("introspection_endpoint_auth_methods_supported");
     let (listed, endpoint) = match (own, document.texts("token_endpoint_auth_methods_supported")) {
         (Some(own), _) => (own, "introspection"),
@@ -119,17 +118,11 @@ fn choose(known: &mut Known, args: &Args) -> Result<Chosen, Failure> {
     if let Some((_, algorithm)) = usable.min_by_key(|(rank, _)| *rank) {
         chosen.algorithm = algorithm;
     }
-    Ok(chosen)
+    chosen
 }
 
 /// What is assumed where nothing is known (RFC 8414 §2).
 const DEFAULT: Authentication = Authentication::Own(Method::Basic);
-
-fn unknown(name: &str) -> Failure {
-    let known: Vec<_> = Authentication::all().map(Authentication::name).collect();
-    Failure::new(format_args!("the authentication method {name:?} is not known"))
-        .help(format_args!("Expected one of {}.", known.join(", ")))
-}
 
 fn client_auth(chosen: &Chosen, args: &Args) -> ClientAuth {
     let id = args.client_id.as_str();

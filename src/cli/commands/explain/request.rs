@@ -42,8 +42,8 @@ pub(super) fn head(
 fn misread(request: &str) -> Failure {
     // The query may hold a token.
     let shown = request.split('?').next().unwrap_or_default();
-    Failure::new(format_args!("{shown:?} is not a request"))
-        .help("Write a method and a path or URL: 'GET /orders/7', 'GET https://api.example.com/orders/7'.")
+    Failure::new(format_args!("{shown:?}: expected a method and a path that begins with `/`, or a URL"))
+        .help("For example 'GET /orders/7' or 'GET https://api.example.com/orders/7'.")
 }
 
 /// Scheme, authority and path of a target.

@@ -1,4 +1,4 @@
-//! The keys of rules: which requests, and what is demanded of their tokens.
+//! The keys of rules: which requests, and what is required of their tokens.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `rules`, `requires` and `client_lists`: which requests, and what is demanded of them.
+//! `rules`, `requires` and `client_lists`: which requests, and what is required of them.
 
 use crate::config::error::{Fault, Needed};
 use crate::config::key::{Either, Key};
@@ -196,7 +196,7 @@ pub(super) fn requirement(requires: &Node<'_, keys::Requirement>, context: &mut 
     }
 }
 
-/// What is done about bound tokens; a proof that is demanded must be understood.
+/// What is done about bound tokens; a proof that is required must be understood.
 #[inline(never)]
 fn sender_constraint(word: &Node<'_, SenderConstraint>, context: &mut Context<'_>) -> SenderConstraint {
     let constraint = word.read();
