@@ -134,7 +134,7 @@ pub enum TokenIn {
     /// [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
     #[default]
     Header,
-    /// `POST`, as in RFC 7662, with our credentials.
+    /// `POST`, as in RFC 7662, with the gateway's credentials.
     Form,
     /// `GET`, as `access_token` in the query.
     Query,
@@ -195,6 +195,6 @@ pub struct IntrospectionEndpoint {
 pub struct UnknownToken {
     /// The statuses: 400, 401, 403 or 404.
     pub status: Vec<u16>,
-    /// The values of `error`; never an error about our own credentials.
+    /// The values of `error`; never an error about the gateway's credentials.
     pub error: Vec<String>,
 }

@@ -140,7 +140,7 @@ pub enum NoAnswer {
 /// What is wrong with a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BadAnswer {
-    /// 401 or 403: our own credentials were rejected.
+    /// 401 or 403: the gateway's credentials were rejected.
     CredentialsRefused(u16),
     /// A redirect.
     Redirect(u16),
