@@ -11,18 +11,9 @@ use crate::support::{Answer, Scripted, Tollgate};
 #[test]
 fn a_client_of_the_store_and_an_upstream_are_enough() {
     let at = with_client("client_secret_basic");
-    let run = at.run([
-        "generate",
-        "envoy",
-        "--client",
-        "gateway",
-        "--upstream",
-        "http://127.0.0.1:3000",
-        "--scope",
-        "orders:read",
-        "--out",
-        "out",
-    ]);
+    let run = at.line(
+        "generate envoy --client gateway --upstream http://127.0.0.1:3000 --scope orders:read --out out",
+    );
     assert_eq!(run.status, 0, "{run:?}");
     assert!(run.stdout.contains("wrote out/envoy.yaml\n"), "{run:?}");
     assert!(run.stdout.contains("Next: envoy -c out/envoy.yaml"), "{run:?}");
@@ -71,16 +62,7 @@ fn a_client_of_the_store_and_an_upstream_are_enough() {
 #[test]
 fn a_client_that_posts_its_secret_needs_the_environment_and_is_told_so() {
     let at = with_client("client_secret_post");
-    let run = at.run([
-        "generate",
-        "envoy",
-        "--client",
-        "gateway",
-        "--upstream",
-        "http://127.0.0.1:3000",
-        "--out",
-        "out",
-    ]);
+    let run = at.line("generate envoy --client gateway --upstream http://127.0.0.1:3000 --out out");
     assert_eq!(run.status, 0, "{run:?}");
     assert!(run.stderr.contains("Envoy can add only the credentials"), "{run:?}");
     assert!(run.stdout.contains("Next: set -a; . out/secrets.env; envoy -c out/envoy.yaml"), "{run:?}");
@@ -283,16 +265,7 @@ fn compose_gets_a_service() {
         ("\"[::1]:9000\"", "[::1]:9000:9000", 9000),
     ] {
         at.write("listen.yaml", format!("{SEVERAL}listen: {listen}\n"));
-        let run = at.run([
-            "generate",
-            "compose",
-            "listen.yaml",
-            "--out",
-            "out",
-            "--force",
-            "--module",
-            "filter.wasm",
-        ]);
+        let run = at.line("generate compose listen.yaml --out out --force --module filter.wasm");
         assert_eq!(run.status, 0, "{run:?}");
         let compose = documents(&at.read("out/docker-compose.yaml"));
         assert_eq!(compose[0]["services"]["gateway"]["ports"], json!([ports]));
@@ -394,44 +367,14 @@ fn an_issuer_alone_is_asked_for_its_endpoints() {
 fn an_mcp_server_is_described_to_its_clients() {
     // MCP-01, MCP-07, PRM-14
     let at = with_client("client_secret_basic");
-    let run = at.run([
-        "generate",
-        "envoy",
-        "--client",
-        "gateway",
-        "--upstream",
-        "http://127.0.0.1:3000",
-        "--prefix",
-        "/mcp",
-        "--mcp",
-        "https://tools.example.com/mcp",
-        "--scope",
-        "notes:read",
-        "--out",
-        "out",
-    ]);
+    let run = at.line("generate envoy --client gateway --upstream http://127.0.0.1:3000 --prefix /mcp --mcp https://tools.example.com/mcp --scope notes:read --out out");
     assert_eq!(run.status, 0, "{run:?}");
     let policy = policy_of(&at.read("out/envoy.yaml"));
     let mcp = json!({"identifier": "https://tools.example.com/mcp", "profile": "mcp"});
     assert_eq!(policy["resource"], mcp);
     assert_eq!(at.run(["check", "--strict", "out/envoy.yaml"]).status, 0);
     // Envoy Gateway runs the filter on its routes alone, so the metadata has one.
-    let run = at.run([
-        "generate",
-        "envoy-gateway",
-        "--client",
-        "gateway",
-        "--upstream",
-        "http://notes:3000",
-        "--prefix",
-        "/mcp",
-        "--mcp",
-        "https://tools.example.com/mcp",
-        "--scope",
-        "notes:read",
-        "--module",
-        "oci://example.com/tollgate:1",
-    ]);
+    let run = at.line("generate envoy-gateway --client gateway --upstream http://notes:3000 --prefix /mcp --mcp https://tools.example.com/mcp --scope notes:read --module oci://example.com/tollgate:1");
     assert_eq!(run.status, 0, "{run:?}");
     let routes = documents(&run.stdout);
     let rule = routes.iter().find(|one| one["kind"] == "HTTPRoute").map(|one| &one["spec"]["rules"][0]);

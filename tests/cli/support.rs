@@ -73,6 +73,11 @@ impl Tollgate {
         self.run_with_input(args, "")
     }
 
+    /// Runs it with arguments as one types them, when none of them has a space.
+    pub(crate) fn line(&self, arguments: &str) -> Run {
+        self.run(arguments.split_whitespace())
+    }
+
     /// Runs it with something on its standard input.
     pub(crate) fn run_with_input(
         &self,

@@ -77,18 +77,7 @@ apis:
     assert_eq!(timeouts, ["2s500ms", "0s", "0s", "0s"]);
     // Flags say the same.
     let at = with_client("client_secret_basic");
-    let run = at.run([
-        "generate",
-        "envoy",
-        "--client",
-        "gateway",
-        "--upstream",
-        "http://a:1",
-        "--scope",
-        "a",
-        "--websocket",
-        "--grpc",
-    ]);
+    let run = at.line("generate envoy --client gateway --upstream http://a:1 --scope a --websocket --grpc");
     assert_eq!(run.status, 0, "{run:?}");
     for line in
         ["upgrade_configs: [{upgrade_type: websocket}]", "explicit_http_config: {http2_protocol_options: {}}"]
@@ -222,36 +211,13 @@ fn what_is_written_is_beyond_reproach() {
 #[test]
 fn a_first_configuration_is_beyond_reproach() {
     let at = with_client("client_secret_basic");
-    let run = at.run([
-        "generate",
-        "envoy",
-        "--client",
-        "gateway",
-        "--upstream",
-        "http://127.0.0.1:3000",
-        "--scope",
-        "orders:read",
-        "--audience",
-        "https://api.example.com",
-        "--admin",
-        "127.0.0.1:9999",
-        "--out",
-        "out",
-    ]);
+    let run = at.line("generate envoy --client gateway --upstream http://127.0.0.1:3000 --scope orders:read --audience https://api.example.com --admin 127.0.0.1:9999 --out out");
     assert_eq!(run.status, 0, "{run:?}");
     assert!(at.read("out/envoy.yaml").contains("socket_address: {address: \"127.0.0.1\", port_value: 9999}"));
     let check = at.run(["check", "--strict", "out/envoy.yaml"]);
     assert_eq!(check.stdout, "no errors, no warnings in 1 configuration\n", "{check:?}");
     // Whoever opens the admin pages to others is told.
-    let run = at.run([
-        "generate",
-        "envoy",
-        "--client",
-        "gateway",
-        "--upstream",
-        "http://127.0.0.1:3000",
-        "--admin",
-        "0.0.0.0:9901",
-    ]);
+    let run =
+        at.line("generate envoy --client gateway --upstream http://127.0.0.1:3000 --admin 0.0.0.0:9901");
     assert!(run.stderr.contains("anyone who reaches it can stop Envoy"), "{run:?}");
 }
