@@ -1,8 +1,8 @@
-//! The policy engine: a request head goes in, a [`Step`] comes out.
+//! The policy engine: a request head goes in, a `Step` comes out.
 //!
-//! Nothing here performs I/O or reads a clock. A [`Step::Introspect`] says what has to be found out and returns
-//! a [`Pending`]. The worker then makes a [`Flight`](crate::provider::flight::Flight), or waits for one that is in progress, and passes the
-//! result to [`Pending::resume`]. This consumes the `Pending`, so that a result is used only once.
+//! Nothing here performs I/O or reads a clock. A `Step::Introspect` says what has to be found out and returns
+//! a `Pending`. The worker then makes a `Flight`, or waits for one that is in progress, and passes the
+//! result to `Pending::resume`. This consumes the `Pending`, so that a result is used only once.
 
 mod begin;
 mod clean;

@@ -21,7 +21,7 @@ use crate::config::error::Needed;
 pub(crate) use crate::config::key::read::{Form, Read, Whole, word_at};
 use crate::config::schema::{Absent, Kind, Names, Object, Row, Text, When};
 
-/// An object whose keys are declared with [`keys!`].
+/// An object whose keys are declared with `keys!`.
 pub trait Keyed {
     /// Its rows.
     const OBJECT: &'static Object;
