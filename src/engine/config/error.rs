@@ -170,7 +170,7 @@ pub enum Fault {
     },
     /// Signatures that have to be verified by the host.
     #[error(
-        "{algorithms} signatures are verified by the host, and this one has no function \"verify_signature\""
+        "this host cannot verify {algorithms} signatures, because it has no function \"verify_signature\""
     )]
     NotVerified {
         /// The algorithms.
@@ -178,14 +178,14 @@ pub enum Fault {
     },
     /// An algorithm that the host has to sign with.
     #[error(
-        "assertions are signed with {algorithm} by the host, and this one has no function \"sign\", as Envoy has since 1.37"
+        "this host cannot sign with {algorithm}, because it has no function \"sign\"; use Envoy 1.37 or later, or another algorithm"
     )]
     NotSigned {
         /// The algorithm.
         algorithm: &'static str,
     },
     /// A private key that the host does not take.
-    #[error("the host does not sign with this private key")]
+    #[error("the host rejects this private key")]
     KeyNotTaken,
     /// A path pattern that cannot be used.
     #[error("{0}")]

@@ -13,8 +13,10 @@ pub(super) struct Modulus {
     square: Number,
 }
 
-/// A number below a modulus, and R times as large, modulo it: Montgomery's form.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A number below a modulus, and R times as large, modulo it: Montgomery's form. It may be secret, so only tests can
+/// print it.
+#[derive(Clone, Eq, PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Number(Vec<u32>);
 
 impl Modulus {

@@ -118,8 +118,8 @@ fn a_host_that_does_not_sign_takes_no_key_that_it_has_to_sign_with() {
         let configuration = with(&of_key(algorithm), 0).to_string();
         assert_eq!(vm.configure(configuration.as_bytes()), is_taken, "{algorithm}: {:?}", vm.log());
         let want = format!(
-            "tollgate: configuration: providers.main.introspection.client_auth.algorithm: assertions are signed with {algorithm} \
-             by the host, and this one has no function \"sign\", as Envoy has since 1.37"
+            "tollgate: configuration: providers.main.introspection.client_auth.algorithm: this host cannot sign with {algorithm}, \
+             because it has no function \"sign\"; use Envoy 1.37 or later, or another algorithm"
         );
         assert_eq!(vm.log().iter().any(|line| line.text == want), !is_taken, "{algorithm}: {:?}", vm.log());
     }

@@ -521,13 +521,13 @@ fn a_host_without_the_function_is_told_which_algorithms_need_it() {
         config(&json!({"providers": {"main": changes}})).to_string().into_bytes()
     };
     let opaque = crate::config;
-    let function = "and this one has no function \"verify_signature\"";
+    let function = "because it has no function \"verify_signature\"";
     #[rustfmt::skip]
     let cases = [
-        ("the default",        jwt(Value::Null),                                  Some("providers.main.algorithms: \"RS256\" and \"ES256\" signatures are")),
-        ("one of them",        jwt(json!(["EdDSA", "ES512"])),                    Some("providers.main.algorithms: \"ES512\" signatures are")),
+        ("the default",        jwt(Value::Null),                                  Some("providers.main.algorithms: this host cannot verify \"RS256\" and \"ES256\" signatures")),
+        ("one of them",        jwt(json!(["EdDSA", "ES512"])),                    Some("providers.main.algorithms: this host cannot verify \"ES512\" signatures")),
         ("none of them",       jwt(json!(["EdDSA", "PS384"])),                    None),
-        ("proofs by default",  opaque(&json!({"dpop": {}})),                      Some("dpop.algorithms: \"ES256\" signatures are")),
+        ("proofs by default",  opaque(&json!({"dpop": {}})),                      Some("dpop.algorithms: this host cannot verify \"ES256\" signatures")),
         ("proofs of one kind", opaque(&json!({"dpop": {"algorithms": ["EdDSA"]}})), None),
         ("nothing signed",     opaque(&json!({})),                                None),
     ];
