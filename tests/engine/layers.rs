@@ -11,6 +11,20 @@ use crate::ROOT;
 const FORBIDDEN: [&str; 6] =
     ["proxy_wasm", "clap", "std::net", "std::fs", "std::time::SystemTime", "std::time::Instant"];
 
+/// Sorts of the standard library: each is made for large data, and weighs up to 30 KB for every type in a module that
+/// thousands of proxies compile. `BTreeMap::from` and `collect` into a `BTreeMap` sort, too; `insert` and `extend` do not.
+const SORTS: [&str; 9] = [
+    "sort",
+    "sort_by",
+    "sort_by_key",
+    "sort_by_cached_key",
+    "sort_unstable",
+    "sort_unstable_by",
+    "sort_unstable_by_key",
+    "BTreeMap::from",
+    "BTreeSet::from",
+];
+
 /// Commands that still import another one. The list only becomes shorter: what two commands share belongs in
 /// `src/cli/kit`.
 const COMMANDS_THAT_IMPORT: [(&str, &str); 0] = [];
@@ -99,6 +113,8 @@ fn an_import_that_runs_up_is_found() {
         ("behind a test",         "base",        "#[cfg(all(test, not(target_family = \"wasm\")))]\nmod tests {\n}\nuse crate::cache::Cache;\n", Some("src/engine/base.rs:4: base imports cache, which is not below it")),
         ("where not a test",      "base",        "#[cfg(not(target_family = \"wasm\"))]\nuse crate::cache::Cache;\n", Some("src/engine/base.rs:2: base imports cache, which is not below it")),
         ("a clock",               "base",        "use std::time::SystemTime;\n",                                Some("src/engine/base.rs:1: the engine knows no std::time::SystemTime")),
+        ("a sort",                "base",        "v.sort_unstable();\n",                                       Some("src/engine/base.rs:1: sort_unstable is large; see SORTS")),
+        ("a sort in a test",      "base",        "#[cfg(test)]\nmod tests {\n    v.sort();\n}\n",                None),
         ("a socket",              "base",        "use std::net::TcpStream;\n",                                  Some("src/engine/base.rs:1: the engine knows no std::net")),
     ];
     for (name, room, text, want) in cases {
@@ -145,6 +161,9 @@ fn forbidden(source: &Source) -> Vec<String> {
     for (number, line) in &source.lines {
         for name in FORBIDDEN.iter().filter(|name| words(line).any(|word| is_below(word, name))) {
             wrong.push(format!("{}:{number}: the engine knows no {name}", source.file));
+        }
+        for name in SORTS.iter().filter(|name| words(line).any(|word| word == **name)) {
+            wrong.push(format!("{}:{number}: {name} is large; see SORTS", source.file));
         }
     }
     wrong

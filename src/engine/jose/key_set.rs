@@ -205,9 +205,13 @@ fn fingerprint(keys: &[Jwk]) -> [u8; 32] {
         hash.update([0, u8::from(jwk.kid.is_some())]);
         hash.chain_update(jwk.kid.as_deref().unwrap_or_default()).finalize().into()
     };
-    let mut hashes: Vec<_> = keys.iter().map(hash).collect();
-    hashes.sort_unstable();
-    hashes.dedup();
+    // In order, each once; there are `MAX_KEYS` at most.
+    let mut hashes = Vec::with_capacity(keys.len());
+    for hash in keys.iter().map(hash) {
+        if let Err(at) = hashes.binary_search(&hash) {
+            hashes.insert(at, hash);
+        }
+    }
     Sha256::digest(hashes.concat()).into()
 }
 

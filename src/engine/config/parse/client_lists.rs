@@ -36,7 +36,9 @@ pub(super) fn parse<'a>(
 #[inline(never)]
 fn members(clients: &Node<'_, Vec<keys::Client>>, context: &mut Context<'_>) -> BTreeMap<String, Client> {
     context.distinct_texts(&mut clients.items().map(|client| client.at(keys::Client::ID)));
-    clients.items().map(|client| member(&client)).collect()
+    let mut by_id = BTreeMap::new();
+    by_id.extend(clients.items().map(|client| member(&client)));
+    by_id
 }
 
 fn member(client: &Node<'_, keys::Client>) -> (String, Client) {

@@ -1,5 +1,6 @@
 //! Places in a document, and the errors at them.
 
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::rc::Rc;
 
@@ -144,8 +145,10 @@ impl Faults {
     }
 
     /// All of them, in the order of the reference.
-    pub fn into_errors(mut self) -> Vec<ConfigError> {
-        self.0.sort_by(|(a, _), (b, _)| a.cmp(b));
-        self.0.into_iter().map(|(at, fault)| ConfigError { at, fault }).collect()
+    pub fn into_errors(self) -> Vec<ConfigError> {
+        let places = self.0.iter().enumerate().map(|(found, (at, _))| (at, found));
+        let in_order = BinaryHeap::from(places.collect::<Vec<_>>()).into_sorted_vec();
+        let error = |(at, fault): &(Place, Fault)| ConfigError { at: at.clone(), fault: fault.clone() };
+        in_order.into_iter().filter_map(|(_, found)| self.0.get(found).map(error)).collect()
     }
 }

@@ -4,6 +4,7 @@
 //! may have been used, and is rejected. If there is no room, a proof of the client with the most proofs is
 //! dropped, and the time is closed for that client alone. A client that floods a bucket harms only itself.
 
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use crate::base::time::UnixTime;
@@ -114,7 +115,7 @@ impl Bucket {
 
     /// Makes room.
     fn shrink(&mut self, most: usize) {
-        self.entries.sort_unstable();
+        self.entries = BinaryHeap::from(std::mem::take(&mut self.entries)).into_sorted_vec();
         while self.entries.len() > most {
             let excess = self.entries.len().saturating_sub(most);
             let runs = self.entries.chunk_by(|a, b| a.whose == b.whose);
@@ -136,11 +137,13 @@ impl Bucket {
         }
     }
 
-    /// Closes the time before the oldest of all keys.
+    /// Closes the time before the oldest of all keys: an eighth of the bucket, each found by one look at the rest.
     fn close(&mut self, excess: usize) {
-        self.entries.sort_unstable_by_key(|entry| entry.iat);
-        for entry in self.entries.drain(..excess.min(self.entries.len())) {
-            self.closed = self.closed.max(entry.iat);
+        for _ in 0..excess {
+            let Some((oldest, _)) = self.entries.iter().enumerate().min_by_key(|(_, entry)| entry.iat) else {
+                return;
+            };
+            self.closed = self.closed.max(self.entries.swap_remove(oldest).iat);
         }
     }
 }
