@@ -102,10 +102,10 @@ clippy-native: rust-targets
 
 clippy: clippy-native
 	$(step) "clippy, the filter (wasm32-wasip1)" cargo clippy --quiet --locked -p tollgate-filter --target wasm32-wasip1 -- -D warnings
-	$(step) "clippy, ring 2 (wasm32-unknown-unknown)" cargo clippy --quiet --locked -p tollgate-engine --target wasm32-unknown-unknown --lib --profile test -- -D warnings
+	$(step) "clippy, ring 2 (wasm32-unknown-unknown)" cargo clippy --quiet --locked -p tollgate-engine -p tollgate-config --target wasm32-unknown-unknown --lib --profile test -- -D warnings
 
 rustdoc: rust-targets
-	$(step) "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps -p tollgate-engine
+	$(step) "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps -p tollgate-engine -p tollgate-config
 
 duplicates: rust-targets
 	$(step) "no crate twice in the filter" tests/tools/duplicates.sh
@@ -115,11 +115,11 @@ deny: cargo-deny ## licences, sources and bans of all dependencies (cargo-deny)
 	$(step) "bans for the filter" $(CARGO_DENY_RUN) --manifest-path src/filter/Cargo.toml --target wasm32-wasip1 --exclude-dev check bans
 
 native: rust-targets ## ring 1: unit tests, vectors and documentation, native
-	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate-engine -p tollgate -p tollgate-finish -p tollgate-cases
+	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate-engine -p tollgate-config -p tollgate -p tollgate-finish -p tollgate-cases
 
 wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Node.js
 	$(call need,node,$(NODE))
-	$(step) "ring 2: wasm under Node.js" env CARGO_PROFILE_DEV_DEBUG=0 cargo test --locked -p tollgate-engine --target wasm32-unknown-unknown --lib
+	$(step) "ring 2: wasm under Node.js" env CARGO_PROFILE_DEV_DEBUG=0 cargo test --locked -p tollgate-engine -p tollgate-config --target wasm32-unknown-unknown --lib
 
 host: build ## ring 3: the built filter in an in-process host
 	$(step) "ring 3: in-process host" cargo test --quiet --locked --no-fail-fast -p tollgate-host

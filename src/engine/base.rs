@@ -4,7 +4,7 @@ pub mod hash;
 pub mod ids;
 pub mod json;
 pub mod moment;
-pub(crate) mod named;
+pub mod named;
 pub mod random;
 pub mod secret;
 pub mod store;

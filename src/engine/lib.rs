@@ -14,11 +14,13 @@
 //! Imports run downwards: a room imports only rooms on lower floors, and rooms on the same floor do not import each
 //! other. `tests/engine/layers.rs` reads this table and fails on an import that runs upwards.
 //!
+//! The configuration as written is a package of its own, `src/config`: it stands on floor 8, beside the cache. It runs once, so it is compiled for its size,
+//! and the engine for its speed.
+//!
 //! | floor | room | what it holds |
 //! | --- | --- | --- |
 //! | 10 | [`worker`] | one worker of a proxy: events go in, commands come out; everything that waits is in here |
 //! | 9 | [`enforcer`] | the order of the checks, for the worker alone; [`enforcer::outcome::Outcome`] is what comes of them, [`enforcer::ports::Ports`] what they need of the host |
-//! | 8 | [`config`] | the configuration as written: its keys, their schema, the way to a [`policy::Policy`] |
 //! | 8 | [`cache`] | the cached responses of providers, per worker and across workers |
 //! | 7 | [`policy`] | the configuration as compiled: rules, resources, requirements and how they are judged |
 //! | 6 | [`provider`] | which authorization server is called, how, and how its response is read (RFC 7662) |
@@ -33,7 +35,6 @@
 
 pub mod base;
 pub mod cache;
-pub mod config;
 pub mod decision;
 pub mod enforcer;
 pub mod jose;

@@ -1,6 +1,6 @@
 //! What is required of requests: the compiled configuration, which is always valid.
 //!
-//! [`Policy::parse`] is the only way to get one. It reports every error at once, and no error shows
+//! `tollgate_config::policy` is the only way to get one. It reports every error at once, and no error shows
 //! a value.
 
 pub mod cache_times;
@@ -126,4 +126,39 @@ pub enum Mode {
 named! { Mode:
     Enforce = "enforce",
     Shadow = "shadow",
+}
+
+#[cfg(test)]
+impl Policy {
+    /// One provider, and nothing is required but an active token, for tests.
+    pub(crate) fn bare() -> Self {
+        use crate::response::{Format, Profile};
+        use std::{collections::BTreeMap, time::Duration};
+
+        Self {
+            providers: vec![Provider::bare()],
+            provider_order: vec![ProviderId(0)],
+            token: TokenPlaces::none(),
+            requires: Requirement::default(),
+            rules: Vec::new(),
+            matching: Matching::default(),
+            lists: Vec::new(),
+            upstream: Upstream::default(),
+            cache: CacheTimes::default(),
+            dpop: None,
+            mtls: None,
+            resources: Resources::default(),
+            responses: Responses {
+                profile: Profile::Rfc6750,
+                realm: None,
+                format: Format::Json,
+                retry_after: Duration::ZERO,
+                error_uri: None,
+                cors_origins: Vec::new(),
+                overrides: BTreeMap::new(),
+            },
+            cors_preflight: CorsPreflight::Enforce,
+            mode: Mode::Enforce,
+        }
+    }
 }

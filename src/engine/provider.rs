@@ -198,3 +198,36 @@ pub struct UnknownToken {
     /// The values of `error`; never an error about the gateway's credentials.
     pub error: Vec<String>,
 }
+
+#[cfg(test)]
+impl Provider {
+    /// One that is called without credentials, for tests.
+    pub(crate) fn bare() -> Self {
+        Self {
+            name: "as".to_owned(),
+            tokens: TokenRules::default(),
+            token_prefix: None,
+            validate: Validate::Introspection,
+            jwt: JwtRules::default(),
+            keys: None,
+            introspection: IntrospectionEndpoint {
+                scheme: "https".to_owned(),
+                authority: "as.example.com".to_owned(),
+                path: "/introspect".to_owned(),
+                clusters: vec!["as".to_owned()],
+                timeout: Duration::from_secs(2),
+                retries: 0,
+                dialect: Dialect::Rfc7662,
+                client_auth: ClientAuth::None { client_id: None },
+                token_type_hint: None,
+                parameters: Vec::new(),
+                headers: Vec::new(),
+                max_response_bytes: 65_536,
+                lenient_content_type: false,
+                back_off: Duration::ZERO,
+                user_agent: "tollgate".to_owned(),
+                unknown_token: None,
+            },
+        }
+    }
+}

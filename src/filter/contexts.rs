@@ -7,9 +7,9 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use tollgate_config::error::ConfigError;
+use tollgate_config::host::lacking;
 use tollgate_engine::base::ids::StreamId;
-use tollgate_engine::config::error::ConfigError;
-use tollgate_engine::config::host::lacking;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::token::key::Hashed;
 use tollgate_engine::worker::command::Event;
@@ -66,7 +66,7 @@ pub(crate) fn ended(context: u32) {
 
 /// Takes a configuration. Rejects it with every one of its errors; the host then keeps the old one.
 pub(crate) fn configure(root: u32) -> bool {
-    let policy = Policy::parse(&host::configuration(), &|name| std::env::var(name).ok());
+    let policy = tollgate_config::policy(&host::configuration(), &|name| std::env::var(name).ok());
     match policy.and_then(for_this_host) {
         Ok(policy) => {
             let Some(seed) = host::seed() else {

@@ -1,5 +1,5 @@
 //! Signatures by the host's own code: Envoy's foreign functions `verify_signature` and `sign` (since 1.37). A host
-//! that lacks one of them rejects a configuration that needs it ([`tollgate_engine::config::host`]).
+//! that lacks one of them rejects a configuration that needs it ([`tollgate_config::host`]).
 
 use std::cell::Cell;
 

@@ -5,7 +5,6 @@ use tollgate_cases::driver::{Driver, lines};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::jose::portable::Portable;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::worker::command::OutgoingCall;
 
 use crate::support::Tollgate;
@@ -16,7 +15,7 @@ mod short_file;
 
 /// How the filter decides a request whose token, if there is one, has these scopes.
 fn verdict(configuration: &Value, request: &str, scopes: Option<&str>) -> &'static str {
-    let policy = Policy::from_value(configuration, &|_| Some("hush".to_owned())).unwrap();
+    let policy = tollgate_config::policy_of(configuration, &|_| Some("hush".to_owned())).unwrap();
     let (method, path) = request.split_once(' ').unwrap();
     let mut fields =
         vec![(":method", method), (":path", path), (":scheme", "https"), (":authority", "api.example.com")];

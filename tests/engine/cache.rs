@@ -21,7 +21,6 @@ use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
 use tollgate_engine::enforcer::outcome::{Outcome, Source};
 use tollgate_engine::enforcer::ports::Ports;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 
 use crate::second::Both;
@@ -333,7 +332,7 @@ impl World {
     }
 
     fn with(config: &Value, store: Box<dyn Store>) -> Self {
-        let policy = Policy::from_value(config, &|_| None).unwrap();
+        let policy = tollgate_config::policy_of(config, &|_| None).unwrap();
         let ports = Ports { store, ..Ports::new([1, 2], &Both) };
         Self { driver: Driver::new(policy, ports, UnixTime::from_secs(1000)), now: 1000 }
     }

@@ -8,7 +8,7 @@ mod mistakes;
 mod protobuf;
 
 use serde_json::{Value, json};
-use tollgate_engine::config::error::ConfigError;
+use tollgate_config::error::ConfigError;
 use tollgate_engine::policy::Policy;
 
 /// The smallest configuration.
@@ -41,7 +41,7 @@ fn env(name: &str) -> Option<String> {
 }
 
 fn parse(document: &Value) -> Result<Policy, Vec<ConfigError>> {
-    Policy::parse(document.to_string().as_bytes(), &env)
+    tollgate_config::policy(document.to_string().as_bytes(), &env)
 }
 
 /// What an operator reads, a line per fault.

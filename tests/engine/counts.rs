@@ -166,7 +166,7 @@ fn policy(more: &Value) -> Policy {
     for (name, value) in more.as_object().unwrap() {
         config[name] = value.clone();
     }
-    Policy::from_value(&config, &|_| None).unwrap()
+    tollgate_config::policy_of(&config, &|_| None).unwrap()
 }
 
 /// Has a request come. It may wait.

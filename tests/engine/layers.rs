@@ -53,6 +53,32 @@ fn the_engine_imports_downwards() {
     assert!(wrong.is_empty(), "{}\n{ADVICE}", wrong.join("\n"));
 }
 
+/// The configuration is a package; its floor is the cache's.
+#[test]
+fn the_configuration_stands_on_the_floors_below_it() {
+    let floors = floors(&std::fs::read_to_string(Path::new(ROOT).join("src/engine/lib.rs")).unwrap());
+    let own = floors["cache"];
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for source in &sources("src/config") {
+        wrong.extend(forbidden(source));
+        for (number, line) in &source.lines {
+            for path in words(line).filter_map(|word| word.strip_prefix("tollgate_engine::")) {
+                seen += 1;
+                let room = path.split("::").next().unwrap_or_default();
+                if floors.get(room).is_none_or(|floor| *floor >= own) {
+                    wrong.push(format!(
+                        "{}:{number}: the configuration imports {room}, which is not below it",
+                        source.file
+                    ));
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "only {seen} imports of the engine");
+    assert!(wrong.is_empty(), "{}\n{ADVICE}", wrong.join("\n"));
+}
+
 const ADVICE: &str = "Move what is shared to the lower room (or below both), or hand it down as a parameter. \
                       The floors are in the table of src/engine/lib.rs.";
 

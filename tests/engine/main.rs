@@ -18,6 +18,7 @@ mod counts;
 mod dpop;
 mod layers;
 mod model;
+mod namespace;
 mod prose;
 mod readme;
 mod second;

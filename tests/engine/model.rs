@@ -316,7 +316,7 @@ fn begin<T>(configuration: usize, store: &Together, to: impl FnOnce(Policy, Port
     if configuration == 1 {
         config["mode"] = json!("shadow");
     }
-    let policy = Policy::from_value(&config, &|_| None).unwrap();
+    let policy = tollgate_config::policy_of(&config, &|_| None).unwrap();
     let ports = Ports::new([1, 2], &Portable);
     to(policy, Ports { owner: b"plugin".to_vec(), store: Box::new(store.clone()), ..ports })
 }

@@ -166,7 +166,7 @@ fn load(yaml: &str) -> Result<Policy, String> {
         let is_key = name.ends_with("_KEY");
         Some(if is_key { include_str!("../keys/p256.pem") } else { "a-secret" }.to_owned())
     };
-    Policy::from_value(&value, &some)
+    tollgate_config::policy_of(&value, &some)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tollgate_engine::config::keys::CONFIGURATION;
-use tollgate_engine::config::schema::{Kind, Lowers, When};
+use tollgate_config::keys::CONFIGURATION;
+use tollgate_config::schema::{Kind, Lowers, When};
 
 /// What lowers security, by path: `providers.*.introspection.token_in`, `rules.access`.
 type Switches = BTreeMap<String, Option<Lowers>>;

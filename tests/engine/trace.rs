@@ -16,7 +16,6 @@ use tollgate_engine::decision::fault::JwtFault;
 use tollgate_engine::decision::trace::{Check, Trace};
 use tollgate_engine::decision::{Decision, NoAnswer, Rejection};
 use tollgate_engine::enforcer::ports::Ports;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::worker::command::OutgoingCall;
 
@@ -61,7 +60,7 @@ impl Rejections {
 }
 
 fn run(case: &Case, told: Told) -> Decision {
-    let policy = Policy::parse(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
+    let policy = tollgate_config::policy(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
     let peer = Box::leak(Box::new(Client::of(case)));
     let ports = Ports { peer, ..Ports::new([1, 2], &Both) }.traced(told);
     let mut driver = Driver::new(policy.unwrap(), ports, UnixTime::from_secs(NOW));
@@ -114,7 +113,7 @@ fn run_besides(changes: &str, fields: &[(&str, &str)], told: Told) -> Decision {
         config[name] = value.clone();
     }
     let ports = Ports::new([1, 2], &Both).traced(told);
-    let policy = Policy::from_value(&config, &|_| None).unwrap();
+    let policy = tollgate_config::policy_of(&config, &|_| None).unwrap();
     let mut driver = Driver::new(policy, ports, UnixTime::from_secs(NOW));
     let proof = Signer::new("client").proof("GET", "http://h/", "good", NOW, &json!({}));
     let pseudo = [(":method", "GET"), (":scheme", "http"), (":authority", "h"), (":path", "/")];

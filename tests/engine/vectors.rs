@@ -10,7 +10,6 @@ use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
 use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::enforcer::ports::Ports;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
 use tollgate_engine::request::head::Fields;
@@ -47,7 +46,7 @@ fn every_verdict_has_a_vector() {
 }
 
 fn run(case: &Case) -> Result<(), String> {
-    let policy = Policy::parse(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
+    let policy = tollgate_config::policy(case.config_json().as_bytes(), &|name| case.env.get(name).cloned());
     let policy = policy.map_err(|faults| format!("the configuration is refused: {faults:?}"))?;
     let ports = Ports { peer: Box::leak(Box::new(Client::of(case))), ..Ports::new([1, 2], &Both) };
     let mut driver = Driver::new(policy, ports, UnixTime::from_secs(NOW));

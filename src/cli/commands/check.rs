@@ -10,9 +10,8 @@ mod reach;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tollgate_engine::config::error::{ConfigError, Fault};
-use tollgate_engine::config::schema::Place;
-use tollgate_engine::policy::Policy;
+use tollgate_config::error::{ConfigError, Fault};
+use tollgate_config::schema::Place;
 use tollgate_engine::token::scope::ScopeToken;
 
 use crate::kit::exit::Exit;
@@ -157,7 +156,7 @@ fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &m
         let position = places::position(&found.located, place, of_key);
         findings.push(Finding { position, is_fault, place: place.to_string(), message });
     };
-    let parsed = Policy::from_value(&found.value, &|name| Some(environment(name)));
+    let parsed = tollgate_config::policy_of(&found.value, &|name| Some(environment(name)));
     for error in
         parsed.as_ref().err().into_iter().flatten().filter(|error| !only_unset_here(error, &found.value))
     {

@@ -26,7 +26,7 @@ mod show;
 mod update;
 
 use clap::Subcommand;
-use tollgate_engine::config::schema::nearest;
+use tollgate_config::schema::nearest;
 
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;

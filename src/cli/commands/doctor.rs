@@ -9,11 +9,11 @@ mod token;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tollgate_config::error::{ConfigError, Fault};
+use tollgate_config::schema::Step;
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::random::Nonces;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::error::{ConfigError, Fault};
-use tollgate_engine::config::schema::Step;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::keys::{KeySource, LiveKeys};
 use tollgate_engine::provider::{Provider, Validate};
@@ -253,7 +253,7 @@ fn contexts(policy: &Policy, provider: ProviderId) -> Vec<String> {
 /// The compiled configuration, and the variables that are not set. Those are findings. `check` reports all other
 /// errors.
 fn policy(configuration: &Value, file: &Path) -> Result<(Policy, Vec<ConfigError>), Failure> {
-    let faults = match Policy::from_value(configuration, &set) {
+    let faults = match tollgate_config::policy_of(configuration, &set) {
         Ok(policy) => return Ok((policy, Vec::new())),
         Err(faults) => faults,
     };
@@ -262,7 +262,7 @@ fn policy(configuration: &Value, file: &Path) -> Result<(Policy, Vec<ConfigError
     let stand_in = |name: &str| set(name).or_else(|| Some(STAND_IN.to_owned()));
     let mut keyless = configuration.clone();
     without_keys(&mut keyless);
-    match (others.first(), Policy::from_value(&keyless, &stand_in)) {
+    match (others.first(), tollgate_config::policy_of(&keyless, &stand_in)) {
         (None, Ok(policy)) => Ok((policy, unset)),
         (first, _) => {
             let first = first.or(unset.first()).map(ToString::to_string).unwrap_or_default();

@@ -139,15 +139,14 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 /// The compiled configuration. Offline, no credentials are needed, so a variable that is not set is not an error.
 fn policy(configuration: &Value, offline: bool, file: &Path) -> Result<Policy, Failure> {
     let env = |name: &str| set(name).or_else(|| offline.then(|| STAND_IN.to_owned()));
-    Policy::from_value(configuration, &env).map_err(|faults| {
+    tollgate_config::policy_of(configuration, &env).map_err(|faults| {
         let first = faults.first().map(ToString::to_string).unwrap_or_default();
         let more = match faults.len().saturating_sub(1) {
             0 => String::new(),
             1 => " (and 1 more error)".to_owned(),
             more => format!(" (and {more} more errors)"),
         };
-        let unset =
-            faults.iter().any(|fault| matches!(fault.fault, tollgate_engine::config::error::Fault::Unset));
+        let unset = faults.iter().any(|fault| matches!(fault.fault, tollgate_config::error::Fault::Unset));
         let failure = Failure::new(format_args!(
             "the configuration in {} does not load: {first}{more}",
             file.display()

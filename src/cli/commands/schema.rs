@@ -1,6 +1,6 @@
 //! `tollgate schema`.
 
-use tollgate_engine::config::reference;
+use tollgate_config::reference;
 
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;

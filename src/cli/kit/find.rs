@@ -17,7 +17,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde_json::Value;
-use tollgate_engine::config::schema::nearest;
+use tollgate_config::schema::nearest;
 
 use crate::kit::failure::Failure;
 use crate::kit::find::located::{Located, Member, Node, Position, Unreadable};

@@ -4,9 +4,9 @@
 //! the operator chooses the names.
 
 use serde_json::{Map, Value, json};
-use tollgate_engine::config::error::ConfigError;
-use tollgate_engine::config::keys::{CONFIGURATION, text};
-use tollgate_engine::config::schema::{Kind, Object, Place, Text};
+use tollgate_config::error::ConfigError;
+use tollgate_config::keys::{CONFIGURATION, text};
+use tollgate_config::schema::{Kind, Object, Place, Text};
 use tollgate_engine::policy::Policy;
 
 /// Replaces a variable that is set only for the proxy. Long enough for every kind of secret.
@@ -14,7 +14,7 @@ pub(crate) const STAND_IN: &str = "a-value-that-stands-in-for-the-one-that-the-p
 
 /// The policy of a configuration, without reading its variables.
 pub(crate) fn policy(configuration: &Value) -> Result<Policy, Vec<ConfigError>> {
-    Policy::from_value(configuration, &|_| Some(STAND_IN.to_owned()))
+    tollgate_config::policy_of(configuration, &|_| Some(STAND_IN.to_owned()))
 }
 
 /// Removes private keys, which cannot be replaced: without them, a provider gets no signed assertion.

@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tollgate_engine::config::keys::CONFIGURATION;
-use tollgate_engine::config::schema::{Kind, duration};
+use tollgate_config::keys::CONFIGURATION;
+use tollgate_config::schema::{Kind, duration};
 
 /// A configuration, or a part of one that has top-level keys.
 pub(crate) fn configuration(value: &Value) -> String {

@@ -49,7 +49,7 @@ pub fn is_exact(number: &Number) -> bool {
 
 /// The integer that a double stands for, as long as no two integers share that double.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole, and within 53 bits")]
-pub(crate) fn whole(double: f64) -> Option<i64> {
+pub fn whole(double: f64) -> Option<i64> {
     (double.fract() == 0.0 && double.abs() < SHARED).then_some(double as i64)
 }
 

@@ -1,7 +1,7 @@
 //! Enums whose variants have names outside the code, with one list of names for each.
 
 /// An enum whose variants have names; [`named!`] makes one.
-pub(crate) trait Named: Copy + 'static {
+pub trait Named: Copy + 'static {
     /// The first of them.
     const FIRST: Self;
     /// All of them.
@@ -15,6 +15,7 @@ pub(crate) trait Named: Copy + 'static {
 
 /// Gives an enum without data `ALL`, `NAMES`, `name` and `named`, from one list. A variant that is not in the list
 /// does not compile.
+#[macro_export]
 macro_rules! named {
     ($type:ident: $($variant:ident = $name:literal),+ $(,)?) => {
         impl $type {
@@ -52,4 +53,4 @@ macro_rules! named {
     };
 }
 
-pub(crate) use named;
+pub use named;

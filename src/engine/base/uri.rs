@@ -11,6 +11,6 @@ pub fn http_url(text: &str) -> Option<Url> {
 }
 
 /// The characters of a URI ([RFC 3986 §2]).
-pub(crate) fn is_uri_text(text: &str) -> bool {
+pub fn is_uri_text(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b))
 }

@@ -2,7 +2,6 @@
 
 use crate::base::ids::{ListId, ProviderId};
 use crate::base::time::UnixTime;
-use crate::config::parse::fetched_list;
 use crate::decision::trace::Trace;
 use crate::enforcer::Enforcer;
 use crate::provider::Provider;
@@ -20,7 +19,7 @@ impl<T: Trace> Enforcer<T> {
     /// cached or not.
     pub(crate) fn take_list(&mut self, id: ListId, outcome: CallOutcome<'_>) -> Result<News, FetchFault> {
         match (self.policy.lists.get(id.0), self.lists.get_mut(id.0)) {
-            (Some(source), Some(list)) => list.take(source, outcome, fetched_list),
+            (Some(source), Some(list)) => list.take(source, outcome),
             _ => Err(FetchFault::NoAnswer),
         }
     }

@@ -1,7 +1,7 @@
 //! Signatures verified in Rust alone, wherever it runs: those that no host computes.
 //!
 //! RSASSA-PKCS1-v1_5 and ECDSA are left out. Hosts have native code for them, and a host that has none rejects a
-//! configuration that needs it ([`crate::config::host`]).
+//! configuration that needs it (`tollgate_config::host`).
 
 use crate::jose::algorithm::Algorithm;
 use crate::jose::ed25519;

@@ -5,7 +5,7 @@
 //!
 //! [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
 
-mod encoding;
+pub mod encoding;
 mod xfcc;
 
 use base64::Engine as _;

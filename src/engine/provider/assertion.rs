@@ -62,7 +62,7 @@ pub struct Statement<'a> {
 
 /// Why there would be no signatures.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unsigned {
+pub enum Unsigned {
     /// Nobody signs with this algorithm.
     Algorithm(Algorithm),
     /// The signer does not take the key.
@@ -107,7 +107,7 @@ impl Assertion {
     }
 
     /// Whether this signer will provide signatures: it makes one.
-    pub(crate) fn try_out(&self, signer: &dyn Signer) -> Result<(), Unsigned> {
+    pub fn try_out(&self, signer: &dyn Signer) -> Result<(), Unsigned> {
         let algorithm = self.algorithm;
         let Some(pkcs8) = self.key.pkcs8() else { return Ok(()) };
         if SigningKey::signs_here(algorithm) && !signer.signs(algorithm) {

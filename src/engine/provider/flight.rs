@@ -186,35 +186,34 @@ mod tests {
     use crate::base::secret::Secret;
     use crate::base::time::UnixTime;
     use crate::decision::{NoAnswer, Rejection};
-    use crate::policy::Policy;
+    use crate::provider::Provider;
     use crate::token::key::TokenKey;
+    use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn a_server_that_hangs_is_called_that() {
+        let secs = Duration::from_secs;
         #[rustfmt::skip]
         let cases = [
-            ("Envoy's own 504",       "2s",    NoAnswer::Status(504), 2000, "no response from the authorization server within 2 s"),
-            ("nothing at all",        "2s",    NoAnswer::Failed,      2003, "no response from the authorization server within 2 s"),
-            ("a part of a second",    "250ms", NoAnswer::Status(504), 250,  "no response from the authorization server within 0.250 s"),
-            ("the server's own 504",  "2s",    NoAnswer::Status(504), 900,  "the authorization server is unavailable: status 504"),
-            ("another status, late",  "2s",    NoAnswer::Status(503), 2000, "the authorization server is unavailable: status 503"),
-            ("a connection that was lost", "2s", NoAnswer::Failed,    10,   "the authorization server is unavailable: timeout, reset or truncated response"),
+            ("Envoy's own 504",       secs(2), NoAnswer::Status(504), 2000, "no response from the authorization server within 2 s"),
+            ("nothing at all",        secs(2), NoAnswer::Failed,      2003, "no response from the authorization server within 2 s"),
+            ("a part of a second",    Duration::from_millis(250), NoAnswer::Status(504), 250,  "no response from the authorization server within 0.250 s"),
+            ("the server's own 504",  secs(2), NoAnswer::Status(504), 900,  "the authorization server is unavailable: status 504"),
+            ("another status, late",  secs(2), NoAnswer::Status(503), 2000, "the authorization server is unavailable: status 503"),
+            ("a connection that was lost", secs(2), NoAnswer::Failed,    10,   "the authorization server is unavailable: timeout, reset or truncated response"),
         ];
         for (name, timeout, cause, after, want) in cases {
-            let configuration = serde_json::json!({"providers": {"a": {"introspection": {
-                "uri": "https://a.example.com/i", "cluster": "a", "timeout": timeout, "retries": 0, "client_auth": {"method": "none"},
-            }}}});
-            let policy = Policy::from_value(&configuration, &|_| None).unwrap();
-            let (provider, nonces) = (&policy.providers[0], Nonces::new([1, 2]));
+            let (mut provider, nonces) = (Provider::bare(), Nonces::new([1, 2]));
+            provider.introspection.timeout = timeout;
             let token = Secret::new("t");
             let question = Question { key: TokenKey::new([0, 0], ProviderId(0), &token), token };
             let start = UnixTime::from_secs(1000);
-            let (mut flight, _) = Flight::take_off(provider, question, start, &nonces);
+            let (mut flight, _) = Flight::take_off(&provider, question, start, &nonces);
             let said = Err(Rejection::NoAnswer { cause, retry_after: None });
-            let now = start.plus(std::time::Duration::from_millis(after));
-            let Landing::Settled(Err(failure)) = flight.land(provider, said, now, &nonces) else {
+            let now = start.plus(Duration::from_millis(after));
+            let Landing::Settled(Err(failure)) = flight.land(&provider, said, now, &nonces) else {
                 panic!("{name}")
             };
             assert_eq!(failure.to_string(), want, "{name}");

@@ -114,15 +114,9 @@ mod tests {
         for ((name, path, in_query), strict) in
             cases.into_iter().flat_map(|case| [(case, false), (case, true)])
         {
-            let config = format!(
-                r#"{{"providers": {{"as": {{"introspection": {{"uri": "https://as.example.com/introspect",
-                    "cluster": "as", "client_auth": {{"method": "none"}}}}}}}},
-                    "token": {{"from_form": true, "strict_multiple": {strict}}}}}"#
-            );
-            let mut enforcer = Enforcer::new(
-                Policy::parse(config.as_bytes(), &|_| None).unwrap(),
-                Ports::new([1, 2], &Portable),
-            );
+            let token = TokenPlaces { strict_multiple: strict, ..places() };
+            let mut enforcer =
+                Enforcer::new(Policy { token, ..Policy::bare() }, Ports::new([1, 2], &Portable));
             let fields =
                 [(":method", "POST"), (":path", path), ("content-type", "application/x-www-form-urlencoded")];
             let fields = fields.map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).to_vec();

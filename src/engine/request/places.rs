@@ -85,7 +85,7 @@ impl TokenPlaces {
 #[cfg(test)]
 impl TokenPlaces {
     /// No place, and bounds that matter to no test. A test begins with it and adds what it needs.
-    pub(super) fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self {
             headers: Vec::new(),
             params: Vec::new(),

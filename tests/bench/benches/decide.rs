@@ -98,7 +98,7 @@ fn parts(c: &mut Criterion) {
 
 fn policy(more: &Value) -> Policy {
     let configuration = tollgate_bench::config::tollgate(more);
-    Policy::parse(configuration.as_bytes(), &|_| None).unwrap_or_else(|errors| panic!("{errors:?}"))
+    tollgate_config::policy(configuration.as_bytes(), &|_| None).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 fn driver(more: &Value) -> Driver {

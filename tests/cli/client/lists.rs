@@ -1,7 +1,6 @@
 //! Client lists, and environments.
 
 use serde_json::json;
-use tollgate_engine::policy::Policy;
 
 use super::servers::but;
 use super::{client, register, says, store, stored};
@@ -104,7 +103,8 @@ fn the_filter_takes_what_is_exported() {
         "requires": {"clients": {"list": "partners"}},
     });
     configuration["client_lists"] = lists["client_lists"].clone();
-    Policy::parse(&serde_json::to_vec(&configuration).unwrap(), &|_| None).expect("a configuration");
+    tollgate_config::policy(&serde_json::to_vec(&configuration).unwrap(), &|_| None)
+        .expect("a configuration");
     let one = client(&tollgate, "export partners --json").json();
     assert_eq!(one["client_lists"].as_object().unwrap().len(), 1);
     says("a mistyped list", &client(&tollgate, "export partnres"), 2, &["Did you mean \"partners\"?"]);

@@ -1,7 +1,6 @@
 //! What Anypoint and Flex Gateway had, and what the filter makes of it.
 
 use serde_json::{Value, json};
-use tollgate_engine::policy::Policy;
 
 use crate::import::verdict;
 use crate::support::{Run, Tollgate};
@@ -60,7 +59,7 @@ fn carried(files: &[(&str, String)]) -> (Value, Vec<String>, i32) {
     let run = import(files, &["--json"]);
     let document = run.json();
     let configuration = document["configuration"].clone();
-    Policy::from_value(&configuration, &|_| Some("hush".to_owned())).unwrap();
+    tollgate_config::policy_of(&configuration, &|_| Some("hush".to_owned())).unwrap();
     let remarks = document["remarks"].as_array().unwrap();
     (configuration, remarks.iter().map(|r| r.as_str().unwrap().to_owned()).collect(), run.status)
 }

@@ -2,11 +2,10 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tollgate_engine::config::keys::{CONFIGURATION, Keyed as _, Provider, REFUSALS};
-use tollgate_engine::config::reference;
-use tollgate_engine::config::schema::{Absent, Kind};
+use tollgate_config::keys::{CONFIGURATION, Keyed as _, Provider, REFUSALS};
+use tollgate_config::reference;
+use tollgate_config::schema::{Absent, Kind};
 use tollgate_engine::decision::Verdict;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::preset::Preset;
 
 use super::everything::everything;
@@ -134,7 +133,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert!(Policy::parse(&bytes, &env).is_err());
+        prop_assert!(tollgate_config::policy(&bytes, &env).is_err());
     }
 
     #[test]
@@ -145,7 +144,7 @@ proptest! {
         if cut {
             bytes.truncate(at);
         }
-        let _ = Policy::parse(&bytes, &env);
+        let _ = tollgate_config::policy(&bytes, &env);
     }
 
     #[test]
@@ -160,7 +159,7 @@ proptest! {
     ])) {
         let document = with(&[(place, part)]);
         let from_json = parse(&document).map(|policy| format!("{policy:?}"));
-        let from_struct = Policy::parse(&structure(document.as_object().unwrap()), &env).map(|policy| format!("{policy:?}"));
+        let from_struct = tollgate_config::policy(&structure(document.as_object().unwrap()), &env).map(|policy| format!("{policy:?}"));
         prop_assert_eq!(from_json.is_ok(), from_struct.is_ok());
     }
 }

@@ -1,9 +1,8 @@
 //! What holds of all errors.
 
 use serde_json::json;
-use tollgate_engine::config::keys::CONFIGURATION;
-use tollgate_engine::config::schema::Kind;
-use tollgate_engine::policy::Policy;
+use tollgate_config::keys::CONFIGURATION;
+use tollgate_config::schema::Kind;
 
 use super::{env, faults, messages, parse, with};
 
@@ -86,7 +85,7 @@ fn no_fault_shows_a_value() {
         format!("\"{SECRET}\""),
         format!("{{\"{SECRET}\":1,\"{SECRET}\":2}}"),
     ] {
-        for message in messages(Policy::parse(text.as_bytes(), &env)) {
+        for message in messages(tollgate_config::policy(text.as_bytes(), &env)) {
             assert!(!message.contains("hunter2"), "{message}");
         }
     }
@@ -113,6 +112,10 @@ fn what_is_no_configuration_at_all() {
         ("noise",                b"\x80\x81\x82",    "not a google.protobuf.Struct: truncated at byte 3"),
     ];
     for (name, bytes, want) in cases {
-        assert_eq!(messages(Policy::parse(bytes, &env)), [format!("configuration: {want}")], "{name}");
+        assert_eq!(
+            messages(tollgate_config::policy(bytes, &env)),
+            [format!("configuration: {want}")],
+            "{name}"
+        );
     }
 }

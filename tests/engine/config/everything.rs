@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tollgate_config::keys::CONFIGURATION;
+use tollgate_config::schema::Kind;
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::keys::CONFIGURATION;
-use tollgate_engine::config::schema::Kind;
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::policy::requirement::SenderConstraint;

@@ -1,7 +1,6 @@
 //! A `Struct` instead of JSON.
 
 use serde_json::{Map, Value, json};
-use tollgate_engine::policy::Policy;
 
 use super::everything::everything;
 use super::{env, faults, messages, parse, with};
@@ -12,17 +11,20 @@ fn a_struct_is_read_like_json() {
     for length in 0..300 {
         let mut document = everything();
         document["responses"]["realm"] = json!("r".repeat(length + 1));
-        let from_struct = Policy::parse(&structure(document.as_object().unwrap()), &env).unwrap();
+        let from_struct = tollgate_config::policy(&structure(document.as_object().unwrap()), &env).unwrap();
         assert_eq!(format!("{from_struct:?}"), format!("{:?}", parse(&document).unwrap()), "{length}");
         let alone = json!({"mode": "m".repeat(length)});
         assert_eq!(
-            messages(Policy::parse(&structure(alone.as_object().unwrap()), &env)),
+            messages(tollgate_config::policy(&structure(alone.as_object().unwrap()), &env)),
             faults(&alone),
             "{length}"
         );
     }
     let mistaken = with(&[("@.timeout", json!(300)), ("mod", json!(null)), ("rules", json!([[1.5]]))]);
-    assert_eq!(messages(Policy::parse(&structure(mistaken.as_object().unwrap()), &env)), faults(&mistaken));
+    assert_eq!(
+        messages(tollgate_config::policy(&structure(mistaken.as_object().unwrap()), &env)),
+        faults(&mistaken)
+    );
 }
 
 /// A serialized `google.protobuf.Struct`.

@@ -10,7 +10,6 @@ use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Rejection};
 use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::enforcer::ports::Ports;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::request::connection::Peer;
 use tollgate_engine::response::answer::Answer;
 
@@ -59,7 +58,7 @@ impl World {
         for (name, value) in changes.as_object().unwrap() {
             config[name] = value.clone();
         }
-        let policy = Policy::from_value(&config, &|_| None).unwrap();
+        let policy = tollgate_config::policy_of(&config, &|_| None).unwrap();
         let client = Client::new("client");
         Self {
             driver: RefCell::new(Driver::new(policy, ports, UnixTime::from_secs(NOW))),

@@ -28,7 +28,6 @@ use tollgate_engine::jose::jws::Compact;
 use tollgate_engine::jose::key::PublicKey;
 use tollgate_engine::jose::signer::ToSign;
 use tollgate_engine::jose::signing_key::SigningKey;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::assertion::{Assertion, Statement};
 use tollgate_engine::provider::jwt;
 use tollgate_engine::provider::keys::LiveKeys;
@@ -172,7 +171,7 @@ fn verified(algorithm: Algorithm, key: &Value, token: &str) -> Result<AccessToke
     let main = json!({"issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "validate": "jwt",
         "algorithms": [format!("{algorithm:?}")], "jwks": {"inline": {"keys": [key]}}});
     let config = json!({"providers": {"main": main}});
-    let provider = &Policy::from_value(&config, &|_| None).unwrap().providers[0];
+    let provider = &tollgate_config::policy_of(&config, &|_| None).unwrap().providers[0];
     let keys = LiveKeys::new(provider.keys.as_ref());
     jwt::verify((ProviderId(0), provider), &keys, token, &Both, UnixTime::from_secs(NOW), &Untraced)
 }

@@ -6,8 +6,8 @@ mod shadowed;
 use std::time::Duration;
 
 use serde_json::Value;
-use tollgate_engine::config::keys::CONFIGURATION;
-use tollgate_engine::config::schema::{Kind, Lowers, Place, duration};
+use tollgate_config::keys::CONFIGURATION;
+use tollgate_config::schema::{Kind, Lowers, Place, duration};
 use url::Url;
 
 use crate::kit::http::is_loopback;

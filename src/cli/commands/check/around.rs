@@ -3,7 +3,7 @@
 mod readings;
 
 use serde_json::Value;
-use tollgate_engine::config::schema::Place;
+use tollgate_config::schema::Place;
 
 use crate::kit::find::located::{Located, Position};
 use crate::kit::find::places;

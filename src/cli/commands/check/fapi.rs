@@ -2,8 +2,8 @@
 //! (section 5.3.4 and 5.4 there).
 
 use serde_json::Value;
-use tollgate_engine::config::keys::{CONFIGURATION, Keyed as _, Token};
-use tollgate_engine::config::schema::{Place, complete};
+use tollgate_config::keys::{CONFIGURATION, Keyed as _, Token};
+use tollgate_config::schema::{Place, complete};
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::provider::client_auth::Method;
 

@@ -1,8 +1,8 @@
 //! Lines that are indented too little or too far: one hint instead of the errors that they cause.
 
-use tollgate_engine::config::error::{ConfigError, Fault};
-use tollgate_engine::config::keys::CONFIGURATION;
-use tollgate_engine::config::schema::{Kind, Object, Place, Step, listed};
+use tollgate_config::error::{ConfigError, Fault};
+use tollgate_config::keys::CONFIGURATION;
+use tollgate_config::schema::{Kind, Object, Place, Step, listed};
 
 use crate::kit::find::located::{Located, Node};
 

@@ -1,7 +1,7 @@
 //! The `providers:` entry to paste.
 
 use serde_json::Value;
-use tollgate_engine::config::error::Fault;
+use tollgate_config::error::Fault;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::provider::client_auth::Method;
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tollgate_config::schema::written;
 use tollgate_engine::base::time::UnixTime;
-use tollgate_engine::config::schema::written;
 use tollgate_engine::decision::fault::JwtFault;
 use tollgate_engine::decision::trace::{Bound, Check, FoundToken, Jwt};
 use tollgate_engine::decision::{Doubt, NoAnswer, Rejection};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tollgate_config::schema::duration;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::schema::duration;
 use url::{Host, Url};
 
 use super::files::{Content, File};

@@ -6,8 +6,8 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tollgate_config::schema::{Place, written};
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::schema::{Place, written};
 use url::Url;
 
 use super::files::{Content, File};

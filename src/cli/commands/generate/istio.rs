@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use tollgate_config::schema::Place;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::schema::Place;
 use url::{Host, Url};
 
 use super::files::{Content, File};

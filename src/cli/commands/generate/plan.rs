@@ -11,11 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tollgate_config::error::{ConfigError, Fault};
+use tollgate_config::schema::{Place, Step};
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::error::{ConfigError, Fault};
-use tollgate_engine::config::schema::{Place, Step};
 use tollgate_engine::jose::algorithm::Algorithm;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::policy::resource::{Identifier, WELL_KNOWN};
 use tollgate_engine::provider::Validate;
 use tollgate_engine::provider::client_auth::{self, BasicEncoding, Method};
@@ -345,7 +344,7 @@ impl Plan {
                 self.providers.iter().find(of).is_some_and(|provider| provider.credential.secret.is_some());
             matches!(error.fault, Fault::UnfitVariable { .. }) && !is_known
         };
-        let faults: Faults = Policy::from_value(&whole, &variable)
+        let faults: Faults = tollgate_config::policy_of(&whole, &variable)
             .err()
             .into_iter()
             .flatten()

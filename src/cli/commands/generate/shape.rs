@@ -2,10 +2,10 @@
 //!
 //! They use the schema of the filter's configuration, so a misspelt key is reported in the same way.
 
-use tollgate_engine::config::keys::{
+use tollgate_config::keys::{
     ClientAuth, ClientList, Keyed as _, Provider, Requirement, Resource, Rule, SIGNED_WITH, text,
 };
-use tollgate_engine::config::schema::{Absent, Choice, Kind, Names, Object, Quantity, Row, Text};
+use tollgate_config::schema::{Absent, Choice, Kind, Names, Object, Quantity, Row, Text};
 use tollgate_engine::provider::client_auth::Method;
 use url::{Host, Url};
 

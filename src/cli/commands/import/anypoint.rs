@@ -8,7 +8,7 @@ mod resources;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
-use tollgate_engine::config::schema::duration;
+use tollgate_config::schema::duration;
 
 use crate::commands::import::anypoint::policy::{Kind, Policy};
 use crate::commands::import::anypoint::provider::Provider;

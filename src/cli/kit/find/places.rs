@@ -1,6 +1,6 @@
 //! Finds the line and column of a place in a configuration.
 
-use tollgate_engine::config::schema::{Place, Step};
+use tollgate_config::schema::{Place, Step};
 
 use crate::kit::find::located::{Located, Node, Position};
 

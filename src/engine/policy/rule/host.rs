@@ -47,7 +47,7 @@ impl HostPattern {
     }
 
     /// Whether it has a port.
-    pub(crate) fn has_port(&self) -> bool {
+    pub fn has_port(&self) -> bool {
         self.port.is_some()
     }
 

@@ -75,7 +75,7 @@ pub enum Segment {
 
 impl PathPattern {
     /// This pattern as one of so many rules with an expression: all of them may be tried on one path.
-    pub(crate) fn one_of(&mut self, expressions: usize) {
+    pub fn one_of(&mut self, expressions: usize) {
         if let Self::Regex(expression) = self {
             let share = MAX_REGEX_PATHS.checked_div(expressions).unwrap_or(MAX_REGEX_PATH);
             expression.longest = share.clamp(MIN_REGEX_PATH, MAX_REGEX_PATH);

@@ -1,7 +1,7 @@
 //! Warnings about the metadata of protected resources.
 
 use serde_json::Value;
-use tollgate_engine::config::schema::Place;
+use tollgate_config::schema::Place;
 use tollgate_engine::policy::resource::Identifier;
 
 /// All of it.

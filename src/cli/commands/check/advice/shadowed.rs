@@ -1,7 +1,7 @@
 //! Finds rules that never apply, because an earlier rule matches all of their requests.
 
 use serde_json::{Map, Value};
-use tollgate_engine::config::schema::Place;
+use tollgate_config::schema::Place;
 
 /// All of them.
 pub(super) fn of(configuration: &Value, advice: &mut Vec<(Place, String)>) {

@@ -1,6 +1,6 @@
 //! The errors in a plan.
 
-use tollgate_engine::config::schema::Place;
+use tollgate_config::schema::Place;
 
 /// Errors, with their places in the short file.
 pub(crate) type Faults = Vec<(Place, String)>;

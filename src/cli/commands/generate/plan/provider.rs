@@ -1,8 +1,8 @@
 //! The authorization servers of a plan: their endpoints, and the gateway's credentials.
 
 use serde_json::Value;
+use tollgate_config::schema::Place;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::schema::Place;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::provider::Validate;
 use tollgate_engine::provider::client_auth::{BasicEncoding, Method};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tollgate_config::schema::{self, Place, nearest};
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::config::schema::{self, Place, nearest};
 use tollgate_engine::provider::client_auth::Method;
 use url::Url;
 

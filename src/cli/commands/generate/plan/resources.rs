@@ -3,7 +3,7 @@
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
 use serde_json::Value;
-use tollgate_engine::config::schema::Place;
+use tollgate_config::schema::Place;
 use tollgate_engine::policy::resource::Identifier;
 
 use super::Api;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use tollgate_engine::config::schema::Place;
+use tollgate_config::schema::Place;
 
 use super::Api;
 use super::faults::{Faults, of_api};

@@ -281,7 +281,7 @@ fn holds(
     let whole = beside_a_provider(&imported.configuration);
     prop_assert_eq!(drift(&whole, &document, &options), Vec::<String>::new(), "{}", printed);
 
-    let policy = Policy::from_value(&whole, &|_| None).unwrap();
+    let policy = tollgate_config::policy_of(&whole, &|_| None).unwrap();
     let base = base.trim_end_matches('/');
     let mut latest: BTreeMap<(String, &str), Fitting<'_>> = BTreeMap::new();
     for operation in operations {

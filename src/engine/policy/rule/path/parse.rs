@@ -9,7 +9,8 @@ use crate::request::path::NormalPath;
 pub struct PatternError(pub String);
 
 impl PatternError {
-    pub(crate) fn new(text: &str) -> Self {
+    /// Reads the text of a pattern.
+    pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 }

@@ -1,0 +1,110 @@
+//! `upstream`: which fields carry the identity, and which cannot (HDR-08).
+
+use crate::error::Fault;
+use crate::keys;
+use crate::keys::words::Underscores;
+use crate::parse::node::Node;
+use crate::parse::{Context, alike};
+use tollgate_engine::token::claims::ClaimPath;
+use tollgate_engine::upstream::{ClaimHeader, Upstream};
+
+/// Fields that belong to one connection ([RFC 9110 §7.6.1]).
+///
+/// [RFC 9110 §7.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
+pub(super) const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+];
+
+/// Fields that Envoy or HTTP itself give a meaning to.
+const MEANINGFUL: [&str; 12] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "forwarded",
+    "host",
+    "range",
+    "via",
+    "x-request-id",
+    "user-agent",
+];
+
+/// Prefixes that belong to Envoy.
+const ENVOYS: [&str; 2] = ["x-envoy-", "x-forwarded-"];
+
+/// The fields, each of them once.
+#[inline(never)]
+pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'_>) -> Upstream {
+    let claims = upstream.at(keys::Upstream::CLAIM_TO_HEADERS);
+    let payload = upstream.at(keys::Upstream::FORWARD_PAYLOAD_HEADER);
+    let prefix = upstream.at(keys::Upstream::CLAIMS_PREFIX);
+    let names = || claims.items().map(|claim| claim.at(keys::ClaimHeader::HEADER_NAME));
+    let fields = || names().chain(std::iter::once(payload.clone()));
+    for field in fields().filter(|node| node.is_set()) {
+        if let Some(why) = why_unfit_for_claims(&alike(field.text())) {
+            context.faults.add(&field.place, Fault::Reserved { why });
+        }
+        if !prefix.text().is_empty() && alike(field.text()).starts_with(&alike(prefix.text())) {
+            context.contradiction(&field, &prefix, "a claim might get the same name");
+        }
+    }
+    context.distinct(&mut fields().map(|field| (alike(field.text()), field.place.clone())));
+    let underscores = upstream.at(keys::Upstream::CLAIMS_PREFIX_UNDERSCORES);
+    let keeps_underscores = underscores.read() == Underscores::Keep;
+    if keeps_underscores && prefix.text().is_empty() {
+        context.needs(&underscores, keys::Upstream::CLAIMS_PREFIX.needed());
+    }
+    if covers_reserved(&alike(prefix.text())) {
+        let why = "other fields start with this; choose a longer prefix, such as x-token-";
+        context.faults.add(&prefix.place, Fault::Reserved { why });
+    }
+    Upstream {
+        claim_to_headers: claims.items().filter_map(|claim| claim_header(&claim)).collect(),
+        claims_prefix: lower(&prefix),
+        keeps_underscores,
+        forward_payload_header: lower(&payload),
+        filter_state: upstream.get(keys::Upstream::FILTER_STATE),
+    }
+}
+
+#[inline(never)]
+fn claim_header(claim: &Node<'_, keys::ClaimHeader>) -> Option<ClaimHeader> {
+    let path = ClaimPath::parse(claim.at(keys::ClaimHeader::CLAIM_NAME).text())?;
+    Some(ClaimHeader { header_name: lower(&claim.at(keys::ClaimHeader::HEADER_NAME))?, claim: path })
+}
+
+#[inline(never)]
+fn lower(node: &Node<'_, String>) -> Option<String> {
+    node.some().filter(|text| !text.is_empty()).map(|text| text.to_ascii_lowercase())
+}
+
+/// Why no claim can be put into this header field.
+#[inline(never)]
+fn why_unfit_for_claims(name: &str) -> Option<&'static str> {
+    if ENVOYS.iter().any(|envoys| name.starts_with(envoys)) || name == "x-request-id" {
+        return Some("Envoy gives this field its meaning");
+    }
+    if HOP_BY_HOP.contains(&name) {
+        return Some("it belongs to the connection");
+    }
+    MEANINGFUL.contains(&name).then_some("HTTP gives this field its meaning")
+}
+
+#[inline(never)]
+fn covers_reserved(prefix: &str) -> bool {
+    let names = || HOP_BY_HOP.iter().chain(&MEANINGFUL).chain(&ENVOYS);
+    !prefix.is_empty()
+        && (names().any(|name| name.starts_with(prefix))
+            || ENVOYS.iter().any(|name| prefix.starts_with(name)))
+}
