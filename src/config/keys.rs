@@ -264,15 +264,15 @@ keys! {
         );
         NAME: Option<String> = optional("name", text(&text::LINE), "A human-readable name.");
         DOCUMENTATION: Option<String> = optional(
-            "documentation", text(&text::ENDPOINT),
+            "documentation", text(&text::PAGE),
             "The address of a page for developers.",
         );
         POLICY_URI: Option<String> = optional(
-            "policy_uri", text(&text::ENDPOINT),
+            "policy_uri", text(&text::PAGE),
             "The address of a page about how clients may use the data.",
         );
         TOS_URI: Option<String> = optional(
-            "tos_uri", text(&text::ENDPOINT),
+            "tos_uri", text(&text::PAGE),
             "The address of its terms of service.",
         );
     }

@@ -26,7 +26,7 @@ keys! {
             "The product, which supplies `introspection.uri` if it is absent. `okta`: `https://HOST` or `https://HOST/oauth2/NAME`; `openam`: `https://HOST/openam/oauth2` and the realm's path; `forgerock`: PingAM and ForgeRock AM, `https://HOST/am/oauth2` and the realm's path; `salesforce`: `https://MYDOMAIN.my.salesforce.com`; `ping_federate`: `https://HOST:9031`; `keycloak`: `https://HOST/realms/REALM`.",
         );
         BASE_URL: Option<String> = optional(
-            "base_url", text(&text::ENDPOINT),
+            "base_url", text(&text::PAGE),
             "The base of the preset's paths. Absent: the `issuer`.",
         );
         ISSUER: Option<String> = optional(

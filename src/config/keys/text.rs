@@ -1,9 +1,7 @@
 //! The forms of text that keys may hold.
 
-use url::Url;
-
 use crate::schema::Text;
-use tollgate_engine::base::uri::{http_url, is_uri_text};
+use tollgate_engine::base::uri::{http_uri, is_absolute_uri, is_origin};
 use tollgate_engine::policy::resource::Identifier;
 use tollgate_engine::policy::rule::HostPattern;
 use tollgate_engine::request::head::{is_method, is_token};
@@ -189,7 +187,7 @@ pub static USER_AGENT: Text = Text {
 /// [RFC 8414 §2]: https://www.rfc-editor.org/rfc/rfc8414#section-2
 pub static ISSUER: Text = Text {
     what: "an absolute http or https URI without a fragment",
-    fits: |text| http_url(text).is_some() && !text.contains('#'),
+    fits: |text| http_uri(text).is_ok_and(|uri| !uri.has_fragment),
 };
 
 /// A resource identifier ([RFC 9728 §1.2]).
@@ -200,25 +198,22 @@ pub static RESOURCE: Text = Text {
     fits: |text| Identifier::parse(text).is_some(),
 };
 
-/// The endpoint's URI.
-pub static ENDPOINT: Text =
-    Text { what: "an absolute http or https URI", fits: |text| http_url(text).is_some() };
+/// The URI of a page for people.
+pub static PAGE: Text = Text { what: "an absolute http or https URI", fits: |text| http_uri(text).is_ok() };
+
+/// The URI of an endpoint that is called; the parser of endpoints knows more, and says what is wrong with it.
+pub static ENDPOINT: Text = Text { what: "an absolute http or https URI", fits: |text| !text.is_empty() };
 
 /// An absolute URI as `error_uri` may show it ([RFC 6750 §3]).
 ///
 /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
-pub static ABSOLUTE_URI: Text = Text {
-    what: "an absolute URI",
-    fits: |text| is_uri_text(text) && text.contains(':') && Url::parse(text).is_ok(),
-};
+pub static ABSOLUTE_URI: Text = Text { what: "an absolute URI", fits: is_absolute_uri };
 
 /// An origin as browsers send it ([RFC 6454 §6.2]). `*` is not allowed: a rejection is not for every origin.
 ///
 /// [RFC 6454 §6.2]: https://www.rfc-editor.org/rfc/rfc6454#section-6.2
-pub static ORIGIN: Text = Text {
-    what: r#"an origin, such as https://app.example.com ("*" is not allowed)"#,
-    fits: |text| http_url(text).is_some_and(|url| url.origin().ascii_serialization() == text),
-};
+pub static ORIGIN: Text =
+    Text { what: r#"an origin, such as https://app.example.com ("*" is not allowed)"#, fits: is_origin };
 
 fn is_user_agent(text: &str) -> bool {
     let is_product = |word: &str| {

@@ -1,7 +1,7 @@
 //! The introspection endpoint's URI, taken apart for the call's pseudo-fields.
 
 use crate::error::Fault;
-use tollgate_engine::base::uri::http_url;
+use tollgate_engine::base::uri::{UriFault, http_uri};
 
 /// What a call needs of the URI.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -20,33 +20,35 @@ pub(super) struct Endpoint {
 #[inline(never)]
 pub(super) fn parse(text: &str) -> Result<Endpoint, Fault> {
     let expected = |what: &str| Fault::Expected { what: what.to_owned() };
-    let url = http_url(text).ok_or_else(|| expected("an absolute http or https URI"))?;
-    if text.contains('#') {
+    let uri = http_uri(text).map_err(|fault| {
+        expected(match fault {
+            UriFault::Form => "an absolute http or https URI",
+            UriFault::HostNotAscii => "a host in ASCII; write it in Punycode, such as xn--bcher-kva.example",
+            UriFault::Authority => "a URI with a plain host name or address",
+            UriFault::DotSegments => "a path without dot segments",
+        })
+    })?;
+    if uri.has_fragment {
         return Err(expected("a URI without a fragment"));
     }
-    let (_, rest) = text.split_once("://").unwrap_or_default();
-    let authority = rest.split(['/', '?']).next().unwrap_or_default().to_ascii_lowercase();
-    if authority.contains('@') {
+    if uri.has_user_info {
         return Err(expected("a URI without user information; credentials go into client_auth"));
     }
-    // `http_url` refuses what is no ASCII; what is left are hosts that the parser would rewrite.
-    let host = url.host_str().unwrap_or_default();
-    if !authority.strip_prefix(host).is_some_and(|port| port.is_empty() || is_port(port)) {
-        return Err(expected("a URI with a plain host name or address"));
-    }
-    if url.query_pairs().any(|(name, _)| CREDENTIALS.contains(&name.as_ref())) {
+    let mut fields = form_urlencoded::parse(uri.query.unwrap_or_default().as_bytes());
+    if fields.any(|(name, _)| CREDENTIALS.contains(&name.as_ref())) {
         return Err(Fault::CredentialsInUri);
     }
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    Ok(Endpoint { scheme: url.scheme().to_owned(), authority, path: format!("{}{query}", url.path()) })
+    let path = if uri.path.is_empty() { "/" } else { uri.path };
+    let query = uri.query.map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(Endpoint {
+        scheme: uri.scheme.to_owned(),
+        authority: uri.authority.to_ascii_lowercase(),
+        path: format!("{path}{query}"),
+    })
 }
 
 /// Parameters that would show credentials or tokens to every log.
 const CREDENTIALS: [&str; 4] = ["client_secret", "client_assertion", "token", "access_token"];
-
-fn is_port(text: &str) -> bool {
-    text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-}
 
 #[cfg(test)]
 mod tests {
@@ -65,7 +67,7 @@ mod tests {
             ("HTTPS://AS.Example.com",                 Ok("https as.example.com /")),
             ("https://as.example.com?x",               Ok("https as.example.com /?x")),
             ("https://as.example.com/a b",             Err("expected an absolute http or https URI")),
-            ("https://ás.example.com/i",               Err("expected an absolute http or https URI")),
+            ("https://ás.example.com/i",               Err("expected a host in ASCII; write it in Punycode, such as xn--bcher-kva.example")),
             ("https:as.example.com/i",                 Err("expected an absolute http or https URI")),
             ("ftp://as.example.com/i",                 Err("expected an absolute http or https URI")),
             ("/introspect",                            Err("expected an absolute http or https URI")),
@@ -74,6 +76,7 @@ mod tests {
             ("https://me:pw@as.example.com/i",         Err("expected a URI without user information; credentials go into client_auth")),
             ("https://0x7f.1/i",                       Err("expected a URI with a plain host name or address")),
             ("https://as.%65xample.com/i",             Err("expected a URI with a plain host name or address")),
+            ("https://as.example.com/a/../i",          Err("expected a path without dot segments")),
             ("https://as.example.com:/i",              Err("expected a URI with a plain host name or address")),
             ("https://as.example.com/i?client_secret=x", Err("credentials and tokens do not belong in a URI; put them into client_auth")),
             ("https://as.example.com/i?a&client%5Fsecret=x", Err("credentials and tokens do not belong in a URI; put them into client_auth")),

@@ -3,6 +3,7 @@
 //! [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
 
 use crate::base::ids::ResourceId;
+use crate::base::uri::{HttpUri, http_uri};
 use crate::decision::Doubt;
 use crate::policy::rule::{HostPattern, HostReading, PathPattern, Seen};
 use crate::request::path::{NormalPath, split_query};
@@ -253,21 +254,16 @@ impl<'a> Identifier<'a> {
     /// Takes `text` apart if it is an https URI without a fragment, or an http URI of this machine, for tests.
     /// It must be in normal form, because it is compared as it is.
     pub fn parse(text: &'a str) -> Option<Self> {
-        let url = crate::base::uri::http_url(text)?;
-        let (scheme, rest) = text.split_once("://")?;
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at_checked(end)?;
-        let (path, query) = target.split_at_checked(target.find('?').unwrap_or(target.len()))?;
-        let host = match authority.strip_prefix('[') {
-            Some(v6) => authority.get(..v6.find(']')?.checked_add(2)?)?,
-            None => authority.split(':').next()?,
-        };
+        let uri = http_uri(text).ok()?;
+        let HttpUri { scheme, authority, host, path, .. } = uri;
         let is_here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
-        let fits = !text.contains('#')
-            && !authority.contains('@')
-            && (scheme == "https" || scheme == "http" && is_here)
-            && (url.path() == path || path.is_empty());
-        let origin = text.get(..scheme.len().checked_add(3)?.checked_add(end)?)?;
+        let fits = text.starts_with(scheme)
+            && !uri.has_fragment
+            && !uri.has_user_info
+            && (scheme == "https" || is_here);
+        let (origin, target) =
+            text.split_at_checked(scheme.len().checked_add(3)?.checked_add(authority.len())?)?;
+        let query = target.strip_prefix(path)?;
         let path = if path == "/" { "" } else { path };
         fits.then_some(Self { origin, host, path, query })
     }
