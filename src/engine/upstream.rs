@@ -70,6 +70,7 @@ impl Upstream {
     }
 
     /// The client's own copies of our fields, once each. `lengths` are [`Self::lengths`].
+    #[inline(never)]
     pub fn forged(&self, head: RequestHead<'_>, lengths: u128) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         let ours = |name: &[u8]| lengths & length_bit(name.len()) != 0 && self.owns(name);

@@ -297,6 +297,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// Continues a request that has waited, if it is still there.
+    #[inline(never)]
     fn resume(&mut self, id: StreamId, waited: Waited, now: &Now<'_>) -> Option<Command> {
         let mut stream = self.streams.take(id)?;
         let enforcer = self.generations.of(stream.generation);
@@ -317,6 +318,7 @@ impl<T: Trace> Worker<T> {
         done
     }
 
+    #[inline(never)]
     fn body(
         &mut self,
         id: StreamId,
@@ -352,6 +354,7 @@ impl<T: Trace> Worker<T> {
     ///
     /// [RFC 6750 §2.3]: https://www.rfc-editor.org/rfc/rfc6750#section-2.3
     /// [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
+    #[inline(never)]
     fn response_head(&mut self, id: StreamId) -> Option<Command> {
         let mut stream = self.streams.take(id)?;
         if stream.is_held() {
@@ -378,6 +381,7 @@ impl<T: Trace> Worker<T> {
         Streams::forget(stream, &mut self.generations);
     }
 
+    #[inline(never)]
     fn form(&mut self, id: StreamId, stream: &mut Stream, body: &[u8], now: &Now<'_>) -> Option<Command> {
         let form = self.take_form(id, stream)?;
         let step = form.body(self.generations.of(stream.generation), body, now.wall());
@@ -407,6 +411,7 @@ impl<T: Trace> Worker<T> {
         }
     }
 
+    #[inline(never)]
     fn tick(&mut self, now: &Now<'_>) {
         let moment = now.moment();
         self.wake = Wake { asked: None, is_news: true };
@@ -484,6 +489,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// Carries out the last word.
+    #[inline(never)]
     fn settle(
         &mut self,
         id: StreamId,

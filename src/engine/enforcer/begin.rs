@@ -49,6 +49,7 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// Finds the rule, on the path in its normal form.
+    #[inline(never)]
     fn route(&self, request: &mut Request) -> Result<Access, Rejection> {
         let whole = request.head().path();
         let (sent, _) = split_query(whole);
@@ -91,6 +92,7 @@ impl<T: Trace> Enforcer<T> {
         !places.forward && self.policy.mode == Mode::Enforce && extract::wants_form(head, places)
     }
 
+    #[inline(never)]
     fn look_for_token(&mut self, request: Request, now: UnixTime) -> Step {
         let places = &self.policy.token;
         let head = request.head();
@@ -107,6 +109,7 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// The token, in a place that all of the rules read. A token that only some of them read does not count.
+    #[inline(never)]
     fn extract(&self, request: &Request) -> Result<Option<Found>, TokenError> {
         let Ruling { rule, others } = &request.ruling;
         let find =
@@ -160,6 +163,7 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// Whether all providers that would be called have already said that the token is inactive.
+    #[inline(never)]
     fn is_known_bad(&mut self, providers: &VecDeque<ProviderId>, token: &Secret, now: UnixTime) -> bool {
         let says_no = |id: &ProviderId| {
             let known = self.cache.get(self.cache.key(*id, token));
@@ -170,6 +174,7 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// Checks the proof that comes with a token, before any provider is called.
+    #[inline(never)]
     fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
         match (&self.proofs, &self.policy.dpop) {
             (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {

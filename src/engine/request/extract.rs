@@ -169,6 +169,7 @@ pub struct Stripped {
 
 /// Takes the token out of every place that `places` and `extra_params` name. A header field with a
 /// scheme is removed only if its scheme is the configured one.
+#[inline(never)]
 pub fn strip(head: RequestHead<'_>, places: &TokenPlaces, extra_params: &[String]) -> Stripped {
     // Every place is named: one that is added has to be removed here.
     let TokenPlaces {
@@ -256,6 +257,7 @@ enum Name {
     Other,
 }
 
+#[inline(never)]
 fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secret>, TokenError> {
     let mut lines = head.all(&header.name).map(trim_space);
     let only = match (lines.next(), lines.next()) {
@@ -401,6 +403,7 @@ fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
 
+#[inline(never)]
 fn strip_cookies(head: RequestHead<'_>, names: &[String], stripped: &mut Stripped) {
     let is_token = |crumb: &[u8]| names.iter().any(|own| is_cookie(split_cookie(crumb).0, own));
     if !crumbs(head).any(is_token) {

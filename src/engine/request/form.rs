@@ -25,6 +25,7 @@ pub fn extract(body: &[u8], places: &TokenPlaces) -> Result<Option<Found>, Token
 }
 
 /// The body without its `access_token` fields, every other byte as it was; `None` if there are no such fields.
+#[inline(never)]
 pub fn strip(body: &[u8]) -> Option<Vec<u8>> {
     let is_token =
         |field: &&[u8]| form_urlencoded::parse(field).any(|(name, _)| is_to_php(name.bytes(), ACCESS_TOKEN));

@@ -142,6 +142,7 @@ impl Schedule {
 
 impl<T: Trace> Worker<T> {
     /// Fetches what is due.
+    #[inline(never)]
     pub(super) fn tick_fetches(&mut self, now: Moment) {
         let is_due = |schedule: &&mut Schedule| schedule.due.is_some_and(|due| due <= now.steady);
         let mut calls = Vec::new();
@@ -162,6 +163,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// Lets a request wait until keys have been fetched. If waiting cannot help, the request continues at once.
+    #[inline(never)]
     pub(super) fn wait_for_keys(
         &mut self,
         id: ProviderId,
@@ -209,6 +211,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// Something has come of a call.
+    #[inline(never)]
     pub(super) fn fetched(&mut self, document: Document, outcome: CallOutcome<'_>, now: Moment) {
         let enforcer = &mut self.generations.current;
         let news = match document {

@@ -167,6 +167,7 @@ impl Interest {
 impl<T: Trace> Worker<T> {
     /// Finds out about a token: at once, from another worker or because there is no hope; or `None`, and
     /// the request may wait for the flight that is under way then.
+    #[inline(never)]
     pub(super) fn seek(&mut self, question: &Question, now: Moment) -> Option<Finding> {
         let key = question.key;
         if self.flights.waiting >= MAX_WAITING {
@@ -196,6 +197,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// A response has arrived, or its absence.
+    #[inline(never)]
     pub(super) fn landed(&mut self, key: TokenKey, outcome: CallOutcome<'_>, now: Moment) {
         let Some(UnderWay { interest, way }) = self.flights.take(key) else { return };
         let Way::Called { mut flight, steady } = way else { return self.flights.put(interest, way) };
@@ -217,6 +219,7 @@ impl<T: Trace> Worker<T> {
 
     /// Makes the calls that are due, looks for responses of other workers, and asks again about tokens whose
     /// entries end soon.
+    #[inline(never)]
     pub(super) fn tick_flights(&mut self, now: Moment) {
         let is_due = |flight: &UnderWay| flight.due().is_some_and(|due| due <= now.steady);
         let due: Vec<TokenKey> =
@@ -239,6 +242,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// Another call for a token that is in use.
+    #[inline(never)]
     fn refresh(&mut self, question: Question, now: Moment) {
         let key = question.key;
         let Some(entry) = self.generations.current.remembered(key) else { return };
@@ -285,6 +289,7 @@ impl<T: Trace> Worker<T> {
 
     /// Asks, unless another worker does already or there is no hope. What there is to say is said at once, or
     /// `None` and a flight is under way.
+    #[inline(never)]
     fn ask(&mut self, interest: Interest, now: Moment) -> Option<Finding> {
         let key = interest.question.key;
         let Some(patience) = self.generations.current.provider(key.provider).map(Provider::patience) else {
@@ -325,6 +330,7 @@ impl<T: Trace> Worker<T> {
         None
     }
 
+    #[inline(never)]
     fn take_off(&mut self, interest: Interest, now: Moment) {
         let Some((flight, call)) = self.generations.current.take_off(interest.question.clone(), now.wall)
         else {
@@ -348,6 +354,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// Another worker asks: looks whether it has a response, or has given up.
+    #[inline(never)]
     fn look_again(&mut self, mut interest: Interest, since: Steady, now: Moment) {
         let key = interest.question.key;
         let patience = self.generations.current.provider(key.provider).map(Provider::patience);
@@ -399,6 +406,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// The call has ended, with or without a response: caches the result here and for the other workers.
+    #[inline(never)]
     fn conclude(
         &mut self,
         interest: &Interest,
