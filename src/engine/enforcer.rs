@@ -128,23 +128,14 @@ struct Request {
 
 impl<T: Trace> Enforcer<T> {
     /// An engine for this policy.
+    #[inline(never)]
     pub(crate) fn new(mut policy: Policy, ports: Ports<T>) -> Self {
         let Ports { seed, owner, verifier, signer, peer, store, trace } = ports;
         if let Some(signer) = signer {
             policy.sign_with(signer);
         }
         let nonces = Nonces::new(seed);
-        let mut cache = Cache::new(&policy.cache, seed);
-        let mut proofs = None;
-        if policy.dpop.is_some() || policy.cache.is_shared() {
-            let common = Common::of(store.as_ref(), &nonces);
-            proofs = policy.dpop.as_ref().map(|dpop| Proofs::new(dpop, &owner, common.as_ref()));
-            let namespace = |provider| {
-                let namespace = Namespace::new(&owner, provider);
-                common.as_ref().map_or(namespace, |common| namespace.within(common))
-            };
-            cache.share(policy.providers.iter().map(namespace).collect());
-        }
+        let (cache, proofs) = shared(&policy, store.as_ref(), seed, &owner, &nonces);
         Self {
             own_lengths: policy.upstream.lengths(),
             matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some())
@@ -216,6 +207,29 @@ impl<T: Trace> Enforcer<T> {
     fn connection(&self, request: &Request) -> Connection<'_> {
         Connection::new(self.peer, request.stream)
     }
+}
+
+/// What the workers share: the cache, and what checking proofs of possession needs.
+#[inline(never)]
+fn shared(
+    policy: &Policy,
+    store: &dyn Store,
+    seed: [u64; 2],
+    owner: &[u8],
+    nonces: &Nonces,
+) -> (Cache, Option<Proofs>) {
+    let mut cache = Cache::new(&policy.cache, seed);
+    if policy.dpop.is_none() && !policy.cache.is_shared() {
+        return (cache, None);
+    }
+    let common = Common::of(store, nonces);
+    let proofs = policy.dpop.as_ref().map(|dpop| Proofs::new(dpop, owner, common.as_ref()));
+    let namespace = |provider| {
+        let namespace = Namespace::new(owner, provider);
+        common.as_ref().map_or(namespace, |common| namespace.within(common))
+    };
+    cache.share(policy.providers.iter().map(namespace).collect());
+    (cache, proofs)
 }
 
 impl Request {

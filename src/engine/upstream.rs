@@ -85,6 +85,7 @@ impl Upstream {
     }
 
     /// The fields for these claims and for the client.
+    #[inline(never)]
     pub fn identity(&self, claims: &Map<String, Value>, client_id: Option<&str>) -> IdentityFields {
         let Self { claim_to_headers, claims_prefix, keeps_underscores, forward_payload_header, filter_state } =
             self;

@@ -117,6 +117,7 @@ const AT_ONCE: u32 = 32;
 
 impl<T: Trace> Worker<T> {
     /// A worker under this configuration. It requests a tick at once if there is something to fetch.
+    #[inline(never)]
     pub fn new(policy: Policy, ports: Ports<T>) -> Self {
         warn_of_tokens_in_the_query(&policy);
         let enforcer = Enforcer::new(policy, ports);
@@ -142,6 +143,7 @@ impl<T: Trace> Worker<T> {
 
     /// Replaces the configuration. Documents that were fetched from the same places are kept. Waiting requests
     /// are ended: a request that began under one configuration is not judged by another.
+    #[inline(never)]
     pub fn replace(&mut self, policy: Policy, ports: Ports<T>) {
         warn_of_tokens_in_the_query(&policy);
         let mut enforcer = Enforcer::new(policy, ports);

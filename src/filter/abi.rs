@@ -82,6 +82,7 @@ const EMPTY_MAP: [u8; 4] = [0; 4];
 
 /// Sends a call for the effective context; `None` if the host would not. The SDK's own function would keep each
 /// call forever, because its dispatcher never sees the responses.
+#[inline(never)]
 pub(crate) fn http_call(call: &OutgoingCall) -> Option<u32> {
     let (cluster, body) = (call.cluster(), call.body());
     let fields = call.headers().iter().map(|(name, value)| (name.as_bytes(), value.expose().as_bytes()));
@@ -110,6 +111,7 @@ pub(crate) fn http_call(call: &OutgoingCall) -> Option<u32> {
 /// client gets the gRPC status, in trailers only, and every other client gets the HTTP status and the body. The
 /// SDK has separate calls for the two, and its call for gRPC sends the HTTP status 200, which a filter before
 /// ours that translates gRPC would pass on.
+#[inline(never)]
 pub(crate) fn reply(answer: &Answer) {
     let fields = answer.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let headers = packed(fields);

@@ -32,6 +32,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    #[inline(never)]
     pub(crate) fn new(root: u32, policy: Policy, seed: [u64; 2]) -> Self {
         let counters = Counter::all().map(|counter| host::define_counter(&counter.name())).collect();
         let worker = Worker::new(policy, ports(seed));
@@ -41,6 +42,7 @@ impl Driver {
     }
 
     /// Another configuration counts from now on.
+    #[inline(never)]
     pub(crate) fn replace(&mut self, policy: Policy, seed: [u64; 2]) {
         self.calls.clear();
         self.worker.replace(policy, ports(seed));
@@ -140,6 +142,7 @@ impl Driver {
     }
 
     /// Adds up what was counted, and asks for time to pass.
+    #[inline(never)]
     fn close(&mut self, now: &Now<'_>) {
         while let Some((counter, n)) = self.worker.take_count() {
             if let Some(counter) = self.counters.get(counter.index()) {

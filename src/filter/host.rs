@@ -162,6 +162,7 @@ impl Response {
 }
 
 /// Changes the request of the effective context.
+#[inline(never)]
 pub(crate) fn apply(outcome: &Outcome) {
     let Grant { remove, path, body, .. } = &outcome.grant;
     for name in remove {
@@ -187,6 +188,7 @@ pub(crate) fn note(outcome: &Outcome) {
 }
 
 /// Changes fields of the response of the effective context.
+#[inline(never)]
 pub(crate) fn set_response_fields(fields: &[(&str, String)]) {
     for (name, value) in fields {
         let _ = hostcalls::remove_map_value(MapType::HttpResponseHeaders, name);

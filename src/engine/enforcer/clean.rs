@@ -10,6 +10,7 @@ use crate::request::{extract, form, websocket};
 impl<T: Trace> Enforcer<T> {
     /// What is removed from every request, however it ends: forged identity fields, ambiguous spellings of its
     /// path, and the token if the upstream must not see it. In shadow mode, only the forged fields.
+    #[inline(never)]
     pub(super) fn clean(&self, request: &Request, body: Option<&[u8]>) -> Grant {
         let head = request.head();
         let mut grant =

@@ -11,6 +11,7 @@ use crate::token::access_token::AccessToken;
 
 impl<T: Trace> Enforcer<T> {
     /// The last word on an active token.
+    #[inline(never)]
     pub(super) fn judge(
         &self,
         request: &Request,
@@ -46,6 +47,7 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// Uses up the proof of a request that passes. The second time, it does not.
+    #[inline(never)]
     fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
         match (&self.proofs, &self.policy.dpop, proof) {
             (Some(proofs), Some(dpop), Some(proof))

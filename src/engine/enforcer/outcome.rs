@@ -48,6 +48,7 @@ impl Outcome {
     }
 
     /// The response to the client; `None` if it is not rejected.
+    #[inline(never)]
     pub fn answer(&self, policy: &Policy) -> Option<Answer> {
         let head = self.request.head();
         match &self.decision {
@@ -61,6 +62,7 @@ impl Outcome {
     }
 
     /// Writes down what access logs and later filters are told.
+    #[inline(never)]
     pub(crate) fn take_notes(&mut self, policy: &Policy) {
         let verdict = self.decision.verdict().name();
         match &self.decision {

@@ -107,6 +107,7 @@ impl Pending {
     }
 
     /// Verifies the token by the keys that are there. An error without a reason: other keys might do.
+    #[inline(never)]
     fn verify<T: Trace>(
         &mut self,
         enforcer: &mut Enforcer<T>,
@@ -140,6 +141,7 @@ impl Pending {
     }
 
     /// The last word of one provider.
+    #[inline(never)]
     fn take<T: Trace>(
         self,
         enforcer: &mut Enforcer<T>,

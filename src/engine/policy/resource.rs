@@ -49,6 +49,7 @@ impl Resources {
     /// The resource whose metadata is requested. Of several under the same target, the one for this host,
     /// because two hosts may each have a resource at the same path. A query that no identifier has, and slashes
     /// at the end, make no difference: some clients add them.
+    #[inline(never)]
     pub fn described_at(&self, seen: &Seen<'_>) -> Result<Option<ResourceId>, Doubt> {
         let target = seen.target();
         if !self.is_metadata_path(target) {
@@ -73,6 +74,7 @@ impl Resources {
     }
 
     /// The one that a request is for: of this host if there is one, and with the longest path.
+    #[inline(never)]
     pub fn of(&self, seen: &Seen<'_>) -> Result<Belonging, Doubt> {
         let in_case = |resource: &Resource, path: Option<&str>, any_case: bool| {
             let is_inside =

@@ -156,6 +156,7 @@ impl Policy {
     /// The rules that apply to a request. A rule that grants access applies only if every reading of the
     /// request matches. A rule that requires something applies if any reading matches; then what would apply
     /// without it is required as well. A request that cannot be compared is rejected.
+    #[inline(never)]
     pub fn rule_of(&self, seen: &Seen<'_>) -> Result<Ruling, Doubt> {
         let mut perhaps = Vec::new();
         for (at, rule) in self.rules.iter().enumerate() {

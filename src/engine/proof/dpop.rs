@@ -96,6 +96,7 @@ impl Proofs {
     }
 
     /// Checks the proof that a request carries for its token.
+    #[inline(never)]
     pub fn check(
         &self,
         dpop: &Dpop,

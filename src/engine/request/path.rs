@@ -35,6 +35,7 @@ impl NormalPath {
     /// removes nothing.
     ///
     /// [RFC 3986 §3.3]: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
+    #[inline(never)]
     pub fn read(path: &[u8], parameters: Reading) -> Result<Self, AmbiguousPath> {
         let mut parsed = Self::normalise(path, true)?;
         if parsed.normal.contains("%2F") {

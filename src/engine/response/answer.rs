@@ -46,6 +46,7 @@ pub struct Advertised<'a> {
 
 impl Responses {
     /// What the client is told.
+    #[inline(never)]
     pub fn answer(&self, rejection: &Rejection, resource: &Advertised<'_>, head: RequestHead<'_>) -> Answer {
         let wording = Wording::of(rejection);
         let is_missing = *rejection == Rejection::NoMetadata;

@@ -20,6 +20,7 @@ pub struct Wording {
 
 impl Wording {
     /// The table of `rfc6750`.
+    #[inline(never)]
     pub fn of(rejection: &Rejection) -> Self {
         let (status, error, description) = match rejection {
             Rejection::NoToken => (401, None, "An access token is required."),
@@ -98,6 +99,7 @@ impl Wording {
     }
 
     /// The body and its media type, with the status that is really sent.
+    #[inline(never)]
     pub fn body(&self, format: Format, status: u16) -> Option<(String, &'static str)> {
         match format {
             Format::None => None,

@@ -14,6 +14,7 @@ pub(super) struct Brake {
 
 impl Brake {
     /// Logs a rejection, with the name of the rule that it was judged by.
+    #[inline(never)]
     pub(super) fn refused(&mut self, rejection: &Rejection, rule: Option<&str>, now: UnixTime) {
         let level = rejection.log_level();
         let mut more = String::new();

@@ -176,6 +176,7 @@ impl Counts {
     }
 
     /// A request has its verdict; `carried_out` says whether its rejection is enforced.
+    #[inline(never)]
     pub(super) fn settled(&mut self, outcome: &Outcome, carried_out: bool) {
         let verdict = outcome.decision.verdict();
         let counter = if !verdict.is_refusal() || carried_out { Counter::Verdict } else { Counter::Shadow };
