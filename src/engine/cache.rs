@@ -28,7 +28,7 @@ use crate::base::time::UnixTime;
 use crate::cache::entry::{Age, Entry};
 use crate::cache::local::Local;
 use crate::cache::namespace::Namespace;
-use crate::cache::shared::{Claim, Ending, Shared};
+use crate::cache::shared::{Claim, Ending, Place, Shared};
 use crate::jose::key_set::KeySet;
 use crate::policy::cache_times::CacheTimes;
 use crate::provider::introspection::reply::Introspection;
@@ -99,24 +99,17 @@ impl Cache {
         self.namespaces.get(provider.0).map(|namespace| namespace.digest(keys, token))
     }
 
-    /// What any worker has learned about a token since `after`. This worker caches it, if it is newer.
-    pub fn recall(
-        &mut self,
-        store: &dyn Store,
-        key: TokenKey,
-        digest: &TokenDigest,
-        now: Moment,
-        after: Option<UnixTime>,
-    ) -> Recalled {
-        match self.shared.recall(store, digest, key.provider, now, after) {
-            shared::Recalled::Nothing => Recalled::Nothing,
-            shared::Recalled::Answer(said, asked) => Recalled::Known(self.adopt(key, said, asked, now.wall)),
-        }
+    /// Looks at what the workers know of a token.
+    pub fn look(&self, store: &dyn Store, digest: &TokenDigest) -> Place {
+        self.shared.look(store, digest)
     }
 
-    /// Whether another worker has made a call since this worker last read the clock.
-    pub fn is_ahead(&self, store: &dyn Store, digest: &TokenDigest, now: Moment) -> bool {
-        self.shared.is_ahead(store, digest, now)
+    /// What any worker has learned about the token of that place since `after`. This worker caches it, if it is newer.
+    pub fn recall(&mut self, place: &Place, key: TokenKey, now: Moment, after: Option<UnixTime>) -> Recalled {
+        match place.answer(key.provider, now, after) {
+            None => Recalled::Nothing,
+            Some((said, asked)) => Recalled::Known(self.adopt(key, said, asked, now.wall)),
+        }
     }
 
     /// Shares a response with the other workers. `false`: it is not shared.
@@ -131,16 +124,16 @@ impl Cache {
         self.shared.remember(store, digest, token, entry, asked)
     }
 
-    /// Announces a call to the other workers, unless one of them has ([`Shared::claim`]).
+    /// Announces a call to the other workers, unless one of them has done so since this look ([`Shared::claim`]).
     pub fn claim(
         &self,
         store: &dyn Store,
-        digest: &TokenDigest,
+        place: &Place,
         now: Moment,
         patience: Duration,
         since: Steady,
     ) -> Claim {
-        self.shared.claim(store, digest, now, patience, since)
+        self.shared.claim(store, place, now, patience, since)
     }
 
     /// Takes the announcement back.

@@ -1,42 +1,49 @@
 //! The cache that all workers of a proxy share, in the host's shared data.
 //!
 //! The host keeps this data forever and evicts nothing. The keys are therefore the numbers of a fixed number of
-//! slots, and each slot says which token it holds. A token has two slots for its response, of which the empty
-//! or older one is overwritten. Inactive tokens have a table of their own.
+//! places. A token has one place, which it shares with others, and each record in it says which token it is about. A
+//! place holds a few active tokens, a few inactive ones, and a few marks. Each of the three kinds pushes out its own
+//! oldest record, so that garbage never pushes out an active token.
 //!
-//! A third table coordinates calls: a worker that introspects a token puts a mark there, and other workers wait
-//! for the response instead of making a second call. Nothing depends on this data: if a mark or a response is
-//! lost, one more call is made.
+//! A mark coordinates calls: a worker that introspects a token leaves one, and other workers wait for the response
+//! instead of making a second call. Because the response and the mark are in one place, one look shows both, and one
+//! write replaces the mark with the response: a miss reads twice and writes twice. Nothing depends on this data: if a
+//! mark or a response is lost, one more call is made.
+
+mod record;
 
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
-use crate::base::json;
 use crate::base::moment::Moment;
 use crate::base::secret::Secret;
-use crate::base::store::{NOTHING, Store};
+use crate::base::store::{NOTHING, Seen, Store};
 use crate::base::time::UnixTime;
 use crate::cache::entry::Entry;
-use crate::decision::{BadAnswer, NoAnswer, Rejection};
+use crate::cache::shared::record::{HEAD, Kind, Record, records, write};
+use crate::decision::Rejection;
 use crate::policy::cache_times::CacheTimes;
 use crate::provider::introspection::reply::Introspection;
-use crate::token::access_token::AccessToken;
 use crate::token::key::TokenDigest;
 
 /// The shared level as one policy uses it.
 #[derive(Clone, Copy, Debug)]
 pub struct Shared {
-    active: Table,
-    inactive: Table,
+    /// How many places there are: a power of two.
+    places: u64,
+    /// How many active tokens a place holds.
+    active: usize,
+    /// How many inactive ones.
+    inactive: usize,
 }
 
-/// What the workers together know of a token.
+/// The place of a token, as one look has found it.
 #[derive(Debug)]
-pub enum Recalled {
-    /// A response, and when the call was made, by this worker's wall clock.
-    Answer(Introspection, UnixTime),
-    /// Nothing.
-    Nothing,
+pub struct Place {
+    digest: TokenDigest,
+    key: String,
+    bytes: Vec<u8>,
+    seen: Seen,
 }
 
 /// The result of an attempt to claim a call.
@@ -46,16 +53,14 @@ pub enum Claim {
     Ours,
     /// Another worker is making the call.
     Theirs,
-    /// A call has just ended: its response may be there now.
-    Over,
     /// Another worker's call has just failed.
     Failed(Rejection),
 }
 
-/// How a question that was announced has ended.
+/// How a question that was announced has ended without a response for all workers.
 #[derive(Clone, Copy, Debug)]
 pub enum Ending<'a> {
-    /// Its response is in the shared data, or no request waits for it any more.
+    /// No request waits for it any more, or every worker has to find out by itself.
     Over,
     /// It has a response that is not shared: other workers have to make a call of their own.
     NotShared,
@@ -66,49 +71,35 @@ pub enum Ending<'a> {
 /// The longest response that is shared, in bytes; longer ones stay with the worker that got them.
 pub const MAX_SHARED: usize = 16_384;
 
-const MARKS: Table = Table { name: "tollgate.1.mark", slots: 4096 };
-/// How long before removing a mark a worker may have read the clock.
-const LATELY: Duration = Duration::from_secs(1);
-const HEAD: usize = 1 + 32 + 8 + 8;
+const NAME: &str = "tollgate.2.token.";
+/// The minimum number of places: calls for many tokens can be under way, however few are cached.
+const LEAST_PLACES: u64 = 1024;
+/// The maximum number of records of a kind in one place.
+const MOST: u64 = 4;
+const MARKS: usize = 4;
 
 impl Shared {
-    /// The tables that such a cache needs.
+    /// The places that such a cache needs.
     pub fn new(cache: &CacheTimes) -> Self {
-        let table = |name, max: usize| Table { name, slots: max.next_power_of_two() as u64 };
-        Self {
-            active: table("tollgate.1.active", cache.max_entries),
-            inactive: table("tollgate.1.inactive", cache.negative_max_entries),
-        }
+        let [active, inactive] = [cache.max_entries, cache.negative_max_entries]
+            .map(|max| u64::try_from(max.next_power_of_two()).unwrap_or(u64::MAX));
+        let places = LEAST_PLACES.max(active / MOST).max(inactive / MOST);
+        let each = |all: u64| {
+            usize::try_from(all.checked_div(places).unwrap_or_default().clamp(1, MOST)).unwrap_or(1)
+        };
+        Self { places, active: each(active), inactive: each(inactive) }
     }
 
-    /// What any worker has learned about a token from a call made after `after`.
-    pub fn recall(
-        self,
-        store: &dyn Store,
-        digest: &TokenDigest,
-        provider: ProviderId,
-        now: Moment,
-        after: Option<UnixTime>,
-    ) -> Recalled {
-        for key in self.active.keys(digest).into_iter().chain(self.inactive.keys(digest)) {
-            let (bytes, _) = store.get(&key);
-            let Some(record) = Record::read(&bytes).filter(|record| record.digest == *digest.as_bytes())
-            else {
-                continue;
-            };
-            let Some(asked) = record.asked(now) else { continue };
-            if let Some(said) = record.said(provider)
-                && after.is_none_or(|after| asked > after)
-            {
-                return Recalled::Answer(said, asked);
-            }
-        }
-        Recalled::Nothing
+    /// Looks at the place of a token.
+    pub fn look(self, store: &dyn Store, digest: &TokenDigest) -> Place {
+        let key = key(digest.word(0) & self.places.saturating_sub(1));
+        let (bytes, seen) = store.get(&key);
+        Place { digest: *digest, key, bytes, seen }
     }
 
-    /// Shares a response with the other workers. `steady` is when the call was made. A response is not shared
-    /// if it is too long, or if it contains the token itself, which is never stored in the clear. `false`: it
-    /// is not shared.
+    /// Shares a response with the other workers, in place of the mark. `steady` is when the call was made. A response
+    /// is not shared if it is too long, or if it contains the token itself, which is never stored in the clear.
+    /// `false`: it is not shared.
     pub fn remember(
         self,
         store: &dyn Store,
@@ -127,190 +118,133 @@ impl Shared {
             return false;
         }
         let asked = Moment { wall: entry.asked(), steady };
-        let value = Record { kind, digest: *digest.as_bytes(), asked, body: body.as_bytes() }.write();
-        let (own, other) = match kind {
-            Kind::Inactive => (self.inactive, self.active),
-            _ => (self.active, self.inactive),
-        };
-        // What was said before counts no more.
-        for key in other.keys(digest) {
-            let (bytes, seen) = store.get(&key);
-            if Record::read(&bytes).is_some_and(|record| record.digest == *digest.as_bytes()) {
-                store.set(&key, NOTHING, seen);
-            }
-        }
-        let places = own.keys(digest).map(|key| {
-            let (bytes, seen) = store.get(&key);
-            let record = Record::read(&bytes);
-            let is_same = record.as_ref().is_some_and(|record| record.digest == *digest.as_bytes());
-            let since = record.map(|record| record.asked.steady);
-            (!is_same, since, key, seen)
-        });
-        // Its own place, or an empty one, or the older one.
-        places.into_iter().min().is_some_and(|(.., key, seen)| store.set(&key, &value, seen))
-    }
-
-    /// Whether there is a response to a call that was made after this worker last read the clock.
-    pub fn is_ahead(self, store: &dyn Store, digest: &TokenDigest, now: Moment) -> bool {
-        self.active.keys(digest).into_iter().chain(self.inactive.keys(digest)).any(|key| {
-            let (bytes, _) = store.get(&key);
-            Record::read(&bytes)
-                .is_some_and(|record| record.digest == *digest.as_bytes() && record.asked.steady > now.steady)
-        })
+        self.put(store, &self.look(store, digest), kind, asked, body.as_bytes())
     }
 
     /// Announces a call, unless another worker has announced one less than `patience` ago. `since` is when the
-    /// request began to wait: failures and responses from before that do not count for it.
+    /// request began to wait: failures from before that do not count for it.
     pub fn claim(
         self,
         store: &dyn Store,
-        digest: &TokenDigest,
+        place: &Place,
         now: Moment,
         patience: Duration,
         since: Duration,
     ) -> Claim {
-        let [key, _] = MARKS.keys(digest);
-        let (bytes, seen) = store.get(&key);
-        if let Some(mark) = Record::read(&bytes).filter(|mark| mark.digest == *digest.as_bytes()) {
+        if place.response().is_some_and(|response| response.asked.steady > now.steady) {
+            // It was asked for since this worker read the clock: then it is there at the next look.
+            return Claim::Theirs;
+        }
+        if let Some(mark) = place.mark() {
             match mark.kind {
                 Kind::Asking if now.steady.saturating_sub(mark.asked.steady) < patience => {
                     return Claim::Theirs;
                 }
-                Kind::Over if mark.asked.steady.saturating_add(LATELY) >= since => return Claim::Over,
                 Kind::Failed if mark.asked.steady >= since => return Claim::Failed(mark.failure()),
                 // Whoever waited for one another would do so in line, each time anew.
                 Kind::NotShared => return Claim::Ours,
                 _ => {}
             }
         }
-        let mark = Record { kind: Kind::Asking, digest: *digest.as_bytes(), asked: now, body: &[] };
         // Whoever writes first asks; the other one sees the mark when it looks again.
-        let ours = store.set(&key, &mark.write(), seen);
+        let ours = self.put(store, place, Kind::Asking, now, &[]);
         if ours { Claim::Ours } else { Claim::Theirs }
     }
 
     /// Takes the announcement back.
     pub fn release(self, store: &dyn Store, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
-        let [key, _] = MARKS.keys(digest);
-        let (bytes, seen) = store.get(&key);
-        if Record::read(&bytes).is_some_and(|mark| mark.digest == *digest.as_bytes()) {
-            let mark = |kind, body| Record { kind, digest: *digest.as_bytes(), asked: now, body }.write();
-            let value = match ending {
-                Ending::Over => mark(Kind::Over, &[]),
-                Ending::NotShared => mark(Kind::NotShared, &[]),
-                Ending::Failed(Rejection::BadAnswer { .. }) => mark(Kind::Failed, &[1]),
-                Ending::Failed(_) => mark(Kind::Failed, &[0]),
-            };
-            store.set(&key, &value, seen);
+        let place = self.look(store, digest);
+        if place.mark().is_none() {
+            return;
         }
-    }
-}
-
-/// A fixed number of slots.
-#[derive(Clone, Copy, Debug)]
-struct Table {
-    name: &'static str,
-    /// A power of two.
-    slots: u64,
-}
-
-impl Table {
-    /// The two slots that a token may be in.
-    fn keys(self, digest: &TokenDigest) -> [String; 2] {
-        [0, 1].map(|n| self.key(digest.word(n) & self.slots.saturating_sub(1)))
-    }
-
-    fn key(self, slot: u64) -> String {
-        format!("{}.{slot:x}", self.name)
-    }
-}
-
-/// What a slot holds: a kind, the digest, the moment of the call, and what belongs to the kind.
-struct Record<'a> {
-    kind: Kind,
-    digest: [u8; 32],
-    asked: Moment,
-    body: &'a [u8],
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Inactive = 0,
-    Active = 1,
-    Asking = 2,
-    Failed = 3,
-    NotShared = 4,
-    Over = 5,
-}
-
-impl<'a> Record<'a> {
-    /// `None` for an empty slot, and for data that is not ours.
-    fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (head, body) = bytes.split_at_checked(HEAD)?;
-        let (kind, head) = head.split_first()?;
-        let (digest, times) = head.split_first_chunk::<32>()?;
-        let (wall, steady) = times.split_first_chunk::<8>()?;
-        let kind = match kind {
-            0 => Kind::Inactive,
-            1 => Kind::Active,
-            2 => Kind::Asking,
-            3 => Kind::Failed,
-            4 => Kind::NotShared,
-            5 => Kind::Over,
-            _ => return None,
-        };
-        let asked = Moment {
-            wall: UnixTime::from_millis(u64::from_le_bytes(*wall)),
-            steady: Duration::from_micros(u64::from_le_bytes(steady.try_into().ok()?)),
-        };
-        Some(Self { kind, digest: *digest, asked, body })
-    }
-
-    fn write(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD.saturating_add(self.body.len()));
-        bytes.push(self.kind as u8);
-        bytes.extend(self.digest);
-        bytes.extend(self.asked.wall.as_millis().to_le_bytes());
-        bytes.extend(u64::try_from(self.asked.steady.as_micros()).unwrap_or(u64::MAX).to_le_bytes());
-        bytes.extend_from_slice(self.body);
-        bytes
-    }
-
-    /// When the call was made, by the wall clock as it stands now. The clock may have been set since: the
-    /// longer of both ages counts, and `None` if the call lies in the future.
-    fn asked(&self, now: Moment) -> Option<UnixTime> {
-        let passed = now.steady.checked_sub(self.asked.steady)?;
-        if self.asked.wall > now.wall {
-            return None;
-        }
-        Some(now.wall.minus(passed.max(self.asked.wall.until(now.wall))))
-    }
-
-    fn said(&self, provider: ProviderId) -> Option<Introspection> {
-        match self.kind {
-            Kind::Inactive => Some(Introspection::Inactive),
-            Kind::Active => match json::parse(self.body).ok()? {
-                json::Value::Object(claims) => {
-                    AccessToken::new(provider, claims).ok().map(Introspection::Active)
+        let (kind, body): (_, &[u8]) = match ending {
+            Ending::Over => {
+                let mut value = Vec::with_capacity(place.bytes.len());
+                let is_mark = |record: &Record<'_>| record.kind.is_mark() && place.is_own(record);
+                for record in records(&place.bytes).filter(|record| !is_mark(record)) {
+                    value.extend_from_slice(record.whole);
                 }
-                _ => None,
-            },
-            Kind::Asking | Kind::Failed | Kind::NotShared | Kind::Over => None,
-        }
+                store.set(&place.key, if value.is_empty() { NOTHING } else { &value }, place.seen);
+                return;
+            }
+            Ending::NotShared => (Kind::NotShared, &[]),
+            Ending::Failed(Rejection::BadAnswer { .. }) => (Kind::Failed, &[1]),
+            Ending::Failed(_) => (Kind::Failed, &[0]),
+        };
+        self.put(store, &place, kind, now, body);
     }
 
-    fn failure(&self) -> Rejection {
-        match self.body {
-            [1] => Rejection::BadAnswer { cause: BadAnswer::Elsewhere },
-            _ => Rejection::NoAnswer { cause: NoAnswer::Failed, retry_after: None },
+    /// Writes a record about the token: a mark in place of the mark before, and a response in place of everything.
+    /// Where its kind has no room left, the oldest record of that kind is left out.
+    fn put(self, store: &dyn Store, place: &Place, kind: Kind, asked: Moment, body: &[u8]) -> bool {
+        let room = match kind {
+            Kind::Active => self.active,
+            Kind::Inactive => self.inactive,
+            Kind::Asking | Kind::Failed | Kind::NotShared => MARKS,
+        };
+        let stays = |record: &Record<'_>| !place.is_own(record) || (kind.is_mark() && !record.kind.is_mark());
+        let is_alike = |other: Kind| other == kind || (other.is_mark() && kind.is_mark());
+        let (mut alike, mut oldest) = (0_usize, Duration::MAX);
+        for record in records(&place.bytes).filter(|record| stays(record) && is_alike(record.kind)) {
+            alike = alike.saturating_add(1);
+            oldest = oldest.min(record.asked.steady);
         }
+        let is_out =
+            |record: &Record<'_>| alike >= room && is_alike(record.kind) && record.asked.steady == oldest;
+        let length = place.bytes.len().saturating_add(HEAD).saturating_add(body.len());
+        let mut value = Vec::with_capacity(length);
+        for record in records(&place.bytes).filter(|record| stays(record) && !is_out(record)) {
+            value.extend_from_slice(record.whole);
+        }
+        write(&mut value, kind, &place.digest, asked, body);
+        store.set(&place.key, &value, place.seen)
     }
+}
+
+impl Place {
+    /// What any worker has learned about the token from a call made after `after`, and when that call was made, by
+    /// this worker's wall clock.
+    pub fn answer(
+        &self,
+        provider: ProviderId,
+        now: Moment,
+        after: Option<UnixTime>,
+    ) -> Option<(Introspection, UnixTime)> {
+        let response = self.response()?;
+        let asked = response.asked(now).filter(|asked| after.is_none_or(|after| *asked > after))?;
+        Some((response.said(provider)?, asked))
+    }
+
+    fn response(&self) -> Option<Record<'_>> {
+        records(&self.bytes).find(|record| !record.kind.is_mark() && self.is_own(record))
+    }
+
+    fn mark(&self) -> Option<Record<'_>> {
+        records(&self.bytes).find(|record| record.kind.is_mark() && self.is_own(record))
+    }
+
+    fn is_own(&self, record: &Record<'_>) -> bool {
+        record.digest == self.digest.as_bytes()
+    }
+}
+
+/// The key of a place.
+fn key(place: u64) -> String {
+    let mut key = String::with_capacity(NAME.len().saturating_add(16));
+    key.push_str(NAME);
+    let digits = u64::BITS.saturating_sub(place.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        let nibble = place >> digit.saturating_mul(4) & 15;
+        key.extend(u32::try_from(nibble).ok().and_then(|nibble| char::from_digit(nibble, 16)));
+    }
+    key
 }
 
 #[cfg(test)]
 #[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
-    use super::{Claim, Ending, Recalled, Shared};
+    use super::record::{HEAD, Kind, records, write};
+    use super::{Claim, Ending, MARKS, Shared, key};
     use crate::base::ids::ProviderId;
     use crate::base::json;
     use crate::base::moment::Moment;
@@ -354,10 +288,26 @@ mod tests {
     }
 
     fn recall(store: &Own, shared: Shared, token: &str, now: Moment) -> Option<(Introspection, u64)> {
-        match shared.recall(store, &digest(token), ProviderId(0), now, None) {
-            Recalled::Answer(said, asked) => Some((said, asked.as_secs() - 1_000_000)),
-            Recalled::Nothing => None,
+        let (said, asked) = shared.look(store, &digest(token)).answer(ProviderId(0), now, None)?;
+        Some((said, asked.as_secs() - 1_000_000))
+    }
+
+    fn claim(store: &dyn Store, shared: Shared, token: &str, now: Moment, since: Moment) -> Claim {
+        let place = shared.look(store, &digest(token));
+        shared.claim(store, &place, now, Duration::from_secs(4), since.steady)
+    }
+
+    /// How many records of each kind there are: active tokens, inactive ones, marks.
+    fn count(value: &[u8]) -> [usize; 3] {
+        let mut count = [0; 3];
+        for record in records(value) {
+            count[match record.kind {
+                Kind::Active => 0,
+                Kind::Inactive => 1,
+                _ => 2,
+            }] += 1;
         }
+        count
     }
 
     const CLAIMS: &str = r#"{"active":true,"exp":2000000,"scope":"a b"}"#;
@@ -372,8 +322,8 @@ mod tests {
         assert_eq!(recall(&store, shared, "two", at(5)), Some((Introspection::Inactive, 1)));
         // What was asked before what one has is no news.
         let after = Some(at(0).wall);
-        let none = shared.recall(&store, &digest("one"), ProviderId(0), at(5), after);
-        assert!(matches!(none, Recalled::Nothing));
+        let place = shared.look(&store, &digest("one"));
+        assert_eq!(place.answer(ProviderId(0), at(5), after), None);
     }
 
     #[test]
@@ -411,23 +361,72 @@ mod tests {
     #[test]
     fn the_number_of_keys_is_fixed_and_garbage_pushes_nothing_out() {
         // INT-31
-        let (store, shared) = (Own::default(), Shared::new(&cache(64)));
-        remember(&store, shared, "good", active(CLAIMS), at(0));
-        for n in 0..2000 {
-            let token = format!("garbage-{n}");
-            shared.claim(&store, &digest(&token), at(1), Duration::from_secs(2), at(1).steady);
-            remember(&store, shared, &token, Introspection::Inactive, at(1));
-            shared.release(&store, &digest(&token), at(1), Ending::Over);
+        for (max, negative, places, want) in [
+            (64, 16, 1024, [1, 1, MARKS]),
+            (2048, 1024, 1024, [2, 1, MARKS]),
+            (16, 8192, 2048, [1, 4, MARKS]),
+        ] {
+            let times = CacheTimes { negative_max_entries: negative, ..cache(max) };
+            let (store, shared) = (Own::default(), Shared::new(&times));
+            remember(&store, shared, "good", active(CLAIMS), at(0));
+            for n in 0..6000 {
+                let token = format!("garbage-{n}");
+                claim(&store, shared, &token, at(1), at(1));
+                if n % 2 == 0 {
+                    remember(&store, shared, &token, Introspection::Inactive, at(1));
+                }
+            }
+            assert!(recall(&store, shared, "good", at(5)).is_some());
+            for n in 0..6000 {
+                remember(&store, shared, &format!("token-{n}"), active(CLAIMS), at(2));
+            }
+            let all = store.all();
+            assert!(all.len() <= places, "{}", all.len());
+            let most = all.iter().map(|(_, value)| count(value));
+            let most = most.reduce(|a, b| std::array::from_fn(|at| a[at].max(b[at]))).unwrap();
+            assert_eq!(most, want, "{max} {negative}");
         }
-        assert!(recall(&store, shared, "good", at(5)).is_some());
-        for n in 0..2000 {
-            remember(&store, shared, &format!("token-{n}"), active(CLAIMS), at(2));
+    }
+
+    #[test]
+    fn the_oldest_of_a_kind_makes_room() {
+        let (store, shared) = (Own::default(), Shared { places: 1, active: 2, inactive: 1 });
+        let all @ [a, b, c, d, bad] = ["token-a", "token-b", "token-c", "token-d", "bad-token"];
+        for (n, token) in [a, b, c].into_iter().enumerate() {
+            claim(&store, shared, token, at(n as u64), at(n as u64));
+            remember(&store, shared, token, active(CLAIMS), at(n as u64));
         }
-        let keys: Vec<String> = store.all().into_iter().map(|(key, _)| key).collect();
-        let slots = |name: &str| keys.iter().filter(|key| key.starts_with(name)).count();
-        assert!(slots("tollgate.1.active.") <= 64 && slots("tollgate.1.inactive.") <= 16);
-        assert!(slots("tollgate.1.mark.") <= 4096);
-        assert_eq!(slots("tollgate.1."), keys.len());
+        remember(&store, shared, bad, Introspection::Inactive, at(3));
+        remember(&store, shared, b, active(CLAIMS), at(4));
+        remember(&store, shared, d, active(CLAIMS), at(5));
+        let is_there = |token| recall(&store, shared, token, at(9)).is_some();
+        assert_eq!(all.map(is_there), [false, true, false, true, true]);
+        // A call for a token that is known leaves what is known.
+        assert_eq!(claim(&store, shared, b, at(6), at(6)), Claim::Ours);
+        assert!(is_there(b));
+        assert_eq!(store.all().iter().map(|(_, value)| count(value)).collect::<Vec<_>>(), [[2, 1, 1]]);
+        shared.release(&store, &digest(b), at(7), Ending::Over);
+        assert!(is_there(b));
+        assert_eq!(claim(&store, shared, b, at(7), at(7)), Claim::Ours);
+    }
+
+    #[test]
+    fn a_response_to_a_later_call_is_waited_for() {
+        // INT-32: it was asked for since this worker read the clock
+        let (store, shared) = (Own::default(), Shared::new(&cache(16)));
+        remember(&store, shared, "one", active(CLAIMS), at(5));
+        assert_eq!(recall(&store, shared, "one", at(4)), None);
+        assert_eq!(claim(&store, shared, "one", at(4), at(4)), Claim::Theirs);
+        assert_eq!(claim(&store, shared, "one", at(5), at(5)), Claim::Ours);
+    }
+
+    #[test]
+    fn keys_are_numbers() {
+        for (place, want) in
+            [(0, "0"), (9, "9"), (0x1f, "1f"), (0xabc, "abc"), (u64::MAX, "ffffffffffffffff")]
+        {
+            assert_eq!(key(place), format!("tollgate.2.token.{want}"));
+        }
     }
 
     #[test]
@@ -458,15 +457,12 @@ mod tests {
     fn one_worker_asks_and_the_others_wait() {
         // INT-32
         let (store, shared) = (Own::default(), Shared::new(&cache(16)));
-        let claim = |now: u64, since: u64| {
-            shared.claim(&store, &digest("one"), at(now), Duration::from_secs(4), at(since).steady)
-        };
+        let claim = |now: u64, since: u64| claim(&store, shared, "one", at(now), at(since));
         assert_eq!(claim(0, 0), Claim::Ours);
         assert_eq!(claim(1, 1), Claim::Theirs);
         assert_eq!(claim(4, 1), Claim::Ours, "who has asked for too long is not waited for");
         shared.release(&store, &digest("one"), at(5), Ending::Over);
-        assert_eq!((claim(5, 5), claim(6, 6)), (Claim::Over, Claim::Over), "look again");
-        assert_eq!(claim(7, 7), Claim::Ours);
+        assert_eq!((claim(5, 5), claim(6, 6)), (Claim::Ours, Claim::Theirs));
         let failures = [
             (Rejection::NoAnswer { cause: NoAnswer::Status(503), retry_after: Some(3) }, NoAnswer::Failed),
             (Rejection::NoAnswer { cause: NoAnswer::NotDispatched, retry_after: None }, NoAnswer::Failed),
@@ -486,6 +482,9 @@ mod tests {
         assert_eq!((claim(11, 10), claim(11, 10), claim(99, 99)), (Claim::Ours, Claim::Ours, Claim::Ours));
         shared.release(&store, &digest("one"), at(99), Ending::Over);
         assert_eq!((claim(101, 101), claim(101, 101)), (Claim::Ours, Claim::Theirs));
+        // A response takes the place of the mark.
+        remember(&store, shared, "one", active(CLAIMS), at(101));
+        assert_eq!(claim(102, 102), Claim::Ours);
     }
 
     #[test]
@@ -493,25 +492,19 @@ mod tests {
         // INT-32: as Envoy's workers do, each in a thread of its own
         let shared = Shared::new(&cache(16));
         let store = Meanwhile { store: Own::default(), other: RefCell::default() };
-        let patience = Duration::from_secs(4);
         for turn in 0..2 {
             let now = at(turn * 10);
-            store.other.replace(Some(Box::new(move |store| {
-                shared.claim(store, &digest("one"), now, patience, now.steady)
-            })));
-            let own = shared.claim(&store, &digest("one"), now, patience, now.steady);
+            store.other.replace(Some(Box::new(move |store| claim(store, shared, "one", now, now))));
+            let own = claim(&store, shared, "one", now, now);
             assert_eq!((own, store.other.take().is_none()), (Claim::Theirs, true), "turn {turn}");
             shared.release(&store.store, &digest("one"), now, Ending::Over);
         }
         assert_eq!(store.store.size().0, 1);
         // The first version emptied places instead of writing that there is nothing.
         let now = at(20);
-        let [key, _] = super::MARKS.keys(&digest("one"));
-        store.store.put(&key, b"");
-        store.other.replace(Some(Box::new(move |store| {
-            shared.claim(store, &digest("one"), now, patience, now.steady)
-        })));
-        assert_eq!(shared.claim(&store, &digest("one"), now, patience, now.steady), Claim::Theirs);
+        store.store.put(&shared.look(&store.store, &digest("one")).key, b"");
+        store.other.replace(Some(Box::new(move |store| claim(store, shared, "one", now, now))));
+        assert_eq!(claim(&store, shared, "one", now, now), Claim::Theirs);
         assert!(store.store.all().iter().all(|(_, value)| !value.is_empty()));
     }
 
@@ -546,11 +539,16 @@ mod tests {
     #[test]
     fn whatever_else_lies_there_is_nothing() {
         let (store, shared) = (Own::default(), Shared::new(&cache(1)));
-        for junk in [&b""[..], b"x", &[1; 48], &[9; 49], &[1; 60], &[0xff; 200]] {
-            for key in ["tollgate.1.active.0", "tollgate.1.inactive.0"] {
-                store.put(key, junk);
-            }
+        let key = shared.look(&store, &digest("one")).key;
+        let mut cut = Vec::new();
+        write(&mut cut, Kind::Active, &digest("one"), at(0), CLAIMS.as_bytes());
+        cut.pop();
+        for junk in [&b""[..], b"x", &[1; HEAD - 1], &[9; HEAD], &[1; 60], &[0xff; 200], &cut] {
+            store.put(&key, junk);
             assert_eq!(recall(&store, shared, "one", at(0)), None);
+            assert_eq!(claim(&store, shared, "one", at(0), at(0)), Claim::Ours);
+            remember(&store, shared, "one", active(CLAIMS), at(0));
+            assert!(recall(&store, shared, "one", at(0)).is_some());
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::base::moment::{Moment, Steady};
 use crate::base::time::UnixTime;
 use crate::cache::Recalled;
 use crate::cache::entry::Entry;
-use crate::cache::shared::{Claim, Ending};
+use crate::cache::shared::{Claim, Ending, Place};
 use crate::decision::Rejection;
 use crate::decision::trace::Trace;
 use crate::enforcer::Enforcer;
@@ -42,20 +42,20 @@ impl<T: Trace> Enforcer<T> {
         self.cache.digest(id, &keys, &question.token)
     }
 
-    /// What any worker has found out about a token since `after`.
+    /// Looks at what the workers know of a token.
+    pub(crate) fn look(&self, digest: &TokenDigest) -> Place {
+        self.cache.look(self.store.as_ref(), digest)
+    }
+
+    /// What any worker has found out about the token of that place since `after`.
     pub(crate) fn recall(
         &mut self,
+        place: &Place,
         key: TokenKey,
-        digest: &TokenDigest,
         now: Moment,
         after: Option<UnixTime>,
     ) -> Recalled {
-        self.cache.recall(self.store.as_ref(), key, digest, now, after)
-    }
-
-    /// Whether another worker has made a call since this worker last read the clock.
-    pub(crate) fn is_ahead(&self, digest: &TokenDigest, now: Moment) -> bool {
-        self.cache.is_ahead(self.store.as_ref(), digest, now)
+        self.cache.recall(place, key, now, after)
     }
 
     /// Shares a response with the other workers. `false`: it is not shared.
@@ -69,15 +69,9 @@ impl<T: Trace> Enforcer<T> {
         self.cache.tell(self.store.as_ref(), digest, &question.token, entry, asked.steady)
     }
 
-    /// Announces a call to the other workers, unless one of them has.
-    pub(crate) fn claim(
-        &self,
-        digest: &TokenDigest,
-        now: Moment,
-        patience: Duration,
-        since: Steady,
-    ) -> Claim {
-        self.cache.claim(self.store.as_ref(), digest, now, patience, since)
+    /// Announces a call to the other workers, unless one of them has done so since this look.
+    pub(crate) fn claim(&self, place: &Place, now: Moment, patience: Duration, since: Steady) -> Claim {
+        self.cache.claim(self.store.as_ref(), place, now, patience, since)
     }
 
     /// Takes the announcement back.

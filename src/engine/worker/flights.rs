@@ -14,7 +14,7 @@ use crate::base::ids::StreamId;
 use crate::base::moment::{Moment, Steady};
 use crate::base::time::{UnixTime, part};
 use crate::cache::Recalled;
-use crate::cache::shared::{Claim, Ending};
+use crate::cache::shared::{Claim, Ending, Place};
 use crate::decision::trace::Trace;
 use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::{Finding, Pending};
@@ -179,13 +179,14 @@ impl<T: Trace> Worker<T> {
         }
         self.counts.one(Metric::Misses);
         let digest = self.generations.current.digest(question);
-        if let Some(finding) = digest.as_ref().and_then(|digest| self.look_up(key, digest, now, None)) {
+        let place = digest.as_ref().map(|digest| self.generations.current.look(digest));
+        if let Some(finding) = place.as_ref().and_then(|place| self.look_up(place, key, now, None)) {
             self.counts.one(Metric::SharedHits);
             return Some(finding);
         }
         let interest =
             Interest { question: question.clone(), digest, waiters: Waiters::default(), is_refresh: false };
-        self.ask(interest, now)
+        self.ask(interest, place.as_ref(), now)
     }
 
     /// Introspects a token in use again, as soon as no request is being handled.
@@ -250,14 +251,15 @@ impl<T: Trace> Worker<T> {
             return;
         }
         let digest = self.generations.current.digest(&question);
-        let newer = |digest| self.look_up(key, digest, now, Some(entry.asked()));
-        if digest.as_ref().and_then(newer).is_some() {
+        let place = digest.as_ref().map(|digest| self.generations.current.look(digest));
+        let newer = |place| self.look_up(place, key, now, Some(entry.asked()));
+        if place.as_ref().and_then(newer).is_some() {
             return;
         }
         if self.may_ask(key, now) {
             self.counts.one(Metric::Refreshes);
             let interest = Interest { question, digest, waiters: Waiters::default(), is_refresh: true };
-            self.ask(interest, now);
+            self.ask(interest, place.as_ref(), now);
         } else {
             entry.ask_again_after(now.wall.plus(REFRESH_AGAIN));
         }
@@ -273,12 +275,12 @@ impl<T: Trace> Worker<T> {
     /// What other workers know.
     fn look_up(
         &mut self,
+        place: &Place,
         key: TokenKey,
-        digest: &TokenDigest,
         now: Moment,
         after: Option<UnixTime>,
     ) -> Option<Finding> {
-        match self.generations.current.recall(key, digest, now, after) {
+        match self.generations.current.recall(place, key, now, after) {
             Recalled::Nothing => None,
             Recalled::Known(fresh) => {
                 self.watch(now);
@@ -288,9 +290,9 @@ impl<T: Trace> Worker<T> {
     }
 
     /// Asks, unless another worker does already or there is no hope. What there is to say is said at once, or
-    /// `None` and a flight is under way.
+    /// `None` and a flight is under way. `place` is what the workers know of the token.
     #[inline(never)]
-    fn ask(&mut self, interest: Interest, now: Moment) -> Option<Finding> {
+    fn ask(&mut self, interest: Interest, place: Option<&Place>, now: Moment) -> Option<Finding> {
         let key = interest.question.key;
         let Some(patience) = self.generations.current.provider(key.provider).map(Provider::patience) else {
             return Some(Err(Rejection::NoProvider));
@@ -302,28 +304,18 @@ impl<T: Trace> Worker<T> {
         if !self.may_ask(key, now) {
             return Some(Err(not_asked(NoAnswer::Unsigned)));
         }
-        if let Some(digest) = interest.digest {
+        if let Some(place) = place {
             let since = if interest.is_refresh { Steady::MAX } else { now.steady };
-            let mut claimed = self.generations.current.claim(&digest, now, patience, since);
-            if claimed == Claim::Over {
-                // It has come since we looked for it, or it was none that is shared.
-                if let Some(finding) = self.look_up(key, &digest, now, None) {
-                    self.counts.one(Metric::SharedHits);
-                    return Some(finding);
+            match self.generations.current.claim(place, now, patience, since) {
+                Claim::Theirs => {
+                    self.counts.one(Metric::Coalesced);
+                    let look = now.steady.saturating_add(LOOK.0);
+                    self.flights.put(interest, Way::Elsewhere { since: now.steady, look });
+                    self.wake_at(look);
+                    return None;
                 }
-                // It may even have been asked for since we looked at the clock: then it is there at the next look.
-                claimed = if self.generations.current.is_ahead(&digest, now) {
-                    Claim::Theirs
-                } else {
-                    self.generations.current.claim(&digest, now, patience, Steady::MAX)
-                };
-            }
-            if claimed == Claim::Theirs {
-                self.counts.one(Metric::Coalesced);
-                let look = now.steady.saturating_add(LOOK.0);
-                self.flights.put(interest, Way::Elsewhere { since: now.steady, look });
-                self.wake_at(look);
-                return None;
+                // It failed at this very moment, after this request had come.
+                Claim::Ours | Claim::Failed(_) => {}
             }
         }
         self.take_off(interest, now);
@@ -373,28 +365,19 @@ impl<T: Trace> Worker<T> {
         }
         let before = interest.is_refresh.then(|| self.generations.current.remembered(key)).flatten();
         let waited = now.steady.saturating_sub(since);
-        // The claim first: whoever has a response shares it before the mark is taken away.
-        let mut claimed = self.generations.current.claim(&digest, now, patience, since);
-        if claimed != Claim::Theirs
-            && let Some(finding) = self.look_up(key, &digest, now, before.map(|entry| entry.asked()))
-        {
+        let place = self.generations.current.look(&digest);
+        if let Some(finding) = self.look_up(&place, key, now, before.map(|entry| entry.asked())) {
             self.counts.one(Metric::SharedHits);
-            if claimed == Claim::Ours {
-                self.generations.current.release(&digest, now, Ending::Over);
-            }
             return self.wake(interest.waiters, finding);
         }
-        if claimed == Claim::Over {
-            claimed = self.generations.current.claim(&digest, now, patience, Steady::MAX);
-        }
-        match claimed {
+        match self.generations.current.claim(&place, now, patience, since) {
             Claim::Theirs if waited < patience => {
                 let look = now.steady.saturating_add(self.flights.until_next_look(waited));
                 self.flights.put(interest, Way::Elsewhere { since, look });
                 self.wake_at(look);
             }
             Claim::Failed(failure) => self.wake(interest.waiters, Err(failure)),
-            Claim::Ours | Claim::Over | Claim::Theirs => {
+            Claim::Ours | Claim::Theirs => {
                 if interest.is_alive() && self.may_ask(key, now) {
                     self.take_off(interest, now);
                 } else {
@@ -426,23 +409,19 @@ impl<T: Trace> Worker<T> {
         if let Some(digest) = &interest.digest {
             // Those who have the keys of before are not told what the ones of now have verified.
             let is_current = enforcer.digest(&interest.question).as_ref() == Some(digest);
-            let ending = match &finding {
-                Err(failure @ (Rejection::NoAnswer { .. } | Rejection::BadAnswer { .. })) => {
-                    Ending::Failed(failure)
-                }
-                // That is about the token, by the keys and the clock of this worker: the others find out themselves.
-                Err(_) => Ending::Over,
-                Ok(_)
-                    if is_current
-                        && kept.is_some_and(|entry| {
-                            enforcer.share(digest, &interest.question, entry, asked)
-                        }) =>
-                {
-                    Ending::Over
-                }
-                Ok(_) => Ending::NotShared,
-            };
-            enforcer.release(digest, now, ending);
+            let is_shared = is_current
+                && kept.is_some_and(|entry| enforcer.share(digest, &interest.question, entry, asked));
+            if !is_shared {
+                let ending = match &finding {
+                    Err(failure @ (Rejection::NoAnswer { .. } | Rejection::BadAnswer { .. })) => {
+                        Ending::Failed(failure)
+                    }
+                    // That is about the token, by the keys and the clock of this worker: the others find out themselves.
+                    Err(_) => Ending::Over,
+                    Ok(_) => Ending::NotShared,
+                };
+                enforcer.release(digest, now, ending);
+            }
         }
         if finding.is_err()
             && let Some(entry) = enforcer.remembered(key)

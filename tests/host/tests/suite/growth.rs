@@ -25,14 +25,14 @@ fn memory_stays_over_many_requests() {
 fn configurations_that_have_gone_leave_nothing_behind() {
     let mut vm = vm(&json!({}));
     let mut settled = 0;
-    for n in 0..80 {
+    for n in 0..160 {
         let rules: Vec<_> =
             (0..300).map(|rule| json!({"match": {"prefix": format!("/{n}/{rule}")}})).collect();
         assert!(vm.configure(&crate::config(&json!({"rules": rules, "cache": {"max_entries": 100}}))));
         vm.end_old_roots();
         run(&mut vm, 8);
         // Where the pieces lie differs from time to time.
-        if n == 39 {
+        if n == 79 {
             settled = vm.memory_size();
         }
     }

@@ -100,6 +100,6 @@ fn passes(vm: &mut Vm, proof: &str) -> bool {
     matches!(vm.outcome(stream), Outcome::Forwarded(_))
 }
 
-const MARK: &str = "tollgate.1.mark.";
+const MARK: &str = "tollgate.2.token.";
 const USED: &str = "tollgate.2.dpop.";
 const INACTIVE: &str = r#"{"active":false}"#;
