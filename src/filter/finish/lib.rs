@@ -6,12 +6,20 @@
 //!
 //! It optimizes nothing else: that is the compiler's work.
 
+mod cut;
+mod layout;
+mod linking;
 mod module;
+mod places;
+mod reach;
 mod rewrite;
 
 use wasmparser::{Validator, WasmFeatures};
 
 use crate::module::Module;
+use crate::rewrite::Rewritten;
+
+pub use crate::places::explain;
 
 /// Why a module cannot be finished.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -35,13 +43,23 @@ pub enum Error {
     Broken(String),
 }
 
+/// A finished module.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finished {
+    /// As Envoy loads it.
+    pub module: Vec<u8>,
+    /// Which place in the source each of its functions and traps is, for [`explain`].
+    pub places: String,
+}
+
 /// The filter as Envoy loads it.
-pub fn finish(compiled: &[u8]) -> Result<Vec<u8>, Error> {
-    let module = read(compiled)?;
+pub fn finish(compiled: &[u8]) -> Result<Finished, Error> {
+    let mut module = read(compiled)?;
     if !module.exports().any(|name| name.starts_with(OURS)) {
         return Err(Error::NoCallbacks);
     }
     require(&module, &KEPT)?;
+    cut::cut(&mut module);
     write(&module, |name| match name.strip_prefix(OURS) {
         Some(callback) => Some(format!("proxy_on_{callback}")),
         None => KEPT.contains(&name).then(|| name.to_owned()),
@@ -54,7 +72,7 @@ pub fn keep(compiled: &[u8], callbacks: &[&str]) -> Result<Vec<u8>, Error> {
     let callbacks: Vec<_> = callbacks.iter().map(|callback| format!("proxy_{callback}")).collect();
     let kept: Vec<_> = KEPT.into_iter().chain(callbacks.iter().map(String::as_str)).collect();
     require(&module, &kept)?;
-    write(&module, |name| kept.contains(&name).then(|| name.to_owned()))
+    Ok(write(&module, |name| kept.contains(&name).then(|| name.to_owned()))?.module)
 }
 
 fn read(compiled: &[u8]) -> Result<Module<'_>, Error> {
@@ -74,10 +92,13 @@ fn require(module: &Module<'_>, names: &[&str]) -> Result<(), Error> {
 }
 
 /// The module with the exports that get a name.
-fn write(module: &Module<'_>, name: impl Fn(&str) -> Option<String>) -> Result<Vec<u8>, Error> {
-    let bytes = rewrite::rewrite(module, name).map_err(|cause| Error::Broken(cause.to_string()))?;
-    validate(&bytes).map_err(|cause| Error::Broken(cause.to_string()))?;
-    Ok(bytes)
+fn write(module: &Module<'_>, name: impl Fn(&str) -> Option<String>) -> Result<Finished, Error> {
+    let Rewritten { bytes, functions } =
+        rewrite::rewrite(module, name).map_err(|cause| Error::Broken(cause.to_string()))?;
+    validate(&bytes)
+        .and_then(|()| places::list(&bytes, &functions, module))
+        .map(|places| Finished { module: bytes, places })
+        .map_err(|cause| Error::Broken(cause.to_string()))
 }
 
 fn validate(bytes: &[u8]) -> Result<(), wasmparser::BinaryReaderError> {

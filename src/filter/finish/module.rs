@@ -1,81 +1,147 @@
-//! What a module exports, and which of its functions that reaches.
+//! What a module consists of, as far as finishing it needs to know.
 
 use wasmparser::{
-    BinaryReaderError, ConstExpr, ElementItems, Export, ExternalKind, FunctionBody, Operator, Parser,
-    Payload, TypeRef,
+    BinaryReaderError, ConstExpr, ElementItems, Export, ExternalKind, FunctionBody, KnownCustom, Operator,
+    Parser, Payload, TypeRef,
 };
 
-/// A module as far as finishing it needs to know.
+use crate::linking::{Linking, Section, Target};
+
+type Result<T> = std::result::Result<T, BinaryReaderError>;
+
+/// A module as the compiler writes it.
 #[derive(Debug)]
 pub(crate) struct Module<'a> {
     pub(crate) bytes: &'a [u8],
     /// How many functions it imports. They have the first numbers.
     pub(crate) imported: usize,
+    /// The types of all functions.
+    pub(crate) types: Vec<u32>,
     /// The functions that it defines, in the order of their numbers.
-    bodies: Vec<FunctionBody<'a>>,
+    pub(crate) functions: Vec<Function<'a>>,
+    /// The functions that the host, the start of the module, or a global refers to.
+    pub(crate) roots: Vec<u32>,
+    /// The functions in its table.
+    pub(crate) table: Vec<u32>,
+    /// What the linker says about code and data; without that, nothing is known about data.
+    pub(crate) linking: Option<Linking<'a>>,
     exports: Vec<Export<'a>>,
-    /// The functions whose address is taken, so that anything may call them.
-    addressed: Vec<u32>,
+}
+
+/// A function.
+#[derive(Debug)]
+pub(crate) struct Function<'a> {
+    /// As it is written, with its locals.
+    pub(crate) body: FunctionBody<'a>,
+    /// What it does.
+    pub(crate) steps: Vec<Step<'a>>,
+}
+
+/// One instruction.
+#[derive(Clone, Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) operator: Operator<'a>,
+    /// Whose address or number in the table its constant is.
+    pub(crate) target: Option<Target>,
+    /// What has been cut off here, if it is a trap.
+    pub(crate) cause: Option<String>,
 }
 
 impl<'a> Module<'a> {
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, BinaryReaderError> {
-        let mut module =
-            Self { bytes, imported: 0, bodies: Vec::new(), exports: Vec::new(), addressed: Vec::new() };
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self> {
+        let mut module = Self {
+            bytes,
+            imported: 0,
+            types: Vec::new(),
+            functions: Vec::new(),
+            roots: Vec::new(),
+            table: Vec::new(),
+            linking: None,
+            exports: Vec::new(),
+        };
+        let mut linking = Linking::default();
+        let mut bodies = Vec::new();
         for payload in Parser::new(0).parse_all(bytes) {
-            module.take(payload?)?;
+            match payload? {
+                Payload::CodeSectionStart { range, .. } => linking.starts(Section::Code, range.start),
+                Payload::CodeSectionEntry(body) => bodies.push(body),
+                Payload::DataSection(section) => linking.take_data(section)?,
+                Payload::CustomSection(custom) => match custom.as_known() {
+                    KnownCustom::Linking(section) => linking.take_symbols(&section)?,
+                    KnownCustom::Reloc(section) => linking.take_relocations(custom.name(), &section)?,
+                    _ => {}
+                },
+                other => module.take(other)?,
+            }
+        }
+        module.linking = linking.checked();
+        for body in bodies {
+            module.take_body(body)?;
         }
         Ok(module)
     }
 
-    fn take(&mut self, payload: Payload<'a>) -> Result<(), BinaryReaderError> {
+    fn take(&mut self, payload: Payload<'a>) -> Result<()> {
         match payload {
             Payload::ImportSection(section) => {
                 for import in section {
-                    let is_function = matches!(import?.ty, TypeRef::Func(_));
-                    self.imported = self.imported.saturating_add(usize::from(is_function));
+                    if let TypeRef::Func(ty) = import?.ty {
+                        self.imported = self.imported.saturating_add(1);
+                        self.types.push(ty);
+                    }
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    self.types.push(ty?);
                 }
             }
             Payload::GlobalSection(section) => {
                 for global in section {
-                    self.take_addresses(&global?.init_expr)?;
+                    self.roots.extend(addresses(&global?.init_expr)?);
                 }
             }
             Payload::ExportSection(section) => {
-                self.exports = section.into_iter().collect::<Result<_, _>>()?;
+                self.exports = section.into_iter().collect::<Result<_>>()?;
             }
-            Payload::StartSection { func, .. } => self.addressed.push(func),
+            Payload::StartSection { func, .. } => self.roots.push(func),
             Payload::ElementSection(section) => {
                 for element in section {
                     self.take_items(element?.items)?;
                 }
             }
-            Payload::CodeSectionEntry(body) => self.bodies.push(body),
             _ => {}
         }
         Ok(())
     }
 
-    fn take_items(&mut self, items: ElementItems<'_>) -> Result<(), BinaryReaderError> {
+    fn take_items(&mut self, items: ElementItems<'_>) -> Result<()> {
         match items {
             ElementItems::Functions(functions) => {
                 for function in functions {
-                    self.addressed.push(function?);
+                    self.table.push(function?);
                 }
             }
             ElementItems::Expressions(_, expressions) => {
                 for expression in expressions {
-                    self.take_addresses(&expression?)?;
+                    self.table.extend(addresses(&expression?)?);
                 }
             }
         }
         Ok(())
     }
 
-    fn take_addresses(&mut self, constant: &ConstExpr<'_>) -> Result<(), BinaryReaderError> {
-        for operator in constant.get_operators_reader() {
-            self.addressed.extend(referred(&operator?));
+    fn take_body(&mut self, body: FunctionBody<'a>) -> Result<()> {
+        let mut reader = body.get_operators_reader()?;
+        let mut steps = Vec::new();
+        while !reader.eof() {
+            let from = reader.original_position();
+            let operator = reader.read()?;
+            let within = from..reader.original_position();
+            let target = self.linking.as_ref().and_then(|linking| linking.target(within));
+            steps.push(Step { operator, target, cause: None });
         }
+        self.functions.push(Function { body, steps });
         Ok(())
     }
 
@@ -84,34 +150,29 @@ impl<'a> Module<'a> {
         self.exports.iter().map(|export| export.name)
     }
 
-    /// How often what the host can reach refers to each function, with only these exports.
-    pub(crate) fn uses(&self, is_exported: impl Fn(&str) -> bool) -> Result<Vec<usize>, BinaryReaderError> {
-        let exported = self
-            .exports
-            .iter()
-            .filter(|export| export.kind == ExternalKind::Func && is_exported(export.name));
-        let mut found: Vec<_> =
-            exported.map(|export| export.index).chain(self.addressed.iter().copied()).collect();
-        let mut uses = vec![0_usize; self.imported.saturating_add(self.bodies.len())];
-        while let Some(function) = found.pop() {
-            let Some(count) = uses.get_mut(function as usize) else { continue };
-            *count = count.saturating_add(1);
-            if let (1, Some(body)) = (*count, self.body(function)) {
-                for operator in body.get_operators_reader()? {
-                    found.extend(referred(&operator?));
-                }
-            }
-        }
-        Ok(uses)
+    /// The functions that it exports, with their names.
+    pub(crate) fn exported_functions(&self) -> impl Iterator<Item = (&'a str, u32)> {
+        let functions = self.exports.iter().filter(|export| export.kind == ExternalKind::Func);
+        functions.map(|export| (export.name, export.index))
     }
 
     /// A function that is defined here.
-    fn body(&self, function: u32) -> Option<&FunctionBody<'a>> {
-        self.bodies.get((function as usize).checked_sub(self.imported)?)
+    pub(crate) fn function(&self, number: u32) -> Option<&Function<'a>> {
+        self.functions.get((number as usize).checked_sub(self.imported)?)
     }
 }
 
-fn referred(operator: &Operator<'_>) -> Option<u32> {
+/// The functions that a constant expression refers to.
+fn addresses(constant: &ConstExpr<'_>) -> Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for operator in constant.get_operators_reader() {
+        found.extend(called(&operator?));
+    }
+    Ok(found)
+}
+
+/// The function that an instruction names.
+pub(crate) fn called(operator: &Operator<'_>) -> Option<u32> {
     match operator {
         Operator::Call { function_index } | Operator::RefFunc { function_index } => Some(*function_index),
         _ => None,

@@ -1,71 +1,135 @@
-//! The same module with other exports, and without the functions that nothing reaches.
+//! The same module with other exports, and without what nothing reaches.
 
 use std::cmp::Reverse;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
-use wasm_encoder::{CodeSection, ExportSection, FunctionSection, ImportSection, Module as Encoded};
+use wasm_encoder::{
+    CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportSection, FunctionSection,
+    ImportSection, Instruction, MemArg, Module as Encoded, NameMap, NameSection, TableSection,
+};
 use wasmparser::{
-    CodeSectionReader, CustomSectionReader, Export, FunctionSectionReader, Import, Parser, TypeRef,
+    CodeSectionReader, CustomSectionReader, DataSectionReader, ElementSectionReader, Export,
+    FunctionSectionReader, Import, Operator, Parser, Table, TypeRef,
 };
 
-use crate::module::Module;
+use crate::layout::{FIRST_SLOT, Layout};
+use crate::linking::Target;
+use crate::module::{Function, Module, Step};
+use crate::reach::reach;
 
 pub(crate) type Error = reencode::Error;
 
-/// The module with the exports that get a name.
-pub(crate) fn rewrite(module: &Module<'_>, name: impl Fn(&str) -> Option<String>) -> Result<Vec<u8>, Error> {
-    let uses = module.uses(|export| name(export).is_some())?;
-    let mut rewrite =
-        Rewrite { numbers: numbers(&uses, module.imported), imported: module.imported, taken: 0, name };
-    let mut encoded = Encoded::new();
-    utils::parse_core_module(&mut rewrite, &mut encoded, Parser::new(0), module.bytes)?;
-    Ok(encoded.finish())
+/// A module, and the old numbers of the functions that it defines, in their order.
+pub(crate) struct Rewritten {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) functions: Vec<u32>,
 }
 
-/// The new number of each function that is used. What is used most comes first: a call is shorter by the size of the number.
-fn numbers(uses: &[usize], imported: usize) -> Vec<Option<u32>> {
-    let mut functions: Vec<_> = uses.iter().enumerate().filter(|(_, count)| **count > 0).collect();
+/// The module with the exports that get a name.
+pub(crate) fn rewrite(
+    module: &Module<'_>,
+    name: impl Fn(&str) -> Option<String>,
+) -> Result<Rewritten, Error> {
+    let reached = reach(module, |export| name(export).is_some());
+    let functions = order(&reached.uses, module.imported);
+    let mut rewrite = Rewrite {
+        module,
+        numbers: numbers(&functions, reached.uses.len()),
+        functions: functions.into_iter().filter(|number| *number as usize >= module.imported).collect(),
+        layout: Layout::new(module, &reached),
+        taken: 0,
+        target: None,
+        name,
+    };
+    let mut encoded = Encoded::new();
+    utils::parse_core_module(&mut rewrite, &mut encoded, Parser::new(0), module.bytes)?;
+    encoded.section(&one_name());
+    Ok(Rewritten { bytes: encoded.finish(), functions: rewrite.functions })
+}
+
+/// The functions that are used. What is used most comes first: a call is shorter by the size of the number.
+fn order(uses: &[usize], imported: usize) -> Vec<u32> {
+    let mut functions: Vec<_> =
+        uses.iter().enumerate().zip(0..).filter(|((_, count), _)| **count > 0).collect();
     // Imports stay before the others, and in their order.
-    functions.sort_by_key(|(function, count)| (*function >= imported).then_some(Reverse(**count)));
-    let mut numbers = vec![None; uses.len()];
-    for ((function, _), number) in functions.into_iter().zip(0..) {
-        if let Some(slot) = numbers.get_mut(function) {
+    functions.sort_by_key(|((function, count), _)| (*function >= imported).then_some(Reverse(**count)));
+    functions.into_iter().map(|(_, number)| number).collect()
+}
+
+/// The new number of each function that is used.
+fn numbers(functions: &[u32], count: usize) -> Vec<Option<u32>> {
+    let mut numbers = vec![None; count];
+    for (function, number) in functions.iter().zip(0..) {
+        if let Some(slot) = numbers.get_mut(*function as usize) {
             *slot = Some(number);
         }
     }
     numbers
 }
 
-struct Rewrite<N> {
+/// The shortest section of names. If it names a function, Envoy logs where in the module a trap was, and how it got there.
+fn one_name() -> NameSection {
+    let mut functions = NameMap::new();
+    functions.append(0, "?");
+    let mut names = NameSection::new();
+    names.functions(&functions);
+    names
+}
+
+struct Rewrite<'a, N> {
+    module: &'a Module<'a>,
     numbers: Vec<Option<u32>>,
-    imported: usize,
+    /// The functions that are defined here, in their new order.
+    functions: Vec<u32>,
+    /// Where the data is; none: where it was.
+    layout: Option<Layout>,
     /// How many imported functions have been read.
     taken: usize,
+    /// What the constant of the instruction stands for that is being written.
+    target: Option<Target>,
     name: N,
 }
 
-impl<N> Rewrite<N> {
-    /// What belongs to the functions that are defined here, in their new order.
-    fn in_order<T>(
-        &self,
-        defined: impl IntoIterator<Item = wasmparser::Result<T>>,
-    ) -> wasmparser::Result<Vec<T>> {
-        let numbers = self.numbers.iter().skip(self.imported);
-        let mut kept = Vec::new();
-        for (number, item) in numbers.zip(defined) {
-            kept.extend(number.zip(Some(item?)));
+impl<N: Fn(&str) -> Option<String>> Rewrite<'_, N> {
+    fn write_function(&mut self, code: &mut CodeSection, function: &Function<'_>) -> Result<(), Error> {
+        let mut written = self.new_function_with_parsed_locals(&function.body)?;
+        for step in &function.steps {
+            written.instruction(&self.step(step)?);
         }
-        kept.sort_by_key(|(number, _)| *number);
-        Ok(kept.into_iter().map(|(_, item)| item).collect())
+        code.function(&written);
+        Ok(())
+    }
+
+    fn step<'b>(&mut self, step: &Step<'b>) -> Result<Instruction<'b>, Error> {
+        self.target = step.target;
+        match step.operator {
+            Operator::I32Const { value } => {
+                Ok(Instruction::I32Const(self.resolve(value.cast_unsigned()).cast_signed()))
+            }
+            ref operator => self.instruction(operator.clone()),
+        }
+    }
+
+    fn resolve(&self, constant: u32) -> u32 {
+        match (&self.layout, self.target) {
+            (Some(layout), Some(target)) => layout.resolve(target, constant),
+            _ => constant,
+        }
     }
 }
 
-impl<N: Fn(&str) -> Option<String>> Reencode for Rewrite<N> {
+impl<N: Fn(&str) -> Option<String>> Reencode for Rewrite<'_, N> {
     type Error = std::convert::Infallible;
 
     fn function_index(&mut self, function: u32) -> u32 {
         // What is not used is not referred to; if it were, the result would not be valid.
         self.numbers.get(function as usize).copied().flatten().unwrap_or(u32::MAX)
+    }
+
+    fn mem_arg(&mut self, argument: wasmparser::MemArg) -> MemArg {
+        let offset =
+            u32::try_from(argument.offset).map_or(argument.offset, |offset| self.resolve(offset).into());
+        utils::mem_arg(self, wasmparser::MemArg { offset, ..argument })
     }
 
     fn parse_import(&mut self, imports: &mut ImportSection, import: Import<'_>) -> Result<(), Error> {
@@ -82,11 +146,45 @@ impl<N: Fn(&str) -> Option<String>> Reencode for Rewrite<N> {
     fn parse_function_section(
         &mut self,
         functions: &mut FunctionSection,
-        section: FunctionSectionReader<'_>,
+        _: FunctionSectionReader<'_>,
     ) -> Result<(), Error> {
-        for function in self.in_order(section)? {
-            functions.function(self.type_index(function));
+        for number in &self.functions {
+            functions.function(self.module.types.get(*number as usize).copied().unwrap_or(u32::MAX));
         }
+        Ok(())
+    }
+
+    fn parse_table(&mut self, tables: &mut TableSection, mut table: Table<'_>) -> Result<(), Error> {
+        if let Some(layout) = &self.layout {
+            table.ty.initial = layout.table_size();
+            table.ty.maximum = Some(layout.table_size());
+        }
+        utils::parse_table(self, tables, table)
+    }
+
+    fn parse_element_section(
+        &mut self,
+        elements: &mut ElementSection,
+        section: ElementSectionReader<'_>,
+    ) -> Result<(), Error> {
+        let Some(layout) = &self.layout else { return utils::parse_element_section(self, elements, section) };
+        let functions: Vec<_> = layout.table.clone();
+        let functions: Vec<_> = functions.into_iter().map(|number| self.function_index(number)).collect();
+        elements.active(
+            None,
+            &ConstExpr::i32_const(FIRST_SLOT.cast_signed()),
+            Elements::Functions(functions.into()),
+        );
+        Ok(())
+    }
+
+    fn parse_data_section(
+        &mut self,
+        data: &mut DataSection,
+        section: DataSectionReader<'_>,
+    ) -> Result<(), Error> {
+        let Some(layout) = &self.layout else { return utils::parse_data_section(self, data, section) };
+        data.active(0, &ConstExpr::i32_const(layout.start.cast_signed()), layout.bytes.iter().copied());
         Ok(())
     }
 
@@ -96,18 +194,16 @@ impl<N: Fn(&str) -> Option<String>> Reencode for Rewrite<N> {
         }
     }
 
-    fn parse_code_section(
-        &mut self,
-        code: &mut CodeSection,
-        section: CodeSectionReader<'_>,
-    ) -> Result<(), Error> {
-        for body in self.in_order(section)? {
-            self.parse_function_body(code, body)?;
+    fn parse_code_section(&mut self, code: &mut CodeSection, _: CodeSectionReader<'_>) -> Result<(), Error> {
+        for number in self.functions.clone() {
+            if let Some(function) = self.module.function(number) {
+                self.write_function(code, function)?;
+            }
         }
         Ok(())
     }
 
-    /// Names of functions, and the compiler's name: Envoy does not need them.
+    /// Names of functions, the linker's sections, and the compiler's name: Envoy does not need them.
     fn parse_custom_section(&mut self, _: &mut Encoded, _: CustomSectionReader<'_>) -> Result<(), Error> {
         Ok(())
     }

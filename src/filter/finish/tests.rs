@@ -1,32 +1,35 @@
+mod linked;
+
 use super::*;
 
 #[test]
 fn our_callbacks_take_the_places_of_the_sdks() {
-    let finished = finish(&filter("")).unwrap();
+    let finished = finished(&filter(""));
     let mut names: Vec<_> = read(&finished).unwrap().exports().map(str::to_owned).collect();
     names.sort();
     let wanted =
         ["_initialize", "memory", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate", "proxy_on_tick"];
     assert_eq!(names, wanted);
-    // After that come the names that the text has.
-    assert!(wat(FINISHED).starts_with(&finished));
+    // After that come the names: all that the text has, and one when it is finished.
+    let sections = finished.strip_suffix(b"\0\x0b\x04name\x01\x04\x01\0\x01?").unwrap();
+    assert!(wat(FINISHED).starts_with(sections));
 }
 
 #[test]
 fn what_only_an_address_reaches_stays() {
-    let finished = finish(&filter("(table 1 funcref) (elem (i32.const 0) $by_address)")).unwrap();
+    let finished = finished(&filter("(table 1 funcref) (elem (i32.const 0) $by_address)"));
     assert_eq!(functions(&finished), functions(&wat(FINISHED)) + 2, "by its address, and what it calls");
 }
 
 #[test]
 fn what_starts_the_module_stays() {
-    let finished = finish(&filter("(start $by_address)")).unwrap();
+    let finished = finished(&filter("(start $by_address)"));
     assert_eq!(functions(&finished), functions(&wat(FINISHED)) + 2);
 }
 
 #[test]
 fn what_a_global_refers_to_stays() {
-    let finished = finish(&filter("(global funcref (ref.func $by_address))")).unwrap();
+    let finished = finished(&filter("(global funcref (ref.func $by_address))"));
     assert_eq!(functions(&finished), functions(&wat(FINISHED)) + 2);
 }
 
@@ -34,17 +37,17 @@ fn what_a_global_refers_to_stays() {
 fn names_are_left_out() {
     let named = wat(&format!("(module $a_name {FILTER})"));
     assert!(contains(&named, b"a_name"));
-    assert!(!contains(&finish(&named).unwrap(), b"a_name"));
+    assert!(!contains(&finished(&named), b"a_name"));
 }
 
 #[test]
 fn the_same_module_comes_out_each_time() {
-    assert_eq!(finish(&filter("")), finish(&filter("")));
+    assert_eq!(finish(&panics()), finish(&panics()));
 }
 
 #[test]
 fn a_module_is_not_finished_twice() {
-    let finished = finish(&filter("")).unwrap();
+    let finished = finished(&filter(""));
     assert_eq!(finish(&finished), Err(Error::NoCallbacks));
 }
 
@@ -81,8 +84,61 @@ fn other_modules_keep_the_callbacks_that_they_name() {
     assert_eq!(keep(&filter(""), &["on_log"]), Err(Error::Missing("proxy_on_log".to_owned())));
 }
 
+#[test]
+fn a_panic_is_cut_down_to_its_trap() {
+    let calls = "(local.get 0) (i32.const 7) (call $panic) unreachable";
+    let cases = [
+        ("a call that never returns", calls, "unreachable"),
+        (
+            "with what it is told",
+            "(i32.store (i32.const 8) (i32.const 9)) (call $panic) unreachable",
+            "unreachable",
+        ),
+        (
+            "after a call",
+            "(call $log (i32.const 1)) (i32.const 7) (call $panic) unreachable",
+            "(call $log (i32.const 1)) unreachable",
+        ),
+        (
+            "on one of two ways",
+            "(block (br_if 0 (local.get 0)) (i32.const 7) (call $panic) unreachable) (call $ours)",
+            "(block (br_if 0 (local.get 0)) unreachable) (call $ours)",
+        ),
+        (
+            "what returns stays",
+            "(call $ours) (call $log (i32.const 1))",
+            "(call $ours) (call $log (i32.const 1))",
+        ),
+    ];
+    for (name, before, after) in cases {
+        let [before, after] = [before, after].map(|code| {
+            wat(&format!(
+                r#"{FILTER} (func $panic (local i64))
+                (func (export "tollgate_on_done") (param i32) (local i32) {code})"#
+            ))
+        });
+        let after = read(&after).unwrap();
+        let (_, number) = after.exported_functions().find(|(name, _)| *name == "tollgate_on_done").unwrap();
+        let mut cut_down = read(&before).unwrap();
+        cut::cut(&mut cut_down);
+        assert_eq!(operators(&cut_down, number), operators(&after, number), "{name}");
+    }
+}
+
+fn operators(module: &Module<'_>, number: u32) -> Vec<String> {
+    module.function(number).unwrap().steps.iter().map(|step| format!("{:?}", step.operator)).collect()
+}
+
+fn panics() -> Vec<u8> {
+    filter(r#"(func (export "tollgate_on_done") (param i32) (call $sdk) unreachable)"#)
+}
+
 fn filter(more: &str) -> Vec<u8> {
     wat(&format!("{FILTER} {more}"))
+}
+
+fn finished(compiled: &[u8]) -> Vec<u8> {
+    finish(compiled).unwrap().module
 }
 
 fn wat(text: &str) -> Vec<u8> {
@@ -96,7 +152,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 /// How many functions a module defines.
 fn functions(bytes: &[u8]) -> usize {
     let module = read(bytes).unwrap();
-    module.uses(|_| true).unwrap().len() - module.imported
+    module.functions.len()
 }
 
 /// As the compiler writes it: with the SDK's callbacks and our own.

@@ -32,7 +32,7 @@ mod module;
 mod vm;
 
 pub use crate::host::{Call, Crossings, Forwarded, LogLine, Outcome, Reply, Response};
-pub use crate::module::{Import, exports, imports};
+pub use crate::module::{Import, built, exports, imports, places};
 pub use crate::vm::{START, StreamId, Vm};
 
 /// Header field lines, or those of a head with its pseudo-fields first.

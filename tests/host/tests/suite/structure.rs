@@ -1,7 +1,7 @@
 //! Facts about the file itself.
 
 use serde_json::json;
-use tollgate_host::{Vm, exports, imports};
+use tollgate_host::{Vm, built, exports, imports, places};
 
 use crate::config;
 
@@ -41,6 +41,19 @@ fn the_module_exports_what_is_needed_and_nothing_that_costs_an_entry_besides() {
         "proxy_on_vm_start",
     ];
     assert_eq!(exports, wanted);
+}
+
+#[test]
+fn every_trap_has_its_place_beside_the_module() {
+    let module = built();
+    let places = places();
+    let traps: Vec<_> = places.lines().filter_map(|line| line.split_once(" trap ")).collect();
+    assert!(traps.iter().any(|(_, place)| place.starts_with("src/") && place.contains(".rs:")));
+    for (offset, place) in traps {
+        let at = usize::from_str_radix(offset.trim_start_matches("0x"), 16).unwrap();
+        assert_eq!(module.get(at), Some(&0), "`unreachable`: {place}");
+        assert!(!place.contains("/registry/"), "{place}");
+    }
 }
 
 #[test]
