@@ -455,7 +455,7 @@ pub fn complete(kind: &Kind, value: &Value) -> Value {
 pub(crate) fn default(kind: &Kind, text: &str) -> Value {
     match kind {
         Kind::Text(_) | Kind::Secret | Kind::Duration { .. } | Kind::Word { .. } => text.into(),
-        _ => serde_json::from_str(text).unwrap_or_default(),
+        _ => json::parse(text.as_bytes()).unwrap_or_default(),
     }
 }
 

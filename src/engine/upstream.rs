@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::base::json::{Map, Value, is_exact};
+use crate::base::json::{self, Map, Value, is_exact};
 use crate::decision::IdentityFields;
 use crate::request::head::{RequestHead, is_same_field, starts_like};
 use crate::token::claims::ClaimPath;
@@ -109,12 +109,12 @@ impl Upstream {
             }
         }
         if let Some(name) = forward_payload_header {
-            let json = serde_json::to_vec(claims).unwrap_or_default();
+            let json = json::object_text(claims);
             fields.push(name.clone(), URL_SAFE_NO_PAD.encode(json).into_bytes());
         }
         if *filter_state {
             let sub = claims.get("sub").and_then(Value::as_str);
-            let claims = serde_json::to_string(claims).unwrap_or_default();
+            let claims = json::object_text(claims);
             let told = [
                 ("tollgate.client_id", client_id.map(str::to_owned)),
                 ("tollgate.sub", sub.map(str::to_owned)),
@@ -173,12 +173,12 @@ fn length_bit(length: usize) -> u128 {
 /// Strings as they are, everything else as compact JSON; what cannot stand in a header field is
 /// percent-encoded UTF-8: controls, everything beyond ASCII, `%` itself, and spaces at either end.
 fn header_value(value: &Value) -> Vec<u8> {
-    let json;
+    let written;
     let text = match value {
         Value::String(text) => text,
         other => {
-            json = other.to_string();
-            &json
+            written = json::text(other);
+            &written
         }
     };
     let inner = text.trim_matches(' ');

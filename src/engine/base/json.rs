@@ -6,9 +6,12 @@
 //! [RFC 8259]: https://www.rfc-editor.org/rfc/rfc8259
 //! [RFC 7493]: https://www.rfc-editor.org/rfc/rfc7493#section-2.3
 
-use std::fmt;
+mod read;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod second;
+mod write;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+pub use self::write::{object as object_text, value as text};
 pub use serde_json::{Map, Number, Value};
 
 /// How many arrays and objects may be inside one another.
@@ -16,16 +19,46 @@ pub const MAX_DEPTH: usize = 32;
 
 /// Why a document was rejected, with the place, but never with its content.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct JsonError(String);
+#[error("{problem} at line {line} column {column}")]
+pub struct JsonError {
+    problem: Problem,
+    line: usize,
+    /// In bytes.
+    column: usize,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+enum Problem {
+    #[error("not UTF-8")]
+    NotUtf8,
+    #[error("not valid JSON")]
+    Invalid,
+    #[error("ends too early")]
+    EndsEarly,
+    // The member's name is ours to show in a configuration, but not in a reply: it is left out here.
+    #[error("duplicate member name")]
+    Duplicate,
+    #[error("nested too deeply")]
+    TooDeep,
+}
 
 /// Reads one document.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| JsonError("not UTF-8".to_owned()))?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|e| describe(&e))?;
-    deserializer.end().map_err(|e| describe(&e))?;
-    Ok(value)
+    match std::str::from_utf8(bytes) {
+        Ok(text) => read::document(text),
+        Err(error) => Err(JsonError::new(Problem::NotUtf8, bytes, error.valid_up_to())),
+    }
+}
+
+impl JsonError {
+    /// A problem with the byte `at`, or with the end.
+    #[cold]
+    fn new(problem: Problem, bytes: &[u8], at: usize) -> Self {
+        let mut lines = bytes.get(..at).unwrap_or_default().split(|byte| *byte == b'\n');
+        let last = lines.next_back().map_or(0, <[u8]>::len);
+        let column = if at < bytes.len() { last.saturating_add(1) } else { last };
+        Self { problem, line: lines.count().saturating_add(1), column }
+    }
 }
 
 /// Whether two values are the same. Numbers are by what they are, `300` and `300.0` alike (a protobuf
@@ -62,94 +95,6 @@ const READ: f64 = 2_251_799_813_685_248.0;
 fn integer(number: &Number) -> Option<i128> {
     let double = || number.as_f64().filter(|double| double.abs() < READ).and_then(whole).map(i128::from);
     number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from)).or_else(double)
-}
-
-/// serde's own messages quote the offending value in some cases; position and category do not.
-fn describe(error: &serde_json::Error) -> JsonError {
-    let text = error.to_string();
-    let what = if text.starts_with(DUPLICATE) {
-        // The member's name is ours to show in a configuration, but not in a reply: leave it out here.
-        DUPLICATE
-    } else if text.starts_with(TOO_DEEP) || text.starts_with("recursion limit") {
-        TOO_DEEP
-    } else if error.is_eof() {
-        "ends too early"
-    } else {
-        "not valid JSON"
-    };
-    JsonError(format!("{what} at line {} column {}", error.line(), error.column()))
-}
-
-const DUPLICATE: &str = "duplicate member name";
-const TOO_DEEP: &str = "nested too deeply";
-
-#[derive(Clone, Copy)]
-struct Strict {
-    depth: usize,
-}
-
-impl Strict {
-    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom(TOO_DEEP));
-        }
-        Ok(Self { depth: self.depth.saturating_add(1) })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
-        Ok(Value::Bool(v))
-    }
-    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_string<E>(self, v: String) -> Result<Value, E> {
-        Ok(Value::String(v))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(inner)? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut members = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(inner)?;
-            if members.insert(name, value).is_some() {
-                return Err(A::Error::custom(DUPLICATE));
-            }
-        }
-        Ok(Value::Object(members))
-    }
 }
 
 #[cfg(test)]

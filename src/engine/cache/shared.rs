@@ -15,6 +15,7 @@ mod record;
 use std::time::Duration;
 
 use crate::base::ids::ProviderId;
+use crate::base::json;
 use crate::base::moment::Moment;
 use crate::base::secret::Secret;
 use crate::base::store::{NOTHING, Seen, Store};
@@ -110,9 +111,7 @@ impl Shared {
     ) -> bool {
         let (kind, body) = match entry.said() {
             Introspection::Inactive | Introspection::Contradicts(_) => (Kind::Inactive, String::new()),
-            Introspection::Active(token) => {
-                (Kind::Active, serde_json::to_string(&token.claims).unwrap_or_default())
-            }
+            Introspection::Active(token) => (Kind::Active, json::object_text(&token.claims)),
         };
         if body.len() > MAX_SHARED || body.contains(token.expose()) {
             return false;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::base::json;
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
 use crate::base::time::{UnixTime, part};
@@ -76,7 +76,7 @@ struct Fingerprint([u8; 32]);
 impl Assertion {
     /// Statements of this kind, signed with `key`. `material` is what the key was read from.
     pub fn new(statement: &Statement<'_>, algorithm: Algorithm, key: SigningKey, material: &Secret) -> Self {
-        let text = |text: &str| Value::from(text).to_string();
+        let text = |text: &str| json::text(&text.into());
         let mut header = format!(r#"{{"alg":"{}","typ":{}"#, algorithm.name(), text(statement.typ));
         if let Some(kid) = statement.kid {
             header.push_str(r#","kid":"#);
