@@ -1,10 +1,13 @@
 //! How a path is matched.
 
 mod parse;
+mod regex;
 
 use crate::decision::Doubt;
 use crate::policy::rule::fit::Fit;
 use crate::request::path::NormalPath;
+
+use self::regex::Regex;
 
 pub use self::parse::PatternError;
 
@@ -24,9 +27,7 @@ pub enum PathPattern {
 /// A regular expression.
 #[derive(Clone, Debug)]
 pub struct Expression {
-    exact: regex_lite::Regex,
-    /// The same in any letter case.
-    folded: regex_lite::Regex,
+    regex: Regex,
     has_capitals: bool,
     /// The longest path that it is tried on.
     longest: usize,
@@ -192,11 +193,8 @@ impl PathPattern {
 
 impl Expression {
     fn is(&self, path: &str, any_case: bool) -> bool {
-        let is = |regex: &regex_lite::Regex| {
-            regex.find(path).is_some_and(|found| found.range() == (0..path.len()))
-        };
         let has_case = || self.has_capitals || path.bytes().any(|b| b.is_ascii_uppercase());
-        is(&self.exact) || any_case && has_case() && is(&self.folded)
+        self.regex.is_match(path, false) || any_case && has_case() && self.regex.is_match(path, true)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the text of a rule to its pattern.
 
+use crate::policy::rule::path::regex::{Regex, RegexFault};
 use crate::policy::rule::path::{Expression, MAX_REGEX_PATH, PathPattern, Segment};
 use crate::request::path::NormalPath;
 
@@ -75,22 +76,17 @@ impl PathPattern {
                 "expected unescaped characters (\\[ for \"[\", not %5B): paths are matched without needless escapes",
             ));
         }
-        // Once as it is, so that a stray parenthesis cannot close the group of the anchors.
-        regex_lite::Regex::new(text).map_err(|_| {
-            PatternError::new("expected a regular expression (without look-around and back-references)")
+        let regex = Regex::parse(text).map_err(|fault| match fault {
+            RegexFault::Syntax => {
+                PatternError::new("expected a regular expression (without look-around and back-references)")
+            }
+            RegexFault::Verbose | RegexFault::TooLarge => {
+                PatternError::new("expected a smaller regular expression, without (?x) comments")
+            }
         })?;
-        let build = |any_case| {
-            regex_lite::RegexBuilder::new(&format!("^(?:{text})$"))
-                .case_insensitive(any_case)
-                .size_limit(MAX_COMPILED_REGEX)
-                .build()
-                .map_err(|_| {
-                    PatternError::new("expected a smaller regular expression, without (?x) comments")
-                })
-        };
         let has_capitals = text.bytes().any(|b| b.is_ascii_uppercase());
         let longest = MAX_REGEX_PATH;
-        Ok(Self::Regex(Expression { exact: build(false)?, folded: build(true)?, has_capitals, longest }))
+        Ok(Self::Regex(Expression { regex, has_capitals, longest }))
     }
 }
 
@@ -155,7 +151,3 @@ fn is_variable_name(name: &str) -> bool {
 
 /// The longest regular expression, in bytes.
 const MAX_REGEX: usize = 1024;
-
-/// The largest compiled one, in bytes. Matching takes the product of this and the path's length: ten
-/// times as much would let one expression hold up a worker for seconds.
-const MAX_COMPILED_REGEX: usize = 1 << 16;

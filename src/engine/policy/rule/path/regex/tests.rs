@@ -1,0 +1,88 @@
+use super::Regex;
+use super::RegexFault::{self, Syntax, TooLarge, Verbose};
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[test]
+fn what_matches() {
+    #[rustfmt::skip]
+    let cases = [
+        // name, expression, texts that match, texts that do not
+        ("nothing",              "",                      vec![""],                      vec!["a"]),
+        ("characters",           "/a",                    vec!["/a"],                    vec!["/", "/ab", "x/a", "/A"]),
+        ("any character",        "a.c",                   vec!["abc", "a\u{e9}c"],       vec!["ac", "a\nc"]),
+        ("any character at all", "(?s)a.c",               vec!["a\nc"],                  vec![]),
+        ("alternatives",         "a|bc|",                 vec!["a", "bc", ""],           vec!["ab", "b"]),
+        ("of a group",           "x(a|b)*y",              vec!["xy", "xaby"],            vec!["xaxby", "x"]),
+        ("once or not",          "ab?",                   vec!["a", "ab"],               vec!["abb", "b"]),
+        ("often",                "ab+",                   vec!["ab", "abb"],             vec!["a"]),
+        ("so often",             "a{2}",                  vec!["aa"],                    vec!["a", "aaa"]),
+        ("at least so often",    "a{2,}",                 vec!["aa", "aaaa"],            vec!["a"]),
+        ("at most so often",     "(ab){0,2}",             vec!["", "ab", "abab"],        vec!["aba", "ababab"]),
+        ("between",              "a{2,3}",                vec!["aa", "aaa"],             vec!["a", "aaaa"]),
+        ("never",                "xa{0}",                 vec!["x"],                     vec!["xa"]),
+        ("nothing, often",       "(|a)*b",                vec!["b", "aab"],              vec!["", "a"]),
+        ("lazily",               "(?U)a*?b+?",            vec!["b", "aab"],              vec!["a"]),
+        ("a repetition again",   "a+*",                   vec!["", "aa"],                vec!["b"]),
+        ("a class",              "[a-c_]+",               vec!["abc_"],                  vec!["", "d", "-"]),
+        ("all others",           "[^/]+",                 vec!["a-\u{e9}"],             vec!["", "a/b"]),
+        ("brackets and hyphens", "[]a-][-x]",             vec!["]-", "-x", "a-"],        vec!["^-"]),
+        ("classes in a class",   r"[\d[:upper:]]",        vec!["1", "A"],                vec!["a", ":"]),
+        ("their others",         r"[\D]",                 vec!["a", "\u{e9}"],          vec!["1"]),
+        ("the others of others", r"[^\W]",                vec!["a", "_"],                vec!["-", "\u{e9}"]),
+        ("named classes",        "[[:^alpha:]]",          vec!["1", "\u{e9}", "["],     vec!["a", "Z"]),
+        ("escapes",              r"\/\.\x41\x{e9}\u0061", vec!["/.A\u{e9}a"],            vec![]),
+        ("anchors",              r"^\A/a\z$",             vec!["/a"],                    vec!["/a\n"]),
+        ("anchors inside",       "a(^|b)c$|d^",           vec!["abc"],                   vec!["ac", "d"]),
+        ("anchors of lines",     "(?m)a$\n^b",            vec!["a\nb"],                  vec!["ab"]),
+        ("borders of words",     r"\ba\b-\Bb*\B",         vec!["a-"],                    vec!["ab", "a-b"]),
+        ("any case",             "(?i)aB[c-d](?-i)e",     vec!["AbCe"],                  vec!["abcE"]),
+        ("of a group alone",     "(?i:a)b",               vec!["Ab"],                    vec!["AB"]),
+        ("a named group",        "(?P<n>a)(?<m>b)",       vec!["ab"],                    vec![]),
+    ];
+    for (name, expression, matches, others) in cases {
+        let regex = Regex::parse(expression).expect(name);
+        for (text, want) in
+            matches.iter().map(|text| (text, true)).chain(others.iter().map(|text| (text, false)))
+        {
+            assert_eq!(regex.is_match(text, false), want, "{name}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn in_any_case() {
+    let is_match = |expression, text| Regex::parse(expression).unwrap().is_match(text, true);
+    assert!(is_match("/a[b-c][^d]", "/AB\u{e9}") && is_match("(?i)a", "A"));
+    assert!(!is_match("[^d]", "D") && !is_match("(?-i)a", "A") && is_match("(?-i:a)b", "aB"));
+}
+
+#[test]
+fn what_is_no_expression() {
+    let nested = |depth: usize| format!("{}{}", "(".repeat(depth), ")".repeat(depth));
+    let (deepest, deeper) = (nested(49), nested(50));
+    #[rustfmt::skip]
+    let cases: [(&str, RegexFault); 55] = [
+        ("(", Syntax), (")", Syntax), ("a)(b", Syntax), ("(?", Syntax), ("(?)", Syntax), ("(?i", Syntax), ("(?-)", Syntax), ("(?ii)", Syntax), ("(?i-i)", Syntax),
+        ("(?q)", Syntax), ("(?=a)", Syntax), ("(?!a)", Syntax), ("(?<=a)", Syntax), ("(?<!a)", Syntax), ("(?<>a)", Syntax), ("(?<1>a)", Syntax), ("(?P=n)", Syntax),
+        ("*", Syntax), ("|+", Syntax), ("(?i)?", Syntax), ("{2}", Syntax), ("a{", Syntax), ("a{,2}", Syntax), ("a{2", Syntax), ("a{2,1}", Syntax), ("a{ 2 }", Syntax), ("a{x}", Syntax),
+        ("[", Syntax), ("[]", Syntax), ("[a", Syntax), ("[^]", Syntax), ("[b-a]", Syntax), (r"[a-\d]", Syntax), (r"[\d-a]", Syntax), ("[[a]]", Syntax), ("[[:x:]]", Syntax), ("[a&&b]", Syntax), ("[a--b]", Syntax), ("[~~]", Syntax),
+        (r"[\b]", Syntax), ("\\", Syntax), (r"\1", Syntax), (r"\pL", Syntax), (r"\Z", Syntax), (r"\Q", Syntax), (r"\<", Syntax), ("\\\u{e9}", Syntax), (r"\x4", Syntax), (r"\x{}", Syntax), (r"\x{110000}", Syntax),
+        ("(?x)a", Verbose), (&deeper, TooLarge), ("a{5000}", TooLarge), ("(a{100}){100}", TooLarge), ("(){9999999}", TooLarge),
+    ];
+    for (expression, want) in cases {
+        assert_eq!(Regex::parse(expression).err(), Some(want), "{expression}");
+    }
+    assert!(Regex::parse(&deepest).is_ok());
+}
+
+#[test]
+fn time_grows_with_the_text_alone() {
+    // Each of these takes some engines exponential time.
+    let text = "a".repeat(2000);
+    for expression in
+        ["(a*)*b", "(a|a)*b", "(a|aa)+b", "(.*){0,20}b", "((a?){20}){20}b", "a{0,1000}a{0,500}b"]
+    {
+        assert!(!Regex::parse(expression).unwrap().is_match(&text, false), "{expression}");
+    }
+}
