@@ -204,7 +204,7 @@ impl<T: Trace> Worker<T> {
             }
             Event::Response(call, outcome) => {
                 match self.calls.remove(&call)? {
-                    Purpose::Introspection(key) => self.landed(key, outcome, now.moment()),
+                    Purpose::Introspection(key) => self.landed(key, outcome, now),
                     Purpose::Fetch(document) => self.fetched(document, outcome, now.moment()),
                 }
                 None
@@ -423,7 +423,7 @@ impl<T: Trace> Worker<T> {
         }
         self.counts.flush();
         self.tick_fetches(moment);
-        self.tick_flights(moment);
+        self.tick_flights(now);
         self.tick_forms(now);
         let forms = self.forms.values().min().copied();
         let watch = self.watch.due(moment.steady);
@@ -479,7 +479,7 @@ impl<T: Trace> Worker<T> {
                     }
                 }
                 Step::Introspect(question, pending) => {
-                    let Some(finding) = self.seek(&question, now.moment()) else {
+                    let Some(finding) = self.seek(&question, now) else {
                         stream.state = State::AwaitsResponse(question.key);
                         self.flights.wait(question.key, id, pending);
                         return None;
@@ -554,9 +554,9 @@ impl<T: Trace> Worker<T> {
         }
     }
 
-    /// A response was cached: from now on, until it expires, the clock is watched.
-    fn watch(&mut self, now: Moment) {
-        let due = self.watch.remembered(now, &self.generations.current.policy().cache);
+    /// A response to a call of that moment was cached: until it expires, the clock is watched.
+    fn watch(&mut self, asked: Moment) {
+        let due = self.watch.remembered(asked, &self.generations.current.policy().cache);
         self.wake_at(due);
     }
 

@@ -54,6 +54,8 @@ unsafe extern "C" {
 
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
 
+    fn proxy_get_log_level(level: *mut u32) -> u32;
+
     fn proxy_get_header_map_pairs(map: u32, bytes: *mut *mut u8, size: *mut usize) -> u32;
 
     fn proxy_call_foreign_function(
@@ -170,6 +172,15 @@ pub(crate) fn set_shared_data(key: &str, value: &[u8], number: u32) -> bool {
 pub(crate) fn set_property(name: &str, value: &[u8]) {
     // SAFETY: the host reads as many bytes as it is told there are.
     let _ = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+/// The lowest level of log lines that the host keeps: 0 is trace, 1 debug, and there are more than the SDK's
+/// own function could represent.
+pub(crate) fn log_level() -> u32 {
+    let mut level = 0;
+    // SAFETY: the host writes one number.
+    let status = unsafe { proxy_get_log_level(&raw mut level) };
+    if status == OK { level } else { 0 }
 }
 
 /// Why a foreign function of the host has failed.

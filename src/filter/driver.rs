@@ -127,6 +127,7 @@ impl Driver {
                 Command::Answer(stream, outcome, answer) if turn_to(stream.0) => {
                     host::note(&outcome);
                     host::reply(&answer);
+                    host::follow_log_level(now.wall());
                 }
                 // The stream is gone.
                 Command::Pass(..) | Command::Answer(..) => {}

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
 
+use log::LevelFilter;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType};
 use tollgate_engine::base::ids::StreamId;
@@ -24,7 +25,12 @@ pub(crate) use crate::abi::{http_call, reply};
 thread_local! {
     /// The context that the host's calls are about.
     static EFFECTIVE: Cell<u32> = const { Cell::new(0) };
+    /// In which second the host's log level was read.
+    static LEVEL_READ: Cell<u64> = const { Cell::new(0) };
 }
+
+/// The number of that log level.
+const DEBUG: u32 = 1;
 
 /// Does what a callback is to do: the host's calls are about its context, until they are turned to another one.
 pub(crate) fn entered<T>(context: u32, callback: impl FnOnce() -> T) -> T {
@@ -144,20 +150,20 @@ pub(crate) fn buffer(buffer: BufferType, max: usize) -> Vec<u8> {
 
 /// A response that the host hands over in this callback.
 pub(crate) struct Response {
-    head: Fields,
+    head: Packed,
     body: Vec<u8>,
 }
 
 impl Response {
     /// With up to `max` bytes of its body.
     pub(crate) fn read(max: usize) -> Self {
-        let head = lines(MapType::HttpCallResponseHeaders);
+        let head = fields(MapType::HttpCallResponseHeaders);
         Self { head, body: buffer(BufferType::HttpCallResponseBody, max) }
     }
 
     /// The same in the engine's words.
     pub(crate) fn outcome(&self) -> CallOutcome<'_> {
-        CallOutcome::Response { head: &self.head, body: &self.body }
+        CallOutcome::Response { head: self.head.view(), body: &self.body }
     }
 }
 
@@ -224,6 +230,15 @@ pub(crate) fn define_counter(name: &str) -> u32 {
 /// Adds to a counter.
 pub(crate) fn count(counter: u32, n: u32) {
     let _ = hostcalls::increment_metric(counter, i64::from(n));
+}
+
+/// Follows the host's log level, which its operators can change at any time: as long as the host keeps no lines at
+/// debug, none are made. This looks at the level once a second. All other lines are rare, and always made.
+pub(crate) fn follow_log_level(now: UnixTime) {
+    if LEVEL_READ.replace(now.as_secs()) != now.as_secs() {
+        let keeps_debug = abi::log_level() <= DEBUG;
+        log::set_max_level(if keeps_debug { LevelFilter::Debug } else { LevelFilter::Info });
+    }
 }
 
 /// Requests a tick after `period`; zero: no tick. The host counts milliseconds in 32 bits: one that is further

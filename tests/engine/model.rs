@@ -27,6 +27,7 @@ use tollgate_engine::jose::portable::Portable;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::Head;
+use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::worker::Worker;
 use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
 
@@ -121,7 +122,7 @@ fn a_crowd_has_its_turn_by_and_by_whatever_becomes_of_each() {
     model.calls.clear();
     let line = |(name, value): (&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
     let head = [(":status", "200"), ("content-type", "application/json")].map(line);
-    let outcome = CallOutcome::Response { head: &head, body: br#"{"active":false}"# };
+    let outcome = CallOutcome::Response { head: RequestHead::new(&head), body: br#"{"active":false}"# };
     let now_ = Now::new(&now);
     assert!(model.worker.handle(Event::Response(CallId(id), outcome), &now_).is_none());
     let mut turns = 0;
@@ -211,7 +212,7 @@ impl Model {
                 let line =
                     |(name, value): (&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
                 let head = [(":status", status), ("content-type", "application/json")].map(line);
-                let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
+                let outcome = CallOutcome::Response { head: RequestHead::new(&head), body: body.as_bytes() };
                 self.tell(Event::Response(CallId(id), outcome), now);
             }
             Thing::Failure => drop(self.fail_one(some, now)),

@@ -17,6 +17,7 @@ use tollgate_engine::decision::trace::{Check, Trace};
 use tollgate_engine::decision::{Decision, NoAnswer, Rejection};
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::worker::command::OutgoingCall;
 
 use crate::second::Both;
@@ -72,7 +73,7 @@ fn run(case: &Case, told: Told) -> Decision {
             Reply::Response(reply) => {
                 let (head, body) = response(reply);
                 let body = body.get(..call.read_up_to()).unwrap_or(&body);
-                driver.respond(id, CallOutcome::Response { head: &head, body });
+                driver.respond(id, CallOutcome::Response { head: RequestHead::new(&head), body });
             }
             Reply::Nothing(_) => driver.respond(id, CallOutcome::Failed),
         }

@@ -13,6 +13,7 @@ use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
 use tollgate_engine::request::head::Fields;
+use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::response::answer::Answer;
 
 use crate::second::Both;
@@ -61,7 +62,7 @@ fn run(case: &Case) -> Result<(), String> {
         };
         let (head, body) = response(reply);
         let body = body.get(..call.read_up_to()).unwrap_or(&body);
-        driver.respond(id, CallOutcome::Response { head: &head, body });
+        driver.respond(id, CallOutcome::Response { head: RequestHead::new(&head), body });
     }
     if let Some((_, call)) = driver.next_call() {
         return Err(format!("an unexpected call to {}", call.cluster()));

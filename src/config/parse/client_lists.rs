@@ -136,6 +136,7 @@ mod tests {
     use tollgate_engine::provider::client_list::{ListSource, LiveList, ReadList};
     use tollgate_engine::provider::fetch::{FetchFault, News};
     use tollgate_engine::provider::outcome::CallOutcome;
+    use tollgate_engine::request::head::RequestHead;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -163,7 +164,7 @@ mod tests {
     ) -> Result<News, FetchFault> {
         let mut head = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
         head.extend(fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
-        list.take(&source(), CallOutcome::Response { head: &head, body: body.as_bytes() })
+        list.take(&source(), CallOutcome::Response { head: RequestHead::new(&head), body: body.as_bytes() })
     }
 
     const JSON: (&str, &str) = ("content-type", "application/json");

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::base::ids::ProviderId;
 use crate::base::moment::{Moment, Steady};
 use crate::base::time::UnixTime;
 use crate::cache::Recalled;
@@ -38,8 +39,12 @@ impl<T: Trace> Enforcer<T> {
     /// How a token is known to all workers that have the same keys of its provider; `None` if they share nothing.
     pub(crate) fn digest(&self, question: &Question) -> Option<TokenDigest> {
         let id = question.key.provider;
-        let keys = self.keys.get(id.0).map(LiveKeys::fingerprint).unwrap_or_default();
-        self.cache.digest(id, &keys, &question.token)
+        self.cache.digest(id, &self.fingerprint(id), &question.token)
+    }
+
+    /// A hash of the keys that a provider has now.
+    pub(crate) fn fingerprint(&self, id: ProviderId) -> [u8; 32] {
+        self.keys.get(id.0).map(LiveKeys::fingerprint).unwrap_or_default()
     }
 
     /// Looks at what the workers know of a token.

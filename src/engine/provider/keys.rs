@@ -172,6 +172,7 @@ mod tests {
     use crate::decision::{NoAnswer, Rejection};
     use crate::provider::fetch::{FetchFault, News};
     use crate::provider::outcome::CallOutcome;
+    use crate::request::head::RequestHead;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -202,7 +203,7 @@ mod tests {
     ) -> Result<News, FetchFault> {
         let mut head = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
         head.extend(fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
-        let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
+        let outcome = CallOutcome::Response { head: RequestHead::new(&head), body: body.as_bytes() };
         keys.take(&source(), outcome, UnixTime::from_secs(at))
     }
 
@@ -257,7 +258,7 @@ mod tests {
             let head = [(":status", "200"), ("content-type", media_type)];
             let head = head.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
             let take = |lenient_content_type, body: &str| {
-                let outcome = CallOutcome::Response { head: &head, body: body.as_bytes() };
+                let outcome = CallOutcome::Response { head: RequestHead::new(&head), body: body.as_bytes() };
                 let source = KeyUri { lenient_content_type, ..source() };
                 LiveKeys::default().take(&source, outcome, UnixTime::from_secs(1))
             };

@@ -1,12 +1,14 @@
 //! How a call to an authorization server ended.
 
+use crate::request::head::RequestHead;
+
 /// How a call ended, in the driver's words.
 #[derive(Clone, Copy, Debug)]
 pub enum CallOutcome<'a> {
     /// A response arrived, whatever its status.
     Response {
         /// Its head, `:status` among it.
-        head: &'a [(Vec<u8>, Vec<u8>)],
+        head: RequestHead<'a>,
         /// Its body, up to `read_up_to` bytes.
         body: &'a [u8],
     },
@@ -18,14 +20,12 @@ pub enum CallOutcome<'a> {
 
 /// A response's head.
 #[derive(Clone, Copy)]
-pub(crate) struct ReplyHead<'a>(pub(crate) &'a [(Vec<u8>, Vec<u8>)]);
+pub(crate) struct ReplyHead<'a>(pub(crate) RequestHead<'a>);
 
 impl<'a> ReplyHead<'a> {
     /// The only line of that name.
-    pub(crate) fn single(self, name: &str) -> Option<&'a [u8]> {
-        let mut values = self.0.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
-        let value = values.next()?;
-        values.next().is_none().then_some(value.1.as_slice())
+    pub(crate) fn single(self, name: &'a str) -> Option<&'a [u8]> {
+        self.0.single(name)
     }
 
     /// 0 without a valid one.
@@ -44,8 +44,7 @@ impl<'a> ReplyHead<'a> {
     ///
     /// [RFC 9110 §8.4.1]: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1
     pub(crate) fn coding(self) -> Option<&'static str> {
-        let named = |name: &[u8]| name.eq_ignore_ascii_case(b"content-encoding");
-        let codings = self.0.iter().filter(|(name, _)| named(name)).map(|(_, value)| value.trim_ascii());
+        let codings = self.0.all("content-encoding").map(<[u8]>::trim_ascii);
         let mut others = codings.filter(|coding| !coding.eq_ignore_ascii_case(b"identity"));
         let first = others.next()?;
         let known = |name: &&str| first.eq_ignore_ascii_case(name.as_bytes());

@@ -221,7 +221,8 @@ pub fn strip(head: RequestHead<'_>, places: &TokenPlaces, extra_params: &[String
 pub(crate) fn b64token(bytes: &[u8]) -> Option<Secret> {
     let text = std::str::from_utf8(bytes).ok()?;
     let body = text.trim_end_matches('=');
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
+    let fits =
+        |b| matches!(b, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     (!body.is_empty() && body.bytes().all(fits)).then(|| Secret::new(text))
 }
 
@@ -289,7 +290,8 @@ fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secre
 /// The token of one line's credentials. `Ok(None)`: only credentials of other schemes.
 fn with_scheme(line: &[u8], scheme: &str) -> Result<Option<Secret>, TokenError> {
     // Lines that the host has joined: ours behind another.
-    if line.split(|byte| *byte == b',').skip(1).any(|element| credentials(element, scheme).is_some()) {
+    let mut others = line.split(|byte| *byte == b',').skip(1);
+    if line.contains(&b',') && others.any(|element| credentials(element, scheme).is_some()) {
         return Err(TokenError::Several);
     }
     let Some(rest) = credentials(line, scheme) else { return Ok(None) };

@@ -38,10 +38,10 @@ enum View<'a> {
 impl Head {
     /// What there is to look at.
     pub fn view(&self) -> RequestHead<'_> {
-        RequestHead(match self {
-            Self::Lines(lines) => View::Lines(lines),
-            Self::Packed(packed) => View::Packed(packed),
-        })
+        match self {
+            Self::Lines(lines) => RequestHead::new(lines),
+            Self::Packed(packed) => packed.view(),
+        }
     }
 }
 
@@ -85,6 +85,11 @@ impl Packed {
         Self { bytes, lines }
     }
 
+    /// What there is to look at.
+    pub fn view(&self) -> RequestHead<'_> {
+        RequestHead(View::Packed(self))
+    }
+
     /// All lines.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.lines.iter().map(|line| self.line(line))
@@ -99,7 +104,9 @@ impl Packed {
 /// Field lines in one piece, in the form of [`Packed`].
 pub fn packed<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = number(fields.clone().count()).to_vec();
+    let length = |(name, value): (&[u8], &[u8])| name.len().saturating_add(value.len()).saturating_add(10);
+    let mut bytes = Vec::with_capacity(fields.clone().map(length).fold(4, usize::saturating_add));
+    bytes.extend(number(fields.clone().count()));
     for (name, value) in fields.clone() {
         bytes.extend(number(name.len()));
         bytes.extend(number(value.len()));

@@ -97,6 +97,10 @@ impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         f.write_char('"')?;
+        if self.0.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+            f.write_str(self.0)?;
+            return f.write_char('"');
+        }
         for c in self.0.chars().filter(|c| matches!(c, ' '..='~')) {
             if matches!(c, '"' | '\\') {
                 f.write_char('\\')?;

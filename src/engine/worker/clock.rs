@@ -23,13 +23,13 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 const TOLERANCE: u64 = 50;
 
 impl Watch {
-    /// A response was cached. Returns when the next comparison is due.
-    pub(super) fn remembered(&mut self, now: Moment, cache: &CacheTimes) -> Steady {
+    /// A response to a call of that moment was cached. Returns when the next comparison is due.
+    pub(super) fn remembered(&mut self, asked: Moment, cache: &CacheTimes) -> Steady {
         let longest = cache.ttl.max(cache.ttl_without_exp).max(cache.negative_ttl);
-        let until = now.steady.saturating_add(longest).saturating_add(cache.stale_if_error);
-        let ahead = self.0.map_or_else(|| ahead(now), |watched| watched.ahead);
-        self.0 = Some(Watched { ahead, until });
-        now.steady.saturating_add(WATCH_EVERY)
+        let until = asked.steady.saturating_add(longest).saturating_add(cache.stale_if_error);
+        let first = Watched { ahead: ahead(asked), until };
+        self.0 = Some(self.0.map_or(first, |watched| Watched { until: until.max(watched.until), ..watched }));
+        asked.steady.saturating_add(WATCH_EVERY)
     }
 
     /// Compares the clocks.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::StreamId;
-use crate::base::moment::{Moment, Steady};
+use crate::base::moment::{Moment, Now, Steady};
 use crate::base::time::{UnixTime, part};
 use crate::cache::Recalled;
 use crate::cache::shared::{Claim, Ending, Place};
@@ -55,6 +55,8 @@ struct UnderWay {
 struct Interest {
     question: Question,
     digest: Option<TokenDigest>,
+    /// The keys that the digest is for.
+    keys: [u8; 32],
     waiters: Waiters<Box<Pending>>,
     /// Whether it continues even if no request waits.
     is_refresh: bool,
@@ -63,7 +65,7 @@ struct Interest {
 /// How a response is got.
 #[derive(Debug)]
 enum Way {
-    /// By a call of our own that is under way.
+    /// By a call of our own that is under way. `steady` is when it was made, or zero where nothing is cached.
     Called { flight: Flight, steady: Steady },
     /// By one that is to follow.
     Calls { flight: Flight, due: Steady, call: Box<IntrospectionCall> },
@@ -168,7 +170,7 @@ impl<T: Trace> Worker<T> {
     /// Finds out about a token: at once, from another worker or because there is no hope; or `None`, and
     /// the request may wait for the flight that is under way then.
     #[inline(never)]
-    pub(super) fn seek(&mut self, question: &Question, now: Moment) -> Option<Finding> {
+    pub(super) fn seek(&mut self, question: &Question, now: &Now<'_>) -> Option<Finding> {
         let key = question.key;
         if self.flights.waiting >= MAX_WAITING {
             return Some(Err(not_asked(NoAnswer::Crowded)));
@@ -184,8 +186,13 @@ impl<T: Trace> Worker<T> {
             self.counts.one(Metric::SharedHits);
             return Some(finding);
         }
-        let interest =
-            Interest { question: question.clone(), digest, waiters: Waiters::default(), is_refresh: false };
+        let interest = Interest {
+            question: question.clone(),
+            digest,
+            keys: self.keys_of(key),
+            waiters: Waiters::default(),
+            is_refresh: false,
+        };
         self.ask(interest, place.as_ref(), now)
     }
 
@@ -199,13 +206,13 @@ impl<T: Trace> Worker<T> {
 
     /// A response has arrived, or its absence.
     #[inline(never)]
-    pub(super) fn landed(&mut self, key: TokenKey, outcome: CallOutcome<'_>, now: Moment) {
+    pub(super) fn landed(&mut self, key: TokenKey, outcome: CallOutcome<'_>, now: &Now<'_>) {
         let Some(UnderWay { interest, way }) = self.flights.take(key) else { return };
         let Way::Called { mut flight, steady } = way else { return self.flights.put(interest, way) };
         let is_repeatable = interest.is_alive() || matches!(outcome, CallOutcome::NotDispatched);
-        let landing = self.generations.current.land(&mut flight, outcome, now.wall);
+        let landing = self.generations.current.land(&mut flight, outcome, now.wall());
         if landing.lacks_keys() {
-            self.fetch_keys_early(key.provider, now.steady);
+            self.fetch_keys_early(key.provider, now.steady());
         }
         match landing {
             Landing::Settled(said) => {
@@ -221,8 +228,8 @@ impl<T: Trace> Worker<T> {
     /// Makes the calls that are due, looks for responses of other workers, and asks again about tokens whose
     /// entries end soon.
     #[inline(never)]
-    pub(super) fn tick_flights(&mut self, now: Moment) {
-        let is_due = |flight: &UnderWay| flight.due().is_some_and(|due| due <= now.steady);
+    pub(super) fn tick_flights(&mut self, now: &Now<'_>) {
+        let is_due = |flight: &UnderWay| flight.due().is_some_and(|due| due <= now.steady());
         let due: Vec<TokenKey> =
             self.flights.under_way.iter().filter(|(_, flight)| is_due(flight)).map(|(key, _)| *key).collect();
         for key in due {
@@ -244,7 +251,7 @@ impl<T: Trace> Worker<T> {
 
     /// Another call for a token that is in use.
     #[inline(never)]
-    fn refresh(&mut self, question: Question, now: Moment) {
+    fn refresh(&mut self, question: Question, now: &Now<'_>) {
         let key = question.key;
         let Some(entry) = self.generations.current.remembered(key) else { return };
         if self.flights.under_way.contains_key(&key) {
@@ -258,18 +265,29 @@ impl<T: Trace> Worker<T> {
         }
         if self.may_ask(key, now) {
             self.counts.one(Metric::Refreshes);
-            let interest = Interest { question, digest, waiters: Waiters::default(), is_refresh: true };
+            let keys = self.keys_of(key);
+            let interest = Interest { question, digest, keys, waiters: Waiters::default(), is_refresh: true };
             self.ask(interest, place.as_ref(), now);
         } else {
-            entry.ask_again_after(now.wall.plus(REFRESH_AGAIN));
+            entry.ask_again_after(now.wall().plus(REFRESH_AGAIN));
         }
     }
 
     /// Whether there is hope: the provider has responded lately, and we can sign who we are.
-    fn may_ask(&self, key: TokenKey, now: Moment) -> bool {
+    fn may_ask(&self, key: TokenKey, now: &Now<'_>) -> bool {
         let provider = self.generations.current.provider(key.provider);
-        self.flights.admits(key, now.wall)
-            && provider.is_some_and(|one| one.introspection.client_auth.admits(now.wall))
+        self.flights.admits(key, now.wall())
+            && provider.is_some_and(|one| one.introspection.client_auth.admits(now.wall()))
+    }
+
+    /// Whether responses are cached at all.
+    fn is_cached(&self) -> bool {
+        self.generations.current.policy().cache.max_entries > 0
+    }
+
+    /// A hash of the keys that its provider has now.
+    fn keys_of(&self, key: TokenKey) -> [u8; 32] {
+        self.generations.current.fingerprint(key.provider)
     }
 
     /// What other workers know.
@@ -277,13 +295,13 @@ impl<T: Trace> Worker<T> {
         &mut self,
         place: &Place,
         key: TokenKey,
-        now: Moment,
+        now: &Now<'_>,
         after: Option<UnixTime>,
     ) -> Option<Finding> {
-        match self.generations.current.recall(place, key, now, after) {
+        match self.generations.current.recall(place, key, now.moment(), after) {
             Recalled::Nothing => None,
             Recalled::Known(fresh) => {
-                self.watch(now);
+                self.watch(now.moment());
                 fresh.map(Ok)
             }
         }
@@ -292,12 +310,12 @@ impl<T: Trace> Worker<T> {
     /// Asks, unless another worker does already or there is no hope. What there is to say is said at once, or
     /// `None` and a flight is under way. `place` is what the workers know of the token.
     #[inline(never)]
-    fn ask(&mut self, interest: Interest, place: Option<&Place>, now: Moment) -> Option<Finding> {
+    fn ask(&mut self, interest: Interest, place: Option<&Place>, now: &Now<'_>) -> Option<Finding> {
         let key = interest.question.key;
         let Some(patience) = self.generations.current.provider(key.provider).map(Provider::patience) else {
             return Some(Err(Rejection::NoProvider));
         };
-        if !self.flights.admits(key, now.wall) {
+        if !self.flights.admits(key, now.wall()) {
             self.counts.one(Metric::BackedOff);
             return Some(Err(not_asked(NoAnswer::BackingOff)));
         }
@@ -305,12 +323,12 @@ impl<T: Trace> Worker<T> {
             return Some(Err(not_asked(NoAnswer::Unsigned)));
         }
         if let Some(place) = place {
-            let since = if interest.is_refresh { Steady::MAX } else { now.steady };
-            match self.generations.current.claim(place, now, patience, since) {
+            let since = if interest.is_refresh { Steady::MAX } else { now.steady() };
+            match self.generations.current.claim(place, now.moment(), patience, since) {
                 Claim::Theirs => {
                     self.counts.one(Metric::Coalesced);
-                    let look = now.steady.saturating_add(LOOK.0);
-                    self.flights.put(interest, Way::Elsewhere { since: now.steady, look });
+                    let look = now.steady().saturating_add(LOOK.0);
+                    self.flights.put(interest, Way::Elsewhere { since: now.steady(), look });
                     self.wake_at(look);
                     return None;
                 }
@@ -323,8 +341,8 @@ impl<T: Trace> Worker<T> {
     }
 
     #[inline(never)]
-    fn take_off(&mut self, interest: Interest, now: Moment) {
-        let Some((flight, call)) = self.generations.current.take_off(interest.question.clone(), now.wall)
+    fn take_off(&mut self, interest: Interest, now: &Now<'_>) {
+        let Some((flight, call)) = self.generations.current.take_off(interest.question.clone(), now.wall())
         else {
             return self.wake(interest.waiters, Err(Rejection::NoProvider));
         };
@@ -333,29 +351,32 @@ impl<T: Trace> Worker<T> {
     }
 
     /// Makes the next call, or puts it off until it is due.
-    fn call(&mut self, interest: Interest, flight: Flight, call: Box<IntrospectionCall>, now: Moment) {
+    fn call(&mut self, interest: Interest, flight: Flight, call: Box<IntrospectionCall>, now: &Now<'_>) {
         if call.after > Duration::ZERO {
-            let due = now.steady.saturating_add(call.after);
+            let due = now.steady().saturating_add(call.after);
             self.flights.put(interest, Way::Calls { flight, due, call });
             return self.wake_at(due);
         }
         self.counts.call(call.previous.as_ref());
         let key = interest.question.key;
-        self.flights.put(interest, Way::Called { flight, steady: now.steady });
+        let steady = if self.is_cached() { now.steady() } else { Steady::ZERO };
+        self.flights.put(interest, Way::Called { flight, steady });
         self.send(Purpose::Introspection(key), OutgoingCall::Introspection(call));
     }
 
     /// Another worker asks: looks whether it has a response, or has given up.
     #[inline(never)]
-    fn look_again(&mut self, mut interest: Interest, since: Steady, now: Moment) {
+    fn look_again(&mut self, mut interest: Interest, since: Steady, now: &Now<'_>) {
         let key = interest.question.key;
         let patience = self.generations.current.provider(key.provider).map(Provider::patience);
         let (Some(patience), Some(digest)) = (patience, interest.digest) else {
             return self.wake(interest.waiters, Err(Rejection::NoProvider));
         };
         // With other keys than when it began to wait, another worker's word may be worth nothing.
-        interest.digest = self.generations.current.digest(&interest.question);
-        if interest.digest != Some(digest) {
+        let keys = self.keys_of(key);
+        if interest.keys != keys {
+            interest.keys = keys;
+            interest.digest = self.generations.current.digest(&interest.question);
             if self.may_ask(key, now) {
                 self.take_off(interest, now);
             } else {
@@ -364,15 +385,15 @@ impl<T: Trace> Worker<T> {
             return;
         }
         let before = interest.is_refresh.then(|| self.generations.current.remembered(key)).flatten();
-        let waited = now.steady.saturating_sub(since);
+        let waited = now.steady().saturating_sub(since);
         let place = self.generations.current.look(&digest);
         if let Some(finding) = self.look_up(&place, key, now, before.map(|entry| entry.asked())) {
             self.counts.one(Metric::SharedHits);
             return self.wake(interest.waiters, finding);
         }
-        match self.generations.current.claim(&place, now, patience, since) {
+        match self.generations.current.claim(&place, now.moment(), patience, since) {
             Claim::Theirs if waited < patience => {
-                let look = now.steady.saturating_add(self.flights.until_next_look(waited));
+                let look = now.steady().saturating_add(self.flights.until_next_look(waited));
                 self.flights.put(interest, Way::Elsewhere { since, look });
                 self.wake_at(look);
             }
@@ -381,7 +402,7 @@ impl<T: Trace> Worker<T> {
                 if interest.is_alive() && self.may_ask(key, now) {
                     self.take_off(interest, now);
                 } else {
-                    self.generations.current.release(&digest, now, Ending::Over);
+                    self.generations.current.release(&digest, now.moment(), Ending::Over);
                     self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff)));
                 }
             }
@@ -395,20 +416,20 @@ impl<T: Trace> Worker<T> {
         interest: &Interest,
         asked: Moment,
         said: Result<Introspection, Rejection>,
-        now: Moment,
+        now: &Now<'_>,
     ) -> Finding {
         let key = interest.question.key;
         let enforcer = &mut self.generations.current;
         self.counts.response(&said);
         let longest = enforcer.provider(key.provider).map(|provider| provider.introspection.back_off);
         let failure = said.as_ref().err();
-        self.flights.health(key, |health| health.landed(failure, now.wall, longest.unwrap_or_default()));
+        self.flights.health(key, |health| health.landed(failure, now.wall(), longest.unwrap_or_default()));
         let finding = said.map(|said| enforcer.learn(key, said, asked.wall));
         let kept = finding.as_ref().ok().filter(|entry| entry.is_worth_keeping());
         let is_kept = kept.is_some();
         if let Some(digest) = &interest.digest {
             // Those who have the keys of before are not told what the ones of now have verified.
-            let is_current = enforcer.digest(&interest.question).as_ref() == Some(digest);
+            let is_current = enforcer.fingerprint(key.provider) == interest.keys;
             let is_shared = is_current
                 && kept.is_some_and(|entry| enforcer.share(digest, &interest.question, entry, asked));
             if !is_shared {
@@ -420,25 +441,25 @@ impl<T: Trace> Worker<T> {
                     Err(_) => Ending::Over,
                     Ok(_) => Ending::NotShared,
                 };
-                enforcer.release(digest, now, ending);
+                enforcer.release(digest, now.moment(), ending);
             }
         }
         if finding.is_err()
             && let Some(entry) = enforcer.remembered(key)
         {
-            entry.ask_again_after(now.wall.plus(REFRESH_AGAIN));
+            entry.ask_again_after(now.wall().plus(REFRESH_AGAIN));
         }
-        if is_kept {
-            self.watch(now);
+        if is_kept && self.is_cached() {
+            self.watch(asked);
         }
         finding
     }
 
     /// Gives up a flight for which no request waits.
-    fn abandon(&mut self, interest: &Interest, now: Moment) {
+    fn abandon(&mut self, interest: &Interest, now: &Now<'_>) {
         self.flights.health(interest.question.key, Health::abandoned);
         if let Some(digest) = &interest.digest {
-            self.generations.current.release(digest, now, Ending::Over);
+            self.generations.current.release(digest, now.moment(), Ending::Over);
         }
     }
 

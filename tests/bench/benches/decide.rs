@@ -20,6 +20,7 @@ use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::extract;
+use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::request::head::{self, Head, Packed};
 use tollgate_engine::request::path::NormalPath;
 use tollgate_engine::token::key::TokenKey;
@@ -90,7 +91,8 @@ fn parts(c: &mut Criterion) {
     let head = lines(&[(":status", "200"), ("content-type", "application/json")]);
     c.bench_function("read a reply", |b| {
         b.iter(|| {
-            let outcome = CallOutcome::Response { head: black_box(&head), body: REPLY.as_bytes() };
+            let outcome =
+                CallOutcome::Response { head: RequestHead::new(black_box(&head)), body: REPLY.as_bytes() };
             Introspection::read(ProviderId(0), &provider.introspection, outcome)
         });
     });

@@ -15,6 +15,7 @@ use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::request::head::{Fields, Head};
 use tollgate_engine::response::answer::Answer;
 use tollgate_engine::worker::Worker;
@@ -141,7 +142,10 @@ impl<T: Trace> Driver<T> {
     /// Answers a call with this document and status 200.
     pub fn reply(&mut self, call: CallId, document: &str) {
         let head = lines(&[(":status", "200"), ("content-type", "application/json")]);
-        self.respond(call, CallOutcome::Response { head: &head, body: document.as_bytes() });
+        self.respond(
+            call,
+            CallOutcome::Response { head: RequestHead::new(&head), body: document.as_bytes() },
+        );
     }
 
     /// Something has come of a call.

@@ -176,6 +176,8 @@ pub(crate) struct Host {
     pub(crate) last_call: u32,
     pub(crate) answer: Option<Response>,
     pub(crate) log: Vec<LogLine>,
+    /// The lowest level that the host says it keeps, 0 for trace; it keeps all of them.
+    pub(crate) log_level: usize,
     pub(crate) shared: SharedData,
     pub(crate) metrics: Vec<(String, u32)>,
     pub(crate) values: BTreeMap<String, i64>,

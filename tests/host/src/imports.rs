@@ -97,7 +97,8 @@ fn proxy(linker: &mut Linker<Host>) -> Result<(), wasmi::errors::LinkerError> {
         Some(Status::Ok)
     });
     call!(linker, "proxy_get_log_level", |guest, level_at: u32| {
-        guest.write_u32(level_at, 0)?;
+        let level = guest.host().log_level;
+        guest.write_u32(level_at, level)?;
         Some(Status::Ok)
     });
     call!(linker, "proxy_get_current_time_nanoseconds", |guest, time_at: u32| {

@@ -414,6 +414,11 @@ impl Vm {
         &self.store.data().log
     }
 
+    /// The host says that it keeps no log lines below this level: 1 is debug, 2 info, 3 warn, 4 error, 6 off.
+    pub fn set_log_level(&mut self, level: usize) {
+        self.host().log_level = level;
+    }
+
     /// Forgets what has been logged.
     pub fn clear_log(&mut self) {
         self.host().log.clear();

@@ -10,6 +10,7 @@ use tollgate_engine::provider::introspection;
 use tollgate_engine::provider::introspection::call::IntrospectionCall;
 use tollgate_engine::provider::introspection::reply::Introspection;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::head::RequestHead;
 
 use crate::commands::doctor::Patient;
 use crate::kit::ask::ask;
@@ -36,7 +37,7 @@ pub(super) fn introspect(
     head.extend(
         reply.headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())),
     );
-    let outcome = CallOutcome::Response { head: &head, body: &reply.body };
+    let outcome = CallOutcome::Response { head: RequestHead::new(&head), body: &reply.body };
     let times = (asked, clock::now());
     let said = introspection::read(who, &patient.keys, token, outcome, &Computed, times);
     Ok((reply, said))

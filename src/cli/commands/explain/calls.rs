@@ -8,7 +8,7 @@ use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::provider::fetch::FetchCall;
 use tollgate_engine::provider::introspection::call::IntrospectionCall;
 use tollgate_engine::provider::outcome::CallOutcome;
-use tollgate_engine::request::head::Fields;
+use tollgate_engine::request::head::{Fields, RequestHead};
 use tollgate_engine::worker::command::{CallId, Document, OutgoingCall};
 
 use crate::commands::explain::documents::Documents;
@@ -160,7 +160,7 @@ impl<'a> Calls<'a> {
 /// The outcome of a call, as the engine takes it.
 pub(super) fn outcome(reply: Option<&Saved>) -> CallOutcome<'_> {
     match reply {
-        Some(Saved { head, body }) => CallOutcome::Response { head, body },
+        Some(Saved { head, body }) => CallOutcome::Response { head: RequestHead::new(head), body },
         None => CallOutcome::Failed,
     }
 }

@@ -128,6 +128,7 @@ mod tests {
     use crate::provider::client_auth::ClientAuth;
     use crate::provider::outcome::CallOutcome;
     use crate::provider::{Dialect, IntrospectionEndpoint};
+    use crate::request::head::RequestHead;
     use std::time::Duration;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -156,7 +157,11 @@ mod tests {
     fn read_with(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Introspection, Rejection> {
         let mut head = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
         head.extend(headers.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())));
-        Introspection::read(ProviderId(0), &endpoint(), CallOutcome::Response { head: &head, body })
+        Introspection::read(
+            ProviderId(0),
+            &endpoint(),
+            CallOutcome::Response { head: RequestHead::new(&head), body },
+        )
     }
 
     fn read(body: &str) -> Result<Introspection, Rejection> {

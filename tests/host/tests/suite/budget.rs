@@ -73,13 +73,77 @@ fn what_everything_else_costs() {
         ("the same again", numbers(&bad, "")),
     ];
     let want = [
-        ("no token", (5, 7)),
+        // The log level of the host is read once a second.
+        ("no token", (5, 8)),
+        // It requests the first tick.
         ("a miss", (9, 19)),
         ("a hit", (5, 3)),
-        ("a token that is not active", (9, 22)),
+        ("a token that is not active", (9, 21)),
         ("the same again", (5, 7)),
     ];
     assert_eq!(got, want);
+}
+
+#[test]
+fn a_known_bad_token_costs_six_host_calls_where_debug_lines_are_not_kept() {
+    for (level, calls) in [(1, 7), (2, 6), (3, 6), (6, 6)] {
+        let mut vm = remembering(&json!({}));
+        vm.set_log_level(level);
+        let bad = [("authorization", "Bearer bad")];
+        cost_with(&mut vm, &bad, r#"{"active":false}"#);
+        let known = cost(&mut vm, &bad);
+        assert_eq!(known.host_calls.values().sum::<u64>(), calls, "{level}: {known:?}");
+        // Operators can change it at any time.
+        vm.set_log_level(1);
+        vm.advance(Duration::from_secs(1));
+        cost(&mut vm, &bad);
+        vm.clear_log();
+        cost(&mut vm, &bad);
+        assert_eq!(vm.log().len(), 1, "{level}: {:?}", vm.log());
+    }
+}
+
+#[test]
+fn a_miss_costs_nine_entries_and_seventeen_host_calls() {
+    let mut vm = remembering(&json!({}));
+    first(&mut vm);
+    let miss = cost(&mut vm, &[("authorization", "Bearer another")]);
+    assert_eq!(
+        host_calls(&miss),
+        [
+            ("clock_time_get", 1),
+            ("proxy_continue_stream", 1),
+            ("proxy_get_buffer_bytes", 1),
+            ("proxy_get_current_time_nanoseconds", 2),
+            ("proxy_get_header_map_pairs", 2),
+            ("proxy_get_shared_data", 2),
+            ("proxy_http_call", 1),
+            ("proxy_increment_metric", 3),
+            ("proxy_set_effective_context", 2),
+            ("proxy_set_shared_data", 2),
+        ]
+    );
+    assert_eq!(miss.entries.values().sum::<u64>(), 9, "{miss:?}");
+}
+
+#[test]
+fn without_a_cache_a_miss_costs_eight_entries_and_twelve_host_calls() {
+    let mut vm = vm(&json!({"cache": {"max_entries": 0}}));
+    first(&mut vm);
+    let miss = cost(&mut vm, &[("authorization", "Bearer good")]);
+    assert_eq!(
+        host_calls(&miss),
+        [
+            ("proxy_continue_stream", 1),
+            ("proxy_get_buffer_bytes", 1),
+            ("proxy_get_current_time_nanoseconds", 2),
+            ("proxy_get_header_map_pairs", 2),
+            ("proxy_http_call", 1),
+            ("proxy_increment_metric", 3),
+            ("proxy_set_effective_context", 2),
+        ]
+    );
+    assert_eq!(miss.entries.values().sum::<u64>(), 8, "{miss:?}");
 }
 
 #[test]
