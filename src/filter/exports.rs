@@ -2,7 +2,8 @@
 //!
 //! The SDK exports every callback and keeps its own contexts. The host enters the VM for each export that it
 //! finds, whether it is needed or not. The functions here are exported under names of their own, and `make
-//! build` gives them the names that the host looks for, in place of the SDK's ([proxy-wasm ABI 0.2.1]). A
+//! build` gives them the names that the host looks for, in place of the SDK's ([proxy-wasm ABI 0.2.1]). Nothing of the
+//! SDK's contexts is in the module after that, for `_initialize` is ours, too. A
 //! module that has not been through that step rejects every configuration.
 //!
 //! Of the callbacks at the end of a context, only `proxy_on_delete` is exported: the host calls it when a
@@ -12,7 +13,7 @@
 #![allow(unsafe_code, reason = "exports have no mangled names")]
 
 use crate::contexts;
-use crate::host::entered;
+use crate::host::{entered, log_to_the_host};
 
 /// The result of a callback for the host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +21,19 @@ use crate::host::entered;
 pub(crate) enum Action {
     Continue = 0,
     Pause = 1,
+}
+
+unsafe extern "C" {
+    /// The linker's: what has to run before anything else.
+    fn __wasm_call_ctors();
+}
+
+/// Becomes `_initialize`.
+#[unsafe(no_mangle)]
+extern "C" fn tollgate_initialize() {
+    // SAFETY: nothing else has run yet.
+    unsafe { __wasm_call_ctors() };
+    log_to_the_host();
 }
 
 #[unsafe(no_mangle)]

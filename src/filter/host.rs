@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use log::LevelFilter;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType, MetricType};
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::moment::{Clocks, Steady};
 use tollgate_engine::base::store::{Seen, Store};
@@ -50,6 +50,40 @@ pub(crate) fn turn_to(context: u32) -> bool {
         EFFECTIVE.set(context);
     }
     is_there
+}
+
+/// Lets the host have every line that is logged.
+pub(crate) fn log_to_the_host() {
+    // Nothing else sets one.
+    if log::set_logger(&Log).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
+}
+
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let _ = hostcalls::log(level(record.level()), &record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn level(level: log::Level) -> LogLevel {
+    match level {
+        log::Level::Error => LogLevel::Error,
+        log::Level::Warn => LogLevel::Warn,
+        log::Level::Info => LogLevel::Info,
+        log::Level::Debug => LogLevel::Debug,
+        log::Level::Trace => LogLevel::Trace,
+    }
 }
 
 /// The host's clocks.

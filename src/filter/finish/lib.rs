@@ -2,7 +2,10 @@
 //!
 //! The SDK exports every callback of proxy-wasm, and the host enters the VM for each callback that it finds. Two functions
 //! of one name cannot be linked, so our callbacks have names of their own until here (`tollgate_on_tick`). Finishing gives
-//! them the names that the host looks for, in place of the SDK's, and removes every function that nothing reaches any more.
+//! them the names that the host looks for, in place of the SDK's, and removes every function and all data that nothing reaches
+//! any more. For the data it has to know which constants are addresses, so the linker says so (`--emit-relocs`).
+//!
+//! A panic becomes a trap, and a list beside the module says which place in the source each trap is (`cut`, `places`).
 //!
 //! It optimizes nothing else: that is the compiler's work.
 
@@ -58,10 +61,11 @@ pub fn finish(compiled: &[u8]) -> Result<Finished, Error> {
     if !module.exports().any(|name| name.starts_with(OURS)) {
         return Err(Error::NoCallbacks);
     }
-    require(&module, &KEPT)?;
+    require(&module, &[&KEPT[..], &[INITIALIZE]].concat())?;
     cut::cut(&mut module);
     write(&module, |name| match name.strip_prefix(OURS) {
         Some(callback) => Some(format!("proxy_on_{callback}")),
+        None if name == INITIALIZE => Some("_initialize".to_owned()),
         None => KEPT.contains(&name).then(|| name.to_owned()),
     })
 }
@@ -70,7 +74,8 @@ pub fn finish(compiled: &[u8]) -> Result<Finished, Error> {
 pub fn keep(compiled: &[u8], callbacks: &[&str]) -> Result<Vec<u8>, Error> {
     let module = read(compiled)?;
     let callbacks: Vec<_> = callbacks.iter().map(|callback| format!("proxy_{callback}")).collect();
-    let kept: Vec<_> = KEPT.into_iter().chain(callbacks.iter().map(String::as_str)).collect();
+    let kept: Vec<_> =
+        KEPT.into_iter().chain(["_initialize"]).chain(callbacks.iter().map(String::as_str)).collect();
     require(&module, &kept)?;
     Ok(write(&module, |name| kept.contains(&name).then(|| name.to_owned()))?.module)
 }
@@ -108,8 +113,11 @@ fn validate(bytes: &[u8]) -> Result<(), wasmparser::BinaryReaderError> {
 /// What the names of our callbacks begin with until they are finished.
 const OURS: &str = "tollgate_on_";
 
+/// What our `_initialize` is called until then.
+const INITIALIZE: &str = "tollgate_initialize";
+
 /// Exports that the host needs besides callbacks. The SDK's allocator is ours, too.
-const KEPT: [&str; 4] = ["memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
+const KEPT: [&str; 3] = ["memory", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
 
 /// What rustc uses for this target: an older V8 in Envoy refuses a module with newer features.
 const FEATURES: WasmFeatures = WasmFeatures::MVP

@@ -53,7 +53,7 @@ fn a_module_is_not_finished_twice() {
 
 #[test]
 fn what_the_host_needs_must_be_there() {
-    for name in KEPT {
+    for name in KEPT.into_iter().chain([INITIALIZE]) {
         let without = FILTER.replace(&format!(r#"(export "{name}")"#), "");
         assert_eq!(finish(&wat(&without)), Err(Error::Missing(name.to_owned())));
     }
@@ -160,7 +160,8 @@ const FILTER: &str = r#"
     (import "env" "proxy_unused" (func $unused (param i32)))
     (import "env" "proxy_log" (func $log (param i32)))
     (memory (export "memory") 1)
-    (func (export "_initialize"))
+    (func (export "_initialize") (call $sdk))
+    (func (export "tollgate_initialize"))
     (func (export "proxy_abi_version_0_2_1"))
     (func (export "proxy_on_memory_allocate") (param i32) (result i32) (local.get 0))
     (func (export "proxy_on_tick") (param i32) (call $sdk))
@@ -168,7 +169,7 @@ const FILTER: &str = r#"
     (func $sdk (call $unused (i32.const 0)))
     (func $ours (call $log (i32.const 1)))
     (func $by_address (call $reached))
-    (func $reached)
+    (func $reached (call $log (i32.const 3)))
     (func (export "tollgate_on_tick") (param i32) (call $ours) (call $ours) (call $log (i32.const 2)))
 "#;
 

@@ -191,7 +191,7 @@ const MODULE: &str = r#"
     (func $other (param i64))
     (func $lost (type $called) (local.get 0))
     (func $panic (param i32))
-    (func (export "_initialize"))
+    (func (export "tollgate_initialize"))
     (func (export "proxy_abi_version_0_2_1"))
     (func (export "proxy_on_memory_allocate") (param i32) (result i32) (local.get 0))
     (func (export "tollgate_on_tick") (param i32)
