@@ -6,10 +6,12 @@
 //! any more. For the data it has to know which constants are addresses, so the linker says so (`--emit-relocs`).
 //!
 //! A panic becomes a trap, and a list beside the module says which place in the source each trap is (`cut`, `places`).
+//! Functions that are the same without their panics become one (`fold`).
 //!
 //! It optimizes nothing else: that is the compiler's work.
 
 mod cut;
+mod fold;
 mod layout;
 mod linking;
 mod module;
@@ -63,6 +65,7 @@ pub fn finish(compiled: &[u8]) -> Result<Finished, Error> {
     }
     require(&module, &[&KEPT[..], &[INITIALIZE]].concat())?;
     cut::cut(&mut module);
+    fold::fold(&mut module);
     write(&module, |name| match name.strip_prefix(OURS) {
         Some(callback) => Some(format!("proxy_on_{callback}")),
         None if name == INITIALIZE => Some("_initialize".to_owned()),

@@ -13,6 +13,8 @@ use wasmparser::{
     RelocationEntry, RelocationType, SymbolInfo,
 };
 
+use crate::fold::replace_target;
+
 type Result<T> = std::result::Result<T, BinaryReaderError>;
 
 /// A section that has addresses in it.
@@ -249,6 +251,13 @@ impl<'a> Linking<'a> {
     pub(crate) fn targets(&self, object: &Object) -> impl Iterator<Item = (usize, Target)> {
         let start = object.range.start;
         self.targets.range(object.range.clone()).map(move |(at, target)| (at.saturating_sub(start), *target))
+    }
+
+    /// Where a function is in the table, the one is that stands for it.
+    pub(crate) fn replace_functions(&mut self, replaced: &BTreeMap<u32, u32>) {
+        for target in self.targets.values_mut() {
+            replace_target(target, replaced);
+        }
     }
 
     /// What the linker calls a function.

@@ -1,5 +1,7 @@
 //! What a module consists of, as far as finishing it needs to know.
 
+use std::collections::BTreeMap;
+
 use wasmparser::{
     BinaryReaderError, ConstExpr, ElementItems, Export, ExternalKind, FunctionBody, KnownCustom, Operator,
     Parser, Payload, TypeRef,
@@ -25,6 +27,8 @@ pub(crate) struct Module<'a> {
     pub(crate) table: Vec<u32>,
     /// What the linker says about code and data; without that, nothing is known about data.
     pub(crate) linking: Option<Linking<'a>>,
+    /// Functions that another one stands for.
+    pub(crate) replaced: BTreeMap<u32, u32>,
     exports: Vec<Export<'a>>,
 }
 
@@ -57,6 +61,7 @@ impl<'a> Module<'a> {
             roots: Vec::new(),
             table: Vec::new(),
             linking: None,
+            replaced: BTreeMap::new(),
             exports: Vec::new(),
         };
         let mut linking = Linking::default();
@@ -154,6 +159,11 @@ impl<'a> Module<'a> {
     pub(crate) fn exported_functions(&self) -> impl Iterator<Item = (&'a str, u32)> {
         let functions = self.exports.iter().filter(|export| export.kind == ExternalKind::Func);
         functions.map(|export| (export.name, export.index))
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn function_mut(&mut self, number: u32) -> Option<&mut Function<'a>> {
+        self.functions.get_mut((number as usize).checked_sub(self.imported)?)
     }
 
     /// A function that is defined here.

@@ -125,6 +125,23 @@ fn a_panic_is_cut_down_to_its_trap() {
     }
 }
 
+#[test]
+fn functions_that_do_the_same_become_one() {
+    let more = r#"
+        (func $a (param i32) (call $log (local.get 0)) (i64.const 1) (call $panic) unreachable)
+        (func $b (param i32) (call $log (local.get 0)) (i64.const 2) (call $other_panic) unreachable)
+        (func $c (param i32) (call $log (i32.const 3)))
+        (func $calls_a (param i32) (call $a (i32.const 4)))
+        (func $calls_b (param i32) (call $b (i32.const 4)))
+        (func $panic (param i64)) (func $other_panic (param i64))
+        (func (export "tollgate_on_done") (param i32) (call $calls_a (i32.const 5)) (call $c (i32.const 5)))
+        (func (export "tollgate_on_log") (param i32) (call $calls_b (i32.const 5)))
+    "#;
+    let count = functions(&finished(&filter(more)));
+    // The two callbacks, $c, and one function for each of the two pairs.
+    assert_eq!(count, functions(&wat(FINISHED)) + 5);
+}
+
 fn operators(module: &Module<'_>, number: u32) -> Vec<String> {
     module.function(number).unwrap().steps.iter().map(|step| format!("{:?}", step.operator)).collect()
 }
