@@ -7,6 +7,7 @@ pub mod moment;
 pub mod named;
 pub mod random;
 pub mod secret;
+pub mod slack;
 pub mod store;
 pub mod time;
 pub mod uri;

@@ -150,8 +150,8 @@ pub struct Grant {
 /// Header fields for the upstream, and how many claims did not fit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct IdentityFields {
-    /// Names in lower case, and values of printable ASCII.
-    pub set: Vec<(String, Vec<u8>)>,
+    /// Names in lower case, which the policy's fields share, and values of printable ASCII.
+    pub set: Vec<(Rc<str>, Vec<u8>)>,
     /// Claims whose value is too long for a field, and fields for which claims compete.
     pub dropped: u32,
     /// What access logs and later filters are told, by name.
@@ -160,8 +160,10 @@ pub struct IdentityFields {
 
 impl Grant {
     /// All fields to add, in order.
-    pub fn additions(&self) -> impl Iterator<Item = &(String, Vec<u8>)> {
-        self.set.iter().chain(self.identity.iter().flat_map(|identity| &identity.set))
+    pub fn additions(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let own = self.set.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        let identity = self.identity.iter().flat_map(|identity| &identity.set);
+        own.chain(identity.map(|(name, value)| (&**name, value.as_slice())))
     }
 
     /// How many claims were too long for a header field and are not forwarded.

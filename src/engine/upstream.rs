@@ -1,5 +1,7 @@
 //! What the upstream gets: identity header fields from claims, and never those that a client sent.
 
+use std::rc::Rc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -30,7 +32,7 @@ pub struct Upstream {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClaimHeader {
     /// The field's name, in lower case.
-    pub header_name: String,
+    pub header_name: Rc<str>,
     /// The claim.
     pub claim: ClaimPath,
 }
@@ -65,8 +67,8 @@ impl Upstream {
         if claims_prefix.is_some() {
             return u128::MAX;
         }
-        let names = claim_to_headers.iter().map(|field| &field.header_name);
-        names.chain(forward_payload_header).fold(0, |all, name| all | length_bit(name.len()))
+        let names = claim_to_headers.iter().map(|field| &*field.header_name);
+        names.chain(forward_payload_header.as_deref()).fold(0, |all, name| all | length_bit(name.len()))
     }
 
     /// The client's own copies of our fields, once each. `lengths` are [`Self::lengths`].
@@ -89,10 +91,11 @@ impl Upstream {
     pub fn identity(&self, claims: &Map<String, Value>, client_id: Option<&str>) -> IdentityFields {
         let Self { claim_to_headers, claims_prefix, keeps_underscores, forward_payload_header, filter_state } =
             self;
-        let mut fields = IdentityFields::default();
+        let mut fields =
+            IdentityFields { set: Vec::with_capacity(claim_to_headers.len()), ..IdentityFields::default() };
         for field in claim_to_headers {
             if let Some(value) = field.claim.find(claims) {
-                fields.tell(field.header_name.clone(), value);
+                fields.tell(Rc::clone(&field.header_name), value);
             }
         }
         if let Some(prefix) = claims_prefix {
@@ -104,13 +107,13 @@ impl Upstream {
                 let value = claims.get(name).filter(|_| !matches!(field.as_str(), "scope" | "exp"));
                 if let Some(value @ (Value::String(_) | Value::Number(_) | Value::Bool(_))) = value {
                     let name = if *keeps_underscores { &name.to_ascii_lowercase() } else { field };
-                    fields.tell(format!("{prefix}{name}"), value);
+                    fields.tell(format!("{prefix}{name}").into(), value);
                 }
             }
         }
         if let Some(name) = forward_payload_header {
             let json = json::object_text(claims);
-            fields.push(name.clone(), URL_SAFE_NO_PAD.encode(json).into_bytes());
+            fields.push(name.as_str().into(), URL_SAFE_NO_PAD.encode(json).into_bytes());
         }
         if *filter_state {
             let sub = claims.get("sub").and_then(Value::as_str);
@@ -128,14 +131,14 @@ impl Upstream {
 
 impl IdentityFields {
     /// A number that is not known exactly is not forwarded: it could be another identity's.
-    fn tell(&mut self, name: String, value: &Value) {
+    fn tell(&mut self, name: Rc<str>, value: &Value) {
         match value {
             Value::Number(number) if !is_exact(number) => self.dropped = self.dropped.saturating_add(1),
             value => self.push(name, header_value(value)),
         }
     }
 
-    fn push(&mut self, name: String, value: Vec<u8>) {
+    fn push(&mut self, name: Rc<str>, value: Vec<u8>) {
         if value.len() > MAX_VALUE {
             self.dropped = self.dropped.saturating_add(1);
         } else {
@@ -243,7 +246,7 @@ mod tests {
         let upstream = Upstream {
             claims_prefix: Some("x-agw-".to_owned()),
             claim_to_headers: vec![ClaimHeader {
-                header_name: "x-sub".to_owned(),
+                header_name: "x-sub".into(),
                 claim: ClaimPath::parse("sub").unwrap(),
             }],
             ..Upstream::default()
@@ -253,7 +256,7 @@ mod tests {
             "roles": ["a"], "o": {}, "n": null, "odd name": "x", "UID2": 7,
         });
         let fields = upstream.identity(claims.as_object().unwrap(), None);
-        let mut names: Vec<_> = fields.set.iter().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<_> = fields.set.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         assert_eq!(names, ["x-agw-mail", "x-agw-token-type", "x-agw-uid", "x-agw-uid2"]);
         assert_eq!(fields.dropped, 1);
@@ -285,8 +288,7 @@ mod tests {
             let upstream =
                 Upstream { claims_prefix: Some("x-".to_owned()), keeps_underscores, ..Upstream::default() };
             let fields = upstream.identity(claims.as_object().unwrap(), None);
-            let set: Vec<_> =
-                fields.set.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+            let set: Vec<_> = fields.set.iter().map(|(name, value)| (&**name, value.as_slice())).collect();
             let want: Vec<_> = want.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
             assert_eq!((set, fields.dropped), (want, dropped), "{name}");
         }
@@ -298,7 +300,7 @@ mod tests {
         let upstream = Upstream {
             claims_prefix: Some("x-agw-".to_owned()),
             claim_to_headers: vec![ClaimHeader {
-                header_name: "x-auth-sub".to_owned(),
+                header_name: "x-auth-sub".into(),
                 claim: ClaimPath::parse("sub").unwrap(),
             }],
             forward_payload_header: Some("x-claims".to_owned()),

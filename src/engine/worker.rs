@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::base::ids::{ProviderId, StreamId};
 use crate::base::moment::{Moment, Now, Steady};
+use crate::base::slack::{give_back, give_back_queue};
 use crate::decision::trace::{Trace, Untraced};
 use crate::decision::{Decision, NoAnswer, Rejection};
 use crate::enforcer::outcome::Outcome;
@@ -203,7 +204,9 @@ impl<T: Trace> Worker<T> {
                 None
             }
             Event::Response(call, outcome) => {
-                match self.calls.remove(&call)? {
+                let purpose = self.calls.remove(&call)?;
+                give_back(&mut self.calls);
+                match purpose {
                     Purpose::Introspection(key) => self.landed(key, outcome, now),
                     Purpose::Fetch(document) => self.fetched(document, outcome, now.moment()),
                 }
@@ -258,6 +261,8 @@ impl<T: Trace> Worker<T> {
         if !self.ready.is_empty() || !self.outbox.is_empty() {
             self.wake_soon();
         }
+        give_back_queue(&mut self.ready);
+        give_back_queue(&mut self.outbox);
         std::mem::take(&mut self.wake.is_news).then_some(self.wake.asked)
     }
 

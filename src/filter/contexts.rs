@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use tollgate_config::error::ConfigError;
 use tollgate_config::host::lacking;
 use tollgate_engine::base::ids::StreamId;
+use tollgate_engine::base::slack::give_back;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::token::key::Hashed;
 use tollgate_engine::worker::command::Event;
@@ -55,6 +56,7 @@ pub(crate) fn created(context: u32, parent: u32) {
 pub(crate) fn ended(context: u32) {
     with((), |contexts| {
         if let Some(root) = contexts.streams.remove(&context) {
+            give_back(&mut contexts.streams);
             if let Some(driver) = contexts.driver(root) {
                 driver.tell(Event::Gone(StreamId(context)));
             }

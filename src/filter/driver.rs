@@ -6,6 +6,7 @@ use std::time::Duration;
 use proxy_wasm::types::{BufferType, MapType};
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::moment::Now;
+use tollgate_engine::base::slack::give_back;
 use tollgate_engine::decision::trace::Untraced;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
@@ -57,6 +58,7 @@ impl Driver {
     /// A response has arrived, or its absence.
     pub(crate) fn responded(&mut self, call: u32, has_arrived: bool) {
         let Some((call, read_up_to)) = self.calls.remove(&call) else { return };
+        give_back(&mut self.calls);
         if has_arrived {
             let response = host::Response::read(read_up_to);
             self.drive(Event::Response(call, response.outcome()), Turn::Root);

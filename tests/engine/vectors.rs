@@ -171,7 +171,7 @@ fn check_outcome(case: &Case, outcome: &Outcome, answer: Option<Answer>, sent: F
 fn check_upstream(case: &Case, outcome: &Outcome, mut head: Fields) -> Result<(), String> {
     let grant = &outcome.grant;
     head.retain(|(name, _)| !grant.remove.iter().any(|gone| gone.as_bytes() == name));
-    head.extend(grant.additions().map(|(name, value)| (name.clone().into_bytes(), value.clone())));
+    head.extend(grant.additions().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())));
     let text = |bytes: &[u8]| bytes.iter().map(|b| char::from(*b)).collect::<String>();
     let head: Vec<_> = head.iter().map(|(n, v)| (text(n), text(v))).collect();
     let want = &case.expect.upstream;

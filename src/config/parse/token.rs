@@ -117,9 +117,9 @@ pub(super) fn why_unfit_for_tokens(name: &str) -> Option<&'static str> {
 /// A claim in `authorization` is already rejected, and tokens belong there.
 #[inline(never)]
 fn taken_by(upstream: &Upstream, name: &str) -> bool {
-    let same = |other: &String| alike(other) == alike(name);
+    let same = |other: &str| alike(other) == alike(name);
     name != "authorization"
         && (upstream.claim_to_headers.iter().any(|header| same(&header.header_name))
-            || upstream.forward_payload_header.iter().any(same)
+            || upstream.forward_payload_header.as_deref().is_some_and(same)
             || upstream.claims_prefix.iter().any(|prefix| alike(name).starts_with(&alike(prefix))))
 }

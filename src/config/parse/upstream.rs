@@ -81,7 +81,7 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
 #[inline(never)]
 fn claim_header(claim: &Node<'_, keys::ClaimHeader>) -> Option<ClaimHeader> {
     let path = ClaimPath::parse(claim.at(keys::ClaimHeader::CLAIM_NAME).text())?;
-    Some(ClaimHeader { header_name: lower(&claim.at(keys::ClaimHeader::HEADER_NAME))?, claim: path })
+    Some(ClaimHeader { header_name: lower(&claim.at(keys::ClaimHeader::HEADER_NAME))?.into(), claim: path })
 }
 
 #[inline(never)]

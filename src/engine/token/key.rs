@@ -14,7 +14,8 @@ use crate::base::secret::Secret;
 pub struct TokenKey {
     /// Whose token it is taken for.
     pub provider: ProviderId,
-    hash: u128,
+    /// In pieces, so that the key is no longer than they are.
+    hash: [u32; 4],
 }
 
 /// A token of one provider, for all workers: SHA-256 of the provider's namespace (see `cache::namespace`) and the token.
@@ -33,22 +34,22 @@ impl TokenKey {
     pub fn new(seed: [u64; 2], provider: ProviderId, token: &Secret) -> Self {
         let mut hasher = SipHasher24::new_with_keys(seed[0], seed[1]);
         hasher.write(token.expose().as_bytes());
-        Self { provider, hash: hasher.finish128().as_u128() }
+        let hash = hasher.finish128();
+        let ([a, b], [c, d]) = (pieces(hash.h1), pieces(hash.h2));
+        Self { provider, hash: [a, b, c, d] }
     }
 
     /// A number that differs between tokens and reveals nothing about them, to spread times.
     pub fn spread(self) -> u64 {
-        self.half(64)
-    }
-
-    fn half(self, shift: u32) -> u64 {
-        u64::try_from((self.hash >> shift) & u128::from(u64::MAX)).unwrap_or_default()
+        let [.., low, high] = self.hash;
+        joined(low, high)
     }
 }
 
 impl Hash for TokenKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.half(0) ^ self.provider.0 as u64);
+        let [low, high, ..] = self.hash;
+        state.write_u64(joined(low, high) ^ self.provider.0 as u64);
     }
 }
 
@@ -90,6 +91,15 @@ impl TokenDigest {
         let bytes = self.0.get(start..start.saturating_add(8)).and_then(|bytes| bytes.try_into().ok());
         bytes.map(u64::from_le_bytes).unwrap_or_default()
     }
+}
+
+fn pieces(number: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+    [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
+}
+
+fn joined(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
 }
 
 /// The first bytes: enough to distinguish two in a log, too few for anything else.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::base::ids::StreamId;
 use crate::base::moment::{Moment, Now, Steady};
+use crate::base::slack::give_back;
 use crate::base::time::{UnixTime, part};
 use crate::cache::Recalled;
 use crate::cache::shared::{Claim, Ending, Place};
@@ -130,6 +131,7 @@ impl Flights {
 
     fn take(&mut self, key: TokenKey) -> Option<UnderWay> {
         let flight = self.under_way.remove(&key)?;
+        give_back(&mut self.under_way);
         self.waiting = self.waiting.saturating_sub(flight.interest.waiters.len());
         Some(flight)
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::base::ids::{ProviderId, StreamId};
+use crate::base::slack::give_back;
 use crate::decision::trace::Trace;
 use crate::enforcer::{AwaitingForm, Enforcer};
 use crate::token::key::{Hashed, TokenKey};
@@ -166,7 +167,9 @@ impl Streams {
 
     /// Takes one out, to be put back or forgotten: until then its configuration stays.
     pub(super) fn take(&mut self, id: StreamId) -> Option<Stream> {
-        self.0.remove(&id)
+        let stream = self.0.remove(&id);
+        give_back(&mut self.0);
+        stream
     }
 
     /// One that was taken out does not come back.

@@ -154,7 +154,7 @@ fn every_key_arrives() {
 
     assert_eq!(
         (
-            policy.upstream.claim_to_headers[0].header_name.as_str(),
+            &*policy.upstream.claim_to_headers[0].header_name,
             policy.upstream.claim_to_headers[0].claim.as_str()
         ),
         ("x-client-id", "client_id")

@@ -71,6 +71,8 @@ impl<'a> Reader<'a> {
         loop {
             items.push(self.value(depth)?);
             if !self.goes_on(b']')? {
+                // It may be kept for long, and most have one or two.
+                items.shrink_to_fit();
                 return Ok(Value::Array(items));
             }
         }
