@@ -69,3 +69,63 @@ fn run(vm: &mut Vm, requests: u32) {
         vm.clear_log();
     }
 }
+
+#[test]
+fn what_the_vm_starts_with_and_what_a_token_costs() {
+    const TOKENS: usize = 2_000;
+    let mut vm = vm(&json!({
+        "upstream": {"claim_to_headers": [
+            {"header_name": "x-client-id", "claim_name": "client_id"},
+            {"header_name": "x-user", "claim_name": "sub"},
+        ]},
+    }));
+    let start = vm.memory_size();
+    // Of it, 1 MiB is the stack, and the host maps only those of its pages that are used.
+    assert!(start <= 1280 * 1024, "{start} bytes before the first request");
+    for n in 0..TOKENS {
+        remember(&mut vm, n);
+    }
+    let each = vm.memory_size().saturating_sub(start) / TOKENS;
+    assert!(each <= 1_200, "{each} bytes for each token");
+}
+
+#[test]
+fn the_room_of_a_burst_serves_the_cache() {
+    const BURST: u32 = 4_000;
+    let mut vm = vm(&json!({}));
+    // All of them wait for the same response at once.
+    let fields = [("authorization", "Bearer one")];
+    let streams: Vec<_> = (0..BURST).map(|_| vm.request(&head("GET", "/orders", &fields))).collect();
+    for call in vm.calls() {
+        vm.answer(call.id, &Response::json(REPLY));
+    }
+    for _ in 0..BURST / 16 {
+        vm.advance(Duration::from_millis(1));
+    }
+    for stream in streams {
+        vm.close(stream);
+    }
+    vm.clear_log();
+    let peak = vm.memory_size();
+    // A token takes about a KiB, and a waiting request more.
+    for n in 0..BURST as usize / 2 {
+        remember(&mut vm, n);
+    }
+    assert_eq!(vm.memory_size(), peak, "what the burst has used is used again");
+}
+
+/// A request with a token of its own, whose response is then cached.
+fn remember(vm: &mut Vm, n: usize) {
+    let token = format!("Bearer token-{n}");
+    let stream = vm.request(&head("GET", "/orders", &[("authorization", &token)]));
+    for call in vm.calls() {
+        vm.answer(call.id, &Response::json(REPLY));
+    }
+    vm.close(stream);
+    vm.clear_log();
+}
+
+/// As servers respond: ten members.
+const REPLY: &str = r#"{"active":true,"scope":"orders:read orders:write","client_id":"shop","sub":"user-12345678",
+    "username":"user","token_type":"Bearer","exp":4000000000,"iat":1700000000,"iss":"https://as.example.com",
+    "aud":["https://api.example.com"]}"#;
