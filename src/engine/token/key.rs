@@ -94,8 +94,7 @@ impl TokenDigest {
 }
 
 fn pieces(number: u64) -> [u32; 2] {
-    let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
-    [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
+    [0, 32].map(|shift| u32::try_from(number >> shift & u64::from(u32::MAX)).unwrap_or_default())
 }
 
 fn joined(low: u32, high: u32) -> u64 {
