@@ -29,9 +29,9 @@ mod tests {
 
     #[test]
     fn what_is_in_use_stays_and_the_room_of_a_burst_goes() {
-        let mut map: HashMap<usize, ()> = (0..10_000).map(|n| (n, ())).collect();
+        let mut map: HashMap<usize, usize> = (0..10_000).map(|n| (n, n)).collect();
         let mut queue: VecDeque<usize> = (0..10_000).collect();
-        map.retain(|n, ()| *n == 0);
+        map.retain(|n, _| *n == 0);
         queue.truncate(1);
         give_back(&mut map);
         give_back_queue(&mut queue);
