@@ -56,7 +56,7 @@ pub(crate) fn turn_to(context: u32) -> bool {
 pub(crate) fn log_to_the_host() {
     // Nothing else sets one.
     if log::set_logger(&Log).is_ok() {
-        log::set_max_level(log::LevelFilter::Debug);
+        log::set_max_level(LevelFilter::Debug);
     }
 }
 
