@@ -109,7 +109,7 @@ impl Wording {
     }
 
     fn json(&self) -> String {
-        format!(r#"{{"error":"{}","error_description":"{}"}}"#, self.code, self.description)
+        [r#"{"error":""#, self.code, r#"","error_description":""#, self.description, r#""}"#].concat()
     }
 
     /// Problem details ([RFC 9457 §3.1]); `error` is an extension member.

@@ -68,7 +68,9 @@ impl fmt::Display for Challenge<'_> {
             Scheme::Bearer => "Bearer",
             Scheme::Dpop => "DPoP",
         };
-        write!(f, "{scheme} realm={}", Quoted(self.realm))?;
+        f.write_str(scheme)?;
+        f.write_str(" realm=")?;
+        Quoted(self.realm).fmt(f)?;
         let texts = [
             ("error", self.error),
             ("error_description", self.error_description),
@@ -80,7 +82,10 @@ impl fmt::Display for Challenge<'_> {
         ];
         for (name, text) in texts {
             if let Some(text) = text {
-                write!(f, ", {name}={}", Quoted(text))?;
+                f.write_str(", ")?;
+                f.write_str(name)?;
+                f.write_str("=")?;
+                Quoted(text).fmt(f)?;
             }
         }
         if let Some(max_age) = self.max_age {
