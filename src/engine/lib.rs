@@ -14,8 +14,11 @@
 //! Imports run downwards: a room imports only rooms on lower floors, and rooms on the same floor do not import each
 //! other. `tests/engine/layers.rs` reads this table and fails on an import that runs upwards.
 //!
-//! The configuration as written is a package of its own, `src/config`: it stands on floor 8, beside the cache. It runs once, so it is compiled for its size,
-//! and the engine for its speed.
+//! The configuration as written is a package of its own, `src/config`: it stands on floor 8, beside the cache.
+//!
+//! Both are compiled for their size. `#[inline]` marks what every request runs: the filter then compiles such a function
+//! itself, for its speed. A function that is marked must be called by one that is marked too, or by one that is
+//! generic over the trace.
 //!
 //! | floor | room | what it holds |
 //! | --- | --- | --- |

@@ -39,6 +39,7 @@ pub struct ClaimHeader {
 
 impl Upstream {
     /// Whether a field of this name is ours alone to set, or one that some upstream takes for it.
+    #[inline]
     pub fn owns(&self, name: &[u8]) -> bool {
         // Every field is named: a name that is added here must not be a client's to send.
         let Self {
@@ -56,6 +57,7 @@ impl Upstream {
 
     /// The lengths that names of our fields have, a bit each: most of a request's fields need no closer
     /// look.
+    #[inline]
     pub fn lengths(&self) -> u128 {
         let Self {
             claim_to_headers,
@@ -72,7 +74,7 @@ impl Upstream {
     }
 
     /// The client's own copies of our fields, once each. `lengths` are [`Self::lengths`].
-    #[inline(never)]
+    #[inline]
     pub fn forged(&self, head: RequestHead<'_>, lengths: u128) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         let ours = |name: &[u8]| lengths & length_bit(name.len()) != 0 && self.owns(name);
@@ -169,6 +171,7 @@ fn claims_by_field(claims: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// Long names share the last bit.
+#[inline]
 fn length_bit(length: usize) -> u128 {
     1 << length.min(127)
 }

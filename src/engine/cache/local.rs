@@ -28,6 +28,7 @@ impl Local {
     }
 
     /// The entry of that token, whatever its age.
+    #[inline]
     pub fn get(&mut self, key: TokenKey) -> Option<&Rc<Entry>> {
         self.active.get(key).or_else(|| self.inactive.get(key))
     }
@@ -89,6 +90,7 @@ impl Segment {
         Self { max, young: HashMap::default(), old: HashMap::default() }
     }
 
+    #[inline]
     fn get(&mut self, key: TokenKey) -> Option<&Rc<Entry>> {
         if !self.young.contains_key(&key) {
             let entry = self.old.remove(&key)?;

@@ -108,6 +108,7 @@ impl Matcher {
     }
 
     /// Whether the request matches, if that is certain. Cheap conditions are checked first.
+    #[inline]
     pub fn fits(&self, seen: &Seen<'_>) -> Fit {
         self.fits_without_path(seen).and(|| match (&self.path, seen.path) {
             (Some(pattern), Some(path)) => pattern.fits(path, self.spelling),
@@ -120,6 +121,7 @@ impl Matcher {
     }
 
     /// Whether the request may fit where the slashes of its path are unescaped, and only there.
+    #[inline]
     pub(super) fn may_fit_unescaped_only(&self, seen: &Seen<'_>) -> bool {
         let (Some(pattern), Some(path)) = (&self.path, seen.path) else { return false };
         self.fits_without_path(seen) != Fit::No && pattern.fits_unescaped_only(path, self.spelling)
@@ -127,10 +129,12 @@ impl Matcher {
 
     /// Whether the request fits in every reading. `path` is `None` where the request has none (CONNECT,
     /// `OPTIONS *`).
+    #[inline]
     pub fn matches(&self, head: RequestHead<'_>, path: Option<&NormalPath>) -> bool {
         self.fits(&Seen::new(head, path, Matching::default())) == Fit::Yes
     }
 
+    #[inline]
     fn fits_without_path(&self, seen: &Seen<'_>) -> Fit {
         let method = if self.methods.is_empty() { Fit::Yes } else { seen.method().fits(&self.methods) };
         let host = || match seen.authority() {
@@ -156,7 +160,7 @@ impl Policy {
     /// The rules that apply to a request. A rule that grants access applies only if every reading of the
     /// request matches. A rule that requires something applies if any reading matches; then what would apply
     /// without it is required as well. A request that cannot be compared is rejected.
-    #[inline(never)]
+    #[inline]
     pub fn rule_of(&self, seen: &Seen<'_>) -> Result<Ruling, Doubt> {
         let mut perhaps = Vec::new();
         for (at, rule) in self.rules.iter().enumerate() {
@@ -174,6 +178,7 @@ impl Policy {
 
     /// The ruling from rules that apply only in some readings (`perhaps`), and the rule that applies in the
     /// others.
+    #[inline]
     fn ruling(&self, perhaps: &[usize], surely: Option<usize>) -> Ruling {
         let access = |rule: Option<usize>| {
             rule.and_then(|at| self.rules.get(at)).map_or(Access::Required, |rule| rule.access)

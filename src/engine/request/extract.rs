@@ -69,6 +69,7 @@ pub enum TokenError {
 /// one: in a field without a scheme too, although [RFC 6749 §A.12] would let a token have one.
 ///
 /// [RFC 6749 §A.12]: https://www.rfc-editor.org/rfc/rfc6749#appendix-A.12
+#[inline]
 pub fn extract(
     head: RequestHead<'_>,
     places: &TokenPlaces,
@@ -127,6 +128,7 @@ pub fn extract(
 /// Whether `access_token` in the query counts beside a token from elsewhere although the query is no
 /// place for tokens: only if `strict_multiple` is on. For a token from a form, which [`extract`]
 /// cannot know of.
+#[inline]
 pub(crate) fn has_second_method(
     head: RequestHead<'_>,
     places: &TokenPlaces,
@@ -140,6 +142,7 @@ pub(crate) fn has_second_method(
 
 /// Whether the form body of this request has to be read: `from_form` is on, the method has a body,
 /// and the media type is `application/x-www-form-urlencoded` (charset absent, UTF-8 or US-ASCII).
+#[inline]
 pub fn wants_form(head: RequestHead<'_>, places: &TokenPlaces) -> bool {
     if !places.form || !matches!(head.method(), b"POST" | b"PUT" | b"PATCH") {
         return false;
@@ -218,6 +221,7 @@ pub fn strip(head: RequestHead<'_>, places: &TokenPlaces, extra_params: &[String
 /// "+" / "/" ) *"="`.
 ///
 /// [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+#[inline]
 pub(crate) fn b64token(bytes: &[u8]) -> Option<Secret> {
     let text = std::str::from_utf8(bytes).ok()?;
     let body = text.trim_end_matches('=');
@@ -232,6 +236,7 @@ pub(crate) struct Sole(Option<Found>);
 
 impl Sole {
     /// A second token is an error, whether it is the same or not.
+    #[inline]
     pub(crate) fn put(&mut self, token: Secret, place: Place) -> Result<(), TokenError> {
         if self.0.is_some() {
             return Err(TokenError::Several);
@@ -241,6 +246,7 @@ impl Sole {
     }
 
     /// The token, if it is not too long.
+    #[inline]
     pub(crate) fn within(self, max_length: usize) -> Result<Option<Found>, TokenError> {
         match self.0 {
             Some(found) if found.token.expose().len() > max_length => Err(TokenError::TooLong),
@@ -258,7 +264,7 @@ enum Name {
     Other,
 }
 
-#[inline(never)]
+#[inline]
 fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secret>, TokenError> {
     let mut lines = head.all(&header.name).map(trim_space);
     let only = match (lines.next(), lines.next()) {
@@ -288,6 +294,7 @@ fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secre
 }
 
 /// The token of one line's credentials. `Ok(None)`: only credentials of other schemes.
+#[inline]
 fn with_scheme(line: &[u8], scheme: &str) -> Result<Option<Secret>, TokenError> {
     // Lines that the host has joined: ours behind another.
     let mut others = line.split(|byte| *byte == b',').skip(1);
@@ -302,6 +309,7 @@ fn with_scheme(line: &[u8], scheme: &str) -> Result<Option<Secret>, TokenError> 
 
 /// What follows `scheme` if the element starts with it as a whole word. A control ends the word too:
 /// such credentials are malformed, not of another scheme.
+#[inline]
 fn credentials<'a>(element: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     let element = trim_space(element);
     let start = element.get(..scheme.len())?;
@@ -311,15 +319,18 @@ fn credentials<'a>(element: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     .then_some(rest)
 }
 
+#[inline]
 pub(crate) fn query_params(head: RequestHead<'_>) -> impl Iterator<Item = (&[u8], &[u8])> {
     let (_, query) = split_query(head.path());
     pairs(query.unwrap_or_default()).map(split_pair)
 }
 
+#[inline]
 fn pairs(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     query.split(|byte| *byte == b'&')
 }
 
+#[inline]
 fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     match pair.iter().position(|byte| *byte == b'=') {
         Some(at) => {
@@ -329,6 +340,7 @@ fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+#[inline]
 fn relation<'a>(name: &[u8], ours: impl Iterator<Item = &'a str>) -> Name {
     for own in ours {
         if own.as_bytes() == name {
@@ -383,6 +395,7 @@ pub(crate) fn percent_decoded(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// All cookies, as `name=value` and without the space around it.
+#[inline]
 fn crumbs(head: RequestHead<'_>) -> impl Iterator<Item = &[u8]> {
     head.all("cookie").flat_map(|line| line.split(|byte| *byte == b';')).map(trim_space)
 }
@@ -421,6 +434,7 @@ fn strip_cookies(head: RequestHead<'_>, names: &[String], stripped: &mut Strippe
 /// Without the whitespace that is no part of a field value ([RFC 9110 §5.6.3]): no other controls.
 ///
 /// [RFC 9110 §5.6.3]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.3
+#[inline]
 pub(crate) fn trim_space(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;

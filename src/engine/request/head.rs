@@ -37,6 +37,7 @@ enum View<'a> {
 
 impl Head {
     /// What there is to look at.
+    #[inline]
     pub fn view(&self) -> RequestHead<'_> {
         match self {
             Self::Lines(lines) => RequestHead::new(lines),
@@ -91,10 +92,12 @@ impl Packed {
     }
 
     /// All lines.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.lines.iter().map(|line| self.line(line))
     }
 
+    #[inline]
     fn line(&self, [name, name_end, value, value_end]: &[usize; 4]) -> (&[u8], &[u8]) {
         let part = |start: &usize, end: &usize| self.bytes.get(*start..*end).unwrap_or_default();
         (part(name, name_end), part(value, value_end))
@@ -127,6 +130,7 @@ impl<'a> RequestHead<'a> {
     }
 
     /// All lines.
+    #[inline]
     pub fn fields(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let (lines, packed) = match self.0 {
             View::Lines(lines) => (lines, None),
@@ -137,33 +141,39 @@ impl<'a> RequestHead<'a> {
     }
 
     /// All values of the field `name`, which must be in lower case.
+    #[inline]
     pub fn all(self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.fields().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// The value of the field `name` if there is exactly one line of it.
+    #[inline]
     pub fn single(self, name: &'a str) -> Option<&'a [u8]> {
         let mut values = self.all(name);
         values.next().filter(|_| values.next().is_none())
     }
 
     /// `:method`, empty if it is missing.
+    #[inline]
     pub fn method(self) -> &'a [u8] {
         self.single(":method").unwrap_or_default()
     }
 
     /// `:path` with its query, empty if it is missing (CONNECT).
+    #[inline]
     pub fn path(self) -> &'a [u8] {
         self.single(":path").unwrap_or_default()
     }
 
     /// `:authority`, empty if it is missing.
+    #[inline]
     pub fn authority(self) -> &'a [u8] {
         self.single(":authority").unwrap_or_default()
     }
 
     /// Whether this is a gRPC request: `application/grpc`, alone or followed by `+`, `;` or the end
     /// (not `application/grpc-web`, not `application/grpcx`).
+    #[inline]
     pub fn is_grpc(self) -> bool {
         self.single("content-type")
             .and_then(|value| value.get(..16).map(|start| (start, value.get(16))))
@@ -178,6 +188,7 @@ impl<'a> RequestHead<'a> {
     ///
     /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     /// [RFC 8441 §4]: https://www.rfc-editor.org/rfc/rfc8441#section-4
+    #[inline]
     pub fn is_websocket(self) -> bool {
         let name = match self.method() {
             b"GET" => "upgrade",
@@ -189,6 +200,7 @@ impl<'a> RequestHead<'a> {
 
     /// Whether this is a CORS preflight: `OPTIONS` with `Origin` and a requested method (the Fetch standard's
     /// CORS-preflight request).
+    #[inline]
     pub fn is_cors_preflight(self) -> bool {
         let has = |name| self.single(name).is_some_and(|value| !value.is_empty());
         self.method() == b"OPTIONS" && has("origin") && has("access-control-request-method")
@@ -196,6 +208,7 @@ impl<'a> RequestHead<'a> {
 }
 
 /// Whether some upstream takes this field's name for that one.
+#[inline]
 pub(crate) fn is_same_field(name: &[u8], wanted: &str) -> bool {
     name.len() == wanted.len() && starts_like(name, wanted)
 }
@@ -206,6 +219,7 @@ pub(crate) fn is_same_field(name: &[u8], wanted: &str) -> bool {
 /// a digit.
 ///
 /// [RFC 3875 §4.1.18]: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
+#[inline]
 pub(crate) fn starts_like(name: &[u8], start: &str) -> bool {
     let plain = |byte: u8| match byte {
         b'0'..=b'9' | b'a'..=b'z' | b':' => byte,

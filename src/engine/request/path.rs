@@ -26,6 +26,7 @@ impl NormalPath {
     /// Rejected: what does not start with `/`; slashes and backslashes that are escaped; backslashes, spaces,
     /// `?`, `#` and bytes beyond ASCII that are not; controls either way; invalid escapes; dot segments with
     /// parameters (`..;x`), because some upstreams read them as dot segments.
+    #[inline]
     pub fn parse(path: &[u8]) -> Result<Self, AmbiguousPath> {
         Self::normalise(path, false)
     }
@@ -35,7 +36,7 @@ impl NormalPath {
     /// removes nothing.
     ///
     /// [RFC 3986 §3.3]: https://www.rfc-editor.org/rfc/rfc3986#section-3.3
-    #[inline(never)]
+    #[inline]
     pub fn read(path: &[u8], parameters: Reading) -> Result<Self, AmbiguousPath> {
         let mut parsed = Self::normalise(path, true)?;
         if parsed.normal.contains("%2F") {
@@ -56,6 +57,7 @@ impl NormalPath {
         Ok(parsed)
     }
 
+    #[inline]
     fn normalise(path: &[u8], allow_escaped_slashes: bool) -> Result<Self, AmbiguousPath> {
         let decoded = decode_unreserved(path, allow_escaped_slashes)?;
         let absolute = decoded.strip_prefix('/').ok_or(AmbiguousPath)?;
@@ -87,6 +89,7 @@ impl NormalPath {
     }
 
     /// The path, as the upstream is to see it.
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.normal
     }
@@ -94,32 +97,38 @@ impl NormalPath {
     /// The path, as rules see it: escapes of all characters that may also come as they are are decoded too.
     /// `%3A` and `:` are not the same to the RFC, but they are to most upstreams, and a rule on
     /// `/v1/jobs:purge` must not be passed by with `/v1/jobs%3Apurge`.
+    #[inline]
     pub fn matched(&self) -> &str {
         self.matched.as_deref().unwrap_or(&self.normal)
     }
 
     /// Other readings of it by some upstreams.
+    #[inline]
     pub fn others(&self) -> impl Iterator<Item = &str> {
         self.others.iter().map(String::as_str)
     }
 
     /// All of its readings.
+    #[inline]
     pub fn readings(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.matched()).chain(self.others())
     }
 
     /// Whether one of its slashes is escaped.
+    #[inline]
     pub fn has_escaped_slash(&self) -> bool {
         self.has_escaped_slash
     }
 
     /// How long it is, all readings together.
+    #[inline]
     pub fn length(&self) -> usize {
         self.readings().fold(0, |sum, reading| sum.saturating_add(reading.len()))
     }
 }
 
 /// Splits a request target at its first `?`; the second part is `None` if there is no `?`.
+#[inline]
 pub fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     match target.iter().position(|byte| *byte == b'?') {
         Some(at) => (target.get(..at).unwrap_or_default(), target.get(at.saturating_add(1)..)),
@@ -128,6 +137,7 @@ pub fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Segments in one piece.
+#[inline]
 fn joined(segments: &[&str], ends_open: bool, capacity: usize) -> String {
     let mut path = String::with_capacity(capacity);
     for segment in segments {
@@ -149,6 +159,7 @@ fn without_parameters(path: &str) -> String {
 }
 
 /// Whether this is a dot segment to those who cut parameters off first, before or after decoding.
+#[inline]
 fn has_parameter_on_dots(segment: &str) -> bool {
     let after_dots = segment.strip_prefix("..").or_else(|| segment.strip_prefix('.'));
     after_dots.is_some_and(|rest| rest.starts_with(';') || rest.starts_with("%3B"))
@@ -179,6 +190,7 @@ fn decode_segment_characters(normal: &str) -> String {
 
 /// Decodes escapes of unreserved characters, puts all others into upper case, and rejects what could
 /// be read in two ways.
+#[inline]
 fn decode_unreserved(path: &[u8], allow_escaped_slashes: bool) -> Result<String, AmbiguousPath> {
     let mut decoded = String::with_capacity(path.len());
     let mut bytes = path.iter().copied();
@@ -205,6 +217,7 @@ fn decode_unreserved(path: &[u8], allow_escaped_slashes: bool) -> Result<String,
 }
 
 /// The byte that two hexadecimal digits stand for.
+#[inline]
 pub(crate) fn escaped_byte(high: Option<u8>, low: Option<u8>) -> Option<u8> {
     let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|d| u8::try_from(d).ok());
     Some(digit(high)?.wrapping_shl(4) | digit(low)?)

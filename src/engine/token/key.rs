@@ -31,6 +31,7 @@ pub struct Taken(u64);
 
 impl TokenKey {
     /// The key of `token` under the worker's `seed`.
+    #[inline]
     pub fn new(seed: [u64; 2], provider: ProviderId, token: &Secret) -> Self {
         let mut hasher = SipHasher24::new_with_keys(seed[0], seed[1]);
         hasher.write(token.expose().as_bytes());
@@ -40,6 +41,7 @@ impl TokenKey {
     }
 
     /// A number that differs between tokens and reveals nothing about them, to spread times.
+    #[inline]
     pub fn spread(self) -> u64 {
         let [.., low, high] = self.hash;
         joined(low, high)
@@ -47,6 +49,7 @@ impl TokenKey {
 }
 
 impl Hash for TokenKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [low, high, ..] = self.hash;
         state.write_u64(joined(low, high) ^ self.provider.0 as u64);
@@ -54,21 +57,25 @@ impl Hash for TokenKey {
 }
 
 impl Hasher for Taken {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
     }
 
+    #[inline]
     fn write_u32(&mut self, number: u32) {
         // A number is no hash yet: numbers in a row must not share their upper bits.
         self.0 ^= u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
+    #[inline]
     fn write_u64(&mut self, hash: u64) {
         self.0 ^= hash;
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }
@@ -76,6 +83,7 @@ impl Hasher for Taken {
 
 impl TokenDigest {
     /// The digest of these bytes. The caller has to make sure that they differ between providers.
+    #[inline]
     pub(crate) fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

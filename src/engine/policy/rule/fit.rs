@@ -15,11 +15,13 @@ pub enum Fit {
 
 impl Fit {
     /// Of a condition that can be read in one way only.
+    #[inline]
     pub(crate) fn of(fits: bool) -> Self {
         if fits { Self::Yes } else { Self::No }
     }
 
     /// The result for a condition that was checked in each reading.
+    #[inline]
     pub(crate) fn of_readings(readings: impl Iterator<Item = bool>, doubt: Doubt) -> Self {
         let (mut some, mut all) = (false, true);
         for fits in readings {
@@ -34,6 +36,7 @@ impl Fit {
     }
 
     /// Of both conditions.
+    #[inline]
     pub(crate) fn and(self, other: impl FnOnce() -> Self) -> Self {
         match self {
             Self::No => Self::No,
@@ -49,6 +52,7 @@ impl Fit {
 impl Doubt {
     /// Whether the doubt is about this condition, and not about the whole request: a rule that grants access is
     /// then skipped.
+    #[inline]
     pub(super) fn is_of_a_condition(self) -> bool {
         match self {
             Self::Spelling | Self::Method | Self::MethodOverride | Self::Host | Self::Field => true,

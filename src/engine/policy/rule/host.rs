@@ -34,6 +34,7 @@ pub(crate) type HostReading<'a> = (&'a str, Option<&'a str>);
 
 impl HostPattern {
     /// `api.example.com`, `*.example.com` or `api.example.com:8443`, in any case.
+    #[inline]
     pub fn parse(text: &str) -> Option<Self> {
         let (text, port) = split_port(text)?;
         if port.is_some_and(|port| port.parse::<u16>().is_err()) {
@@ -58,6 +59,7 @@ impl HostPattern {
     }
 
     /// Whether an authority fits that is read so.
+    #[inline]
     pub(crate) fn is(&self, (name, port): HostReading<'_>) -> bool {
         self.port.as_deref() == port
             && match self.name.strip_prefix('*') {
@@ -70,6 +72,7 @@ impl HostPattern {
 
 impl<'a> Authority<'a> {
     /// The authority of a request; `None`: it cannot be read, or `Host` differs.
+    #[inline]
     pub(super) fn read(head: RequestHead<'a>, reading: Reading) -> Option<Self> {
         let authority = head.authority();
         head.all("host")
@@ -77,6 +80,7 @@ impl<'a> Authority<'a> {
             .then(|| Self::parse(authority, reading))?
     }
 
+    #[inline]
     fn parse(authority: &'a [u8], reading: Reading) -> Option<Self> {
         let (text, port) = split_port(std::str::from_utf8(authority).ok()?)?;
         let canonical = host(text)?;
@@ -90,6 +94,7 @@ impl<'a> Authority<'a> {
     }
 
     /// Its readings: of router, rules and upstream, each may have another one.
+    #[inline]
     pub(crate) fn readings(&self) -> impl Iterator<Item = HostReading<'_>> {
         let with_port = self.port.filter(|_| self.reading != Reading::Ignore).map(Some);
         let without = (self.port.is_none() || self.reading != Reading::Literal).then_some(None);
@@ -98,12 +103,14 @@ impl<'a> Authority<'a> {
     }
 
     /// Whether it is one of these hosts.
+    #[inline]
     pub(super) fn fits(&self, hosts: &[HostPattern]) -> Fit {
         Fit::of_readings(self.readings().map(|one| hosts.iter().any(|host| host.is(one))), Doubt::Host)
     }
 }
 
 /// Host and port; `None`: what stands behind the host is no port.
+#[inline]
 fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
     let end = match text.strip_prefix('[') {
         Some(rest) => rest.find(']')?.checked_add(2)?,
@@ -118,6 +125,7 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
 
 /// A host in one spelling: no final dot, lower case, the shortest form of an IPv6 address, in brackets.
 /// `None`: nothing that can be compared.
+#[inline]
 fn host(text: &str) -> Option<String> {
     match text.strip_prefix('[') {
         Some(rest) => {
@@ -128,6 +136,7 @@ fn host(text: &str) -> Option<String> {
     }
 }
 
+#[inline]
 fn host_name(text: &str) -> Option<String> {
     let name = text.strip_suffix('.').unwrap_or(text);
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');

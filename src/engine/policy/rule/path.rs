@@ -99,6 +99,7 @@ impl PathPattern {
     }
 
     /// Whether the path fits. Unclear: it does in one of its readings only, or but for its spelling.
+    #[inline]
     pub fn fits(&self, path: &NormalPath, spelling: Spelling) -> Fit {
         if self.is_too_long(path) {
             return Fit::Unclear(Doubt::LongPath);
@@ -127,11 +128,13 @@ impl PathPattern {
     }
 
     /// Whether this reading of a path fits.
+    #[inline]
     pub(crate) fn is_start_of(&self, reading: &str, any_case: bool) -> bool {
         self.is(reading, Lenience { case: any_case, final_slash: false })
     }
 
     /// Whether the path fits where its escaped slashes are unescaped, and only there.
+    #[inline]
     pub(super) fn fits_unescaped_only(&self, path: &NormalPath, spelling: Spelling) -> bool {
         path.length() > MAX_REGEX_PATH
             || self.is_too_long(path)
@@ -139,12 +142,14 @@ impl PathPattern {
                 && path.others().any(|reading| self.is_nearly(reading, spelling))
     }
 
+    #[inline]
     fn is_too_long(&self, path: &NormalPath) -> bool {
         matches!(self, Self::Regex(expression) if path.length() > expression.longest)
     }
 
     /// Whether the path fits but for what may be overlooked. The final slash of a prefix is written to
     /// be seen.
+    #[inline]
     fn is_nearly(&self, path: &str, spelling: Spelling) -> bool {
         let final_slash = match self {
             Self::Exact(_) | Self::Template(_) => spelling.final_slash != Variation::Counts,
@@ -153,6 +158,7 @@ impl PathPattern {
         self.is(path, Lenience { case: spelling.case != Variation::Counts, final_slash })
     }
 
+    #[inline]
     fn is(&self, path: &str, lenience: Lenience) -> bool {
         let trimmed = if lenience.final_slash { without_final_slash(path) } else { path };
         let alike = |a: &str, b: &str| if lenience.case { a.eq_ignore_ascii_case(b) } else { a == b };
@@ -192,6 +198,7 @@ impl PathPattern {
 }
 
 impl Expression {
+    #[inline]
     fn is(&self, path: &str, any_case: bool) -> bool {
         let has_case = || self.has_capitals || path.bytes().any(|b| b.is_ascii_uppercase());
         self.regex.is_match(path, false) || any_case && has_case() && self.regex.is_match(path, true)
@@ -199,16 +206,19 @@ impl Expression {
 }
 
 /// A path without the slash at its end, unless that is all there is.
+#[inline]
 fn without_final_slash(path: &str) -> &str {
     path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path)
 }
 
 /// Whether a path is another one or continues it, in whole segments.
+#[inline]
 pub(super) fn is_below(path: &str, start: &str) -> bool {
     let start = start.trim_end_matches('/');
     path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+#[inline]
 fn matches_template(segments: &[Segment], path: &str, alike: &dyn Fn(&str, &str) -> bool) -> bool {
     let Some(absolute) = path.strip_prefix('/') else { return false };
     let mut parts = absolute.split('/');

@@ -21,25 +21,30 @@ pub struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     /// A request as it came.
+    #[inline]
     pub fn new(head: RequestHead<'a>, path: Option<&'a NormalPath>, matching: Matching) -> Self {
         Self { head, path, matching, method: OnceCell::new(), authority: OnceCell::new() }
     }
 
     /// The request target.
+    #[inline]
     pub(crate) fn target(&self) -> &'a [u8] {
         self.head.path()
     }
 
+    #[inline]
     pub(super) fn method(&self) -> &Method<'a> {
         self.method.get_or_init(|| Method::read(self.head, self.matching))
     }
 
     /// Whether every reader reads the method that is there.
+    #[inline]
     pub(crate) fn has_one_method(&self) -> bool {
         self.method().is_sure()
     }
 
     /// `None`: it cannot be read.
+    #[inline]
     pub(crate) fn authority(&self) -> Option<&Authority<'a>> {
         self.authority.get_or_init(|| Authority::read(self.head, self.matching.host_port)).as_ref()
     }
