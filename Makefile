@@ -35,6 +35,8 @@ WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)
 # Another Envoy: `make e2e ENVOY=/path/to/envoy`.
 ENVOY ?= $(TOOLS)/envoy
 export ENVOY
+# Another mdBook: `make book MDBOOK=/path/to/mdbook`.
+MDBOOK ?= $(TOOLS)/mdbook
 export RUNNER := $(TOOLS)/bin/wasm-bindgen-test-runner
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER := $(RUNNER)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -52,8 +54,8 @@ NODE   = Node.js 20 or newer, which comes with npm
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 export CHROMIUM
 
-.PHONY: FORCE help build command check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e test-providers test-openam test-kubernetes test-browser demo demo-test compose-config size deny audit test bench bench-docs micro clean \
-	tools rust-targets test-runner cargo-deny envoy node-packages docker-compose egctl istio-crds
+.PHONY: FORCE help build command check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e test-providers test-openam test-kubernetes test-browser demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
+	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl istio-crds
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,7 +91,7 @@ demo: build envoy node-packages ## Envoy, an authorization server and an API, gu
 
 # --- believe us ---
 
-test: lint deny native wasm host e2e test-providers test-kubernetes test-browser demo-test compose-config size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
+test: lint deny native wasm host e2e test-providers test-kubernetes test-browser demo-test compose-config book size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
 
 check: fmt clippy-native native host-quick ## the inner loop: formatting, clippy, ring 1, and ring 3 with a filter that is built quickly
 
@@ -150,6 +152,9 @@ demo-test: build envoy node-packages docker-compose ## the demo and its requests
 compose-config: docker-compose ## the demo's docker-compose.yaml, read by docker compose
 	$(step) "docker-compose.yaml" $(TOOLS)/docker-compose -f envoy/docker-compose.yaml config --quiet
 
+book: mdbook ## the book of docs/, into target/book; checks all of its links
+	$(step) "book" python3 tests/tools/book.py $(MDBOOK) target
+
 size: build ## the filter's size against its budget
 	$(step) "size" tests/tools/size.sh $(MODULE) $(SIZE_BUDGET)
 
@@ -171,7 +176,7 @@ clean: ## forget everything below target/, and the node packages
 
 # --- what all that needs ---
 
-tools: rust-targets test-runner cargo-deny envoy node-packages docker-compose egctl istio-crds ## fetch what the tests need, once
+tools: rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl istio-crds ## fetch what the tests need, once
 	@echo "everything is there"
 
 rust-targets:
@@ -189,6 +194,11 @@ envoy:
 	$(call need,python3,$(PYTHON))
 	@if test "$(ENVOY)" = "$(TOOLS)/envoy"; then python3 tests/tools/fetch_envoy.py $(TOOLS); \
 	else "$(ENVOY)" --version > /dev/null || { echo "ENVOY=$(ENVOY) does not run." >&2; exit 1; }; fi
+
+mdbook:
+	$(call need,python3,$(PYTHON))
+	@if test "$(MDBOOK)" = "$(TOOLS)/mdbook"; then python3 tests/tools/fetch_mdbook.py $(TOOLS); \
+	else "$(MDBOOK)" --version > /dev/null || { echo "MDBOOK=$(MDBOOK) does not run." >&2; exit 1; }; fi
 
 node-packages:
 	$(call need,node,$(NODE))

@@ -11,6 +11,7 @@
 )]
 #![allow(clippy::too_many_lines, reason = "tables")]
 
+mod book;
 mod cache;
 mod config;
 mod conformance;

@@ -171,7 +171,8 @@ fn documents() -> Vec<PathBuf> {
         ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "envoy/README.md", "tests/README.md"]
             .map(|name| root.join(name))
             .into();
-    for directory in ["docs", "docs/providers", "envoy", "envoy/demo", "envoy/istio"] {
+    pages.extend(tollgate_cases::page::of_the_book().iter().map(|page| root.join(&page.name)));
+    for directory in ["envoy", "envoy/demo", "envoy/istio"] {
         for entry in fs::read_dir(root.join(directory)).expect("a directory of this repository") {
             let path = entry.expect("an entry").path();
             if path.extension().is_some_and(|kind| kind == "md" || kind == "yaml") {

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tollgate_cases::driver::{Driver, lines};
+use tollgate_cases::page::{self, Page};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::enforcer::ports::Ports;
@@ -133,23 +134,12 @@ fn every_relative_link_leads_somewhere() {
 
 /// Every page of prose.
 fn pages() -> Vec<Page> {
-    let mut names: Vec<String> =
-        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "envoy/README.md"]
-            .map(str::to_owned)
-            .into();
-    for directory in ["docs", "docs/providers"] {
-        for entry in std::fs::read_dir(root().join(directory)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "md") {
-                names.push(format!("{directory}/{}", path.file_name().unwrap().to_str().unwrap()));
-            }
-        }
-    }
-    names.iter().map(|name| page(name)).collect()
+    let besides = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "envoy/README.md"];
+    besides.into_iter().map(page).chain(page::of_the_book()).collect()
 }
 
 fn page(name: &str) -> Page {
-    Page::new(name.to_owned(), read(name))
+    Page::read(name)
 }
 
 fn read(name: &str) -> String {
@@ -168,75 +158,4 @@ fn load(yaml: &str) -> Result<Policy, String> {
     };
     tollgate_config::policy_of(&value, &some)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-}
-
-/// A page of Markdown, as far as these tests understand it.
-struct Page {
-    name: String,
-    text: String,
-    /// The text outside fenced blocks.
-    prose: String,
-    blocks: Vec<Block>,
-}
-
-/// A fenced block.
-struct Block {
-    info: String,
-    line: usize,
-    text: String,
-}
-
-impl Page {
-    fn new(name: String, text: String) -> Self {
-        let (mut prose, mut blocks, mut open) = (String::new(), Vec::new(), None::<Block>);
-        for (number, line) in (1..).zip(text.lines()) {
-            match (&mut open, line.trim_start().strip_prefix("```")) {
-                (None, Some(info)) => {
-                    open = Some(Block { info: info.trim().to_owned(), line: number, text: String::new() });
-                }
-                (Some(_), Some(_)) => blocks.extend(open.take()),
-                (Some(block), None) => {
-                    block.text.push_str(line);
-                    block.text.push('\n');
-                }
-                (None, None) => {
-                    prose.push_str(line);
-                    prose.push('\n');
-                }
-            }
-        }
-        assert!(open.is_none(), "{name}: a block without an end");
-        Self { name, text, prose, blocks }
-    }
-
-    fn blocks(&self, info: &str) -> impl Iterator<Item = &Block> {
-        self.blocks.iter().filter(move |block| block.info == info)
-    }
-
-    /// Code spans in the prose, and lines of shell blocks.
-    fn commands(&self) -> impl Iterator<Item = &str> {
-        let spans = self.prose.split('`').skip(1).step_by(2);
-        spans.chain(self.blocks("sh").flat_map(|block| block.text.lines()))
-    }
-
-    fn links(&self) -> Vec<String> {
-        let without_code: String = self.prose.split('`').step_by(2).collect();
-        let mut links = Vec::new();
-        for rest in without_code.split("](").skip(1) {
-            links.extend(rest.split(')').next().map(str::to_owned));
-        }
-        links
-    }
-
-    /// Headings, as GitHub makes anchors of them.
-    fn anchors(&self) -> BTreeSet<String> {
-        let headings = self.prose.lines().filter(|line| line.starts_with('#'));
-        headings
-            .map(|heading| {
-                let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
-                let text = heading.trim_start_matches('#').trim().to_lowercase();
-                text.chars().filter(kept).map(|c| if c == ' ' { '-' } else { c }).collect()
-            })
-            .collect()
-    }
 }

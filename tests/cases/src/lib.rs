@@ -11,6 +11,7 @@
 )]
 
 pub mod driver;
+pub mod page;
 pub mod proof;
 pub mod token;
 
