@@ -157,6 +157,7 @@ book: mdbook ## the book of docs/, into target/book; checks all of its links
 
 size: build ## the filter's size against its budget
 	$(step) "size" tests/tools/size.sh $(MODULE) $(SIZE_BUDGET)
+	$(step) "the weight of each room" cargo test --quiet --locked -p tollgate-host weight:: -- --ignored
 
 # `QUICK=1 make bench` takes two minutes instead of ten, and tells less.
 bench: build envoy ## what a request costs, next to what else one could use (ten minutes; QUICK=1: two)

@@ -61,13 +61,12 @@ impl<T: Trace> Enforcer<T> {
             return Err(Rejection::Ambiguous(Doubt::LongPath));
         }
         if self.matches_paths && !matches!(sent, b"" | b"*") {
-            let parameters = self.policy.matching.path_parameters;
-            let normal = NormalPath::read(sent, parameters).map_err(|_| Rejection::AmbiguousPath)?;
+            let normal = self.normal_path(sent)?;
             request.normal = (normal.as_str().as_bytes() != sent).then(|| normal.clone());
             path = Some(normal);
         }
         let seen = Seen::new(request.head(), path.as_ref(), self.policy.matching);
-        let ruling = self.policy.rule_of(&seen).map_err(Rejection::Ambiguous)?;
+        let ruling = self.ruling(&seen)?;
         let resource = self.policy.resources.of(&seen).map_err(Rejection::Ambiguous);
         request.ruling = ruling;
         let access = request.rule(&self.policy).map_or(Access::Required, |rule| rule.access);
@@ -77,6 +76,17 @@ impl<T: Trace> Enforcer<T> {
             Access::Anonymous | Access::Deny => resource.unwrap_or_default(),
         };
         Ok(access)
+    }
+
+    // These two are kept apart: no function of the module is long.
+    #[inline(never)]
+    fn normal_path(&self, sent: &[u8]) -> Result<NormalPath, Rejection> {
+        NormalPath::read(sent, self.policy.matching.path_parameters).map_err(|_| Rejection::AmbiguousPath)
+    }
+
+    #[inline(never)]
+    fn ruling(&self, seen: &Seen<'_>) -> Result<Ruling, Rejection> {
+        self.policy.rule_of(seen).map_err(Rejection::Ambiguous)
     }
 
     fn passes_preflight(&self, head: RequestHead<'_>) -> bool {

@@ -31,6 +31,7 @@ mod structure;
 mod vectors;
 mod waiting;
 mod websocket;
+mod weight;
 
 use serde_json::{Value, json};
 use tollgate_host::{Fields, Forwarded, Outcome, Reply, StreamId, Vm, head};
