@@ -1,17 +1,19 @@
 //! What a filter weighs: how long it takes to load, how much memory it takes, per worker and per token, and how often the
 //! authorization server is asked.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::config::{Listener, Ports, Route, bootstrap, tollgate, wasm};
+use crate::config::{Listener, Ports, Route, bootstrap, tollgate, two_claims, wasm};
 use crate::envoy::{Measured, size_of};
 use crate::load::{CLIENTS, Clients, Token, token};
 use crate::modules::Modules;
 use crate::series::{Random, Variant};
 use crate::servers::Server;
 use crate::stats::{Spread, rounded};
+use crate::variants::known_token;
 
 /// How thorough it is.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,10 @@ pub struct Footprint {
     pub ready: (Spread, Spread),
     /// The second less the first.
     pub load: Spread,
+    /// What the module takes beyond one that only knows a token.
+    pub beyond: Beyond,
+    /// The same of the module before, and its bytes.
+    pub before: Option<(u64, Beyond)>,
     /// MiB resident with 1, 2 and 4 workers, without and with the module.
     pub workers: Vec<(u32, Spread, Spread)>,
     /// MiB that each further worker adds with the module, less what it adds without.
@@ -44,6 +50,20 @@ pub struct Footprint {
     /// Workers, whether they share, and introspections for a thousand requests of a Zipf mix.
     pub zipf: Vec<(u32, bool, f64)>,
 }
+
+/// What a module takes beyond the minimal hit, which knows one token.
+#[derive(Clone, Copy, Debug)]
+pub struct Beyond {
+    /// Milliseconds until Envoy is ready.
+    pub ready: Spread,
+    /// MiB resident with one worker, configured, after [`REQUESTS`] requests with [`TOKENS`] tokens.
+    pub memory: Spread,
+}
+
+/// How many requests there were before its memory was measured.
+const REQUESTS: u64 = 2_000;
+/// With how many tokens.
+const TOKENS: u64 = 500;
 
 /// How many good tokens there are in the Zipf mix.
 pub const ZIPF_TOKENS: usize = 20_000;
@@ -64,6 +84,10 @@ pub fn measure(
     crate::progress("footprint: time to load");
     let starts: Vec<(f64, f64)> =
         (0..extent.starts).map(|_| (stage.ready(None), stage.ready(Some(&json!({}))))).collect();
+    crate::progress("footprint: beyond the minimal hit");
+    let beyond_minimal = |module: &Path| stage.beyond(module, extent.starts);
+    let beyond_now = beyond_minimal(&modules.tollgate);
+    let before = modules.before.as_ref().map(|before| (size_of(before), beyond_minimal(before)));
     crate::progress("footprint: memory by workers");
     let workers: Vec<(u32, Spread, Spread)> = [1, 2, 4]
         .map(|workers| {
@@ -86,6 +110,8 @@ pub fn measure(
         module: size_of(&modules.tollgate),
         ready: (Spread::of(starts.iter().map(|pair| pair.0)), Spread::of(starts.iter().map(|pair| pair.1))),
         load: Spread::of(starts.iter().map(|(without, with)| with - without)),
+        beyond: beyond_now,
+        before,
         per_worker: (beyond(2) - beyond(0)) / 3.0,
         workers,
         memory,
@@ -111,6 +137,11 @@ impl Footprint {
         json!({
             "module_bytes": self.module,
             "ready_ms": {"without": self.ready.0.json(0), "with": self.ready.1.json(0), "load": self.load.json(0)},
+            "beyond_the_minimal_hit": {"ready_ms": self.beyond.ready.json(0), "memory_mib": self.beyond.memory.json(1)},
+            "before": self.before.as_ref().map(|(bytes, beyond)| json!({
+                "module_bytes": bytes,
+                "beyond_the_minimal_hit": {"ready_ms": beyond.ready.json(0), "memory_mib": beyond.memory.json(1)},
+            })),
             "workers": workers.collect::<Vec<_>>(),
             "mib_per_further_worker": rounded(self.per_worker, 2),
             "memory": memory.collect::<Vec<_>>(),
@@ -151,6 +182,28 @@ impl Stage<'_> {
     fn ready(&self, policy: Option<&Value>) -> f64 {
         // Not pinned: V8 compiles on as many cores as there are, and so it does wherever Envoy runs.
         self.envoy(policy, 1, false).0.ready_after.as_secs_f64() * 1000.0
+    }
+
+    /// What a module takes beyond the minimal hit; both are started in turn.
+    fn beyond(&self, module: &Path, times: usize) -> Beyond {
+        let minimal = || vec![wasm("minimum_hit", "minimum_hit", &self.modules.hit, &known_token())];
+        let ours =
+            || vec![wasm("tollgate", "tollgate", module, &tollgate(&json!({"upstream": two_claims()})))];
+        let known = vec![known_token(); REQUESTS as usize];
+        let several: Vec<_> = (0..REQUESTS).map(|n| token("tok", n % TOKENS)).collect();
+        let pairs: Vec<_> =
+            (0..times).map(|_| (self.one(minimal(), &known), self.one(ours(), &several))).collect();
+        Beyond {
+            ready: Spread::of(pairs.iter().map(|(minimal, ours)| ours.0 - minimal.0)),
+            memory: Spread::of(pairs.iter().map(|(minimal, ours)| ours.1 - minimal.1)),
+        }
+    }
+
+    /// Milliseconds until Envoy is ready with these filters, and MiB after a request with each token.
+    fn one(&self, filters: Vec<Value>, tokens: &[String]) -> (f64, f64) {
+        let (envoy, port) = self.envoy_of(filters, Route::Api, 1, false);
+        Clients::new("memory", port, Token::None, 200).send_each(tokens);
+        (envoy.ready_after.as_secs_f64() * 1000.0, mib(envoy.process.resident()))
     }
 
     /// In MiB, after some requests to every worker.

@@ -10,6 +10,8 @@ use tollgate_e2e::root;
 pub struct Modules {
     /// Tollgate, as `make build` leaves it.
     pub tollgate: PathBuf,
+    /// Another Tollgate, which `BEFORE` names, to compare it with.
+    pub before: Option<PathBuf>,
     /// The SDK's filter that does nothing.
     pub noop: PathBuf,
     /// The least that a filter can do that knows a token, as the compiler leaves it.
@@ -28,6 +30,10 @@ impl Modules {
         let default = || root().join("target/wasm32-wasip1/release/tollgate_filter.wasm");
         let tollgate = std::env::var_os("TOLLGATE_WASM").map_or_else(default, PathBuf::from);
         assert!(tollgate.is_file(), "there is no module at {}: run \"make build\" first", tollgate.display());
+        let before = std::env::var_os("BEFORE").map(PathBuf::from);
+        if let Some(before) = &before {
+            assert!(before.is_file(), "there is no module at {}, which BEFORE names", before.display());
+        }
         let target = root().join("target/bench/modules");
         run(Command::new("cargo")
             .args(["build", "--quiet", "--release", "--locked", "--examples", "--target", "wasm32-wasip1"])
@@ -43,6 +49,7 @@ impl Modules {
         };
         Self {
             tollgate,
+            before,
             noop: built("noop"),
             sdk_hit: built("minimum_hit"),
             hit: finished("minimum_hit", &[]),

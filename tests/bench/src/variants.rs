@@ -1,5 +1,7 @@
 //! What is compared with what.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::config::{
@@ -108,11 +110,72 @@ pub fn requests(modules: &Modules, peers: bool) -> Vec<Variant> {
         with_jwt(verified("tollgate_rs256_cached", "**Tollgate**, RS256 verified before, two claims", true)),
         with_es256(verified("tollgate_es256", "**Tollgate** verifies ES256, no cache, two claims", false)),
     ];
+    variants.extend(native_with_noop(modules));
+    variants.extend(modules.before.as_deref().into_iter().flat_map(of_before));
     if peers {
         let title = "`ext_authz` over gRPC, the service knows the token, two claims";
         variants.push(one("ext_authz", title, vec![ext_authz("ext_authz")]));
     }
     variants
+}
+
+/// What Envoy itself can do with JWTs, and what it costs to enter a VM besides.
+fn native_with_noop(modules: &Modules) -> [Variant; 2] {
+    let one = |id, title, token| Variant {
+        id,
+        title,
+        filters: vec![jwt_authn(id, false), wasm("noop_behind", "noop", &modules.noop, "")],
+        route: Route::Api,
+        token: Token::Same(token),
+        status: 200,
+        base: "bare_jwt",
+    };
+    [
+        one("jwt_authn_noop", "`jwt_authn` RS256, two claims, and a filter that does nothing", jwt()),
+        one(
+            "jwt_authn_es256_noop",
+            "`jwt_authn` ES256, two claims, and a filter that does nothing",
+            es256_jwt(),
+        ),
+    ]
+}
+
+/// The rows of another Tollgate that goals compare ours with.
+fn of_before(before: &Path) -> Vec<Variant> {
+    let one = |id, title, filters| Variant {
+        id,
+        title,
+        filters,
+        route: Route::Api,
+        token: Token::Same(known_token()),
+        status: 200,
+        base: "bare",
+    };
+    let with_jwt = |variant| Variant { token: Token::Same(jwt()), base: "bare_jwt", ..variant };
+    let with_es256 = |variant| Variant { token: Token::Same(es256_jwt()), base: "bare_jwt", ..variant };
+    let direct = |variant| Variant { route: Route::Direct(401), status: 401, ..variant };
+    let then = |id, title, more: Value| one(id, title, vec![wasm(id, id, before, &tollgate(&more))]);
+    let then_verified = |id, title| one(id, title, vec![wasm(id, id, before, &tollgate_jwt(false))]);
+    vec![
+        then(
+            "before_hit_claims",
+            "Tollgate before, a hit, two claims forwarded",
+            json!({"upstream": two_claims()}),
+        ),
+        Variant { token: Token::New, ..then("before_miss", "Tollgate before, every token new", json!({})) },
+        Variant {
+            token: Token::New,
+            ..then("before_uncached", "Tollgate before, no cache", json!({"cache": {"max_entries": 0}}))
+        },
+        Variant {
+            token: Token::Same(token("bad", 1)),
+            status: 401,
+            ..then("before_known_bad", "Tollgate before rejects: a token cached as inactive", json!({}))
+        },
+        direct(then("before_direct_hit", "Envoy's `direct_response` 401 behind a hit before", json!({}))),
+        with_jwt(then_verified("before_rs256", "Tollgate before verifies RS256, no cache, two claims")),
+        with_es256(then_verified("before_es256", "Tollgate before verifies ES256, no cache, two claims")),
+    ]
 }
 
 /// Those whose memory differs.
@@ -143,7 +206,12 @@ pub fn stack(modules: &Modules) -> Vec<Variant> {
     bare.filters.retain(|filter| !filter.is_null());
     let ours = tollgate(&json!({}));
     let ours_with_claims = tollgate(&json!({"upstream": two_claims()}));
-    vec![
+    let before = modules.before.as_ref().map(|before| {
+        chain("before_hit_claims", "Tollgate before, a hit, two claims forwarded", &|name| {
+            wasm(name, "before_claims", before, &ours_with_claims)
+        })
+    });
+    let mut variants = vec![
         bare,
         chain("noop", "WebAssembly: a filter that does nothing (SDK)", &|name| {
             wasm(name, "noop", &modules.noop, "")
@@ -164,5 +232,7 @@ pub fn stack(modules: &Modules) -> Vec<Variant> {
         chain("tollgate_hit_claims", "**Tollgate**, a hit, two claims forwarded", &|name| {
             wasm(name, "tollgate_claims", &modules.tollgate, &ours_with_claims)
         }),
-    ]
+    ];
+    variants.extend(before);
+    variants
 }
