@@ -12,6 +12,7 @@
 
 mod api_spec;
 mod basics;
+mod book;
 mod check;
 mod client;
 mod discover;

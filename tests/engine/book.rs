@@ -20,3 +20,20 @@ fn the_summary_has_every_page_once() {
     let pages: BTreeSet<_> = pages.filter(|name| name != "SUMMARY.md").collect();
     assert_eq!(listed, pages, "docs/SUMMARY.md and the files of docs/ differ");
 }
+
+#[test]
+fn every_task_has_the_same_shape() {
+    let tasks: Vec<_> =
+        page::of_the_book().into_iter().filter(|page| page.name.starts_with("docs/tasks/")).collect();
+    let list = Page::read("docs/tasks.md").links();
+    for page in &tasks {
+        let headings: Vec<_> = page.prose.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(headings, SHAPE, "{}", page.name);
+        assert!(list.contains(&page.name["docs/".len()..].to_owned()), "docs/tasks.md lacks {}", page.name);
+    }
+    assert!(tasks.len() > 15, "only {} tasks", tasks.len());
+}
+
+/// The headings of a page about a task.
+const SHAPE: [&str; 5] =
+    ["What you have", "The file", "The command", "The request that proves it", "What goes wrong"];

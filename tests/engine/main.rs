@@ -26,6 +26,7 @@ mod second;
 mod switches;
 mod trace;
 mod vectors;
+mod verdicts;
 mod wycheproof;
 
 /// The top of the repository.
