@@ -34,6 +34,24 @@ fn every_task_has_the_same_shape() {
     assert!(tasks.len() > 15, "only {} tasks", tasks.len());
 }
 
+#[test]
+fn every_authorization_server_has_the_same_shape() {
+    for page in page::of_the_book().iter().filter(|page| page.name.starts_with("docs/providers/")) {
+        let headings: Vec<_> = page.prose.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(headings, OF_SERVERS, "{}", page.name);
+    }
+}
+
+/// The headings of a page about an authorization server.
+const OF_SERVERS: [&str; 6] = [
+    "In the server",
+    "The command",
+    "The file",
+    "The request that proves it",
+    "What goes wrong, and what to know",
+    "Tested",
+];
+
 /// The headings of a page about a task.
 const SHAPE: [&str; 5] =
     ["What you have", "The file", "The command", "The request that proves it", "What goes wrong"];
