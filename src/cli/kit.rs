@@ -12,6 +12,7 @@ pub(crate) mod find;
 pub(crate) mod http;
 pub(crate) mod injected;
 pub(crate) mod named;
+pub(crate) mod numbers;
 pub(crate) mod openapi;
 pub(crate) mod output;
 pub(crate) mod presets;

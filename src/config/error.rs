@@ -24,7 +24,6 @@ pub struct ConfigError {
 
 /// What is wrong, and what to write instead.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Fault {
     /// Nothing is configured at all.
     #[error("the configuration is empty; it needs at least an authorization server in providers")]

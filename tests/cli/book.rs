@@ -64,6 +64,14 @@ fn what_is_imported_from_anypoint_is_what_the_page_shows() {
 }
 
 #[test]
+fn what_check_says_is_what_the_page_of_messages_shows() {
+    let page = Page::read("docs/messages.md");
+    let at = Tollgate::new();
+    at.write("tollgate.yaml", &page.blocks("yaml").next().unwrap().text);
+    assert_eq!(at.line("check tollgate.yaml").stdout, page.blocks("text").next().unwrap().text);
+}
+
+#[test]
 fn every_command_of_the_book_and_its_options_exist() {
     let manual = Page::read("docs/commands.md").text;
     let mut count = 0;

@@ -24,6 +24,15 @@ impl Run {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+
+    /// Every message of `check` has a number (`src/cli/kit/numbers.rs`).
+    fn check_numbers(&self) {
+        let is_message = |line: &&str| line.contains(": error: ") || line.contains(": warning: ");
+        for line in self.stdout.lines().filter(is_message) {
+            let end = line.rsplit_once(" [TG").and_then(|(_, number)| number.strip_suffix(']'));
+            assert!(end.is_some_and(|number| number.len() == 3), "this message has no number: {line}");
+        }
+    }
 }
 
 /// Text, every line of it further to the right.
@@ -88,11 +97,13 @@ impl Tollgate {
         // A command that reads none of it is fine.
         drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
         let output = child.wait_with_output().unwrap();
-        Run {
+        let run = Run {
             status: output.status.code().expect("ended by a signal"),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        };
+        run.check_numbers();
+        run
     }
 
     /// The command, for those that want to do more with it.

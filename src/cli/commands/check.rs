@@ -20,6 +20,7 @@ use crate::kit::find::located::{Position, Unreadable};
 use crate::kit::find::places;
 use crate::kit::find::{self, Found, Unfound};
 use crate::kit::named::{STAND_IN, set};
+use crate::kit::numbers::Number;
 use crate::kit::openapi;
 use crate::kit::output::Output;
 
@@ -84,6 +85,7 @@ struct Finding {
     /// For example `providers.okta.introspection.timeout`. Empty for the parts around the configuration.
     place: String,
     message: String,
+    number: Option<Number>,
 }
 
 /// What was found in a file.
@@ -125,7 +127,9 @@ fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checke
         Ok(found) => found,
         Err(Unfound::File(failure)) => return Err(failure),
         Err(Unfound::Syntax(Unreadable { at, why })) => {
-            let finding = Finding { position: at, is_fault: true, place: String::new(), message: why };
+            let number = Some(Number::UNREADABLE);
+            let finding =
+                Finding { position: at, is_fault: true, place: String::new(), message: why, number };
             return Ok(Checked {
                 file: file.to_owned(),
                 configurations: Vec::new(),
@@ -147,37 +151,43 @@ fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &m
     let misplaced = indent::of(&found.located);
     for one in &misplaced {
         let position = places::position(&found.located, &one.at, true);
-        findings.push(Finding { position, is_fault: true, place: one.at.to_string(), message: one.hint() });
+        let (place, message, number) = (one.at.to_string(), one.hint(), Some(Number::INDENTATION));
+        findings.push(Finding { position, is_fault: true, place, message, number });
     }
-    let mut say = |is_fault: bool, place: &Place, of_key: bool, message: String| {
+    let mut say = |is_fault: bool, place: &Place, of_key: bool, message: String, number: Option<Number>| {
         if misplaced.iter().any(|one| one.explains(place)) {
             return;
         }
         let position = places::position(&found.located, place, of_key);
-        findings.push(Finding { position, is_fault, place: place.to_string(), message });
+        findings.push(Finding { position, is_fault, place: place.to_string(), message, number });
     };
     let parsed = tollgate_config::policy_of(&found.value, &|name| Some(environment(name)));
     for error in
         parsed.as_ref().err().into_iter().flatten().filter(|error| !only_unset_here(error, &found.value))
     {
-        let message = indent::belongs(error).unwrap_or_else(|| error.fault.to_string());
-        say(true, &error.at, is_of_key(&error.fault), message);
+        let (message, number) = indent::belongs(error).map_or_else(
+            || (error.fault.to_string(), Number::of(&error.fault)),
+            |hint| (hint, Number::INDENTATION),
+        );
+        say(true, &error.at, is_of_key(&error.fault), message, Some(number));
     }
     for (place, message) in advice::of(&found.value) {
-        say(false, &place, false, message);
+        let number = Number::of_sentence(&message);
+        say(false, &place, false, message, number);
     }
     if is_fapi {
         for (place, message) in fapi::shortcomings(&found.value) {
-            say(true, &place, false, format!("FAPI 2.0: {message}"));
+            say(true, &place, false, format!("FAPI 2.0: {message}"), Some(Number::PROFILE));
         }
     }
     if let (Some((document, options)), Ok(_)) = (openapi, &parsed) {
         for message in openapi::drift(&found.value, document, options) {
-            say(true, &Place::default().name("rules"), false, message);
+            say(true, &Place::default().name("rules"), false, message, Some(Number::OPENAPI));
         }
     }
     for (position, is_fault, message) in around::of(found).into_iter().chain(chain::of(found)) {
-        findings.push(Finding { position, is_fault, place: String::new(), message });
+        let number = Number::of_sentence(&message);
+        findings.push(Finding { position, is_fault, place: String::new(), message, number });
     }
 }
 
@@ -207,10 +217,11 @@ fn is_of_key(fault: &Fault) -> bool {
 
 fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> Result<(), Failure> {
     for Checked { file, configurations, findings } in all {
-        for Finding { position: Position { line, column }, is_fault, place, message } in findings {
+        for Finding { position: Position { line, column }, is_fault, place, message, number } in findings {
             let kind = if *is_fault { "error: " } else { "warning: " };
             let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
-            out.line(format_args!("{}:{line}:{column}: {kind}{place}{message}", file.display()))?;
+            let number = number.map(|number| format!(" [{number}]")).unwrap_or_default();
+            out.line(format_args!("{}:{line}:{column}: {kind}{place}{message}{number}", file.display()))?;
         }
         if configurations.is_empty() && findings.is_empty() {
             out.line(format_args!("{}: no configuration of Tollgate", file.display()))?;
@@ -235,13 +246,14 @@ fn counted(number: usize, what: &str) -> String {
 }
 
 fn document(all: &[Checked], faults: usize, warnings: usize) -> Value {
-    let finding = |Finding { position, is_fault, place, message }: &Finding| {
+    let finding = |Finding { position, is_fault, place, message, number }: &Finding| {
         json!({
             "line": position.line,
             "column": position.column,
             "severity": if *is_fault { "fault" } else { "warning" },
             "at": place,
             "message": message,
+            "code": number.map(|number| number.to_string()),
         })
     };
     let configuration = |(kind, position): &(&str, Position)| json!({"kind": kind, "line": position.line, "column": position.column});

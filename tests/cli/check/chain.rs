@@ -106,8 +106,8 @@ fn rules_that_never_decide_are_named() {
     let run = tollgate.run(["check", "x.yaml"]);
     assert_eq!(run.status, 0, "{run:?}");
     for want in [
-        "x.yaml:13:3: warning: rules[2]: never reached: rules[0] matches every request that this rule does",
-        "x.yaml:15:3: warning: rules[4]: never reached: rules[3] matches everything",
+        "x.yaml:13:3: warning: rules[2]: never reached: rules[0] matches every request that this rule does [TG107]",
+        "x.yaml:15:3: warning: rules[4]: never reached: rules[3] matches everything [TG107]",
     ] {
         assert!(run.stdout.lines().any(|line| line == want), "{want}: {run:?}");
     }
