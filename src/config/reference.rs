@@ -199,13 +199,17 @@ fn lower_first(text: &str) -> String {
     chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
 }
 
-/// `docs/config.schema.json`, of JSON Schema 2020-12. What it accepts may still have errors that only
-/// [`crate::policy`] finds.
+/// `docs/config.schema.json`. What it accepts may still have errors that only [`crate::policy`] finds.
 pub fn json_schema() -> Value {
-    let mut schema = schema(&CONFIGURATION);
+    json_schema_of(&CONFIGURATION, "Tollgate's configuration")
+}
+
+/// A document of this kind, in JSON Schema 2020-12.
+pub fn json_schema_of(kind: &Kind, title: &str) -> Value {
+    let mut schema = schema(kind);
     if let Value::Object(members) = &mut schema {
         members.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
-        members.insert("title".to_owned(), "Tollgate's configuration".into());
+        members.insert("title".to_owned(), title.into());
     }
     schema
 }

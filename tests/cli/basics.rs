@@ -65,6 +65,20 @@ fn the_schema_is_the_one_in_the_documentation() {
 }
 
 #[test]
+fn the_schema_of_the_short_file_is_the_one_in_the_documentation() {
+    let file = std::path::Path::new(crate::ROOT).join("docs/gateway.schema.json");
+    let said = tollgate(["generate", "schema"]).stdout;
+    if std::env::var_os("TOLLGATE_BLESS").is_some() {
+        std::fs::write(&file, &said).unwrap();
+    }
+    let is_current = std::fs::read_to_string(&file).unwrap() == said;
+    assert!(
+        is_current,
+        "docs/gateway.schema.json: write it with TOLLGATE_BLESS=1 cargo test -p tollgate --test cli"
+    );
+}
+
+#[test]
 fn the_page_of_commands_is_what_the_command_says() {
     let page = std::path::Path::new(crate::ROOT).join("docs/commands.md");
     let said = tollgate(["man", "--markdown"]).stdout;

@@ -51,6 +51,8 @@ enum Command {
     EnvoyGateway(Box<GatewayArgs>),
     Compose(Box<ComposeArgs>),
     ApiSpec(api_spec::Args),
+    /// Print the JSON Schema of the short file, for editors
+    Schema,
 }
 
 /// Write a complete Envoy configuration: listener, filter, routes, clusters, secrets
@@ -184,6 +186,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             args.what.write(&files, "Next: docker compose -f DIR/docker-compose.yaml up", out)?;
         }
         Command::ApiSpec(args) => return api_spec::run(args, out),
+        Command::Schema => out.document(&shape::json_schema())?,
     }
     Ok(Exit::Good)
 }

@@ -59,6 +59,10 @@ impl Imported {
             }
             return out.document(&self.configuration);
         }
+        // Rules alone are no configuration.
+        if self.configuration.get("providers").is_some() {
+            out.line("# yaml-language-server: $schema=config.schema.json")?;
+        }
         out.line(format_args!("# {}", printable(&self.title)))?;
         for remark in &self.remarks {
             out.line(format_args!("# - {}", printable(remark)))?;

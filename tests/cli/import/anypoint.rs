@@ -76,7 +76,8 @@ fn an_introspection_policy_becomes_a_configuration() {
     assert_eq!(run.status, 0, "{run:?}");
     assert_eq!(
         run.stdout,
-        r#"# Flex Gateway's policies for orders, converted by `tollgate import anypoint`.
+        r#"# yaml-language-server: $schema=config.schema.json
+# Flex Gateway's policies for orders, converted by `tollgate import anypoint`.
 # - the secret of the client "gateway" was not converted: set MAIN_CLIENT_SECRET to it in the proxy's environment
 providers:
   main:

@@ -2,9 +2,12 @@
 //!
 //! They use the schema of the filter's configuration, so a misspelt key is reported in the same way.
 
+use serde_json::Value;
 use tollgate_config::keys::{
-    ClientAuth, ClientList, Keyed as _, Provider, Requirement, Resource, Rule, SIGNED_WITH, text,
+    CONFIGURATION, ClientAuth, ClientList, Keyed as _, Provider, Requirement, Resource, Rule, SIGNED_WITH,
+    text,
 };
+use tollgate_config::reference;
 use tollgate_config::schema::{Absent, Choice, Kind, Names, Object, Quantity, Row, Text};
 use tollgate_engine::provider::client_auth::Method;
 use url::{Host, Url};
@@ -221,6 +224,9 @@ static API: Object = Object {
     choices: &[Choice { quantity: Quantity::AtMostOne, keys: &["timeout", "max_stream_duration"] }],
 };
 
+/// The keys that are derived from `apis` and `client_lists`, so that `policy` cannot have them.
+pub(crate) const NOT_IN_POLICY: [&str; 3] = ["rules", "requires", "client_lists"];
+
 /// The methods whose credential a short file can name.
 static WITH_A_CREDENTIAL: [&str; 4] =
     [Method::Basic.name(), Method::Post.name(), Method::SecretJwt.name(), Method::PrivateKeyJwt.name()];
@@ -371,4 +377,31 @@ const fn shared(with: &Object, name: &'static str, doc: &'static str) -> Row {
 
 const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Row {
     Row::new(name, kind, Absent::Nothing, doc)
+}
+
+/// The short file as a JSON Schema, for editors. Nothing is required in `policy`, because it is merged over the result.
+pub(crate) fn json_schema() -> Value {
+    let mut schema = reference::json_schema_of(&SHORT_FILE, "The short file of tollgate generate");
+    let mut policy =
+        reference::json_schema_of(&CONFIGURATION, "Any other keys of the filter's configuration");
+    relax(&mut policy);
+    if let Some(keys) = policy.get_mut("properties").and_then(Value::as_object_mut) {
+        keys.retain(|key, _| !NOT_IN_POLICY.contains(&key.as_str()));
+    }
+    if let Some(keys) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        keys.insert("policy".to_owned(), policy);
+    }
+    schema
+}
+
+/// Removes what a part of a document need not have.
+fn relax(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|name, _| !["$schema", "required", "allOf"].contains(&name.as_str()));
+            members.values_mut().for_each(relax);
+        }
+        Value::Array(items) => items.iter_mut().for_each(relax),
+        _ => {}
+    }
 }

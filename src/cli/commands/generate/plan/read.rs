@@ -14,7 +14,7 @@ use super::faults::{Faults, of_api};
 use super::{
     Api, Credential, Kubernetes, Login, Plan, Provider, Traffic, is_loopback, resources, rules, several,
 };
-use crate::commands::generate::shape::SHORT_FILE;
+use crate::commands::generate::shape::{NOT_IN_POLICY, SHORT_FILE};
 use crate::kit::failure::Failure;
 use crate::kit::find::located::{self, Located};
 use crate::kit::find::places;
@@ -95,7 +95,7 @@ impl Source {
             faults.push((Place::names(&["policy"]), "expected an object".to_owned()));
             Map::new()
         };
-        for key in ["rules", "requires", "client_lists"] {
+        for key in NOT_IN_POLICY {
             if policy.contains_key(key) {
                 let what = "cannot be set here; it is derived from apis and client_lists".to_owned();
                 faults.push((Place::names(&["policy", key]), what));
