@@ -90,6 +90,8 @@ fn read(bytes: &[u8]) -> Result<Value, Fault> {
 
 /// What the parts of the configuration know of one another.
 struct Context<'a> {
+    /// All of it, where errors look for their places.
+    document: Part<'a>,
     env: &'a dyn Fn(&str) -> Option<String>,
     /// The providers' names, in order.
     providers: Vec<&'a str>,
@@ -110,6 +112,7 @@ fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<St
     let providers = root.at(keys::Configuration::PROVIDERS);
     let user_agent = root.at(keys::Configuration::USER_AGENT);
     let mut context = Context {
+        document: **root,
         env,
         providers: providers.members().map(|(name, _)| name).collect(),
         client_lists: BTreeMap::new(),
@@ -172,7 +175,7 @@ impl Context<'_> {
             match self.providers.iter().position(|known| *known == name.text()) {
                 Some(id) => ids.push(ProviderId(id)),
                 None if self.providers.is_empty() => {}
-                None => self.faults.add(&name.place, unknown_name("provider", name.text(), &self.providers)),
+                None => self.fault(&name, unknown_name("provider", name.text(), &self.providers)),
             }
         }
         ids
@@ -181,38 +184,80 @@ impl Context<'_> {
     /// Adds an error for every text of a list that repeats an earlier one.
     #[inline(never)]
     fn no_duplicates(&mut self, list: &Part<'_>) {
-        self.distinct(&mut list.texts());
+        self.distinct(&mut list.items().map(|item| (item.text().to_owned(), item)));
     }
 
     /// The same for texts that are in no list.
     #[inline(never)]
     fn distinct_texts(&mut self, texts: &mut dyn Iterator<Item = Node<'_, String>>) {
-        self.distinct(&mut texts.map(|text| (text.text().to_owned(), text.place.clone())));
+        self.distinct(&mut texts.map(|text| (text.text().to_owned(), *text)));
     }
 
     /// Adds an error for every place whose text is not empty and repeats an earlier one.
     #[inline(never)]
-    fn distinct(&mut self, texts: &mut dyn Iterator<Item = (String, Place)>) {
-        let mut seen: BTreeMap<String, Place> = BTreeMap::new();
-        for (text, place) in texts.filter(|(text, _)| !text.is_empty()) {
+    fn distinct<'p>(&mut self, texts: &mut dyn Iterator<Item = (String, Part<'p>)>) {
+        let mut seen: BTreeMap<String, Part<'p>> = BTreeMap::new();
+        for (text, part) in texts.filter(|(text, _)| !text.is_empty()) {
             if let Some(first) = seen.get(&text) {
-                self.faults.add(&place, Fault::Duplicate { first: first.clone() });
+                self.duplicate(&part, first);
             } else {
-                seen.insert(text, place);
+                seen.insert(text, part);
             }
         }
+    }
+
+    /// An error at a part.
+    #[inline(never)]
+    fn fault(&mut self, part: &Part<'_>, fault: Fault) {
+        self.faults.add(&part.place_in(&self.document), fault);
+    }
+
+    /// An error at what is the same as something before it.
+    #[inline(never)]
+    fn duplicate(&mut self, part: &Part<'_>, first: &Part<'_>) {
+        self.fault(part, Fault::Duplicate { first: first.place_in(&self.document) });
     }
 
     /// An error at a key whose meaning depends on another one.
     #[inline(never)]
     fn contradiction(&mut self, part: &Part<'_>, with: &Part<'_>, why: &'static str) {
-        self.faults.add(&part.place, Fault::Contradiction { with: with.place.clone(), why });
+        self.fault(part, Fault::Contradiction { with: with.place_in(&self.document), why });
     }
 
     /// An error at a key that needs another one.
     #[inline(never)]
     fn needs(&mut self, part: &Part<'_>, other: Needed) {
-        self.faults.add(&part.place, Fault::Needs { other });
+        self.fault(part, Fault::Needs { other });
+    }
+
+    /// An error at a key that has to be there.
+    #[inline(never)]
+    fn missing(&mut self, part: &Part<'_>) {
+        self.fault(part, Fault::Missing);
+    }
+
+    /// An error at text that is not what it should be.
+    #[inline(never)]
+    fn expected(&mut self, part: &Part<'_>, what: &str) {
+        self.fault(part, Fault::Expected { what: what.to_owned() });
+    }
+
+    /// An error at a name that is not the operator's to give.
+    #[inline(never)]
+    fn reserved(&mut self, part: &Part<'_>, why: &'static str) {
+        self.fault(part, Fault::Reserved { why });
+    }
+
+    /// An error at the name of a variable that is not set.
+    #[inline(never)]
+    fn unset(&mut self, part: &Part<'_>) {
+        self.fault(part, Fault::Unset);
+    }
+
+    /// An error at the name of a variable that does not hold what it should.
+    #[inline(never)]
+    fn unfit_variable(&mut self, part: &Part<'_>, what: &'static str) {
+        self.fault(part, Fault::UnfitVariable { what });
     }
 }
 

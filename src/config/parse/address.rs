@@ -5,7 +5,6 @@ use crate::keys;
 use crate::parse::Context;
 use crate::parse::endpoint::{self, Endpoint};
 use crate::parse::node::{Node, Part};
-use crate::schema::Place;
 use tollgate_engine::provider::preset::{Endpoints, Preset};
 
 /// Where an endpoint is: as written, or where the preset has it below the base URL or the issuer.
@@ -26,23 +25,24 @@ pub(super) fn address(
         context.needs(&base_url, Needed::Either("a preset"));
     }
     let base = if base_url.is_set() { base_url } else { provider.at(keys::Provider::ISSUER) };
-    let place = if uri.is_set() { &uri.place } else { &base.place };
+    let part = if uri.is_set() { uri } else { &base };
     let endpoint = match find(preset.endpoints(base.text())) {
         _ if uri.is_set() => endpoint::parse(uri.text()),
-        None => return missing(&uri.place, Fault::Missing, context),
+        None => return missing(uri, Fault::Missing, context),
         Some(_) if !base.is_set() => {
             let fault = Fault::Needs { other: Needed::Either("issuer or base_url") };
-            return missing(&provider.at(keys::Provider::PRESET).place, fault, context);
+            return missing(&provider.at(keys::Provider::PRESET), fault, context);
         }
         Some(_) if base.text().contains('?') => {
             Err(Fault::Expected { what: "a URI without a query".to_owned() })
         }
         Some(text) => endpoint::parse(&text),
     };
-    endpoint.unwrap_or_else(|fault| missing(place, fault, context))
+    endpoint.unwrap_or_else(|fault| missing(part, fault, context))
 }
 
-fn missing(place: &Place, fault: Fault, context: &mut Context<'_>) -> Endpoint {
-    context.faults.add(place, fault);
+#[inline(never)]
+fn missing(part: &Part<'_>, fault: Fault, context: &mut Context<'_>) -> Endpoint {
+    context.fault(part, fault);
     Endpoint::default()
 }

@@ -27,8 +27,8 @@ pub(super) fn parse(
     let encoding = auth.get(keys::ClientAuth::BASIC_ENCODING);
     let raw = encoding == BasicEncoding::Raw;
     if !is_printable(id.text()) {
-        let what = "a client id of printable ASCII (RFC 6749 Appendix A.1)".to_owned();
-        context.faults.add(&id.place, Fault::Expected { what });
+        let what = "a client id of printable ASCII (RFC 6749 Appendix A.1)";
+        context.expected(&id, what);
     }
     // A method of no known name has been reported.
     let Some(method) = auth.at(keys::ClientAuth::METHOD).known() else {
@@ -43,8 +43,8 @@ pub(super) fn parse(
             required(&id, context);
             let secret = client_secret(auth, context).unwrap_or_default();
             if raw && id.text().contains(':') {
-                let what = "a client id without a colon, because it is sent raw (RFC 7617 §2)".to_owned();
-                context.faults.add(&id.place, Fault::Expected { what });
+                let what = "a client id without a colon, because it is sent raw (RFC 7617 §2)";
+                context.expected(&id, what);
             }
             ClientAuth::basic(id.text(), &Secret::new(secret), encoding)
         }
@@ -99,7 +99,7 @@ fn assertion(
     let (id, audience) = (auth.at(keys::ClientAuth::CLIENT_ID), auth.at(keys::ClientAuth::AUDIENCE));
     let (algorithm, method) = (auth.at(keys::ClientAuth::ALGORITHM), auth.at(keys::ClientAuth::METHOD));
     required(&id, context);
-    let audience = if audience.is_set() { audience } else { issuer.clone() };
+    let audience = if audience.is_set() { audience } else { *issuer };
     if !audience.is_set() {
         context.needs(&method, Needed::Either("issuer or client_auth.audience"));
     }
@@ -112,7 +112,7 @@ fn assertion(
         if algorithm.is_set() {
             let names: Vec<_> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
             let what = format!("{}, for the method {:?}", listed(&names, "or"), method.read().name());
-            context.faults.add(&algorithm.place, Fault::Expected { what });
+            context.fault(&algorithm, Fault::Expected { what });
         }
         return nothing;
     };
@@ -144,7 +144,7 @@ const LIFETIME: Duration = Duration::from_secs(60);
 #[inline(never)]
 fn required(node: &Part<'_>, context: &mut Context<'_>) {
     if !node.is_set() {
-        context.faults.add(&node.place, Fault::Missing);
+        context.missing(&node);
     }
 }
 
@@ -194,7 +194,7 @@ fn unused(
     context: &mut Context<'_>,
 ) {
     for key in keys.iter().map(|key| auth.part(*key)).filter(Part::is_set) {
-        context.faults.add(&key.place, Fault::Unused { method });
+        context.fault(&key, Fault::Unused { method });
     }
 }
 
@@ -202,12 +202,11 @@ fn unused(
 #[inline(never)]
 fn unfit(auth: &Node<'_, keys::ClientAuth>, keys: Written, what: &'static str, context: &mut Context<'_>) {
     let [written, variable] = keys.map(|key| auth.at(key));
-    let (place, fault) = if written.is_set() {
-        (written.place.clone(), Fault::Expected { what: what.to_owned() })
+    if written.is_set() {
+        context.expected(&written, what);
     } else {
-        (variable.place.clone(), Fault::UnfitVariable { what })
-    };
-    context.faults.add(&place, fault);
+        context.unfit_variable(&variable, what);
+    }
 }
 
 /// The client secret ([RFC 6749 Appendix A.2]). What else is in it was not meant to be: a server would get
@@ -236,7 +235,7 @@ fn secret(auth: &Node<'_, keys::ClientAuth>, keys: Written, context: &mut Contex
         (false, true) => {
             let value = context.variable(variable.text());
             if value.is_none() {
-                context.faults.add(&variable.place, Fault::Unset);
+                context.unset(&variable);
             }
             value
         }
@@ -244,7 +243,7 @@ fn secret(auth: &Node<'_, keys::ClientAuth>, keys: Written, context: &mut Contex
             let found = if found { 2 } else { 0 };
             let fault =
                 Fault::Choice { quantity: "exactly one", keys: listed(&keys.map(Key::name), "and"), found };
-            context.faults.add(&auth.place, fault);
+            context.fault(&auth, fault);
             None
         }
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::error::Fault;
 use crate::key::{Keyed as _, Map};
 use crate::keys;
 use crate::keys::text::is_bearer_token;
@@ -73,15 +72,15 @@ fn source(name: &str, list: &Node<'_, keys::ClientList>, context: &mut Context<'
     let mut endpoint = endpoint::Endpoint::default();
     if uri.is_set() {
         if !cluster.is_set() {
-            context.faults.add(&cluster.place, Fault::Missing);
+            context.missing(&cluster);
         }
         match endpoint::parse(uri.text()) {
             Ok(parsed) => endpoint = parsed,
-            Err(fault) => context.faults.add(&uri.place, fault),
+            Err(fault) => context.fault(&uri, fault),
         }
     } else {
         let bearer = [keys::ClientList::BEARER_TOKEN, keys::ClientList::BEARER_TOKEN_ENV];
-        for key in std::iter::once(cluster.clone()).chain(bearer.map(|key| list.at(key))) {
+        for key in std::iter::once(cluster).chain(bearer.map(|key| list.at(key))) {
             if key.is_set() {
                 context.needs(&key, keys::ClientList::URI.needed());
             }
@@ -109,7 +108,7 @@ fn bearer(list: &Node<'_, keys::ClientList>, context: &mut Context<'_>) -> Optio
         (list.at(keys::ClientList::BEARER_TOKEN), list.at(keys::ClientList::BEARER_TOKEN_ENV));
     if let Some(token) = written.some() {
         if !is_bearer_token(&token) {
-            context.faults.add(&written.place, Fault::Expected { what: WHAT.to_owned() });
+            context.expected(&written, WHAT);
         }
         return Some(token);
     }
@@ -118,9 +117,9 @@ fn bearer(list: &Node<'_, keys::ClientList>, context: &mut Context<'_>) -> Optio
     }
     let token = context.variable(variable.text());
     match &token {
-        None => context.faults.add(&variable.place, Fault::Unset),
+        None => context.unset(&variable),
         Some(token) if !is_bearer_token(token) => {
-            context.faults.add(&variable.place, Fault::UnfitVariable { what: WHAT });
+            context.unfit_variable(&variable, WHAT);
         }
         Some(_) => {}
     }

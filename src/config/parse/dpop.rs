@@ -1,6 +1,5 @@
 //! `dpop`: how proofs of possession are checked.
 
-use crate::error::Fault;
 use crate::keys;
 use crate::keys::words;
 use crate::parse::Context;
@@ -23,8 +22,8 @@ pub(super) fn parse(dpop: &Node<'_, keys::Dpop>, context: &mut Context<'_>) -> O
     let origin = dpop.at(keys::Dpop::EXTERNAL_ORIGIN);
     let external_origin = origin.is_set().then(|| {
         external(origin.text()).unwrap_or_else(|| {
-            let what = "a scheme and authority, such as https://api.example.com, and the path prefix that a hop removes, if any, such as https://api.example.com/orders".to_owned();
-            context.faults.add(&origin.place, Fault::Expected { what });
+            let what = "a scheme and authority, such as https://api.example.com, and the path prefix that a hop removes, if any, such as https://api.example.com/orders";
+            context.expected(&origin, what);
             String::new()
         })
     });
@@ -63,10 +62,10 @@ fn nonce(dpop: &Node<'_, keys::Dpop>, context: &mut Context<'_>) -> Option<Nonce
     }
     let secret = variable.is_set().then(|| context.variable(variable.text()).unwrap_or_default());
     if secret.as_ref().is_some_and(String::is_empty) {
-        context.faults.add(&variable.place, Fault::Unset);
+        context.unset(&variable);
     } else if secret.as_ref().is_some_and(|secret| secret.len() < MIN_KEY) {
         let what = "32 characters or more, chosen at random";
-        context.faults.add(&variable.place, Fault::UnfitVariable { what });
+        context.unfit_variable(&variable, what);
     }
     let key = secret.map(|secret| Key::of_secret(&Secret::new(secret)));
     Some(NonceRule { lifetime: dpop.get(keys::Dpop::NONCE_LIFETIME), key })

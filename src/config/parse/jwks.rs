@@ -24,7 +24,7 @@ pub(super) fn validate(provider: &Node<'_, keys::Provider>, context: &mut Contex
     let introspection = provider.at(keys::Provider::INTROSPECTION);
     let userinfo = provider.at(keys::Provider::USERINFO);
     if validate != Validate::Jwt && !introspection.is_set() && !userinfo.is_set() {
-        context.faults.add(&introspection.place, Fault::Missing);
+        context.missing(&introspection);
     }
     if validate == Validate::Introspection {
         let dialect = introspection.at(keys::Introspection::DIALECT).read();
@@ -103,7 +103,7 @@ pub(super) fn source(provider: &Node<'_, keys::Provider>, context: &mut Context<
         provider.at(keys::Provider::USERINFO).at(keys::UserInfo::CLUSTER)
     };
     if !cluster.is_set() && !asked.is_set() {
-        context.faults.add(&cluster.place, Fault::Missing);
+        context.missing(&cluster);
     }
     let Endpoint { scheme, authority, path } = address(provider, &jwks, context);
     Some(KeySource::Uri(KeyUri {
@@ -130,16 +130,16 @@ fn address(
     let (uri, base_url) = (jwks.at(keys::Jwks::URI), provider.at(keys::Provider::BASE_URL));
     let base = if base_url.is_set() { base_url } else { provider.at(keys::Provider::ISSUER) };
     let preset = provider.get(keys::Provider::PRESET);
-    let (place, parsed) = if uri.is_set() {
-        (&uri.place, endpoint::parse(uri.text()))
+    let (part, parsed) = if uri.is_set() {
+        (uri, endpoint::parse(uri.text()))
     } else {
         match preset.endpoints(base.text()).jwks {
-            Some(text) if base.is_set() => (&base.place, endpoint::parse(&text)),
-            _ => (&uri.place, Err(Fault::Missing)),
+            Some(text) if base.is_set() => (base, endpoint::parse(&text)),
+            _ => (uri, Err(Fault::Missing)),
         }
     };
     parsed.unwrap_or_else(|fault| {
-        context.faults.add(place, fault);
+        context.fault(&part, fault);
         Endpoint::default()
     })
 }
@@ -151,7 +151,7 @@ fn key_set(inline: &Node<'_, Value>, context: &mut Context<'_>) -> KeySet {
     let entries = document.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (at, entry) in entries.iter().enumerate() {
         if let Some(fault) = KeySet::fault_of(entry) {
-            let place = inline.place.key(0, "keys").index(at);
+            let place = inline.place_in(&context.document).key(0, "keys").index(at);
             context.faults.add(&place, Fault::Key { fault });
         }
     }
@@ -160,8 +160,8 @@ fn key_set(inline: &Node<'_, Value>, context: &mut Context<'_>) -> KeySet {
         // Said of each of them above.
         Err(KeySetFault::NoneFit) if !entries.is_empty() => KeySet::default(),
         Err(_) => {
-            let what = "a set of 1 to 100 public keys: {keys: […]} (RFC 7517 §5)".to_owned();
-            context.faults.add(&inline.place, Fault::Expected { what });
+            let what = "a set of 1 to 100 public keys: {keys: […]} (RFC 7517 §5)";
+            context.expected(&inline, what);
             KeySet::default()
         }
     }

@@ -1,6 +1,5 @@
 //! `mtls`: where the client certificate comes from.
 
-use crate::error::Fault;
 use crate::keys::Mtls;
 use crate::keys::words::CertificateFrom;
 use crate::parse::node::Node;
@@ -20,7 +19,7 @@ pub(super) fn parse(mtls: &Node<'_, Mtls>, context: &mut Context<'_>) -> Option<
     for key in [mtls.part(Mtls::HEADER.any()), mtls.part(Mtls::FORMAT.any())] {
         match (key.is_set(), source == CertificateFrom::Header) {
             (true, false) => context.needs(&key, Mtls::SOURCE.needed_as(CertificateFrom::Header)),
-            (false, true) => context.faults.add(&key.place, Fault::Missing),
+            (false, true) => context.missing(&key),
             _ => {}
         }
     }
@@ -36,7 +35,7 @@ fn field(mtls: &Node<'_, Mtls>, context: &mut Context<'_>) -> CertificateSource 
     let header = mtls.at(Mtls::HEADER);
     let name = header.text().to_ascii_lowercase();
     if let Some(why) = why_unfit_for_certificates(&name) {
-        context.faults.add(&header.place, Fault::Reserved { why });
+        context.reserved(&header, why);
     }
     CertificateSource::Field { name, encoding: mtls.at(Mtls::FORMAT).read() }
 }

@@ -4,6 +4,7 @@
 
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::ptr;
 use std::vec::IntoIter;
 
 use serde_json::Value;
@@ -20,18 +21,21 @@ pub(super) struct Node<'a, T> {
 }
 
 /// A part of the document, in any form. All the work is done here, once for all forms, to keep the module
-/// small.
-#[derive(Clone)]
+/// small. A part does not have its place with it: only an error needs one, which looks for it then.
+#[derive(Clone, Copy)]
 pub(super) struct Part<'a> {
-    pub(super) place: Place,
     kind: &'static Kind,
     value: Option<&'a Value>,
+    /// The object, map or list that it is in.
+    whole: Option<&'a Value>,
+    /// Which of the keys, members or entries of that it is.
+    rank: usize,
 }
 
 impl<'a, O: Keyed> Node<'a, O> {
     /// The whole document, as `kind` has it.
     pub(super) fn whole(kind: &'static Kind, value: &'a Value) -> Self {
-        Self::of(Part { place: Place::default(), kind, value: Some(value) })
+        Self::of(Part { kind, value: Some(value), whole: None, rank: 0 })
     }
 
     /// What a key says.
@@ -102,13 +106,13 @@ impl<'a, T, O> Node<'a, Either<T, O>> {
     /// The list, if it is one.
     #[inline(always)]
     pub(super) fn list(&self) -> Option<Node<'a, Vec<T>>> {
-        self.part.value.is_some_and(Value::is_array).then(|| Node::of(self.part.clone()))
+        self.part.value.is_some_and(Value::is_array).then(|| Node::of(self.part))
     }
 
     /// The object, if it is set and no list.
     #[inline(always)]
     pub(super) fn object(&self) -> Option<Node<'a, O>> {
-        self.part.value.is_some_and(|value| !value.is_array()).then(|| Node::of(self.part.clone()))
+        self.part.value.is_some_and(|value| !value.is_array()).then(|| Node::of(self.part))
     }
 }
 
@@ -121,9 +125,11 @@ impl<'a, T> Node<'a, T> {
 
 impl<T> Clone for Node<'_, T> {
     fn clone(&self) -> Self {
-        Self::of(self.part.clone())
+        *self
     }
 }
+
+impl<T> Copy for Node<'_, T> {}
 
 impl<'a, T> Deref for Node<'a, T> {
     type Target = Part<'a>;
@@ -145,16 +151,49 @@ impl<'a> Part<'a> {
         self.value.and_then(Value::as_array).is_some_and(Vec::is_empty)
     }
 
-    /// The texts in a list, and where they are.
+    /// Its place in a document.
     #[inline(never)]
-    pub(super) fn texts(&self) -> IntoIter<(String, Place)> {
-        self.items().map(|item| (item.text().to_owned(), item.place)).collect::<Vec<_>>().into_iter()
+    pub(super) fn place_in(&self, document: &Part<'_>) -> Place {
+        self.whole.and_then(|whole| document.way_to(whole, self.rank)).unwrap_or_default()
     }
 
+    /// The way to what has the `rank` in `whole`.
+    #[inline(never)]
+    fn way_to(&self, whole: &Value, rank: usize) -> Option<Place> {
+        let value = self.value?;
+        if ptr::eq(value, whole) {
+            return Some(self.step(rank));
+        }
+        let inner: Vec<_> = match (value, self.kind.object()) {
+            (Value::Object(_), Some(object)) => (0..object.keys.len()).map(|rank| self.at(rank)).collect(),
+            (Value::Object(_), None) => self.members().map(|(_, part)| part).collect(),
+            _ => self.items().collect(),
+        };
+        let mut ways =
+            inner.iter().filter_map(|part| Some(part.way_to(whole, rank)?.below(&self.step(part.rank), 0)));
+        ways.next()
+    }
+
+    /// The step to what has the `rank` in this.
+    #[inline(never)]
+    fn step(&self, rank: usize) -> Place {
+        let here = Place::default();
+        match (self.value, self.row(rank)) {
+            (Some(Value::Array(_)), _) => here.index(rank),
+            (_, Some(row)) => here.key(rank, row.name),
+            (value, None) => {
+                let names = value.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
+                here.name(names.skip(rank).next().map_or("", String::as_str))
+            }
+        }
+    }
+
+    /// What is under a key. What would be below something that is not there counts as being there.
     #[inline(never)]
     fn at(&self, rank: usize) -> Self {
-        let (name, kind) = self.row(rank).map_or(("", &Kind::Later), |row| (row.name, &row.kind));
-        Self { place: self.place.key(rank, name), kind, value: self.value_at(rank) }
+        let kind = self.row(rank).map_or(&Kind::Later, |row| &row.kind);
+        let above = if self.value.is_some() { (self.value, rank) } else { (self.whole, self.rank) };
+        Self { kind, value: self.value_at(rank), whole: above.0, rank: above.1 }
     }
 
     #[inline(never)]
@@ -167,24 +206,41 @@ impl<'a> Part<'a> {
     }
 
     #[inline(never)]
-    fn text(&self) -> &'a str {
+    pub(super) fn text(&self) -> &'a str {
         self.value.and_then(Value::as_str).unwrap_or_default()
     }
 
-    #[inline(never)]
-    fn items(&self) -> IntoIter<Self> {
-        let items = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let (kind, place) = (self.kind.entries().unwrap_or(&Kind::Later), self.place.clone());
-        let part = move |(i, value)| Self { place: place.index(i), kind, value: Some(value) };
-        items.iter().enumerate().map(part).collect::<Vec<_>>().into_iter()
+    /// The entries of a list.
+    pub(super) fn items(&self) -> Items<'a> {
+        Items { list: *self, next: 0 }
     }
 
     #[inline(never)]
     fn members(&self) -> IntoIter<(&'a str, Self)> {
-        let (kind, place) = (self.kind.entries().unwrap_or(&Kind::Later), self.place.clone());
-        let part = move |(name, value): (&'a String, _)| {
-            (name.as_str(), Self { place: place.name(name), kind, value: Some(value) })
+        let part = |(rank, (name, value)): (usize, (&'a String, _))| {
+            let kind = self.kind.entries().unwrap_or(&Kind::Later);
+            (name.as_str(), Self { kind, value: Some(value), whole: self.value, rank })
         };
-        self.value.and_then(Value::as_object).into_iter().flatten().map(part).collect::<Vec<_>>().into_iter()
+        let members = self.value.and_then(Value::as_object).into_iter().flatten();
+        members.enumerate().map(part).collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// The entries of a list, one after the other.
+pub(super) struct Items<'a> {
+    list: Part<'a>,
+    next: usize,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Part<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Part<'a>> {
+        let value = self.list.value?.as_array()?.get(self.next)?;
+        let rank = self.next;
+        self.next = rank.saturating_add(1);
+        let kind = self.list.kind.entries().unwrap_or(&Kind::Later);
+        Some(Part { kind, value: Some(value), whole: self.list.value, rank })
     }
 }

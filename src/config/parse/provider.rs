@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Fault, Needed};
+use crate::error::Needed;
 use crate::key::Map;
 use crate::keys::words;
 use crate::keys::{self, Introspection};
@@ -189,7 +189,7 @@ fn unknown_token(introspection: &Node<'_, Introspection>, context: &mut Context<
     for status in statuses.items() {
         let number = status.read();
         if !matches!(number, 400 | 401 | 403 | 404) {
-            context.faults.add(&status.place, Fault::Expected { what: "400, 401, 403 or 404".to_owned() });
+            context.expected(&status, "400, 401, 403 or 404");
         } else if matches!(number, 401 | 403) && method.read().is_token() {
             let why = "so this status means that our own bearer token is rejected (RFC 6750 §3.1)";
             context.contradiction(&status, &method, why);
@@ -198,11 +198,11 @@ fn unknown_token(introspection: &Node<'_, Introspection>, context: &mut Context<
     for error in errors.items() {
         if OURS.contains(&error.text()) {
             let why = "this error is about the gateway's credentials or its call";
-            context.faults.add(&error.place, Fault::Reserved { why });
+            context.reserved(&error, why);
         }
     }
     context.no_duplicates(&errors);
-    context.distinct(&mut statuses.items().map(|status| (status.read().to_string(), status.place.clone())));
+    context.distinct(&mut statuses.items().map(|status| (status.read().to_string(), *status)));
     Some(UnknownToken {
         status: statuses.items().map(|status| status.read()).collect(),
         error: errors.read(),
@@ -273,7 +273,7 @@ fn parameters(
             }
             _ => continue,
         };
-        context.faults.add(&parameter.place, Fault::Reserved { why });
+        context.reserved(&parameter, why);
     }
     let given = parameters.members().map(|(name, value)| (name.to_owned(), Secret::new(value.text())));
     let mut all: Vec<_> = given.collect();
@@ -299,9 +299,9 @@ fn headers(headers: &Node<'_, Map<String>>, context: &mut Context<'_>) -> Vec<(S
             name if super::upstream::HOP_BY_HOP.contains(&name) => "it belongs to the connection",
             _ => continue,
         };
-        context.faults.add(&header.place, Fault::Reserved { why });
+        context.reserved(&header, why);
     }
-    let mut names = headers.members().map(|(name, header)| (name.to_ascii_lowercase(), header.place.clone()));
+    let mut names = headers.members().map(|(name, header)| (name.to_ascii_lowercase(), *header));
     context.distinct(&mut names);
     headers.members().map(|(name, value)| (name.to_ascii_lowercase(), Secret::new(value.text()))).collect()
 }

@@ -110,7 +110,7 @@ fn resource(one: &Node<'_, keys::Resource>, policy: &Policy, context: &mut Conte
     let prefix = match PathPattern::prefix(if below.is_empty() { "/" } else { below }) {
         Ok(prefix) => prefix,
         Err(error) => {
-            context.faults.add(&text.place, Fault::Pattern(error));
+            context.fault(&text, Fault::Pattern(error));
             return None;
         }
     };

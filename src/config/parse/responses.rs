@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::error::Fault;
 use crate::key::Map;
 use crate::keys;
 use crate::parse::Context;
@@ -36,7 +35,7 @@ pub(super) fn parse(responses: &Node<'_, keys::Responses>, context: &mut Context
 #[inline(never)]
 pub(super) fn whole_seconds(duration: &Node<'_, Duration>, context: &mut Context<'_>) {
     if duration.read().subsec_millis() != 0 {
-        context.faults.add(&duration.place, Fault::Expected { what: "whole seconds".to_owned() });
+        context.expected(&duration, "whole seconds");
     }
 }
 

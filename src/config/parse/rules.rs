@@ -27,7 +27,8 @@ pub(super) fn parse(root: &Node<'_, keys::Configuration>, context: &mut Context<
     for rule in rules.items() {
         check_reachable(&rule.at(keys::Rule::MATCH), &matching, context);
     }
-    let mut rules: Vec<_> = rules.items().map(|rule| one(&rule, &general, context)).collect();
+    let mut rules: Vec<_> =
+        rules.items().enumerate().map(|(at, rule)| one(at, &rule, &general, context)).collect();
     let is_expression = |rule: &&Rule| matches!(rule.matcher.path, Some(PathPattern::Regex(_)));
     let expressions = rules.iter().filter(is_expression).count();
     for path in rules.iter_mut().filter_map(|rule| rule.matcher.path.as_mut()) {
@@ -69,7 +70,7 @@ fn check_reachable(
 }
 
 #[inline(never)]
-fn one(rule: &Node<'_, keys::Rule>, general_params: &[String], context: &mut Context<'_>) -> Rule {
+fn one(at: usize, rule: &Node<'_, keys::Rule>, general_params: &[String], context: &mut Context<'_>) -> Rule {
     let (access, requires) = (rule.at(keys::Rule::ACCESS), rule.at(keys::Rule::REQUIRES));
     let params = rule.at(keys::Rule::FROM_PARAMS);
     let why = match access.read() {
@@ -87,7 +88,7 @@ fn one(rule: &Node<'_, keys::Rule>, general_params: &[String], context: &mut Con
     }
     context.no_duplicates(&params);
     Rule {
-        name: rule.get(keys::Rule::NAME).unwrap_or_else(|| rule.place.to_string()),
+        name: rule.get(keys::Rule::NAME).unwrap_or_else(|| format!("rules[{at}]")),
         matcher: matcher(&rule.at(keys::Rule::MATCH), context),
         access: access.read(),
         requires: requires.is_set().then(|| requirement(&requires, context)),
@@ -104,12 +105,12 @@ fn matcher(rule: &Node<'_, keys::Match>, context: &mut Context<'_>) -> Matcher {
         }
         if !key.text().is_ascii() {
             let what = "expected ASCII: in requests, other characters are percent-encoded, as in /caf%C3%A9";
-            context.faults.add(&key.place, Fault::Pattern(PatternError::new(what)));
+            context.fault(&key, Fault::Pattern(PatternError::new(what)));
             continue;
         }
         match compile(key.text()) {
             Ok(pattern) => path = Some(pattern),
-            Err(error) => context.faults.add(&key.place, Fault::Pattern(error)),
+            Err(error) => context.fault(&key, Fault::Pattern(error)),
         }
     }
     let (methods, hosts) = (rule.at(keys::Match::METHODS), rule.at(keys::Match::HOSTS));
@@ -118,12 +119,14 @@ fn matcher(rule: &Node<'_, keys::Match>, context: &mut Context<'_>) -> Matcher {
     let headers = rule.at(keys::Match::HEADERS);
     for name in headers.items().map(|header| header.at(keys::HeaderMatch::NAME)) {
         if name.text().eq_ignore_ascii_case("host") {
-            context.faults.add(&name.place, Fault::Reserved { why: "use match.hosts" });
+            context.reserved(&name, "use match.hosts");
         }
     }
-    context.distinct(&mut headers.items().map(|header| {
-        (header.at(keys::HeaderMatch::NAME).text().to_ascii_lowercase(), header.place.clone())
-    }));
+    context.distinct(
+        &mut headers
+            .items()
+            .map(|header| (header.at(keys::HeaderMatch::NAME).text().to_ascii_lowercase(), *header)),
+    );
     Matcher {
         path,
         spelling: Spelling {
@@ -276,7 +279,7 @@ fn clients(
     let list = context.client_lists.get(name.text()).cloned();
     if list.is_none() && name.is_set() {
         let known: Vec<_> = context.client_lists.keys().copied().collect();
-        context.faults.add(&name.place, unknown_name("client list", name.text(), &known));
+        context.fault(&name, unknown_name("client list", name.text(), &known));
     }
     // Never `None` here, for that would let everybody pass.
     Some(list.unwrap_or_default())

@@ -3,9 +3,8 @@
 use crate::error::Fault;
 use crate::key::Keyed;
 use crate::keys;
-use crate::parse::node::Node;
+use crate::parse::node::{Node, Part};
 use crate::parse::{Context, alike, resource};
-use crate::schema::Place;
 use tollgate_engine::request::places::{TokenHeader, TokenPlaces};
 use tollgate_engine::request::tls::TlsSource;
 use tollgate_engine::request::websocket::{self, Marker};
@@ -46,7 +45,7 @@ pub(super) fn parse(
     }
     let mut rules = root.at(keys::Configuration::RULES).items();
     if !places.has_any() && !rules.any(|rule| rule.at(keys::Rule::FROM_PARAMS).items().next().is_some()) {
-        context.faults.add(&token.place, Fault::NoPlaces { keys: keys_of_places() });
+        context.fault(&token, Fault::NoPlaces { keys: keys_of_places() });
     }
     places
 }
@@ -75,7 +74,7 @@ fn headers(
     context: &mut Context<'_>,
 ) -> Vec<TokenHeader> {
     let mut headers: Vec<TokenHeader> = Vec::new();
-    let mut places: Vec<Place> = Vec::new();
+    let mut parts: Vec<Part<'_>> = Vec::new();
     for header in list.items() {
         let (name, scheme) = (header.at(keys::TokenHeader::NAME), header.at(keys::TokenHeader::SCHEME));
         let lower = name.text().to_ascii_lowercase();
@@ -85,20 +84,20 @@ fn headers(
             _ => true,
         };
         let first = headers.iter().position(|other| other.name == lower && same(other));
-        if let Some(first) = first.and_then(|first| places.get(first)) {
-            context.faults.add(&header.place, Fault::Duplicate { first: first.clone() });
+        if let Some(first) = first.and_then(|first| parts.get(first)) {
+            context.duplicate(&header, first);
         }
         if let Some(why) = why_unfit_for_tokens(&lower) {
-            context.faults.add(&name.place, Fault::Reserved { why });
+            context.reserved(&name, why);
         }
         if taken_by(upstream, &lower) {
-            context.faults.add(&name.place, Fault::Reserved { why: "upstream sets this field" });
+            context.reserved(&name, "upstream sets this field");
         }
         if scheme.text().eq_ignore_ascii_case("DPoP") {
-            context.faults.add(&scheme.place, Fault::NotSupported { word: Some("DPoP".to_owned()) });
+            context.fault(&scheme, Fault::NotSupported { word: Some("DPoP".to_owned()) });
         }
         headers.push(TokenHeader { name: lower, scheme: scheme.some() });
-        places.push(header.place.clone());
+        parts.push(*header);
     }
     headers
 }

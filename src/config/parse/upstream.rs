@@ -1,6 +1,5 @@
 //! `upstream`: which fields carry the identity, and which cannot (HDR-08).
 
-use crate::error::Fault;
 use crate::keys;
 use crate::keys::words::Underscores;
 use crate::parse::node::Node;
@@ -53,13 +52,13 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
     let fields = || names().chain(std::iter::once(payload.clone()));
     for field in fields().filter(|node| node.is_set()) {
         if let Some(why) = why_unfit_for_claims(&alike(field.text())) {
-            context.faults.add(&field.place, Fault::Reserved { why });
+            context.reserved(&field, why);
         }
         if !prefix.text().is_empty() && alike(field.text()).starts_with(&alike(prefix.text())) {
             context.contradiction(&field, &prefix, "a claim might get the same name");
         }
     }
-    context.distinct(&mut fields().map(|field| (alike(field.text()), field.place.clone())));
+    context.distinct(&mut fields().map(|field| (alike(field.text()), *field)));
     let underscores = upstream.at(keys::Upstream::CLAIMS_PREFIX_UNDERSCORES);
     let keeps_underscores = underscores.read() == Underscores::Keep;
     if keeps_underscores && prefix.text().is_empty() {
@@ -67,7 +66,7 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
     }
     if covers_reserved(&alike(prefix.text())) {
         let why = "other fields start with this; choose a longer prefix, such as x-token-";
-        context.faults.add(&prefix.place, Fault::Reserved { why });
+        context.reserved(&prefix, why);
     }
     Upstream {
         claim_to_headers: claims.items().filter_map(|claim| claim_header(&claim)).collect(),
