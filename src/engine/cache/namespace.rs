@@ -1,5 +1,7 @@
 //! Whose responses are the same, so that workers may share them.
 
+use std::time::Duration;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::base::secret::Secret;
@@ -72,7 +74,8 @@ impl Namespace {
                     parts.add(name.as_bytes());
                 }
             }
-            parts.add(format!("{clock_skew:?} {max_token_age:?} {ignore_token_type}").as_bytes());
+            parts.time(*clock_skew).count(usize::from(max_token_age.is_some()));
+            parts.time(max_token_age.unwrap_or_default()).count(usize::from(*ignore_token_type));
         }
         parts.add(scheme.as_bytes()).add(authority.as_bytes()).add(path.as_bytes());
         parts.count(clusters.len());
@@ -84,7 +87,7 @@ impl Namespace {
             Dialect::Rfc9701 { audience, issuer } => {
                 parts.add(b"rfc9701").add(audience.as_bytes()).add(issuer.as_bytes())
             }
-            Dialect::TokenInfo(place) => parts.add(b"tokeninfo").add(format!("{place:?}").as_bytes()),
+            Dialect::TokenInfo(place) => parts.add(b"tokeninfo").add(place.name().as_bytes()),
             Dialect::UserInfo { audience } => {
                 let issuer = issuer.as_deref().unwrap_or_default();
                 let audience = audience.as_deref().unwrap_or_default();
@@ -149,5 +152,9 @@ impl Parts {
     fn count(&mut self, n: usize) -> &mut Self {
         self.0.update((n as u64).to_le_bytes());
         self
+    }
+
+    fn time(&mut self, time: Duration) -> &mut Self {
+        self.add(&time.as_secs().to_le_bytes()).add(&time.subsec_nanos().to_le_bytes())
     }
 }
