@@ -4,6 +4,7 @@
 //! [FIPS 180-4]: https://doi.org/10.6028/NIST.FIPS.180-4
 //! [RFC 2104]: https://www.rfc-editor.org/rfc/rfc2104
 
+use sha2::digest::Output;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 /// A hash.
@@ -31,9 +32,9 @@ impl Hash {
     #[inline(never)]
     pub fn of(self, parts: &[&[u8]]) -> Vec<u8> {
         match self {
-            Self::Sha256 => hash::<Sha256>(parts),
-            Self::Sha384 => hash::<Sha384>(parts),
-            Self::Sha512 => hash::<Sha512>(parts),
+            Self::Sha256 => sha256(parts).to_vec(),
+            Self::Sha384 => hash::<Sha384>(parts).to_vec(),
+            Self::Sha512 => hash::<Sha512>(parts).to_vec(),
         }
     }
 
@@ -52,17 +53,23 @@ impl Hash {
     }
 }
 
+/// SHA-256 of all parts together.
+#[inline(never)]
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    hash::<Sha256>(parts).into()
+}
+
 /// The HMAC with SHA-256.
 pub(crate) fn hmac_sha256(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     Hash::Sha256.hmac(key, parts).try_into().unwrap_or_default()
 }
 
-fn hash<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
+fn hash<D: Digest>(parts: &[&[u8]]) -> Output<D> {
     let mut hash = D::new();
     for part in parts {
         hash.update(part);
     }
-    hash.finalize().to_vec()
+    hash.finalize()
 }
 
 #[cfg(test)]

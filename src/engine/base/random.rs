@@ -1,11 +1,11 @@
 //! Numbers that cannot be guessed, from a seed that the host supplies. The engine itself has no randomness.
 
+use crate::base::hash::sha256;
 use std::cell::Cell;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
 
 /// A series that never comes twice: the hash of a secret seed and a counter.
 pub struct Nonces {
@@ -37,8 +37,7 @@ impl Nonces {
         let count = self.count.get();
         self.count.set(count.wrapping_add(1));
         let [a, b] = self.seed.map(u64::to_le_bytes);
-        let hash = Sha256::new_with_prefix(b"tollgate nonces");
-        hash.chain_update(a).chain_update(b).chain_update(count.to_le_bytes()).finalize().into()
+        sha256(&[b"tollgate nonces", &a, &b, &count.to_le_bytes()])
     }
 }
 

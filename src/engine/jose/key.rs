@@ -7,8 +7,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
+use crate::base::hash::sha256;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::ed25519::is_strong_point;
 use crate::jose::modulus::Modulus;
@@ -250,7 +250,7 @@ impl PublicKey {
             }
             Material::Ed25519 { x } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, text(x)),
         };
-        Sha256::digest(members).into()
+        sha256(&[members.as_bytes()])
     }
 }
 

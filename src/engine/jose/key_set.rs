@@ -3,8 +3,8 @@
 //! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
 
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
+use crate::base::hash::sha256;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::jws::Header;
 use crate::jose::key::{KeyFault, PublicKey};
@@ -199,11 +199,10 @@ impl Jwk {
 
 fn fingerprint(keys: &[Jwk]) -> [u8; 32] {
     let hash = |jwk: &Jwk| -> [u8; 32] {
-        let mut hash = Sha256::new().chain_update(jwk.key.thumbprint());
         // The name comes last, and no algorithm's has a zero in it.
-        hash.update(jwk.alg.map_or("", Algorithm::name));
-        hash.update([0, u8::from(jwk.kid.is_some())]);
-        hash.chain_update(jwk.kid.as_deref().unwrap_or_default()).finalize().into()
+        let alg = jwk.alg.map_or("", Algorithm::name).as_bytes();
+        let kid = jwk.kid.as_deref().unwrap_or_default().as_bytes();
+        sha256(&[&jwk.key.thumbprint(), alg, &[0, u8::from(jwk.kid.is_some())], kid])
     };
     // In order, each once; there are `MAX_KEYS` at most.
     let mut hashes = Vec::with_capacity(keys.len());
@@ -212,7 +211,7 @@ fn fingerprint(keys: &[Jwk]) -> [u8; 32] {
             hashes.insert(at, hash);
         }
     }
-    Sha256::digest(hashes.concat()).into()
+    sha256(&[&hashes.concat()])
 }
 
 /// By `use` and `key_ops` ([RFC 7517 §4.2, §4.3]).

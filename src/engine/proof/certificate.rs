@@ -10,10 +10,10 @@ mod xfcc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
 
 pub use self::encoding::Encoding;
 use self::xfcc::Told;
+use crate::base::hash::sha256;
 use crate::request::connection::Connection;
 use crate::request::head::RequestHead;
 
@@ -76,7 +76,7 @@ pub fn thumbprint_of(hex: &[u8]) -> Option<String> {
 
 /// The same of a certificate in DER.
 fn thumbprint_of_der(der: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(der))
+    URL_SAFE_NO_PAD.encode(sha256(&[der]))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
+use crate::base::hash::sha256;
 use crate::base::secret::Secret;
 use crate::base::store::Store;
 use crate::base::store::common::Common;
@@ -202,7 +202,7 @@ fn check(
     if replays.is_empty() {
         return Err(ProofFault::Forgotten);
     }
-    let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose().as_bytes()));
+    let hash = URL_SAFE_NO_PAD.encode(sha256(&[token.expose().as_bytes()]));
     if text("ath")? != hash {
         return Err(ProofFault::Token);
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::Sha256;
 
 use crate::base::hash::hmac_sha256;
+use crate::base::hash::sha256;
 use crate::base::secret::Secret;
 use crate::base::store::common::Common;
 use crate::base::time::UnixTime;
@@ -33,9 +33,7 @@ pub enum Age {
 impl Key {
     /// A key from a secret of the operator's, the same for all proxies that have it.
     pub fn of_secret(secret: &Secret) -> Self {
-        use sha2::Digest as _;
-        let hash = Sha256::new_with_prefix(b"tollgate dpop nonce").chain_update(secret.expose().as_bytes());
-        Self(hash.finalize().into())
+        Self(sha256(&[b"tollgate dpop nonce", secret.expose().as_bytes()]))
     }
 
     /// The key of one plugin of this proxy. Other nonces are not valid there.

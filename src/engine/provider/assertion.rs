@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
 
+use crate::base::hash::sha256;
 use crate::base::json;
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
@@ -85,7 +85,7 @@ impl Assertion {
         header.push('}');
         let id = text(statement.client_id);
         let claims = format!(r#"{{"iss":{id},"sub":{id},"aud":{}"#, text(statement.audience));
-        let hash = Sha256::digest(format!("{header}{claims}{}", material.expose()));
+        let hash = sha256(&[header.as_bytes(), claims.as_bytes(), material.expose().as_bytes()]);
         Self {
             client_id: statement.client_id.to_owned(),
             algorithm,
@@ -93,7 +93,7 @@ impl Assertion {
             header: URL_SAFE_NO_PAD.encode(header),
             claims,
             lifetime: statement.lifetime,
-            fingerprint: Fingerprint(hash.into()),
+            fingerprint: Fingerprint(hash),
             signer: None,
             bound: Bound::new(),
             is_reused: statement.is_reused,
