@@ -177,20 +177,20 @@ fn number(value: Option<&Value>) -> u64 {
 /// What the word stands for; the first of them if it is no word.
 #[inline(always)]
 fn word<T: Named>(value: Option<&Value>) -> T {
-    known_word(value).unwrap_or(T::FIRST)
+    T::ALL.get(word_at(value, T::NAMES)).copied().unwrap_or(T::FIRST)
 }
 
 /// What the word stands for.
 #[inline(always)]
 fn known_word<T: Named>(value: Option<&Value>) -> Option<T> {
-    T::ALL.get(word_at(value, T::NAMES)?).copied()
+    T::ALL.get(word_at(value, T::NAMES)).copied()
 }
 
-/// Which of the words it is.
+/// Which of the words it is; beyond them if it is no such word.
 #[inline(never)]
-pub(crate) fn word_at(value: Option<&Value>, words: &[&str]) -> Option<usize> {
+pub(crate) fn word_at(value: Option<&Value>, words: &[&str]) -> usize {
     let text = text_of(value);
-    words.iter().position(|word| *word == text)
+    words.iter().position(|word| *word == text).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr;
-use std::vec::IntoIter;
 
 use serde_json::Value;
 
@@ -75,7 +74,7 @@ impl<T: Named> Node<'_, T> {
     /// The word, if it is a known one.
     #[inline(always)]
     pub(super) fn known(&self) -> Option<T> {
-        word_at(self.part.value, T::NAMES).and_then(|at| T::ALL.get(at).copied())
+        T::ALL.get(word_at(self.part.value, T::NAMES)).copied()
     }
 }
 
@@ -160,32 +159,42 @@ impl<'a> Part<'a> {
     /// The way to what has the `rank` in `whole`.
     #[inline(never)]
     fn way_to(&self, whole: &Value, rank: usize) -> Option<Place> {
-        let value = self.value?;
-        if ptr::eq(value, whole) {
+        if ptr::eq(self.value?, whole) {
             return Some(self.step(rank));
         }
-        let inner: Vec<_> = match (value, self.kind.object()) {
-            (Value::Object(_), Some(object)) => (0..object.keys.len()).map(|rank| self.at(rank)).collect(),
-            (Value::Object(_), None) => self.members().map(|(_, part)| part).collect(),
-            _ => self.items().collect(),
-        };
-        let mut ways =
-            inner.iter().filter_map(|part| Some(part.way_to(whole, rank)?.below(&self.step(part.rank), 0)));
-        ways.next()
+        let mut at = 0_usize;
+        while let Some((_, part)) = self.entry(at) {
+            if let Some(way) = part.way_to(whole, rank) {
+                return Some(way.below(&self.step(at), 0));
+            }
+            at = at.saturating_add(1);
+        }
+        None
     }
 
     /// The step to what has the `rank` in this.
     #[inline(never)]
     fn step(&self, rank: usize) -> Place {
-        let here = Place::default();
-        match (self.value, self.row(rank)) {
-            (Some(Value::Array(_)), _) => here.index(rank),
-            (_, Some(row)) => here.key(rank, row.name),
-            (value, None) => {
-                let names = value.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
-                here.name(names.skip(rank).next().map_or("", String::as_str))
-            }
+        let name = self.entry(rank).map_or("", |(name, _)| name);
+        match (self.value, self.kind.object()) {
+            (Some(Value::Array(_)), _) => Place::default().index(rank),
+            (_, Some(_)) => Place::default().key(rank, name),
+            (_, None) => Place::default().name(name),
         }
+    }
+
+    /// What has the `rank` in this, and its name if it has one.
+    #[inline(never)]
+    fn entry(&self, rank: usize) -> Option<(&'a str, Self)> {
+        let (name, value) = match (self.value?, self.kind.object()) {
+            (Value::Array(items), _) => ("", items.get(rank)?),
+            (_, Some(object)) => return Some((object.keys.get(rank)?.name, self.at(rank))),
+            (value, None) => {
+                value.as_object()?.iter().nth(rank).map(|(name, value)| (name.as_str(), value))?
+            }
+        };
+        let kind = self.kind.entries().unwrap_or(&Kind::Later);
+        Some((name, Self { kind, value: Some(value), whole: self.value, rank }))
     }
 
     /// What is under a key. What would be below something that is not there counts as being there.
@@ -211,36 +220,34 @@ impl<'a> Part<'a> {
     }
 
     /// The entries of a list.
-    pub(super) fn items(&self) -> Items<'a> {
-        Items { list: *self, next: 0 }
+    pub(super) fn items(&self) -> impl Iterator<Item = Self> + use<'a> {
+        self.entries(Value::is_array).map(|(_, part)| part)
+    }
+
+    /// The entries of a map, by name.
+    fn members(&self) -> Entries<'a> {
+        self.entries(Value::is_object)
     }
 
     #[inline(never)]
-    fn members(&self) -> IntoIter<(&'a str, Self)> {
-        let part = |(rank, (name, value)): (usize, (&'a String, _))| {
-            let kind = self.kind.entries().unwrap_or(&Kind::Later);
-            (name.as_str(), Self { kind, value: Some(value), whole: self.value, rank })
-        };
-        let members = self.value.and_then(Value::as_object).into_iter().flatten();
-        members.enumerate().map(part).collect::<Vec<_>>().into_iter()
+    fn entries(&self, fits: fn(&Value) -> bool) -> Entries<'a> {
+        Entries { whole: Self { value: self.value.filter(|value| fits(value)), ..*self }, next: 0 }
     }
 }
 
-/// The entries of a list, one after the other.
-pub(super) struct Items<'a> {
-    list: Part<'a>,
+/// The entries of a list or a map, one after the other.
+pub(super) struct Entries<'a> {
+    whole: Part<'a>,
     next: usize,
 }
 
-impl<'a> Iterator for Items<'a> {
-    type Item = Part<'a>;
+impl<'a> Iterator for Entries<'a> {
+    type Item = (&'a str, Part<'a>);
 
     #[inline(never)]
-    fn next(&mut self) -> Option<Part<'a>> {
-        let value = self.list.value?.as_array()?.get(self.next)?;
+    fn next(&mut self) -> Option<Self::Item> {
         let rank = self.next;
         self.next = rank.saturating_add(1);
-        let kind = self.list.kind.entries().unwrap_or(&Kind::Later);
-        Some(Part { kind, value: Some(value), whole: self.list.value, rank })
+        self.whole.entry(rank)
     }
 }
