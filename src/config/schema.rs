@@ -290,12 +290,12 @@ pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {
         | (Kind::Scalar, Value::String(_) | Value::Bool(_)) => {}
         (Kind::Scalar, Value::Number(number)) => {
             if !json::is_exact(number) {
-                faults.add(at, Fault::Expected { what: INEXACT.to_owned() });
+                faults.expected(at, INEXACT);
             }
         }
         (Kind::Text(text), Value::String(found)) => {
             if !(text.fits)(found) {
-                faults.add(at, Fault::Expected { what: text.what.to_owned() });
+                faults.expected(at, text.what);
             }
         }
         (Kind::Integer { min, max }, Value::Number(_)) => check_integer(value, *min, *max, at, faults),
@@ -308,7 +308,7 @@ pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {
             Value::Array(items),
         ) => {
             if items.is_empty() && !empty {
-                faults.add(at, Fault::NoEntries);
+                faults.no_entries(at);
             }
             for (i, item) in items.iter().enumerate() {
                 check(of, item, &at.index(i), faults);
@@ -316,7 +316,7 @@ pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {
         }
         (Kind::Map { names, of, empty }, Value::Object(members)) => {
             if members.is_empty() && !empty {
-                faults.add(at, Fault::NoEntries);
+                faults.no_entries(at);
             }
             for (name, member) in members {
                 let at = at.name(name);
@@ -327,10 +327,11 @@ pub fn check(kind: &Kind, value: &Value, at: &Place, faults: &mut Faults) {
         (Kind::Object(object) | Kind::Either { object, .. }, Value::Object(members)) => {
             check_object(object, members, at, faults);
         }
-        _ => faults.add(at, Fault::WrongType { expected: kind.to_string(), found: type_of(value) }),
+        _ => faults.wrong_type(at, kind.to_string(), type_of(value)),
     }
 }
 
+#[inline(never)]
 fn check_object(object: &Object, members: &Map<String, Value>, at: &Place, faults: &mut Faults) {
     // A misspelt key is not reported as a missing one too.
     let mut meant = Vec::new();
@@ -343,9 +344,7 @@ fn check_object(object: &Object, members: &Map<String, Value>, at: &Place, fault
             || object.keys.iter().filter(|key| !matches!(key.kind, Kind::Later)).map(|key| key.name);
         let nearest = nearest(name, supported().filter(|known| !members.contains_key(*known)));
         meant.extend(nearest);
-        let known = listed(&supported().collect::<Vec<_>>(), "and");
-        let fault = Fault::UnknownKey { nearest: nearest.map(str::to_owned), known };
-        faults.add(&at.key(usize::MAX, name), fault);
+        faults.unknown_key(&at.key(usize::MAX, name), nearest, &supported().collect::<Vec<_>>());
     }
     for (rank, key) in object.keys.iter().enumerate() {
         let required = matches!(key.absent, Absent::Fault);
@@ -362,19 +361,20 @@ fn check_object(object: &Object, members: &Map<String, Value>, at: &Place, fault
     }
 }
 
+#[inline(never)]
 fn check_name(names: &Names, name: &str, at: &Place, faults: &mut Faults) {
     match names {
         Names::Text(_, text) if !(text.fits)(name) => {
-            faults.add(at, Fault::Expected { what: format!("its name to be {}", text.what) });
+            faults.expected(at, &["its name to be ", text.what].concat());
         }
         Names::Words(_, words) if !words.contains(&name) => {
-            let nearest = nearest(name, words.iter().copied()).map(str::to_owned);
-            faults.add(at, Fault::UnknownKey { nearest, known: listed(words, "and") });
+            faults.unknown_key(at, nearest(name, words.iter().copied()), words);
         }
         Names::Text(..) | Names::Words(..) => {}
     }
 }
 
+#[inline(never)]
 fn check_word(word: &str, known: &[&str], later: &[&str], at: &Place, faults: &mut Faults) {
     if later.contains(&word) {
         faults.add(at, Fault::NotSupported { word: Some(word.to_owned()) });
@@ -388,24 +388,24 @@ fn check_word(word: &str, known: &[&str], later: &[&str], at: &Place, faults: &m
 const INEXACT: &str = "a number that is exact: an integer of up to 64 bits, of up to 53 bits where the \
                        configuration is a protobuf Struct, or text";
 
+#[inline(never)]
 fn check_integer(value: &Value, min: u64, max: u64, at: &Place, faults: &mut Faults) {
-    let range = |got| Fault::OutOfRange { min: min.to_string(), max: max.to_string(), got };
     match integer(value) {
         Some(number) if (min..=max).contains(&number) => {}
-        Some(number) => faults.add(at, range(number.to_string())),
+        Some(number) => faults.out_of_range(at, [min, max, number].map(|number| number.to_string())),
         None if value.as_f64().is_some_and(|double| double.fract() != 0.0) => {
-            faults.add(at, Fault::WrongType { expected: "a whole number".to_owned(), found: "a fraction" });
+            faults.wrong_type(at, "a whole number".to_owned(), "a fraction");
         }
-        None => faults.add(at, range(value.to_string())),
+        None => faults.out_of_range(at, [min.to_string(), max.to_string(), value.to_string()]),
     }
 }
 
+#[inline(never)]
 fn check_duration(text: &str, [min, max]: [Duration; 2], at: &Place, faults: &mut Faults) {
     match duration(text) {
-        None => faults.add(at, Fault::Expected { what: DURATION.to_owned() }),
+        None => faults.expected(at, DURATION),
         Some(got) if !(min..=max).contains(&got) => {
-            let [min, max, got] = [min, max, got].map(written);
-            faults.add(at, Fault::OutOfRange { min, max, got });
+            faults.out_of_range(at, [min, max, got].map(written));
         }
         Some(_) => {}
     }

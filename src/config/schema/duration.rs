@@ -22,6 +22,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A duration as it is written.
+#[inline(never)]
 pub fn written(duration: Duration) -> String {
     let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if millis == 0 {

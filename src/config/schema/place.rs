@@ -1,12 +1,12 @@
 //! Places in a document, and the errors at them.
 
-use std::collections::BinaryHeap;
 use std::fmt;
 use std::rc::Rc;
 
 use serde_json::Value;
 
 use crate::error::{ConfigError, Fault};
+use crate::schema::names::listed;
 
 /// Where something is in the document. Orders as the reference does: known keys as they are listed
 /// there, then the unknown ones, names and list entries as they come.
@@ -100,8 +100,8 @@ impl fmt::Display for Place {
             match segment {
                 Segment::Index(index) => write!(f, "[{index}]")?,
                 Segment::Key(_, name) if !is_word(name) => {
-                    let cut = if name.chars().nth(64).is_some() { "…" } else { "" };
-                    write!(f, "[\"{}{cut}\"]", name.chars().take(64).collect::<String>().escape_debug())?;
+                    let cut = name.chars().nth(64).map(|_| '…');
+                    write!(f, "[{:?}]", name.chars().take(64).chain(cut).collect::<String>())?;
                 }
                 Segment::Key(_, name) if i == 0 => f.write_str(name)?,
                 Segment::Key(_, name) => write!(f, ".{name}")?,
@@ -127,6 +127,36 @@ impl Faults {
         self.0.push((at.clone(), fault));
     }
 
+    /// Text that is not what it should be.
+    #[inline(never)]
+    pub(crate) fn expected(&mut self, at: &Place, what: &str) {
+        self.add(at, Fault::Expected { what: what.to_owned() });
+    }
+
+    /// A number beyond its bounds.
+    #[inline(never)]
+    pub(crate) fn out_of_range(&mut self, at: &Place, [min, max, got]: [String; 3]) {
+        self.add(at, Fault::OutOfRange { min, max, got });
+    }
+
+    /// A value of another type.
+    #[inline(never)]
+    pub(crate) fn wrong_type(&mut self, at: &Place, expected: String, found: &'static str) {
+        self.add(at, Fault::WrongType { expected, found });
+    }
+
+    /// An empty list or object where one entry is needed.
+    #[inline(never)]
+    pub(crate) fn no_entries(&mut self, at: &Place) {
+        self.add(at, Fault::NoEntries);
+    }
+
+    /// A name that is not known; these are.
+    #[inline(never)]
+    pub(crate) fn unknown_key(&mut self, at: &Place, nearest: Option<&str>, known: &[&str]) {
+        self.add(at, Fault::UnknownKey { nearest: nearest.map(str::to_owned), known: listed(known, "and") });
+    }
+
     /// Whether there are no errors.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -146,9 +176,12 @@ impl Faults {
 
     /// All of them, in the order of the reference.
     pub fn into_errors(self) -> Vec<ConfigError> {
-        let places = self.0.iter().enumerate().map(|(found, (at, _))| (at, found));
-        let in_order = BinaryHeap::from(places.collect::<Vec<_>>()).into_sorted_vec();
-        let error = |(at, fault): &(Place, Fault)| ConfigError { at: at.clone(), fault: fault.clone() };
-        in_order.into_iter().filter_map(|(_, found)| self.0.get(found).map(error)).collect()
+        let mut errors: Vec<ConfigError> = Vec::new();
+        for (at, fault) in self.0 {
+            // Sorted as they come: any sort of the library is larger than all of this module.
+            let before = errors.partition_point(|error| error.at <= at);
+            errors.insert(before, ConfigError { at, fault });
+        }
+        errors
     }
 }
