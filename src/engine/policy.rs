@@ -133,7 +133,7 @@ impl Policy {
     /// One provider, and nothing is required but an active token, for tests.
     pub(crate) fn bare() -> Self {
         use crate::response::{Format, Profile};
-        use std::{collections::BTreeMap, time::Duration};
+        use std::time::Duration;
 
         Self {
             providers: vec![Provider::bare()],
@@ -155,7 +155,7 @@ impl Policy {
                 retry_after: Duration::ZERO,
                 error_uri: None,
                 cors_origins: Vec::new(),
-                overrides: BTreeMap::new(),
+                overrides: Vec::new(),
             },
             cors_preflight: CorsPreflight::Enforce,
             mode: Mode::Enforce,

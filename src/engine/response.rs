@@ -5,7 +5,6 @@ pub mod body;
 pub mod cache_control;
 pub mod challenge;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::named::named;
@@ -29,7 +28,7 @@ pub struct Responses {
     /// Origins whose scripts may read a rejection.
     pub cors_origins: Vec<String>,
     /// Other statuses and bodies, by verdict.
-    pub overrides: BTreeMap<Verdict, Override>,
+    pub overrides: Vec<(Verdict, Override)>,
 }
 
 /// Whose statuses and bodies a rejection has.

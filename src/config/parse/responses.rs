@@ -1,6 +1,5 @@
 //! `responses`: what a rejected client gets.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::key::Map;
@@ -43,8 +42,8 @@ pub(super) fn whole_seconds(duration: &Node<'_, Duration>, context: &mut Context
 fn overrides(
     overrides: &Node<'_, Map<keys::Override>>,
     context: &mut Context<'_>,
-) -> BTreeMap<Verdict, Override> {
-    let mut by_verdict = BTreeMap::new();
+) -> Vec<(Verdict, Override)> {
+    let mut by_verdict = Vec::new();
     for (name, one) in overrides.members() {
         let media_type = one.at(keys::Override::CONTENT_TYPE);
         if media_type.is_set() && !one.at(keys::Override::BODY).is_set() {

@@ -50,7 +50,9 @@ impl Responses {
     pub fn answer(&self, rejection: &Rejection, resource: &Advertised<'_>, head: RequestHead<'_>) -> Answer {
         let wording = Wording::of(rejection);
         let is_missing = *rejection == Rejection::NoMetadata;
-        let change = self.overrides.get(&rejection.verdict()).filter(|_| !is_missing);
+        let verdict = rejection.verdict();
+        let mut changes = self.overrides.iter().filter(|(of, _)| *of == verdict && !is_missing);
+        let change = changes.next().map(|(_, change)| change);
         let (status, body) = match self.profile {
             Profile::Rfc6750 => {
                 let status = change.and_then(|c| c.status).unwrap_or(wording.status);
