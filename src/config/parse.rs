@@ -25,11 +25,10 @@ mod token;
 mod upstream;
 mod user_info;
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{ConfigError, Fault, Needed};
+use crate::key::Read as _;
 use crate::keys::{self, CONFIGURATION};
 use crate::parse::node::{Node, Part};
 use crate::protobuf;
@@ -51,7 +50,7 @@ pub fn policy(bytes: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Poli
 
 /// Reads a configuration that is a document already.
 pub fn policy_of(value: &Value, env: &dyn Fn(&str) -> Option<String>) -> Result<Policy, Vec<ConfigError>> {
-    if value.as_object().is_some_and(serde_json::Map::is_empty) {
+    if value.as_object().is_some_and(Map::is_empty) {
         return Err(vec![whole_document(Fault::Empty)]);
     }
     let mut faults = Faults::default();
@@ -59,7 +58,17 @@ pub fn policy_of(value: &Value, env: &dyn Fn(&str) -> Option<String>) -> Result<
     let document = schema::complete(&CONFIGURATION, value);
     let (policy, found) = compile(&Node::whole(&CONFIGURATION, &document), env);
     faults.join(found);
-    if faults.is_empty() { Ok(policy) } else { Err(faults.into_errors()) }
+    if faults.is_empty() {
+        return Ok(policy);
+    }
+    discard(policy);
+    Err(faults.into_errors())
+}
+
+/// The same code as wherever else a policy ends.
+#[inline(never)]
+fn discard(policy: Policy) {
+    drop(policy);
 }
 
 fn whole_document(fault: Fault) -> ConfigError {
@@ -95,7 +104,7 @@ struct Context<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     /// The providers' names, in order.
     providers: Vec<&'a str>,
-    client_lists: BTreeMap<&'a str, ClientList>,
+    client_lists: Vec<ClientList>,
     /// Those of them that are fetched.
     lists: Vec<ListSource>,
     /// What we call ourselves in calls.
@@ -107,6 +116,15 @@ struct Context<'a> {
     faults: Faults,
 }
 
+/// Texts that each may be there once.
+#[derive(Default)]
+struct Seen<'a> {
+    /// Which of the parts has a text.
+    ranks: Map<String, Value>,
+    /// Where each text is first, as often as it is there.
+    parts: Vec<Part<'a>>,
+}
+
 #[inline(never)]
 fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<String>) -> (Policy, Faults) {
     let providers = root.at(keys::Configuration::PROVIDERS);
@@ -115,7 +133,7 @@ fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<St
         document: **root,
         env,
         providers: providers.members().map(|(name, _)| name).collect(),
-        client_lists: BTreeMap::new(),
+        client_lists: Vec::new(),
         lists: Vec::new(),
         user_agent: if user_agent.is_set() {
             user_agent.text()
@@ -184,26 +202,30 @@ impl Context<'_> {
     /// Adds an error for every text of a list that repeats an earlier one.
     #[inline(never)]
     fn no_duplicates(&mut self, list: &Part<'_>) {
-        self.distinct(&mut list.items().map(|item| (item.text().to_owned(), item)));
-    }
-
-    /// The same for texts that are in no list.
-    #[inline(never)]
-    fn distinct_texts(&mut self, texts: &mut dyn Iterator<Item = Node<'_, String>>) {
-        self.distinct(&mut texts.map(|text| (text.text().to_owned(), *text)));
-    }
-
-    /// Adds an error for every place whose text is not empty and repeats an earlier one.
-    #[inline(never)]
-    fn distinct<'p>(&mut self, texts: &mut dyn Iterator<Item = (String, Part<'p>)>) {
-        let mut seen: BTreeMap<String, Part<'p>> = BTreeMap::new();
-        for (text, part) in texts.filter(|(text, _)| !text.is_empty()) {
-            if let Some(first) = seen.get(&text) {
-                self.duplicate(&part, first);
-            } else {
-                seen.insert(text, part);
-            }
+        let mut seen = Seen::default();
+        for item in list.items() {
+            self.once(&mut seen, item.text().to_owned(), &item);
         }
+    }
+
+    /// Adds an error if a text has been seen.
+    #[inline(never)]
+    fn once_text<'p>(&mut self, seen: &mut Seen<'p>, text: &Node<'p, String>) {
+        self.once(seen, text.text().to_owned(), text);
+    }
+
+    /// Adds an error at a part whose text is not empty and has been seen.
+    #[inline(never)]
+    fn once<'p>(&mut self, seen: &mut Seen<'p>, text: String, part: &Part<'p>) {
+        if text.is_empty() {
+            return;
+        }
+        let before = seen.ranks.insert(text, seen.parts.len().into());
+        let first = before.and_then(|rank| seen.parts.get(usize::read(Some(&rank)))).copied();
+        if let Some(first) = &first {
+            self.duplicate(part, first);
+        }
+        seen.parts.push(first.unwrap_or(*part));
     }
 
     /// An error at a part.

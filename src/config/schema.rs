@@ -340,11 +340,13 @@ fn check_object(object: &Object, members: &Map<String, Value>, at: &Place, fault
             check(&key.kind, member, &at.key(rank, name), faults);
             continue;
         }
-        let supported =
-            || object.keys.iter().filter(|key| !matches!(key.kind, Kind::Later)).map(|key| key.name);
-        let nearest = nearest(name, supported().filter(|known| !members.contains_key(*known)));
+        let keys = object.keys.iter().filter(|key| !matches!(key.kind, Kind::Later));
+        let supported: Vec<_> = keys.map(|key| key.name).collect();
+        let mut open = supported.clone();
+        open.retain(|known| !members.contains_key(*known));
+        let nearest = nearest(name, open.iter().copied());
         meant.extend(nearest);
-        faults.unknown_key(&at.key(usize::MAX, name), nearest, &supported().collect::<Vec<_>>());
+        faults.unknown_key(&at.key(usize::MAX, name), nearest, &supported);
     }
     for (rank, key) in object.keys.iter().enumerate() {
         let required = matches!(key.absent, Absent::Fault);

@@ -144,7 +144,7 @@ const LIFETIME: Duration = Duration::from_secs(60);
 #[inline(never)]
 fn required(node: &Part<'_>, context: &mut Context<'_>) {
     if !node.is_set() {
-        context.missing(&node);
+        context.missing(node);
     }
 }
 
@@ -243,7 +243,7 @@ fn secret(auth: &Node<'_, keys::ClientAuth>, keys: Written, context: &mut Contex
             let found = if found { 2 } else { 0 };
             let fault =
                 Fault::Choice { quantity: "exactly one", keys: listed(&keys.map(Key::name), "and"), found };
-            context.fault(&auth, fault);
+            context.fault(auth, fault);
             None
         }
     }

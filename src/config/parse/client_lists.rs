@@ -8,35 +8,36 @@ use crate::key::{Keyed as _, Map};
 use crate::keys;
 use crate::keys::text::is_bearer_token;
 use crate::parse::node::Node;
-use crate::parse::{Context, endpoint};
+use crate::parse::{Context, Seen, endpoint};
 use crate::schema::{Faults, Kind, Place, check};
 use tollgate_engine::base::ids::ListId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::provider::client_list::{ListSource, ReadList};
 use tollgate_engine::provider::clients::{Client, ClientList};
 
-/// The lists, by name.
+/// The lists, sorted by name.
 #[inline(never)]
-pub(super) fn parse<'a>(
-    lists: &Node<'a, Map<keys::ClientList>>,
-    context: &mut Context<'_>,
-) -> BTreeMap<&'a str, ClientList> {
-    let mut by_name = BTreeMap::new();
+pub(super) fn parse(lists: &Node<'_, Map<keys::ClientList>>, context: &mut Context<'_>) -> Vec<ClientList> {
+    let mut all = Vec::new();
     for (name, list) in lists.members() {
         let live = list.at(keys::ClientList::URI).is_set().then_some(ListId(context.lists.len()));
         let fetched = source(name, &list, context);
         context.lists.extend(live.map(|_| fetched));
         let clients = members(&list.at(keys::ClientList::CLIENTS), context);
-        by_name.insert(name, ClientList { name: Some(name.to_owned()), clients, live });
+        all.push(ClientList { name: Some(name.to_owned()), clients, live });
     }
-    by_name
+    all
 }
 
 #[inline(never)]
 fn members(clients: &Node<'_, Vec<keys::Client>>, context: &mut Context<'_>) -> BTreeMap<String, Client> {
-    context.distinct_texts(&mut clients.items().map(|client| client.at(keys::Client::ID)));
+    let mut ids = Seen::default();
     let mut by_id = BTreeMap::new();
-    by_id.extend(clients.items().map(|client| member(&client)));
+    for client in clients.items() {
+        context.once_text(&mut ids, &client.at(keys::Client::ID));
+        let (id, known) = member(&client);
+        by_id.insert(id, known);
+    }
     by_id
 }
 

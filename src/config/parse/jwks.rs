@@ -161,7 +161,7 @@ fn key_set(inline: &Node<'_, Value>, context: &mut Context<'_>) -> KeySet {
         Err(KeySetFault::NoneFit) if !entries.is_empty() => KeySet::default(),
         Err(_) => {
             let what = "a set of 1 to 100 public keys: {keys: […]} (RFC 7517 §5)";
-            context.expected(&inline, what);
+            context.expected(inline, what);
             KeySet::default()
         }
     }

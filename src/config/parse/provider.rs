@@ -8,7 +8,7 @@ use crate::keys::words;
 use crate::keys::{self, Introspection};
 use crate::parse::address::address;
 use crate::parse::node::Node;
-use crate::parse::{Context, alike, client_auth, jwks, user_info};
+use crate::parse::{Context, Seen, alike, client_auth, jwks, user_info};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::provider::client_auth::Method;
 use tollgate_engine::provider::introspection::token_info::VALIDATE;
@@ -19,8 +19,10 @@ use tollgate_engine::token::rules::TokenRules;
 /// All of them, sorted by name.
 #[inline(never)]
 pub(super) fn parse(providers: &Node<'_, Map<keys::Provider>>, context: &mut Context<'_>) -> Vec<Provider> {
-    let mut prefixes = providers.members().map(|(_, provider)| provider.at(keys::Provider::TOKEN_PREFIX));
-    context.distinct_texts(&mut prefixes);
+    let mut prefixes = Seen::default();
+    for (_, provider) in providers.members() {
+        context.once_text(&mut prefixes, &provider.at(keys::Provider::TOKEN_PREFIX));
+    }
     providers.members().map(|(name, provider)| one(name, &provider, context)).collect()
 }
 
@@ -96,15 +98,14 @@ fn endpoint_of(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -
         _ => |endpoints| endpoints.introspection,
     };
     let endpoint = address(provider, &introspection, &introspection.at(Introspection::URI), find, context);
-    let fallback = introspection.at(Introspection::FALLBACK_CLUSTERS);
-    let clusters = || std::iter::once(introspection.at(Introspection::CLUSTER)).chain(fallback.items());
-    context.distinct_texts(&mut clusters());
+    let (cluster, others) =
+        (introspection.at(Introspection::CLUSTER), introspection.at(Introspection::FALLBACK_CLUSTERS));
     let hint = introspection.get(Introspection::TOKEN_TYPE_HINT);
     IntrospectionEndpoint {
         scheme: endpoint.scheme,
         authority: endpoint.authority,
         path: endpoint.path,
-        clusters: clusters().map(|cluster| cluster.text().to_owned()).collect(),
+        clusters: clusters(&cluster, &others, context),
         timeout: introspection.get(Introspection::TIMEOUT),
         retries: introspection.get(Introspection::RETRIES),
         client_auth: client_auth::parse(
@@ -122,6 +123,23 @@ fn endpoint_of(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -
         user_agent: context.user_agent.to_owned(),
         unknown_token: unknown_token(&introspection, context),
     }
+}
+
+/// The clusters of an endpoint: each of them once.
+#[inline(never)]
+pub(super) fn clusters(
+    first: &Node<'_, String>,
+    others: &Node<'_, Vec<String>>,
+    context: &mut Context<'_>,
+) -> Vec<String> {
+    let mut seen = Seen::default();
+    context.once_text(&mut seen, first);
+    let mut clusters = vec![first.text().to_owned()];
+    for other in others.items() {
+        context.once_text(&mut seen, &other);
+        clusters.push(other.text().to_owned());
+    }
+    clusters
 }
 
 /// What replies look like, and whether everything is there for it.
@@ -202,7 +220,10 @@ fn unknown_token(introspection: &Node<'_, Introspection>, context: &mut Context<
         }
     }
     context.no_duplicates(&errors);
-    context.distinct(&mut statuses.items().map(|status| (status.read().to_string(), *status)));
+    let mut seen = Seen::default();
+    for status in statuses.items() {
+        context.once(&mut seen, status.read().to_string(), &status);
+    }
     Some(UnknownToken {
         status: statuses.items().map(|status| status.read()).collect(),
         error: errors.read(),
@@ -301,7 +322,9 @@ fn headers(headers: &Node<'_, Map<String>>, context: &mut Context<'_>) -> Vec<(S
         };
         context.reserved(&header, why);
     }
-    let mut names = headers.members().map(|(name, header)| (name.to_ascii_lowercase(), *header));
-    context.distinct(&mut names);
+    let mut names = Seen::default();
+    for (name, header) in headers.members() {
+        context.once(&mut names, name.to_ascii_lowercase(), &header);
+    }
     headers.members().map(|(name, value)| (name.to_ascii_lowercase(), Secret::new(value.text()))).collect()
 }

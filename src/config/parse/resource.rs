@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use crate::error::{Fault, Needed};
 use crate::keys;
 use crate::keys::words::{AudienceCheck, ResourceProfile};
-use crate::parse::Context;
 use crate::parse::node::Node;
+use crate::parse::{Context, Seen};
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::policy::requirement::Requirement;
@@ -25,14 +25,14 @@ pub(super) fn parse(
 ) -> Resources {
     let all = nodes(root);
     let parameters = root.at(keys::Configuration::MATCHING).at(keys::Matching::PATH_PARAMETERS);
-    let identifiers = || all.iter().map(|one| one.at(keys::Resource::IDENTIFIER));
-    for identifier in identifiers() {
+    let mut seen = Seen::default();
+    for identifier in all.iter().map(|one| one.at(keys::Resource::IDENTIFIER)) {
         if identifier.text().contains(';') && parameters.read() != Reading::Literal {
             let why = "no request matches a path with parameters unless they are read literally";
             context.contradiction(&identifier, &parameters, why);
         }
+        context.once_text(&mut seen, &identifier);
     }
-    context.distinct_texts(&mut identifiers());
     for one in all.iter().filter(|one| is_mcp(one)) {
         check_mcp(one, root, context);
     }

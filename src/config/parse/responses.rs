@@ -34,7 +34,7 @@ pub(super) fn parse(responses: &Node<'_, keys::Responses>, context: &mut Context
 #[inline(never)]
 pub(super) fn whole_seconds(duration: &Node<'_, Duration>, context: &mut Context<'_>) {
     if duration.read().subsec_millis() != 0 {
-        context.expected(&duration, "whole seconds");
+        context.expected(duration, "whole seconds");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::key::{Either, Key};
 use crate::keys;
 use crate::keys::words::{EscapedSlashes, HostPort};
 use crate::parse::node::Node;
-use crate::parse::{Context, responses, unknown_name};
+use crate::parse::{Context, Seen, responses, unknown_name};
 use tollgate_engine::policy::requirement::{Requirement, SenderConstraint};
 use tollgate_engine::policy::rule::{
     Access, HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, PatternError, Rule, Spelling,
@@ -21,7 +21,10 @@ use tollgate_engine::token::scope::{ScopePolicy, ScopeToken};
 #[inline(never)]
 pub(super) fn parse(root: &Node<'_, keys::Configuration>, context: &mut Context<'_>) -> Vec<Rule> {
     let rules = root.at(keys::Configuration::RULES);
-    context.distinct_texts(&mut rules.items().map(|rule| rule.at(keys::Rule::NAME)));
+    let mut names = Seen::default();
+    for rule in rules.items() {
+        context.once_text(&mut names, &rule.at(keys::Rule::NAME));
+    }
     let general = root.at(keys::Configuration::TOKEN).at(keys::Token::FROM_PARAMS).read();
     let matching = root.at(keys::Configuration::MATCHING);
     for rule in rules.items() {
@@ -117,16 +120,14 @@ fn matcher(rule: &Node<'_, keys::Match>, context: &mut Context<'_>) -> Matcher {
     context.no_duplicates(&methods);
     context.no_duplicates(&hosts);
     let headers = rule.at(keys::Match::HEADERS);
-    for name in headers.items().map(|header| header.at(keys::HeaderMatch::NAME)) {
+    let mut names = Seen::default();
+    for header in headers.items() {
+        let name = header.at(keys::HeaderMatch::NAME);
+        context.once(&mut names, name.text().to_ascii_lowercase(), &header);
         if name.text().eq_ignore_ascii_case("host") {
             context.reserved(&name, "use match.hosts");
         }
     }
-    context.distinct(
-        &mut headers
-            .items()
-            .map(|header| (header.at(keys::HeaderMatch::NAME).text().to_ascii_lowercase(), *header)),
-    );
     Matcher {
         path,
         spelling: Spelling {
@@ -276,9 +277,10 @@ fn clients(
         return Some(list);
     }
     let name = clients.object()?.at(keys::Clients::LIST);
-    let list = context.client_lists.get(name.text()).cloned();
+    let is_it = |list: &&ClientList| list.name.as_deref() == Some(name.text());
+    let list = context.client_lists.iter().find(is_it).cloned();
     if list.is_none() && name.is_set() {
-        let known: Vec<_> = context.client_lists.keys().copied().collect();
+        let known: Vec<_> = context.client_lists.iter().filter_map(|list| list.name.as_deref()).collect();
         context.fault(&name, unknown_name("client list", name.text(), &known));
     }
     // Never `None` here, for that would let everybody pass.

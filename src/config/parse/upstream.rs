@@ -3,7 +3,7 @@
 use crate::keys;
 use crate::keys::words::Underscores;
 use crate::parse::node::Node;
-use crate::parse::{Context, alike};
+use crate::parse::{Context, Seen, alike};
 use tollgate_engine::token::claims::ClaimPath;
 use tollgate_engine::upstream::{ClaimHeader, Upstream};
 
@@ -48,17 +48,11 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
     let claims = upstream.at(keys::Upstream::CLAIM_TO_HEADERS);
     let payload = upstream.at(keys::Upstream::FORWARD_PAYLOAD_HEADER);
     let prefix = upstream.at(keys::Upstream::CLAIMS_PREFIX);
-    let names = || claims.items().map(|claim| claim.at(keys::ClaimHeader::HEADER_NAME));
-    let fields = || names().chain(std::iter::once(payload.clone()));
-    for field in fields().filter(|node| node.is_set()) {
-        if let Some(why) = why_unfit_for_claims(&alike(field.text())) {
-            context.reserved(&field, why);
-        }
-        if !prefix.text().is_empty() && alike(field.text()).starts_with(&alike(prefix.text())) {
-            context.contradiction(&field, &prefix, "a claim might get the same name");
-        }
+    let mut seen = Seen::default();
+    for claim in claims.items() {
+        check_field(&claim.at(keys::ClaimHeader::HEADER_NAME), &prefix, &mut seen, context);
     }
-    context.distinct(&mut fields().map(|field| (alike(field.text()), *field)));
+    check_field(&payload, &prefix, &mut seen, context);
     let underscores = upstream.at(keys::Upstream::CLAIMS_PREFIX_UNDERSCORES);
     let keeps_underscores = underscores.read() == Underscores::Keep;
     if keeps_underscores && prefix.text().is_empty() {
@@ -75,6 +69,26 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
         forward_payload_header: lower(&payload),
         filter_state: upstream.get(keys::Upstream::FILTER_STATE),
     }
+}
+
+/// Finds out whether a field can be written.
+#[inline(never)]
+fn check_field<'a>(
+    field: &Node<'a, String>,
+    prefix: &Node<'_, String>,
+    seen: &mut Seen<'a>,
+    context: &mut Context<'_>,
+) {
+    let name = alike(field.text());
+    if field.is_set() {
+        if let Some(why) = why_unfit_for_claims(&name) {
+            context.reserved(field, why);
+        }
+        if !prefix.text().is_empty() && name.starts_with(&alike(prefix.text())) {
+            context.contradiction(field, prefix, "a claim might get the same name");
+        }
+    }
+    context.once(seen, name, field);
 }
 
 #[inline(never)]

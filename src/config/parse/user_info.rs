@@ -5,6 +5,7 @@ use crate::keys::{self, UserInfo};
 use crate::parse::Context;
 use crate::parse::address::address;
 use crate::parse::node::{Node, Part};
+use crate::parse::provider::clusters;
 use crate::parse::resource;
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::policy::Policy;
@@ -17,9 +18,6 @@ use tollgate_engine::provider::{Dialect, IntrospectionEndpoint, Validate};
 pub(super) fn parse(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> IntrospectionEndpoint {
     let info = provider.at(keys::Provider::USERINFO);
     let endpoint = address(provider, &info, &info.at(UserInfo::URI), |endpoints| endpoints.userinfo, context);
-    let fallback = info.at(UserInfo::FALLBACK_CLUSTERS);
-    let clusters = || std::iter::once(info.at(UserInfo::CLUSTER)).chain(fallback.items());
-    context.distinct_texts(&mut clusters());
     let audience = info.at(UserInfo::REPLY_AUDIENCE);
     if audience.is_set() {
         for other in [keys::Provider::ISSUER.any(), keys::Provider::JWKS.any()] {
@@ -32,7 +30,7 @@ pub(super) fn parse(provider: &Node<'_, keys::Provider>, context: &mut Context<'
         scheme: endpoint.scheme,
         authority: endpoint.authority,
         path: endpoint.path,
-        clusters: clusters().map(|cluster| cluster.text().to_owned()).collect(),
+        clusters: clusters(&info.at(UserInfo::CLUSTER), &info.at(UserInfo::FALLBACK_CLUSTERS), context),
         timeout: info.get(UserInfo::TIMEOUT),
         retries: info.get(UserInfo::RETRIES),
         dialect: Dialect::UserInfo { audience: audience.some() },

@@ -1,13 +1,21 @@
 //! Names in errors: those that are known, and the one that was probably meant.
 
+use std::fmt::Write as _;
+
 /// `"a", "b" or "c"`.
 pub fn listed<T: AsRef<str>>(words: &[T], joint: &str) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| format!("{:?}", word.as_ref())).collect();
-    match quoted.as_slice() {
-        [] => String::new(),
-        [only] => only.clone(),
-        [most @ .., last] => format!("{} {joint} {last}", most.join(", ")),
+    let mut text = String::new();
+    for (i, word) in words.iter().enumerate() {
+        let before: &[&str] = match words.len().saturating_sub(i) {
+            _ if i == 0 => &[],
+            1 => &[" ", joint, " "],
+            _ => &[", "],
+        };
+        text.extend(before.iter().copied());
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{:?}", word.as_ref());
     }
+    text
 }
 
 /// The name that `text` was probably meant to be: a third of it may differ; case, `_` and `-` do not
