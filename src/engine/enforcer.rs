@@ -98,8 +98,8 @@ pub(crate) struct Pending {
     next_providers: VecDeque<ProviderId>,
     /// What is introspected.
     asked: Option<TokenKey>,
-    /// The error of the first provider without a verdict, while others are still to be called.
-    undecided: Option<Rejection>,
+    /// The first provider without a verdict and its error, while others are still to be called.
+    undecided: Option<(Option<ProviderId>, Rejection)>,
     /// The proof that the client has the token's key, if it sent one.
     proof: Option<Box<Proof>>,
     /// What has come of its wish for other keys.
@@ -124,6 +124,8 @@ struct Request {
     normal: Option<NormalPath>,
     /// The protected resource that it is for.
     resource: Belonging,
+    /// The provider that recognizes its token, or that was asked last.
+    provider: Option<ProviderId>,
 }
 
 impl<T: Trace> Enforcer<T> {
@@ -234,7 +236,14 @@ fn shared(
 
 impl Request {
     fn new(stream: StreamId, head: Head) -> Self {
-        Self { stream, head, ruling: Ruling::default(), normal: None, resource: Belonging::default() }
+        Self {
+            stream,
+            head,
+            ruling: Ruling::default(),
+            normal: None,
+            resource: Belonging::default(),
+            provider: None,
+        }
     }
 
     fn head(&self) -> RequestHead<'_> {

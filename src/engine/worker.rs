@@ -18,6 +18,7 @@ pub mod command;
 pub mod counts;
 mod fetches;
 mod flights;
+pub mod series;
 mod streams;
 mod waiters;
 
@@ -28,6 +29,7 @@ use std::time::Duration;
 use crate::base::ids::{ProviderId, StreamId};
 use crate::base::moment::{Moment, Now, Steady};
 use crate::base::slack::{give_back, give_back_queue};
+use crate::base::time::UnixTime;
 use crate::decision::trace::{Trace, Untraced};
 use crate::decision::{Decision, NoAnswer, Rejection};
 use crate::enforcer::outcome::Outcome;
@@ -42,9 +44,10 @@ use crate::token::key::{Hashed, TokenKey};
 use crate::worker::brake::Brake;
 use crate::worker::clock::Watch;
 use crate::worker::command::{CallId, Command, Document, Event, OutgoingCall, ResponseChange};
-use crate::worker::counts::{Counter, Counts};
+use crate::worker::counts::{Counter, Counts, TELL_EVERY};
 use crate::worker::fetches::Fetches;
 use crate::worker::flights::{Flights, not_asked};
+use crate::worker::series::Series;
 use crate::worker::streams::{Generations, State, Stream, Streams};
 
 /// All that the requests of one plugin share in one worker of the proxy.
@@ -138,6 +141,10 @@ impl<T: Trace> Worker<T> {
             counts: Counts::default(),
             brake: Brake::default(),
         };
+        for document in worker.fetches.documents() {
+            worker.counts.has_document(document, UnixTime::from_secs(0));
+        }
+        worker.counts.begin();
         worker.begin_to_fetch();
         worker
     }
@@ -163,6 +170,7 @@ impl<T: Trace> Worker<T> {
         self.forms.values_mut().for_each(|due| *due = Steady::ZERO);
         self.calls.clear();
         self.outbox.clear();
+        self.counts.forget();
         self.flights = Flights::new(enforcer.policy().providers.len());
         self.fetches = Fetches::new(&enforcer);
         for document in known {
@@ -207,7 +215,10 @@ impl<T: Trace> Worker<T> {
                 let purpose = self.calls.remove(&call)?;
                 give_back(&mut self.calls);
                 match purpose {
-                    Purpose::Introspection(key) => self.landed(key, outcome, now),
+                    Purpose::Introspection(key) => {
+                        self.counts.in_flight(-1);
+                        self.landed(key, outcome, now);
+                    }
                     Purpose::Fetch(document) => self.fetched(document, outcome, now.moment()),
                 }
                 None
@@ -253,6 +264,17 @@ impl<T: Trace> Worker<T> {
     /// The next sum to add to a counter, until there are no more.
     pub fn take_count(&mut self) -> Option<(Counter, u32)> {
         self.counts.take()
+    }
+
+    /// The next value of something else that is measured, until there are no more.
+    pub fn take_measured(&mut self) -> Option<(Series, i64)> {
+        self.counts.take_measured()
+    }
+
+    /// Has everything told that was counted so far. Another configuration follows, or nothing: no call is under way
+    /// any more.
+    pub fn tell_all(&mut self) {
+        self.counts.end();
     }
 
     /// The time of the next [`Event::Tick`], if it has changed: at that moment of the steady clock, or at once
@@ -426,13 +448,15 @@ impl<T: Trace> Worker<T> {
             log::info!("tollgate: the clock has been set back: the cache is cleared");
             self.generations.current.forget();
         }
-        self.counts.flush();
+        let has_counted = self.counts.flush();
         self.tick_fetches(moment);
         self.tick_flights(now);
         self.tick_forms(now);
         let forms = self.forms.values().min().copied();
         let watch = self.watch.due(moment.steady);
-        for due in [self.flights.due(), self.fetches.due(), forms, watch].into_iter().flatten() {
+        self.counts.is_awaited(has_counted || watch.is_some());
+        let counts = has_counted.then(|| moment.steady.saturating_add(TELL_EVERY));
+        for due in [self.flights.due(), self.fetches.due(), forms, watch, counts].into_iter().flatten() {
             self.wake_at(due);
         }
     }
@@ -504,9 +528,10 @@ impl<T: Trace> Worker<T> {
         mut outcome: Box<Outcome>,
         now: &Now<'_>,
     ) -> Command {
+        let is_current = stream.generation == self.generations.now();
         let enforcer = self.generations.of(stream.generation);
         let is_carried_out = enforcer.policy().mode == Mode::Enforce;
-        self.counts.settled(&outcome, is_carried_out);
+        self.counts.settled(&outcome, is_carried_out, is_current);
         let answer = match &outcome.decision {
             Decision::Allow(_) => None,
             Decision::Deny(_) if !is_carried_out => None,
@@ -522,6 +547,7 @@ impl<T: Trace> Worker<T> {
         if let Some(question) = outcome.refresh.take() {
             self.refresh_soon(*question);
         }
+        self.tell_soon(now);
         if let Some(answer) = answer {
             stream.state = State::Answered;
             return Command::Answer(id, outcome, answer);
@@ -563,6 +589,14 @@ impl<T: Trace> Worker<T> {
     fn watch(&mut self, asked: Moment) {
         let due = self.watch.remembered(asked, &self.generations.current.policy().cache);
         self.wake_at(due);
+    }
+
+    /// Something was counted: a tick follows within a second, if there would be none.
+    #[inline]
+    fn tell_soon(&mut self, now: &Now<'_>) {
+        if !self.counts.is_awaited(true) {
+            self.wake_at(now.steady().saturating_add(TELL_EVERY));
+        }
     }
 
     /// Asks for a tick as soon as may be.

@@ -60,8 +60,10 @@ pub(crate) fn ended(context: u32) {
             if let Some(driver) = contexts.driver(root) {
                 driver.tell(Event::Gone(StreamId(context)));
             }
-        } else if contexts.claim(context).is_none() {
-            contexts.roots.remove(&context);
+        } else if contexts.claim(context).is_none()
+            && let Some(Some(mut driver)) = contexts.roots.remove(&context)
+        {
+            driver.end();
         }
     });
 }

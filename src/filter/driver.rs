@@ -16,6 +16,7 @@ use tollgate_engine::token::key::Hashed;
 use tollgate_engine::worker::Worker;
 use tollgate_engine::worker::command::{CallId, Command, Event};
 use tollgate_engine::worker::counts::Counter;
+use tollgate_engine::worker::series::Series;
 
 use crate::exports::Action;
 use crate::host::{self, Connections, HostClocks, SharedData, turn_to};
@@ -30,6 +31,8 @@ pub(crate) struct Driver {
     calls: HashMap<u32, (CallId, usize), Hashed>,
     /// The host's numbers of all counters.
     counters: Vec<u32>,
+    /// Those of everything else that has been measured.
+    series: Vec<(Series, u32)>,
 }
 
 impl Driver {
@@ -37,7 +40,7 @@ impl Driver {
     pub(crate) fn new(root: u32, policy: Policy, seed: [u64; 2]) -> Self {
         let counters = Counter::all().map(|counter| host::define_counter(&counter.name())).collect();
         let worker = Worker::new(policy, ports(seed));
-        let mut driver = Self { root, worker, calls: HashMap::default(), counters };
+        let mut driver = Self { root, worker, calls: HashMap::default(), counters, series: Vec::new() };
         driver.close(&Now::new(&HostClocks));
         driver
     }
@@ -45,9 +48,17 @@ impl Driver {
     /// Another configuration counts from now on.
     #[inline(never)]
     pub(crate) fn replace(&mut self, policy: Policy, seed: [u64; 2]) {
+        self.end();
         self.calls.clear();
+        self.series.clear();
         self.worker.replace(policy, ports(seed));
         self.close(&Now::new(&HostClocks));
+    }
+
+    /// The host is to know all that was counted before nothing is any more.
+    pub(crate) fn end(&mut self) {
+        self.worker.tell_all();
+        self.tell_measured();
     }
 
     /// Time has passed.
@@ -152,10 +163,24 @@ impl Driver {
                 host::count(*counter, n);
             }
         }
+        self.tell_measured();
         if let Some(due) = self.worker.take_wake() {
             host::tick_after(due.map_or(Duration::ZERO, |due| {
                 due.saturating_sub(now.steady()).max(Duration::from_millis(1))
             }));
+        }
+    }
+
+    /// Tells the host what was measured. A series is defined once it has a value.
+    fn tell_measured(&mut self) {
+        while let Some((series, value)) = self.worker.take_measured() {
+            let known = self.series.iter().find(|(known, _)| *known == series);
+            let metric = known.map(|(_, metric)| *metric).unwrap_or_else(|| {
+                let metric = host::define(series.kind(), &series.name(self.worker.policy()));
+                self.series.push((series, metric));
+                metric
+            });
+            host::measure(series.kind(), metric, value);
         }
     }
 }

@@ -16,6 +16,7 @@ use tollgate_engine::enforcer::outcome::Outcome;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
 use tollgate_engine::request::head::{Fields, Packed};
+use tollgate_engine::worker::series::Kind;
 
 use crate::abi;
 use crate::exports::Action;
@@ -258,12 +259,32 @@ pub(crate) fn refuse() -> Action {
 
 /// A counter of that name.
 pub(crate) fn define_counter(name: &str) -> u32 {
-    hostcalls::define_metric(MetricType::Counter, name).unwrap_or_default()
+    define(Kind::Counter, name)
 }
 
 /// Adds to a counter.
 pub(crate) fn count(counter: u32, n: u32) {
     let _ = hostcalls::increment_metric(counter, i64::from(n));
+}
+
+/// A metric of that kind and name.
+pub(crate) fn define(kind: Kind, name: &str) -> u32 {
+    let kind = match kind {
+        Kind::Counter => MetricType::Counter,
+        Kind::Sum | Kind::Gauge => MetricType::Gauge,
+        Kind::Histogram => MetricType::Histogram,
+    };
+    hostcalls::define_metric(kind, name).unwrap_or_default()
+}
+
+/// Adds to a metric, sets it, or has it take one more value.
+pub(crate) fn measure(kind: Kind, metric: u32, value: i64) {
+    let _ = match kind {
+        Kind::Counter | Kind::Sum => hostcalls::increment_metric(metric, value),
+        Kind::Gauge | Kind::Histogram => {
+            hostcalls::record_metric(metric, u64::try_from(value).unwrap_or_default())
+        }
+    };
 }
 
 /// Follows the host's log level, which its operators can change at any time: as long as the host keeps no lines at

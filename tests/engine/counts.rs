@@ -12,6 +12,7 @@ use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::worker::counts::{Counter, Metric};
+use tollgate_engine::worker::series::MAX_RULES;
 
 use crate::second::Both;
 
@@ -29,6 +30,89 @@ fn every_counter_is_counted() {
     let unseen: Vec<_> =
         Metric::ALL.iter().map(|metric| metric.name()).filter(|name| !seen.contains(name)).collect();
     assert!(unseen.is_empty(), "no scenario in tests/engine/counts.rs raises {}", unseen.join(", "));
+}
+
+/// What is measured by rule, provider and list, with the names that Envoy's `stats_tags` take apart.
+#[test]
+fn everything_else_is_told_once_a_second() {
+    let rules = json!({"rules": [
+        {"name": "health.check", "match": {"path": "/health"}, "access": "anonymous"},
+        {"name": "orders", "match": {"prefix": "/orders"}},
+    ]});
+    let mut driver = driver(&rules);
+    ask(&mut driver, "/orders", Some(ACTIVE));
+    for path in ["/health", "/health", "/orders", "/other"] {
+        request(&mut driver, path);
+    }
+    let told = |driver: &Driver| driver.measured.keys().any(|name| name.contains("requests_total"));
+    assert!(!told(&driver), "{:?}", driver.measured);
+    driver.tick();
+    let want = [
+        ("tollgate.introspection.in_flight", 0),
+        ("tollgate.provider=.=main;.;introspection.duration_milliseconds", 0),
+        ("tollgate.verdict=.=allowed;.;provider=.=main;.;rule=.=-;.;requests_total", 1),
+        ("tollgate.verdict=.=allowed;.;provider=.=main;.;rule=.=orders;.;requests_total", 2),
+        ("tollgate.verdict=.=anonymous;.;provider=.=-;.;rule=.=health.check;.;requests_total", 2),
+    ];
+    assert_eq!(measured(&driver), want);
+}
+
+#[test]
+fn what_shadow_mode_does_not_reject_is_counted_apart() {
+    let mut driver = driver(&json!({"mode": "shadow", "rules": [{"name": "all", "match": {"prefix": "/"}}]}));
+    ask(&mut driver, "/", Some(INACTIVE));
+    driver.tick();
+    let name = "tollgate.verdict=.=invalid_token;.;provider=.=main;.;rule=.=all;.;shadow_total";
+    assert_eq!(driver.measured.get(name), Some(&1), "{:?}", driver.measured);
+}
+
+#[test]
+fn calls_in_flight_are_told_up_and_down() {
+    let mut driver = driver(&json!({"cache": {"max_entries": 0}}));
+    request(&mut driver, "/");
+    let (call, _) = driver.call().unwrap();
+    let in_flight = |driver: &mut Driver| {
+        driver.tick();
+        driver.measured.get("tollgate.introspection.in_flight").copied()
+    };
+    assert_eq!(in_flight(&mut driver), Some(1));
+    driver.reply(call, ACTIVE);
+    assert_eq!(in_flight(&mut driver), Some(0));
+    request(&mut driver, "/");
+    assert_eq!(in_flight(&mut driver), Some(1));
+    // Nobody is told of what ends after that.
+    driver.worker.tell_all();
+    driver.tick();
+    assert_eq!(in_flight(&mut driver), Some(0));
+}
+
+#[test]
+fn more_names_than_are_told_apart_are_one() {
+    let rule = |n: usize| json!({"name": format!("r{n}"), "match": {"path": format!("/{n}")}, "access": "anonymous"});
+    let rules: Vec<_> = (0..MAX_RULES + 5).map(rule).collect();
+    let mut driver = driver(&json!({"rules": rules}));
+    for n in 0..MAX_RULES + 5 {
+        request(&mut driver, &format!("/{n}"));
+    }
+    driver.tick();
+    let names: Vec<_> = driver.measured.iter().filter(|(name, _)| name.contains("requests_total")).collect();
+    assert_eq!(names.len(), MAX_RULES + 1);
+    let other = "tollgate.verdict=.=anonymous;.;provider=.=-;.;rule=.=other;.;requests_total";
+    assert_eq!(driver.measured.get(other), Some(&5));
+}
+
+#[test]
+fn how_fresh_documents_are() {
+    let want = [
+        ("tollgate.introspection.in_flight", 0),
+        ("tollgate.list=.=l;.;client_lists.last_success_seconds", NOW as i64),
+        ("tollgate.provider=.=jwts;.;jwks.last_success_seconds", NOW as i64),
+    ];
+    assert_eq!(measured(&with_lists_and_keys()), want);
+}
+
+fn measured(driver: &Driver) -> Vec<(&str, i64)> {
+    driver.measured.iter().map(|(name, value)| (name.as_str(), *value)).collect()
 }
 
 type Counts = BTreeMap<String, u32>;
@@ -130,6 +214,10 @@ fn a_long_claim() -> Counts {
 }
 
 fn lists_and_keys() -> Counts {
+    with_lists_and_keys().counts
+}
+
+fn with_lists_and_keys() -> Driver {
     let more = json!({
         "providers": {"jwts": {
             "issuer": "https://as.example.com", "any_audience": true, "validate": "jwt",
@@ -152,7 +240,7 @@ fn lists_and_keys() -> Counts {
             }
         }
     }
-    driver.counts
+    driver
 }
 
 fn driver(more: &Value) -> Driver {

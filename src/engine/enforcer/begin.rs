@@ -133,7 +133,13 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// Chooses the provider for the token, or decides about a request without a token.
-    fn ask(&mut self, request: Request, found: Option<Found>, body: Option<Vec<u8>>, now: UnixTime) -> Step {
+    fn ask(
+        &mut self,
+        mut request: Request,
+        found: Option<Found>,
+        body: Option<Vec<u8>>,
+        now: UnixTime,
+    ) -> Step {
         let Some(found) = found else {
             return match request.rule(&self.policy).map(|rule| rule.access) {
                 Some(Access::Optional) => {
@@ -154,6 +160,7 @@ impl<T: Trace> Enforcer<T> {
         // A proof is work, and none makes a token good that is known to be bad.
         if found.place == Place::Dpop && self.is_known_bad(&next_providers, &found.token, now) {
             self.trace.made(|| Check::Active, Some(&Rejection::Inactive));
+            request.provider = next_providers.back().copied();
             return self.deny_by(request, Rejection::Inactive, Source::Memory);
         }
         let proof = match self.prove(&request, &found, now) {

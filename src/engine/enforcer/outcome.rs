@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::ids::ProviderId;
 use crate::decision::{Decision, Grant};
 use crate::enforcer::Request;
 use crate::policy::Policy;
@@ -45,6 +46,16 @@ impl Outcome {
     /// The rule that the request matched, if any.
     pub fn rule<'a>(&self, policy: &'a Policy) -> Option<&'a Rule> {
         self.request.rule(policy)
+    }
+
+    /// The number of that rule.
+    pub(crate) fn rule_number(&self) -> Option<usize> {
+        self.request.ruling.rule
+    }
+
+    /// The provider that recognized its token, or that was asked last.
+    pub(crate) fn provider(&self) -> Option<ProviderId> {
+        self.request.provider
     }
 
     /// The response to the client; `None` if it is not rejected.

@@ -34,7 +34,7 @@ impl Pending {
                 }
                 _ => {
                     enforcer.trace.made(|| Check::Response, Some(failure));
-                    self.undecided.get_or_insert(failure.clone());
+                    self.undecided.get_or_insert((self.request.provider, failure.clone()));
                     self.ask_next(enforcer, failure.clone(), Source::Answer, now)
                 }
             },
@@ -68,8 +68,11 @@ impl Pending {
     ) -> Step {
         let Some(provider) = self.next_providers.pop_front() else {
             // Nobody knows the token; if somebody could not say, neither can we.
-            return enforcer.deny_by(self.request, self.undecided.unwrap_or(ended), source);
+            let (provider, rejection) = self.undecided.unwrap_or((self.request.provider, ended));
+            self.request.provider = provider;
+            return enforcer.deny_by(self.request, rejection, source);
         };
+        self.request.provider = Some(provider);
         let key = enforcer.cache.key(provider, &self.found.token);
         if let Some(entry) = enforcer.remembered(key).filter(|entry| entry.age(now) == Age::Fresh) {
             return self.take(enforcer, &entry, Source::Memory, now);
@@ -89,7 +92,7 @@ impl Pending {
                 Err(Some(rejection)) => {
                     match &rejection {
                         Rejection::NoAnswer { .. } => {
-                            self.undecided.get_or_insert(rejection.clone());
+                            self.undecided.get_or_insert((Some(provider), rejection.clone()));
                         }
                         // That was work: as long as the keys are the same, it need not be done again.
                         Rejection::BadJwt { fault: JwtFault::Signature } => {

@@ -1,11 +1,16 @@
 //! What is counted: every counter by name, and how much is to be added to it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use crate::base::ids::ProviderId;
+use crate::base::time::UnixTime;
 use crate::decision::{Decision, Rejection, Verdict};
 use crate::enforcer::outcome::{Outcome, Source};
 use crate::provider::fetch::{FetchFault, News};
 use crate::provider::introspection::reply::Introspection;
+use crate::worker::command::Document;
+use crate::worker::series::{Ending, Label, Series};
 
 /// A counter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -111,14 +116,28 @@ impl Counter {
     }
 }
 
-/// What is to be added to the counters.
+/// What is to be added to the counters, and what else there is to tell.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     told: Vec<(Counter, u32)>,
+    measured: Vec<(Series, i64)>,
     /// Too frequent to be told each time.
     hits: u32,
     negative_hits: u32,
+    requests: Vec<(Ending, u32)>,
+    /// How long calls have taken, in milliseconds.
+    call_times: Vec<(Label, u32)>,
+    /// How many calls are under way, and how many the host has been told of.
+    in_flight: i64,
+    in_flight_told: i64,
+    /// Whether a tick comes within [`TELL_EVERY`].
+    is_awaited: bool,
 }
+
+/// How often the host is told what is too frequent to be told each time.
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How many call times are kept until then.
+const MAX_CALL_TIMES: usize = 256;
 
 impl Counts {
     /// Takes one of the sums that are to be added.
@@ -126,12 +145,80 @@ impl Counts {
         self.told.pop()
     }
 
-    /// Has even those told that are told now and then only.
-    pub(super) fn flush(&mut self) {
+    /// Takes one of the values of everything else.
+    pub(super) fn take_measured(&mut self) -> Option<(Series, i64)> {
+        self.measured.pop()
+    }
+
+    /// Has even those told that are told now and then only. Whether there were any.
+    #[inline(never)]
+    pub(super) fn flush(&mut self) -> bool {
+        let before = self.told.len().saturating_add(self.measured.len());
         for (metric, n) in [(Metric::Hits, &mut self.hits), (Metric::NegativeHits, &mut self.negative_hits)] {
             if *n > 0 {
                 self.told.push((Counter::Of(metric), std::mem::take(n)));
             }
+        }
+        for (ending, n) in self.requests.iter_mut().filter(|(_, n)| *n > 0) {
+            self.measured.push((Series::Requests(*ending), std::mem::take(n).into()));
+        }
+        self.flush_call_times();
+        let landed =
+            self.in_flight.saturating_sub(std::mem::replace(&mut self.in_flight_told, self.in_flight));
+        if landed != 0 {
+            self.measured.push((Series::InFlight, landed));
+        }
+        self.told.len().saturating_add(self.measured.len()) > before
+    }
+
+    fn flush_call_times(&mut self) {
+        let times = std::mem::take(&mut self.call_times).into_iter();
+        self.measured.extend(times.map(|(provider, millis)| (Series::CallTime(provider), millis.into())));
+    }
+
+    /// Whether a tick comes within [`TELL_EVERY`], so that no other is needed; from now on, as given.
+    pub(super) fn is_awaited(&mut self, is_awaited: bool) -> bool {
+        std::mem::replace(&mut self.is_awaited, is_awaited)
+    }
+
+    /// Has the host show a gauge that is zero.
+    pub(super) fn begin(&mut self) {
+        self.measured.push((Series::InFlight, 0));
+    }
+
+    /// Has everything told, and counts no call as under way any more.
+    pub(super) fn end(&mut self) {
+        self.in_flight = 0;
+        self.flush();
+    }
+
+    /// The numbers of rules, providers and lists have another meaning from now on. What there was to tell has been
+    /// told.
+    pub(super) fn forget(&mut self) {
+        self.requests.clear();
+        self.call_times.clear();
+        self.in_flight = 0;
+    }
+
+    /// A call has ended after this time.
+    pub(super) fn call_ended(&mut self, provider: ProviderId, time: Duration) {
+        let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        self.call_times.push((Label::provider(Some(provider)), millis));
+        if self.call_times.len() >= MAX_CALL_TIMES {
+            self.flush_call_times();
+        }
+    }
+
+    /// A call is under way, or is no more.
+    pub(super) fn in_flight(&mut self, change: i64) {
+        self.in_flight = self.in_flight.saturating_add(change);
+    }
+
+    /// A document was last fetched at this time.
+    pub(super) fn has_document(&mut self, document: Document, at: UnixTime) {
+        let series = Series::Fetched(document);
+        if series.is_told() {
+            self.measured.push((series, i64::try_from(at.as_secs()).unwrap_or(i64::MAX)));
         }
     }
 
@@ -175,12 +262,20 @@ impl Counts {
         }
     }
 
-    /// A request has its verdict; `carried_out` says whether its rejection is enforced.
+    /// A request has its verdict; `carried_out` says whether its rejection is enforced, `is_current` whether it
+    /// began under the configuration of now.
     #[inline(never)]
-    pub(super) fn settled(&mut self, outcome: &Outcome, carried_out: bool) {
+    pub(super) fn settled(&mut self, outcome: &Outcome, carried_out: bool, is_current: bool) {
         let verdict = outcome.decision.verdict();
-        let counter = if !verdict.is_refusal() || carried_out { Counter::Verdict } else { Counter::Shadow };
+        let is_shadow = verdict.is_refusal() && !carried_out;
+        let counter = if is_shadow { Counter::Shadow } else { Counter::Verdict };
         self.told.push((counter(verdict), 1));
+        let (provider, rule) = if is_current {
+            (Label::provider(outcome.provider()), Label::rule(outcome.rule_number()))
+        } else {
+            (Label::Other, Label::Other)
+        };
+        self.request(Ending { verdict, is_shadow, provider, rule });
         if outcome.grant.dropped() > 0 {
             self.told.push((Counter::Of(Metric::ClaimDropped), outcome.grant.dropped()));
         }
@@ -194,6 +289,13 @@ impl Counts {
             Source::Memory => self.hits = self.hits.saturating_add(1),
             Source::StaleMemory => self.one(Metric::StaleHits),
             Source::Nowhere | Source::Answer => {}
+        }
+    }
+
+    fn request(&mut self, ending: Ending) {
+        match self.requests.iter_mut().find(|(known, _)| *known == ending) {
+            Some((_, n)) => *n = n.saturating_add(1),
+            None => self.requests.push((ending, 1)),
         }
     }
 

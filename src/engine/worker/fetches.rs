@@ -96,6 +96,11 @@ impl Fetches {
         self.schedules.iter().filter_map(|schedule| schedule.due).min()
     }
 
+    /// Everything that is fetched.
+    pub(super) fn documents(&self) -> Vec<Document> {
+        self.schedules.iter().map(|schedule| schedule.document).collect()
+    }
+
     /// Of this document something is known already.
     pub(super) fn has_arrived(&mut self, document: Document) {
         if let Some(schedule) = self.of(document) {
@@ -223,6 +228,9 @@ impl<T: Trace> Worker<T> {
             Document::Keys(_) => self.counts.keys_settled(&news),
         }
         let is_good = news.is_ok();
+        if is_good {
+            self.counts.has_document(document, now.wall);
+        }
         let Some(schedule) = self.fetches.of(document) else { return };
         // A 5xx may be the host's own word for a connection that has ended.
         let may_repeat = matches!(news, Err(FetchFault::NoAnswer | FetchFault::Status(500..)));

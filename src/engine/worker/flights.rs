@@ -211,6 +211,10 @@ impl<T: Trace> Worker<T> {
     pub(super) fn landed(&mut self, key: TokenKey, outcome: CallOutcome<'_>, now: &Now<'_>) {
         let Some(UnderWay { interest, way }) = self.flights.take(key) else { return };
         let Way::Called { mut flight, steady } = way else { return self.flights.put(interest, way) };
+        if !matches!(outcome, CallOutcome::NotDispatched) {
+            self.counts.call_ended(key.provider, flight.asked().until(now.wall()));
+        }
+        self.tell_soon(now);
         let is_repeatable = interest.is_alive() || matches!(outcome, CallOutcome::NotDispatched);
         let landing = self.generations.current.land(&mut flight, outcome, now.wall());
         if landing.lacks_keys() {
@@ -360,6 +364,7 @@ impl<T: Trace> Worker<T> {
             return self.wake_at(due);
         }
         self.counts.call(call.previous.as_ref());
+        self.counts.in_flight(1);
         let key = interest.question.key;
         let steady = if self.is_cached() { now.steady() } else { Steady::ZERO };
         self.flights.put(interest, Way::Called { flight, steady });

@@ -20,6 +20,7 @@ use tollgate_engine::request::head::{Fields, Head};
 use tollgate_engine::response::answer::Answer;
 use tollgate_engine::worker::Worker;
 use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
+use tollgate_engine::worker::series::Kind;
 
 /// A worker, and what a host knows of it.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Driver<T = Untraced> {
     ended: HashMap<StreamId, End>,
     /// What the worker has counted, by the name of the counter.
     pub counts: BTreeMap<String, u32>,
+    /// What it has measured besides: sums, and the latest values of gauges.
+    pub measured: BTreeMap<String, i64>,
     last: u32,
 }
 
@@ -58,6 +61,7 @@ impl<T: Trace> Driver<T> {
             waiting,
             ended,
             counts: BTreeMap::new(),
+            measured: BTreeMap::new(),
             last: 0,
         };
         driver.close();
@@ -177,6 +181,10 @@ impl<T: Trace> Driver<T> {
     fn close(&mut self) {
         while let Some((counter, n)) = self.worker.take_count() {
             *self.counts.entry(counter.name().into_owned()).or_default() += n;
+        }
+        while let Some((series, value)) = self.worker.take_measured() {
+            let sum = self.measured.entry(series.name(self.worker.policy())).or_default();
+            *sum = if series.kind() == Kind::Gauge { value } else { *sum + value };
         }
         if let Some(due) = self.worker.take_wake() {
             self.due = due;

@@ -227,7 +227,8 @@ impl Envoy {
         all.iter().filter_map(port).collect()
     }
 
-    fn admin(&self, path: &str) -> String {
+    /// A page of the admin interface; empty if there is no response.
+    pub fn admin(&self, path: &str) -> String {
         Request::get(path).try_send(self.admin).map(|response| response.text()).unwrap_or_default()
     }
 }

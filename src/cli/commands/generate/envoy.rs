@@ -12,7 +12,7 @@ use url::{Host, Url};
 
 use super::files::{Content, File};
 use super::plan::{Api, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
-use super::template::fill;
+use super::template::{STATS_TAGS, fill};
 use crate::kit::failure::Failure;
 use crate::kit::yaml::{configuration, scalar};
 
@@ -162,6 +162,7 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
         &[
             ("target", around.target),
             ("source", &plan.source),
+            ("stats_tags", STATS_TAGS),
             ("longest", &seconds(plan.longest(|traffic| traffic.longest))),
             ("connections", &plan.max_connections.to_string()),
             (

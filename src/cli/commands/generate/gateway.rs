@@ -14,7 +14,7 @@ use super::files::{Content, File};
 use super::istio::{resource_name, secret, unreachable_in_a_cluster};
 use super::module::Module;
 use super::plan::{Api, Faults, Holder, Plan, Way, endpoint};
-use super::template::fill;
+use super::template::{STATS_TAGS, fill};
 use crate::kit::failure::Failure;
 use crate::kit::yaml::{configuration, scalar};
 
@@ -66,6 +66,7 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
         include_str!("templates/envoy-gateway.yaml"),
         &[
             ("source", &plan.source),
+            ("stats_tags", STATS_TAGS),
             ("namespace", &scalar(namespace)),
             ("gateway", &scalar(&plan.kubernetes.gateway)),
             ("listener", &listener(plan)),

@@ -1,5 +1,8 @@
 //! Templates with placeholders. Their comments become part of the generated files.
 
+/// What takes labels out of the names of metrics.
+pub(crate) const STATS_TAGS: &str = include_str!("templates/stats-tags.yaml");
+
 /// Fills the placeholders of a template. A placeholder is `@name@`. Alone on its line, it takes text of several
 /// lines, with its own indentation. Without text, the line is removed.
 pub(crate) fn fill(template: &str, gaps: &[(&str, &str)]) -> String {

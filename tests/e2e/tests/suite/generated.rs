@@ -1,5 +1,6 @@
 //! What `tollgate generate` writes, in a real Envoy.
 
+mod metrics;
 mod traffic;
 
 use std::fs;

@@ -73,10 +73,11 @@ fn what_everything_else_costs() {
         ("the same again", numbers(&bad, "")),
     ];
     let want = [
-        // The log level of the host is read once a second.
-        ("no token", (5, 8)),
-        // It requests the first tick.
-        ("a miss", (9, 19)),
+        // The log level of the host is read once a second. The first request after a quiet second reads a clock and
+        // requests a tick, in which the host is told what was counted.
+        ("no token", (5, 10)),
+        // It needs no other tick.
+        ("a miss", (9, 17)),
         ("a hit", (5, 3)),
         ("a token that is not active", (9, 21)),
         ("the same again", (5, 7)),
