@@ -54,8 +54,8 @@ NODE   = Node.js 20 or newer, which comes with npm
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 export CHROMIUM
 
-.PHONY: FORCE help build command check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e test-providers test-openam test-kubernetes test-browser demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
-	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl istio-crds
+.PHONY: FORCE help build command check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e test-providers test-openam test-kubernetes test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
+	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl istio-crds prometheus
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -146,6 +146,9 @@ test-browser: build command envoy node-packages ## browser login, in headless Ch
 	@if test -n "$(CHROMIUM)"; then tests/tools/step "browser login" env TOLLGATE=$(COMMAND) node tests/browser/login.mjs; \
 	else echo "LEFT OUT: browser login. Chromium is missing: install it, or name one: CHROMIUM=/path/to/chromium."; fi
 
+test-observability: build command envoy prometheus ## the dashboard and the alerts: real Prometheus, every query, every alert (three minutes)
+	$(step) "dashboard and alerts" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/observability
+
 demo-test: build envoy node-packages docker-compose ## the demo and its requests, checked
 	$(step) "demo" python3 -m unittest discover --start-directory tests/demo --top-level-directory tests/demo
 
@@ -211,6 +214,9 @@ docker-compose:
 
 egctl:
 	@tests/tools/egctl.sh $(EGCTL_VERSION) $(TOOLS)
+
+prometheus:
+	@tests/tools/prometheus.sh $(TOOLS)
 
 istio-crds:
 	@tests/tools/istio_crds.sh $(ISTIO_API_VERSION) $(TOOLS)
