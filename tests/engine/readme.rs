@@ -119,6 +119,8 @@ fn every_relative_link_leads_somewhere() {
             let target =
                 if path.is_empty() { here.clone() } else { here.parent().expect("a directory").join(path) };
             assert!(target.exists(), "{}: {link} leads nowhere", page.name);
+            let is_of_the_book = page.name.starts_with("docs/");
+            assert!(target.is_file() || !is_of_the_book, "{}: {link}: a book has no directories", page.name);
             if let Some(anchor) = anchor {
                 let text = std::fs::read_to_string(&target).unwrap();
                 let known = Page::new(link.clone(), text).anchors();

@@ -28,6 +28,7 @@ use crate::kit::output::Output;
 ///
 /// Finds Tollgate's configuration in its own files and in Envoy, Istio, Envoy Gateway and `ConfigMap`
 /// files, in YAML or JSON. Reports every error with its line and column. Warns about risky settings.
+/// Each message ends with a stable number, such as `[TG005]`, which docs/messages.md describes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The files to check; `-` is standard input
