@@ -118,6 +118,20 @@ fn the_log_lines_shown_are_those_that_are_written() {
 }
 
 #[test]
+fn the_pages_name_the_metrics() {
+    for verdict in Verdict::ALL {
+        let (page, name) = (page_of(verdict), verdict.name());
+        let counter = format!("`tollgate.verdict.{name}`");
+        let metric = format!("`tollgate_requests_total{{verdict=\"{name}\"}}`");
+        assert!(
+            page.text.contains(&counter) && page.text.contains(&metric),
+            "{}: {counter}, {metric}",
+            page.name
+        );
+    }
+}
+
+#[test]
 fn all_variants_are_here() {
     const REJECTION: &str = include_str!("../../src/engine/decision/rejection.rs");
     const FAULT: &str = include_str!("../../src/engine/decision/fault.rs");
