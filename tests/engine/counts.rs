@@ -105,8 +105,8 @@ fn more_names_than_are_told_apart_are_one() {
 fn how_fresh_documents_are() {
     let want = [
         ("tollgate.introspection.in_flight", 0),
-        ("tollgate.list=.=l;.;client_lists.last_success_seconds", NOW as i64),
-        ("tollgate.provider=.=jwts;.;jwks.last_success_seconds", NOW as i64),
+        ("tollgate.list=.=l;.;client_lists.last_success_seconds", NOW.cast_signed()),
+        ("tollgate.provider=.=jwts;.;jwks.last_success_seconds", NOW.cast_signed()),
     ];
     assert_eq!(measured(&with_lists_and_keys()), want);
 }
