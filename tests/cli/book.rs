@@ -153,9 +153,11 @@ fn at(page: &Page, config: &Config) -> Tollgate {
             at = at.variable(word, if word.ends_with("_KEY") { pem } else { "a-secret" });
         }
     }
-    for name in ["secret", "web-secret"] {
+    at.write("store/default.json", store(text).to_string());
+    for name in ["secret", "web-secret", "am-secret"] {
         at.write(name, "hush\n");
     }
+    at.write("am-ca.pem", include_str!("../demo/tls/ca.pem"));
     at.write("api.pem", include_str!("../demo/tls/server.pem"));
     at.write("api-key.pem", include_str!("../demo/tls/server-key.pem"));
     at.write("key.pem", pem);
@@ -169,6 +171,19 @@ fn at(page: &Page, config: &Config) -> Tollgate {
         }
     }
     at
+}
+
+/// A store with the gateway's client at the first authorization server of a file.
+fn store(text: &str) -> Value {
+    let issuer = text.split("issuer: ").nth(1).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    let endpoints = json!({"introspection_endpoint": format!("{issuer}/introspect")});
+    json!({
+        "providers": {"main": {"issuer": issuer, "preset": "generic", "endpoints": endpoints}},
+        "clients": {"gateway": {
+            "provider": "main", "client_id": "gw-1", "client_secret": "hush",
+            "token_endpoint_auth_method": "client_secret_basic",
+        }},
+    })
 }
 
 /// What `tollgate explain` says of a request.
