@@ -14,6 +14,10 @@ use crate::support::Tollgate;
 
 const NOW: u64 = 1_800_000_000;
 
+/// What else is generated from a short file, and the main file of it.
+const OTHERS: [(&str, &str); 3] =
+    [("istio", "istio.yaml"), ("envoy-gateway", "envoy-gateway.yaml"), ("compose", "envoy.yaml")];
+
 /// The head of a table of requests.
 const HEAD: &str = "| Request | Introspection response | Verdict |";
 
@@ -50,6 +54,14 @@ fn every_short_file_of_the_book_becomes_a_configuration_without_errors() {
             let at = at(&page, &Config::Short(block.text.clone()));
             let run = at.line("check gateway/envoy.yaml");
             assert_eq!(run.status, 0, "{}:{}: {run:?}", page.name, block.line);
+            let is_for_envoy_alone =
+                ["login:", "client_certificates:"].iter().any(|key| block.text.contains(key));
+            for (kind, main) in OTHERS.iter().filter(|_| !is_for_envoy_alone) {
+                let run = at.line(&format!("generate {kind} gateway.yaml --out {kind}"));
+                assert_eq!(run.status, 0, "{}:{}: {run:?}", page.name, block.line);
+                let run = at.line(&format!("check {kind}/{main}"));
+                assert_eq!(run.status, 0, "{}:{}: {run:?}", page.name, block.line);
+            }
         }
     }
     assert!(count > 10, "only {count} short files");
