@@ -1,25 +1,18 @@
 //! `tollgate check`: finds Tollgate's configurations and all of their errors, with file, line and column.
 
-mod advice;
-mod around;
-mod chain;
 mod fapi;
-mod indent;
-mod reach;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tollgate_config::error::{ConfigError, Fault};
 use tollgate_config::schema::Place;
 use tollgate_engine::token::scope::ScopeToken;
 
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
 use crate::kit::find::located::{Position, Unreadable};
-use crate::kit::find::places;
 use crate::kit::find::{self, Found, Unfound};
-use crate::kit::named::{STAND_IN, set};
+use crate::kit::inspection::{Finding, Inspection};
 use crate::kit::numbers::Number;
 use crate::kit::openapi;
 use crate::kit::output::Output;
@@ -76,17 +69,6 @@ impl Reading {
         let options = openapi::Options::new(base_path.as_deref(), scheme, elsewhere, require)?;
         Ok((openapi::read(file)?, options.of_hosts(hosts)))
     }
-}
-
-/// One error or warning about a configuration.
-#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Finding {
-    position: Position,
-    is_fault: bool,
-    /// For example `providers.okta.introspection.timeout`. Empty for the parts around the configuration.
-    place: String,
-    message: String,
-    number: Option<Number>,
 }
 
 /// What was found in a file.
@@ -149,71 +131,18 @@ fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checke
 
 /// All errors and warnings about one configuration.
 fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &mut Vec<Finding>) {
-    let misplaced = indent::of(&found.located);
-    for one in &misplaced {
-        let position = places::position(&found.located, &one.at, true);
-        let (place, message, number) = (one.at.to_string(), one.hint(), Some(Number::INDENTATION));
-        findings.push(Finding { position, is_fault: true, place, message, number });
-    }
-    let mut say = |is_fault: bool, place: &Place, of_key: bool, message: String, number: Option<Number>| {
-        if misplaced.iter().any(|one| one.explains(place)) {
-            return;
-        }
-        let position = places::position(&found.located, place, of_key);
-        findings.push(Finding { position, is_fault, place: place.to_string(), message, number });
-    };
-    let parsed = tollgate_config::policy_of(&found.value, &|name| Some(environment(name)));
-    for error in
-        parsed.as_ref().err().into_iter().flatten().filter(|error| !only_unset_here(error, &found.value))
-    {
-        let (message, number) = indent::belongs(error).map_or_else(
-            || (error.fault.to_string(), Number::of(&error.fault)),
-            |hint| (hint, Number::INDENTATION),
-        );
-        say(true, &error.at, is_of_key(&error.fault), message, Some(number));
-    }
-    for (place, message) in advice::of(&found.value) {
-        let number = Number::of_sentence(&message);
-        say(false, &place, false, message, number);
-    }
+    let mut inspection = Inspection::of(found);
     if is_fapi {
         for (place, message) in fapi::shortcomings(&found.value) {
-            say(true, &place, false, format!("FAPI 2.0: {message}"), Some(Number::PROFILE));
+            inspection.add(true, &place, false, format!("FAPI 2.0: {message}"), Some(Number::PROFILE));
         }
     }
-    if let (Some((document, options)), Ok(_)) = (openapi, &parsed) {
+    if let (Some((document, options)), true) = (openapi, inspection.loads()) {
         for message in openapi::drift(&found.value, document, options) {
-            say(true, &Place::default().name("rules"), false, message, Some(Number::OPENAPI));
+            inspection.add(true, &Place::default().name("rules"), false, message, Some(Number::OPENAPI));
         }
     }
-    for (position, is_fault, message) in around::of(found).into_iter().chain(chain::of(found)) {
-        let number = Number::of_sentence(&message);
-        findings.push(Finding { position, is_fault, place: String::new(), message, number });
-    }
-}
-
-/// A check runs before the deployment, where the proxy's variables are rarely set. A variable that is not set here
-/// is assumed to be set for the proxy.
-fn environment(name: &str) -> String {
-    set(name).unwrap_or_else(|| STAND_IN.to_owned())
-}
-
-/// Whether the error is caused by the replacement for a variable.
-fn only_unset_here(error: &ConfigError, value: &Value) -> bool {
-    let text = error.at.find(value).and_then(Value::as_str);
-    matches!(error.fault, Fault::UnfitVariable { .. })
-        && text.is_some_and(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
-}
-
-/// Whether an error is in the key rather than in its value.
-fn is_of_key(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::UnknownKey { .. }
-            | Fault::NotSupported { word: None }
-            | Fault::Unused { .. }
-            | Fault::Reserved { .. }
-    )
+    findings.extend(inspection.findings());
 }
 
 fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> Result<(), Failure> {

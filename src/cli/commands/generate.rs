@@ -1,40 +1,29 @@
 //! `tollgate generate`: complete configurations, from one short file.
 //!
-//! | room | what it does |
-//! | --- | --- |
-//! | [`shape`] | the short file's keys |
-//! | [`plan`] | what the file means, the files and clients that it names, and the filter's configuration |
-//! | [`envoy`], [`istio`], [`gateway`], [`compose`] | the outputs |
-//! | [`module`] | the module that they load |
-//! | [`template`], [`files`] | how they are written |
+//! What `run` needs, too, is in the kit: what a short file means (`plan`), Envoy's configuration (`envoy`), and how
+//! both are written (`template`, `files`).
 
 mod api_spec;
 mod compose;
-mod envoy;
-mod files;
 mod gateway;
 mod istio;
-mod module;
-mod plan;
-mod shape;
-mod template;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde_json::{Map, Value, json};
-use url::Url;
 
+use crate::kit::envoy;
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
+use crate::kit::files::{self, absolute};
 use crate::kit::find;
 use crate::kit::http::Network;
+use crate::kit::module::{ModuleArgs, has_module};
 use crate::kit::output::Output;
+use crate::kit::plan::{Faults, Plan, Source, shape};
+use crate::kit::short_file::ShortFileArgs;
 use crate::kit::store::StoreArgs;
-
-use module::{ModuleArgs, has_module};
-use plan::{Faults, Plan, Source};
 
 /// Write a complete configuration from one short file
 #[derive(Debug, clap::Args)]
@@ -106,44 +95,8 @@ struct ComposeArgs {
 /// What to generate, and where to.
 #[derive(Debug, clap::Args)]
 struct What {
-    /// The short file with providers and APIs; `-` is standard input
-    #[arg(conflicts_with_all = [
-        "client", "upstream", "scope", "audience", "host", "prefix", "listen", "admin", "mcp", "websocket", "grpc",
-    ])]
-    file: Option<PathBuf>,
-    /// Without a file: use this client of the store for the gateway
-    #[arg(long, value_name = "NAME", requires = "upstream")]
-    client: Option<String>,
-    /// Without a file: forward requests to the API at this address
-    #[arg(long, value_name = "URL", requires = "client")]
-    upstream: Option<Url>,
-    /// Without a file: require this scope; repeatable
-    #[arg(long, requires = "client")]
-    scope: Vec<String>,
-    /// Without a file: accept tokens for this audience; repeatable
-    #[arg(long, requires = "client")]
-    audience: Vec<String>,
-    /// Without a file: match this host [default: all]; repeatable
-    #[arg(long, requires = "client")]
-    host: Vec<String>,
-    /// Without a file: match paths with this prefix [default: all]
-    #[arg(long, value_name = "PATH", requires = "client")]
-    prefix: Option<String>,
-    /// Without a file: treat the API as an MCP server, which clients know by this URI
-    #[arg(long, value_name = "URI", requires = "client")]
-    mcp: Option<String>,
-    /// Without a file: allow WebSocket upgrades
-    #[arg(long, requires = "client")]
-    websocket: bool,
-    /// Without a file: call the API over HTTP/2, as gRPC requires
-    #[arg(long, requires = "client")]
-    grpc: bool,
-    /// Without a file: let Envoy listen on this address [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS:PORT", requires = "client")]
-    listen: Option<SocketAddr>,
-    /// Without a file: let Envoy's admin interface listen on this address [default: 127.0.0.1:9901]
-    #[arg(long, value_name = "ADDRESS:PORT", requires = "client")]
-    admin: Option<SocketAddr>,
+    #[command(flatten)]
+    short_file: ShortFileArgs,
     /// Write all files into this directory [default, and with `-`: print the main file]
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -212,12 +165,13 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
         module,
         roots: args.trusted_ca.clone(),
         listen: plan.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+        admin: plan.admin.unwrap_or(envoy::ADMIN),
         tls: match &plan.tls {
             Some((certificate, key)) => Some((absolute(certificate)?, absolute(key)?)),
             None => None,
         },
     };
-    unprotected(&plan, around.listen, out);
+    plan.warn_of_exposure(around.listen, out);
     let files = settled(envoy::files(&plan, &around)?, &source)?;
     let environment = if files.iter().any(|file| file.path == Path::new("secrets.env")) {
         out.warning("Envoy can add only the credentials of client_secret_basic; the module reads the secrets of clients with other methods from Envoy's environment (secrets.env)");
@@ -226,20 +180,6 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
         ""
     };
     args.what.write(&files, &format!("Next: {environment}envoy -c DIR/envoy.yaml"), out)
-}
-
-/// Warns about addresses that other machines can reach.
-fn unprotected(plan: &Plan, listen: SocketAddr, out: &mut Output) {
-    if plan.tls.is_none() && !listen.ip().is_loopback() {
-        out.warning(format_args!(
-            "{listen} is plain HTTP; unless a proxy in front of Envoy speaks TLS, anyone on the network path can read the clients' tokens; enable TLS with `tls: {{certificate: …, key: …}}`"
-        ));
-    }
-    if let Some(admin) = plan.admin.filter(|admin| !admin.ip().is_loopback()) {
-        out.warning(format_args!(
-            "admin: {admin} can be reached from other machines, and anyone who reaches it can stop Envoy"
-        ));
-    }
 }
 
 /// Warns that tokens in forms cannot be read in a cluster.
@@ -254,55 +194,11 @@ fn settled(files: Result<Vec<files::File>, Faults>, source: &Source) -> Result<V
     files.map_err(|faults| source.refusal(faults))
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| Failure::file("find", path, &error))
-}
-
 impl What {
     fn read(&self, out: &mut Output) -> Result<(Source, Plan), Failure> {
-        let source = match (&self.file, &self.client) {
-            (Some(file), _) => Source::file(file)?,
-            (None, Some(_)) => Source::arguments(self.short_file()),
-            (None, None) => {
-                return Err(Failure::new("there is nothing to generate from").help(
-                    "Name a short file (docs/generate.md), or a stored client and its API: --client gateway --upstream http://127.0.0.1:3000.",
-                ));
-            }
-        };
+        let source = self.short_file.source()?;
         let plan = source.plan(&self.store, &self.network, out)?;
         Ok((source, plan))
-    }
-
-    /// The short file that the arguments stand for.
-    fn short_file(&self) -> Value {
-        let mut api = Map::new();
-        api.insert("upstream".to_owned(), json!(self.upstream.as_ref().map(Url::as_str)));
-        if !self.scope.is_empty() {
-            api.insert("scopes".to_owned(), json!(self.scope));
-        }
-        if !self.host.is_empty() {
-            api.insert("hosts".to_owned(), json!(self.host));
-        }
-        api.extend(self.prefix.iter().map(|prefix| ("prefix".to_owned(), json!(prefix))));
-        api.extend(
-            self.mcp.iter().map(|identifier| {
-                ("resource".to_owned(), json!({"identifier": identifier, "profile": "mcp"}))
-            }),
-        );
-        for (key, is_set) in [("websocket", self.websocket), ("grpc", self.grpc)] {
-            api.extend(is_set.then(|| (key.to_owned(), json!(true))));
-        }
-        let mut provider = Map::from_iter([("client".to_owned(), json!(self.client))]);
-        if !self.audience.is_empty() {
-            provider.insert("audiences".to_owned(), json!(self.audience));
-        }
-        let mut whole = Map::new();
-        whole.insert("providers".to_owned(), json!({"main": provider}));
-        whole.insert("apis".to_owned(), json!({"api": api}));
-        for (key, address) in [("listen", self.listen), ("admin", self.admin)] {
-            whole.extend(address.map(|address| (key.to_owned(), json!(address.to_string()))));
-        }
-        Value::Object(whole)
     }
 
     fn directory(&self) -> Option<&Path> {

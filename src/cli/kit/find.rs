@@ -144,22 +144,21 @@ fn misspelt(file: &Path) -> Option<String> {
 /// Every configuration in the file; may be empty.
 pub(crate) fn configurations(file: &Path) -> Result<Vec<Found>, Unfound> {
     let text = text(file).map_err(|error| Unfound::File(Failure::file("read", file, &error)))?;
-    let documents = located::read(&text).map_err(Unfound::Syntax)?;
-    let mut search = Search {
-        text: &text,
-        clusters: None,
-        secrets: Vec::new(),
-        manager: None,
-        found: Vec::new(),
-        faults: None,
-    };
+    configurations_in(&text).map_err(Unfound::Syntax)
+}
+
+/// Every configuration in the text of a file; may be empty.
+pub(crate) fn configurations_in(text: &str) -> Result<Vec<Found>, Unreadable> {
+    let documents = located::read(text)?;
+    let mut search =
+        Search { text, clusters: None, secrets: Vec::new(), manager: None, found: Vec::new(), faults: None };
     for document in &documents {
         search.clusters = clusters(document);
         search.secrets = secrets(document);
         search.document(document);
     }
     match search.faults {
-        Some(fault) => Err(Unfound::Syntax(fault)),
+        Some(fault) => Err(fault),
         None => Ok(search.found),
     }
 }

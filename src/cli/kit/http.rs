@@ -123,6 +123,17 @@ impl Network {
 }
 
 impl Http {
+    /// A client for this machine alone, without TLS.
+    pub(crate) fn to_ourselves() -> Self {
+        let timeout = Duration::from_secs(5);
+        let config = Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .http_status_as_error(false)
+            .max_redirects(0);
+        let direct = config.proxy(None).build().new_agent();
+        Self { agent: direct.clone(), direct, plain_to_ourselves: true, timeout }
+    }
+
     /// Reads a document; `Accept: application/json`. Follows redirects within the origin.
     pub(crate) fn get(&self, url: &Url) -> Result<Reply, Failure> {
         let accept = vec![("accept".to_owned(), Secret::new("application/json"))];

@@ -26,6 +26,11 @@ impl Output {
         self.json
     }
 
+    /// Whether progress and warnings are left out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Prints a line of the result. The caller makes text of peers [`printable`](crate::kit::printable::printable).
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> Result<(), Failure> {
         writeln!(self.out, "{line}").map_err(|error| unwritten(&error))

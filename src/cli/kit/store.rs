@@ -165,7 +165,8 @@ impl StoreArgs {
         names
     }
 
-    fn file(&self) -> Result<PathBuf, Failure> {
+    /// The file with the environment's content.
+    pub(crate) fn file(&self) -> Result<PathBuf, Failure> {
         if !is_name(&self.environment) {
             return Err(Failure::new(
                 "an environment's name consists of letters, digits, \"-\", \"_\" and \".\"",

@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::envoy::{self, Surroundings};
-use super::files::File;
-use super::module::has_module;
-use super::plan::{Faults, Plan, is_loopback, of_api};
-use super::template::fill;
-use super::{absolute, unprotected};
+use crate::kit::envoy::{self, Surroundings};
 use crate::kit::failure::Failure;
+use crate::kit::files::{File, absolute};
+use crate::kit::module::has_module;
 use crate::kit::output::Output;
+use crate::kit::plan::{Faults, Plan, is_loopback, of_api};
+use crate::kit::template::fill;
 use crate::kit::yaml::scalar;
 use serde_json::Value;
 
@@ -38,6 +37,7 @@ pub(crate) fn files(
         roots: "/etc/ssl/certs/ca-certificates.crt".into(),
         // The container's own addresses. `ports` below decides who can reach them from outside.
         listen: SocketAddr::from(([0, 0, 0, 0], published(plan).port())),
+        admin: plan.admin.unwrap_or(envoy::ADMIN),
         tls: plan.tls.as_ref().map(|_| (inside.join("tls/certificate.pem"), inside.join("tls/key.pem"))),
     };
     let published = published(plan);
@@ -47,7 +47,7 @@ pub(crate) fn files(
             module.display()
         ));
     }
-    unprotected(plan, published, out);
+    plan.warn_of_exposure(published, out);
     let mut files = match envoy::files(plan, &around)? {
         Ok(files) => files,
         Err(faults) => return Ok(Err(faults)),

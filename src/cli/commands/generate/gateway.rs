@@ -10,12 +10,12 @@ use tollgate_config::schema::{Place, written};
 use tollgate_engine::base::secret::Secret;
 use url::Url;
 
-use super::files::{Content, File};
 use super::istio::{resource_name, secret, unreachable_in_a_cluster};
-use super::module::Module;
-use super::plan::{Api, Faults, Holder, Plan, Way, endpoint};
-use super::template::{STATS_TAGS, fill};
 use crate::kit::failure::Failure;
+use crate::kit::files::{Content, File};
+use crate::kit::module::Module;
+use crate::kit::plan::{Api, Faults, Holder, Plan, Way, endpoint};
+use crate::kit::template::{STATS_TAGS, fill};
 use crate::kit::yaml::{configuration, scalar};
 
 /// `envoy-gateway.yaml` and the secrets. The inner error contains the errors in the plan.

@@ -7,11 +7,11 @@ use tollgate_config::schema::Place;
 use tollgate_engine::base::secret::Secret;
 use url::{Host, Url};
 
-use super::files::{Content, File};
-use super::module::Module;
-use super::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback, of_api};
-use super::template::fill;
+use crate::kit::files::{Content, File};
+use crate::kit::module::Module;
 use crate::kit::output::Output;
+use crate::kit::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback, of_api};
+use crate::kit::template::fill;
 use crate::kit::yaml::{configuration, document, scalar};
 
 /// Warns about assumptions, and about what has to be added by hand.

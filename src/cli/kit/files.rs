@@ -57,18 +57,9 @@ pub(crate) fn write(
                 .help("Nothing was written. To replace existing files: --force."));
         }
     }
-    let mut written = Vec::new();
-    for file in files {
-        let path = directory.join(&file.path);
-        let parent = path.parent().unwrap_or(directory);
-        fs::create_dir_all(parent).map_err(|error| Failure::file("make the directory", parent, &error))?;
-        match &file.content {
-            Content::Secret(secret) => write_private(&path, secret.expose().as_bytes()),
-            Content::Text(text) => write_whole(&path, text.as_bytes()),
-        }
-        .map_err(|error| Failure::file("write", &path, &error))?;
-        written.push((path.display().to_string(), file.is_secret()));
-    }
+    replace(files, directory)?;
+    let path = |file: &File| directory.join(&file.path).display().to_string();
+    let written: Vec<_> = files.iter().map(|file| (path(file), file.is_secret())).collect();
     if out.is_json() {
         let list: Vec<_> =
             written.iter().map(|(path, secret)| json!({"file": path, "secret": secret})).collect();
@@ -83,6 +74,21 @@ pub(crate) fn write(
     if !next.is_empty() {
         out.line("")?;
         out.line(next)?;
+    }
+    Ok(())
+}
+
+/// Writes the files, over existing ones. Each is written completely or not at all.
+pub(crate) fn replace(files: &[File], directory: &Path) -> Result<(), Failure> {
+    for file in files {
+        let path = directory.join(&file.path);
+        let parent = path.parent().unwrap_or(directory);
+        fs::create_dir_all(parent).map_err(|error| Failure::file("make the directory", parent, &error))?;
+        match &file.content {
+            Content::Secret(secret) => write_private(&path, secret.expose().as_bytes()),
+            Content::Text(text) => write_whole(&path, text.as_bytes()),
+        }
+        .map_err(|error| Failure::file("write", &path, &error))?;
     }
     Ok(())
 }
@@ -117,4 +123,9 @@ fn write_whole(path: &Path, content: &[u8]) -> std::io::Result<()> {
     new.write_all(content)?;
     new.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// The path from the root of the file system.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::file("find", path, &error))
 }

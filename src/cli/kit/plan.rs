@@ -5,6 +5,7 @@ mod provider;
 mod read;
 mod resources;
 mod rules;
+pub(crate) mod shape;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::kit::entry::{ClientAuth, Entry, Introspection, Jwks};
 use crate::kit::failure::Failure;
 pub(crate) use crate::kit::http::is_loopback;
 use crate::kit::named;
+use crate::kit::output::Output;
 
 pub(crate) use faults::{Faults, of_api};
 pub(crate) use read::Source;
@@ -239,6 +241,16 @@ impl Provider {
         self.is_asked() && (holder == Holder::Module || self.injected().is_none())
     }
 
+    /// Where its tokens come from, for people: the issuer, or the introspection endpoint.
+    pub(crate) fn origin(&self) -> &str {
+        self.issuer.as_deref().unwrap_or(self.introspection.as_str())
+    }
+
+    /// The audiences that its tokens must have.
+    pub(crate) fn audiences(&self) -> &[String] {
+        &self.audiences
+    }
+
     /// Whether its tokens are introspected.
     fn is_asked(&self) -> bool {
         self.validate != Validate::Jwt
@@ -428,6 +440,29 @@ impl Plan {
         names
     }
 
+    /// The access of the first rule that may decide on a GET without a query: `None` if it needs a token.
+    pub(crate) fn access(&self, path: &str) -> Option<&str> {
+        let decides = |rule: &&Value| {
+            let of = |key: &str| rule.pointer(&format!("/match/{key}"));
+            let is_below = |prefix: &str| {
+                path.strip_prefix(prefix.trim_end_matches('/'))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            of("path").and_then(Value::as_str).map_or(of("prefix").is_some(), |own| own == path)
+                && of("prefix").and_then(Value::as_str).is_none_or(is_below)
+                && of("methods")
+                    .and_then(Value::as_array)
+                    .is_none_or(|methods| methods.contains(&json!("GET")))
+        };
+        self.rules.iter().find(decides)?.get("access")?.as_str()
+    }
+
+    /// The exact paths that need no token.
+    pub(crate) fn anonymous_paths(&self) -> impl Iterator<Item = &str> {
+        let path = |rule| Value::pointer(rule, "/match/path").and_then(Value::as_str);
+        self.rules.iter().filter_map(path).filter(|path| self.access(path) == Some("anonymous"))
+    }
+
     /// All destinations of the filter's own calls.
     pub(crate) fn ways(&self) -> impl Iterator<Item = Way<'_>> {
         self.providers.iter().map(Provider::way).chain(self.more_ways())
@@ -468,6 +503,20 @@ impl Plan {
     /// The longest duration among all APIs.
     pub(crate) fn longest(&self, of: impl Fn(&Traffic) -> Duration) -> Duration {
         self.apis.iter().map(|api| of(&api.traffic)).max().unwrap_or_default()
+    }
+
+    /// Warns about addresses that other machines can reach.
+    pub(crate) fn warn_of_exposure(&self, listen: SocketAddr, out: &mut Output) {
+        if self.tls.is_none() && !listen.ip().is_loopback() {
+            out.warning(format_args!(
+                "{listen} is plain HTTP; unless a proxy in front of Envoy speaks TLS, anyone on the network path can read the clients' tokens; enable TLS with `tls: {{certificate: …, key: …}}`"
+            ));
+        }
+        if let Some(admin) = self.admin.filter(|admin| !admin.ip().is_loopback()) {
+            out.warning(format_args!(
+                "admin: {admin} can be reached from other machines, and anyone who reaches it can stop Envoy"
+            ));
+        }
     }
 
     /// Whether the filter reads form bodies, which needs a setting of the host.

@@ -1,7 +1,7 @@
-//! `tollgate generate envoy`: a complete Envoy configuration.
+//! A complete Envoy configuration, and the parts of which it consists.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tollgate_config::schema::duration;
 use tollgate_engine::base::secret::Secret;
 use url::{Host, Url};
 
-use super::files::{Content, File};
-use super::plan::{Api, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
-use super::template::{STATS_TAGS, fill};
 use crate::kit::failure::Failure;
+use crate::kit::files::{Content, File};
+use crate::kit::plan::{Api, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
+use crate::kit::template::{STATS_TAGS, fill};
 use crate::kit::yaml::{configuration, scalar};
 
 /// The addresses and paths of one Envoy.
@@ -28,22 +28,87 @@ pub(crate) struct Surroundings {
     pub(crate) roots: PathBuf,
     /// The address on which Envoy listens.
     pub(crate) listen: SocketAddr,
+    /// The address of Envoy's admin interface.
+    pub(crate) admin: SocketAddr,
     /// Envoy's certificate and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
+
+/// The address of Envoy's admin interface, unless the short file has one.
+pub(crate) const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9901);
 
 /// The name of a destination's cluster.
 pub(crate) fn cluster_of(way: &Way<'_>) -> String {
     format!("{}-{}", way.kind, way.name)
 }
 
-/// `envoy.yaml` and the files that it names. The inner error contains the errors in the plan.
-pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<File>, Faults>, Failure> {
+/// The parts of Envoy's configuration. The inner error contains the errors in the plan.
+pub(crate) fn parts(plan: &Plan, around: &Surroundings) -> Result<Result<Parts, Faults>, Failure> {
     let policy = match plan.configuration(Holder::Envoy, cluster_of) {
         Ok(policy) => policy,
         Err(faults) => return Ok(Err(faults)),
     };
-    let mut files = vec![File::text("envoy.yaml", envoy(plan, around, &policy))];
+    Ok(Ok(Parts {
+        listener: listener(plan, around, &policy),
+        clusters: clusters(plan, around, &policy),
+        beside: beside(plan)?,
+    }))
+}
+
+/// `envoy.yaml` and the files that it names. The inner error contains the errors in the plan.
+pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<File>, Faults>, Failure> {
+    let parts = match parts(plan, around)? {
+        Ok(parts) => parts,
+        Err(faults) => return Ok(Err(faults)),
+    };
+    let mut files = vec![File::text("envoy.yaml", parts.whole(plan, around))];
+    files.extend(parts.beside);
+    Ok(Ok(files))
+}
+
+/// The resources of an Envoy, and the files that they name.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    /// The listener, as an item of a list.
+    pub(crate) listener: String,
+    /// The clusters, each as an item of a list.
+    pub(crate) clusters: Vec<String>,
+    /// The other files: secrets and certificates.
+    pub(crate) beside: Vec<File>,
+}
+
+impl Parts {
+    /// The whole configuration in one file.
+    pub(crate) fn whole(&self, plan: &Plan, around: &Surroundings) -> String {
+        let head =
+            fill(include_str!("templates/head.yaml"), &[("target", around.target), ("source", &plan.source)]);
+        let resources = fill(
+            include_str!("templates/static-resources.yaml"),
+            &[("listener", &self.listener), ("clusters", &self.clusters.concat())],
+        );
+        bootstrap(plan, around, &head, &resources)
+    }
+}
+
+/// What Envoy reads once, at its start, with these first lines and these resources.
+pub(crate) fn bootstrap(plan: &Plan, around: &Surroundings, head: &str, resources: &str) -> String {
+    let admin = around.admin;
+    fill(
+        include_str!("templates/envoy.yaml"),
+        &[
+            ("head", head),
+            ("stats_tags", STATS_TAGS),
+            ("connections", &plan.max_connections.to_string()),
+            ("admin_address", &scalar_address(admin)),
+            ("admin_port", &admin.port().to_string()),
+            ("resources", resources),
+        ],
+    )
+}
+
+/// The files that Envoy's configuration names.
+fn beside(plan: &Plan) -> Result<Vec<File>, Failure> {
+    let mut files = Vec::new();
     for provider in &plan.providers {
         if let Some(header) = provider.injected() {
             let path = format!("secrets/{}.yaml", provider.name);
@@ -85,7 +150,7 @@ pub(crate) fn files(plan: &Plan, around: &Surroundings) -> Result<Result<Vec<Fil
         }
         files.push(File::text(&path, text));
     }
-    Ok(Ok(files))
+    Ok(files)
 }
 
 /// The certificate authorities that the system does not trust, by file name.
@@ -124,9 +189,8 @@ fn random() -> Result<Secret, Failure> {
     Ok(Secret::new(hex))
 }
 
-fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
+fn listener(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
     let listen = around.listen;
-    let admin = plan.admin.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9901)));
     let variables = plan.variables(Holder::Envoy);
     let environment = if variables.is_empty() {
         "# The module sees no environment variables. Envoy adds the credentials to its calls, at the providers' clusters below."
@@ -149,29 +213,15 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
     let stop =
         if plan.reads_bodies() { "allow_on_headers_stop_iteration: true # for token.from_form" } else { "" };
     let websockets = plan.apis.iter().any(|api| api.traffic.websocket);
-    let clusters: Vec<String> = plan
-        .apis
-        .iter()
-        .map(|api| api_cluster(api, around))
-        .chain(plan.providers.iter().map(|provider| provider_cluster(provider, around, policy)))
-        .chain(plan.more_ways().map(|way| Cluster::new(&cluster_of(&way), &way.url, &around.roots).text()))
-        .chain(login_cluster(plan, around))
-        .collect();
     fill(
-        include_str!("templates/envoy.yaml"),
+        include_str!("templates/listener.yaml"),
         &[
-            ("target", around.target),
-            ("source", &plan.source),
-            ("stats_tags", STATS_TAGS),
             ("longest", &seconds(plan.longest(|traffic| traffic.longest))),
-            ("connections", &plan.max_connections.to_string()),
             (
                 "connect",
                 if websockets { "allow_connect: true # WebSockets over HTTP/2 (RFC 8441)" } else { "" },
             ),
             ("rate_limit", &plan.rate_limit.map(rate_limit).unwrap_or_default()),
-            ("admin_address", &scalar_address(admin)),
-            ("admin_port", &admin.port().to_string()),
             ("listen_address", &listen.ip().to_string()),
             ("listen_port", &listen.port().to_string()),
             (
@@ -184,9 +234,18 @@ fn envoy(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
             ("policy", &configuration(policy)),
             ("hosts", &virtual_hosts(plan)),
             ("tls", &around.tls.as_ref().map(|files| downstream_tls(files, plan)).unwrap_or_default()),
-            ("clusters", &clusters.join("")),
         ],
     )
+}
+
+fn clusters(plan: &Plan, around: &Surroundings, policy: &Value) -> Vec<String> {
+    plan.apis
+        .iter()
+        .map(|api| api_cluster(api, around))
+        .chain(plan.providers.iter().map(|provider| provider_cluster(provider, around, policy)))
+        .chain(plan.more_ways().map(|way| Cluster::new(&cluster_of(&way), &way.url, &around.roots).text()))
+        .chain(login_cluster(plan, around))
+        .collect()
 }
 
 fn scalar_address(address: SocketAddr) -> String {

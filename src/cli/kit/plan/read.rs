@@ -11,10 +11,10 @@ use tollgate_engine::provider::client_auth::Method;
 use url::Url;
 
 use super::faults::{Faults, of_api};
+use super::shape::{NOT_IN_POLICY, SHORT_FILE};
 use super::{
     Api, Credential, Kubernetes, Login, Plan, Provider, Traffic, is_loopback, resources, rules, several,
 };
-use crate::commands::generate::shape::{NOT_IN_POLICY, SHORT_FILE};
 use crate::kit::failure::Failure;
 use crate::kit::find::located::{self, Located};
 use crate::kit::find::places;
@@ -61,6 +61,13 @@ impl Source {
     /// The arguments, in the form of a short file.
     pub(crate) fn arguments(value: Value) -> Self {
         Self { name: "the arguments".to_owned(), directory: PathBuf::new(), value, document: None }
+    }
+
+    /// The files that the short file names, except for certificates that Envoy itself reads.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut names = Vec::new();
+        file_names(&self.value, &mut names);
+        names.into_iter().map(|name| self.directory.join(name)).collect()
     }
 
     /// All errors, with their places in the file.
@@ -456,6 +463,21 @@ fn members<'v>(whole: &'v Value, key: &str) -> impl Iterator<Item = (&'v String,
 }
 
 /// The text under a key.
+fn file_names<'v>(value: &'v Value, names: &mut Vec<&'v str>) {
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                match member.as_str() {
+                    Some(name) if key.ends_with("_file") => names.push(name),
+                    _ => file_names(member, names),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| file_names(item, names)),
+        _ => {}
+    }
+}
+
 pub(super) fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     value.get(key).and_then(Value::as_str)
 }
