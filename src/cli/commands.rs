@@ -5,6 +5,7 @@
 //! | [`discover`], [`discovery`] | authorization server metadata (RFC 8414) |
 //! | [`client`], [`store`] | clients, registered and stored (RFC 7591, RFC 7592) |
 //! | [`generate`] | complete configurations, from one short file |
+//! | [`run`] | an Envoy with the filter, from the same file |
 //! | [`check`], [`find`], [`schema`] | Tollgate's configuration inside other files, and its errors |
 //! | [`explain`], [`doctor`] | why a request is rejected; what is wrong with a provider |
 //! | [`import`] | rules and configurations from elsewhere |
@@ -22,6 +23,7 @@ mod explain;
 mod generate;
 mod import;
 mod manual;
+mod run;
 mod schema;
 
 use std::process::ExitCode;
@@ -55,6 +57,7 @@ enum Command {
     Discover(discover::Args),
     Client(client::Args),
     Generate(generate::Args),
+    Run(Box<run::Args>),
     Check(check::Args),
     Explain(explain::Args),
     Doctor(doctor::Args),
@@ -85,6 +88,7 @@ impl Command {
             Self::Discover(args) => discover::run(&args, out),
             Self::Client(args) => client::run(args, out),
             Self::Generate(args) => generate::run(args, out),
+            Self::Run(args) => run::run(&args, out),
             Self::Check(args) => check::run(&args, out),
             Self::Explain(args) => explain::run(&args, out),
             Self::Doctor(args) => doctor::run(&args, out),

@@ -78,7 +78,8 @@ impl Operator {
         ListServer { port, _process: process }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// A `tollgate` that is run there.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(tollgate());
         command.args(args).current_dir(&self.directory).env("TOLLGATE_STORE", self.directory.join("store"));
         command

@@ -83,6 +83,11 @@ impl Process {
         self.life().must_last = true;
     }
 
+    /// From now on it may.
+    pub fn may_end(&self) {
+        self.life().must_last = false;
+    }
+
     /// How it has ended, if it has.
     pub fn ended(&self) -> Option<ExitStatus> {
         self.life().ended

@@ -29,6 +29,7 @@ mod proofs;
 mod readings;
 mod real_authorization_server;
 mod resets;
+mod run;
 mod traps;
 mod vectors;
 mod verdicts;
