@@ -9,5 +9,6 @@ pub mod random;
 pub mod secret;
 pub mod slack;
 pub mod store;
+pub mod table;
 pub mod time;
 pub mod uri;

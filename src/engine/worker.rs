@@ -22,13 +22,14 @@ pub mod series;
 mod streams;
 mod waiters;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::{ProviderId, StreamId};
 use crate::base::moment::{Moment, Now, Steady};
-use crate::base::slack::{give_back, give_back_queue};
+use crate::base::slack::give_back_queue;
+use crate::base::table::Table;
 use crate::base::time::UnixTime;
 use crate::decision::trace::{Trace, Untraced};
 use crate::decision::{Decision, NoAnswer, Rejection};
@@ -40,7 +41,7 @@ use crate::provider::fetch::FetchFault;
 use crate::provider::keys::KeyNews;
 use crate::provider::outcome::CallOutcome;
 use crate::response::answer::Answer;
-use crate::token::key::{Hashed, TokenKey};
+use crate::token::key::TokenKey;
 use crate::worker::brake::Brake;
 use crate::worker::clock::Watch;
 use crate::worker::command::{CallId, Command, Document, Event, OutgoingCall, ResponseChange};
@@ -58,13 +59,13 @@ pub struct Worker<T = Untraced> {
     flights: Flights,
     fetches: Fetches,
     /// Forms that are waited for, and until when.
-    forms: HashMap<StreamId, Steady, Hashed>,
+    forms: Table<StreamId, Steady>,
     /// Requests that have waited, and what is there for them now.
     ready: VecDeque<(StreamId, Waited)>,
     /// How many of those may have their turn yet, until something else happens.
     turns: u32,
     /// Calls that are under way.
-    calls: HashMap<CallId, Purpose, Hashed>,
+    calls: Table<CallId, Purpose>,
     last_call: u32,
     /// Calls that are to be made.
     outbox: VecDeque<(CallId, OutgoingCall)>,
@@ -130,10 +131,10 @@ impl<T: Trace> Worker<T> {
             flights: Flights::new(enforcer.policy().providers.len()),
             fetches: Fetches::new(&enforcer),
             generations: Generations::new(enforcer),
-            forms: HashMap::default(),
+            forms: Table::default(),
             ready: VecDeque::new(),
             turns: 0,
-            calls: HashMap::default(),
+            calls: Table::default(),
             last_call: 0,
             outbox: VecDeque::new(),
             wake: Wake::default(),
@@ -212,8 +213,8 @@ impl<T: Trace> Worker<T> {
                 None
             }
             Event::Response(call, outcome) => {
-                let purpose = self.calls.remove(&call)?;
-                give_back(&mut self.calls);
+                let purpose = self.calls.remove(call)?;
+                self.calls.give_back();
                 match purpose {
                     Purpose::Introspection(key) => {
                         self.counts.in_flight(-1);
@@ -402,7 +403,7 @@ impl<T: Trace> Worker<T> {
     /// A stream that was taken out waits no more.
     fn leave(&mut self, id: StreamId, stream: &Stream) {
         match stream.state {
-            State::AwaitsForm(_) => drop(self.forms.remove(&id)),
+            State::AwaitsForm(_) => drop(self.forms.remove(id)),
             State::AwaitsResponse(key) => self.flights.leave(key, &self.streams),
             State::AwaitsKeys(provider) => self.fetches.leave(provider, &self.streams),
             State::New | State::AwaitsTurn | State::Passed(_) | State::Answered => {}
@@ -430,7 +431,7 @@ impl<T: Trace> Worker<T> {
     }
 
     fn take_form(&mut self, id: StreamId, stream: &mut Stream) -> Option<Box<AwaitingForm>> {
-        self.forms.remove(&id);
+        self.forms.remove(id);
         match std::mem::replace(&mut stream.state, State::New) {
             State::AwaitsForm(form) => Some(form),
             other => {
@@ -452,7 +453,7 @@ impl<T: Trace> Worker<T> {
         self.tick_fetches(moment);
         self.tick_flights(now);
         self.tick_forms(now);
-        let forms = self.forms.values().min().copied();
+        let forms = self.forms.entries().iter().map(|(_, due)| *due).min();
         let watch = self.watch.due(moment.steady);
         self.counts.is_awaited(has_counted || watch.is_some());
         let counts = has_counted.then(|| moment.steady.saturating_add(TELL_EVERY));
@@ -464,9 +465,9 @@ impl<T: Trace> Worker<T> {
     /// Gives up on form bodies that have not come.
     fn tick_forms(&mut self, now: &Now<'_>) {
         let steady = now.steady();
-        let late = self.forms.iter().filter(|(_, due)| **due <= steady).map(|(id, _)| *id);
+        let late = self.forms.entries().iter().filter(|(_, due)| *due <= steady).map(|(id, _)| *id);
         for id in late.collect::<Vec<_>>() {
-            self.forms.remove(&id);
+            self.forms.remove(id);
             let Some(stream) = self.streams.get_mut(id) else { continue };
             match std::mem::replace(&mut stream.state, State::AwaitsTurn) {
                 State::AwaitsForm(form) => self.ready.push_back((id, Waited::ForForm(form))),

@@ -5,14 +5,12 @@
 //! host. A request that passes at its head, without anything to follow, has left nothing behind by then.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 
 use tollgate_config::error::ConfigError;
 use tollgate_config::host::lacking;
 use tollgate_engine::base::ids::StreamId;
-use tollgate_engine::base::slack::give_back;
+use tollgate_engine::base::table::Table;
 use tollgate_engine::policy::Policy;
-use tollgate_engine::token::key::Hashed;
 use tollgate_engine::worker::command::Event;
 
 use crate::driver::Driver;
@@ -28,11 +26,11 @@ thread_local! {
 /// All contexts of the VM.
 #[derive(Default)]
 struct Contexts {
-    roots: HashMap<u32, Option<Driver>, Hashed>,
+    roots: Table<u32, Option<Driver>>,
     /// Streams whose head has not come yet, and their roots.
     announced: Vec<(u32, u32)>,
     /// The roots of streams that a worker has still to do with.
-    streams: HashMap<u32, u32, Hashed>,
+    streams: Table<u32, u32>,
 }
 
 /// How many streams may be announced: the head follows at once, so one is the usual number.
@@ -55,13 +53,13 @@ pub(crate) fn created(context: u32, parent: u32) {
 /// A context ends: a root's, or that of a stream, which has ended already.
 pub(crate) fn ended(context: u32) {
     with((), |contexts| {
-        if let Some(root) = contexts.streams.remove(&context) {
-            give_back(&mut contexts.streams);
+        if let Some(root) = contexts.streams.remove(context) {
+            contexts.streams.give_back();
             if let Some(driver) = contexts.driver(root) {
                 driver.tell(Event::Gone(StreamId(context)));
             }
         } else if contexts.claim(context).is_none()
-            && let Some(Some(mut driver)) = contexts.roots.remove(&context)
+            && let Some(Some(mut driver)) = contexts.roots.remove(context)
         {
             driver.end();
         }
@@ -150,7 +148,7 @@ pub(crate) fn response_headers(id: u32) {
 
 impl Contexts {
     fn driver(&mut self, root: u32) -> Option<&mut Driver> {
-        self.roots.get_mut(&root)?.as_mut()
+        self.roots.get_mut(root)?.as_mut()
     }
 
     /// The root of a stream that has been announced.
@@ -163,7 +161,7 @@ impl Contexts {
 /// Continues a request that a worker still handles. Any other already has its response.
 fn of_stream(id: u32, go_on: impl FnOnce(&mut Driver) -> Action) -> Action {
     with(Action::Pause, |contexts| {
-        let root = contexts.streams.get(&id).copied();
+        let root = contexts.streams.get(id).copied();
         root.and_then(|root| contexts.driver(root)).map_or(Action::Pause, go_on)
     })
 }

@@ -1,18 +1,16 @@
 //! A worker in the host: passes events in, and carries out its commands.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use proxy_wasm::types::{BufferType, MapType};
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::moment::Now;
-use tollgate_engine::base::slack::give_back;
+use tollgate_engine::base::table::Table;
 use tollgate_engine::decision::trace::Untraced;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::Head;
-use tollgate_engine::token::key::Hashed;
 use tollgate_engine::worker::Worker;
 use tollgate_engine::worker::command::{CallId, Command, Event};
 use tollgate_engine::worker::counts::Counter;
@@ -28,7 +26,7 @@ pub(crate) struct Driver {
     root: u32,
     worker: Worker,
     /// Calls under way, and how much of the response is wanted.
-    calls: HashMap<u32, (CallId, usize), Hashed>,
+    calls: Table<u32, (CallId, usize)>,
     /// The host's numbers of all counters.
     counters: Vec<u32>,
     /// Those of everything else that has been measured.
@@ -40,7 +38,7 @@ impl Driver {
     pub(crate) fn new(root: u32, policy: Policy, seed: [u64; 2]) -> Self {
         let counters = Counter::all().map(|counter| host::define_counter(&counter.name())).collect();
         let worker = Worker::new(policy, ports(seed));
-        let mut driver = Self { root, worker, calls: HashMap::default(), counters, series: Vec::new() };
+        let mut driver = Self { root, worker, calls: Table::default(), counters, series: Vec::new() };
         driver.close(&Now::new(&HostClocks));
         driver
     }
@@ -68,8 +66,8 @@ impl Driver {
 
     /// A response has arrived, or its absence.
     pub(crate) fn responded(&mut self, call: u32, has_arrived: bool) {
-        let Some((call, read_up_to)) = self.calls.remove(&call) else { return };
-        give_back(&mut self.calls);
+        let Some((call, read_up_to)) = self.calls.remove(call) else { return };
+        self.calls.give_back();
         if has_arrived {
             let response = host::Response::read(read_up_to);
             self.drive(Event::Response(call, response.outcome()), Turn::Root);

@@ -1,5 +1,7 @@
 //! The numbers by which the parts of a policy know each other.
 
+use crate::base::table::Key;
+
 /// A provider's place in [`Policy::providers`](crate::policy::Policy::providers).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ProviderId(pub usize);
@@ -15,3 +17,10 @@ pub struct ListId(pub usize);
 /// A stream of the host: one request and its response.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct StreamId(pub u32);
+
+impl Key for StreamId {
+    #[inline]
+    fn spread(self) -> u32 {
+        self.0.spread()
+    }
+}

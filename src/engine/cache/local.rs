@@ -1,14 +1,14 @@
 //! A worker's own level: two segments, one for tokens and one for garbage, each bounded.
 
-use std::collections::HashMap;
 use std::mem;
 use std::rc::Rc;
 
 use crate::base::ids::ProviderId;
+use crate::base::table::Table;
 use crate::cache::entry::Entry;
 use crate::policy::cache_times::CacheTimes;
 use crate::provider::introspection::reply::Introspection;
-use crate::token::key::{Hashed, TokenKey};
+use crate::token::key::TokenKey;
 
 /// The cache of one worker.
 #[derive(Debug)]
@@ -81,30 +81,30 @@ impl Local {
 #[derive(Debug)]
 struct Segment {
     max: usize,
-    young: HashMap<TokenKey, Rc<Entry>, Hashed>,
-    old: HashMap<TokenKey, Rc<Entry>, Hashed>,
+    young: Table<TokenKey, Rc<Entry>>,
+    old: Table<TokenKey, Rc<Entry>>,
 }
 
 impl Segment {
     fn new(max: usize) -> Self {
-        Self { max, young: HashMap::default(), old: HashMap::default() }
+        Self { max, young: Table::default(), old: Table::default() }
     }
 
     #[inline]
     fn get(&mut self, key: TokenKey) -> Option<&Rc<Entry>> {
-        if !self.young.contains_key(&key) {
-            let entry = self.old.remove(&key)?;
+        if !self.young.contains(key) {
+            let entry = self.old.remove(key)?;
             self.put(key, entry);
         }
-        self.young.get(&key)
+        self.young.get(key)
     }
 
     fn put(&mut self, key: TokenKey, entry: Rc<Entry>) {
         if self.max == 0 {
             return;
         }
-        self.old.remove(&key);
-        if self.young.len() >= self.max.div_ceil(2) && !self.young.contains_key(&key) {
+        self.old.remove(key);
+        if self.young.len() >= self.max.div_ceil(2) && !self.young.contains(key) {
             mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
             if self.max == 1 {
@@ -114,25 +114,25 @@ impl Segment {
         self.young.insert(key, entry);
         // An odd bound leaves the young one the greater half; the old one may hold as many.
         if self.len() > self.max
-            && let Some(some) = self.old.keys().next().copied()
+            && let Some(some) = self.old.entries().first().map(|(key, _)| *key)
         {
-            self.old.remove(&some);
+            self.old.remove(some);
         }
     }
 
     fn remove(&mut self, key: TokenKey) {
-        self.young.remove(&key);
-        self.old.remove(&key);
+        self.young.remove(key);
+        self.old.remove(key);
     }
 
     fn forget(&mut self, provider: ProviderId) {
-        self.young.retain(|key, _| key.provider != provider);
-        self.old.retain(|key, _| key.provider != provider);
+        self.young.retain(|key| key.provider != provider);
+        self.old.retain(|key| key.provider != provider);
     }
 
     fn clear(&mut self) {
-        self.young = HashMap::default();
-        self.old = HashMap::default();
+        self.young = Table::default();
+        self.old = Table::default();
     }
 
     fn len(&self) -> usize {

@@ -1,12 +1,13 @@
 //! The two keys under which a token is cached: hashes from which it cannot be recovered.
 
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use crate::base::ids::ProviderId;
 use crate::base::secret::Secret;
+use crate::base::table::Key;
 
 /// A token of one provider, for one worker: 128 bits of SipHash-2-4 under a key that never leaves the VM's
 /// memory, so that an attacker cannot search for two tokens with the same hash.
@@ -21,13 +22,6 @@ pub struct TokenKey {
 /// A token of one provider, for all workers: SHA-256 of the provider's namespace (see `cache::namespace`) and the token.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct TokenDigest([u8; 32]);
-
-/// The hasher of maps whose keys are already hashes, or numbers that no client can choose.
-pub type Hashed = BuildHasherDefault<Taken>;
-
-/// Takes a hash as it is, and spreads a number.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Taken(u64);
 
 impl TokenKey {
     /// The key of `token` under the worker's `seed`.
@@ -48,36 +42,11 @@ impl TokenKey {
     }
 }
 
-impl Hash for TokenKey {
+impl Key for TokenKey {
     #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let [low, high, ..] = self.hash;
-        state.write_u64(joined(low, high) ^ self.provider.0 as u64);
-    }
-}
-
-impl Hasher for Taken {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    #[inline]
-    fn write_u32(&mut self, number: u32) {
-        // A number is no hash yet: numbers in a row must not share their upper bits.
-        self.0 ^= u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 ^= hash;
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
+    fn spread(self) -> u32 {
+        let [first, ..] = self.hash;
+        first
     }
 }
 

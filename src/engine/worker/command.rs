@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::ids::{ListId, ProviderId, StreamId};
 use crate::base::secret::Secret;
+use crate::base::table::Key;
 use crate::enforcer::outcome::Outcome;
 use crate::provider::fetch::FetchCall;
 use crate::provider::introspection::call::IntrospectionCall;
@@ -64,6 +65,12 @@ pub enum Command {
 /// A call, as one worker knows it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct CallId(pub u32);
+
+impl Key for CallId {
+    fn spread(self) -> u32 {
+        self.0.spread()
+    }
+}
 
 /// A call to make.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -6,13 +6,12 @@
 //!
 //! If a client disconnects, its request is dropped, and the call continues: others may wait for it.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::StreamId;
 use crate::base::moment::{Moment, Now, Steady};
-use crate::base::slack::give_back;
+use crate::base::table::Table;
 use crate::base::time::{UnixTime, part};
 use crate::cache::Recalled;
 use crate::cache::shared::{Claim, Ending, Place};
@@ -25,7 +24,7 @@ use crate::provider::health::Health;
 use crate::provider::introspection::call::IntrospectionCall;
 use crate::provider::introspection::reply::Introspection;
 use crate::provider::outcome::CallOutcome;
-use crate::token::key::{Hashed, TokenDigest, TokenKey};
+use crate::token::key::{TokenDigest, TokenKey};
 use crate::worker::command::OutgoingCall;
 use crate::worker::counts::Metric;
 use crate::worker::streams::Streams;
@@ -35,7 +34,7 @@ use crate::worker::{Purpose, Told, Worker};
 /// The flights of one worker.
 #[derive(Debug)]
 pub(super) struct Flights {
-    under_way: HashMap<TokenKey, UnderWay, Hashed>,
+    under_way: Table<TokenKey, UnderWay>,
     /// To be introspected again, in the background.
     refreshes: Vec<Question>,
     /// By provider.
@@ -87,7 +86,7 @@ const LOOK_EACH: Duration = Duration::from_micros(50);
 impl Flights {
     pub(super) fn new(providers: usize) -> Self {
         Self {
-            under_way: HashMap::default(),
+            under_way: Table::default(),
             refreshes: Vec::new(),
             health: vec![Health::default(); providers],
             waiting: 0,
@@ -96,7 +95,7 @@ impl Flights {
 
     /// Adds a request to those that wait for this response. [`Worker::seek`] has said that it may.
     pub(super) fn wait(&mut self, key: TokenKey, stream: StreamId, pending: Box<Pending>) {
-        if let Some(flight) = self.under_way.get_mut(&key) {
+        if let Some(flight) = self.under_way.get_mut(key) {
             flight.interest.waiters.push(stream, pending);
             self.waiting = self.waiting.saturating_add(1);
         }
@@ -104,7 +103,7 @@ impl Flights {
 
     /// One of those who wait for this response has left.
     pub(super) fn leave(&mut self, key: TokenKey, streams: &Streams) {
-        if let Some(flight) = self.under_way.get_mut(&key) {
+        if let Some(flight) = self.under_way.get_mut(key) {
             flight.interest.waiters.forget_one(|id| streams.contains(id));
             self.waiting = self.waiting.saturating_sub(1);
         }
@@ -114,13 +113,13 @@ impl Flights {
     pub(super) fn take_all(&mut self) -> Vec<(StreamId, Box<Pending>)> {
         self.waiting = 0;
         self.refreshes.clear();
-        let all = std::mem::take(&mut self.under_way).into_values();
-        all.flat_map(|flight| flight.interest.waiters.into_all()).collect()
+        let all = std::mem::take(&mut self.under_way).into_entries();
+        all.into_iter().flat_map(|(_, flight)| flight.interest.waiters.into_all()).collect()
     }
 
     /// When something is to be done next.
     pub(super) fn due(&self) -> Option<Steady> {
-        self.under_way.values().filter_map(UnderWay::due).min()
+        self.under_way.entries().iter().filter_map(|(_, flight)| flight.due()).min()
     }
 
     /// How long it is until the next look for another worker's response.
@@ -130,8 +129,8 @@ impl Flights {
     }
 
     fn take(&mut self, key: TokenKey) -> Option<UnderWay> {
-        let flight = self.under_way.remove(&key)?;
-        give_back(&mut self.under_way);
+        let flight = self.under_way.remove(key)?;
+        self.under_way.give_back();
         self.waiting = self.waiting.saturating_sub(flight.interest.waiters.len());
         Some(flight)
     }
@@ -177,7 +176,7 @@ impl<T: Trace> Worker<T> {
         if self.flights.waiting >= MAX_WAITING {
             return Some(Err(not_asked(NoAnswer::Crowded)));
         }
-        if self.flights.under_way.contains_key(&key) {
+        if self.flights.under_way.contains(key) {
             self.counts.one(Metric::Coalesced);
             return None;
         }
@@ -200,7 +199,7 @@ impl<T: Trace> Worker<T> {
 
     /// Introspects a token in use again, as soon as no request is being handled.
     pub(super) fn refresh_soon(&mut self, question: Question) {
-        if !self.flights.under_way.contains_key(&question.key) {
+        if !self.flights.under_way.contains(question.key) {
             self.flights.refreshes.push(question);
             self.wake_soon();
         }
@@ -236,8 +235,8 @@ impl<T: Trace> Worker<T> {
     #[inline(never)]
     pub(super) fn tick_flights(&mut self, now: &Now<'_>) {
         let is_due = |flight: &UnderWay| flight.due().is_some_and(|due| due <= now.steady());
-        let due: Vec<TokenKey> =
-            self.flights.under_way.iter().filter(|(_, flight)| is_due(flight)).map(|(key, _)| *key).collect();
+        let all = self.flights.under_way.entries().iter();
+        let due: Vec<_> = all.filter(|(_, flight)| is_due(flight)).map(|(key, _)| *key).collect();
         for key in due {
             let Some(UnderWay { interest, way }) = self.flights.take(key) else { continue };
             match way {
@@ -260,7 +259,7 @@ impl<T: Trace> Worker<T> {
     fn refresh(&mut self, question: Question, now: &Now<'_>) {
         let key = question.key;
         let Some(entry) = self.generations.current.remembered(key) else { return };
-        if self.flights.under_way.contains_key(&key) {
+        if self.flights.under_way.contains(key) {
             return;
         }
         let digest = self.generations.current.digest(&question);

@@ -1,12 +1,10 @@
 //! The requests of one worker that are not done with.
 
-use std::collections::HashMap;
-
 use crate::base::ids::{ProviderId, StreamId};
-use crate::base::slack::give_back;
+use crate::base::table::Table;
 use crate::decision::trace::Trace;
 use crate::enforcer::{AwaitingForm, Enforcer};
-use crate::token::key::{Hashed, TokenKey};
+use crate::token::key::TokenKey;
 use crate::worker::command::ResponseChange;
 
 /// One request.
@@ -131,19 +129,19 @@ impl<T: Trace> Generations<T> {
 
 /// The requests that are not done with.
 #[derive(Debug, Default)]
-pub(super) struct Streams(HashMap<StreamId, Stream, Hashed>);
+pub(super) struct Streams(Table<StreamId, Stream>);
 
 impl Streams {
     pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {
-        self.0.get(&id)
+        self.0.get(id)
     }
 
     pub(super) fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
-        self.0.get_mut(&id)
+        self.0.get_mut(id)
     }
 
     pub(super) fn contains(&self, id: StreamId) -> bool {
-        self.0.contains_key(&id)
+        self.0.contains(id)
     }
 
     /// Keeps a stream that is still needed, and drops one that is not.
@@ -167,8 +165,8 @@ impl Streams {
 
     /// Takes one out, to be put back or forgotten: until then its configuration stays.
     pub(super) fn take(&mut self, id: StreamId) -> Option<Stream> {
-        let stream = self.0.remove(&id);
-        give_back(&mut self.0);
+        let stream = self.0.remove(id);
+        self.0.give_back();
         stream
     }
 
