@@ -61,6 +61,31 @@ impl JsonError {
     }
 }
 
+/// The members that are not left out. Nothing is removed in place: that would be more code than all of this file.
+#[inline(never)]
+pub fn without(
+    members: Map<String, Value>,
+    is_left_out: &dyn Fn(&str, &Value) -> bool,
+) -> Map<String, Value> {
+    let mut left = Map::new();
+    for (name, value) in members {
+        if !is_left_out(&name, &value) {
+            left.insert(name, value);
+        }
+    }
+    left
+}
+
+/// Adds the members of `more` whose names are not there yet.
+#[inline(never)]
+pub fn add(members: &mut Map<String, Value>, more: Map<String, Value>) {
+    for (name, value) in more {
+        if !members.contains_key(&name) {
+            members.insert(name, value);
+        }
+    }
+}
+
 /// Whether two values are the same. Numbers are by what they are, `300` and `300.0` alike (a protobuf
 /// `Struct` has doubles only); one that is not known exactly is the same as none.
 pub fn same(a: &Value, b: &Value) -> bool {

@@ -109,7 +109,7 @@ impl Header {
         if bytes.len() > MAX_HEADER {
             return Err(JwsFault::HeaderTooLong);
         }
-        let mut members = object(bytes).ok_or(JwsFault::Header)?;
+        let members = object(bytes).ok_or(JwsFault::Header)?;
         let alg = members.get("alg").and_then(Value::as_str).and_then(Algorithm::of_token);
         let alg = alg.ok_or(JwsFault::Algorithm)?;
         // An empty list, or one of anything, is wrong in itself or names what we do not understand
@@ -117,13 +117,22 @@ impl Header {
         if members.contains_key("crit") || members.get("b64").is_some_and(|b64| *b64 != Value::Bool(true)) {
             return Err(JwsFault::Critical);
         }
-        let mut text = |name: &str| match members.remove(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(JwsFault::Member),
-        };
-        let (typ, cty, kid) = (text("typ")?, text("cty")?, text("kid")?);
-        Ok(Self { alg, typ, cty, kid, jwk: members.remove("jwk") })
+        let mut header = Self { alg, typ: None, cty: None, kid: None, jwk: None };
+        for (name, value) in members {
+            let member = match name.as_str() {
+                "typ" => &mut header.typ,
+                "cty" => &mut header.cty,
+                "kid" => &mut header.kid,
+                "jwk" => {
+                    header.jwk = Some(value);
+                    continue;
+                }
+                _ => continue,
+            };
+            let Value::String(text) = value else { return Err(JwsFault::Member) };
+            *member = Some(text);
+        }
+        Ok(header)
     }
 
     /// Whether `typ` is this media type: compared without regard to case, and `application/` goes without

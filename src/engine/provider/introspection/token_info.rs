@@ -46,21 +46,22 @@ pub fn read(
         Some(Value::Bool(false)) => return Ok(Introspection::Inactive),
         Some(_) => return bad(BadAnswer::Active),
     }
-    match members.remove("access_token") {
-        Some(Value::String(echo)) if echo != token.expose() => return bad(BadAnswer::OtherToken),
-        // PingFederate has attributes there.
-        Some(Value::Object(attributes)) => {
-            for (name, value) in attributes {
-                members.entry(name).or_insert(value);
-            }
-        }
-        _ => {}
+    if let Some(Value::String(echo)) = members.get("access_token")
+        && echo != token.expose()
+    {
+        return bad(BadAnswer::OtherToken);
     }
-    let Some(exp) = expiry(&mut members, asked) else { return bad(BadAnswer::Lifetime) };
+    // PingFederate has attributes there, of which one may have the same name.
+    let attributes = members.get_mut("access_token").map(Value::take);
+    let mut members = json::without(members, &|name, _| name == "access_token");
+    if let Some(Value::Object(attributes)) = attributes {
+        json::add(&mut members, attributes);
+    }
+    let Some(exp) = expiry(&members, asked) else { return bad(BadAnswer::Lifetime) };
+    let mut members = json::without(members, &|name, value| {
+        name == "expires_in" || (name == "token_type" && value == VALIDATED)
+    });
     members.insert("exp".to_owned(), exp.into());
-    if members.get("token_type").is_some_and(|kind| kind == VALIDATED) {
-        members.remove("token_type");
-    }
     if let Some(Value::Array(scopes)) = members.get("scope") {
         let scopes: Vec<_> = scopes.iter().filter_map(Value::as_str).filter_map(ScopeToken::parse).collect();
         let scopes = scopes.iter().map(ScopeToken::as_str).collect::<Vec<_>>().join(" ");
@@ -84,8 +85,8 @@ fn is_refused(status: u16, body: &[u8]) -> bool {
 
 /// The token's end in seconds, from `expires_in`, `exp` or the earlier of both; `None` if neither is there, or
 /// if one is not a number.
-fn expiry(members: &mut Map<String, Value>, asked: UnixTime) -> Option<i64> {
-    let left = members.remove("expires_in").map(|left| seconds(&left));
+fn expiry(members: &Map<String, Value>, asked: UnixTime) -> Option<i64> {
+    let left = members.get("expires_in").map(seconds);
     let exp = members.get("exp").map(seconds);
     let asked = i64::try_from(asked.as_secs()).unwrap_or(i64::MAX);
     match (left, exp) {

@@ -47,7 +47,7 @@ pub fn read(
     let Some(bytes) = body(&provider.introspection, outcome, media_type)? else {
         return Ok(Introspection::Inactive);
     };
-    let mut claims = match names {
+    let claims = match names {
         Some(names) => signed(provider, names, keys, bytes, verifier, now)?,
         None => plain(bytes)?,
     };
@@ -56,20 +56,16 @@ pub fn read(
     }
     let configured =
         provider.tokens.scope_claim.iter().chain(&provider.tokens.client_id_claim).map(String::as_str);
-    for name in OF_TOKENS.into_iter().chain(configured) {
-        claims.remove(name);
-    }
+    let of_tokens: Vec<_> = OF_TOKENS.into_iter().chain(configured).collect();
+    let claims = json::without(claims, &|name, _| of_tokens.contains(&name));
     match jwt {
         None => AccessToken::new(id, claims).map(Introspection::Active),
         // The token speaks for itself; what is said of its user comes on top.
         Some(token)
             if token.claims.get("sub") == claims.get("sub") && !is_bound_elsewhere(&token, &claims) =>
         {
-            let mut all = token.claims;
-            all.retain(|_, value| !value.is_null());
-            for (name, value) in claims {
-                all.entry(name).or_insert(value);
-            }
+            let mut all = json::without(token.claims, &|_, value| value.is_null());
+            json::add(&mut all, claims);
             AccessToken::new(id, all).map(Introspection::Active)
         }
         Some(_) => Err(Rejection::BadAnswer { cause: BadAnswer::OtherToken }),
