@@ -13,7 +13,7 @@
 //! [RFC 3986 §3]: https://www.rfc-editor.org/rfc/rfc3986#section-3
 //! [RFC 5952]: https://www.rfc-editor.org/rfc/rfc5952
 
-use core::net::{Ipv4Addr, Ipv6Addr};
+use crate::base::ip;
 
 /// An absolute `http` or `https` URI in its parts, as written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -127,14 +127,14 @@ fn host_of(authority: &str) -> Option<&str> {
 /// Whether a host can be read in one way only: it is a name, or an address in its usual form.
 fn is_plain_host(host: &str) -> bool {
     if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let address = inner.parse::<Ipv6Addr>().map(|address| address.to_string());
-        return address.is_ok_and(|shortest| shortest.eq_ignore_ascii_case(inner)) && !inner.contains('.');
+        let shortest = ip::v6(inner).map(ip::shortest_v6);
+        return shortest.is_some_and(|shortest| shortest.eq_ignore_ascii_case(inner)) && !inner.contains('.');
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(fits);
     let last = name.rsplit('.').next().unwrap_or_default();
-    name.split('.').all(is_label) && (!is_number(last) || host.parse::<Ipv4Addr>().is_ok())
+    name.split('.').all(is_label) && (!is_number(last) || ip::v4(host).is_some())
 }
 
 /// Whether browsers read a last label as a number, and the host as an IPv4 address.

@@ -1,8 +1,8 @@
 //! How a host is matched.
 
-use core::net::Ipv6Addr;
 use std::borrow::Cow;
 
+use crate::base::ip;
 use crate::decision::Doubt;
 use crate::policy::rule::fit::Fit;
 use crate::request::head::RequestHead;
@@ -129,8 +129,8 @@ fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
 fn host(text: &str) -> Option<String> {
     match text.strip_prefix('[') {
         Some(rest) => {
-            let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
-            Some(format!("[{address}]"))
+            let address = ip::v6(rest.strip_suffix(']')?)?;
+            Some(format!("[{}]", ip::shortest_v6(address)))
         }
         None => host_name(text),
     }
