@@ -71,6 +71,10 @@ unsafe extern "C" {
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn clock_time_get(clock: u32, precision: u64, nanos: *mut u64) -> u32;
+
+    fn environ_sizes_get(number: *mut usize, size: *mut usize) -> u32;
+
+    fn environ_get(places: *mut *mut u8, bytes: *mut u8) -> u32;
 }
 
 const OK: u32 = 0;
@@ -219,6 +223,21 @@ fn given(bytes: *mut u8, size: usize) -> Vec<u8> {
     // SAFETY: the host has had these bytes allocated by `proxy_on_memory_allocate`, which makes a boxed slice
     // of just that length and gives it away, and has filled them.
     unsafe { Box::from_raw(slice_from_raw_parts_mut(bytes, size)) }.into_vec()
+}
+
+/// A variable of the VM's environment. `None`: it is not there, or no text.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let (mut number, mut size) = (0, 0);
+    // SAFETY: the host writes two numbers.
+    let status = unsafe { environ_sizes_get(&raw mut number, &raw mut size) };
+    let (mut places, mut bytes) = (vec![null_mut(); number], vec![0; size]);
+    // SAFETY: the host writes as many addresses and as many bytes as it has just said.
+    if status != OK || unsafe { environ_get(places.as_mut_ptr(), bytes.as_mut_ptr()) } != OK {
+        return None;
+    }
+    let value =
+        bytes.split(|b| *b == 0).find_map(|one| one.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    std::str::from_utf8(value).ok().map(str::to_owned)
 }
 
 /// The host's clock that does not step: the time since some moment, the same for all workers.

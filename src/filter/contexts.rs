@@ -13,6 +13,7 @@ use tollgate_engine::base::table::Table;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::worker::command::Event;
 
+use crate::abi;
 use crate::driver::Driver;
 use crate::exports::Action;
 use crate::host;
@@ -68,7 +69,7 @@ pub(crate) fn ended(context: u32) {
 
 /// Takes a configuration. Rejects it with every one of its errors; the host then keeps the old one.
 pub(crate) fn configure(root: u32) -> bool {
-    let policy = tollgate_config::policy(&host::configuration(), &|name| std::env::var(name).ok());
+    let policy = tollgate_config::policy(&host::configuration(), &abi::variable);
     match policy.and_then(for_this_host) {
         Ok(policy) => {
             let Some(seed) = host::seed() else {
