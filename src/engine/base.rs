@@ -11,5 +11,6 @@ pub mod secret;
 pub mod slack;
 pub mod store;
 pub mod table;
+pub mod text;
 pub mod time;
 pub mod uri;

@@ -6,6 +6,7 @@ use crate::parse::Context;
 use crate::parse::endpoint;
 use crate::parse::node::Node;
 use tollgate_engine::base::secret::Secret;
+use tollgate_engine::base::text;
 use tollgate_engine::jose::algorithm::{Algorithm, Algorithms};
 use tollgate_engine::proof::dpop::{Dpop, NonceRule};
 use tollgate_engine::proof::nonce::Key;
@@ -42,7 +43,7 @@ pub(super) fn parse(dpop: &Node<'_, keys::Dpop>, context: &mut Context<'_>) -> O
 #[inline(never)]
 fn external(text: &str) -> Option<String> {
     let parsed = endpoint::parse(text).ok()?;
-    let (_, rest) = text.split_once("://")?;
+    let (_, rest) = text::split_once(text, "://")?;
     let path = rest.find('/').map_or("", |at| rest.split_at(at).1);
     let prefix = path.strip_suffix('/').unwrap_or(path);
     let is_normal = || NormalPath::parse(prefix.as_bytes()).is_ok_and(|normal| normal.as_str() == prefix);

@@ -8,6 +8,7 @@ use crate::keys::words::{AudienceCheck, ResourceProfile};
 use crate::parse::node::Node;
 use crate::parse::{Context, Seen};
 use tollgate_engine::base::ids::ProviderId;
+use tollgate_engine::base::text;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::policy::requirement::Requirement;
 use tollgate_engine::policy::resource::{Identifier, Resource, Resources, WELL_KNOWN};
@@ -139,7 +140,7 @@ fn resource(one: &Node<'_, keys::Resource>, policy: &Policy, context: &mut Conte
 
 /// The hosts by which requests for it come. Proxies may have taken the port off.
 fn hosts(identifier: &Identifier<'_>) -> Vec<HostPattern> {
-    let authority = identifier.origin.split_once("://").map_or("", |(_, authority)| authority);
+    let authority = text::split_once(identifier.origin, "://").map_or("", |(_, authority)| authority);
     let with_port = (authority != identifier.host).then_some(authority);
     std::iter::once(identifier.host).chain(with_port).filter_map(HostPattern::parse).collect()
 }

@@ -6,6 +6,7 @@ use crate::keys;
 use crate::keys::words::{EscapedSlashes, HostPort};
 use crate::parse::node::Node;
 use crate::parse::{Context, Seen, responses, unknown_name};
+use tollgate_engine::base::text;
 use tollgate_engine::policy::requirement::{Requirement, SenderConstraint};
 use tollgate_engine::policy::rule::{
     Access, HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, PatternError, Rule, Spelling,
@@ -50,7 +51,8 @@ fn check_reachable(
     let parameters = matching.at(keys::Matching::PATH_PARAMETERS);
     let plain = [keys::Match::PATH, keys::Match::PREFIX, keys::Match::PATH_TEMPLATE];
     for key in plain.map(|key| rule.at(key)) {
-        let has_parameters = key.text().contains(';') || key.text().to_ascii_uppercase().contains("%3B");
+        let has_parameters =
+            key.text().contains(';') || text::find(&key.text().to_ascii_uppercase(), "%3B").is_some();
         if has_parameters && parameters.read() != Reading::Literal {
             let why = "no request matches a path with parameters unless they are read literally";
             context.contradiction(&key, &parameters, why);

@@ -13,7 +13,7 @@
 //! [RFC 3986 §3]: https://www.rfc-editor.org/rfc/rfc3986#section-3
 //! [RFC 5952]: https://www.rfc-editor.org/rfc/rfc5952
 
-use crate::base::ip;
+use crate::base::{ip, text};
 
 /// An absolute `http` or `https` URI in its parts, as written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,7 +50,7 @@ pub enum UriFault {
 /// Takes an absolute `http` or `https` URI apart.
 #[inline(never)]
 pub fn http_uri(text: &str) -> Result<HttpUri<'_>, UriFault> {
-    let (scheme, rest) = text.split_once("://").ok_or(UriFault::Form)?;
+    let (scheme, rest) = text::split_once(text, "://").ok_or(UriFault::Form)?;
     let schemes = ["http", "https"].into_iter();
     let scheme =
         schemes.into_iter().find(|known| known.eq_ignore_ascii_case(scheme)).ok_or(UriFault::Form)?;
@@ -146,7 +146,7 @@ fn is_number(label: &str) -> bool {
 
 /// `.` and `..` ([RFC 3986 §3.3]), also with escapes.
 fn is_dot_segment(segment: &str) -> bool {
-    let plain = segment.replace("%2e", ".").replace("%2E", ".");
+    let plain = text::replaced(&text::replaced(segment, "%2e", "."), "%2E", ".");
     matches!(plain.as_str(), "." | "..")
 }
 

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::base::hash::Hash;
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
+use crate::base::text;
 use crate::jose::algorithm::Algorithm;
 use crate::jose::ed25519;
 use crate::jose::key::RSA_BITS;
@@ -162,15 +163,15 @@ const P256_ORDER: [u8; 32] = [
 /// spaces or `\n`, as happens in environment variables.
 ///
 /// [RFC 7468 §2]: https://www.rfc-editor.org/rfc/rfc7468#section-2
-fn decoded(text: &str) -> Option<(&str, Vec<u8>)> {
-    let mut rest = text;
+fn decoded(keys: &str) -> Option<(&str, Vec<u8>)> {
+    let mut rest = keys;
     loop {
-        let (label, after) = rest.split_once("-----BEGIN ")?.1.split_once("-----")?;
-        let (body, after) = after.split_once("-----END ")?;
+        let (label, after) = text::split_once(text::split_once(rest, "-----BEGIN ")?.1, "-----")?;
+        let (body, after) = text::split_once(after, "-----END ")?;
         rest = after.strip_prefix(label)?.strip_prefix("-----")?;
         // `openssl ecparam -genkey` writes the curve before the key.
         if label != "EC PARAMETERS" {
-            let base64: String = body.replace("\\n", "").split_ascii_whitespace().collect();
+            let base64: String = text::replaced(body, "\\n", "").split_ascii_whitespace().collect();
             return Some((label, STANDARD.decode(base64).ok()?));
         }
     }

@@ -1,5 +1,6 @@
 //! The URI of a request, as a proof names it.
 
+use crate::base::text;
 use crate::request::path::{NormalPath, split_query};
 
 /// Scheme, authority and path, each in its normal form ([RFC 3986 §6.2.2, §6.2.3]).
@@ -97,7 +98,7 @@ impl Target {
 
 /// Scheme, authority and what follows.
 fn parts(uri: &str) -> Option<(&str, &str, &str)> {
-    let (scheme, rest) = uri.split_once("://")?;
+    let (scheme, rest) = text::split_once(uri, "://")?;
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     Some((scheme, authority, path))
 }

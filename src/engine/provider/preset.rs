@@ -4,6 +4,7 @@
 //! is the product's documented default.
 
 use crate::base::named::named;
+use crate::base::text;
 
 /// A product, by its name in the configuration.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -152,7 +153,7 @@ impl Preset {
 
 /// Scheme and authority of an absolute URI.
 fn origin(uri: &str) -> &str {
-    let authority = uri.find("://").map_or(0, |at| at.saturating_add(3));
+    let authority = text::find(uri, "://").map_or(0, |at| at.saturating_add(3));
     let path = uri.get(authority..).and_then(|rest| rest.find('/'));
     path.and_then(|path| uri.get(..authority.saturating_add(path))).unwrap_or(uri)
 }

@@ -2,6 +2,7 @@
 //!
 //! [RFC 3986 §6.2.2]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2
 
+use crate::base::text;
 use crate::request::matching::Reading;
 
 /// A path in normal form: absolute, no dot segments, no empty segments but the last, escapes of
@@ -39,7 +40,7 @@ impl NormalPath {
     #[inline]
     pub fn read(path: &[u8], parameters: Reading) -> Result<Self, AmbiguousPath> {
         let mut parsed = Self::normalise(path, true)?;
-        if parsed.normal.contains("%2F") {
+        if text::find(&parsed.normal, "%2F").is_some() {
             return parsed.with_slashes_unescaped();
         }
         if !parsed.matched().contains(';') || parameters == Reading::Literal {
@@ -80,7 +81,7 @@ impl NormalPath {
     /// Adds the reading of upstreams that unescape slashes. A path is rejected if that reading has dot segments
     /// or empty segments to remove, or if it also has parameters.
     fn with_slashes_unescaped(self) -> Result<Self, AmbiguousPath> {
-        let unescaped = self.normal.replace("%2F", "/");
+        let unescaped = text::replaced(&self.normal, "%2F", "/");
         let other = Self::parse(unescaped.as_bytes())?;
         if other.normal != unescaped || self.matched().contains(';') {
             return Err(AmbiguousPath);

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::class::{Range, Set, named};
 use super::{Assertion, Operation, RegexFault};
+use crate::base::text;
 
 /// Reads an expression from its start to its end, and writes operations.
 pub(super) struct Parser<'a> {
@@ -259,7 +260,7 @@ impl<'a> Parser<'a> {
     fn posix_class(&mut self) -> Result<Item, RegexFault> {
         let is_class = self.eat(":");
         let is_negated = self.eat("^");
-        let name = self.take(self.rest.find(":]").filter(|_| is_class).ok_or(RegexFault::Syntax)?)?;
+        let name = self.take(text::find(self.rest, ":]").filter(|_| is_class).ok_or(RegexFault::Syntax)?)?;
         let class = named(name, is_negated).ok_or(RegexFault::Syntax)?;
         self.eat(":]");
         Ok(Item::Ranges(class))
