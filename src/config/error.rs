@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::protobuf::StructError;
-use crate::schema::Place;
+use crate::schema::{Place, quoted};
 use tollgate_engine::base::json::JsonError;
 use tollgate_engine::jose::key_set::JwkFault;
 use tollgate_engine::policy::rule::PatternError;
@@ -124,7 +124,7 @@ pub enum Fault {
         why: &'static str,
     },
     /// A setting without effect next to another one.
-    #[error("not used by the method {:?}", .method.name())]
+    #[error("not used by the method {}", quoted(.method.name()))]
     Unused {
         /// The method of client authentication.
         method: Method,
@@ -217,7 +217,7 @@ struct Hint<'a>(Option<&'a str>, &'a str);
 impl fmt::Display for Hint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(nearest) => write!(f, "; did you mean {nearest:?}?"),
+            Some(nearest) => write!(f, "; did you mean {}?", quoted(nearest)),
             None if self.1.is_empty() => Ok(()),
             None => write!(f, "; known: {}", self.1),
         }
@@ -237,7 +237,7 @@ struct Quoted<'a>(Option<&'a str>);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |word| write!(f, "{word:?} "))
+        self.0.map_or(Ok(()), |word| write!(f, "{} ", quoted(word)))
     }
 }
 

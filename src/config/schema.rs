@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::error::Fault;
 pub use crate::schema::duration::{duration, written};
 pub use crate::schema::lowers::{Lowers, When};
-pub use crate::schema::names::{listed, nearest};
+pub use crate::schema::names::{escaped, listed, nearest, quoted};
 pub use crate::schema::place::{Faults, Place, Step};
 use tollgate_engine::base::json::{self, whole};
 

@@ -9,7 +9,7 @@ use crate::keys::text::is_bearer_token;
 use crate::keys::words::AssertionTyp;
 use crate::parse::Context;
 use crate::parse::node::{Node, Part};
-use crate::schema::listed;
+use crate::schema::{listed, quoted};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::jose::signing_key::{SigningKey, material};
@@ -111,7 +111,7 @@ fn assertion(
     let Some(chosen) = chosen.filter(|chosen| algorithms.contains(chosen)) else {
         if algorithm.is_set() {
             let names: Vec<_> = algorithms.iter().map(|algorithm| algorithm.name()).collect();
-            let what = format!("{}, for the method {:?}", listed(&names, "or"), method.read().name());
+            let what = format!("{}, for the method {}", listed(&names, "or"), quoted(method.read().name()));
             context.fault(&algorithm, Fault::Expected { what });
         }
         return nothing;

@@ -12,10 +12,41 @@ pub fn listed<T: AsRef<str>>(words: &[T], joint: &str) -> String {
             _ => &[", "],
         };
         text.extend(before.iter().copied());
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{:?}", word.as_ref());
+        text.push_str(&quoted(word.as_ref()));
     }
     text
+}
+
+/// Text in quotation marks, on one line, without characters that cannot be seen.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", escaped(text))
+}
+
+/// The same without the quotation marks.
+pub fn escaped(text: &str) -> String {
+    let mut result = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => result.extend(['\\', c]),
+            '\n' => result.push_str("\\n"),
+            '\r' => result.push_str("\\r"),
+            '\t' => result.push_str("\\t"),
+            c if is_unseen(c) => {
+                let _ = write!(result, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => result.push(c),
+        }
+    }
+    result
+}
+
+/// Control characters, and those that only change how their neighbours look: combining ones, those without a
+/// width, those that turn the direction of text, and those whose meaning is private.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{a0}' | '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{61c}' | '\u{180e}' | '\u{2000}'..='\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{e000}'..='\u{f8ff}')
+        || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..)
 }
 
 /// The name that `text` was probably meant to be: a third of it may differ; case, `_` and `-` do not
@@ -50,9 +81,18 @@ fn distance(a: &[char], b: &[char]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{nearest, quoted};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn text_is_quoted_on_one_line_as_it_can_be_seen() {
+        let others = "αЖ日本語한ß€…–😀\u{301}\u{200b}\u{202e}\u{feff}\u{e000}\u{e0001}";
+        for c in ('\u{1}'..'\u{250}').chain(others.chars()) {
+            let text = format!("a{c}b");
+            assert_eq!(quoted(&text), format!("{text:?}"));
+        }
+    }
 
     #[test]
     fn what_was_probably_meant() {

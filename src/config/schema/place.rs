@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::error::{ConfigError, Fault};
-use crate::schema::names::listed;
+use crate::schema::names::{escaped, listed};
 
 /// Where something is in the document. Orders as the reference does: known keys as they are listed
 /// there, then the unknown ones, names and list entries as they come.
@@ -100,8 +100,8 @@ impl fmt::Display for Place {
             match segment {
                 Segment::Index(index) => write!(f, "[{index}]")?,
                 Segment::Key(_, name) if !is_word(name) => {
-                    let cut = name.chars().nth(64).map(|_| '…');
-                    write!(f, "[{:?}]", name.chars().take(64).chain(cut).collect::<String>())?;
+                    let cut = if name.chars().nth(64).is_some() { "…" } else { "" };
+                    write!(f, "[\"{}{cut}\"]", escaped(&name.chars().take(64).collect::<String>()))?;
                 }
                 Segment::Key(_, name) if i == 0 => f.write_str(name)?,
                 Segment::Key(_, name) => write!(f, ".{name}")?,
