@@ -15,7 +15,9 @@ QUICK_MODULE := $(CURDIR)/target/quick/tollgate_filter.wasm
 QUICK_RAW := target/raw/wasm32-wasip1/quick/tollgate_filter.wasm
 # LLVM would inline more, and make the module 57 KB larger; in a real Envoy a hit and a miss cost the same. What is compiled for its size keeps its own threshold.
 # The linker says which constants are addresses, so that finishing can leave out data.
-RAW_FLAGS := -C llvm-args=-inlinedefault-threshold=110 -C link-arg=--emit-relocs
+# The module names no directory of the machine that built it, so that it is the same everywhere (`make reproducible`).
+CARGO_HOME ?= $(HOME)/.cargo
+RAW_FLAGS := -C llvm-args=-inlinedefault-threshold=110 -C link-arg=--emit-relocs --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(CURDIR)=/tollgate
 FINISH := cargo run --quiet --locked -p tollgate-finish --
 FINISH_SOURCES := $(wildcard src/filter/finish/*)
 COMMAND := $(CURDIR)/target/debug/tollgate
@@ -26,6 +28,7 @@ SIZE_BUDGET := 563200
 E2E_THREADS ?= 8
 
 CARGO_DENY_VERSION := 0.20.2
+CYCLONEDX_VERSION  := 11.12.0
 COMPOSE_VERSION    := 2.40.3
 EGCTL_VERSION      := 1.9.1
 ISTIO_API_VERSION  := 1.31.1
@@ -54,7 +57,7 @@ NODE   = Node.js 20 or newer, which comes with npm
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 export CHROMIUM
 
-.PHONY: FORCE help build command check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e test-providers test-openam test-kubernetes test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
+.PHONY: FORCE help build command release test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e test-providers test-openam test-kubernetes test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
 	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl istio-crds prometheus
 
 help:
@@ -89,9 +92,12 @@ command: rust-targets ## the command: target/debug/tollgate (cargo install --pat
 demo: build envoy node-packages ## Envoy, an authorization server and an API, guarded: try it
 	@python3 envoy/demo/run.py
 
+release: build ## dist/: the module with checksum, bill of materials and OCI images (COMMANDS="TARGET=PATH …" adds commands)
+	$(step) "release" python3 packaging/release.py dist $(MODULE) $(COMMANDS)
+
 # --- believe us ---
 
-test: lint deny native wasm host e2e test-providers test-kubernetes test-browser demo-test compose-config book size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
+test: lint deny native wasm host e2e test-providers test-kubernetes test-browser demo-test compose-config book test-release size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
 
 check: fmt clippy-native native host-quick ## the inner loop: formatting, clippy, ring 1, and ring 3 with a filter that is built quickly
 
@@ -158,6 +164,12 @@ compose-config: docker-compose ## the demo's docker-compose.yaml, read by docker
 book: mdbook ## the book of docs/, into target/book; checks all of its links
 	$(step) "book" python3 tests/tools/book.py $(MDBOOK) target
 
+test-release: release $(TOOLS)/cyclonedx ## what make release writes: checksums, bills of materials, images
+	$(step) "release, checked" env PYTHONPATH=$(TOOLS)/cyclonedx python3 -m unittest discover --start-directory tests/release --top-level-directory tests/release
+
+reproducible: build ## the module, built again in another directory: the same bytes
+	$(step) "reproducible" tests/tools/reproducible.sh $(MODULE)
+
 size: build ## the filter's size against its budget
 	$(step) "size" tests/tools/size.sh $(MODULE) $(SIZE_BUDGET)
 	$(step) "the weight of each room" cargo test --quiet --locked -p tollgate-host weight:: -- --ignored
@@ -208,6 +220,11 @@ node-packages:
 	$(call need,node,$(NODE))
 	$(call need,npm,$(NODE))
 	@tests/tools/node-packages.sh $(NODE_PACKAGES)
+
+# CycloneDX's schema, and what validates documents with it.
+$(TOOLS)/cyclonedx:
+	$(call need,python3,$(PYTHON))
+	$(step) "fetch cyclonedx-python-lib" python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@ "cyclonedx-python-lib[json-validation]==$(CYCLONEDX_VERSION)"
 
 docker-compose:
 	@tests/tools/compose.sh $(COMPOSE_VERSION) $(TOOLS)
