@@ -173,13 +173,12 @@ impl Driver {
     fn tell_measured(&mut self) {
         while let Some((series, value)) = self.worker.take_measured() {
             let known = self.series.iter().find(|(known, _)| *known == series);
-            let metric = match known {
-                Some((_, metric)) => *metric,
-                None => {
-                    let metric = host::define(series.kind(), &series.name(self.worker.policy()));
-                    self.series.push((series, metric));
-                    metric
-                }
+            let metric = if let Some((_, metric)) = known {
+                *metric
+            } else {
+                let metric = host::define(series.kind(), &series.name(self.worker.policy()));
+                self.series.push((series, metric));
+                metric
             };
             host::measure(series.kind(), metric, value);
         }
