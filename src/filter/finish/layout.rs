@@ -23,7 +23,8 @@ impl Layout {
         let start = linking.start();
         let mut layout = Self {
             moves: vec![0; linking.objects.len()],
-            table: module.table.iter().copied().filter(|number| reached.slots.contains(number)).collect(),
+            // Not from the compiler's table: a function that stands for others may not have been in it.
+            table: reached.slots.iter().copied().collect(),
             start,
             bytes: Vec::new(),
         };
