@@ -1,0 +1,364 @@
+"""What `tollgate generate envoy-gateway` writes, with Envoy Gateway's own control plane and a real Envoy.
+
+Envoy Gateway runs on this machine, without Kubernetes, and reads the files. It fetches the module from a registry, and Envoy
+takes listeners, clusters and module from Envoy Gateway. What has to be changed in the files for that is in `Control.write`.
+The ports 18000 to 18002 have to be free, because Envoy Gateway takes no others.
+"""
+
+import base64
+import gzip
+import hashlib
+import http.client
+import http.server
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import tarfile
+import tempfile
+import threading
+import time
+import unittest
+import urllib.parse
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TOOLS = ROOT / "target/tools"
+MODULE = Path(os.environ.get("TOLLGATE_WASM", ROOT / "target/wasm32-wasip1/release/tollgate_filter.wasm"))
+TOLLGATE = os.environ.get("TOLLGATE", str(ROOT / "target/debug/tollgate"))
+ENVOY = os.environ.get("ENVOY", str(TOOLS / "envoy"))
+PATIENCE = 120  # seconds
+
+SHORT = """
+listen: 0.0.0.0:@port@
+providers:
+  main: {introspection_endpoint: "@as@/introspect", client_id: gateway, client_secret_file: secret, allow_http: true}
+apis:
+  orders: {prefix: /orders, upstream: "http://orders.test:@api@", scopes: ["@scope@"]}
+  stock: {prefix: /stock, upstream: "http://stock.test:@api@", scopes: [stock]}
+policy: {cache: {ttl: 1s}, @policy@}
+kubernetes: {namespace: default, gateway: eg}
+"""
+
+
+class EnvoyGateway(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="tollgate-gateway-")
+        self.addCleanup(self.directory.cleanup)
+        self.at = Path(self.directory.name)
+        self.server = Server()
+        self.addCleanup(self.server.shutdown)
+        self.registry = Registry(self)
+        self.control = Control(self)
+
+    def test_requests_are_served_and_refused_and_without_a_module_nothing_passes(self):
+        digest = self.registry.push(MODULE.read_bytes())
+        image = f"oci://{self.registry.address}/tollgate@{digest}"
+        self.control.write(image)
+        self.control.start()
+
+        # The module is fetched from the registry, and judges.
+        self.until(200, "/orders", "good")
+        for path, token, status in [
+            ("/orders", None, 401),
+            ("/orders", "bad", 401),
+            ("/stock", "good", 403),
+            ("/nowhere", "good", 404),
+            ("/orders", "good", 200),
+        ]:
+            self.assertEqual(self.ask(path, token), status, (path, token))
+        # Envoy's environment has the secret, by `env.hostKeys`.
+        secret = base64.b64encode(b"gateway:hush-secret").decode()
+        self.assertEqual({call["authorization"] for call in self.server.calls}, {f"Basic {secret}"})
+
+        # A change arrives.
+        self.control.write(image, scope="other")
+        self.until(403, "/orders", "good")
+        self.control.write(image)
+        self.until(200, "/orders", "good")
+
+        # A bad configuration is refused, and the old one judges on.
+        before = self.control.stat("listener_manager.lds.update_rejected")
+        self.control.write(image, edit=lambda text: text.replace("\n      providers:", "\n      provders: {}\n      providers:"))
+        self.control.wait("the update is rejected", lambda: self.control.stat("listener_manager.lds.update_rejected") > before)
+        self.assertEqual([self.ask("/orders", token) for token in ("good", "bad", None)], [200, 401, 401])
+
+        for name, other in [
+            ("a wrong digest", f"oci://{self.registry.address}/tollgate@sha256:{'0' * 64}"),
+            ("a registry that is away", f"oci://127.0.0.1:{free_port()}/tollgate:0.1.0"),
+        ]:
+            self.control.write(image)
+            self.until(200, "/orders", "good")
+            self.control.write(other)
+            self.until(500, "/orders", "good")
+            self.server.requests.clear()
+            self.assertEqual([self.ask("/orders", token) for token in ("good", "bad", None)], [500, 500, 500])
+            self.assertEqual(self.server.requests, [])
+
+        # The image with one layer of a tar file.
+        compatible = self.registry.push(MODULE.read_bytes(), compatible=True)
+        self.control.write(f"oci://{self.registry.address}/tollgate@{compatible}")
+        self.until(200, "/orders", "good")
+        self.assertEqual([self.ask("/orders", token) for token in ("bad", None)], [401, 401])
+
+    def ask(self, path, token=None):
+        """The status of a response; 0 if nobody listens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.control.port, timeout=10)
+        try:
+            connection.request("GET", path, headers={"authorization": f"Bearer {token}"} if token else {})
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+    def until(self, status, path, token):
+        self.control.wait(f"{path} is {status}", lambda: self.ask(path, token) == status)
+
+
+class Control:
+    """Envoy Gateway, and an Envoy that it configures."""
+
+    def __init__(self, test):
+        self.test, self.at, self.processes = test, test.at, []
+        self.port, self.admin = free_port(), free_port()
+        self.resources = self.at / "resources"
+        self.resources.mkdir()
+        self.environment = {**os.environ, "HOME": str(self.at), "PROVIDER_MAIN_SECRET": "hush-secret"}
+
+    def write(self, module, scope="orders", policy="", edit=lambda text: text):
+        """Generates the files, and changes what is different without Kubernetes."""
+        (self.at / "secret").write_text("hush-secret\n")
+        gaps = {"port": self.port, "api": self.test.server.port, "as": f"http://as.test:{self.test.server.port}", "scope": scope}
+        text = SHORT.replace(", @policy@", policy)
+        for name, value in gaps.items():
+            text = text.replace(f"@{name}@", str(value))
+        (self.at / "short.yaml").write_text(text)
+        command = [TOLLGATE, "generate", "envoy-gateway", "short.yaml", "--out", "out", "--force", "--module", module]
+        done = subprocess.run(command, cwd=self.at, env=self.environment, capture_output=True, text=True)
+        self.test.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        text = (self.at / "out/envoy-gateway.yaml").read_text()
+        self.variables = re.search(r"hostKeys: \[(.*)\]", text).group(1).split(", ")
+        # Envoy is not started by Envoy Gateway.
+        text, found = re.subn(r"  provider:\n    type: Kubernetes\n(    .*\n)+", "  provider: {type: Host, host: {}}\n", text)
+        self.test.assertEqual(found, 1)
+        # The servers are on this machine, and their names are not known here.
+        text, found = re.subn(r"fqdn: \{hostname: \w+\.test, port: (\d+)\}", r"ip: {address: 127.0.0.1, port: \1}", text)
+        self.test.assertEqual(found, 3)
+        new = self.at / "new.yaml"
+        new.write_text(edit(text))
+        new.replace(self.resources / "envoy-gateway.yaml")
+
+    def start(self):
+        program = str(TOOLS / "envoy-gateway")
+        subprocess.run([program, "certgen", "--local", "--config-home", str(self.at / "home")], env=self.environment, check=True, capture_output=True)
+        config = self.at / "gateway.yaml"
+        config.write_text(GATEWAY.replace("@resources@", str(self.resources)).replace("@home@", str(self.at / "home")))
+        self.spawn("envoy-gateway", [program, "server", "--config-path", str(config)])
+        self.wait("Envoy Gateway listens", lambda: listens(18000) and listens(18002))
+        certificates = self.at / "home/certs/envoy"
+        bootstrap = self.at / "bootstrap.yaml"
+        bootstrap.write_text(BOOTSTRAP.replace("@certificates@", str(certificates)).replace("@admin@", str(self.admin)))
+        for variable in self.variables:
+            self.environment[variable] = "hush-secret"
+        self.spawn("envoy", [ENVOY, "-c", str(bootstrap), "--use-dynamic-base-id", "--concurrency", "2", "--log-level", "warning"])
+
+    def spawn(self, name, command):
+        log = (self.at / f"{name}.log").open("ab")
+        process = subprocess.Popen(command, cwd=self.at, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        log.close()
+        self.processes.append(process)
+        self.test.addCleanup(end, process)
+
+    def stat(self, name):
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=10)
+        try:
+            connection.request("GET", f"/stats?filter=^{re.escape(name)}$&format=json")
+            stats = json.loads(connection.getresponse().read())["stats"]
+        finally:
+            connection.close()
+        return stats[0]["value"] if stats else 0
+
+    def wait(self, what, holds):
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            ended = [process.args[0] for process in self.processes if process.poll() is not None]
+            if ended or time.monotonic() > deadline:
+                logs = [f"{log.name}:\n" + "\n".join(line for line in log.read_text().splitlines() if "milliseconds" not in line)[-4000:] for log in self.at.glob("*.log")]
+                self.test.fail("\n".join([f"not within {PATIENCE} s: {what}", *(f"{name} has ended" for name in ended), *logs]))
+            time.sleep(0.2)
+
+
+class Registry:
+    """A registry on this machine: crane's."""
+
+    def __init__(self, test):
+        self.at = test.at
+        self.address = f"127.0.0.1:{free_port()}"
+        command = [str(TOOLS / "crane"), "registry", "serve", "--address", self.address]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        test.addCleanup(end, process)
+        deadline = time.monotonic() + PATIENCE
+        while not listens(int(self.address.rsplit(":", 1)[1])):
+            if time.monotonic() > deadline or process.poll() is not None:
+                test.fail("the registry does not start")
+            time.sleep(0.1)
+
+    def push(self, module, compatible=False):
+        """Pushes the module, as a Wasm artifact or as the image that is compatible with it. Returns its digest."""
+        layout = Path(tempfile.mkdtemp(dir=self.at))
+        digest = write_layout(layout, module, compatible)
+        command = [str(TOOLS / "crane"), "push", "--insecure", str(layout), f"{self.address}/tollgate:0.1.0"]
+        subprocess.run(command, check=True, capture_output=True)
+        return digest
+
+
+def write_layout(directory, module, compatible):
+    """An OCI image layout: https://github.com/opencontainers/image-spec/blob/main/image-layout.md"""
+    if compatible:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            member = tarfile.TarInfo("plugin.wasm")
+            member.size = len(module)
+            archive.addfile(member, io.BytesIO(module))
+        diff = "sha256:" + hashlib.sha256(packed.getvalue()).hexdigest()
+        layers = [(gzip.compress(packed.getvalue(), mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")]
+        config_type = "application/vnd.oci.image.config.v1+json"
+        config = {"architecture": "wasm", "os": "wasip1", "rootfs": {"type": "layers", "diff_ids": [diff]}}
+    else:
+        # Envoy Gateway and Istio want two layers: the configuration is one of them.
+        config_type, config = "application/vnd.module.wasm.config.v1+json", {}
+        layers = [(b"{}", config_type), (module, "application/vnd.module.wasm.content.layer.v1+wasm")]
+    blobs = directory / "blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def blob(content, kind):
+        name = hashlib.sha256(content).hexdigest()
+        (blobs / name).write_bytes(content)
+        return {"mediaType": kind, "digest": f"sha256:{name}", "size": len(content)}
+
+    manifest_type = "application/vnd.oci.image.manifest.v1+json"
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": manifest_type,
+        "config": blob(json.dumps(config).encode(), config_type),
+        "layers": [blob(*layer) for layer in layers],
+    }
+    described = blob(json.dumps(manifest).encode(), manifest_type)
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
+    (directory / "index.json").write_text(json.dumps(index))
+    (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return described["digest"]
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """The authorization server and the APIs in one: it remembers what it is asked."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.port, self.calls, self.requests = self.server_address[1], [], []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+        if self.path == "/introspect":
+            self.server.calls.append(self.headers)
+            is_good = urllib.parse.parse_qs(body).get("token") == ["good"]
+            reply = {"active": is_good, "scope": "orders", "client_id": "app", "exp": 4000000000} if is_good else {"active": False}
+        else:
+            self.server.requests.append(self.path)
+            reply = {"path": self.path}
+        content = json.dumps(reply).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_):
+        pass
+
+
+def end(process):
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.5).close()
+        return True
+    except OSError:
+        return False
+
+
+GATEWAY = """
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: EnvoyGateway
+gateway: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}
+provider:
+  type: Custom
+  custom:
+    resource: {type: File, file: {paths: [@resources@]}}
+    infrastructure:
+      type: Host
+      host: {configHome: @home@, dataHome: @home@/data, stateHome: @home@/state, runtimeDir: @home@/run}
+extensionApis: {enableBackend: true}
+"""
+
+# Envoy Gateway's own bootstrap, as far as it is needed. It speaks TLS 1.3 only, and asks for a certificate.
+BOOTSTRAP = """
+node: {id: envoy, cluster: default/eg}
+admin: {address: {socket_address: {address: 127.0.0.1, port_value: @admin@}}}
+dynamic_resources:
+  ads_config: {api_type: DELTA_GRPC, transport_api_version: V3, grpc_services: [{envoy_grpc: {cluster_name: xds_cluster}}], set_node_on_first_message_only: true}
+  lds_config: {ads: {}, resource_api_version: V3}
+  cds_config: {ads: {}, resource_api_version: V3}
+overload_manager:
+  resource_monitors:
+  - name: envoy.resource_monitors.global_downstream_max_connections
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
+      max_active_downstream_connections: 1000
+static_resources:
+  clusters:
+  - name: xds_cluster
+    connect_timeout: 10s
+    type: STATIC
+    typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}
+    load_assignment: {cluster_name: xds_cluster, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 18000}}}}]}]}
+    transport_socket: &tls
+      name: envoy.transport_sockets.tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        sni: envoy-gateway
+        common_tls_context:
+          tls_params: {tls_maximum_protocol_version: TLSv1_3}
+          tls_certificates: [{certificate_chain: {filename: @certificates@/tls.crt}, private_key: {filename: @certificates@/tls.key}}]
+          validation_context: {trusted_ca: {filename: @certificates@/ca.crt}}
+  - name: wasm_cluster
+    connect_timeout: 10s
+    type: STATIC
+    load_assignment: {cluster_name: wasm_cluster, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 18002}}}}]}]}
+    transport_socket: *tls
+"""
+
+if __name__ == "__main__":
+    unittest.main()
