@@ -30,7 +30,8 @@ E2E_THREADS ?= 8
 CARGO_DENY_VERSION := 0.20.2
 CYCLONEDX_VERSION  := 11.12.0
 COMPOSE_VERSION    := 2.40.3
-EGCTL_VERSION      := 1.9.1
+ENVOY_GATEWAY_VERSION := 1.9.1
+CRANE_VERSION      := 0.22.1
 ISTIO_API_VERSION  := 1.31.1
 # The runner must be of the very version that the tests are linked with.
 WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' Cargo.lock)
@@ -57,8 +58,8 @@ NODE   = Node.js 20 or newer, which comes with npm
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 export CHROMIUM
 
-.PHONY: FORCE help build command release test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e test-providers test-openam test-kubernetes test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
-	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl istio-crds prometheus
+.PHONY: FORCE help build command release test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
+	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl envoy-gateway crane istio-crds prometheus
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -139,6 +140,16 @@ host-quick: $(QUICK_MODULE)
 e2e: build command envoy node-packages ## ring 4: the built filter in a real Envoy (ENVOY=path for another one)
 	$(step) "ring 4: Envoy" env TOLLGATE=$(COMMAND) RUST_TEST_THREADS=$(E2E_THREADS) cargo test --quiet --locked --no-fail-fast -p tollgate-e2e
 
+# Verdicts and vectors, and the basic scenarios: what is cached, what loads, who is told of, how requests are read, signatures, what Envoy allows.
+MATRIX := verdicts:: vectors:: cache:: configurations:: identity:: readings:: versions:: least_privilege::
+
+matrix: build command envoy node-packages ## ring 4's core with each version of Envoy that is supported
+	@python3 tests/tools/fetch_envoy.py $(TOOLS) --older
+	@status=0; for envoy in $(TOOLS)/envoys/*/envoy $(ENVOY); do \
+	    name="Envoy $$("$$envoy" --version | sed -n 's|.*version: [^/]*/\([^/]*\)/.*|\1|p')"; \
+	    tests/tools/step "$$name" env ENVOY="$$envoy" TOLLGATE=$(COMMAND) RUST_TEST_THREADS=$(E2E_THREADS) cargo test --quiet --locked --no-fail-fast -p tollgate-e2e --test suite -- $(MATRIX) || status=1; \
+	done; exit $$status
+
 test-providers: build command envoy node-packages ## from an issuer to a guarded API and back, with real authorization servers (PROVIDERS=all: or fail)
 	$(step) "authorization servers" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/providers
 
@@ -147,6 +158,12 @@ test-openam: build command envoy ## the same with OpenAM: needs a JDK, Maven and
 
 test-kubernetes: command egctl istio-crds ## what is generated for Kubernetes, by Istio's schemas and Envoy Gateway's egctl
 	$(step) "Kubernetes" env TOLLGATE=$(COMMAND) cargo test --quiet --locked -p tollgate-e2e kubernetes:: -- --ignored
+
+test-gateway: build command envoy envoy-gateway crane ## Envoy Gateway's control plane with what is generated, a registry, a real Envoy (by hand: it needs the ports 18000 to 18002)
+	$(step) "Envoy Gateway" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/gateway
+
+test-compose: build envoy node-packages docker-compose ## the demo in containers, where there is a Docker Engine or one can be started (root and dockerd)
+	$(step) "containers" python3 -m unittest discover --verbose --start-directory tests/compose
 
 test-browser: build command envoy node-packages ## browser login, in headless Chromium (CHROMIUM=path for another one)
 	@if test -n "$(CHROMIUM)"; then tests/tools/step "browser login" env TOLLGATE=$(COMMAND) node tests/browser/login.mjs; \
@@ -230,7 +247,13 @@ docker-compose:
 	@tests/tools/compose.sh $(COMPOSE_VERSION) $(TOOLS)
 
 egctl:
-	@tests/tools/egctl.sh $(EGCTL_VERSION) $(TOOLS)
+	@tests/tools/go-tool.sh github.com/envoyproxy/gateway/cmd/egctl $(ENVOY_GATEWAY_VERSION) $(TOOLS)
+
+envoy-gateway:
+	@tests/tools/go-tool.sh github.com/envoyproxy/gateway/cmd/envoy-gateway $(ENVOY_GATEWAY_VERSION) $(TOOLS)
+
+crane:
+	@tests/tools/go-tool.sh github.com/google/go-containerregistry/cmd/crane $(CRANE_VERSION) $(TOOLS)
 
 prometheus:
 	@tests/tools/prometheus.sh $(TOOLS)

@@ -1,6 +1,7 @@
 //! What several commands use. The kit never imports a command.
 
 pub(crate) mod ask;
+pub(crate) mod capabilities;
 pub(crate) mod client_auth;
 pub(crate) mod clock;
 pub(crate) mod credentials;

@@ -26,7 +26,7 @@ const INTRODUCTION: &str = r"<!-- Written from src/config/keys.rs by `TOLLGATE_B
 # Configuration reference
 
 The configuration is JSON. In Envoy's Wasm filter, put it into `configuration`, either as a `google.protobuf.StringValue` that contains the JSON, or as a
-`google.protobuf.Struct`. In an Istio `WasmPlugin`, put it into `pluginConfig`. The examples are in YAML, like Envoy's own files.
+`google.protobuf.Struct`. In Istio's `TrafficExtension` or `WasmPlugin`, put it into `pluginConfig`. The examples are in YAML, like Envoy's own files.
 
 The configuration is parsed strictly. An unknown key, a value of the wrong type, a duplicate name and two contradictory settings are errors.
 Each error names its location and says what was expected. All errors are reported at once, and they never show a value. A configuration with an error is rejected as a

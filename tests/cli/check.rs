@@ -1,9 +1,11 @@
 //! `tollgate check`.
 
+mod capabilities;
 mod chain;
 mod hosts;
 mod names;
 mod switches;
+mod versions;
 mod words;
 
 use serde_json::json;
@@ -326,6 +328,8 @@ fn what_is_legal_and_unwise_is_a_warning() {
          "warning: other filters and routes may read a path differently from Tollgate; the connection manager lacks merge_slashes: true"),
         ("Istio, fail-open",      format!("kind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n  failStrategy: FAIL_OPEN\n  vmConfig: {{env: [{{name: TG_SECRET}}]}}\n  pluginConfig:\n{}", indented(GOOD, 4)),
          "x.yaml:4:17: warning: failStrategy: FAIL_OPEN accepts every request"),
+        ("the same, newer",       format!("kind: TrafficExtension\nmetadata: {{name: tollgate}}\nspec:\n  wasm:\n    failStrategy: FAIL_OPEN\n    vmConfig: {{env: [{{name: TG_SECRET}}]}}\n    pluginConfig:\n{}", indented(GOOD, 6)),
+         "x.yaml:5:19: warning: failStrategy: FAIL_OPEN accepts every request"),
     ];
     for (name, content, want) in cases {
         tollgate.write("x.yaml", content);
@@ -369,10 +373,13 @@ fn a_plugin_that_istio_installs_nowhere_is_a_fault() {
     for (name, selector, traffic, want) in cases {
         let at = Tollgate::new();
         at.write("istio.yaml", format!("kind: WasmPlugin\nmetadata: {{name: tollgate}}\nspec:\n  {selector}\n  match: {traffic}\n  vmConfig: {{env: [{{name: TG_SECRET}}]}}\n  pluginConfig:\n{}", indented(GOOD, 4)));
-        let run = at.run(["check", "istio.yaml"]);
-        match want {
-            Some(want) => assert!(run.status == 1 && run.stdout.contains(want), "{name}: {run:?}"),
-            None => assert_eq!(run.status, 0, "{name}: {run:?}"),
+        at.write("newer.yaml", format!("kind: TrafficExtension\nmetadata: {{name: tollgate}}\nspec:\n  {selector}\n  match: {traffic}\n  wasm:\n    vmConfig: {{env: [{{name: TG_SECRET}}]}}\n    pluginConfig:\n{}", indented(GOOD, 6)));
+        for file in ["istio.yaml", "newer.yaml"] {
+            let run = at.run(["check", file]);
+            match want {
+                Some(want) => assert!(run.status == 1 && run.stdout.contains(want), "{name}: {run:?}"),
+                None => assert_eq!(run.status, 0, "{name}: {run:?}"),
+            }
         }
     }
 }
@@ -434,6 +441,7 @@ fn the_examples_have_no_faults() {
         "envoy/introspection.yaml",
         "envoy/credential-injector.yaml",
         "envoy/demo/envoy.yaml",
+        "envoy/istio/traffic-extension.yaml",
         "envoy/istio/wasm-plugin.yaml",
     ] {
         let run = Tollgate::new().run(["check".as_ref(), root.join(file).as_os_str()]);

@@ -1,6 +1,7 @@
 //! `tollgate check`: finds Tollgate's configurations and all of their errors, with file, line and column.
 
 mod fapi;
+mod versions;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ use crate::kit::inspection::{Finding, Inspection};
 use crate::kit::numbers::Number;
 use crate::kit::openapi;
 use crate::kit::output::Output;
+
+use versions::EnvoyVersion;
 
 /// Find errors in configurations, in any kind of file
 ///
@@ -38,9 +41,19 @@ pub(crate) struct Args {
     /// Also check the requirements of a security profile: `fapi2`, the FAPI 2.0 Security Profile
     #[arg(long, value_name = "PROFILE", value_parser = ["fapi2"])]
     profile: Option<String>,
+    /// Also warn about what this version of Envoy lacks, for example 1.36
+    #[arg(long, value_name = "VERSION")]
+    envoy_version: Option<EnvoyVersion>,
     /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
+}
+
+/// What a configuration is compared with, besides the rules of its own.
+struct Against {
+    openapi: Option<OpenApi>,
+    is_fapi: bool,
+    envoy: Option<EnvoyVersion>,
 }
 
 /// How the OpenAPI document is read, with the options of `tollgate import openapi`.
@@ -81,11 +94,12 @@ struct Checked {
 
 /// Checks the files.
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let openapi =
-        args.openapi.as_deref().map(|file| args.reading.document(file, &args.openapi_host)).transpose()?;
+    let openapi = args.openapi.as_deref().map(|file| args.reading.document(file, &args.openapi_host));
+    let against =
+        Against { openapi: openapi.transpose()?, is_fapi: args.profile.is_some(), envoy: args.envoy_version };
     let mut all = Vec::new();
     for file in &args.files {
-        all.push(check(file, openapi.as_ref(), args.profile.is_some())?);
+        all.push(check(file, &against)?);
     }
     let nothing = |checked: &Checked| checked.configurations.is_empty() && checked.findings.is_empty();
     if all.iter().all(nothing) {
@@ -105,7 +119,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if faults > 0 || (args.strict && warnings > 0) { Exit::Faults } else { Exit::Good })
 }
 
-fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checked, Failure> {
+fn check(file: &Path, against: &Against) -> Result<Checked, Failure> {
     let found = match find::configurations(file) {
         Ok(found) => found,
         Err(Unfound::File(failure)) => return Err(failure),
@@ -122,7 +136,7 @@ fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checke
     };
     let mut findings = Vec::new();
     for one in &found {
-        inspect(one, openapi, is_fapi, &mut findings);
+        inspect(one, against, &mut findings);
     }
     findings.sort();
     let configurations = found.iter().map(|found| (found.host.name(), found.located.at)).collect();
@@ -130,19 +144,24 @@ fn check(file: &Path, openapi: Option<&OpenApi>, is_fapi: bool) -> Result<Checke
 }
 
 /// All errors and warnings about one configuration.
-fn inspect(found: &Found, openapi: Option<&OpenApi>, is_fapi: bool, findings: &mut Vec<Finding>) {
+fn inspect(found: &Found, against: &Against, findings: &mut Vec<Finding>) {
     let mut inspection = Inspection::of(found);
-    if is_fapi {
+    if against.is_fapi {
         for (place, message) in fapi::shortcomings(&found.value) {
             inspection.add(true, &place, false, format!("FAPI 2.0: {message}"), Some(Number::PROFILE));
         }
     }
-    if let (Some((document, options)), true) = (openapi, inspection.loads()) {
+    if let (Some((document, options)), true) = (&against.openapi, inspection.loads()) {
         for message in openapi::drift(&found.value, document, options) {
             inspection.add(true, &Place::default().name("rules"), false, message, Some(Number::OPENAPI));
         }
     }
     findings.extend(inspection.findings());
+    let lacking = against.envoy.map(|envoy| versions::lacking(found, envoy)).unwrap_or_default();
+    for (position, message) in lacking {
+        let number = Some(Number::ENVOY);
+        findings.push(Finding { position, is_fault: false, place: String::new(), message, number });
+    }
 }
 
 fn print(all: &[Checked], faults: usize, warnings: usize, out: &mut Output) -> Result<(), Failure> {

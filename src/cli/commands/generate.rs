@@ -64,11 +64,14 @@ struct EnvoyArgs {
     trusted_ca: PathBuf,
 }
 
-/// Write resources for an Istio mesh: `WasmPlugin`, `ServiceEntry`, `DestinationRule`, `Secret`
+/// Write resources for an Istio mesh: `TrafficExtension`, `ServiceEntry`, `DestinationRule`, `Secret`
 #[derive(Debug, clap::Args)]
 struct IstioArgs {
     #[command(flatten)]
     what: What,
+    /// Set the resource that loads the module
+    #[arg(long, value_enum, default_value = "trafficextension")]
+    api: istio::Api,
     #[command(flatten)]
     module: ModuleArgs,
 }
@@ -118,8 +121,8 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             let module = args.module.module(out);
             istio::guesses(&plan, out);
             forms(&plan, out);
-            (plan.is_https, plan.is_logged) = (false, false);
-            let files = settled(istio::files(&plan, &module), &source)?;
+            plan.is_https = false;
+            let files = settled(istio::files(&plan, &module, args.api), &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
         }
         Command::EnvoyGateway(args) => {

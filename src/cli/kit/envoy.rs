@@ -10,6 +10,7 @@ use tollgate_config::schema::duration;
 use tollgate_engine::base::secret::Secret;
 use url::{Host, Url};
 
+use crate::kit::capabilities;
 use crate::kit::failure::Failure;
 use crate::kit::files::{Content, File};
 use crate::kit::plan::{Api, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
@@ -229,6 +230,7 @@ fn listener(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
                 &plan.login.as_ref().map(|login| login_filter(plan, login, around)).unwrap_or_default(),
             ),
             ("stop_iteration", stop),
+            ("capabilities", &capabilities::yaml()),
             ("module", &path(&around.module)),
             ("environment", &environment),
             ("policy", &configuration(policy)),

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | plain | the document is the configuration |
 //! | Envoy | a Wasm plugin's `configuration`, as a `Struct`, a `StringValue` or a `BytesValue` |
-//! | Istio | a `WasmPlugin`'s `spec.pluginConfig`; an `EnvoyFilter` holds what Envoy's files hold |
+//! | Istio | a `TrafficExtension`'s `spec.wasm.pluginConfig`, or a `WasmPlugin`'s `spec.pluginConfig`; an `EnvoyFilter` holds what Envoy's files hold |
 //! | Envoy Gateway | an `EnvoyExtensionPolicy`'s `spec.wasm[].config` |
 //! | Kubernetes | any of these as text in a `ConfigMap` |
 
@@ -48,7 +48,7 @@ pub(crate) enum Host {
     Plain,
     /// Envoy.
     Envoy,
-    /// Istio's `WasmPlugin`.
+    /// Istio's `TrafficExtension` or `WasmPlugin`.
     Istio,
     /// Envoy Gateway's `EnvoyExtensionPolicy`.
     EnvoyGateway,
@@ -125,7 +125,7 @@ pub(crate) fn nothing_found(files: &[&Path]) -> Failure {
     match files.iter().find_map(|file| misspelt(file)) {
         Some(hint) => failure.help(hint),
         None => failure.help(
-            "Expected a document with `providers`, or one of Envoy's Wasm filters, Istio's WasmPlugins or Envoy Gateway's EnvoyExtensionPolicies.",
+            "Expected a document with `providers`, or one of Envoy's Wasm filters, Istio's TrafficExtensions and WasmPlugins, or Envoy Gateway's EnvoyExtensionPolicies.",
         ),
     }
 }
@@ -197,6 +197,18 @@ impl Search<'_> {
                     let named = document.path(&["metadata", "name"]).and_then(Located::text);
                     let ours = is_ours(named) || is_ours(spec.key("url").and_then(Located::text));
                     self.plugin(Host::Istio, spec, spec.key("pluginConfig"), ours);
+                }
+            }
+            "TrafficExtension" => {
+                if let Some((spec, wasm)) =
+                    document.key("spec").and_then(|spec| Some((spec, spec.key("wasm")?)))
+                {
+                    let named = document.path(&["metadata", "name"]).and_then(Located::text);
+                    let ours = is_ours(named) || is_ours(wasm.key("url").and_then(Located::text));
+                    // A WasmPlugin has both in one place.
+                    let members = [spec.members(), wasm.members()].concat();
+                    let plugin = Located { at: spec.at, node: Node::Map(members) };
+                    self.plugin(Host::Istio, &plugin, wasm.key("pluginConfig"), ours);
                 }
             }
             "EnvoyExtensionPolicy" => {
@@ -346,4 +358,4 @@ fn clusters(document: &Located) -> Option<Vec<Located>> {
 }
 
 /// Why forms are not read in a mesh, nor by Envoy Gateway.
-pub(crate) const NO_FORMS: &str = "neither a WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never passes a form to the filter: each request with one is rejected after ten seconds";
+pub(crate) const NO_FORMS: &str = "neither Istio's TrafficExtension and WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never passes a form to the filter: each request with one is rejected after ten seconds";

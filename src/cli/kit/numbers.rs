@@ -57,6 +57,9 @@ impl Number {
     /// Of a difference between the rules and an OpenAPI document.
     pub(crate) const OPENAPI: Self = Self(302);
 
+    /// Of what a version of Envoy lacks.
+    pub(crate) const ENVOY: Self = Self(303);
+
     /// Of a sentence about a risk, or about what is around the configuration: by the words that it always has.
     pub(crate) fn of_sentence(sentence: &str) -> Option<Self> {
         let row = SENTENCES.iter().find(|(_, words)| words.iter().any(|words| sentence.contains(words)));
@@ -71,7 +74,7 @@ impl fmt::Display for Number {
 }
 
 /// Words that only the sentences with this number have.
-const SENTENCES: [(u16, &[&str]); 36] = [
+const SENTENCES: [(u16, &[&str]); 37] = [
     (101, &["lowers security"]),
     (102, &["no audiences: "]),
     (103, &["no issuer: "]),
@@ -97,6 +100,7 @@ const SENTENCES: [(u16, &[&str]); 36] = [
     (211, &["mtls.source: xfcc"]),
     (212, &["mode: SERVER does not", "mode: CLIENT is for"]),
     (213, &["phase: AUTHN"]),
+    (214, &["allowed_capabilities lacks"]),
     (221, &["may read a path differently"]),
     (222, &["a rule keeps escaped slashes"]),
     (223, &["matching.host_port", "whose authority has a port"]),
@@ -134,8 +138,9 @@ mod tests {
         let faults =
             source.filter(|line| line.starts_with("Fault::")).filter_map(|line| line.split("=> ").nth(1));
         let faults = faults.map(|number| number.trim_end_matches(',').parse::<u16>().expect("a number"));
-        let others = [Number::UNREADABLE, Number::INDENTATION, Number::PROFILE, Number::OPENAPI]
-            .map(|number| number.0);
+        let others =
+            [Number::UNREADABLE, Number::INDENTATION, Number::PROFILE, Number::OPENAPI, Number::ENVOY];
+        let others = others.map(|number| number.0);
         let known: Vec<_> = faults.chain(others).chain(SENTENCES.map(|(number, _)| number)).collect();
         let all: BTreeSet<_> = known.iter().copied().collect();
         assert_eq!(all.len(), known.len(), "a number is given twice: {known:?}");

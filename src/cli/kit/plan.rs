@@ -48,8 +48,6 @@ pub(crate) struct Plan {
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// Whether clients use TLS to the configured Envoy.
     pub(crate) is_https: bool,
-    /// Whether the output contains an access log, with clients and users.
-    pub(crate) is_logged: bool,
     /// Whether clients may present a certificate, for tokens that are bound to one.
     pub(crate) client_certificates: bool,
     /// The authorization servers, by name.
@@ -188,6 +186,16 @@ pub(crate) struct Login {
     pub(crate) signout: String,
 }
 
+/// Where the filter runs in a mesh.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Workload {
+    Sidecar,
+    /// To Istio, a gateway is a client.
+    Gateway,
+    /// The waypoint of this Service. It ignores labels.
+    Waypoint(String),
+}
+
 /// Names in the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Kubernetes {
@@ -196,8 +204,7 @@ pub(crate) struct Kubernetes {
     pub(crate) selector: Map<String, Value>,
     /// Whether the labels were given.
     pub(crate) is_selected: bool,
-    /// Whether that workload is a gateway, which Istio treats as a client.
-    pub(crate) is_gateway: bool,
+    pub(crate) workload: Workload,
     /// The existing Secret with the certificate, if there is one.
     pub(crate) tls_secret: Option<String>,
     /// The Gateway's name.
@@ -377,10 +384,8 @@ impl Plan {
 
     /// Adds keys that depend on the generated parts around the filter.
     fn surroundings(&self) -> Value {
-        let mut follows = json!({});
-        if self.is_logged {
-            merge(&mut follows, &json!({"upstream": {"filter_state": true}}));
-        }
+        // The access log has clients and users.
+        let mut follows = json!({"upstream": {"filter_state": true}});
         if self.is_https {
             merge(&mut follows, &json!({"token": {"require_tls": true}}));
         }

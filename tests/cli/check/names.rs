@@ -86,7 +86,7 @@ fn forms_cannot_be_read_in_a_cluster() {
         let run = at.run(["check", "x.yaml"]);
         let said = run
             .stdout
-            .contains("warning: token.from_form: neither a WasmPlugin nor an EnvoyExtensionPolicy can set");
+            .contains("warning: token.from_form: neither Istio's TrafficExtension and WasmPlugin nor an EnvoyExtensionPolicy can set");
         assert!(run.status == 0 && said == forms, "{run:?}");
     }
 }

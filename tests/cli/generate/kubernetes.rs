@@ -16,8 +16,8 @@ fn istio_gets_a_plugin_and_a_way() {
     assert_eq!(run.status, 0, "{run:?}");
     let resources = documents(&at.read("out/istio.yaml"));
     let kinds: Vec<_> = resources.iter().map(|resource| resource["kind"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["WasmPlugin", "EnvoyFilter", "ServiceEntry", "DestinationRule"]);
-    let spec = &resources[0]["spec"];
+    assert_eq!(kinds, ["TrafficExtension", "EnvoyFilter", "ServiceEntry", "DestinationRule"]);
+    let spec = &resources[0]["spec"]["wasm"];
     assert_eq!(spec["failStrategy"], "FAIL_RELOAD");
     assert_eq!(spec["sha256"], SHA256);
     let introspection = &spec["pluginConfig"]["providers"]["main"]["introspection"];
@@ -53,6 +53,8 @@ fn istio_gets_a_plugin_and_a_way() {
 fn a_gateway_of_the_mesh_is_guarded_as_well() {
     // To Istio, a gateway is a client.
     let cases = [
+        ("{workload: waypoint, service: orders}", None, "WAYPOINT"),
+        ("{workload: waypoint}", None, "WAYPOINT"),
         ("{selector: {app: orders}}", Some("SERVER"), "SIDECAR_INBOUND"),
         ("{selector: {istio: ingressgateway}}", None, "GATEWAY"),
         ("{selector: {app: front, gateway.networking.k8s.io/gateway-name: front}}", None, "GATEWAY"),
@@ -62,19 +64,27 @@ fn a_gateway_of_the_mesh_is_guarded_as_well() {
     ];
     let at = Tollgate::new();
     at.write("secret", "hush-secret\n");
-    for (kubernetes, mode, context) in cases {
+    let apis = ["trafficextension", "wasmplugin"];
+    for ((kubernetes, mode, context), api) in cases.iter().flat_map(|case| apis.map(|api| (*case, api))) {
         at.write("gateway.yaml", format!("{SEVERAL}kubernetes: {kubernetes}\n"));
-        let run = at.run(["generate", "istio", "gateway.yaml", "--module", PINNED]);
+        let run = at.run(["generate", "istio", "gateway.yaml", "--module", PINNED, "--api", api]);
         assert_eq!(run.status, 0, "{kubernetes}: {run:?}");
         let resources = documents(&run.stdout);
         let plugin = &resources[0]["spec"];
         assert_eq!(plugin["match"][0]["mode"].as_str(), mode, "{kubernetes}");
         let patch = &resources[1]["spec"]["configPatches"][0];
         assert_eq!(patch["match"]["context"], context, "{kubernetes}");
-        assert_eq!(resources[1]["spec"]["workloadSelector"]["labels"], plugin["selector"]["matchLabels"]);
-        // Labels that nobody has named are a guess.
+        let filter = &resources[1]["spec"];
+        assert_eq!(filter["workloadSelector"]["labels"], plugin["selector"]["matchLabels"]);
+        // A waypoint ignores labels.
+        assert_eq!(filter["targetRefs"], plugin["targetRefs"]);
+        assert_eq!(plugin["targetRefs"].is_null(), context != "WAYPOINT", "{kubernetes}");
+        assert_eq!(plugin["selector"].is_null(), context == "WAYPOINT", "{kubernetes}");
+        // Labels that nobody has named are a guess, and so is a Service.
         let is_guess = run.stderr.contains("kubernetes.selector is not set, so app: admin is assumed");
         assert_eq!(is_guess, kubernetes == "{namespace: shop}", "{run:?}");
+        let is_guess = run.stderr.contains("kubernetes.service is not set, so admin is assumed");
+        assert_eq!(is_guess, kubernetes == "{workload: waypoint}", "{run:?}");
         at.write("istio.yaml", &run.stdout);
         let check = at.run(["check", "istio.yaml"]);
         assert_eq!(check.status, 0, "{check:?}");
@@ -89,7 +99,7 @@ fn two_ports_of_one_host_are_two_ways() {
     assert_eq!(run.status, 0, "{run:?}");
     let resources = documents(&run.stdout);
     let cluster = |name: &str| {
-        resources[0]["spec"]["pluginConfig"]["providers"][name]["introspection"]["cluster"].clone()
+        resources[0]["spec"]["wasm"]["pluginConfig"]["providers"][name]["introspection"]["cluster"].clone()
     };
     assert_eq!(cluster("a"), "outbound|14430||login.example.com");
     assert_eq!(cluster("b"), "outbound|14431||login.example.com");

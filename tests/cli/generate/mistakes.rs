@@ -270,7 +270,7 @@ fn what_is_named_by_the_operator_is_no_variable_and_no_line() {
         let keys = if target == "envoy" {
             "{host_env_keys: [REAL]}"
         } else {
-            "    - {name: REAL, valueFrom: HOST}\n  plugin"
+            "      - {name: REAL, valueFrom: HOST}\n    plugin"
         };
         assert!(text.contains(keys), "{policy}: {text}");
         let checked = at.run(["check", &format!("out/{target}.yaml")]);

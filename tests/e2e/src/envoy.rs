@@ -244,6 +244,15 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// The version of [`binary`]: `(1, 40)`.
+pub fn version() -> (u16, u16) {
+    let done = Command::new(binary()).arg("--version").output().expect("Envoy can be run");
+    let says = String::from_utf8_lossy(&done.stdout).into_owned();
+    let version = says.split('/').find(|part| part.split('.').count() == 3);
+    let mut numbers = version.unwrap_or_default().split('.').map_while(|number| number.parse().ok());
+    numbers.next().zip(numbers.next()).unwrap_or_else(|| panic!("Envoy says no version: {says}"))
+}
+
 /// `TOLLGATE_WASM`, or the one that `make build` makes.
 pub fn module() -> PathBuf {
     let default = || root().join("target/wasm32-wasip1/release/tollgate_filter.wasm");

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::envoy::{Envoy, Launch, module};
+use crate::envoy::{Envoy, Launch, module, version};
 use crate::ports::dead_port;
 use crate::scratch;
 use crate::world::merge;
@@ -33,6 +33,8 @@ pub struct Stage {
     pub module: Option<PathBuf>,
     /// The clusters that speak HTTP/2, by name.
     pub http2: Vec<String>,
+    /// A host call or callback that Envoy does not allow, although the module needs it.
+    pub forbidden: Option<&'static str>,
     /// Whether Envoy counts nothing but what the filter counts. With hundreds of listeners it finds that in a moment then.
     pub our_stats_only: bool,
 }
@@ -90,6 +92,7 @@ impl Stage {
             narrow: BTreeMap::new(),
             module: None,
             http2: Vec::new(),
+            forbidden: None,
             our_stats_only: false,
         }
     }
@@ -236,7 +239,13 @@ impl Stage {
         };
         let env: serde_json::Map<String, Value> =
             self.env.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
-        json!({"name": "tollgate", "typed_config": {
+        // Every test runs with what the generated files allow.
+        let names = include_str!("../../../src/filter/capabilities").lines();
+        let allowed: serde_json::Map<String, Value> = names
+            .filter(|name| Some(*name) != self.forbidden)
+            .map(|name| (name.to_owned(), json!({})))
+            .collect();
+        let mut filter = json!({"name": "tollgate", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
             "config": {
                 "name": "tollgate",
@@ -251,7 +260,11 @@ impl Stage {
                     "environment_variables": {"key_values": env},
                 },
             },
-        }})
+        }});
+        let config = &mut filter["typed_config"]["config"];
+        let place = if version() < (1, 40) { config } else { &mut config["vm_config"] };
+        place["capability_restriction_config"] = json!({"allowed_capabilities": allowed});
+        filter
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tollgate generate istio`: a plugin for a workload, and its connections to the authorization servers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use tollgate_config::schema::Place;
@@ -10,13 +10,17 @@ use url::{Host, Url};
 use crate::kit::files::{Content, File};
 use crate::kit::module::Module;
 use crate::kit::output::Output;
-use crate::kit::plan::{Faults, Holder, Plan, Way, endpoint, is_loopback, of_api};
+use crate::kit::plan::{Faults, Holder, Kubernetes, Plan, Way, Workload, endpoint, is_loopback, of_api};
 use crate::kit::template::fill;
 use crate::kit::yaml::{configuration, document, scalar};
 
 /// Warns about assumptions, and about what has to be added by hand.
 pub(crate) fn guesses(plan: &Plan, out: &mut Output) {
-    if !plan.kubernetes.is_selected {
+    if let (Workload::Waypoint(service), false) = (&plan.kubernetes.workload, plan.kubernetes.is_selected) {
+        out.warning(format_args!(
+            "kubernetes.service is not set, so {service} is assumed; if no Service has this name, nothing is protected"
+        ));
+    } else if !plan.kubernetes.is_selected {
         out.warning(format_args!(
             "kubernetes.selector is not set, so {} is assumed; if no workload has these labels, nothing is protected",
             yaml_line(&plan.kubernetes.selector)
@@ -44,7 +48,7 @@ fn yaml_line(labels: &Map<String, Value>) -> String {
 }
 
 /// `istio.yaml` and the secrets.
-pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Faults> {
+pub(crate) fn files(plan: &Plan, module: &Module<'_>, api: Api) -> Result<Vec<File>, Faults> {
     unreachable_in_a_cluster(plan)?;
     let ports = own_ports(plan);
     let own_port = |way: &Way<'_>| ports.get(&endpoint(&way.url)).copied().unwrap_or(FIRST_PORT);
@@ -57,18 +61,34 @@ pub(crate) fn files(plan: &Plan, module: &Module<'_>) -> Result<Vec<File>, Fault
         .fold(String::new(), |text, name| text + "- {name: " + name + ", valueFrom: HOST}\n");
     let namespace = scalar(&plan.kubernetes.namespace);
     let digest = module.sha256.map(|sha256| format!("sha256: {}", Value::from(sha256))).unwrap_or_default();
+    let target = Target::of(&plan.kubernetes);
+    let plugin = fill(
+        match api {
+            Api::Trafficextension => include_str!("templates/istio-traffic-extension.yaml"),
+            Api::Wasmplugin => include_str!("templates/istio-wasm-plugin.yaml"),
+        },
+        &[
+            ("namespace", &namespace),
+            ("target", &target.of_plugin),
+            ("match", target.traffic),
+            ("module", &scalar(module.url)),
+            ("sha256", &digest),
+            ("environment", &environment),
+            ("policy", &configuration(&policy)),
+        ],
+    );
+    let hosts: BTreeSet<_> = plan.ways().map(|way| endpoint(&way.url).0).collect();
+    let hosts = hosts.into_iter().collect::<Vec<_>>().join(",");
     let mut text = fill(
         include_str!("templates/istio.yaml"),
         &[
             ("source", &plan.source),
             ("namespace", &namespace),
-            ("labels", &document(&Value::Object(plan.kubernetes.selector.clone()))),
-            ("module", &scalar(module.url)),
-            ("sha256", &digest),
-            ("environment", &environment),
-            ("match", if plan.kubernetes.is_gateway { OF_GATEWAYS } else { OF_SIDECARS }),
-            ("context", if plan.kubernetes.is_gateway { "GATEWAY" } else { "SIDECAR_INBOUND" }),
-            ("policy", &configuration(&policy)),
+            ("plugin", &plugin),
+            ("hosts", &Value::from(hosts).to_string()),
+            ("filter_target", &target.of_filter),
+            ("context", target.context),
+            ("listener", target.listener),
         ],
     );
     let mut ways: BTreeMap<(String, u16), Way<'_>> = BTreeMap::new();
@@ -100,12 +120,63 @@ fn own_ports(plan: &Plan) -> BTreeMap<(String, u16), u16> {
 /// Below the ports that Linux assigns, and below Istio's own.
 const FIRST_PORT: u16 = 14_430;
 
+/// What loads the module.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Api {
+    /// Istio 1.30 and later
+    Trafficextension,
+    /// Older versions of Istio
+    Wasmplugin,
+}
+
+/// Which proxies get the filter, and for which of their requests.
+struct Target {
+    /// Of what loads the module.
+    of_plugin: String,
+    /// Of the `EnvoyFilter`.
+    of_filter: String,
+    traffic: &'static str,
+    context: &'static str,
+    listener: &'static str,
+}
+
+impl Target {
+    fn of(kubernetes: &Kubernetes) -> Self {
+        let labels = document(&Value::Object(kubernetes.selector.clone()));
+        let labels = labels.lines().fold(String::new(), |all, line| all + "    " + line + "\n");
+        let selected = |traffic, context| Self {
+            of_plugin: format!("selector:\n  matchLabels:\n{labels}"),
+            of_filter: format!("workloadSelector:\n  labels:\n{labels}"),
+            traffic,
+            context,
+            listener: "listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager}}}",
+        };
+        match &kubernetes.workload {
+            Workload::Sidecar => selected(OF_SIDECARS, "SIDECAR_INBOUND"),
+            Workload::Gateway => selected(OF_GATEWAYS, "GATEWAY"),
+            Workload::Waypoint(service) => {
+                let target =
+                    format!("targetRefs:\n- {{group: \"\", kind: Service, name: {}}}\n", scalar(service));
+                Self {
+                    of_plugin: format!("# A waypoint ignores `selector`.\n{target}"),
+                    of_filter: target,
+                    traffic: OF_WAYPOINTS,
+                    context: "WAYPOINT",
+                    listener: "waypoint: {}",
+                }
+            }
+        }
+    }
+}
+
 const OF_SIDECARS: &str = "# Only requests to the workload, not those that it sends itself. On a gateway, no request would be checked.
 match:
 - mode: SERVER";
 
 const OF_GATEWAYS: &str =
     "# No `match`: Istio treats a gateway as a client, so with `mode: SERVER` no request would be checked.";
+
+const OF_WAYPOINTS: &str = "# No `match`: all requests to the Service pass through the waypoint.";
 
 fn resources(way: &Way<'_>, host: &str, (port, own_port): (u16, u16), namespace: &str) -> String {
     let name = resource_name(way.kind, way.name);

@@ -5,6 +5,7 @@ mod readings;
 use serde_json::Value;
 use tollgate_config::schema::Place;
 
+use crate::kit::capabilities;
 use crate::kit::find::located::{Located, Position};
 use crate::kit::find::places;
 use crate::kit::find::{Found, Host, NO_FORMS};
@@ -46,6 +47,7 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
             "fail_open: true accepts every request while the filter cannot run".to_owned(),
         ));
     }
+    restricted(plugin, all);
     let given = plugin.path(&["vm_config", "environment_variables"]);
     let keys = given.and_then(|given| given.key("host_env_keys")).map(Located::items).unwrap_or_default();
     let pairs = given.and_then(|given| given.key("key_values")).map(Located::members).unwrap_or_default();
@@ -147,6 +149,26 @@ fn at(part: Option<&Located>, otherwise: &Located) -> Position {
 fn variables(found: &Found) -> impl Iterator<Item = (Position, &str)> {
     let at = |(place, name): (Place, _)| (places::position(&found.located, &place, false), name);
     named::variables(&found.value).into_iter().map(at)
+}
+
+/// What a restriction of the VM leaves out, although the module needs it. An empty list allows everything.
+fn restricted(plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
+    // Envoy before 1.40 has it beside `vm_config`.
+    let restriction = plugin.path(&["vm_config", "capability_restriction_config"]);
+    let restriction = restriction.or_else(|| plugin.key("capability_restriction_config"));
+    let Some(allowed) = restriction.and_then(|config| config.key("allowed_capabilities")) else { return };
+    let is_allowed = |name: &&str| allowed.members().iter().any(|member| member.key == *name);
+    let missing: Vec<_> = capabilities::names().filter(|name| !is_allowed(name)).collect();
+    if missing.is_empty() || allowed.members().is_empty() {
+        return;
+    }
+    let effect = if missing.contains(&"proxy_on_request_headers") {
+        "without proxy_on_request_headers, every request passes"
+    } else {
+        "the module does not work without them"
+    };
+    let missing = missing.join(", ");
+    all.push((allowed.at, true, format!("allowed_capabilities lacks {missing}: {effect}")));
 }
 
 fn is_named(cluster: &Located, name: &str) -> bool {

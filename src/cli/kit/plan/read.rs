@@ -13,7 +13,8 @@ use url::Url;
 use super::faults::{Faults, of_api};
 use super::shape::{NOT_IN_POLICY, SHORT_FILE};
 use super::{
-    Api, Credential, Kubernetes, Login, Plan, Provider, Traffic, is_loopback, resources, rules, several,
+    Api, Credential, Kubernetes, Login, Plan, Provider, Traffic, Workload, is_loopback, resources, rules,
+    several,
 };
 use crate::kit::failure::Failure;
 use crate::kit::find::located::{self, Located};
@@ -196,7 +197,6 @@ impl Reader<'_> {
                 .filter(|rate| *rate != 0),
             tls: file("/tls/certificate").zip(file("/tls/key")),
             is_https: whole.get("tls").is_some(),
-            is_logged: true,
             client_certificates: whole.pointer("/tls/client_certificates") == Some(&Value::Bool(true)),
             kubernetes: kubernetes(whole.get("kubernetes"), &apis),
             providers,
@@ -441,18 +441,23 @@ fn kubernetes(written: Option<&Value>, apis: &[Api]) -> Kubernetes {
     let own = |key: &str| written.and_then(|written| text(written, key));
     let selector = written.and_then(|written| written.get("selector")).and_then(Value::as_object);
     let first = apis.iter().map(|api| api.name.as_str()).min().unwrap_or_default();
-    let is_gateway = match own("workload") {
-        Some(word) => word == "gateway",
-        // For example istio: ingressgateway, or gateway.networking.k8s.io/gateway-name: front.
-        None => selector.into_iter().flatten().any(|(key, value)| {
+    // For example istio: ingressgateway, or gateway.networking.k8s.io/gateway-name: front.
+    let names_a_gateway = || {
+        selector.into_iter().flatten().any(|(key, value)| {
             key.contains("gateway") || value.as_str().is_some_and(|value| value.contains("gateway"))
-        }),
+        })
+    };
+    let workload = match (own("workload"), own("service")) {
+        (Some("waypoint"), service) => Workload::Waypoint(service.unwrap_or(first).to_owned()),
+        (Some("gateway"), _) => Workload::Gateway,
+        (None, _) if names_a_gateway() => Workload::Gateway,
+        _ => Workload::Sidecar,
     };
     Kubernetes {
         namespace: own("namespace").unwrap_or("default").to_owned(),
-        is_selected: selector.is_some(),
+        is_selected: selector.is_some() || own("service").is_some(),
         selector: selector.cloned().unwrap_or_else(|| Map::from_iter([("app".to_owned(), json!(first))])),
-        is_gateway,
+        workload,
         tls_secret: own("tls_secret").map(str::to_owned),
         gateway: own("gateway").unwrap_or("tollgate").to_owned(),
     }

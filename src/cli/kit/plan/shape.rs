@@ -286,8 +286,13 @@ static KUBERNETES: Object = Object {
         ),
         optional(
             "workload",
-            Kind::Word { known: &["sidecar", "gateway"], later: &[] },
-            "Istio: the kind of workload that the labels select. Absent: `gateway` if a label names a gateway, such as `istio: ingressgateway`; otherwise `sidecar`.",
+            Kind::Word { known: &["sidecar", "gateway", "waypoint"], later: &[] },
+            "Istio: the kind of proxy in which the filter runs; a waypoint is named by `service`. Absent: `gateway` if a label names a gateway, such as `istio: ingressgateway`; otherwise `sidecar`.",
+        ),
+        optional(
+            "service",
+            Kind::Text(&LABEL),
+            "Istio, with `workload: waypoint`: the Service that the waypoint serves. Absent: the name of the first API.",
         ),
         optional(
             "gateway",

@@ -15,20 +15,25 @@ use tollgate_e2e::root;
 #[ignore = "needs Istio's schemas: make test-kubernetes"]
 fn istio_knows_every_field_of_its_resources() {
     let crds = documents(&read(&tool("ISTIO_CRDS", "istio-crds.yaml")));
-    let resources = generated("istio", "istio.yaml");
+    let resources = generated(&["istio"], "istio.yaml");
     let kinds: Vec<_> = resources.iter().map(|resource| text(&resource["kind"])).collect();
-    assert_eq!(kinds.iter().filter(|kind| **kind == "WasmPlugin").count(), 1);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "TrafficExtension").count(), 1);
     assert_eq!(kinds.iter().filter(|kind| **kind == "ServiceEntry").count(), 3);
     assert_eq!(kinds.iter().filter(|kind| **kind == "DestinationRule").count(), 3);
-    for resource in &resources {
-        assert_eq!(faults(&crds, resource), "", "{resource:#}");
+    let older = generated(&["istio", "--api", "wasmplugin"], "istio.yaml");
+    let examples = ["traffic-extension", "wasm-plugin", "service-entry"];
+    let examples =
+        examples.iter().flat_map(|name| documents(&read(&root().join(format!("envoy/istio/{name}.yaml")))));
+    for resource in resources.iter().chain(&older).cloned().chain(examples) {
+        assert_eq!(faults(&crds, &resource), "", "{resource:#}");
+        assert_eq!(broken_rules(&resource), [""; 0], "{resource:#}");
     }
     // And the schemas tell a fault.
     let mut wrong = resources[0].clone();
-    wrong["spec"]["failStrategy"] = json!("FAIL_SOFTLY");
+    wrong["spec"]["wasm"]["failStrategy"] = json!("FAIL_SOFTLY");
     assert!(faults(&crds, &wrong).contains("failStrategy"), "{}", faults(&crds, &wrong));
     let mut wrong = resources[0].clone();
-    wrong["spec"]["pluginConfg"] = json!({});
+    wrong["spec"]["wasm"]["pluginConfg"] = json!({});
     assert!(faults(&crds, &wrong).contains("pluginConfg"), "{}", faults(&crds, &wrong));
 }
 
@@ -36,7 +41,7 @@ fn istio_knows_every_field_of_its_resources() {
 #[ignore = "needs egctl: make test-kubernetes"]
 fn envoy_gateway_translates_what_is_written_for_it() {
     let egctl = tool("EGCTL", "egctl");
-    let directory = generate("envoy-gateway");
+    let directory = generate(&["envoy-gateway"]);
     let whole = format!(
         "{}\n---\n{}\n---\n{}\n---\n{}",
         read(&directory.join("out/secret.yaml")),
@@ -126,7 +131,7 @@ fn envoy_gateway_translates_what_is_written_for_it() {
 }
 
 /// Generates into a directory's `out`.
-fn generate(target: &str) -> PathBuf {
+fn generate(target: &[&str]) -> PathBuf {
     let at = Operator::new();
     at.write("secret", "hush-secret\n");
     for file in ["ca.pem", "server.pem", "server-key.pem"] {
@@ -134,11 +139,11 @@ fn generate(target: &str) -> PathBuf {
             .expect("a file is copied");
     }
     at.write("gateway.yaml", SHORT_FILE);
-    at.run(&["generate", target, "gateway.yaml", "--out", "out"]);
+    at.run(&[&["generate"], target, &["gateway.yaml", "--out", "out"]].concat());
     at.directory
 }
 
-fn generated(target: &str, file: &str) -> Vec<Value> {
+fn generated(target: &[&str], file: &str) -> Vec<Value> {
     documents(&read(&generate(target).join("out").join(file)))
 }
 
@@ -162,6 +167,25 @@ fn faults(crds: &[Value], resource: &Value) -> String {
     compiler.add_resource("schema.json", schema).expect("a schema");
     let index = compiler.compile("schema.json", &mut schemas).expect("the schema compiles");
     schemas.validate(resource, index).err().map(|error| format!("{error:#}")).unwrap_or_default()
+}
+
+/// The rules (CEL) of the schemas that concern what is written, by hand.
+fn broken_rules(resource: &Value) -> Vec<&'static str> {
+    let spec = &resource["spec"];
+    let has = |member: &str| !spec[member].is_null();
+    let kind = text(&resource["kind"]);
+    let variables = [&spec["vmConfig"]["env"], &spec["wasm"]["vmConfig"]["env"]];
+    let mut variables = variables.iter().filter_map(|all| all.as_array()).flatten();
+    let rules = [
+        ("at most one of selector and targetRefs", !(has("selector") && has("targetRefs"))),
+        ("at most one of workloadSelector and targetRefs", !(has("workloadSelector") && has("targetRefs"))),
+        ("exactly one of wasm and lua", kind != "TrafficExtension" || has("wasm") != has("lua")),
+        (
+            "value and valueFrom: HOST",
+            !variables.any(|one| one["valueFrom"] == "HOST" && !one["value"].is_null()),
+        ),
+    ];
+    rules.iter().filter(|(_, holds)| !holds).map(|(rule, _)| *rule).collect()
 }
 
 /// Kubernetes drops fields that a schema does not know; here they are faults.

@@ -1,5 +1,8 @@
 //! Facts about the file itself.
 
+use std::path::Path;
+use std::{env, fs};
+
 use serde_json::json;
 use tollgate_host::{Vm, built, exports, imports, places};
 
@@ -41,6 +44,23 @@ fn the_module_exports_what_is_needed_and_nothing_that_costs_an_entry_besides() {
         "proxy_on_vm_start",
     ];
     assert_eq!(exports, wanted);
+}
+
+#[test]
+fn the_list_of_capabilities_is_what_the_module_calls_and_what_the_host_calls_in_it() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/filter/capabilities");
+    let listed = fs::read_to_string(&file).unwrap();
+    // These are not restricted.
+    let always = ["_initialize", "memory", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate"];
+    let callbacks = exports().into_iter().filter(|name| !always.contains(&name.as_str()));
+    let mut wanted: Vec<_> = imports().into_iter().map(|import| import.name).chain(callbacks).collect();
+    wanted.sort();
+    let wanted = wanted.join("\n") + "\n";
+    if env::var_os("TOLLGATE_BLESS").is_some() {
+        fs::write(&file, &wanted).unwrap();
+        return;
+    }
+    assert_eq!(listed, wanted, "TOLLGATE_BLESS=1 writes the list; then generate the examples' lists anew");
 }
 
 #[test]
