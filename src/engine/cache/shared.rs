@@ -75,18 +75,22 @@ pub const MAX_SHARED: usize = 16_384;
 const NAME: &str = "tollgate.2.token.";
 /// The minimum number of places: calls for many tokens can be under way, however few are cached.
 const LEAST_PLACES: u64 = 1024;
-/// The maximum number of records of a kind in one place.
+/// The minimum number of records of a kind in one place: two tokens that meet there must not push each other out in turn.
+const LEAST: u64 = 2;
+/// The maximum number.
 const MOST: u64 = 4;
 const MARKS: usize = 4;
 
 impl Shared {
-    /// The places that such a cache needs.
+    /// The places that such a cache needs. They have room for twice as many tokens as a worker caches: tokens are
+    /// spread over them by chance, and few places may be full.
     pub fn new(cache: &CacheTimes) -> Self {
         let [active, inactive] = [cache.max_entries, cache.negative_max_entries]
             .map(|max| u64::try_from(max.next_power_of_two()).unwrap_or(u64::MAX));
-        let places = LEAST_PLACES.max(active / MOST).max(inactive / MOST);
+        let places = LEAST_PLACES.max(active / 2).max(inactive / 2);
         let each = |all: u64| {
-            usize::try_from(all.checked_div(places).unwrap_or_default().clamp(1, MOST)).unwrap_or(1)
+            let twice = all.saturating_mul(2).checked_div(places).unwrap_or_default();
+            usize::try_from(twice.clamp(LEAST, MOST)).unwrap_or(1)
         };
         Self { places, active: each(active), inactive: each(inactive) }
     }
@@ -361,9 +365,9 @@ mod tests {
     fn the_number_of_keys_is_fixed_and_garbage_pushes_nothing_out() {
         // INT-31
         for (max, negative, places, want) in [
-            (64, 16, 1024, [1, 1, MARKS]),
-            (2048, 1024, 1024, [2, 1, MARKS]),
-            (16, 8192, 2048, [1, 4, MARKS]),
+            (64, 16, 1024, [2, 2, MARKS]),
+            (2048, 1024, 1024, [4, 2, MARKS]),
+            (16, 8192, 4096, [2, 4, MARKS]),
         ] {
             let times = CacheTimes { negative_max_entries: negative, ..cache(max) };
             let (store, shared) = (Own::default(), Shared::new(&times));
