@@ -84,7 +84,8 @@ impl PathPattern {
                 PatternError::new("expected a smaller regular expression, without (?x) comments")
             }
         })?;
-        let has_capitals = text.bytes().any(|b| b.is_ascii_uppercase());
+        // A class or an escape may stand for capitals without one: [[:upper:]], [0-_], \x41.
+        let has_capitals = text.bytes().any(|b| b.is_ascii_uppercase() || matches!(b, b'[' | b'\\'));
         let longest = MAX_REGEX_PATH;
         Ok(Self::Regex(Expression { regex, has_capitals, longest }))
     }

@@ -294,3 +294,13 @@ fn escaped_slashes() {
 
 const AS_WRITTEN: Spelling =
     Spelling { case: Variation::Counts, final_slash: Variation::Counts, keeps_escaped_slashes: false };
+
+#[test]
+fn capitals_that_are_not_spelled_count_as_capitals() {
+    // PTH-10: an upstream that ignores case reads the path as the rule means it.
+    let path = NormalPath::parse(b"/ab/admin").unwrap();
+    for expression in ["/[[:upper:]]{2}/admin", r"/\x41b/admin", "/[0-_]b/admin", "/AB/admin"] {
+        let fit = PathPattern::regex(expression).unwrap().fits(&path, Spelling::default());
+        assert!(!matches!(fit, Fit::No | Fit::Yes), "{expression}: {fit:?}");
+    }
+}
