@@ -17,6 +17,7 @@ pub mod local;
 pub mod namespace;
 pub mod shared;
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -168,8 +169,11 @@ impl Cache {
     ) -> Option<Rc<Entry>> {
         let spread = key.spread() ^ asked.as_millis();
         let entry = Rc::new(Entry::new(said, asked, &self.times, spread, None));
-        if self.local.get(key).is_none_or(|known| known.asked() < asked) {
-            self.local.put(key, &entry);
+        match self.local.get(key).map(|known| known.asked().cmp(&asked)) {
+            None | Some(Ordering::Less) => self.local.put(key, &entry),
+            Some(Ordering::Equal) => {}
+            // This worker knows better.
+            Some(Ordering::Greater) => return None,
         }
         (entry.age(now) == Age::Fresh).then_some(entry)
     }

@@ -121,7 +121,19 @@ impl Shared {
             return false;
         }
         let asked = Moment { wall: entry.asked(), steady };
-        self.put(store, &self.look(store, digest), kind, asked, body.as_bytes())
+        // Another worker may have written there since the look, about any token.
+        for _ in 0..2 {
+            let place = self.look(store, digest);
+            if place.response().is_some_and(|known| known.asked.steady > steady) {
+                // A call that was made later has told more (INT-26).
+                Self::unmark(store, &place);
+                return true;
+            }
+            if self.put(store, &place, kind, asked, body.as_bytes()) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Announces a call, unless another worker has announced one less than `patience` ago. `since` is when the
@@ -161,15 +173,7 @@ impl Shared {
             return;
         }
         let (kind, body): (_, &[u8]) = match ending {
-            Ending::Over => {
-                let mut value = Vec::with_capacity(place.bytes.len());
-                let is_mark = |record: &Record<'_>| record.kind.is_mark() && place.is_own(record);
-                for record in records(&place.bytes).filter(|record| !is_mark(record)) {
-                    value.extend_from_slice(record.whole);
-                }
-                store.set(&place.key, if value.is_empty() { NOTHING } else { &value }, place.seen);
-                return;
-            }
+            Ending::Over => return Self::unmark(store, &place),
             Ending::NotShared => (Kind::NotShared, &[]),
             Ending::Failed(Rejection::BadAnswer { .. }) => (Kind::Failed, &[1]),
             Ending::Failed(_) => (Kind::Failed, &[0]),
@@ -177,7 +181,18 @@ impl Shared {
         self.put(store, &place, kind, now, body);
     }
 
+    /// Removes the marks of the token.
+    fn unmark(store: &dyn Store, place: &Place) {
+        let mut value = Vec::with_capacity(place.bytes.len());
+        let is_mark = |record: &Record<'_>| record.kind.is_mark() && place.is_own(record);
+        for record in records(&place.bytes).filter(|record| !is_mark(record)) {
+            value.extend_from_slice(record.whole);
+        }
+        store.set(&place.key, if value.is_empty() { NOTHING } else { &value }, place.seen);
+    }
+
     /// Writes a record about the token: a mark in place of the mark before, and a response in place of everything.
+    /// A response that is not shared takes the one before away, too: it may say otherwise.
     /// Where its kind has no room left, the oldest record of that kind is left out.
     fn put(self, store: &dyn Store, place: &Place, kind: Kind, asked: Moment, body: &[u8]) -> bool {
         let room = match kind {
@@ -185,7 +200,9 @@ impl Shared {
             Kind::Inactive => self.inactive,
             Kind::Asking | Kind::Failed | Kind::NotShared => MARKS,
         };
-        let stays = |record: &Record<'_>| !place.is_own(record) || (kind.is_mark() && !record.kind.is_mark());
+        let keeps_responses = kind.is_mark() && kind != Kind::NotShared;
+        let stays =
+            |record: &Record<'_>| !place.is_own(record) || (keeps_responses && !record.kind.is_mark());
         let is_alike = |other: Kind| other == kind || (other.is_mark() && kind.is_mark());
         let (mut alike, mut oldest) = (0_usize, Duration::MAX);
         for record in records(&place.bytes).filter(|record| stays(record) && is_alike(record.kind)) {
@@ -339,6 +356,25 @@ mod tests {
             remember(&store, shared, "one", Introspection::Inactive, at(turn * 2 + 1));
             assert!(matches!(recall(&store, shared, "one", at(9)), Some((Introspection::Inactive, _))));
         }
+    }
+
+    #[test]
+    fn an_older_response_takes_no_newer_one_away() {
+        // INT-26
+        let (store, shared) = (Own::default(), Shared::new(&cache(16)));
+        remember(&store, shared, "one", Introspection::Inactive, at(5));
+        remember(&store, shared, "one", active(CLAIMS), at(0));
+        assert_eq!(recall(&store, shared, "one", at(9)), Some((Introspection::Inactive, 5)));
+    }
+
+    #[test]
+    fn a_response_that_is_not_shared_takes_the_one_before_away() {
+        // INT-26: what is not shared may be that the token is inactive.
+        let (store, shared) = (Own::default(), Shared::new(&cache(16)));
+        remember(&store, shared, "one", active(CLAIMS), at(0));
+        assert_eq!(claim(&store, shared, "one", at(5), at(5)), Claim::Ours);
+        shared.release(&store, &digest("one"), at(6), Ending::NotShared);
+        assert_eq!(recall(&store, shared, "one", at(7)), None);
     }
 
     #[test]
