@@ -112,7 +112,10 @@ impl<'a> Parser<'a> {
 
     fn number(&mut self) -> Result<u32, RegexFault> {
         let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
-        self.take(end)?.parse().map_err(|_| RegexFault::Syntax)
+        let digits = self.take(end)?;
+        // To RE2, a{02} is no repetition.
+        let is_padded = digits.len() > 1 && digits.starts_with('0');
+        digits.parse().ok().filter(|_| !is_padded).ok_or(RegexFault::Syntax)
     }
 
     /// Repeats what is written from `start` on.
@@ -230,11 +233,14 @@ impl<'a> Parser<'a> {
     fn class(&mut self) -> Result<Set, RegexFault> {
         let is_negated = self.eat("^");
         let mut ranges = Vec::new();
-        while self.eat("-") {
-            ranges.push(('-', '-'));
-        }
-        if ranges.is_empty() && self.eat("]") {
-            ranges.push((']', ']'));
+        for first in ["-", "]"] {
+            if ranges.is_empty() && self.eat(first) {
+                ranges.extend(first.chars().map(|c| (c, c)));
+                // To RE2 a range, which Envoy has compiled: [--/] has a full stop, []-a] an underscore.
+                if self.rest.starts_with('-') && !self.rest.starts_with("-]") {
+                    return Err(RegexFault::Syntax);
+                }
+            }
         }
         while !self.eat("]") {
             // Some take these for operations on classes.
@@ -261,6 +267,10 @@ impl<'a> Parser<'a> {
         let is_class = self.eat(":");
         let is_negated = self.eat("^");
         let name = self.take(text::find(self.rest, ":]").filter(|_| is_class).ok_or(RegexFault::Syntax)?)?;
+        if is_negated && self.flags.any_case == Some(true) {
+            // RE2 takes the other case before the complement, others after it.
+            return Err(RegexFault::Syntax);
+        }
         let class = named(name, is_negated).ok_or(RegexFault::Syntax)?;
         self.eat(":]");
         Ok(Item::Ranges(class))
