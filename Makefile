@@ -159,7 +159,7 @@ test-openam: build command envoy ## the same with OpenAM: needs a JDK, Maven and
 test-kubernetes: command egctl istio-crds ## what is generated for Kubernetes, by Istio's schemas and Envoy Gateway's egctl
 	$(step) "Kubernetes" env TOLLGATE=$(COMMAND) cargo test --quiet --locked -p tollgate-e2e kubernetes:: -- --ignored
 
-test-gateway: build command envoy envoy-gateway crane ## Envoy Gateway's control plane with what is generated, a registry, a real Envoy (by hand: it needs the ports 18000 to 18002)
+test-gateway: release command envoy envoy-gateway crane ## Envoy Gateway's control plane with what is generated, a registry, a real Envoy (by hand: it needs the ports 18000 to 18002)
 	$(step) "Envoy Gateway" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/gateway
 
 test-compose: build envoy node-packages docker-compose ## the demo in containers, where there is a Docker Engine or one can be started (root and dockerd)
@@ -181,7 +181,7 @@ compose-config: docker-compose ## the demo's docker-compose.yaml, read by docker
 book: mdbook ## the book of docs/, into target/book; checks all of its links
 	$(step) "book" python3 tests/tools/book.py $(MDBOOK) target
 
-test-release: release $(TOOLS)/cyclonedx ## what make release writes: checksums, bills of materials, images
+test-release: release crane $(TOOLS)/cyclonedx ## what make release writes: checksums, bills of materials, images, and a registry that they go through
 	$(step) "release, checked" env PYTHONPATH=$(TOOLS)/cyclonedx python3 -m unittest discover --start-directory tests/release --top-level-directory tests/release
 
 reproducible: build ## the module, built again in another directory: the same bytes

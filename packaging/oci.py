@@ -1,7 +1,13 @@
 """OCI image layouts with a Wasm module, as Istio and Envoy Gateway fetch it. Standard library only.
 
-Both read two kinds of images (https://github.com/solo-io/wasm/tree/master/spec): "compat", an ordinary image of one layer with the file
-plugin.wasm, and the artifact, whose layer is the module itself. The same input always gives the same bytes.
+Both have the same loader (https://github.com/solo-io/wasm/tree/master/spec): istio.io/istio, pkg/wasm/imagefetcher.go, and
+github.com/envoyproxy/gateway, internal/wasm/imagefetcher.go. It reads three kinds of images:
+
+- "compat": an OCI image whose last layer is an archive (tar+gzip) with the file plugin.wasm;
+- the same with Docker's media types;
+- the artifact: exactly two layers, the runtime's configuration and the module itself.
+
+Each is a layout of its own, because not every tool can choose an image of a layout. The same input always gives the same bytes.
 """
 
 import gzip
@@ -11,10 +17,11 @@ import json
 import tarfile
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 def write(directory, module, version, created, revision):
-    """Writes the layout `directory`, with the images VERSION and VERSION-artifact of the module's bytes."""
+    """Writes the layouts compat, docker and artifact of the module's bytes below `directory`."""
     about = {
         "org.opencontainers.image.title": "tollgate",
         "org.opencontainers.image.description": "OAuth 2.0 access-token policy filter for Envoy and Istio",
@@ -23,15 +30,16 @@ def write(directory, module, version, created, revision):
         "org.opencontainers.image.created": created,
         "org.opencontainers.image.revision": revision,
     }
+    _layout(directory / "compat", version, lambda blobs: _compat(blobs, module, about, created))
+    _layout(directory / "docker", version, lambda blobs: _docker(blobs, module, about, created))
+    _layout(directory / "artifact", version, lambda blobs: _artifact(blobs, module, about))
+
+
+def _layout(directory, version, image):
+    """A layout of one image (https://github.com/opencontainers/image-spec/blob/main/image-layout.md)."""
     blobs = Blobs(directory / "blobs" / "sha256")
-    images = [
-        (version, _compat(blobs, module, about, created)),
-        (f"{version}-artifact", _artifact(blobs, module, about)),
-    ]
-    manifests = [
-        {**manifest, "annotations": {"org.opencontainers.image.ref.name": name}} for name, manifest in images
-    ]
-    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
+    manifest = {**image(blobs), "annotations": {"org.opencontainers.image.ref.name": version}}
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [manifest]}
     (directory / "index.json").write_bytes(_json(index))
     (directory / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
 
@@ -52,32 +60,52 @@ class Blobs:
 
 def _compat(blobs, module, about, created):
     archive = _tar("plugin.wasm", module)
-    config = {
+    return blobs.add(MANIFEST, _json({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": blobs.add("application/vnd.oci.image.config.v1+json", _config(archive, about, created)),
+        "layers": [blobs.add("application/vnd.oci.image.layer.v1.tar+gzip", _gzip(archive))],
+        "annotations": {"module.wasm.image/variant": "compat", **about},
+    }))
+
+
+def _docker(blobs, module, about, created):
+    archive = _tar("plugin.wasm", module)
+    return blobs.add(DOCKER_MANIFEST, _json({
+        "schemaVersion": 2,
+        "mediaType": DOCKER_MANIFEST,
+        "config": blobs.add("application/vnd.docker.container.image.v1+json", _config(archive, about, created)),
+        "layers": [blobs.add("application/vnd.docker.image.rootfs.diff.tar.gzip", _gzip(archive))],
+    }))
+
+
+def _artifact(blobs, module, about):
+    runtime = _json({"type": "envoy_proxy", "abiVersions": ["v0-2-1"]})
+    config = blobs.add("application/vnd.module.wasm.config.v1+json", runtime)
+    content = blobs.add("application/vnd.module.wasm.content.layer.v1+wasm", module)
+    return blobs.add(MANIFEST, _json({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config,
+        "layers": [_titled(config, "runtime-config.json"), _titled(content, "plugin.wasm")],
+        "annotations": {"module.wasm.image/variant": "oci", **about},
+    }))
+
+
+def _config(archive, about, created):
+    """The configuration of an image whose one layer is `archive`."""
+    return _json({
         "created": created,
         "architecture": "wasm",
         "os": "wasi",
         "config": {"Labels": about},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(archive).hexdigest()}"]},
         "history": [{"created": created, "comment": "plugin.wasm"}],
-    }
-    return blobs.add(MANIFEST, _json({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": blobs.add("application/vnd.oci.image.config.v1+json", _json(config)),
-        "layers": [blobs.add("application/vnd.oci.image.layer.v1.tar+gzip", gzip.compress(archive, 9, mtime=0))],
-        "annotations": {"module.wasm.image/variant": "compat", **about},
-    }))
+    })
 
 
-def _artifact(blobs, module, about):
-    layer = blobs.add("application/vnd.module.wasm.content.layer.v1+wasm", module)
-    return blobs.add(MANIFEST, _json({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": blobs.add("application/vnd.module.wasm.config.v1+json", _json({"type": "envoy_proxy", "abiVersions": ["v0-2-1"]})),
-        "layers": [{**layer, "annotations": {"org.opencontainers.image.title": "plugin.wasm"}}],
-        "annotations": {"module.wasm.image/variant": "oci", **about},
-    }))
+def _titled(descriptor, name):
+    return {**descriptor, "annotations": {"org.opencontainers.image.title": name}}
 
 
 def _tar(name, content):
@@ -88,6 +116,10 @@ def _tar(name, content):
     with tarfile.open(fileobj=whole, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         archive.addfile(entry, io.BytesIO(content))
     return whole.getvalue()
+
+
+def _gzip(content):
+    return gzip.compress(content, 9, mtime=0)
 
 
 def _json(document):

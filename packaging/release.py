@@ -41,7 +41,8 @@ def main():
         name = f"tollgate-{version}-{target}"
         archive(dist / f"{name}.tar.gz", epoch, {"tollgate": Path(path), module.name: module, "LICENSE": ROOT / "LICENSE"})
         bill(dist / f"{name}.cdx.json", "tollgate", target, Path(path), created)
-    sums = [(hashlib.sha256(file.read_bytes()).hexdigest(), file.name) for file in sorted(dist.iterdir()) if file.is_file()]
+    files = [file for file in sorted(dist.rglob("*")) if file.is_file()]
+    sums = [(hashlib.sha256(file.read_bytes()).hexdigest(), file.relative_to(dist)) for file in files]
     (dist / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for digest, name in sums))
 
 

@@ -6,17 +6,13 @@ The ports 18000 to 18002 have to be free, because Envoy Gateway takes no others.
 """
 
 import base64
-import gzip
-import hashlib
 import http.client
 import http.server
-import io
 import json
 import os
 import re
-import socket
 import subprocess
-import tarfile
+import sys
 import tempfile
 import threading
 import time
@@ -25,8 +21,11 @@ import urllib.parse
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests/release"))
+
+from registry import Registry, end, free_port, listens  # noqa: E402
+
 TOOLS = ROOT / "target/tools"
-MODULE = Path(os.environ.get("TOLLGATE_WASM", ROOT / "target/wasm32-wasip1/release/tollgate_filter.wasm"))
 TOLLGATE = os.environ.get("TOLLGATE", str(ROOT / "target/debug/tollgate"))
 ENVOY = os.environ.get("ENVOY", str(TOOLS / "envoy"))
 PATIENCE = 120  # seconds
@@ -54,8 +53,7 @@ class EnvoyGateway(unittest.TestCase):
         self.control = Control(self)
 
     def test_requests_are_served_and_refused_and_without_a_module_nothing_passes(self):
-        digest = self.registry.push(MODULE.read_bytes())
-        image = f"oci://{self.registry.address}/tollgate@{digest}"
+        image = f"oci://{self.registry.push('artifact')}"
         self.control.write(image)
         self.control.start()
 
@@ -85,9 +83,9 @@ class EnvoyGateway(unittest.TestCase):
         self.control.wait("the update is rejected", lambda: self.control.stat("listener_manager.lds.update_rejected") > before)
         self.assertEqual([self.ask("/orders", token) for token in ("good", "bad", None)], [200, 401, 401])
 
-        for name, other in [
-            ("a wrong digest", f"oci://{self.registry.address}/tollgate@sha256:{'0' * 64}"),
-            ("a registry that is away", f"oci://127.0.0.1:{free_port()}/tollgate:0.1.0"),
+        for name, other, kind in [
+            ("a wrong digest", f"oci://{self.registry.address}/tollgate@sha256:{'0' * 64}", "compat"),
+            ("a registry that is away", f"oci://127.0.0.1:{free_port()}/tollgate:0.1.0", "docker"),
         ]:
             self.control.write(image)
             self.until(200, "/orders", "good")
@@ -97,11 +95,10 @@ class EnvoyGateway(unittest.TestCase):
             self.assertEqual([self.ask("/orders", token) for token in ("good", "bad", None)], [500, 500, 500])
             self.assertEqual(self.server.requests, [])
 
-        # The image with one layer of a tar file.
-        compatible = self.registry.push(MODULE.read_bytes(), compatible=True)
-        self.control.write(f"oci://{self.registry.address}/tollgate@{compatible}")
-        self.until(200, "/orders", "good")
-        self.assertEqual([self.ask("/orders", token) for token in ("bad", None)], [401, 401])
+            # The other kinds of images load, too.
+            self.control.write(f"oci://{self.registry.push(kind)}")
+            self.until(200, "/orders", "good")
+            self.assertEqual([self.ask("/orders", token) for token in ("bad", None)], [401, 401])
 
     def ask(self, path, token=None):
         """The status of a response; 0 if nobody listens."""
@@ -191,68 +188,6 @@ class Control:
             time.sleep(0.2)
 
 
-class Registry:
-    """A registry on this machine: crane's."""
-
-    def __init__(self, test):
-        self.at = test.at
-        self.address = f"127.0.0.1:{free_port()}"
-        command = [str(TOOLS / "crane"), "registry", "serve", "--address", self.address]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        test.addCleanup(end, process)
-        deadline = time.monotonic() + PATIENCE
-        while not listens(int(self.address.rsplit(":", 1)[1])):
-            if time.monotonic() > deadline or process.poll() is not None:
-                test.fail("the registry does not start")
-            time.sleep(0.1)
-
-    def push(self, module, compatible=False):
-        """Pushes the module, as a Wasm artifact or as the image that is compatible with it. Returns its digest."""
-        layout = Path(tempfile.mkdtemp(dir=self.at))
-        digest = write_layout(layout, module, compatible)
-        command = [str(TOOLS / "crane"), "push", "--insecure", str(layout), f"{self.address}/tollgate:0.1.0"]
-        subprocess.run(command, check=True, capture_output=True)
-        return digest
-
-
-def write_layout(directory, module, compatible):
-    """An OCI image layout: https://github.com/opencontainers/image-spec/blob/main/image-layout.md"""
-    if compatible:
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as archive:
-            member = tarfile.TarInfo("plugin.wasm")
-            member.size = len(module)
-            archive.addfile(member, io.BytesIO(module))
-        diff = "sha256:" + hashlib.sha256(packed.getvalue()).hexdigest()
-        layers = [(gzip.compress(packed.getvalue(), mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")]
-        config_type = "application/vnd.oci.image.config.v1+json"
-        config = {"architecture": "wasm", "os": "wasip1", "rootfs": {"type": "layers", "diff_ids": [diff]}}
-    else:
-        # Envoy Gateway and Istio want two layers: the configuration is one of them.
-        config_type, config = "application/vnd.module.wasm.config.v1+json", {}
-        layers = [(b"{}", config_type), (module, "application/vnd.module.wasm.content.layer.v1+wasm")]
-    blobs = directory / "blobs/sha256"
-    blobs.mkdir(parents=True)
-
-    def blob(content, kind):
-        name = hashlib.sha256(content).hexdigest()
-        (blobs / name).write_bytes(content)
-        return {"mediaType": kind, "digest": f"sha256:{name}", "size": len(content)}
-
-    manifest_type = "application/vnd.oci.image.manifest.v1+json"
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": manifest_type,
-        "config": blob(json.dumps(config).encode(), config_type),
-        "layers": [blob(*layer) for layer in layers],
-    }
-    described = blob(json.dumps(manifest).encode(), manifest_type)
-    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
-    (directory / "index.json").write_text(json.dumps(index))
-    (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return described["digest"]
-
-
 class Server(http.server.ThreadingHTTPServer):
     """The authorization server and the APIs in one: it remembers what it is asked."""
 
@@ -285,28 +220,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
-
-
-def end(process):
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
-
-
-def listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 0.5).close()
-        return True
-    except OSError:
-        return False
 
 
 GATEWAY = """

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import struct
 import subprocess
 import tarfile
@@ -21,7 +20,7 @@ MACHINES = {"x86_64": 62, "aarch64": 183}
 class Files(unittest.TestCase):
     def test_every_file_has_its_checksum(self):
         sums = dict(reversed(line.split("  ")) for line in (DIST / "SHA256SUMS").read_text().splitlines())
-        files = {file.name for file in DIST.iterdir() if file.is_file()} - {"SHA256SUMS"}
+        files = {str(file.relative_to(DIST)) for file in DIST.rglob("*") if file.is_file()} - {"SHA256SUMS"}
         self.assertEqual(set(sums), files)
         for name, digest in sums.items():
             self.assertEqual(digest, hashlib.sha256((DIST / name).read_bytes()).hexdigest(), name)
@@ -80,45 +79,65 @@ class Bills(unittest.TestCase):
 
 
 class Images(unittest.TestCase):
-    def setUp(self):
-        index = json.loads((DIST / "oci/index.json").read_text())
-        self.manifests = {
-            one["annotations"]["org.opencontainers.image.ref.name"]: json.loads(self.blob(one)) for one in index["manifests"]
-        }
+    """Each is read as the loader of Istio and of Envoy Gateway reads it (packaging/oci.py names the source)."""
 
-    def blob(self, descriptor):
-        content = (DIST / "oci/blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
-        self.assertEqual(descriptor["size"], len(content))
-        self.assertEqual(descriptor["digest"], f"sha256:{hashlib.sha256(content).hexdigest()}")
-        return content
+    def test_the_compatible_image_ends_with_an_archive_of_plugin_wasm(self):
+        image = Image("compat")
+        self.assertEqual(image.manifest["annotations"]["module.wasm.image/variant"], "compat")
+        self.assertEqual(image.manifest["config"]["mediaType"], "application/vnd.oci.image.config.v1+json")
+        self.archive(image, "application/vnd.oci.image.layer.v1.tar+gzip")
 
-    def test_the_compatible_image_has_one_layer_with_plugin_wasm(self):
-        name = next(name for name in self.manifests if not name.endswith("-artifact"))
-        manifest = self.manifests[name]
-        self.assertEqual(manifest["annotations"]["module.wasm.image/variant"], "compat")
-        [layer] = manifest["layers"]
-        self.assertEqual(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip")
-        archive = gzip.decompress(self.blob(layer))
+    def test_the_image_with_dockers_media_types_is_the_same(self):
+        image = Image("docker")
+        self.assertEqual(image.manifest["mediaType"], "application/vnd.docker.distribution.manifest.v2+json")
+        self.assertEqual(image.manifest["config"]["mediaType"], "application/vnd.docker.container.image.v1+json")
+        self.archive(image, "application/vnd.docker.image.rootfs.diff.tar.gzip")
+
+    def archive(self, image, kind):
+        [layer] = image.manifest["layers"]
+        self.assertEqual(layer["mediaType"], kind)
+        archive = gzip.decompress(image.blob(layer))
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             self.assertEqual(tar.getnames(), ["plugin.wasm"])
             self.assertEqual(tar.extractfile("plugin.wasm").read(), MODULE.read_bytes())
-        config = json.loads(self.blob(manifest["config"]))
+        config = json.loads(image.blob(image.manifest["config"]))
         self.assertEqual(config["rootfs"]["diff_ids"], [f"sha256:{hashlib.sha256(archive).hexdigest()}"])
-        self.assertEqual(config["config"]["Labels"]["org.opencontainers.image.version"], name)
+        self.about(config["config"]["Labels"], image)
 
-    def test_the_artifact_has_the_module_as_its_layer(self):
-        [manifest] = [manifest for name, manifest in self.manifests.items() if name.endswith("-artifact")]
-        self.assertEqual(manifest["config"]["mediaType"], "application/vnd.module.wasm.config.v1+json")
-        self.blob(manifest["config"])
-        [layer] = manifest["layers"]
-        self.assertEqual(layer["mediaType"], "application/vnd.module.wasm.content.layer.v1+wasm")
-        self.assertEqual(self.blob(layer), MODULE.read_bytes())
+    def test_the_artifact_has_two_layers_the_runtimes_configuration_and_the_module(self):
+        image = Image("artifact")
+        configuration, module = image.manifest["layers"]
+        self.assertEqual(configuration["mediaType"], "application/vnd.module.wasm.config.v1+json")
+        self.assertEqual(json.loads(image.blob(configuration)), {"type": "envoy_proxy", "abiVersions": ["v0-2-1"]})
+        self.assertIn(b"proxy_abi_version_0_2_1", MODULE.read_bytes())
+        self.assertEqual(module["mediaType"], "application/vnd.module.wasm.content.layer.v1+wasm")
+        self.assertEqual(image.blob(module), MODULE.read_bytes())
+        image.blob(image.manifest["config"])
+        self.about(image.manifest["annotations"], image)
 
-    def test_the_images_say_what_they_are(self):
-        for manifest in self.manifests.values():
-            about = manifest["annotations"]
-            self.assertEqual(about["org.opencontainers.image.licenses"], "Apache-2.0")
-            self.assertTrue(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", about["org.opencontainers.image.created"]))
+    def about(self, labels, image):
+        """What an image says of itself."""
+        self.assertEqual(labels["org.opencontainers.image.licenses"], "Apache-2.0")
+        self.assertEqual(labels["org.opencontainers.image.version"], image.tag)
+        self.assertRegex(labels["org.opencontainers.image.created"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+
+
+class Image:
+    """The one image of a layout."""
+
+    def __init__(self, kind):
+        self.layout = DIST / "oci" / kind
+        assert json.loads((self.layout / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
+        [described] = json.loads((self.layout / "index.json").read_text())["manifests"]
+        self.tag = described["annotations"]["org.opencontainers.image.ref.name"]
+        self.manifest = json.loads(self.blob(described))
+        assert self.manifest["mediaType"] == described["mediaType"]
+
+    def blob(self, descriptor):
+        content = (self.layout / "blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
+        assert descriptor["size"] == len(content)
+        assert descriptor["digest"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+        return content
 
 
 class Again(unittest.TestCase):
