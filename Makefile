@@ -36,6 +36,13 @@ ISTIO_API_VERSION  := 1.31.1
 # The runner must be of the very version that the tests are linked with.
 WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' Cargo.lock)
 
+# The machines for which `make release` builds the command.
+MACHINES ?= x86_64 aarch64
+# What builds it: maturin, and Zig as the C compiler and linker for any of them.
+MATURIN_VERSION := 1.16.0
+ZIG_VERSION     := 0.15.2
+MATURIN := $(TOOLS)/maturin-$(MATURIN_VERSION)-zig-$(ZIG_VERSION)
+
 # Another Envoy: `make e2e ENVOY=/path/to/envoy`.
 ENVOY ?= $(TOOLS)/envoy
 export ENVOY
@@ -58,7 +65,7 @@ NODE   = Node.js 20 or newer, which comes with npm
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 export CHROMIUM
 
-.PHONY: FORCE help build command release test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
+.PHONY: FORCE help build command release wheels test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
 	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl envoy-gateway crane istio-crds prometheus
 
 help:
@@ -93,8 +100,15 @@ command: rust-targets ## the command: target/debug/tollgate (cargo install --pat
 demo: build envoy node-packages ## Envoy, an authorization server and an API, guarded: try it
 	@python3 envoy/demo/run.py
 
-release: build ## dist/: the module with checksum, bill of materials and OCI images (COMMANDS="TARGET=PATH …" adds commands)
-	$(step) "release" python3 packaging/release.py dist $(MODULE) $(COMMANDS)
+release: build wheels ## dist/: the module with checksum, bill of materials and OCI images; the command as a static binary and as a Python wheel (MACHINES= without)
+	$(step) "release" python3 packaging/release.py dist $(MODULE) $(foreach machine,$(MACHINES),target/wheels/$(machine)/*.whl)
+
+wheels: build $(MATURIN) rust-targets
+	$(call need,python3,$(PYTHON))
+	@for machine in $(MACHINES); do \
+	    tests/tools/rust-targets.sh $$machine-unknown-linux-musl; \
+	    tests/tools/step "the command for $$machine" env PATH="$(MATURIN)/bin:$$PATH" PYTHONPATH=$(MATURIN) python3 packaging/wheel.py $$machine-unknown-linux-musl $(MODULE) target/wheels/$$machine; \
+	done
 
 # --- believe us ---
 
@@ -184,8 +198,8 @@ book: mdbook ## the book of docs/, into target/book; checks all of its links
 test-release: release crane $(TOOLS)/cyclonedx ## what make release writes: checksums, bills of materials, images, and a registry that they go through
 	$(step) "release, checked" env PYTHONPATH=$(TOOLS)/cyclonedx python3 -m unittest discover --start-directory tests/release --top-level-directory tests/release
 
-reproducible: build ## the module, built again in another directory: the same bytes
-	$(step) "reproducible" tests/tools/reproducible.sh $(MODULE)
+reproducible: release ## the release, built again in another directory: the same bytes (slow)
+	$(step) "reproducible" tests/tools/reproducible.sh dist TOOLS="$(TOOLS)" MACHINES="$(MACHINES)"
 
 size: build ## the filter's size against its budget
 	$(step) "size" tests/tools/size.sh $(MODULE) $(SIZE_BUDGET)
@@ -242,6 +256,10 @@ node-packages:
 $(TOOLS)/cyclonedx:
 	$(call need,python3,$(PYTHON))
 	$(step) "fetch cyclonedx-python-lib" python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@ "cyclonedx-python-lib[json-validation]==$(CYCLONEDX_VERSION)"
+
+$(MATURIN):
+	$(call need,python3,$(PYTHON))
+	$(step) "fetch maturin and Zig" python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@ maturin==$(MATURIN_VERSION) ziglang==$(ZIG_VERSION)
 
 docker-compose:
 	@tests/tools/compose.sh $(COMPOSE_VERSION) $(TOOLS)

@@ -8,7 +8,7 @@ import uuid
 
 
 def of(root, package, target, artifact, created):
-    """The document about `package` as it is compiled for `target`; `artifact` is the file that it became."""
+    """The document about `package` as it is compiled for `target`; `artifact` is what it became."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
     told = json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True).stdout)
     packages = {one["id"]: one for one in told["packages"]}
@@ -24,7 +24,7 @@ def of(root, package, target, artifact, created):
             open_ends.extend(edges[one])
     reference = {one: _reference(packages[one]) for one in edges}
     main = {**_component(packages[top], checksums), "type": "application" if package == "tollgate" else "library"}
-    main["hashes"] = [{"alg": "SHA-256", "content": hashlib.sha256(artifact.read_bytes()).hexdigest()}]
+    main["hashes"] = [{"alg": "SHA-256", "content": hashlib.sha256(artifact).hexdigest()}]
     others = sorted((one for one in edges if one != top), key=reference.get)
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",

@@ -7,23 +7,21 @@ The ports 18000 to 18002 have to be free, because Envoy Gateway takes no others.
 
 import base64
 import http.client
-import http.server
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
-import urllib.parse
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/release"))
 
-from registry import Registry, end, free_port, listens  # noqa: E402
+from registry import Registry  # noqa: E402
+from servers import Server, end, free_port, listens  # noqa: E402
 
 TOOLS = ROOT / "target/tools"
 TOLLGATE = os.environ.get("TOLLGATE", str(ROOT / "target/debug/tollgate"))
@@ -186,40 +184,6 @@ class Control:
                 logs = [f"{log.name}:\n" + "\n".join(line for line in log.read_text().splitlines() if "milliseconds" not in line)[-4000:] for log in self.at.glob("*.log")]
                 self.test.fail("\n".join([f"not within {PATIENCE} s: {what}", *(f"{name} has ended" for name in ended), *logs]))
             time.sleep(0.2)
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """The authorization server and the APIs in one: it remembers what it is asked."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.port, self.calls, self.requests = self.server_address[1], [], []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
-        if self.path == "/introspect":
-            self.server.calls.append(self.headers)
-            is_good = urllib.parse.parse_qs(body).get("token") == ["good"]
-            reply = {"active": is_good, "scope": "orders", "client_id": "app", "exp": 4000000000} if is_good else {"active": False}
-        else:
-            self.server.requests.append(self.path)
-            reply = {"path": self.path}
-        content = json.dumps(reply).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = answer
-
-    def log_message(self, *_):
-        pass
 
 
 GATEWAY = """

@@ -1,10 +1,11 @@
 """A registry on this machine: crane's. Standard library only."""
 
 import os
-import socket
 import subprocess
 import time
 from pathlib import Path
+
+from servers import end, free_port, listens
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path(os.environ.get("DIST", ROOT / "dist"))
@@ -38,25 +39,3 @@ def crane(*arguments):
     if done.returncode != 0:
         raise AssertionError(f"crane {arguments[0]}: {done.stderr}")
     return done.stdout
-
-
-def end(process):
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
-
-
-def listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 0.5).close()
-        return True
-    except OSError:
-        return False

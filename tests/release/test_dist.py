@@ -5,15 +5,21 @@ import hashlib
 import io
 import json
 import os
+import platform
+import shutil
 import struct
 import subprocess
 import tarfile
+import tempfile
+import tomllib
 import unittest
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DIST = Path(os.environ.get("DIST", ROOT / "dist"))
 MODULE = DIST / "tollgate_filter.wasm"
+VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
 MACHINES = {"x86_64": 62, "aarch64": 183}
 
 
@@ -26,22 +32,42 @@ class Files(unittest.TestCase):
             self.assertEqual(digest, hashlib.sha256((DIST / name).read_bytes()).hexdigest(), name)
 
     def test_the_module_names_no_directory_of_the_machine_that_built_it(self):
-        content = MODULE.read_bytes()
-        for place in (str(ROOT), str(Path.home())):
-            self.assertFalse(place.encode() in content, f"the module has {place}")
+        self.nameless(MODULE.read_bytes(), "the module")
 
-    def test_commands_are_static_and_for_their_machine(self):
-        archives = list(DIST.glob("tollgate-*-linux-musl.tar.gz"))
-        for file in archives:
-            with tarfile.open(file) as archive:
+    def test_each_command_is_static_and_runs(self):
+        for file in DIST.glob("tollgate-*-linux-musl.tar.gz"):
+            machine = next(machine for machine in MACHINES if machine in file.name)
+            with tarfile.open(file) as archive, tempfile.TemporaryDirectory() as scratch:
                 names = sorted(name.rpartition("/")[2] for name in archive.getnames())
                 self.assertEqual(names, ["LICENSE", "tollgate", "tollgate_filter.wasm"])
-                top = file.name.removesuffix(".tar.gz")
-                command = archive.extractfile(f"{top}/tollgate").read()
-                module = archive.extractfile(f"{top}/tollgate_filter.wasm").read()
-            self.assertEqual(module, MODULE.read_bytes())
-            machine = next(machine for machine in MACHINES if machine in file.name)
-            self.assertEqual(elf(command), (MACHINES[machine], False), file.name)
+                archive.extractall(scratch)
+                directory = Path(scratch) / file.name.removesuffix(".tar.gz")
+                self.assertEqual((directory / MODULE.name).read_bytes(), MODULE.read_bytes())
+                command = (directory / "tollgate").read_bytes()
+                self.assertEqual(elf(command), (MACHINES[machine], False), file.name)
+                self.nameless(command, file.name)
+                runner = runs(machine)
+                if runner is not None:
+                    done = subprocess.run([*runner, directory / "tollgate", "--version"], capture_output=True, text=True, check=True)
+                    self.assertEqual(done.stdout, f"tollgate {VERSION}\n")
+
+    def test_each_wheel_has_the_same_command_and_module(self):
+        for wheel in DIST.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as packed:
+                data = f"tollgate-{VERSION}.data"
+                self.assertEqual(packed.read(f"{data}/data/share/tollgate/{MODULE.name}"), MODULE.read_bytes())
+                name = next(f"tollgate-{VERSION}-{machine}-unknown-linux-musl" for machine in MACHINES if wheel.stem.endswith(machine))
+                with tarfile.open(DIST / f"{name}.tar.gz") as archive:
+                    command = archive.extractfile(f"{name}/tollgate").read()
+                self.assertEqual(packed.read(f"{data}/scripts/tollgate"), command)
+                about = packed.read(f"tollgate-{VERSION}.dist-info/METADATA").decode()
+                self.assertIn("Provides-Extra: envoy\n", about)
+                self.assertIn("License-Expression: Apache-2.0\n", about)
+
+    def nameless(self, content, what):
+        """Names no directory of the machine that built it."""
+        for place in (str(ROOT), str(Path.home())):
+            self.assertFalse(place.encode() in content, f"{what} has {place}")
 
 
 class Bills(unittest.TestCase):
@@ -146,13 +172,21 @@ class Again(unittest.TestCase):
         created = json.loads((DIST / "tollgate_filter.cdx.json").read_text())["metadata"]["timestamp"]
         epoch = subprocess.run(["date", "-u", "-d", created, "+%s"], check=True, capture_output=True, text=True).stdout.strip()
         subprocess.run(
-            ["python3", ROOT / "packaging/release.py", scratch, MODULE],
+            ["python3", ROOT / "packaging/release.py", scratch, MODULE, *DIST.glob("*.whl")],
             check=True,
             env={**os.environ, "SOURCE_DATE_EPOCH": epoch},
         )
         for file in sorted(scratch.rglob("*")):
             if file.is_file() and file.name != "SHA256SUMS":
                 self.assertEqual(file.read_bytes(), (DIST / file.relative_to(scratch)).read_bytes(), file.name)
+
+
+def runs(machine):
+    """What runs a program of that machine: nothing more, an emulator, or None if there is neither."""
+    if platform.system() == "Linux" and platform.machine() == machine:
+        return []
+    emulator = shutil.which(f"qemu-{machine}-static")
+    return [emulator] if emulator else None
 
 
 def elf(content):

@@ -1,10 +1,10 @@
 #!/bin/sh
-# The toolchain, components and targets that rust-toolchain.toml names: installed if they are missing.
+# rust-targets.sh [TARGET…]: the toolchain, components and targets that rust-toolchain.toml names, and these targets: installed if they are missing.
 set -eu
 cd "$(dirname "$0")/../.."
 
 toolchain=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
-targets="wasm32-wasip1 wasm32-unknown-unknown"
+targets="wasm32-wasip1 wasm32-unknown-unknown $*"
 
 if ! command -v rustup > /dev/null; then
     # A distribution's Rust: it will do if it has the wasm targets.
@@ -26,6 +26,6 @@ installed() {
 }
 
 if ! installed; then
-    echo "==> install Rust $toolchain with $targets"
-    rustup toolchain install "$toolchain" --profile minimal --component clippy,rustfmt --target "$(echo "$targets" | tr ' ' ,)"
+    echo "==> install Rust $toolchain with" $targets
+    rustup toolchain install "$toolchain" --profile minimal --component clippy,rustfmt --target "$(echo $targets | tr ' ' ,)"
 fi
