@@ -55,6 +55,8 @@ pub struct Finished {
     pub module: Vec<u8>,
     /// Which place in the source each of its functions and traps is, for [`explain`].
     pub places: String,
+    /// Whether the linker said which constants are addresses, each of a kind that is known here. If not, all data stays.
+    pub is_linked: bool,
 }
 
 /// The filter as Envoy loads it.
@@ -105,7 +107,7 @@ fn write(module: &Module<'_>, name: impl Fn(&str) -> Option<String>) -> Result<F
         rewrite::rewrite(module, name).map_err(|cause| Error::Broken(cause.to_string()))?;
     validate(&bytes)
         .and_then(|()| places::list(&bytes, &functions, module))
-        .map(|places| Finished { module: bytes, places })
+        .map(|places| Finished { module: bytes, places, is_linked: module.linking.is_some() })
         .map_err(|cause| Error::Broken(cause.to_string()))
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use wasmparser::{
     BinaryReaderError, DataKind, DataSectionReader, LinkingSectionReader, Operator, RelocSectionReader,
-    RelocationEntry, RelocationType, SymbolInfo,
+    RelocationEntry, RelocationType, SymbolFlags, SymbolInfo,
 };
 
 use crate::fold::replace_target;
@@ -62,7 +62,15 @@ pub(crate) struct Linking<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Symbol {
     Function(u32),
-    Data { segment: usize, offset: usize, size: usize },
+    Data {
+        segment: usize,
+        offset: usize,
+        size: usize,
+    },
+    Global,
+    /// An address outside of the data that the linker has chosen, and that stays.
+    Fixed,
+    /// What may be absent: its address is 0 then, and must stay 0.
     Other,
 }
 
@@ -109,17 +117,24 @@ impl<'a> Linking<'a> {
 
     fn symbol(&mut self, symbol: SymbolInfo<'a>) -> Symbol {
         match symbol {
+            SymbolInfo::Func { flags, .. }
+                if flags.contains(SymbolFlags::UNDEFINED | SymbolFlags::BINDING_WEAK) =>
+            {
+                Symbol::Other
+            }
             SymbolInfo::Func { index, name, .. } => {
                 self.names.extend(name.map(|name| (index, name)));
                 Symbol::Function(index)
             }
             SymbolInfo::Data { symbol: Some(symbol), flags, .. }
-                if !flags.contains(wasmparser::SymbolFlags::ABSOLUTE) =>
+                if !flags.contains(SymbolFlags::ABSOLUTE) =>
             {
                 let [segment, offset, size] =
                     [symbol.index, symbol.offset, symbol.size].map(|number| number as usize);
                 Symbol::Data { segment, offset, size }
             }
+            SymbolInfo::Data { name, .. } if FIXED.contains(&name) => Symbol::Fixed,
+            SymbolInfo::Global { .. } => Symbol::Global,
             _ => Symbol::Other,
         }
     }
@@ -171,12 +186,13 @@ impl<'a> Linking<'a> {
                     RelocationType::MemoryAddrLeb
                     | RelocationType::MemoryAddrSleb
                     | RelocationType::MemoryAddrI32,
-                    Symbol::Other,
+                    Symbol::Fixed,
                 )
+                // The global of another symbol holds its address, and nothing says so where it is defined.
+                | (RelocationType::GlobalIndexLeb, Symbol::Global)
                 | (
                     RelocationType::FunctionIndexLeb
                     | RelocationType::TypeIndexLeb
-                    | RelocationType::GlobalIndexLeb
                     | RelocationType::TableNumberLeb,
                     _,
                 ) => {}
@@ -270,3 +286,6 @@ impl<'a> Linking<'a> {
         self.segments.iter().map(|segment| segment.address).min().unwrap_or(0)
     }
 }
+
+/// The linker's own symbols for the end of the data and of the memory.
+const FIXED: [&str; 2] = ["__heap_base", "__heap_end"];

@@ -32,7 +32,10 @@ fn run(arguments: &[OsString]) -> Result<(), String> {
 
 fn convert(compiled: &Path, finished: &Path) -> Result<(), String> {
     let bytes = std::fs::read(compiled).map_err(|cause| of_file(compiled, &cause))?;
-    let Finished { module, places } = finish(&bytes).map_err(|cause| of_file(compiled, &cause))?;
+    let Finished { module, places, is_linked } = finish(&bytes).map_err(|cause| of_file(compiled, &cause))?;
+    if !is_linked {
+        eprintln!("tollgate-finish: {}: {NOT_LINKED}", compiled.display());
+    }
     for (file, bytes) in [(finished, module), (&finished.with_extension("places"), places.into_bytes())] {
         std::fs::write(file, bytes).map_err(|cause| of_file(file, &cause))?;
     }
@@ -48,6 +51,9 @@ fn explain_log(places: &Path) -> Result<(), String> {
 fn of_file(file: &Path, cause: &dyn Display) -> String {
     format!("{}: {cause}", file.display())
 }
+
+const NOT_LINKED: &str = "warning: which constants are addresses is not known for certain, so all data stays, and the module \
+                          is larger than it could be. Was it linked with --emit-relocs?";
 
 const HELP: &str = "\
 Usage: tollgate-finish COMPILED FINISHED

@@ -64,20 +64,66 @@ fn a_trap_is_explained() {
     assert_eq!(explained, wanted);
 }
 
+#[test]
+fn a_function_outside_of_the_table_may_stand_for_one_in_it() {
+    let module = MODULE.replace("(func $method", "(func $same (type $called) (local.get 0)) (func $method");
+    let finished =
+        finish(&compiled(&module, &FUNCTIONS.map(|(number, name)| (0, number + 1, name)), &[])).unwrap();
+    assert!(finished.is_linked);
+    assert_eq!(functions(&finished.module), 5);
+    assert_eq!(read(&finished.module).unwrap().table.len(), 1);
+    let (_, bytes) = data(&finished.module);
+    assert_eq!(bytes.get(4..8).unwrap(), 1_u32.to_le_bytes(), "the slot of the one that is left");
+}
+
+#[test]
+fn what_is_not_known_for_certain_stays_as_it_is() {
+    let absent = SymbolTable::WASM_SYM_UNDEFINED | SymbolTable::WASM_SYM_BINDING_WEAK;
+    let [_, others @ ..] = FUNCTIONS.map(|(number, name)| (0, number, name));
+    let weak = [&[(absent, 1, "absent")][..], &others].concat();
+    let number = u32::try_from(OBJECTS.len() + FUNCTIONS.len()).unwrap();
+    let functions = FUNCTIONS.map(|(number, name)| (0, number, name));
+    // A global for the address of an object; an address by a symbol that is nowhere in the data.
+    let of_object = entry(7, 1, 0, None);
+    let of_unknown = entry(4, 1, number, Some(0));
+    let of_heap = entry(4, 1, number + 1, Some(0));
+    for (name, functions, more, wanted) in [
+        ("nothing of the kind", &functions[..], &[][..], true),
+        ("the end of the data", &functions, &[of_heap], true),
+        ("a function that may be absent", &weak, &[], false),
+        ("a global for an address", &functions, &[of_object], false),
+        ("an address of unknown origin", &functions, &[of_unknown], false),
+    ] {
+        let finished = finish(&compiled(MODULE, functions, more)).unwrap();
+        assert_eq!(finished.is_linked, wanted, "{name}");
+        assert_eq!(contains(&finished.module, b"unused"), !wanted, "{name}");
+    }
+}
+
 /// A module as the linker leaves it with `--emit-relocs`.
 fn linked() -> Vec<u8> {
-    let mut module = wat(MODULE);
+    compiled(MODULE, &FUNCTIONS.map(|(number, name)| (0, number, name)), &[])
+}
+
+/// The same with other symbols of functions, and more relocations in the code.
+fn compiled(module: &str, functions: &[(u32, u32, &str)], more: &[Vec<u8>]) -> Vec<u8> {
+    let mut module = wat(module);
     let mut symbols = SymbolTable::new();
     for (name, offset, size) in OBJECTS {
         symbols.data(0, name, Some(DataSymbolDefinition { index: 0, offset, size }));
     }
-    for (number, name) in FUNCTIONS {
-        symbols.function(0, number, Some(name));
+    for (flags, number, name) in functions {
+        let is_absent = flags & SymbolTable::WASM_SYM_UNDEFINED != 0;
+        symbols.function(*flags, *number, Some(*name).filter(|_| !is_absent));
+    }
+    for name in ["__anything", "__heap_base"] {
+        symbols.data(ABSOLUTE, name, Some(DataSymbolDefinition { index: 0, offset: 4096, size: 0 }));
     }
     let mut linking = LinkingSection::new();
     linking.symbol_table(&symbols);
     linking.append_to(&mut module);
-    let relocations = [relocations_of_code(&module), relocations_of_data(&module)];
+    let of_code = [relocations_of_code(&module), more.to_vec()].concat();
+    let relocations = [of_code, relocations_of_data(&module)];
     for (name, relocations) in ["reloc.CODE", "reloc.DATA"].into_iter().zip(relocations) {
         // The number of the section is of no interest: its name says which it is.
         let mut data = vec![0];
@@ -172,6 +218,9 @@ fn entry(kind: u8, offset: u32, symbol: u32, addend: Option<u32>) -> Vec<u8> {
 /// The data: name, offset and size.
 const OBJECTS: [(&str, u32, u32); 6] =
     [("used", 0, 4), ("table", 8, 8), ("lost", 16, 8), ("unused", 24, 6), ("place", 30, 16), ("file", 46, 6)];
+
+/// The flag of a symbol whose address is no place in the data.
+const ABSOLUTE: u32 = 0x200;
 
 /// Functions: their numbers and names.
 const FUNCTIONS: [(u32, &str); 4] = [

@@ -13,7 +13,7 @@ fn the_log_says_where_a_module_has_trapped() {
     // PWX-03: nobody can make the filter trap, so a smaller module goes through the same step of `make build`.
     let directory = scratch();
     let file = directory.join("trapping.wasm");
-    let Finished { module, places } = finish(&wat::parse_str(TRAPPING).expect("text")).expect("a filter");
+    let Finished { module, places, .. } = finish(&wat::parse_str(TRAPPING).expect("text")).expect("a filter");
     fs::write(&file, module).expect("a file");
     let configuration = directory.join("envoy.json");
     fs::write(&configuration, envoy(file.to_str().expect("a name")).to_string()).expect("a file");
