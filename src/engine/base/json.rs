@@ -95,6 +95,10 @@ pub fn same(a: &Value, b: &Value) -> bool {
             (None, None) => is_exact(a) && a.as_f64() == b.as_f64(),
             _ => false,
         },
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
+        }
         _ => a == b,
     }
 }
@@ -182,6 +186,12 @@ mod tests {
             ("1e-300",               "2e-300",                false),
             ("1",                    "\"1\"",                 false),
             ("1",                    "true",                  false),
+            ("[1, [300]]",           "[1.0, [3e2]]",          true),
+            ("[1]",                  "[1, 1]",                false),
+            ("[1e30]",               "[1e30]",                false),
+            (r#"{"a":1,"b":{}}"#,    r#"{"b":{},"a":1.0}"#,   true),
+            (r#"{"a":1}"#,           r#"{"b":1}"#,            false),
+            (r#"{"a":1e30}"#,        r#"{"a":1e30}"#,         false),
         ];
         for (a, b, want) in cases {
             let [one, other] = [a, b].map(|text| parse(text.as_bytes()).unwrap());
