@@ -92,7 +92,8 @@ impl Shared {
             let twice = all.saturating_mul(2).checked_div(places).unwrap_or_default();
             usize::try_from(twice.clamp(LEAST, MOST)).unwrap_or(1)
         };
-        Self { places, active: each(active), inactive: each(inactive) }
+        let inactive = if cache.negative_max_entries == 0 { 0 } else { each(inactive) };
+        Self { places, active: each(active), inactive }
     }
 
     /// Looks at the place of a token.
@@ -103,7 +104,7 @@ impl Shared {
     }
 
     /// Shares a response with the other workers, in place of the mark. `steady` is when the call was made. A response
-    /// is not shared if it is too long, or if it contains the token itself, which is never stored in the clear.
+    /// is not shared if nothing of its kind is cached, if it is too long, or if it contains the token itself, which is never stored in the clear.
     /// `false`: it is not shared.
     pub fn remember(
         self,
@@ -117,7 +118,8 @@ impl Shared {
             Introspection::Inactive | Introspection::Contradicts(_) => (Kind::Inactive, String::new()),
             Introspection::Active(token) => (Kind::Active, json::object_text(&token.claims)),
         };
-        if body.len() > MAX_SHARED || body.contains(token.expose()) {
+        let has_room = kind != Kind::Inactive || self.inactive > 0;
+        if !has_room || body.len() > MAX_SHARED || body.contains(token.expose()) {
             return false;
         }
         let asked = Moment { wall: entry.asked(), steady };
@@ -375,6 +377,16 @@ mod tests {
         assert_eq!(claim(&store, shared, "one", at(5), at(5)), Claim::Ours);
         shared.release(&store, &digest("one"), at(6), Ending::NotShared);
         assert_eq!(recall(&store, shared, "one", at(7)), None);
+    }
+
+    #[test]
+    fn where_no_inactive_token_is_cached_none_is_shared() {
+        let (store, shared) =
+            (Own::default(), Shared::new(&CacheTimes { negative_max_entries: 0, ..cache(16) }));
+        remember(&store, shared, "one", Introspection::Inactive, at(0));
+        assert_eq!(recall(&store, shared, "one", at(1)), None);
+        remember(&store, shared, "one", active(CLAIMS), at(2));
+        assert!(recall(&store, shared, "one", at(3)).is_some());
     }
 
     #[test]
