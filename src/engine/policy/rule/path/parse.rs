@@ -80,6 +80,9 @@ impl PathPattern {
             RegexFault::Syntax => {
                 PatternError::new("expected a regular expression (without look-around and back-references)")
             }
+            RegexFault::NotAscii => {
+                PatternError::new("expected ASCII characters: paths have the others as %C3%A9")
+            }
             RegexFault::Verbose | RegexFault::TooLarge => {
                 PatternError::new("expected a smaller regular expression, without (?x) comments")
             }

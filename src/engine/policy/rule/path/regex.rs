@@ -1,4 +1,4 @@
-//! Regular expressions in the syntax of [RE2], which Envoy's `safe_regex` has, too; without Unicode classes. They are
+//! Regular expressions in the syntax of [RE2], which Envoy's `safe_regex` has, too; for ASCII, as paths are. They are
 //! asked one question only: whether they match all of a text. So captures and laziness are read and forgotten.
 //!
 //! An expression becomes operations, which all run at once over the text (Thompson's construction). Each looks at each
@@ -25,6 +25,8 @@ pub(super) enum RegexFault {
     Syntax,
     /// It has a flag that changes how expressions are read.
     Verbose,
+    /// It has a character that no path has.
+    NotAscii,
     /// It would take too long to match.
     TooLarge,
 }
@@ -57,7 +59,7 @@ enum Assertion {
 impl Regex {
     /// Reads an expression.
     pub(super) fn parse(text: &str) -> Result<Self, RegexFault> {
-        Parser::new(text).whole().map(Self)
+        if text.is_ascii() { Parser::new(text).whole().map(Self) } else { Err(RegexFault::NotAscii) }
     }
 
     /// Whether all of `text` matches; `any_case`: in any case of ASCII letters, unless the expression decides that.

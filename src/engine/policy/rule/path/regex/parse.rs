@@ -43,16 +43,17 @@ impl<'a> Parser<'a> {
         if self.rest.is_empty() { Ok(self.operations) } else { Err(RegexFault::Syntax) }
     }
 
-    /// Up to the end of the group: `a|b|c`.
-    fn alternatives(&mut self) -> Result<(), RegexFault> {
+    /// Up to the end of the group: `a|b|c`. Returns how often the most repeated part in it is there.
+    fn alternatives(&mut self) -> Result<u32, RegexFault> {
         self.depth = self.depth.saturating_add(1);
         if self.depth > MAX_DEPTH {
             return Err(RegexFault::TooLarge);
         }
         let mut start = self.operations.len();
         let mut ends = Vec::new();
-        // Where the part begins that a repetition repeats.
-        let mut last = None;
+        // Where the part begins that a repetition repeats, and how often its most repeated part is there.
+        let mut last: Option<(usize, u32)> = None;
+        let mut repeats = 1;
         while !self.rest.is_empty() && !self.rest.starts_with(')') {
             if self.eat("|") {
                 let length = self.operations.len().saturating_sub(start);
@@ -62,12 +63,17 @@ impl<'a> Parser<'a> {
                 self.push(Operation::Jump(0))?;
                 (start, last) = (self.operations.len(), None);
             } else if let Some((least, most)) = self.repetition()? {
-                self.repeat(last.ok_or(RegexFault::Syntax)?, least, most)?;
+                // A repetition of a repetition needs a group.
+                let (start, inner) = last.take().ok_or(RegexFault::Syntax)?;
+                repeats = inner.saturating_mul(most.unwrap_or(least).max(1)).max(repeats);
+                if repeats > MAX_REPEATS {
+                    return Err(RegexFault::TooLarge);
+                }
+                self.repeat(start, least, most)?;
             } else {
                 let start = self.operations.len();
-                if self.part()? {
-                    last = Some(start);
-                }
+                last = self.part()?.map(|inner| (start, inner));
+                repeats = last.map_or(1, |(_, inner)| inner).max(repeats);
             }
         }
         let length = self.operations.len();
@@ -77,7 +83,7 @@ impl<'a> Parser<'a> {
             }
         }
         self.depth = self.depth.saturating_sub(1);
-        Ok(())
+        Ok(repeats)
     }
 
     /// How often the part before is there: least, most. Whether it takes few or many makes no difference to whether
@@ -155,15 +161,15 @@ impl<'a> Parser<'a> {
         part.iter().try_for_each(|operation| self.push(operation.clone()))
     }
 
-    /// One part of a sequence. `false`: it only set flags.
-    fn part(&mut self) -> Result<bool, RegexFault> {
+    /// One part of a sequence. Returns how often the most repeated part in it is there; `None`: it only set flags.
+    fn part(&mut self) -> Result<Option<u32>, RegexFault> {
         let flags = self.flags;
         let item = match self.next()? {
             '(' => return self.group(),
             '[' => {
                 let set = self.class()?;
                 self.push(Operation::One(Rc::new(set)))?;
-                return Ok(true);
+                return Ok(Some(1));
             }
             '.' if flags.has_dot_all => Item::Ranges(vec![('\0', char::MAX)]),
             '.' => Item::Ranges(vec![('\0', '\x09'), ('\x0b', char::MAX)]),
@@ -179,11 +185,11 @@ impl<'a> Parser<'a> {
             Item::Ranges(ranges) => one(ranges),
             Item::At(assertion) => Operation::At(assertion),
         })?;
-        Ok(true)
+        Ok(Some(1))
     }
 
-    /// A group behind its parenthesis. `false`: it only set flags.
-    fn group(&mut self) -> Result<bool, RegexFault> {
+    /// A group behind its parenthesis. Returns what [`Self::part`] does.
+    fn group(&mut self) -> Result<Option<u32>, RegexFault> {
         let outer = self.flags;
         if self.eat("?P<") || !self.rest.starts_with("?<=") && !self.rest.starts_with("?<!") && self.eat("?<")
         {
@@ -196,13 +202,13 @@ impl<'a> Parser<'a> {
         } else if self.eat("?") {
             self.set_flags()?;
             if self.eat(")") {
-                return Ok(false);
+                return Ok(None);
             }
             self.eat(":");
         }
-        self.alternatives()?;
+        let repeats = self.alternatives()?;
         self.flags = outer;
-        if self.eat(")") { Ok(true) } else { Err(RegexFault::Syntax) }
+        if self.eat(")") { Ok(Some(repeats)) } else { Err(RegexFault::Syntax) }
     }
 
     /// `i`, `-i` and so on, before `:` or `)`.
@@ -220,8 +226,8 @@ impl<'a> Parser<'a> {
                 'i' => self.flags.any_case = Some(on),
                 'm' => self.flags.is_multi_line = on,
                 's' => self.flags.has_dot_all = on,
-                // Laziness, and Unicode, which is off.
-                'U' | 'u' => {}
+                // Laziness.
+                'U' => {}
                 'x' => return Err(RegexFault::Verbose),
                 _ => return Err(RegexFault::Syntax),
             }
@@ -293,9 +299,7 @@ impl<'a> Parser<'a> {
             'S' => class("space", true)?,
             'w' => class("word", false)?,
             'W' => class("word", true)?,
-            'x' => self.hexadecimal(2)?,
-            'u' => self.hexadecimal(4)?,
-            'U' => self.hexadecimal(8)?,
+            'x' => self.hexadecimal()?,
             'a' => Item::Char('\x07'),
             'f' => Item::Char('\x0c'),
             'n' => Item::Char('\n'),
@@ -312,18 +316,18 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A character by its number: so many digits, or any number of them in braces.
-    fn hexadecimal(&mut self, length: usize) -> Result<Item, RegexFault> {
+    /// A character by its number: two digits, or any number of them in braces.
+    fn hexadecimal(&mut self) -> Result<Item, RegexFault> {
         let digits = if self.eat("{") {
             let digits = self.take(self.rest.find('}').ok_or(RegexFault::Syntax)?)?;
             self.eat("}");
             digits
         } else {
-            self.take(length)?
+            self.take(2)?
         };
         let is_number = digits.bytes().all(|b| b.is_ascii_hexdigit());
         let number = u32::from_str_radix(digits, 16).ok().filter(|_| is_number);
-        number.and_then(char::from_u32).map(Item::Char).ok_or(RegexFault::Syntax)
+        number.and_then(char::from_u32).filter(char::is_ascii).map(Item::Char).ok_or(RegexFault::Syntax)
     }
 
     fn push(&mut self, operation: Operation) -> Result<(), RegexFault> {
@@ -364,6 +368,8 @@ fn distance(operations: usize) -> isize {
 /// How deeply groups may be nested: each is a call in here.
 const MAX_DEPTH: usize = 50;
 
-/// The largest weight of all operations. Matching takes the product of this and the path's length: ten times as
-/// much would let one expression hold up a worker for seconds.
-const MAX_WEIGHT: usize = 4096;
+/// How often one part may be there: RE2 allows no more, and counts repetitions in repetitions as we do.
+const MAX_REPEATS: u32 = 1000;
+
+/// The largest weight of all operations. Matching takes the product of this and the path's length, some nanoseconds for each.
+const MAX_WEIGHT: usize = 2048;
