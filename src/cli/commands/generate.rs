@@ -173,6 +173,8 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
             Some((certificate, key)) => Some((absolute(certificate)?, absolute(key)?)),
             None => None,
         },
+        shares_port: true,
+        login_key: envoy::login_key()?,
     };
     plan.warn_of_exposure(around.listen, out);
     let files = settled(envoy::files(&plan, &around)?, &source)?;

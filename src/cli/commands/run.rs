@@ -3,46 +3,53 @@
 //! | room | what it does |
 //! | --- | --- |
 //! | [`program`] | finds Envoy and the module |
+//! | [`directory`] | the directory of Envoy's files |
 //! | [`desired`] | what the short file says that Envoy should have |
 //! | [`process`] | Envoy's process |
 //! | [`admin`] | Envoy's admin interface |
 //! | [`delivery`] | hands a configuration to the running Envoy, and learns whether it was accepted |
 //! | [`watch`] | notices changes of the files |
+//! | [`signals`] | the signals that end the command |
 //! | [`report`] | what is printed |
 
 mod admin;
 mod delivery;
 mod desired;
+mod directory;
 mod process;
 mod program;
 mod report;
+mod signals;
 mod watch;
 
-use std::future::poll_fn;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tollgate_engine::base::secret::Secret;
 
+use crate::kit::envoy::login_key;
 use crate::kit::exit::Exit;
 use crate::kit::failure::{Failure, reason};
-use crate::kit::files::absolute;
 use crate::kit::http::Network;
 use crate::kit::output::Output;
+use crate::kit::plan::Source;
 use crate::kit::short_file::ShortFileArgs;
 use crate::kit::store::StoreArgs;
 
-use delivery::{Delivery, Verdict};
+use delivery::{Delivery, Refusal};
 use desired::Desired;
+use directory::Directory;
 use process::Process;
 use report::Report;
+use signals::Signals;
 use watch::Watch;
 
 /// Run Envoy with the filter in front of your APIs, until you stop it
 ///
 /// Takes the short file of `generate`, or the same flags. Checks the configuration, starts Envoy with it, and prints
-/// requests to try. While it runs, it follows changes of the short file, of the secrets that it names, and of the
+/// requests to try. While it runs, it follows changes of the short file, of the files that it names, and of the
 /// store, without a restart. A change that does not load is reported, and the previous configuration stays in force.
 /// Ctrl-C ends Envoy, too.
 #[derive(Debug, clap::Args)]
@@ -69,24 +76,34 @@ pub(crate) struct Args {
 }
 
 /// Runs until a signal, or until Envoy ends by itself.
-pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let envoy = program::envoy(args.envoy.as_deref())?;
-    let place = Place {
-        module: program::module(args.module.as_deref())?,
-        roots: program::roots(args.trusted_ca.as_deref()),
-        directory: Directory::new(args.out.as_deref())?,
-    };
-    let mut watch = Watch::new(args)?;
-    let source = args.short_file.source()?;
-    watch.of(&source);
-    let first = Desired::read(&source, args, &place, out)?;
+pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format_args!("cannot run: {}", reason(&error))))?;
-    runtime.block_on(async {
-        let mut end = End::new()?;
-        let mut gateway = Gateway { args, place, watch, report: Report::new(out) };
-        gateway.until(&mut end, &envoy, first).await
-    })
+    let ended = runtime.block_on(async {
+        // First of all: what is written from now on is removed at the end.
+        let mut signals = Signals::new()?;
+        let program = program::envoy(args.envoy.as_deref())?;
+        let module = program::module(args.module.as_deref())?;
+        let directory = Directory::new(args.out.as_deref())?;
+        let place = Place {
+            module,
+            roots: program::roots(args.trusted_ca.as_deref()),
+            directory: directory.path().to_path_buf(),
+            login_key: login_key()?,
+        };
+        let inputs = Arc::new(Inputs { args, place });
+        Gateway { inputs, program, report: Report::new(out) }.until(&mut signals).await
+    });
+    // Nobody waits for a thread that waits for a server.
+    runtime.shutdown_background();
+    ended
+}
+
+/// What a configuration is made from, besides the short file.
+#[derive(Debug)]
+struct Inputs {
+    args: Args,
+    place: Place,
 }
 
 /// Where an Envoy is run, and what it loads besides the configuration.
@@ -94,67 +111,83 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 struct Place {
     module: PathBuf,
     roots: PathBuf,
-    directory: Directory,
+    directory: PathBuf,
+    /// One for the whole run: with another key, all browser sessions end.
+    login_key: Secret,
 }
 
-/// The directory of Envoy's files.
-#[derive(Debug)]
-enum Directory {
-    /// Removed at the end.
-    Temporary(tempfile::TempDir),
-    Kept(PathBuf),
-}
-
-struct Gateway<'a, 'o> {
-    args: &'a Args,
-    place: Place,
-    watch: Watch,
+struct Gateway<'o> {
+    inputs: Arc<Inputs>,
+    program: PathBuf,
     report: Report<'o>,
 }
 
-impl Gateway<'_, '_> {
-    async fn until(&mut self, end: &mut End, program: &Path, first: Desired) -> Result<Exit, Failure> {
-        let directory = self.place.directory.path();
-        let mut delivery = Delivery::begin(directory, &first)?;
-        let mut envoy = Process::start(program, directory, &first.environment, self.report.shows_requests())?;
-        let started = tokio::select! {
-            () = end.comes() => None,
-            admin = envoy.ready() => Some(admin?),
+impl Gateway<'_> {
+    /// Serves until a signal comes, and then ends Envoy. A second signal kills it.
+    async fn until(&mut self, signals: &mut Signals) -> Result<Exit, Failure> {
+        let mut envoy = None;
+        let ended = tokio::select! {
+            biased;
+            () = signals.next() => Ok(Exit::Good),
+            failed = self.serve(&mut envoy) => failed.map(|never| match never {}),
         };
-        let Some(admin) = started else { return self.stop(&mut envoy).await };
-        delivery.connect(admin);
-        if let Some(why) = delivery.first_rejection(&mut envoy).await? {
-            envoy.stop().await;
-            return Err(Failure::new(format_args!("Envoy does not load the configuration: {why}")));
+        if let Some(envoy) = &mut envoy {
+            if ended.is_ok() {
+                self.report.stopping()?;
+            }
+            tokio::select! {
+                biased;
+                () = signals.next() => {}
+                () = envoy.stop() => {}
+            }
+            envoy.kill();
         }
-        self.report.ready(&first, &delivery, &envoy, program, directory)?;
-        self.follow(end, &mut envoy, &mut delivery, first).await
+        if ended.is_ok() {
+            self.report.stopped()?;
+        }
+        ended
     }
 
-    /// Follows changes, until a signal comes or Envoy ends.
+    /// Starts Envoy, and follows changes.
+    async fn serve(&mut self, started: &mut Option<Process>) -> Result<Infallible, Failure> {
+        let mut watch = Watch::new(self.inputs.main_files()?);
+        let source = Arc::new(self.inputs.args.short_file.source()?);
+        watch.follow(source.files());
+        let first = self.read(Arc::clone(&source)).await?;
+        let directory = &self.inputs.place.directory;
+        let mut delivery = Delivery::begin(directory, &first)?;
+        let shows_requests = self.report.shows_requests();
+        let envoy =
+            started.insert(Process::start(&self.program, directory, &first.environment, shows_requests)?);
+        delivery.connect(envoy.ready().await?);
+        delivery.first(envoy).await?;
+        let about = report::Started { program: &self.program, envoy: envoy.id(), directory };
+        self.report.ready(&first, &delivery, &about, self.inputs.short_file().is_some())?;
+        self.follow(envoy, &mut delivery, &mut watch, source, first).await
+    }
+
+    /// Follows changes, until Envoy ends.
     async fn follow(
         &mut self,
-        end: &mut End,
         envoy: &mut Process,
         delivery: &mut Delivery,
+        watch: &mut Watch,
+        source: Arc<Source>,
         mut current: Desired,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Infallible, Failure> {
         loop {
-            tokio::select! {
-                () = end.comes() => return self.stop(envoy).await,
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
+            tokio::time::sleep(INTERVAL).await;
             envoy.lives()?;
-            if !self.watch.has_changed() {
+            if !watch.has_changed() {
                 continue;
             }
-            match self.change(envoy, delivery, &current).await {
+            match self.change(envoy, delivery, watch, &source, &current).await {
                 Ok(Some(next)) => {
                     current = next;
                     self.report.changed(&current, delivery)?;
                 }
                 Ok(None) => {}
-                Err(failure) => self.report.rejected(&failure)?,
+                Err(refusal) => self.report.rejected(&refusal)?,
             }
         }
     }
@@ -164,83 +197,47 @@ impl Gateway<'_, '_> {
         &mut self,
         envoy: &mut Process,
         delivery: &mut Delivery,
+        watch: &mut Watch,
+        source: &Arc<Source>,
         current: &Desired,
-    ) -> Result<Option<Desired>, Failure> {
-        let source = self.args.short_file.source()?;
-        self.watch.of(&source);
-        let next = Desired::read(&source, self.args, &self.place, self.report.out())?;
+    ) -> Result<Option<Desired>, Refusal> {
+        // The standard input was read to its end, and arguments stay what they are.
+        let source = match self.inputs.short_file() {
+            Some(_) => Arc::new(self.inputs.args.short_file.source()?),
+            None => Arc::clone(source),
+        };
+        watch.follow(source.files());
+        let next = self.read(source).await?;
         if next.is_like(current) {
             return Ok(None);
         }
         if let Some(what) = next.needs_restart(current) {
             return Err(Failure::new(format_args!("{what} needs a restart"))
-                .help("Stop tollgate run, and start it again."));
+                .help("Stop tollgate run, and start it again.")
+                .into());
         }
-        match delivery.deliver(&next, envoy).await? {
-            Verdict::Accepted => Ok(Some(next)),
-            Verdict::Rejected(why) => Err(Failure::new(format_args!("Envoy rejected it: {why}"))),
-        }
+        delivery.deliver(&next, envoy).await?;
+        Ok(Some(next))
     }
 
-    async fn stop(&mut self, envoy: &mut Process) -> Result<Exit, Failure> {
-        envoy.stop().await;
-        self.report.stopped()?;
-        Ok(Exit::Good)
+    /// Reads in a thread: servers may be slow, and a signal is heard meanwhile.
+    async fn read(&mut self, source: Arc<Source>) -> Result<Desired, Failure> {
+        let (inputs, mut out) = (Arc::clone(&self.inputs), self.report.for_warnings());
+        let read = tokio::task::spawn_blocking(move || Desired::read(&source, &inputs, &mut out));
+        read.await.unwrap_or_else(|error| Err(Failure::new(format_args!("cannot read: {error}"))))
     }
 }
 
-impl Directory {
-    fn new(kept: Option<&Path>) -> Result<Self, Failure> {
-        let Some(kept) = kept else {
-            let made = tempfile::Builder::new().prefix("tollgate-run-").tempdir();
-            return made.map(Self::Temporary).map_err(|error| {
-                Failure::new(format_args!("cannot make a temporary directory: {}", reason(&error)))
-                    .help("Name a directory with --out DIR.")
-            });
-        };
-        let kept = absolute(kept)?;
-        let is_others = std::fs::read_dir(&kept).is_ok_and(|mut entries| entries.next().is_some())
-            && !kept.join(delivery::BOOTSTRAP).exists();
-        if is_others {
-            return Err(Failure::new(format_args!("{} has other files", kept.display()))
-                .help("Name a new or an empty directory, or one that tollgate run has written."));
-        }
-        std::fs::create_dir_all(&kept).map_err(|error| Failure::file("make the directory", &kept, &error))?;
-        Ok(Self::Kept(kept))
+impl Inputs {
+    /// The short file, if there is one that can be read again.
+    fn short_file(&self) -> Option<&Path> {
+        self.args.short_file.file()
     }
 
-    fn path(&self) -> &Path {
-        match self {
-            Self::Temporary(directory) => directory.path(),
-            Self::Kept(directory) => directory,
-        }
-    }
-}
-
-/// The signals that end the command.
-struct End([Signal; 3]);
-
-impl End {
-    fn new() -> Result<Self, Failure> {
-        let [interrupt, terminate, hangup] =
-            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(|kind| {
-                signal(kind).map_err(|error| {
-                    Failure::new(format_args!("cannot wait for signals: {}", reason(&error)))
-                })
-            });
-        Ok(Self([interrupt?, terminate?, hangup?]))
-    }
-
-    /// Waits for one of them.
-    async fn comes(&mut self) {
-        poll_fn(|context| {
-            if self.0.iter_mut().any(|signal| signal.poll_recv(context).is_ready()) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
+    /// The short file and the store.
+    fn main_files(&self) -> Result<Vec<PathBuf>, Failure> {
+        let short_file = self.short_file().map(Path::to_path_buf);
+        Ok(short_file.into_iter().chain([self.args.store.file()?]).collect())
     }
 }
 

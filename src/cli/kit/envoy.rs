@@ -33,6 +33,10 @@ pub(crate) struct Surroundings {
     pub(crate) admin: SocketAddr,
     /// Envoy's certificate and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Whether another program may listen on the same port, with a part of the connections.
+    pub(crate) shares_port: bool,
+    /// The key that signs the cookies of browser logins.
+    pub(crate) login_key: Secret,
 }
 
 /// The address of Envoy's admin interface, unless the short file has one.
@@ -52,7 +56,7 @@ pub(crate) fn parts(plan: &Plan, around: &Surroundings) -> Result<Result<Parts, 
     Ok(Ok(Parts {
         listener: listener(plan, around, &policy),
         clusters: clusters(plan, around, &policy),
-        beside: beside(plan)?,
+        beside: beside(plan, around)?,
     }))
 }
 
@@ -108,7 +112,7 @@ pub(crate) fn bootstrap(plan: &Plan, around: &Surroundings, head: &str, resource
 }
 
 /// The files that Envoy's configuration names.
-fn beside(plan: &Plan) -> Result<Vec<File>, Failure> {
+fn beside(plan: &Plan, around: &Surroundings) -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
     for provider in &plan.providers {
         if let Some(header) = provider.injected() {
@@ -141,7 +145,7 @@ fn beside(plan: &Plan) -> Result<Vec<File>, Failure> {
         let what = "# The secret of the client for browser logins.";
         files.push(sds("secrets/login-client.yaml", what, "login-client", &login.secret));
         let what = "# The key that signs the cookies of browser logins. Anyone who has it can forge them.";
-        files.push(sds("secrets/login-hmac.yaml", what, "login-hmac", &random()?));
+        files.push(sds("secrets/login-hmac.yaml", what, "login-hmac", &around.login_key));
     }
     for (path, from) in certificates(plan) {
         let text = std::fs::read_to_string(&from).map_err(|error| Failure::file("read", &from, &error))?;
@@ -177,7 +181,8 @@ fn secret_name(provider: &Provider) -> String {
     format!("introspection-{}", provider.name)
 }
 
-fn random() -> Result<Secret, Failure> {
+/// A key for the cookies of browser logins. With another key, all sessions end.
+pub(crate) fn login_key() -> Result<Secret, Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| {
         Failure::new(format_args!("the operating system gives no random numbers: {error}"))
@@ -223,6 +228,10 @@ fn listener(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
                 if websockets { "allow_connect: true # WebSockets over HTTP/2 (RFC 8441)" } else { "" },
             ),
             ("rate_limit", &plan.rate_limit.map(rate_limit).unwrap_or_default()),
+            (
+                "reuse_port",
+                if around.shares_port { "" } else { "enable_reuse_port: false # a port in use is an error" },
+            ),
             ("listen_address", &listen.ip().to_string()),
             ("listen_port", &listen.port().to_string()),
             (

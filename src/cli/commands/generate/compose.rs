@@ -39,6 +39,8 @@ pub(crate) fn files(
         listen: SocketAddr::from(([0, 0, 0, 0], published(plan).port())),
         admin: plan.admin.unwrap_or(envoy::ADMIN),
         tls: plan.tls.as_ref().map(|_| (inside.join("tls/certificate.pem"), inside.join("tls/key.pem"))),
+        shares_port: true,
+        login_key: envoy::login_key()?,
     };
     let published = published(plan);
     if !has_module(module)? {

@@ -1,8 +1,10 @@
 //! Envoy's admin interface.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use tollgate_engine::base::secret::Secret;
 use url::Url;
 
 use crate::kit::http::{Http, Request};
@@ -34,44 +36,45 @@ impl Admin {
     }
 
     /// Whether Envoy serves.
-    pub(super) fn is_ready(&self) -> bool {
-        self.get("/ready").is_some_and(|text| text.trim() == "LIVE")
+    pub(super) async fn is_ready(&self) -> bool {
+        self.get("/ready").await.is_some_and(|text| text.trim() == "LIVE")
     }
 
-    /// A counter or a gauge; 0 if it is not there.
-    pub(super) fn number(&self, name: &str) -> u64 {
-        self.stat(name).and_then(|text| text.parse().ok()).unwrap_or_default()
-    }
-
-    /// A statistic as text, without quotes.
-    pub(super) fn stat(&self, name: &str) -> Option<String> {
-        let text = self.get(&format!("/stats?filter=^{}$", name.replace('.', "\\.")))?;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        Some(value.trim().trim_matches('"').to_owned())
+    /// Statistics as text, without quotes, by name. `None` if Envoy does not respond.
+    pub(super) async fn stats(&self, names: &[String]) -> Option<HashMap<String, String>> {
+        let text = self.get(&format!("/stats?filter=^({})$", names.join("|").replace('.', "\\."))).await?;
+        let pair = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.to_owned(), value.trim().trim_matches('"').to_owned()))
+        };
+        Some(text.lines().filter_map(pair).collect())
     }
 
     /// The address on which the listener listens.
-    pub(super) fn listener(&self) -> Option<SocketAddr> {
-        let all: Value = serde_json::from_str(&self.get("/listeners?format=json")?).ok()?;
+    pub(super) async fn listener(&self) -> Option<SocketAddr> {
+        let all: Value = serde_json::from_str(&self.get("/listeners?format=json").await?).ok()?;
         let address = all.pointer("/listener_statuses/0/local_address/socket_address")?;
         let port = address.get("port_value")?.as_u64().and_then(|port| u16::try_from(port).ok())?;
         Some(SocketAddr::new(address.get("address")?.as_str()?.parse().ok()?, port))
     }
 
     /// Asks Envoy to end.
-    pub(super) fn quit(&self) {
+    pub(super) async fn quit(&self) {
         // Envoy may end before it responds.
-        drop(self.send("POST", "/quitquitquit"));
+        drop(self.send("POST", "/quitquitquit").await);
     }
 
-    fn get(&self, path: &str) -> Option<String> {
-        self.send("GET", path)
+    async fn get(&self, path: &str) -> Option<String> {
+        self.send("GET", path).await
     }
 
-    fn send(&self, method: &str, path: &str) -> Option<String> {
-        let url = self.url.join(path).ok()?;
-        let body = (method == "POST").then(|| ("text/plain", tollgate_engine::base::secret::Secret::new("")));
-        let reply = self.http.send(&Request { method, url: &url, headers: Vec::new(), body }).ok()?;
-        String::from_utf8(reply.body).ok()
+    /// In a thread, because Envoy may hang, and a signal is heard meanwhile.
+    async fn send(&self, method: &'static str, path: &str) -> Option<String> {
+        let (url, http) = (self.url.join(path).ok()?, self.http.clone());
+        let body = (method == "POST").then(|| ("text/plain", Secret::new("")));
+        let sent = tokio::task::spawn_blocking(move || {
+            http.send(&Request { method, url: &url, headers: Vec::new(), body }).ok()
+        });
+        String::from_utf8(sent.await.ok()??.body).ok()
     }
 }

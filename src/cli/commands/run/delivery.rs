@@ -4,10 +4,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::admin::Admin;
-use super::desired::Desired;
-use super::process::{Process, pause};
+use super::desired::{AUTHORITIES, Desired};
+use super::process::{Process, in_use, pause};
 use crate::kit::failure::Failure;
 use crate::kit::files::{self, File};
 
@@ -15,9 +16,17 @@ pub(super) const BOOTSTRAP: &str = "bootstrap.yaml";
 pub(super) const CLUSTERS: &str = "cds.yaml";
 pub(super) const LISTENERS: &str = "lds.yaml";
 
+/// Why a change is not in force.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) why: Failure,
+    /// Whether the previous configuration is in force.
+    pub(super) is_restored: bool,
+}
+
 /// What Envoy says about a configuration.
 #[derive(Debug)]
-pub(super) enum Verdict {
+enum Verdict {
     Accepted,
     /// With Envoy's words.
     Rejected(String),
@@ -28,17 +37,47 @@ pub(super) enum Verdict {
 pub(super) struct Delivery {
     directory: PathBuf,
     admin: Option<Admin>,
+    /// Where Envoy listens.
+    listens: Option<SocketAddr>,
     version: u64,
+    /// What Envoy has accepted.
     listener: String,
     clusters: Vec<String>,
     beside: Vec<File>,
+    /// What is in the two files.
+    written: Written,
 }
 
-/// One of the two files that Envoy watches.
+/// The content of the two files that Envoy watches.
+#[derive(Debug, Default)]
+struct Written {
+    clusters: String,
+    listeners: String,
+}
+
+/// One of the two files.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Clusters,
     Listeners,
+}
+
+/// What Envoy's statistics say about one of the files.
+#[derive(Debug, Eq, PartialEq)]
+struct Standing {
+    /// How often it was rejected.
+    rejections: u64,
+    /// The version that is in force.
+    version: String,
+    /// Whether something of it is not in force yet.
+    is_warming: bool,
+}
+
+impl From<Failure> for Refusal {
+    /// Before anything was delivered.
+    fn from(why: Failure) -> Self {
+        Self { why, is_restored: true }
+    }
 }
 
 impl Delivery {
@@ -50,13 +89,16 @@ impl Delivery {
         let mut delivery = Self {
             directory: directory.to_path_buf(),
             admin: None,
+            listens: None,
             version: 0,
             listener: first.listener.clone(),
             clusters: first.clusters.clone(),
             beside: first.beside.clone(),
+            written: Written::default(),
         };
         delivery.write(Kind::Clusters, &first.clusters.concat())?;
         delivery.write(Kind::Listeners, &first.listener)?;
+        delivery.tidy();
         Ok(delivery)
     }
 
@@ -67,7 +109,7 @@ impl Delivery {
 
     /// Where Envoy listens.
     pub(super) fn listener(&self) -> Option<SocketAddr> {
-        self.admin.as_ref()?.listener()
+        self.listens
     }
 
     /// Where Envoy's admin interface listens.
@@ -75,93 +117,172 @@ impl Delivery {
         self.admin.as_ref().map(|admin| admin.address)
     }
 
-    /// Why Envoy has rejected the first configuration, if it has.
-    pub(super) async fn first_rejection(&self, envoy: &mut Process) -> Result<Option<String>, Failure> {
-        let verdict = self.verdict(Kind::Listeners, (0, 0), envoy).await?;
-        Ok(match verdict {
-            Verdict::Accepted => None,
-            Verdict::Rejected(why) => Some(why),
-        })
+    /// Waits until Envoy has accepted the first configuration.
+    pub(super) async fn first(&mut self, envoy: &mut Process) -> Result<(), Failure> {
+        match self.verdict(Kind::Listeners, 0, envoy, deadline()).await? {
+            Verdict::Accepted => {
+                self.look().await;
+                Ok(())
+            }
+            Verdict::Rejected(why) => Err(in_use(&why).unwrap_or_else(|| {
+                Failure::new(format_args!("Envoy does not load the configuration: {why}"))
+            })),
+        }
     }
 
-    /// Hands over a configuration. If Envoy rejects it, the previous one is in force again.
-    pub(super) async fn deliver(&mut self, next: &Desired, envoy: &mut Process) -> Result<Verdict, Failure> {
+    /// Hands over a configuration. If that fails, the previous one is in force again.
+    pub(super) async fn deliver(&mut self, next: &Desired, envoy: &mut Process) -> Result<(), Refusal> {
         envoy.news();
-        let verdict = self.try_deliver(next, envoy).await?;
-        if let Verdict::Rejected(_) = &verdict {
-            let (beside, clusters, listener) =
-                (self.beside.clone(), self.clusters.clone(), self.listener.clone());
-            files::replace(&beside, &self.directory)?;
-            self.update(Kind::Listeners, &listener, envoy).await?;
-            self.update(Kind::Clusters, &clusters.concat(), envoy).await?;
-            envoy.news();
-        } else {
-            self.listener.clone_from(&next.listener);
-            self.clusters.clone_from(&next.clusters);
-            self.beside.clone_from(&next.beside);
-        }
-        Ok(verdict)
+        let why = match self.try_deliver(next, envoy).await {
+            Ok(Verdict::Accepted) => {
+                self.listener.clone_from(&next.listener);
+                self.clusters.clone_from(&next.clusters);
+                self.beside.clone_from(&next.beside);
+                self.tidy();
+                self.look().await;
+                return Ok(());
+            }
+            Ok(Verdict::Rejected(why)) => {
+                in_use(&why).unwrap_or_else(|| Failure::new(format_args!("Envoy rejected it: {why}")))
+            }
+            Err(why) => why,
+        };
+        let is_restored = matches!(self.restore(envoy).await, Ok(Verdict::Accepted));
+        envoy.news();
+        Err(Refusal { why, is_restored })
     }
 
     async fn try_deliver(&mut self, next: &Desired, envoy: &mut Process) -> Result<Verdict, Failure> {
+        let deadline = deadline();
         files::replace(&next.beside, &self.directory)?;
         let still_named =
             self.clusters.iter().filter(|old| next.clusters.iter().all(|new| name(new) != name(old)));
         let union: Vec<_> = next.clusters.iter().chain(still_named).cloned().collect();
-        let verdict = self.update(Kind::Clusters, &union.concat(), envoy).await?;
-        if let Verdict::Rejected(_) = verdict {
-            return Ok(verdict);
-        }
-        let verdict = self.update(Kind::Listeners, &next.listener, envoy).await?;
-        if let Verdict::Rejected(_) = verdict {
-            return Ok(verdict);
-        }
-        if union.len() == next.clusters.len() {
-            return Ok(verdict);
-        }
-        self.update(Kind::Clusters, &next.clusters.concat(), envoy).await
+        let steps = [
+            (Kind::Clusters, union.concat()),
+            (Kind::Listeners, next.listener.clone()),
+            (Kind::Clusters, next.clusters.concat()),
+        ];
+        self.update(&steps, envoy, deadline).await
     }
 
-    /// Writes a file, and waits until Envoy has accepted or rejected it.
-    async fn update(&mut self, kind: Kind, resources: &str, envoy: &mut Process) -> Result<Verdict, Failure> {
-        let before = self.rejections(kind);
-        self.write(kind, resources)?;
-        self.verdict(kind, before, envoy).await
+    /// Goes back to what Envoy has accepted last.
+    async fn restore(&mut self, envoy: &mut Process) -> Result<Verdict, Failure> {
+        let deadline = deadline();
+        let beside = self.beside.clone();
+        files::replace(&beside, &self.directory)?;
+        // All of its clusters are still there: they are removed last.
+        let steps = [(Kind::Listeners, self.listener.clone()), (Kind::Clusters, self.clusters.concat())];
+        self.update(&steps, envoy, deadline).await
     }
 
-    async fn verdict(&self, kind: Kind, before: (u64, u64), envoy: &mut Process) -> Result<Verdict, Failure> {
-        let Some(admin) = &self.admin else { return Ok(Verdict::Accepted) };
-        let version = self.version.to_string();
-        for _ in 0..PATIENCE {
-            envoy.lives()?;
-            if self.rejections(kind) != before {
-                let news = envoy.news();
-                let why = if news.is_empty() { "Envoy's log does not say why".to_owned() } else { news };
-                return Ok(Verdict::Rejected(why));
+    /// Writes the files one after the other, until Envoy rejects one.
+    async fn update(
+        &mut self,
+        steps: &[(Kind, String)],
+        envoy: &mut Process,
+        deadline: Instant,
+    ) -> Result<Verdict, Failure> {
+        for (kind, resources) in steps {
+            if self.written.of(*kind) == resources {
+                continue;
             }
-            let is_there =
-                admin.stat(&format!("{}.version_text", kind.stats())).is_some_and(|seen| seen == version);
-            if is_there && admin.number(kind.warming()) == 0 {
-                return Ok(Verdict::Accepted);
+            let before = self.standing(*kind).await.ok_or_else(|| Failure::new(SILENT))?;
+            self.write(*kind, resources)?;
+            let verdict = self.verdict(*kind, before.rejections, envoy, deadline).await?;
+            if let Verdict::Rejected(_) = verdict {
+                return Ok(verdict);
+            }
+        }
+        Ok(Verdict::Accepted)
+    }
+
+    /// Waits until Envoy has accepted or rejected a file.
+    async fn verdict(
+        &self,
+        kind: Kind,
+        before: u64,
+        envoy: &mut Process,
+        deadline: Instant,
+    ) -> Result<Verdict, Failure> {
+        let version = self.version.to_string();
+        while Instant::now() < deadline {
+            envoy.lives()?;
+            if let Some(now) = self.standing(kind).await {
+                if now.rejections != before {
+                    let news = envoy.news();
+                    let why = if news.is_empty() { "Envoy's log does not say why".to_owned() } else { news };
+                    return Ok(Verdict::Rejected(why));
+                }
+                if now.version == version && !now.is_warming {
+                    return Ok(Verdict::Accepted);
+                }
             }
             pause().await;
         }
         Ok(Verdict::Rejected("it has not taken the change in time".to_owned()))
     }
 
-    fn rejections(&self, kind: Kind) -> (u64, u64) {
-        let number = |name: &str| {
-            let admin = self.admin.as_ref();
-            admin.map(|admin| admin.number(&format!("{}.{name}", kind.stats()))).unwrap_or_default()
-        };
-        (number("update_rejected"), number("update_failure"))
+    /// What Envoy's statistics say about a file. `None` if Envoy does not respond.
+    async fn standing(&self, kind: Kind) -> Option<Standing> {
+        let name = |name: &str| format!("{}.{name}", kind.stats());
+        let (rejected, failed, version) =
+            (name("update_rejected"), name("update_failure"), name("version_text"));
+        let names = [rejected, failed, version, kind.warming().to_owned()];
+        let stats = self.admin.as_ref()?.stats(&names).await?;
+        let [rejected, failed, version, warming] =
+            names.map(|name| stats.get(&name).cloned().unwrap_or_default());
+        let number = |text: &str| text.parse::<u64>().unwrap_or_default();
+        Some(Standing {
+            rejections: number(&rejected).saturating_add(number(&failed)),
+            version,
+            is_warming: number(&warming) != 0,
+        })
+    }
+
+    /// Asks Envoy where it listens.
+    async fn look(&mut self) {
+        if let Some(admin) = &self.admin {
+            self.listens = admin.listener().await.or(self.listens);
+        }
+    }
+
+    /// Removes secrets and certificates that nothing names any more, also those of an earlier run.
+    fn tidy(&self) {
+        for folder in [SECRETS, AUTHORITIES] {
+            let entries = std::fs::read_dir(self.directory.join(folder)).into_iter().flatten().flatten();
+            let is_named =
+                |path: &Path| self.beside.iter().any(|file| self.directory.join(&file.path) == path);
+            for path in entries.map(|entry| entry.path()).filter(|path| !is_named(path)) {
+                // What cannot be removed is tried again after the next change.
+                let _ = std::fs::remove_file(path);
+            }
+        }
     }
 
     fn write(&mut self, kind: Kind, resources: &str) -> Result<(), Failure> {
         self.version = self.version.saturating_add(1);
         let text =
             format!("version_info: \"{}\"\nresources:\n{}", self.version, typed(resources, kind.resource()));
-        files::replace(&[File::text(kind.file(), text)], &self.directory)
+        files::replace(&[File::text(kind.file(), text)], &self.directory)?;
+        resources.clone_into(self.written.of_mut(kind));
+        Ok(())
+    }
+}
+
+impl Written {
+    fn of(&self, kind: Kind) -> &String {
+        match kind {
+            Kind::Clusters => &self.clusters,
+            Kind::Listeners => &self.listeners,
+        }
+    }
+
+    fn of_mut(&mut self, kind: Kind) -> &mut String {
+        match kind {
+            Kind::Clusters => &mut self.clusters,
+            Kind::Listeners => &mut self.listeners,
+        }
     }
 }
 
@@ -213,5 +334,16 @@ fn typed(items: &str, resource: &str) -> String {
     text
 }
 
-/// How many times Envoy may have not taken a change yet: at least 20 seconds.
-const PATIENCE: u32 = 400;
+/// When Envoy must have taken a change that is delivered now.
+fn deadline() -> Instant {
+    let now = Instant::now();
+    now.checked_add(PATIENCE).unwrap_or(now)
+}
+
+/// The folder of secrets.
+const SECRETS: &str = "secrets";
+
+const SILENT: &str = "Envoy's admin interface does not respond";
+
+/// How long Envoy may take for a change.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,9 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
 use tollgate_engine::base::secret::Secret;
 
-use super::{Args, Place};
+use super::report::About;
+use super::{Inputs, Place};
 use crate::kit::envoy::{self, Parts, Surroundings};
 use crate::kit::failure::Failure;
 use crate::kit::files::{Content, File, absolute};
@@ -17,7 +19,7 @@ use crate::kit::plan::{Plan, Source};
 /// A configuration that is checked, and may be handed to Envoy.
 #[derive(Debug)]
 pub(super) struct Desired {
-    pub(super) plan: Plan,
+    pub(super) about: About,
     /// What Envoy reads once, at its start.
     pub(super) bootstrap: String,
     /// The listener and the clusters, each as an item of a list.
@@ -31,12 +33,8 @@ pub(super) struct Desired {
 
 impl Desired {
     /// Reads and checks the short file. Warnings are printed.
-    pub(super) fn read(
-        source: &Source,
-        args: &Args,
-        place: &Place,
-        out: &mut Output,
-    ) -> Result<Self, Failure> {
+    pub(super) fn read(source: &Source, inputs: &Inputs, out: &mut Output) -> Result<Self, Failure> {
+        let Inputs { args, place } = inputs;
         let plan = source.plan(&args.store, &args.network, out)?;
         let around = surroundings(&plan, place)?;
         plan.warn_of_exposure(around.listen, out);
@@ -46,11 +44,12 @@ impl Desired {
             "# Written by `tollgate run` from {}, and written again when that changes.\n",
             plan.source
         );
-        let bootstrap = envoy::bootstrap(&plan, &around, &head, &resources(place.directory.path()));
-        let Parts { listener, clusters, beside } = parts;
-        let (environment, beside): (Vec<_>, Vec<_>) = beside.into_iter().partition(is_environment);
+        let bootstrap = envoy::bootstrap(&plan, &around, &head, &resources(&place.directory));
+        let Parts { listener, mut clusters, beside } = parts;
+        let (environment, mut beside): (Vec<_>, Vec<_>) = beside.into_iter().partition(is_environment);
         let environment = environment.iter().flat_map(variables).collect();
-        Ok(Self { plan, bootstrap, listener, clusters, beside, environment })
+        name_by_content(&mut beside, &mut clusters);
+        Ok(Self { about: About::new(&plan), bootstrap, listener, clusters, beside, environment })
     }
 
     /// Whether Envoy would have nothing to do.
@@ -92,7 +91,7 @@ fn surroundings(plan: &Plan, place: &Place) -> Result<Surroundings, Failure> {
     let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     Ok(Surroundings {
         target: "envoy",
-        directory: place.directory.path().to_path_buf(),
+        directory: place.directory.clone(),
         module: place.module.clone(),
         roots: place.roots.clone(),
         listen: plan.listen.unwrap_or_else(|| local(8080)),
@@ -101,7 +100,24 @@ fn surroundings(plan: &Plan, place: &Place) -> Result<Surroundings, Failure> {
             Some((certificate, key)) => Some((absolute(certificate)?, absolute(key)?)),
             None => None,
         },
+        shares_port: false,
+        login_key: place.login_key.clone(),
     })
+}
+
+/// Envoy reads a certificate authority once, with the cluster that names its file. With another content the file gets
+/// another name, and Envoy replaces the cluster.
+fn name_by_content(beside: &mut [File], clusters: &mut [String]) {
+    for file in beside.iter_mut().filter(|file| file.path.starts_with(AUTHORITIES)) {
+        let old = file.path.display().to_string();
+        let digest = Sha256::digest(text(file));
+        let digest = digest.iter().take(6).fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let new = file.path.with_extension(format!("{digest}.pem"));
+        for cluster in &mut *clusters {
+            *cluster = cluster.replace(&old, &new.display().to_string());
+        }
+        file.path = new;
+    }
 }
 
 /// Prints what `check` would warn about. An error in what is around the filter is a failure.
@@ -138,6 +154,9 @@ fn resources(directory: &Path) -> String {
         source(super::delivery::LISTENERS)
     )
 }
+
+/// The folder of certificate authorities.
+pub(super) const AUTHORITIES: &str = "ca";
 
 fn is_environment(file: &File) -> bool {
     file.path == Path::new("secrets.env")

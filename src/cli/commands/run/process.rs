@@ -69,7 +69,9 @@ impl Process {
             if self.admin.is_none() {
                 self.admin = fs::read_to_string(&self.address).ok().and_then(|text| Admin::at(text.trim()));
             }
-            if let Some(admin) = self.admin.clone().filter(Admin::is_ready) {
+            if let Some(admin) = self.admin.clone()
+                && admin.is_ready().await
+            {
                 return Ok(admin);
             }
             pause().await;
@@ -84,7 +86,8 @@ impl Process {
                 self.dismiss_guard();
                 let news = self.news();
                 let why = if news.is_empty() { String::new() } else { format!(": {news}") };
-                Err(Failure::new(format_args!("Envoy has ended ({status}){why}")))
+                Err(in_use(&news)
+                    .unwrap_or_else(|| Failure::new(format_args!("Envoy has ended ({status}){why}"))))
             }
             Err(error) => Err(Failure::new(format_args!("cannot wait for Envoy: {}", reason(&error)))),
         }
@@ -105,21 +108,20 @@ impl Process {
         lines.get(last..).unwrap_or_default().join("; ")
     }
 
-    /// Asks Envoy to end, and kills it if it does not.
+    /// Asks Envoy to end, and waits for a while until it has.
     pub(super) async fn stop(&mut self) {
-        if let Some(admin) = &self.admin {
-            admin.quit();
-            for _ in 0..GRACE {
-                if !matches!(self.child.try_wait(), Ok(None)) {
-                    break;
-                }
-                pause().await;
+        let Some(admin) = self.admin.clone() else { return };
+        admin.quit().await;
+        for _ in 0..GRACE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
             }
+            pause().await;
         }
-        self.end();
     }
 
-    fn end(&mut self) {
+    /// Ends it at once, if it has not ended yet.
+    pub(super) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.dismiss_guard();
@@ -135,13 +137,22 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.end();
+        self.kill();
     }
 }
 
 /// A little while.
 pub(super) async fn pause() {
     tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+/// A port that another program uses, if that is what Envoy says.
+pub(super) fn in_use(words: &str) -> Option<Failure> {
+    let address = words.split_once("cannot bind '")?.1.split_once("': Address already in use")?.0;
+    Some(
+        Failure::new(format_args!("another program, or another tollgate run, listens on {address} already"))
+            .help("End it, or set another address: `listen` or `admin`."),
+    )
 }
 
 fn guard(envoy: u32) -> Option<Child> {
@@ -188,7 +199,15 @@ const ARGUMENTS: [&str; 11] = [
 
 #[cfg(test)]
 mod tests {
-    use super::message;
+    use super::{in_use, message};
+
+    #[test]
+    fn a_port_in_use_is_said_in_one_sentence() {
+        let words = "listener apis rejected: cannot bind '127.0.0.1:8080': Address already in use";
+        let failure = in_use(words).expect("a port");
+        assert!(failure.what().ends_with("listens on 127.0.0.1:8080 already"), "{failure}");
+        assert!(in_use("cannot bind '127.0.0.1:80': Permission denied").is_none());
+    }
 
     #[test]
     fn the_words_of_a_log_line() {

@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Refusal};
 use super::desired::Desired;
-use super::process::Process;
 use crate::kit::failure::Failure;
 use crate::kit::output::Output;
 use crate::kit::plan::{Api, Plan, Provider};
@@ -18,15 +17,23 @@ pub(super) struct Report<'a> {
     out: &'a mut Output,
 }
 
+/// What was started.
+pub(super) struct Started<'a> {
+    pub(super) program: &'a Path,
+    /// Envoy's process id.
+    pub(super) envoy: u32,
+    pub(super) directory: &'a Path,
+}
+
 impl<'a> Report<'a> {
     /// On this output.
     pub(super) fn new(out: &'a mut Output) -> Self {
         Self { out }
     }
 
-    /// For warnings.
-    pub(super) fn out(&mut self) -> &mut Output {
-        self.out
+    /// Another output of the same kind, for a thread that may print warnings.
+    pub(super) fn for_warnings(&self) -> Output {
+        Output::new(self.out.is_json(), self.out.is_quiet())
     }
 
     /// Whether Envoy's access log is part of the output.
@@ -39,26 +46,25 @@ impl<'a> Report<'a> {
         &mut self,
         desired: &Desired,
         delivery: &Delivery,
-        envoy: &Process,
-        program: &Path,
-        directory: &Path,
+        started: &Started<'_>,
+        follows_file: bool,
     ) -> Result<(), Failure> {
-        let base = base(&desired.plan, delivery);
+        let Started { program, envoy, directory } = *started;
+        let about = &desired.about;
+        let base = base(about, delivery);
         if self.out.is_json() {
             return self.event(&json!({
                 "event": "ready",
                 "url": base,
                 "admin": delivery.admin().map(|address| format!("http://{address}")),
-                "envoy": {"program": program, "pid": envoy.id()},
+                "envoy": {"program": program, "pid": envoy},
                 "directory": directory,
-                "requests": requests(&desired.plan, &base).iter().map(|request| json!({"status": request.status, "curl": request.curl})).collect::<Value>(),
+                "requests": about.tries.iter().map(|one| json!({"status": one.status, "curl": curl(about, one, &base)})).collect::<Value>(),
             }));
         }
         let mut text = format!("\nEnvoy listens on {base}\n");
-        for api in &desired.plan.apis {
-            let hosts =
-                if api.hosts.is_empty() { String::new() } else { format!(" of {}", api.hosts.join(", ")) };
-            let _ = writeln!(text, "  {}{hosts} is forwarded to {}", api.prefix, api.upstream);
+        for line in &about.apis {
+            let _ = writeln!(text, "  {line}");
         }
         if let Some(admin) = delivery.admin() {
             let _ = writeln!(
@@ -67,12 +73,14 @@ impl<'a> Report<'a> {
                 directory.display()
             );
         }
-        for request in requests(&desired.plan, &base) {
-            let _ = write!(text, "\n{}\n  {}\n", request.about, request.curl);
+        for one in &about.tries {
+            let _ = write!(text, "\n{}\n  {}\n", one.about, curl(about, one, &base));
         }
+        let followed =
+            if follows_file { "the short file" } else { "the files and the store that it is made from" };
         let _ = write!(
             text,
-            "\nChanges of the short file take effect while Envoy runs. Ctrl-C ends it. Each request is a line below.\n"
+            "\nChanges of {followed} take effect while Envoy runs. Ctrl-C ends it. Each request is a line below.\n"
         );
         self.say(&text)
     }
@@ -80,18 +88,33 @@ impl<'a> Report<'a> {
     /// A change is in force.
     pub(super) fn changed(&mut self, desired: &Desired, delivery: &Delivery) -> Result<(), Failure> {
         if self.out.is_json() {
-            return self.event(&json!({"event": "changed", "url": base(&desired.plan, delivery)}));
+            return self.event(&json!({"event": "changed", "url": base(&desired.about, delivery)}));
         }
         self.say("The change is in force.")
     }
 
     /// A change is not in force.
-    pub(super) fn rejected(&mut self, failure: &Failure) -> Result<(), Failure> {
+    pub(super) fn rejected(&mut self, refusal: &Refusal) -> Result<(), Failure> {
+        let Refusal { why, is_restored } = refusal;
         if self.out.is_json() {
-            return self
-                .event(&json!({"event": "rejected", "error": failure.what(), "help": failure.advice()}));
+            return self.event(&json!({
+                "event": "rejected", "error": why.what(), "help": why.advice(), "restored": is_restored,
+            }));
         }
-        self.say(&format!("The change is NOT in force; the previous configuration is:\n{}", failure.what()))
+        let what = why.what();
+        self.say(&if *is_restored {
+            format!("The change is NOT in force; the previous configuration is:\n{what}")
+        } else {
+            format!("The change is NOT in force, but Envoy may have a part of it. Start tollgate run again:\n{what}")
+        })
+    }
+
+    /// Envoy was asked to end.
+    pub(super) fn stopping(&mut self) -> Result<(), Failure> {
+        if self.out.is_json() {
+            return self.event(&json!({"event": "stopping"}));
+        }
+        self.say("Envoy is asked to end. A second signal ends it at once.")
     }
 
     /// Envoy has ended.
@@ -113,31 +136,62 @@ impl<'a> Report<'a> {
     }
 }
 
+/// What is told about a configuration. It may come from another thread.
+#[derive(Debug)]
+pub(super) struct About {
+    listen: Option<SocketAddr>,
+    /// Envoy's certificate, if clients use TLS.
+    certificate: Option<PathBuf>,
+    /// The APIs, each in a line.
+    apis: Vec<String>,
+    tries: Vec<Try>,
+}
+
 /// A request to try.
+#[derive(Debug)]
 struct Try {
     about: String,
     status: Option<u16>,
-    curl: String,
+    host: Option<String>,
+    path: String,
+    has_token: bool,
+}
+
+impl About {
+    /// What is told about this plan.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let line = |api: &Api| {
+            let hosts =
+                if api.hosts.is_empty() { String::new() } else { format!(" of {}", api.hosts.join(", ")) };
+            format!("{}{hosts} is forwarded to {}", api.prefix, api.upstream)
+        };
+        Self {
+            listen: plan.listen,
+            certificate: plan.tls.as_ref().map(|(certificate, _)| certificate.clone()),
+            apis: plan.apis.iter().map(line).collect(),
+            tries: tries(plan),
+        }
+    }
 }
 
 /// One request that passes and one that is rejected, of the first API, and one that needs no token.
-fn requests(plan: &Plan, base: &str) -> Vec<Try> {
+fn tries(plan: &Plan) -> Vec<Try> {
     let mut all = Vec::new();
-    let curl = |api: &Api, path: &str| curl(plan, api, base, path);
+    let one = |about: String, api: &Api, path: &str| {
+        let host = api
+            .hosts
+            .first()
+            .map(|host| host.strip_prefix('*').map_or_else(|| host.clone(), |end| format!("any{end}")));
+        Try { about, status: None, host, path: path.to_owned(), has_token: false }
+    };
     if let Some(api) = plan.apis.iter().find(|api| plan.access(&api.prefix).is_none()) {
-        all.push(Try {
-            about: format!("Accepted, if TOKEN is {}:", wanted(plan, api)),
-            status: None,
-            curl: format!("{} -H \"Authorization: Bearer $TOKEN\"", curl(api, &api.prefix)),
-        });
-        all.push(Try {
-            about: "Rejected (401), because it has no token:".to_owned(),
-            status: Some(401),
-            curl: curl(api, &api.prefix),
-        });
+        let about = format!("Accepted, if TOKEN is {}:", wanted(plan, api));
+        all.push(Try { has_token: true, ..one(about, api, &api.prefix) });
+        let about = "Rejected (401), because it has no token:".to_owned();
+        all.push(Try { status: Some(401), ..one(about, api, &api.prefix) });
     }
     if let Some((api, path)) = plan.anonymous_paths().find_map(|path| Some((plan.apis.first()?, path))) {
-        all.push(Try { about: "Accepted without a token:".to_owned(), status: None, curl: curl(api, path) });
+        all.push(one("Accepted without a token:".to_owned(), api, path));
     }
     all
 }
@@ -157,32 +211,31 @@ fn wanted(plan: &Plan, api: &Api) -> String {
     text
 }
 
-fn curl(plan: &Plan, api: &Api, base: &str, path: &str) -> String {
-    let host = api
-        .hosts
-        .first()
-        .map(|host| host.strip_prefix('*').map_or_else(|| host.clone(), |end| format!("any{end}")));
+fn curl(about: &About, one: &Try, base: &str) -> String {
+    let Try { host, path, has_token, .. } = one;
     let mut text = "curl -i".to_owned();
-    match (&plan.tls, host) {
-        (None, None) => {}
+    let url = match (&about.certificate, host) {
+        (None, None) => format!("{base}{path}"),
         (None, Some(host)) => {
             let _ = write!(text, " -H 'Host: {host}'");
+            format!("{base}{path}")
         }
         // The name belongs to the certificate, and need not lead here.
-        (Some((certificate, _)), host) => {
+        (Some(certificate), host) => {
             let address = base.trim_start_matches("https://");
             let _ = write!(text, " --cacert {} --connect-to ::{address}", certificate.display());
-            return format!("{text} https://{}{path}", host.as_deref().unwrap_or(address));
+            format!("https://{}{path}", host.as_deref().unwrap_or(address))
         }
-    }
-    format!("{text} {base}{path}")
+    };
+    let token = if *has_token { " -H \"Authorization: Bearer $TOKEN\"" } else { "" };
+    format!("{text} {url}{token}")
 }
 
 /// Where clients on this machine reach Envoy.
-fn base(plan: &Plan, delivery: &Delivery) -> String {
-    let scheme = if plan.tls.is_some() { "https" } else { "http" };
+fn base(about: &About, delivery: &Delivery) -> String {
+    let scheme = if about.certificate.is_some() { "https" } else { "http" };
     let address =
-        delivery.listener().or(plan.listen).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        delivery.listener().or(about.listen).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
     let address = if address.ip().is_unspecified() {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
     } else {
