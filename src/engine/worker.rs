@@ -18,13 +18,13 @@ pub mod command;
 pub mod counts;
 mod fetches;
 mod flights;
+mod forms;
 pub mod series;
 mod streams;
 mod waiters;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::base::ids::{ProviderId, StreamId};
 use crate::base::moment::{Moment, Now, Steady};
@@ -110,11 +110,6 @@ struct Wake {
     is_news: bool,
 }
 
-/// How long a form body may take to arrive. Without `allow_on_headers_stop_iteration` in the plugin's
-/// configuration the host never delivers it, and the request must not hang.
-const FORM_PATIENCE: Duration = Duration::from_secs(10);
-/// How many form bodies may be under way in one worker: the host keeps each in memory until it is complete.
-const MAX_FORMS: usize = 1024;
 /// How many waiting requests are continued at once, whatever happens to each: its token may be verified or
 /// introspected, and it may get its response. A proxy sends a response within the callback of the one before,
 /// and some hundreds of these exhaust V8's stack.
@@ -348,36 +343,6 @@ impl<T: Trace> Worker<T> {
         done
     }
 
-    #[inline(never)]
-    fn body(
-        &mut self,
-        id: StreamId,
-        size: usize,
-        whole: Option<&[u8]>,
-        is_end: bool,
-        now: &Now<'_>,
-    ) -> Option<Command> {
-        let mut stream = self.streams.take(id)?;
-        stream.has_ended |= is_end;
-        let is_current = stream.generation == self.generations.now();
-        let done = match &stream.state {
-            State::AwaitsForm(_) if !is_current => {
-                self.give_up_form(id, &mut stream, not_asked(NoAnswer::Failed), now)
-            }
-            State::AwaitsForm(_) if size > AwaitingForm::max_bytes(&self.generations.current) => {
-                self.give_up_form(id, &mut stream, Rejection::FormTooLarge, now)
-            }
-            State::AwaitsForm(_) => match whole {
-                Some(body) => self.form(id, &mut stream, body, now),
-                None => None,
-            },
-            State::Passed(_) => Some(Command::Continue(id)),
-            _ => None,
-        };
-        self.streams.put(id, stream, &mut self.generations);
-        done
-    }
-
     /// A token in the query makes the response private ([RFC 6750 §2.3]), and a nonce for the client's next
     /// proof is not to be stored with it ([RFC 9449 §8.2]). A request that still waits already has a response,
     /// from the host itself or from another filter (a timeout, for example), and must not get a second one.
@@ -412,36 +377,6 @@ impl<T: Trace> Worker<T> {
     }
 
     #[inline(never)]
-    fn form(&mut self, id: StreamId, stream: &mut Stream, body: &[u8], now: &Now<'_>) -> Option<Command> {
-        let form = self.take_form(id, stream)?;
-        let step = form.body(self.generations.of(stream.generation), body, now.wall());
-        self.proceed(id, stream, step, now)
-    }
-
-    fn give_up_form(
-        &mut self,
-        id: StreamId,
-        stream: &mut Stream,
-        rejection: Rejection,
-        now: &Now<'_>,
-    ) -> Option<Command> {
-        let form = self.take_form(id, stream)?;
-        let step = form.give_up(self.generations.of(stream.generation), rejection);
-        self.proceed(id, stream, step, now)
-    }
-
-    fn take_form(&mut self, id: StreamId, stream: &mut Stream) -> Option<Box<AwaitingForm>> {
-        self.forms.remove(id);
-        match std::mem::replace(&mut stream.state, State::New) {
-            State::AwaitsForm(form) => Some(form),
-            other => {
-                stream.state = other;
-                None
-            }
-        }
-    }
-
-    #[inline(never)]
     fn tick(&mut self, now: &Now<'_>) {
         let moment = now.moment();
         self.wake = Wake { asked: None, is_news: true };
@@ -462,20 +397,6 @@ impl<T: Trace> Worker<T> {
         }
     }
 
-    /// Gives up on form bodies that have not come.
-    fn tick_forms(&mut self, now: &Now<'_>) {
-        let steady = now.steady();
-        let late = self.forms.entries().iter().filter(|(_, due)| *due <= steady).map(|(id, _)| *id);
-        for id in late.collect::<Vec<_>>() {
-            self.forms.remove(id);
-            let Some(stream) = self.streams.get_mut(id) else { continue };
-            match std::mem::replace(&mut stream.state, State::AwaitsTurn) {
-                State::AwaitsForm(form) => self.ready.push_back((id, Waited::ForForm(form))),
-                other => stream.state = other,
-            }
-        }
-    }
-
     /// Does what the engine says until something has to be waited for.
     fn proceed(
         &mut self,
@@ -487,16 +408,7 @@ impl<T: Trace> Worker<T> {
         loop {
             step = match step {
                 Step::Done(outcome) => return Some(self.settle(id, stream, outcome, now)),
-                Step::ReadForm(form) if self.forms.len() >= MAX_FORMS => {
-                    form.give_up(&self.generations.current, not_asked(NoAnswer::Crowded))
-                }
-                Step::ReadForm(form) => {
-                    stream.state = State::AwaitsForm(form);
-                    let due = now.steady().saturating_add(FORM_PATIENCE);
-                    self.forms.insert(id, due);
-                    self.wake_at(due);
-                    return None;
-                }
+                Step::ReadForm(form) => self.wait_for_form(id, stream, form, now)?,
                 Step::FetchKeys(provider, pending) => {
                     match self.wait_for_keys(provider, id, pending, now.steady()) {
                         Ok(()) => {
