@@ -1,7 +1,7 @@
 """What `tollgate generate envoy-gateway` writes, with Envoy Gateway's own control plane and a real Envoy.
 
-Envoy Gateway runs on this machine, without Kubernetes, and reads the files. It fetches the module from a registry, and Envoy
-takes listeners, clusters and module from Envoy Gateway. What has to be changed in the files for that is in `Control.write`.
+The files of envoy/envoy-gateway are applied, too. Envoy Gateway runs on this machine, without Kubernetes, and reads the
+files. It fetches the module from a registry, and Envoy takes listeners, clusters and module from Envoy Gateway. What has to be changed in the files for that is in `Control.write`.
 The ports 18000 to 18002 have to be free, because Envoy Gateway takes no others.
 """
 
@@ -10,6 +10,8 @@ import http.client
 import json
 import os
 import re
+import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,9 @@ from servers import Server, end, free_port, listens  # noqa: E402
 
 TOOLS = ROOT / "target/tools"
 TOLLGATE = os.environ.get("TOLLGATE", str(ROOT / "target/debug/tollgate"))
+SHOWN = ROOT / "envoy/envoy-gateway"
+TLS = ROOT / "tests/demo/tls"  # a certificate for HOST
+HOST = "auth.example.com"
 ENVOY = os.environ.get("ENVOY", str(TOOLS / "envoy"))
 PATIENCE = 120  # seconds
 
@@ -35,7 +40,28 @@ providers:
 apis:
   orders: {prefix: /orders, upstream: "http://orders.test:@api@", scopes: ["@scope@"]}
   stock: {prefix: /stock, upstream: "http://stock.test:@api@", scopes: [stock]}
-policy: {cache: {ttl: 1s}, @policy@}
+policy: {cache: {ttl: 1s}}
+kubernetes: {namespace: default, gateway: eg}
+"""
+
+# Everything by TLS, and several APIs, each with its own rules.
+SHORT_TLS = """
+listen: 0.0.0.0:@port@
+tls: {certificate: server.pem, key: server-key.pem}
+providers:
+  main: {introspection_endpoint: "https://auth.example.com:@tls@/introspect", client_id: gateway, client_secret_file: secret, ca_file: ca.pem}
+apis:
+  orders: {hosts: [auth.example.com], prefix: /orders, upstream: "https://auth.example.com:@tls@", upstream_ca_file: ca.pem, scopes: ["@scope@"]}
+  stock:
+    hosts: [auth.example.com]
+    prefix: /stock
+    upstream: "http://stock.test:@api@"
+    scopes: [stock]
+    rules: [{name: health, match: {path: /stock/health}, access: anonymous}]
+  reports: {hosts: ["*.reports.example.com"], upstream: "http://reports.test:@api@", scopes: [reports]}
+policy:
+  cache: {ttl: 1s}
+  upstream: {claim_to_headers: [{header_name: x-client-id, claim_name: client_id}]}
 kubernetes: {namespace: default, gateway: eg}
 """
 
@@ -45,7 +71,7 @@ class EnvoyGateway(unittest.TestCase):
         self.directory = tempfile.TemporaryDirectory(prefix="tollgate-gateway-")
         self.addCleanup(self.directory.cleanup)
         self.at = Path(self.directory.name)
-        self.server = Server()
+        self.server = Server(certificate=(TLS / "server.pem", TLS / "server-key.pem"))
         self.addCleanup(self.server.shutdown)
         self.registry = Registry(self)
         self.control = Control(self)
@@ -98,11 +124,82 @@ class EnvoyGateway(unittest.TestCase):
             self.until(200, "/orders", "good")
             self.assertEqual([self.ask("/orders", token) for token in ("bad", None)], [401, 401])
 
-    def ask(self, path, token=None):
+    def test_tls_everywhere_several_apis_a_guard_and_rate_limits(self):
+        self.control.short, self.control.names = SHORT_TLS, 4
+        image = f"oci://{self.registry.push('artifact')}"
+        self.control.write(image, shown=["guard.yaml"])
+        self.control.start()
+
+        # The Gateway has the certificate, and its client checks it. The calls to the authorization server and to an API are TLS, too.
+        self.until(200, "/orders", "good")
+        reports = "eu.reports.example.com"
+        for host, path, token, status in [
+            (HOST, "/orders", None, 401),
+            (HOST, "/orders", "bad", 401),
+            (HOST, "/stock", "good", 403),
+            (HOST, "/stock", "all", 200),
+            (HOST, "/stock/health", None, 200),
+            (HOST, "/reports", "all", 404),
+            (reports, "/any", "good", 403),
+            (reports, "/any", "all", 200),
+            ("other.example.com", "/orders", "all", 404),
+            # A host of the module's own calls.
+            ("provider-main.tollgate.invalid", "/introspect", "all", 403),
+        ]:
+            self.assertEqual(self.ask(path, token, host), status, (host, path, token))
+        self.assertEqual(self.ask("/orders", "good", tls=False), 0)
+        self.assertEqual({call["x-tls"] for call in self.server.calls}, {"yes"})
+        self.server.requests.clear()
+        self.ask("/orders", "good")
+        self.ask("/stock", "all")
+        self.assertEqual(self.server.requests, ["tls /orders", "/stock"])
+
+        # BackendTLSPolicy: a certificate for another name is not trusted.
+        def other_name(text):
+            policies = text.split("---\n")
+            policies = [one.replace(f"hostname: {HOST}", "hostname: other.example.com") if "kind: BackendTLSPolicy" in one and "name: api-orders" in one else one for one in policies]
+            return "---\n".join(policies)
+
+        self.control.write(image, edit=other_name, shown=["guard.yaml"])
+        self.until(503, "/orders", "good")
+        self.assertEqual([self.ask("/stock", "all"), self.ask("/orders")], [200, 401])
+
+        # Without the policy of the module, and with another one on a route, which replaces it, Envoy itself rejects.
+        def unguarded(text):
+            return "---\n".join(one for one in text.split("---\n") if "kind: EnvoyExtensionPolicy" not in one)
+
+        for edit in [unguarded, lambda text: text + REPLACES]:
+            self.control.write(image, shown=["guard.yaml"])
+            self.until(401, "/orders", None)
+            self.control.write(image, edit=edit, shown=["guard.yaml"])
+            self.until(403, "/orders", None)
+            self.server.requests.clear()
+            self.assertEqual([self.ask("/orders", token) for token in ("good", "bad", None)], [403, 403, 403])
+            self.assertEqual(self.ask("/stock/health"), 403)
+            self.assertEqual(self.server.requests, [])
+        # So the guard is needed.
+        self.control.write(image, edit=lambda text: text + REPLACES)
+        self.until(200, "/orders", None)
+
+        # Each client has its own count, and what is rejected before does not count.
+        def three(text):
+            return text.replace("requests: 100, unit: Minute", "requests: 3, unit: Hour").replace("kind: HTTPRoute, name: apis-1", "kind: HTTPRoute, name: apis-2")
+
+        self.control.write(image, edit=three, shown=["guard.yaml", "rate-limits.yaml"])
+        self.until(200, "/stock/health", None)
+        self.until(429, "/orders", "good")
+        self.assertEqual([self.ask("/orders", token) for token in ("bad", None)], [401, 401])
+        self.assertEqual([self.ask("/orders", "all", more={"x-client-id": "app"}) for _ in range(4)], [200, 200, 200, 429])
+
+    def ask(self, path, token=None, host=HOST, tls=None, more=None):
         """The status of a response; 0 if nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.control.port, timeout=10)
+        if self.control.short == SHORT or tls is False:
+            connection = http.client.HTTPConnection("127.0.0.1", self.control.port, timeout=10)
+        else:
+            connection = Secure(self.control.port)
         try:
-            connection.request("GET", path, headers={"authorization": f"Bearer {token}"} if token else {})
+            headers = {"host": host, **(more or {}), **({"authorization": f"Bearer {token}"} if token else {})}
+            connection.request("GET", path, headers=headers)
             return connection.getresponse().status
         except OSError:
             return 0
@@ -113,21 +210,37 @@ class EnvoyGateway(unittest.TestCase):
         self.control.wait(f"{path} is {status}", lambda: self.ask(path, token) == status)
 
 
+class Secure(http.client.HTTPConnection):
+    """A connection to the Gateway, whose certificate is checked."""
+
+    def __init__(self, port):
+        super().__init__("127.0.0.1", port, timeout=10)
+
+    def connect(self):
+        super().connect()
+        context = ssl.create_default_context(cafile=str(TLS / "ca.pem"))
+        self.sock = context.wrap_socket(self.sock, server_hostname=HOST)
+
+
 class Control:
     """Envoy Gateway, and an Envoy that it configures."""
 
     def __init__(self, test):
         self.test, self.at, self.processes = test, test.at, []
         self.port, self.admin = free_port(), free_port()
+        self.short, self.names = SHORT, 3
         self.resources = self.at / "resources"
         self.resources.mkdir()
         self.environment = {**os.environ, "HOME": str(self.at), "PROVIDER_MAIN_SECRET": "hush-secret"}
 
-    def write(self, module, scope="orders", policy="", edit=lambda text: text):
-        """Generates the files, and changes what is different without Kubernetes."""
+    def write(self, module, scope="orders", edit=lambda text: text, shown=()):
+        """Generates the files, and changes what is different without Kubernetes. `shown` are files of envoy/envoy-gateway."""
         (self.at / "secret").write_text("hush-secret\n")
-        gaps = {"port": self.port, "api": self.test.server.port, "as": f"http://as.test:{self.test.server.port}", "scope": scope}
-        text = SHORT.replace(", @policy@", policy)
+        for name in ["ca.pem", "server.pem", "server-key.pem"]:
+            shutil.copy(TLS / name, self.at)
+        server = self.test.server
+        gaps = {"port": self.port, "api": server.port, "tls": server.secure.port, "as": f"http://as.test:{server.port}", "scope": scope}
+        text = self.short
         for name, value in gaps.items():
             text = text.replace(f"@{name}@", str(value))
         (self.at / "short.yaml").write_text(text)
@@ -140,8 +253,11 @@ class Control:
         text, found = re.subn(r"  provider:\n    type: Kubernetes\n(    .*\n)+", "  provider: {type: Host, host: {}}\n", text)
         self.test.assertEqual(found, 1)
         # The servers are on this machine, and their names are not known here.
-        text, found = re.subn(r"fqdn: \{hostname: \w+\.test, port: (\d+)\}", r"ip: {address: 127.0.0.1, port: \1}", text)
-        self.test.assertEqual(found, 3)
+        text, found = re.subn(r"fqdn: \{hostname: (?:\w+\.test|auth\.example\.com), port: (\d+)\}", r"ip: {address: 127.0.0.1, port: \1}", text)
+        self.test.assertEqual(found, self.names)
+        text = "\n---\n".join([text, *((SHOWN / name).read_text() for name in shown)])
+        # Certificates and their authorities.
+        text = "\n---\n".join([text, *(file.read_text() for file in self.at.glob("out/*.yaml") if file.name.startswith("tls-") or file.name.endswith("-ca.yaml"))])
         new = self.at / "new.yaml"
         new.write_text(edit(text))
         new.replace(self.resources / "envoy-gateway.yaml")
@@ -186,6 +302,17 @@ class Control:
             time.sleep(0.2)
 
 
+# A policy for a route, which does something else.
+REPLACES = """
+---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: EnvoyExtensionPolicy
+metadata: {name: other, namespace: default}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: apis-2}]
+  lua: [{type: Inline, inline: "function envoy_on_response(handle) end"}]
+"""
+
 GATEWAY = """
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyGateway
@@ -197,7 +324,7 @@ provider:
     infrastructure:
       type: Host
       host: {configHome: @home@, dataHome: @home@/data, stateHome: @home@/state, runtimeDir: @home@/run}
-extensionApis: {enableBackend: true}
+extensionApis: {enableBackend: true, enableLua: true}
 """
 
 # Envoy Gateway's own bootstrap, as far as it is needed. It speaks TLS 1.3 only, and asks for a certificate.
