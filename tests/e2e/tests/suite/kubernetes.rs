@@ -3,6 +3,8 @@
 //!
 //! `make test-kubernetes` fetches both and runs this.
 
+mod rules;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +28,7 @@ fn istio_knows_every_field_of_its_resources() {
         examples.iter().flat_map(|name| documents(&read(&root().join(format!("envoy/istio/{name}.yaml")))));
     for resource in resources.iter().chain(&older).cloned().chain(examples) {
         assert_eq!(faults(&crds, &resource), "", "{resource:#}");
-        assert_eq!(broken_rules(&resource), [""; 0], "{resource:#}");
+        assert_eq!(rules::broken_rules(&schema_of(&crds, &resource), &resource), [""; 0], "{resource:#}");
     }
     // And the schemas tell a fault.
     let mut wrong = resources[0].clone();
@@ -35,6 +37,41 @@ fn istio_knows_every_field_of_its_resources() {
     let mut wrong = resources[0].clone();
     wrong["spec"]["wasm"]["pluginConfg"] = json!({});
     assert!(faults(&crds, &wrong).contains("pluginConfg"), "{}", faults(&crds, &wrong));
+}
+
+#[test]
+#[ignore = "needs Istio's schemas: make test-kubernetes"]
+fn the_rules_of_istios_schemas_tell_a_fault() {
+    let crds = documents(&read(&tool("ISTIO_CRDS", "istio-crds.yaml")));
+    let resources =
+        [generated(&["istio"], "istio.yaml"), generated(&["istio", "--api", "wasmplugin"], "istio.yaml")]
+            .concat();
+    let waypoint = json!([{"kind": "Service", "name": "orders"}]);
+    #[rustfmt::skip]
+    let cases = [
+        ("TrafficExtension", "/spec/targetRefs",            waypoint.clone(),              "only one of targetRefs or selector"),
+        ("TrafficExtension", "/spec/lua",                   json!({"inlineCode": "-"}),    "exactly one of wasm or lua"),
+        ("TrafficExtension", "/spec/wasm/url",              json!("ftp://example.com/x"),  "url must have schema one of"),
+        ("TrafficExtension", "/spec/wasm/vmConfig/env/0/value", json!("hush"),             "value may only be set"),
+        ("WasmPlugin",       "/spec/targetRefs",            waypoint,                      "only one of targetRefs or selector"),
+        ("WasmPlugin",       "/spec/url",                   json!("ftp://example.com/x"),  "url must have schema one of"),
+        ("WasmPlugin",       "/spec/vmConfig/env/0/value",  json!("hush"),                 "value may only be set"),
+        ("WasmPlugin",       "/spec/selector/matchLabels",  json!({"app": "order*"}),      "wildcard not allowed in label value"),
+        ("ServiceEntry",     "/spec/hosts",                 json!(["*"]),                  "hostname cannot be wildcard"),
+        ("ServiceEntry",     "/spec/addresses",             json!(["10.0.0.0/8"]),         "CIDR addresses are allowed only"),
+        ("ServiceEntry",     "/spec/ports/0/targetPort",    json!(0),                      "port must be between"),
+        ("ServiceEntry",     "/spec/ports",                 json!([{"number": 1}, {"number": 1}]), "port number cannot be duplicated"),
+        ("DestinationRule",  "/spec/trafficPolicy/portLevelSettings/0/connectionPool/tcp/connectTimeout", json!("0s"), "must be a valid duration"),
+    ];
+    for (kind, place, value, want) in cases {
+        let mut wrong = resources.iter().find(|one| one["kind"] == kind).expect(kind).clone();
+        let schema = schema_of(&crds, &wrong);
+        assert!(rules::count(&schema, &wrong) > 0, "{kind}");
+        let (parent, name) = place.rsplit_once('/').expect("a place");
+        wrong.pointer_mut(parent).unwrap_or_else(|| panic!("{kind}{parent}"))[name] = value;
+        let broken = rules::broken_rules(&schema, &wrong).join("\n");
+        assert!(broken.contains(want), "{kind}{place}: {broken}");
+    }
 }
 
 #[test]
@@ -149,15 +186,7 @@ fn generated(target: &[&str], file: &str) -> Vec<Value> {
 
 /// What the published schema of a resource's kind says against it; nothing if all is well.
 fn faults(crds: &[Value], resource: &Value) -> String {
-    let kind = text(&resource["kind"]);
-    let (group, version) = text(&resource["apiVersion"]).split_once('/').expect("a group and a version");
-    let of_kind = |crd: &&Value| crd["spec"]["names"]["kind"] == kind && crd["spec"]["group"] == group;
-    let crd = crds.iter().find(of_kind).unwrap_or_else(|| panic!("no schema for {kind}"));
-    let versions = crd["spec"]["versions"].as_array().expect("versions");
-    let found = versions.iter().find(|known| known["name"] == version);
-    let mut schema =
-        found.unwrap_or_else(|| panic!("no {kind} of version {version}"))["schema"]["openAPIV3Schema"]
-            .clone();
+    let mut schema = schema_of(crds, resource);
     for (member, kind) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
         schema["properties"][member] = json!({"type": kind});
     }
@@ -169,23 +198,14 @@ fn faults(crds: &[Value], resource: &Value) -> String {
     schemas.validate(resource, index).err().map(|error| format!("{error:#}")).unwrap_or_default()
 }
 
-/// The rules (CEL) of the schemas that concern what is written, by hand.
-fn broken_rules(resource: &Value) -> Vec<&'static str> {
-    let spec = &resource["spec"];
-    let has = |member: &str| !spec[member].is_null();
+fn schema_of(crds: &[Value], resource: &Value) -> Value {
     let kind = text(&resource["kind"]);
-    let variables = [&spec["vmConfig"]["env"], &spec["wasm"]["vmConfig"]["env"]];
-    let mut variables = variables.iter().filter_map(|all| all.as_array()).flatten();
-    let rules = [
-        ("at most one of selector and targetRefs", !(has("selector") && has("targetRefs"))),
-        ("at most one of workloadSelector and targetRefs", !(has("workloadSelector") && has("targetRefs"))),
-        ("exactly one of wasm and lua", kind != "TrafficExtension" || has("wasm") != has("lua")),
-        (
-            "value and valueFrom: HOST",
-            !variables.any(|one| one["valueFrom"] == "HOST" && !one["value"].is_null()),
-        ),
-    ];
-    rules.iter().filter(|(_, holds)| !holds).map(|(rule, _)| *rule).collect()
+    let (group, version) = text(&resource["apiVersion"]).split_once('/').expect("a group and a version");
+    let of_kind = |crd: &&Value| crd["spec"]["names"]["kind"] == kind && crd["spec"]["group"] == group;
+    let crd = crds.iter().find(of_kind).unwrap_or_else(|| panic!("no schema for {kind}"));
+    let versions = crd["spec"]["versions"].as_array().expect("versions");
+    let found = versions.iter().find(|known| known["name"] == version);
+    found.unwrap_or_else(|| panic!("no {kind} of version {version}"))["schema"]["openAPIV3Schema"].clone()
 }
 
 /// Kubernetes drops fields that a schema does not know; here they are faults.
