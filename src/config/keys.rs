@@ -19,6 +19,7 @@ use crate::key::{
 };
 use crate::schema::{Kind, Names, When};
 use tollgate_engine::jose::algorithm::Algorithm;
+use tollgate_engine::policy::log::LogField;
 use tollgate_engine::policy::{CorsPreflight, Mode};
 use tollgate_engine::proof::certificate::Encoding;
 use tollgate_engine::provider::MAX_TIMEOUT;
@@ -63,6 +64,10 @@ keys! {
         UPSTREAM: Upstream = default(
             "upstream", object(), "{}",
             "What the upstream learns about the token. Every field named here is first removed from the client's request, on every path.",
+        );
+        LOG: Log = default(
+            "log", object(), "{}",
+            "What access logs, traces and later filters learn about each request, in Envoy's filter state.",
         );
         CACHE: Cache = default(
             "cache", object(), "{}",
@@ -448,6 +453,34 @@ keys! {
         FILTER_STATE: bool = default(
             "filter_state", flag(), "false",
             "Makes data about requests that pass available to access logs and later filters, in Envoy's filter state: `wasm.tollgate.verdict` and, if there is a token, `wasm.tollgate.client_id`, `wasm.tollgate.sub` and, as JSON, `wasm.tollgate.claims`.",
+        );
+        CLAIM_TO_FILTER_STATE: Vec<ClaimState> = default(
+            "claim_to_filter_state", list_or_none(&object()), "[]",
+            "Claims of requests that pass as single values in Envoy's filter state, for access logs, rate limits and RBAC: `wasm.tollgate.claim.` and a name. Text is written as it is, everything else as JSON.",
+        );
+    }
+}
+
+keys! {
+    /// An entry of `upstream.claim_to_filter_state`.
+    ClaimState {
+        NAME: String = required(
+            "name", NAME,
+            "The value's name, after `wasm.tollgate.claim.`.",
+        );
+        CLAIM_NAME: String = required(
+            "claim_name", text(&text::CLAIM),
+            "The claim, for example `client_id`, `realm_access.roles` or `https://example.com/tenant`.",
+        );
+    }
+}
+
+keys! {
+    /// `log`.
+    Log {
+        FIELDS: Vec<LogField> = default(
+            "fields", list_or_none(&word()), "[]",
+            "The values that each request sets, whether it passes or not: `wasm.tollgate.` and one of these words. Each value costs one host call. `cache` is `hit`, `miss` or `stale`; `waited_milliseconds` is how long the request waited for authorization servers; `token_fingerprint` distinguishes tokens; the token cannot be computed from it, and it is another one after a restart and in another proxy. A rejection sets `verdict` and `reason` in any case.",
         );
     }
 }

@@ -14,6 +14,7 @@ mod client_lists;
 mod dpop;
 mod endpoint;
 mod jwks;
+mod log;
 mod matching;
 mod mtls;
 mod node;
@@ -156,6 +157,7 @@ fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<St
         providers: provider::parse(&providers, &mut context),
         lists: std::mem::take(&mut context.lists),
         upstream,
+        log: log::parse(&root.at(keys::Configuration::LOG), &mut context),
         cache: cache::parse(&root.at(keys::Configuration::CACHE)),
         dpop: dpop::parse(&root.at(keys::Configuration::DPOP), &mut context),
         mtls: mtls::parse(&root.at(keys::Configuration::MTLS), &mut context),

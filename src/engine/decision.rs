@@ -7,6 +7,7 @@ pub mod fault;
 mod rejection;
 pub mod trace;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::base::ids::ResourceId;
@@ -155,7 +156,7 @@ pub struct IdentityFields {
     /// Claims whose value is too long for a field, and fields for which claims compete.
     pub dropped: u32,
     /// What access logs and later filters are told, by name.
-    pub state: Vec<(&'static str, String)>,
+    pub state: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Grant {

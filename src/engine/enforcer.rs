@@ -31,6 +31,7 @@ use crate::enforcer::outcome::{Outcome, Source};
 use crate::enforcer::ports::Ports;
 use crate::jose::verifier::Verifier;
 use crate::policy::Policy;
+use crate::policy::log::LogField;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::{Belonging, Resource};
 use crate::policy::rule::{Rule, Ruling};
@@ -44,7 +45,7 @@ use crate::request::extract::Found;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::NormalPath;
 use crate::token::access_token::AccessToken;
-use crate::token::key::TokenKey;
+use crate::token::key::{TokenDigest, TokenKey};
 
 /// The engine: one per configuration and worker.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(crate) struct Enforcer<T> {
     /// The lengths that names of identity fields have.
     own_lengths: u128,
     nonces: Nonces,
+    /// The key of fingerprints of tokens, if logs are to show them.
+    fingerprints: Option<[u64; 2]>,
     /// What checking proofs of possession needs, if they are understood.
     proofs: Option<Proofs>,
     /// What the workers share.
@@ -126,6 +129,17 @@ struct Request {
     resource: Belonging,
     /// The provider that recognizes its token, or that was asked last.
     provider: Option<ProviderId>,
+    /// What logs are to show of its token.
+    told: Option<Box<Told>>,
+}
+
+/// What logs are to show of a token.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// What distinguishes it from others.
+    fingerprint: Option<TokenKey>,
+    /// What its provider has said, if it is active.
+    entry: Option<Rc<Entry>>,
 }
 
 impl<T: Trace> Enforcer<T> {
@@ -142,6 +156,7 @@ impl<T: Trace> Enforcer<T> {
             own_lengths: policy.upstream.lengths(),
             matches_paths: policy.rules.iter().any(|rule| rule.matcher.path.is_some())
                 || policy.resources.match_paths(),
+            fingerprints: fingerprint_key(&policy, store.as_ref(), &nonces),
             nonces,
             proofs,
             store,
@@ -234,6 +249,15 @@ fn shared(
     (cache, proofs)
 }
 
+/// The key of fingerprints of tokens, if logs are to show them: one for all workers.
+#[inline(never)]
+fn fingerprint_key(policy: &Policy, store: &dyn Store, nonces: &Nonces) -> Option<[u64; 2]> {
+    let common = policy.log.contains(&LogField::Fingerprint).then(|| Common::of(store, nonces))?;
+    let key = common.map_or_else(|| nonces.block(), |common| common.key("token fingerprint", &[]));
+    let key = TokenDigest::new(key);
+    Some([key.word(0), key.word(1)])
+}
+
 impl Request {
     fn new(stream: StreamId, head: Head) -> Self {
         Self {
@@ -243,6 +267,7 @@ impl Request {
             normal: None,
             resource: Belonging::default(),
             provider: None,
+            told: None,
         }
     }
 

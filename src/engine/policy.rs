@@ -5,6 +5,7 @@
 
 pub mod cache_times;
 pub mod choice;
+pub mod log;
 pub mod metadata;
 pub mod requirement;
 pub mod resource;
@@ -14,6 +15,7 @@ use crate::base::ids::ProviderId;
 use crate::base::named::named;
 use crate::jose::signer::Signer;
 use crate::policy::cache_times::CacheTimes;
+use crate::policy::log::LogField;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
 use crate::policy::rule::Rule;
@@ -46,6 +48,8 @@ pub struct Policy {
     pub lists: Vec<ListSource>,
     /// What the upstream is told.
     pub upstream: Upstream,
+    /// What access logs, traces and later filters are told of each request. Each value costs a host call.
+    pub log: Vec<LogField>,
     /// Which responses of providers are cached, and for how long.
     pub cache: CacheTimes,
     /// How proofs of possession are checked; `None`: tokens that need one are rejected.
@@ -144,6 +148,7 @@ impl Policy {
             matching: Matching::default(),
             lists: Vec::new(),
             upstream: Upstream::default(),
+            log: Vec::new(),
             cache: CacheTimes::default(),
             dpop: None,
             mtls: None,

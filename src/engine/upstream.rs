@@ -17,7 +17,7 @@ pub const MAX_VALUE: usize = 8192;
 #[derive(Clone, Debug, Default)]
 pub struct Upstream {
     /// Claims that become header fields.
-    pub claim_to_headers: Vec<ClaimHeader>,
+    pub claim_to_headers: Vec<NamedClaim>,
     /// Every scalar claim but `scope` and `exp` as this prefix and its name, in lower case.
     pub claims_prefix: Option<String>,
     /// Whether those names keep their underscores, which are hyphens otherwise.
@@ -26,13 +26,16 @@ pub struct Upstream {
     pub forward_payload_header: Option<String>,
     /// Whether later filters and access logs are told of the token as well.
     pub filter_state: bool,
+    /// Claims that later filters and access logs get as single values.
+    pub claim_to_filter_state: Vec<NamedClaim>,
 }
 
-/// One claim in one header field.
+/// One claim, and the name under which it is told: a header field in lower case, or a property, which is below
+/// `wasm.` in Envoy's filter state.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ClaimHeader {
-    /// The field's name, in lower case.
-    pub header_name: Rc<str>,
+pub struct NamedClaim {
+    /// The name.
+    pub name: Rc<str>,
     /// The claim.
     pub claim: ClaimPath,
 }
@@ -48,9 +51,10 @@ impl Upstream {
             keeps_underscores: _,
             forward_payload_header,
             filter_state: _,
+            claim_to_filter_state: _,
         } = self;
         let is = |own: &str| is_same_field(name, own);
-        claim_to_headers.iter().any(|field| is(&field.header_name))
+        claim_to_headers.iter().any(|field| is(&field.name))
             || forward_payload_header.as_deref().is_some_and(is)
             || claims_prefix.as_deref().is_some_and(|prefix| starts_like(name, prefix))
     }
@@ -65,11 +69,12 @@ impl Upstream {
             keeps_underscores: _,
             forward_payload_header,
             filter_state: _,
+            claim_to_filter_state: _,
         } = self;
         if claims_prefix.is_some() {
             return u128::MAX;
         }
-        let names = claim_to_headers.iter().map(|field| &*field.header_name);
+        let names = claim_to_headers.iter().map(|field| &*field.name);
         names.chain(forward_payload_header.as_deref()).fold(0, |all, name| all | length_bit(name.len()))
     }
 
@@ -91,13 +96,19 @@ impl Upstream {
     /// The fields for these claims and for the client.
     #[inline(never)]
     pub fn identity(&self, claims: &Map<String, Value>, client_id: Option<&str>) -> IdentityFields {
-        let Self { claim_to_headers, claims_prefix, keeps_underscores, forward_payload_header, filter_state } =
-            self;
+        let Self {
+            claim_to_headers,
+            claims_prefix,
+            keeps_underscores,
+            forward_payload_header,
+            filter_state,
+            claim_to_filter_state,
+        } = self;
         let mut fields =
             IdentityFields { set: Vec::with_capacity(claim_to_headers.len()), ..IdentityFields::default() };
         for field in claim_to_headers {
             if let Some(value) = field.claim.find(claims) {
-                fields.tell(Rc::clone(&field.header_name), value);
+                fields.tell(Rc::clone(&field.name), value);
             }
         }
         if let Some(prefix) = claims_prefix {
@@ -125,7 +136,12 @@ impl Upstream {
                 ("tollgate.sub", sub.map(str::to_owned)),
                 ("tollgate.claims", Some(claims)),
             ];
-            fields.state.extend(told.into_iter().filter_map(|(name, text)| Some((name, text?))));
+            fields.state.extend(told.into_iter().filter_map(|(name, text)| Some((name.into(), text?))));
+        }
+        for NamedClaim { name, claim } in claim_to_filter_state {
+            if let Some(value) = claim.find(claims) {
+                fields.note(name, value);
+            }
         }
         fields
     }
@@ -137,6 +153,21 @@ impl IdentityFields {
         match value {
             Value::Number(number) if !is_exact(number) => self.dropped = self.dropped.saturating_add(1),
             value => self.push(name, header_value(value)),
+        }
+    }
+
+    /// A value for logs and later filters: strings as they are, everything else as compact JSON.
+    #[inline(never)]
+    fn note(&mut self, name: &str, value: &Value) {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => json::text(other),
+        };
+        let is_fit = text.len() <= MAX_VALUE && !matches!(value, Value::Number(number) if !is_exact(number));
+        if is_fit {
+            self.state.push((name.to_owned().into(), text));
+        } else {
+            self.dropped = self.dropped.saturating_add(1);
         }
     }
 
@@ -215,7 +246,7 @@ fn is_token(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClaimHeader, MAX_VALUE, Upstream, header_value};
+    use super::{MAX_VALUE, NamedClaim, Upstream, header_value};
     use crate::token::claims::ClaimPath;
 
     use serde_json::json;
@@ -248,8 +279,8 @@ mod tests {
         // MUL-04, HDR-03, HDR-05, HDR-07
         let upstream = Upstream {
             claims_prefix: Some("x-agw-".to_owned()),
-            claim_to_headers: vec![ClaimHeader {
-                header_name: "x-sub".into(),
+            claim_to_headers: vec![NamedClaim {
+                name: "x-sub".into(),
                 claim: ClaimPath::parse("sub").unwrap(),
             }],
             ..Upstream::default()
@@ -302,8 +333,8 @@ mod tests {
         // HDR-01, HDR-02, HDR-03
         let upstream = Upstream {
             claims_prefix: Some("x-agw-".to_owned()),
-            claim_to_headers: vec![ClaimHeader {
-                header_name: "x-auth-sub".into(),
+            claim_to_headers: vec![NamedClaim {
+                name: "x-auth-sub".into(),
                 claim: ClaimPath::parse("sub").unwrap(),
             }],
             forward_payload_header: Some("x-claims".to_owned()),

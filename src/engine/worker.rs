@@ -413,6 +413,7 @@ impl<T: Trace> Worker<T> {
                     match self.wait_for_keys(provider, id, pending, now.steady()) {
                         Ok(()) => {
                             stream.state = State::AwaitsKeys(provider);
+                            stream.waits_since.get_or_insert(now.wall());
                             return None;
                         }
                         Err((pending, news)) => {
@@ -423,6 +424,7 @@ impl<T: Trace> Worker<T> {
                 Step::Introspect(question, pending) => {
                     let Some(finding) = self.seek(&question, now) else {
                         stream.state = State::AwaitsResponse(question.key);
+                        stream.waits_since.get_or_insert(now.wall());
                         self.flights.wait(question.key, id, pending);
                         return None;
                     };
@@ -452,7 +454,9 @@ impl<T: Trace> Worker<T> {
                 Some(outcome.answer(enforcer.policy()).unwrap_or_else(Answer::unavailable))
             }
         };
-        outcome.take_notes(enforcer.policy());
+        let waited =
+            stream.waits_since.map_or(0, |since| now.wall().as_millis().saturating_sub(since.as_millis()));
+        outcome.take_notes(enforcer.policy(), waited);
         if let Decision::Deny(rejection) = &outcome.decision {
             let rule = outcome.rule(enforcer.policy()).map(|rule| rule.name.as_str());
             self.brake.refused(rejection, rule, now.wall());

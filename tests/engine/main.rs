@@ -18,6 +18,7 @@ mod conformance;
 mod counts;
 mod dpop;
 mod layers;
+mod log;
 mod model;
 mod namespace;
 mod prose;

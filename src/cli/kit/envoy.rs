@@ -14,7 +14,7 @@ use crate::kit::capabilities;
 use crate::kit::failure::Failure;
 use crate::kit::files::{Content, File};
 use crate::kit::plan::{Api, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
-use crate::kit::template::{STATS_TAGS, fill};
+use crate::kit::template::{ACCESS_LOG, STATS_TAGS, fill};
 use crate::kit::yaml::{configuration, scalar};
 
 /// The addresses and paths of one Envoy.
@@ -222,6 +222,7 @@ fn listener(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
     fill(
         include_str!("templates/listener.yaml"),
         &[
+            ("access_log", ACCESS_LOG),
             ("longest", &seconds(plan.longest(|traffic| traffic.longest))),
             (
                 "connect",

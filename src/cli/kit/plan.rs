@@ -16,6 +16,7 @@ use tollgate_config::error::{ConfigError, Fault};
 use tollgate_config::schema::{Place, Step};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::jose::algorithm::Algorithm;
+use tollgate_engine::policy::log::LogField;
 use tollgate_engine::policy::resource::{Identifier, WELL_KNOWN};
 use tollgate_engine::provider::Validate;
 use tollgate_engine::provider::client_auth::{self, BasicEncoding, Method};
@@ -384,8 +385,7 @@ impl Plan {
 
     /// Adds keys that depend on the generated parts around the filter.
     fn surroundings(&self) -> Value {
-        // The access log has clients and users.
-        let mut follows = json!({"upstream": {"filter_state": true}});
+        let mut follows = json!({"log": {"fields": LogField::NAMES}});
         if self.is_https {
             merge(&mut follows, &json!({"token": {"require_tls": true}}));
         }

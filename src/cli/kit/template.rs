@@ -3,6 +3,9 @@
 /// What takes labels out of the names of metrics.
 pub(crate) const STATS_TAGS: &str = include_str!("templates/stats-tags.yaml");
 
+/// The members of the access log, one JSON object for each request.
+pub(crate) const ACCESS_LOG: &str = include_str!("templates/access-log.yaml");
+
 /// Fills the placeholders of a template. A placeholder is `@name@`. Alone on its line, it takes text of several
 /// lines, with its own indentation. Without text, the line is removed.
 pub(crate) fn fill(template: &str, gaps: &[(&str, &str)]) -> String {

@@ -12,6 +12,7 @@ use crate::keys::words::{
 use crate::schema;
 use tollgate_engine::base::named::Named;
 use tollgate_engine::jose::algorithm::Algorithm;
+use tollgate_engine::policy::log::LogField;
 use tollgate_engine::policy::requirement::SenderConstraint;
 use tollgate_engine::policy::rule::Access;
 use tollgate_engine::policy::{CorsPreflight, Mode};
@@ -78,7 +79,7 @@ macro_rules! words {
 
 words! {
     Access, Algorithm, AssertionTyp, AudienceCheck, BasicEncoding, CertificateFrom, CorsPreflight, Dialect, Encoding,
-    EscapedSlashes, Format, HostPort, Method, MethodOverride, Mode, Nonce, Preset, Profile, Reading, ResourceProfile,
+    EscapedSlashes, Format, HostPort, LogField, Method, MethodOverride, Mode, Nonce, Preset, Profile, Reading, ResourceProfile,
     ScopeArray, SenderConstraint, TlsSource, TokenIn, Typ, Underscores, Validate,
 }
 

@@ -118,7 +118,7 @@ pub(super) fn why_unfit_for_tokens(name: &str) -> Option<&'static str> {
 fn taken_by(upstream: &Upstream, name: &str) -> bool {
     let same = |other: &str| alike(other) == alike(name);
     name != "authorization"
-        && (upstream.claim_to_headers.iter().any(|header| same(&header.header_name))
+        && (upstream.claim_to_headers.iter().any(|header| same(&header.name))
             || upstream.forward_payload_header.as_deref().is_some_and(same)
             || upstream.claims_prefix.iter().any(|prefix| alike(name).starts_with(&alike(prefix))))
 }

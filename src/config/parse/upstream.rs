@@ -5,7 +5,7 @@ use crate::keys::words::Underscores;
 use crate::parse::node::Node;
 use crate::parse::{Context, Seen, alike};
 use tollgate_engine::token::claims::ClaimPath;
-use tollgate_engine::upstream::{ClaimHeader, Upstream};
+use tollgate_engine::upstream::{NamedClaim, Upstream};
 
 /// Fields that belong to one connection ([RFC 9110 §7.6.1]).
 ///
@@ -48,11 +48,21 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
     let claims = upstream.at(keys::Upstream::CLAIM_TO_HEADERS);
     let payload = upstream.at(keys::Upstream::FORWARD_PAYLOAD_HEADER);
     let prefix = upstream.at(keys::Upstream::CLAIMS_PREFIX);
-    let mut seen = Seen::default();
+    let (mut seen, mut headers) = (Seen::default(), Vec::new());
     for claim in claims.items() {
-        check_field(&claim.at(keys::ClaimHeader::HEADER_NAME), &prefix, &mut seen, context);
+        let name = claim.at(keys::ClaimHeader::HEADER_NAME);
+        check_field(&name, &prefix, &mut seen, context);
+        let claim = claim.at(keys::ClaimHeader::CLAIM_NAME).text();
+        name_claim(name.text().to_ascii_lowercase(), claim, &mut headers);
     }
     check_field(&payload, &prefix, &mut seen, context);
+    let (mut seen, mut state) = (Seen::default(), Vec::new());
+    for claim in upstream.at(keys::Upstream::CLAIM_TO_FILTER_STATE).items() {
+        let name = claim.at(keys::ClaimState::NAME);
+        context.once_text(&mut seen, &name);
+        let claim = claim.at(keys::ClaimState::CLAIM_NAME).text();
+        name_claim(["tollgate.claim.", name.text()].concat(), claim, &mut state);
+    }
     let underscores = upstream.at(keys::Upstream::CLAIMS_PREFIX_UNDERSCORES);
     let keeps_underscores = underscores.read() == Underscores::Keep;
     if keeps_underscores && prefix.text().is_empty() {
@@ -63,11 +73,12 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
         context.reserved(&prefix, why);
     }
     Upstream {
-        claim_to_headers: claims.items().filter_map(|claim| claim_header(&claim)).collect(),
+        claim_to_headers: headers,
         claims_prefix: lower(&prefix),
         keeps_underscores,
         forward_payload_header: lower(&payload),
         filter_state: upstream.get(keys::Upstream::FILTER_STATE),
+        claim_to_filter_state: state,
     }
 }
 
@@ -91,10 +102,10 @@ fn check_field<'a>(
     context.once(seen, name, field);
 }
 
+/// Adds a claim and its name to a list.
 #[inline(never)]
-fn claim_header(claim: &Node<'_, keys::ClaimHeader>) -> Option<ClaimHeader> {
-    let path = ClaimPath::parse(claim.at(keys::ClaimHeader::CLAIM_NAME).text())?;
-    Some(ClaimHeader { header_name: lower(&claim.at(keys::ClaimHeader::HEADER_NAME))?.into(), claim: path })
+fn name_claim(name: String, claim: &str, list: &mut Vec<NamedClaim>) {
+    list.extend(ClaimPath::parse(claim).map(|claim| NamedClaim { name: name.into(), claim }));
 }
 
 #[inline(never)]

@@ -9,7 +9,7 @@ use crate::cache::entry::Age;
 use crate::decision::trace::{Check, FoundToken, Trace};
 use crate::decision::{Decision, Doubt, Grant, Rejection};
 use crate::enforcer::outcome::Source;
-use crate::enforcer::{AwaitingForm, Enforcer, Pending, Request, Step, done};
+use crate::enforcer::{AwaitingForm, Enforcer, Pending, Request, Step, Told, done};
 use crate::policy::rule::{Access, Ruling, Seen};
 use crate::policy::{CorsPreflight, Mode, choice};
 use crate::proof::dpop::Proof;
@@ -18,6 +18,7 @@ use crate::request::extract::{self, Found, Place, TokenError};
 use crate::request::form;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::{NormalPath, split_query};
+use crate::token::key::TokenKey;
 
 /// The longest path that rules are matched with, in bytes, without its query: the time of all of them grows with
 /// it, and the request has shown no token yet.
@@ -155,6 +156,9 @@ impl<T: Trace> Enforcer<T> {
         let token =
             || Check::Token(Some(FoundToken { place: found.place, length: found.token.expose().len() }));
         self.trace.made(token, None);
+        if !self.policy.log.is_empty() {
+            request.told = Some(Box::new(self.told_of(&found.token)));
+        }
         let next_providers: VecDeque<_> =
             choice::choose(&self.policy, request.requirement(&self.policy), &found.token).into();
         // A proof is work, and none makes a token good that is known to be bad.
@@ -177,6 +181,14 @@ impl<T: Trace> Enforcer<T> {
         let pending =
             Pending { request, found, body, next_providers, asked: None, undecided: None, keys: None, proof };
         pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
+    }
+
+    /// What logs are to show of a token, as far as it is known now.
+    #[cold]
+    #[inline(never)]
+    fn told_of(&self, token: &Secret) -> Told {
+        let fingerprint = self.fingerprints.map(|key| TokenKey::new(key, ProviderId(0), token));
+        Told { fingerprint, entry: None }
     }
 
     /// Whether all providers that would be called have already said that the token is inactive.

@@ -6,9 +6,11 @@ use crate::base::ids::ProviderId;
 use crate::decision::{Decision, Grant};
 use crate::enforcer::Request;
 use crate::policy::Policy;
+use crate::policy::log::LogField;
 use crate::policy::resource::Resource;
 use crate::policy::rule::Rule;
 use crate::provider::flight::Question;
+use crate::provider::introspection::reply::Introspection;
 use crate::response::answer::{Advertised, Answer};
 
 /// A settled request.
@@ -24,7 +26,7 @@ pub struct Outcome {
     /// A token to introspect again in the background: its entry is in use and expires soon.
     pub(crate) refresh: Option<Box<Question>>,
     /// Words for access logs and later filters, by name.
-    pub notes: Vec<(&'static str, Cow<'static, str>)>,
+    pub notes: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     pub(super) request: Request,
 }
 
@@ -40,6 +42,18 @@ pub enum Source {
     Memory,
     /// From memory that is stale, since the authorization server gave no verdict.
     StaleMemory,
+}
+
+impl Source {
+    /// The word for it in logs; `None`: nothing had to be known.
+    fn cache_state(self) -> Option<&'static str> {
+        match self {
+            Self::Nowhere => None,
+            Self::Answer => Some("miss"),
+            Self::Memory => Some("hit"),
+            Self::StaleMemory => Some("stale"),
+        }
+    }
 }
 
 impl Outcome {
@@ -72,23 +86,67 @@ impl Outcome {
         }
     }
 
-    /// Writes down what access logs and later filters are told.
+    /// Writes down what access logs and later filters are told. `waited` are milliseconds.
     #[inline(never)]
-    pub(crate) fn take_notes(&mut self, policy: &Policy) {
+    pub(crate) fn take_notes(&mut self, policy: &Policy, waited: u64) {
         let verdict = self.decision.verdict().name();
         match &self.decision {
-            Decision::Allow(_) if policy.upstream.filter_state => {
-                self.notes.push(("tollgate.verdict", verdict.into()));
+            Decision::Allow(_)
+                if policy.upstream.filter_state || !policy.upstream.claim_to_filter_state.is_empty() =>
+            {
+                self.note("tollgate.verdict", verdict);
                 let told = self.grant.identity.iter().flat_map(|identity| &identity.state);
-                self.notes.extend(told.map(|(name, text)| (*name, Cow::Owned(text.clone()))));
+                self.notes.extend(told.map(|(name, text)| (name.clone(), Cow::Owned(text.clone()))));
             }
             Decision::Allow(_) => {}
-            Decision::Describe(_) => self.notes.push(("tollgate.verdict", verdict.into())),
+            Decision::Describe(_) => self.note("tollgate.verdict", verdict),
             Decision::Deny(rejection) => {
-                self.notes.push(("tollgate.verdict", verdict.into()));
-                self.notes.push(("tollgate.reason", rejection.to_string().into()));
+                let reason = rejection.to_string();
+                self.note("tollgate.verdict", verdict);
+                self.note("tollgate.reason", reason);
             }
         }
+        if !policy.log.is_empty() {
+            self.take_fields(policy, waited);
+        }
+    }
+
+    /// What `log.fields` asks for, unless it has been noted.
+    #[cold]
+    #[inline(never)]
+    fn take_fields(&mut self, policy: &Policy, waited: u64) {
+        for field in &policy.log {
+            let name = field.property();
+            let is_noted = self.notes.iter().any(|(noted, _)| noted == name);
+            if let Some(value) = self.field(*field, policy, waited).filter(|_| !is_noted) {
+                self.note(name, value);
+            }
+        }
+    }
+
+    fn field(&self, field: LogField, policy: &Policy, waited: u64) -> Option<String> {
+        let provider = policy.providers.get(self.request.provider.map_or(usize::MAX, |id| id.0));
+        let told = self.request.told.as_ref();
+        let token = || match told?.entry.as_ref()?.said() {
+            Introspection::Active(token) => Some(token),
+            Introspection::Inactive | Introspection::Contradicts(_) => None,
+        };
+        let text = match field {
+            LogField::Verdict => self.decision.verdict().name(),
+            LogField::Cache => self.source.cache_state()?,
+            LogField::Rule => &self.rule(policy)?.name,
+            LogField::Provider => &provider?.name,
+            LogField::ClientId => token()?.client_id(&provider?.tokens)?,
+            LogField::Sub => token()?.claims.get("sub")?.as_str()?,
+            LogField::Waited => return Some(waited.to_string()),
+            LogField::Fingerprint => return Some(format!("{:016x}", told?.fingerprint?.spread())),
+        };
+        Some(text.to_owned())
+    }
+
+    #[inline(never)]
+    fn note(&mut self, name: &'static str, text: impl Into<Cow<'static, str>>) {
+        self.notes.push((name.into(), text.into()));
     }
 
     /// The protected resource that the request is for, or asks about.

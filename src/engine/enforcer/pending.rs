@@ -170,7 +170,10 @@ impl Pending {
             let key = enforcer.cache.key(token.provider, &self.found.token);
             Box::new(Question { key, token: self.found.token.clone() })
         });
-        let Self { request, found, body, proof, .. } = self;
+        let Self { mut request, found, body, proof, .. } = self;
+        if let Some(told) = &mut request.told {
+            told.entry = Some(Rc::clone(entry));
+        }
         let judged = enforcer.judge(&request, token, proof.as_deref(), now);
         let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
         let decision = match judged {

@@ -25,7 +25,7 @@ pub struct TokenDigest([u8; 32]);
 
 impl TokenKey {
     /// The key of `token` under the worker's `seed`.
-    #[inline]
+    #[inline(never)]
     pub fn new(seed: [u64; 2], provider: ProviderId, token: &Secret) -> Self {
         let mut hasher = SipHasher24::new_with_keys(seed[0], seed[1]);
         hasher.write(token.expose().as_bytes());

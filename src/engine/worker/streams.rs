@@ -2,6 +2,7 @@
 
 use crate::base::ids::{ProviderId, StreamId};
 use crate::base::table::Table;
+use crate::base::time::UnixTime;
 use crate::decision::trace::Trace;
 use crate::enforcer::{AwaitingForm, Enforcer};
 use crate::token::key::TokenKey;
@@ -17,6 +18,8 @@ pub(super) struct Stream {
     pub(super) has_ended: bool,
     /// Whether its response has come.
     pub(super) is_responded_to: bool,
+    /// Since when it has waited for an authorization server.
+    pub(super) waits_since: Option<UnixTime>,
     /// Whether it counts among those of its configuration that are not done with.
     is_counted: bool,
 }
@@ -42,7 +45,14 @@ pub(super) enum State {
 
 impl Stream {
     pub(super) fn new(generation: Generation, has_ended: bool) -> Self {
-        Self { state: State::New, generation, has_ended, is_responded_to: false, is_counted: false }
+        Self {
+            state: State::New,
+            generation,
+            has_ended,
+            is_responded_to: false,
+            waits_since: None,
+            is_counted: false,
+        }
     }
 
     /// Whether it is not needed any more. The host calls nothing for a stream that has its response.

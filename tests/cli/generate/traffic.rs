@@ -109,7 +109,8 @@ fn what_operations_advises_is_generated() {
     let log = &manager(&envoy)["access_log"][0]["typed_config"]["log_format"]["json_format"];
     assert_eq!(log["client_id"], "%FILTER_STATE(wasm.tollgate.client_id:PLAIN)%");
     assert_eq!(log["sub"], "%FILTER_STATE(wasm.tollgate.sub:PLAIN)%");
-    assert_eq!(policy_in(&envoy)["upstream"]["filter_state"], true);
+    assert_eq!(log["rule"], "%FILTER_STATE(wasm.tollgate.rule:PLAIN)%");
+    assert_eq!(policy_in(&envoy)["log"]["fields"].as_array().map(Vec::len), Some(8));
     let clusters = envoy["static_resources"]["clusters"].as_array().unwrap();
     let provider = clusters.iter().find(|cluster| cluster["name"] == "provider-main").unwrap();
     assert_eq!(provider["circuit_breakers"]["thresholds"][0]["max_requests"], 8192);

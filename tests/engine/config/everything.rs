@@ -9,6 +9,7 @@ use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::jose::algorithm::Algorithm;
+use tollgate_engine::policy::log::LogField;
 use tollgate_engine::policy::requirement::SenderConstraint;
 use tollgate_engine::policy::rule::{Access, HeaderTest, PathPattern};
 use tollgate_engine::policy::{CorsPreflight, Mode};
@@ -153,16 +154,16 @@ fn every_key_arrives() {
     assert_eq!(read.from_params, ["token"], "access_token is a place for every request");
 
     assert_eq!(
-        (
-            &*policy.upstream.claim_to_headers[0].header_name,
-            policy.upstream.claim_to_headers[0].claim.as_str()
-        ),
+        (&*policy.upstream.claim_to_headers[0].name, policy.upstream.claim_to_headers[0].claim.as_str()),
         ("x-client-id", "client_id")
     );
     assert_eq!(policy.upstream.claims_prefix.as_deref(), Some("x-agw-"));
     assert!(policy.upstream.keeps_underscores);
     assert_eq!(policy.upstream.forward_payload_header.as_deref(), Some("x-token-claims"));
     assert!(policy.upstream.filter_state);
+    let state = &policy.upstream.claim_to_filter_state[0];
+    assert_eq!((&*state.name, state.claim.as_str()), ("tollgate.claim.tenant", "org.tenant"));
+    assert_eq!(policy.log, [LogField::Rule, LogField::Fingerprint]);
 
     let responses = &policy.responses;
     assert_eq!((responses.profile, responses.format), (Profile::Anypoint, Format::None));
@@ -436,7 +437,9 @@ pub(super) fn everything() -> Value {
             "claims_prefix_underscores": "keep",
             "forward_payload_header": "X-Token-Claims",
             "filter_state": true,
+            "claim_to_filter_state": [{"name": "tenant", "claim_name": "org.tenant"}],
         },
+        "log": {"fields": ["rule", "token_fingerprint"]},
         "mtls": {"source": "xfcc", "hops": 2},
         "dpop": {
             "max_age": "30s",

@@ -15,7 +15,7 @@ use crate::kit::failure::Failure;
 use crate::kit::files::{Content, File};
 use crate::kit::module::Module;
 use crate::kit::plan::{Api, Faults, Holder, Plan, Way, endpoint};
-use crate::kit::template::{STATS_TAGS, fill};
+use crate::kit::template::{ACCESS_LOG, STATS_TAGS, fill};
 use crate::kit::yaml::{configuration, scalar};
 
 /// `envoy-gateway.yaml` and the secrets. The inner error contains the errors in the plan.
@@ -67,6 +67,7 @@ fn resources(plan: &Plan, module: &Module<'_>) -> Result<String, Faults> {
         &[
             ("source", &plan.source),
             ("stats_tags", STATS_TAGS),
+            ("access_log", ACCESS_LOG),
             ("namespace", &scalar(namespace)),
             ("gateway", &scalar(&plan.kubernetes.gateway)),
             ("listener", &listener(plan)),

@@ -11,7 +11,7 @@ use crate::kit::files::{Content, File};
 use crate::kit::module::Module;
 use crate::kit::output::Output;
 use crate::kit::plan::{Faults, Holder, Kubernetes, Plan, Way, Workload, endpoint, is_loopback, of_api};
-use crate::kit::template::fill;
+use crate::kit::template::{ACCESS_LOG, fill};
 use crate::kit::yaml::{configuration, document, scalar};
 
 /// Warns about assumptions, and about what has to be added by hand.
@@ -82,6 +82,7 @@ pub(crate) fn files(plan: &Plan, module: &Module<'_>, api: Api) -> Result<Vec<Fi
     let mut text = fill(
         include_str!("templates/istio.yaml"),
         &[
+            ("access_log", ACCESS_LOG),
             ("source", &plan.source),
             ("namespace", &namespace),
             ("plugin", &plugin),

@@ -57,6 +57,18 @@ fn each_further_header_costs_one_host_call_and_rules_cost_none() {
 }
 
 #[test]
+fn each_value_for_the_access_log_costs_one_host_call() {
+    let all = ["rule", "provider", "client_id", "sub", "cache", "waited_milliseconds", "token_fingerprint"];
+    for n in 0..=all.len() {
+        let fields: Vec<_> = all.iter().take(n).collect();
+        let mut vm = remembering(&json!({"log": {"fields": fields}, "rules": [{"match": {"prefix": "/"}}]}));
+        first(&mut vm);
+        let hit = cost(&mut vm, &[("authorization", "Bearer good")]);
+        assert_eq!(hit.host_calls.values().sum::<u64>(), 3 + n as u64, "{n} fields: {hit:?}");
+    }
+}
+
+#[test]
 fn what_everything_else_costs() {
     let mut vm = remembering(&json!({}));
     let mut numbers = |fields: &[(&str, &str)], reply: &str| {
