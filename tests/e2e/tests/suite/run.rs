@@ -167,7 +167,7 @@ login: {{client_id: web, client_secret_file: secret}}
     at.write("secret", "hush\n");
     at.write("ca.pem", &TlsUpstream::start().certificate);
     at.write("gateway.yaml", &short_file("main", "read"));
-    let run = Run::start_with(command_with(&at, &["gateway.yaml", "--out", "files"]));
+    let run = Run::start_with(&command_with(&at, &["gateway.yaml", "--out", "files"]));
     let port = run.port();
     server.on("reader", [Behaviour::active_for(600, "read")]);
     let status = || Request::get("/").bearer("reader").send(port).status();
@@ -197,7 +197,7 @@ fn a_port_or_a_directory_that_another_run_uses_is_an_error() {
     at.write("secret", "hush\n");
     at.write("gateway.yaml", &small(&format!("listen: 127.0.0.1:{port}\n"), 9));
     at.write("free.yaml", &small("listen: 127.0.0.1:0\n", 9));
-    let run = Run::start_with(command_with(&at, &["gateway.yaml", "--out", "files"]));
+    let run = Run::start_with(&command_with(&at, &["gateway.yaml", "--out", "files"]));
     assert_eq!(run.port(), port);
     let in_use = format!("another program, or another tollgate run, listens on 127.0.0.1:{port} already");
     let cases = [
@@ -258,7 +258,7 @@ fn an_error_during_a_delivery_is_taken_back() {
     };
     let more = "  more: {prefix: /more, upstream: \"http://127.0.0.1:9\", scopes: [more]}\n";
     at.write("gateway.yaml", &short_file(""));
-    let run = Run::start_with(command_with(&at, &["gateway.yaml", "--out", "files"]));
+    let run = Run::start_with(&command_with(&at, &["gateway.yaml", "--out", "files"]));
     server.on("reader", [Behaviour::active_for(600, "a")]);
     let status = || Request::get("/").bearer("reader").send(run.port()).status();
     assert_eq!(status(), 200);
@@ -290,7 +290,7 @@ fn the_standard_input_is_read_once() {
     let mut shell = Command::new("sh");
     shell.args(["-c", "exec \"$0\" \"$@\" < gateway.yaml"]).arg(run.get_program()).args(run.get_args());
     shell.current_dir(&at.directory).envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let run = Run::start_with(shell);
+    let run = Run::start_with(&shell);
     at.write("secret", "hush-two\n");
     run.expect(1, "changed");
     assert!(fs::read_to_string(Path::new(&run.directory()).join("secrets/main.yaml")).is_ok());
@@ -366,11 +366,11 @@ struct Run {
 impl Run {
     /// In the directory with `gateway.yaml`, until it is ready.
     fn start(at: &Operator) -> Self {
-        Self::start_with(command(at))
+        Self::start_with(&command(at))
     }
 
-    fn start_with(command: Command) -> Self {
-        let run = Self { process: Process::start("tollgate run", &command, &scratch()) };
+    fn start_with(command: &Command) -> Self {
+        let run = Self { process: Process::start("tollgate run", command, &scratch()) };
         run.expect(0, "ready");
         run.process.must_last();
         run
