@@ -303,7 +303,7 @@ impl<T: Trace> Worker<T> {
     }
 
     /// How many bytes of the body are read, if this request waits for it.
-    pub fn form_limit(&self, stream: StreamId) -> Option<usize> {
+    pub fn body_limit(&self, stream: StreamId) -> Option<usize> {
         let stream = self.streams.get(stream)?;
         // With another configuration nobody looks at it any more.
         let is_current = stream.generation == self.generations.now();

@@ -85,7 +85,7 @@ impl Driver {
 
     /// A part of its body has come.
     pub(crate) fn body(&mut self, stream: StreamId, size: usize, is_end: bool) -> Action {
-        let wanted = self.worker.form_limit(stream).filter(|max| is_end && size <= *max);
+        let wanted = self.worker.body_limit(stream).filter(|max| is_end && size <= *max);
         let whole = wanted.map(|max| host::buffer(BufferType::HttpRequestBody, max));
         let event = Event::Body { stream, size, whole: whole.as_deref(), is_end };
         self.drive(event, Turn::Stream(stream))
@@ -94,7 +94,7 @@ impl Driver {
     /// Its trailers have come.
     pub(crate) fn trailers(&mut self, stream: StreamId) -> Action {
         host::remove_trailers(|name| self.worker.owns_field(stream, name));
-        let wanted = self.worker.form_limit(stream);
+        let wanted = self.worker.body_limit(stream);
         let whole = wanted
             .map(|max| host::buffer(BufferType::HttpRequestBody, max.saturating_add(1)))
             .unwrap_or_default();

@@ -184,7 +184,7 @@ impl Model {
             Thing::Body { complete } => {
                 let Some(stream) = stream else { return };
                 let body = b"access_token=t-1";
-                let whole = self.worker.form_limit(stream).filter(|_| *complete).map(|_| &body[..]);
+                let whole = self.worker.body_limit(stream).filter(|_| *complete).map(|_| &body[..]);
                 self.tell(Event::Body { stream, size: body.len(), whole, is_end: *complete }, now);
             }
             Thing::Gone => {

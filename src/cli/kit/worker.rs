@@ -44,7 +44,7 @@ impl<T: Trace> Driver<T> {
     /// Gives it the request, with this body if it is a form.
     pub(crate) fn request(&mut self, head: Fields, form: &[u8]) {
         self.tell(Event::Request { stream: STREAM, head: Head::from(head), is_whole: false });
-        if let Some(max) = self.worker.form_limit(STREAM) {
+        if let Some(max) = self.worker.body_limit(STREAM) {
             let whole = (form.len() <= max).then_some(form);
             self.tell(Event::Body { stream: STREAM, size: form.len(), whole, is_end: true });
         }

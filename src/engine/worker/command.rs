@@ -32,7 +32,7 @@ pub enum Event<'a> {
         stream: StreamId,
         /// How many bytes have come so far.
         size: usize,
-        /// All of the body, if it has come and [`Worker::form_limit`](crate::worker::Worker::form_limit) wants it.
+        /// All of the body, if it has come and [`Worker::body_limit`](crate::worker::Worker::body_limit) wants it.
         whole: Option<&'a [u8]>,
         /// Whether this is the end of the request.
         is_end: bool,

@@ -77,7 +77,7 @@ impl<T: Trace> Driver<T> {
     pub fn request(&mut self, head: impl Into<Head>, body: Option<&[u8]>) -> StreamId {
         let stream = self.head(head.into(), body.is_none());
         if let Some(body) = body {
-            let whole = self.worker.form_limit(stream).filter(|max| body.len() <= *max).map(|_| body);
+            let whole = self.worker.body_limit(stream).filter(|max| body.len() <= *max).map(|_| body);
             self.tell(Event::Body { stream, size: body.len(), whole, is_end: true });
         }
         stream
