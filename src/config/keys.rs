@@ -73,8 +73,10 @@ keys! {
             "cache", object(), "{}",
             "The cache of introspection responses. An entry holds the response, never a verdict: scopes, clients, claims, times and rules are checked for every request.",
         );
-        #[expect(dead_code, reason = "of a later version")]
-        REVOCATION: Later = later("revocation", "Pushed revocations.");
+        REVOCATION: Revocation = default(
+            "revocation", object(), "{}",
+            "Revocations that act at once: events that authorization servers push.",
+        );
         DPOP: Option<Dpop> = optional(
             "dpop", object(),
             "Proofs of possession (RFC 9449): tokens with the scheme `DPoP`, and how their proofs are checked. `{}` turns it on. Absent: tokens that are bound to a key are rejected.",
@@ -158,6 +160,42 @@ keys! {
             "How long an expired entry may still be used while the authorization server gives no verdict, but never past `exp`.",
         )
         .lowers(When::Set, "A revoked token may be accepted for that much longer.");
+    }
+}
+
+keys! {
+    /// `revocation`.
+    Revocation {
+        EVENTS: Vec<Events> = default(
+            "events", list_or_none(&object()), "[]",
+            "Paths at which Tollgate receives events: Security Event Tokens (RFC 8417, pushed as in RFC 8935) and OpenID Connect back-channel logout tokens. Requests for such a path are never forwarded and need no access token; an event counts if its provider has signed it. Within a second, no worker uses a cached response that was asked for before the event and is about its session, user, client or token. The plugin must set `allow_on_headers_stop_iteration`, as generated files do.",
+        );
+        REMEMBER: Duration = default(
+            "remember", duration(1000, 604_800_000), "1h",
+            "How long a revoked token stays revoked if the provider's tokens are verified locally (`validate: jwt`), so that nobody can be asked again. Tokens whose `iat` is not after the event are rejected. Set it to the longest lifetime of an access token.",
+        );
+    }
+}
+
+keys! {
+    /// An entry of `revocation.events`.
+    Events {
+        PATH: String = required(
+            "path", text(&text::PATH),
+            "The exact path, such as `/events/keycloak`, whatever the host. Other spellings of it are rejected.",
+        );
+        PROVIDER: Option<String> = optional(
+            "provider", NAME,
+            "The provider whose events are received. It needs an `issuer` and `jwks`. Its events concern the tokens of all providers with this issuer. Absent: the only provider.",
+        );
+        AUDIENCES: Vec<String> = required(
+            "audiences", list(&AUDIENCE),
+            "An event must have at least one of these in `aud`. For a logout token, this is the client's id. For Keycloak's Security Event Tokens, it is the client's id, a slash, and the stream's id.",
+        );
+        AUTHORIZATION_ENV: Option<String> = optional(
+            "authorization_env", text(&text::VARIABLE),
+            "The environment variable of the VM that holds the exact value of `Authorization` that the transmitter sends with Security Event Tokens. Logout tokens come without it. Absent: it is not checked.",
+        );
     }
 }
 

@@ -21,6 +21,7 @@ mod node;
 mod provider;
 mod resource;
 mod responses;
+mod revocation;
 mod rules;
 mod token;
 mod upstream;
@@ -114,6 +115,8 @@ struct Context<'a> {
     has_dpop: bool,
     /// Whether clients' certificates are known.
     has_mtls: bool,
+    /// The providers that push events.
+    transmitters: Vec<ProviderId>,
     faults: Faults,
 }
 
@@ -143,9 +146,11 @@ fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<St
         },
         has_dpop: root.at(keys::Configuration::DPOP).is_set(),
         has_mtls: root.at(keys::Configuration::MTLS).is_set(),
+        transmitters: Vec::new(),
         faults: Faults::default(),
     };
     context.client_lists = client_lists::parse(&root.at(keys::Configuration::CLIENT_LISTS), &mut context);
+    let revocation = revocation::parse(root, &mut context);
     let upstream = upstream::parse(&root.at(keys::Configuration::UPSTREAM), &mut context);
     let responses = responses::parse(&root.at(keys::Configuration::RESPONSES), &mut context);
     let mut policy = Policy {
@@ -159,6 +164,7 @@ fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<St
         upstream,
         log: log::parse(&root.at(keys::Configuration::LOG), &mut context),
         cache: cache::parse(&root.at(keys::Configuration::CACHE)),
+        revocation,
         dpop: dpop::parse(&root.at(keys::Configuration::DPOP), &mut context),
         mtls: mtls::parse(&root.at(keys::Configuration::MTLS), &mut context),
         resources: Resources::default(),
@@ -192,13 +198,19 @@ impl Context<'_> {
         self.no_duplicates(list);
         let mut ids = Vec::new();
         for name in list.items() {
-            match self.providers.iter().position(|known| *known == name.text()) {
-                Some(id) => ids.push(ProviderId(id)),
-                None if self.providers.is_empty() => {}
-                None => self.fault(&name, unknown_name("provider", name.text(), &self.providers)),
-            }
+            ids.extend(self.provider_id(&name));
         }
         ids
+    }
+
+    /// A provider's name, which has to be known.
+    #[inline(never)]
+    fn provider_id(&mut self, name: &Node<'_, String>) -> Option<ProviderId> {
+        let id = self.providers.iter().position(|known| *known == name.text());
+        if id.is_none() && !self.providers.is_empty() {
+            self.fault(name, unknown_name("provider", name.text(), &self.providers));
+        }
+        id.map(ProviderId)
     }
 
     /// Adds an error for every text of a list that repeats an earlier one.

@@ -7,8 +7,9 @@
 //! An entry is found by a hash of the token and of the provider it was sent to ([`namespace`],
 //! [`crate::token::key`]). The token itself is not stored.
 //!
-//! Four things end an entry: its time, a withdrawn key ([`Cache::keys_changed`]), a clock that was set
-//! ([`Cache::clear`]), and another configuration, which begins with an empty cache.
+//! Five things end an entry: its time, an event that revokes it ([`Cache::catch_up`]), a withdrawn key
+//! ([`Cache::keys_changed`]), a clock that was set ([`Cache::clear`]), and another configuration, which begins with an
+//! empty cache.
 //!
 //! [RFC 7662 §4]: https://www.rfc-editor.org/rfc/rfc7662#section-4
 
@@ -33,6 +34,8 @@ use crate::cache::shared::{Claim, Ending, Place, Shared};
 use crate::jose::key_set::KeySet;
 use crate::policy::cache_times::CacheTimes;
 use crate::provider::introspection::reply::Introspection;
+use crate::revocation::revocations::Revocations;
+use crate::token::access_token::AccessToken;
 use crate::token::key::{TokenDigest, TokenKey};
 
 /// The cached responses of all providers.
@@ -45,6 +48,8 @@ pub struct Cache {
     shared: Shared,
     /// By provider; empty where the workers share nothing.
     namespaces: Vec<Namespace>,
+    /// What is revoked, by provider; empty where no events are received.
+    revocations: Vec<Option<Revocations>>,
 }
 
 /// What the workers together know of a token.
@@ -65,6 +70,7 @@ impl Cache {
             local: Local::new(times),
             shared: Shared::new(times),
             namespaces: Vec::new(),
+            revocations: Vec::new(),
         }
     }
 
@@ -73,6 +79,69 @@ impl Cache {
         if self.times.is_shared() {
             self.namespaces = namespaces;
         }
+    }
+
+    /// From now on what is revoked counts no more. What is revoked already is read at once.
+    pub fn follow(&mut self, store: &dyn Store, revocations: Vec<Option<Revocations>>) {
+        self.revocations = revocations;
+        for one in self.revocations.iter_mut().flatten() {
+            one.catch_up(store);
+        }
+    }
+
+    /// What is revoked of a provider's tokens, if it can be.
+    pub fn revocations(&mut self, provider: ProviderId) -> Option<&mut Revocations> {
+        self.revocations.get_mut(provider.0)?.as_mut()
+    }
+
+    /// Whether events are received at all.
+    pub fn is_followed(&self) -> bool {
+        !self.revocations.is_empty()
+    }
+
+    /// Reads which events any worker has received, and drops the entries that they end.
+    #[inline(never)]
+    pub fn catch_up(&mut self, store: &dyn Store, now: Moment) {
+        for (at, one) in self.revocations.iter_mut().enumerate() {
+            let Some(one) = one.as_mut() else { continue };
+            if one.catch_up(store) {
+                let is_ended = |key: &TokenKey, entry: &Entry| {
+                    key.provider == ProviderId(at) && is_ended(one, entry, now)
+                };
+                self.local.retain(&|key, entry| !is_ended(key, entry));
+            }
+            one.tidy(now.steady);
+        }
+    }
+
+    /// Whether an entry, cached or not, counts no more because of an event.
+    #[inline(never)]
+    pub fn is_ended(&self, provider: ProviderId, entry: &Entry, now: Moment) -> bool {
+        let revocations = self.revocations.get(provider.0).and_then(Option::as_ref);
+        revocations.is_some_and(|one| is_ended(one, entry, now))
+    }
+
+    /// Whether an event has revoked a token that is verified here alone.
+    #[inline(never)]
+    pub fn is_revoked(&self, provider: ProviderId, token: &AccessToken, now: UnixTime) -> bool {
+        let revocations = self.revocations.get(provider.0).and_then(Option::as_ref);
+        revocations.is_some_and(|one| one.revokes(token, &one.marks(token), now))
+    }
+
+    /// Drops the entry of one token.
+    pub fn remove(&mut self, key: TokenKey) {
+        self.local.remove(key);
+    }
+
+    /// An entry as it is found when something is revoked.
+    fn entry(&self, key: TokenKey, said: Introspection, asked: UnixTime, before: Option<&Entry>) -> Entry {
+        let spread = key.spread() ^ asked.as_millis();
+        let revocations = self.revocations.get(key.provider.0).and_then(Option::as_ref);
+        let marks = match (&said, revocations) {
+            (Introspection::Active(token), Some(one)) => Some(Box::new(one.marks(token))),
+            _ => None,
+        };
+        Entry::new(said, asked, &self.times, spread, before).marked(marks)
     }
 
     /// How this worker knows a token of that provider.
@@ -87,9 +156,8 @@ impl Cache {
 
     /// Caches a provider's response about a token. `asked` is when the call was made.
     pub fn learn(&mut self, key: TokenKey, said: Introspection, asked: UnixTime) -> Rc<Entry> {
-        let before = self.local.get(key).map(Rc::as_ref);
-        let spread = key.spread() ^ asked.as_millis();
-        let entry = Rc::new(Entry::new(said, asked, &self.times, spread, before));
+        let before = self.local.get(key).cloned();
+        let entry = Rc::new(self.entry(key, said, asked, before.as_deref()));
         self.local.put(key, &entry);
         entry
     }
@@ -109,7 +177,7 @@ impl Cache {
     pub fn recall(&mut self, place: &Place, key: TokenKey, now: Moment, after: Option<UnixTime>) -> Recalled {
         match place.answer(key.provider, now, after) {
             None => Recalled::Nothing,
-            Some((said, asked)) => Recalled::Known(self.adopt(key, said, asked, now.wall)),
+            Some((said, asked)) => self.adopt(key, said, asked, now),
         }
     }
 
@@ -159,22 +227,28 @@ impl Cache {
         self.local.clear();
     }
 
-    /// Caches what another worker has learned, if it is newer, and returns it if it is fresh.
-    pub fn adopt(
-        &mut self,
-        key: TokenKey,
-        said: Introspection,
-        asked: UnixTime,
-        now: UnixTime,
-    ) -> Option<Rc<Entry>> {
-        let spread = key.spread() ^ asked.as_millis();
-        let entry = Rc::new(Entry::new(said, asked, &self.times, spread, None));
+    /// Caches what another worker has learned, if it is newer and not revoked, and returns it if it is fresh.
+    pub fn adopt(&mut self, key: TokenKey, said: Introspection, asked: UnixTime, now: Moment) -> Recalled {
+        let entry = Rc::new(self.entry(key, said, asked, None));
+        if self.is_ended(key.provider, &entry, now) {
+            return Recalled::Nothing;
+        }
         match self.local.get(key).map(|known| known.asked().cmp(&asked)) {
             None | Some(Ordering::Less) => self.local.put(key, &entry),
             Some(Ordering::Equal) => {}
             // This worker knows better.
-            Some(Ordering::Greater) => return None,
+            Some(Ordering::Greater) => return Recalled::Known(None),
         }
-        (entry.age(now) == Age::Fresh).then_some(entry)
+        Recalled::Known((entry.age(now.wall) == Age::Fresh).then_some(entry))
+    }
+}
+
+/// Whether an entry counts no more because of an event.
+fn is_ended(revocations: &Revocations, entry: &Entry, now: Moment) -> bool {
+    let (Introspection::Active(token), Some(marks)) = (entry.said(), entry.marks()) else { return false };
+    if revocations.is_asked() {
+        revocations.ends(marks, entry.asked(), now)
+    } else {
+        revocations.revokes(token, marks, now.wall)
     }
 }

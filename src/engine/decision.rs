@@ -4,6 +4,7 @@
 
 mod doubt;
 pub mod fault;
+pub mod receipt;
 mod rejection;
 pub mod trace;
 
@@ -11,6 +12,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::base::ids::ResourceId;
+use crate::decision::receipt::Receipt;
 
 pub use self::doubt::Doubt;
 pub use self::rejection::{BadAnswer, NoAnswer, Rejection};
@@ -26,6 +28,8 @@ pub enum Verdict {
     ///
     /// [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
     Metadata,
+    /// Not forwarded: an event that an authorization server pushes, and the response to it.
+    Event,
     /// No credentials.
     NoToken,
     /// Credentials that do not parse, or more than one.
@@ -50,10 +54,11 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict, in the table's order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Allowed,
         Self::Anonymous,
         Self::Metadata,
+        Self::Event,
         Self::NoToken,
         Self::InvalidRequest,
         Self::InvalidToken,
@@ -71,6 +76,7 @@ impl Verdict {
             Self::Allowed => "allowed",
             Self::Anonymous => "anonymous",
             Self::Metadata => "metadata",
+            Self::Event => "event",
             Self::NoToken => "no_token",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
@@ -95,7 +101,7 @@ impl Verdict {
 
     /// Whether the client is turned away.
     pub fn is_refusal(self) -> bool {
-        !matches!(self, Self::Allowed | Self::Anonymous | Self::Metadata)
+        !matches!(self, Self::Allowed | Self::Anonymous | Self::Metadata | Self::Event)
     }
 }
 
@@ -106,6 +112,8 @@ pub enum Decision {
     Allow(Verdict),
     /// It asks for the resource's metadata, and gets it from us.
     Describe(ResourceId),
+    /// It pushes an event, which is for us.
+    Receive(Receipt),
     /// It is turned away.
     Deny(Rejection),
 }
@@ -116,6 +124,7 @@ impl Decision {
         match self {
             Self::Allow(verdict) => *verdict,
             Self::Describe(_) => Verdict::Metadata,
+            Self::Receive(_) => Verdict::Event,
             Self::Deny(rejection) => rejection.verdict(),
         }
     }

@@ -6,6 +6,7 @@
 
 mod begin;
 mod clean;
+pub(crate) mod events;
 mod judge;
 mod memory;
 mod news;
@@ -27,6 +28,7 @@ use crate::cache::entry::Entry;
 use crate::cache::namespace::Namespace;
 use crate::decision::trace::{Check, Jwt, Trace};
 use crate::decision::{Decision, Grant, Rejection, Verdict};
+use crate::enforcer::events::{Budget, Incoming};
 use crate::enforcer::outcome::{Outcome, Source};
 use crate::enforcer::ports::Ports;
 use crate::jose::verifier::Verifier;
@@ -44,6 +46,7 @@ use crate::request::connection::{Connection, Peer};
 use crate::request::extract::Found;
 use crate::request::head::{Head, RequestHead};
 use crate::request::path::NormalPath;
+use crate::revocation::revocations::Revocations;
 use crate::token::access_token::AccessToken;
 use crate::token::key::{TokenDigest, TokenKey};
 
@@ -66,6 +69,8 @@ pub(crate) struct Enforcer<T> {
     lists: Vec<LiveList>,
     /// The providers' keys, as far as they have arrived.
     keys: Vec<LiveKeys>,
+    /// How many signatures of events may be checked.
+    budget: Budget,
     /// What verifies signatures.
     verifier: &'static dyn Verifier,
     /// Who knows the connections of requests.
@@ -89,6 +94,8 @@ pub(crate) enum Step {
     FetchKeys(ProviderId, Box<Pending>),
     /// Collect the request's body, then call [`AwaitingForm::body`].
     ReadForm(Box<AwaitingForm>),
+    /// Collect the body of a pushed event, then call [`Incoming::body`].
+    ReadEvent(Box<Incoming>),
 }
 
 /// A request that waits for the authorization server.
@@ -107,6 +114,8 @@ pub(crate) struct Pending {
     proof: Option<Box<Proof>>,
     /// What has come of its wish for other keys.
     keys: Option<KeyNews>,
+    /// How often a response about it has come too late for an event.
+    overtaken: u8,
 }
 
 /// A request that waits for its own body.
@@ -163,6 +172,7 @@ impl<T: Trace> Enforcer<T> {
             cache,
             lists: vec![LiveList::default(); policy.lists.len()],
             keys: policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect(),
+            budget: Budget::default(),
             verifier,
             peer,
             trace,
@@ -236,7 +246,8 @@ fn shared(
     nonces: &Nonces,
 ) -> (Cache, Option<Proofs>) {
     let mut cache = Cache::new(&policy.cache, seed);
-    if policy.dpop.is_none() && !policy.cache.is_shared() {
+    let receives_events = !policy.revocation.events.is_empty();
+    if policy.dpop.is_none() && !policy.cache.is_shared() && !receives_events {
         return (cache, None);
     }
     let common = Common::of(store, nonces);
@@ -246,6 +257,9 @@ fn shared(
         common.as_ref().map_or(namespace, |common| namespace.within(common))
     };
     cache.share(policy.providers.iter().map(namespace).collect());
+    if receives_events {
+        cache.follow(store, revocations(policy, owner, common.as_ref()));
+    }
     (cache, proofs)
 }
 
@@ -256,6 +270,20 @@ fn fingerprint_key(policy: &Policy, store: &dyn Store, nonces: &Nonces) -> Optio
     let key = common.map_or_else(|| nonces.block(), |common| common.key("token fingerprint", &[]));
     let key = TokenDigest::new(key);
     Some([key.word(0), key.word(1)])
+}
+
+/// What is known to be revoked of each provider's tokens, as far as its issuer sends events.
+#[inline(never)]
+fn revocations(policy: &Policy, owner: &[u8], common: Option<&Common>) -> Vec<Option<Revocations>> {
+    let issuer = |id: ProviderId| policy.providers.get(id.0)?.tokens.issuer.as_ref();
+    let issuers: Vec<_> = policy.revocation.events.iter().filter_map(|one| issuer(one.provider)).collect();
+    let one = |provider: &Provider| {
+        let common =
+            common.filter(|_| provider.tokens.issuer.as_ref().is_some_and(|own| issuers.contains(&own)))?;
+        let cached = policy.cache.longest().saturating_add(provider.patience());
+        Some(Revocations::new(common, owner, provider, policy.revocation.remember.max(cached)))
+    };
+    policy.providers.iter().map(one).collect()
 }
 
 impl Request {

@@ -14,7 +14,7 @@
 //! Imports run downwards: a room imports only rooms on lower floors, and rooms on the same floor do not import each
 //! other. `tests/engine/layers.rs` reads this table and fails on an import that runs upwards.
 //!
-//! The configuration as written is a package of its own, `src/config`: it stands on floor 8, beside the cache.
+//! The configuration as written is a package of its own, `src/config`: it stands on floor 9, beside the cache.
 //!
 //! Both are compiled for their size. `#[inline]` marks what every request runs: the filter then compiles such a function
 //! itself, for its speed. A function that is marked must be called by one that is marked too, or by one that is
@@ -22,10 +22,11 @@
 //!
 //! | floor | room | what it holds |
 //! | --- | --- | --- |
-//! | 10 | [`worker`] | one worker of a proxy: events go in, commands come out; everything that waits is in here |
-//! | 9 | [`enforcer`] | the order of the checks, for the worker alone; [`enforcer::outcome::Outcome`] is what comes of them, [`enforcer::ports::Ports`] what they need of the host |
-//! | 8 | [`cache`] | the cached responses of providers, per worker and across workers |
-//! | 7 | [`policy`] | the configuration as compiled: rules, resources, requirements and how they are judged |
+//! | 11 | [`worker`] | one worker of a proxy: events go in, commands come out; everything that waits is in here |
+//! | 10 | [`enforcer`] | the order of the checks, for the worker alone; [`enforcer::outcome::Outcome`] is what comes of them, [`enforcer::ports::Ports`] what they need of the host |
+//! | 9 | [`cache`] | the cached responses of providers, per worker and across workers |
+//! | 8 | [`policy`] | the configuration as compiled: rules, resources, requirements and how they are judged |
+//! | 7 | [`revocation`] | the events that authorization servers push (RFC 8417, RFC 8935, OpenID Connect back-channel logout), and what they revoke |
 //! | 6 | [`provider`] | which authorization server is called, how, and how its response is read (RFC 7662) |
 //! | 5 | [`upstream`] | the identity header fields for the upstream; those that a client sent are removed |
 //! | 4 | [`token`] | what a token says (claims, scopes, details), what every token of a provider has to satisfy, the keys under which it is cached |
@@ -46,6 +47,7 @@ pub mod proof;
 pub mod provider;
 pub mod request;
 pub mod response;
+pub mod revocation;
 pub mod token;
 pub mod upstream;
 pub mod worker;

@@ -27,6 +27,7 @@ use crate::provider::client_list::ListSource;
 use crate::request::matching::Matching;
 use crate::request::places::TokenPlaces;
 use crate::response::Responses;
+use crate::revocation::endpoint::Revocation;
 use crate::upstream::Upstream;
 
 /// A whole configuration, checked and compiled.
@@ -52,6 +53,8 @@ pub struct Policy {
     pub log: Vec<LogField>,
     /// Which responses of providers are cached, and for how long.
     pub cache: CacheTimes,
+    /// Where revocations are received.
+    pub revocation: Revocation,
     /// How proofs of possession are checked; `None`: tokens that need one are rejected.
     pub dpop: Option<Dpop>,
     /// Where clients' certificates come from ([RFC 8705 §3]); `None`: tokens that are bound to one are
@@ -150,6 +153,7 @@ impl Policy {
             upstream: Upstream::default(),
             log: Vec::new(),
             cache: CacheTimes::default(),
+            revocation: Revocation::default(),
             dpop: None,
             mtls: None,
             resources: Resources::default(),

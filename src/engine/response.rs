@@ -4,6 +4,7 @@ pub mod answer;
 pub mod body;
 pub mod cache_control;
 pub mod challenge;
+mod receipt;
 
 use std::time::Duration;
 

@@ -16,6 +16,7 @@ mod brake;
 mod clock;
 pub mod command;
 pub mod counts;
+mod events;
 mod fetches;
 mod flights;
 mod forms;
@@ -31,8 +32,10 @@ use crate::base::moment::{Moment, Now, Steady};
 use crate::base::slack::give_back_queue;
 use crate::base::table::Table;
 use crate::base::time::UnixTime;
+use crate::decision::receipt::Receipt;
 use crate::decision::trace::{Trace, Untraced};
 use crate::decision::{Decision, NoAnswer, Rejection};
+use crate::enforcer::events::Incoming;
 use crate::enforcer::outcome::Outcome;
 use crate::enforcer::ports::Ports;
 use crate::enforcer::{AwaitingForm, Enforcer, Finding, Pending, Step};
@@ -41,11 +44,13 @@ use crate::provider::fetch::FetchFault;
 use crate::provider::keys::KeyNews;
 use crate::provider::outcome::CallOutcome;
 use crate::response::answer::Answer;
+use crate::revocation::endpoint::MAX_EVENT;
 use crate::token::key::TokenKey;
 use crate::worker::brake::Brake;
 use crate::worker::clock::Watch;
 use crate::worker::command::{CallId, Command, Document, Event, OutgoingCall, ResponseChange};
 use crate::worker::counts::{Counter, Counts, TELL_EVERY};
+use crate::worker::events::Events;
 use crate::worker::fetches::Fetches;
 use crate::worker::flights::{Flights, not_asked};
 use crate::worker::series::Series;
@@ -60,6 +65,7 @@ pub struct Worker<T = Untraced> {
     fetches: Fetches,
     /// Forms that are waited for, and until when.
     forms: Table<StreamId, Steady>,
+    events: Events,
     /// Requests that have waited, and what is there for them now.
     ready: VecDeque<(StreamId, Waited)>,
     /// How many of those may have their turn yet, until something else happens.
@@ -85,9 +91,11 @@ enum Purpose {
 /// A request that has waited, with the state in which it continues.
 #[derive(Debug)]
 enum Waited {
-    ForToken(Box<Pending>, Told),
+    Token(Box<Pending>, Told),
     /// For its own body, which has not arrived.
-    ForForm(Box<AwaitingForm>),
+    Form(Box<AwaitingForm>),
+    /// A pushed event: its body, and what has come of its wish for keys; `None`: it is given up.
+    Event(Box<Incoming>, Option<(Vec<u8>, KeyNews)>),
 }
 
 /// What a request has waited for.
@@ -125,6 +133,7 @@ impl<T: Trace> Worker<T> {
             streams: Streams::default(),
             flights: Flights::new(enforcer.policy().providers.len()),
             fetches: Fetches::new(&enforcer),
+            events: Events::new(enforcer.receives_events()),
             generations: Generations::new(enforcer),
             forms: Table::default(),
             ready: VecDeque::new(),
@@ -159,11 +168,12 @@ impl<T: Trace> Worker<T> {
             self.wake_one(stream, pending, Told::Replaced);
         }
         for (_, waited) in &mut self.ready {
-            if let Waited::ForToken(_, told) = waited {
+            if let Waited::Token(_, told) = waited {
                 *told = Told::Replaced;
             }
         }
         self.forms.values_mut().for_each(|due| *due = Steady::ZERO);
+        self.events.replace(enforcer.receives_events());
         self.calls.clear();
         self.outbox.clear();
         self.counts.forget();
@@ -192,9 +202,9 @@ impl<T: Trace> Worker<T> {
                 let step = self.generations.current.begin(stream, head, now.wall());
                 let mut state = Stream::new(self.generations.now(), is_whole);
                 let mut done = self.proceed(stream, &mut state, step, now);
-                if is_whole && done.is_none() && matches!(state.state, State::AwaitsForm(_)) {
-                    // An empty form: the host has no body to hand over.
-                    done = self.form(stream, &mut state, &[], now);
+                if is_whole && done.is_none() {
+                    // The host has no body to hand over.
+                    done = self.whole_body(stream, &mut state, &[], now);
                 }
                 self.streams.put(stream, state, &mut self.generations);
                 done
@@ -302,13 +312,16 @@ impl<T: Trace> Worker<T> {
         self.fetches.fault(document)
     }
 
-    /// How many bytes of the body are read, if this request waits for it.
+    /// How many bytes of the body are read, if this request waits for it: a form, or an event.
     pub fn body_limit(&self, stream: StreamId) -> Option<usize> {
         let stream = self.streams.get(stream)?;
         // With another configuration nobody looks at it any more.
         let is_current = stream.generation == self.generations.now();
-        (is_current && matches!(stream.state, State::AwaitsForm(_)))
-            .then(|| AwaitingForm::max_bytes(&self.generations.current))
+        match stream.state {
+            State::AwaitsForm(_) if is_current => Some(AwaitingForm::max_bytes(&self.generations.current)),
+            State::AwaitsEvent if is_current => Some(MAX_EVENT),
+            _ => None,
+        }
     }
 
     /// Whether a request's header or trailer of this name is ours alone to set.
@@ -327,16 +340,11 @@ impl<T: Trace> Worker<T> {
         let mut stream = self.streams.take(id)?;
         let enforcer = self.generations.of(stream.generation);
         let step = match waited {
-            Waited::ForToken(pending, Told::Finding(finding)) => {
-                pending.resume(enforcer, &finding, now.wall())
-            }
-            Waited::ForToken(pending, Told::Keys(news)) => {
-                pending.resume_with_keys(enforcer, news, now.wall())
-            }
-            Waited::ForToken(pending, Told::Replaced) => {
-                pending.give_up(enforcer, not_asked(NoAnswer::Failed))
-            }
-            Waited::ForForm(form) => form.give_up(enforcer, Rejection::FormMissing),
+            Waited::Token(pending, Told::Finding(finding)) => pending.resume(enforcer, &finding, now),
+            Waited::Token(pending, Told::Keys(news)) => pending.resume_with_keys(enforcer, news, now.wall()),
+            Waited::Token(pending, Told::Replaced) => pending.give_up(enforcer, not_asked(NoAnswer::Failed)),
+            Waited::Form(form) => form.give_up(enforcer, Rejection::FormMissing),
+            Waited::Event(event, body) => self.resume_event(&stream, event, body, now),
         };
         let done = self.proceed(id, &mut stream, step, now);
         self.streams.put(id, stream, &mut self.generations);
@@ -369,6 +377,7 @@ impl<T: Trace> Worker<T> {
     fn leave(&mut self, id: StreamId, stream: &Stream) {
         match stream.state {
             State::AwaitsForm(_) => drop(self.forms.remove(id)),
+            State::AwaitsEvent => self.events.leave(id),
             State::AwaitsResponse(key) => self.flights.leave(key, &self.streams),
             State::AwaitsKeys(provider) => self.fetches.leave(provider, &self.streams),
             State::New | State::AwaitsTurn | State::Passed(_) | State::Answered => {}
@@ -388,11 +397,13 @@ impl<T: Trace> Worker<T> {
         self.tick_fetches(moment);
         self.tick_flights(now);
         self.tick_forms(now);
+        self.tick_events(now);
         let forms = self.forms.entries().iter().map(|(_, due)| *due).min();
         let watch = self.watch.due(moment.steady);
         self.counts.is_awaited(has_counted || watch.is_some());
         let counts = has_counted.then(|| moment.steady.saturating_add(TELL_EVERY));
-        for due in [self.flights.due(), self.fetches.due(), forms, watch, counts].into_iter().flatten() {
+        let dues = [self.flights.due(), self.fetches.due(), self.events.due(), forms, watch, counts];
+        for due in dues.into_iter().flatten() {
             self.wake_at(due);
         }
     }
@@ -409,6 +420,10 @@ impl<T: Trace> Worker<T> {
             step = match step {
                 Step::Done(outcome) => return Some(self.settle(id, stream, outcome, now)),
                 Step::ReadForm(form) => self.wait_for_form(id, stream, form, now)?,
+                Step::ReadEvent(event) => {
+                    self.await_event(id, stream, event, now.steady());
+                    return None;
+                }
                 Step::FetchKeys(provider, pending) => {
                     match self.wait_for_keys(provider, id, pending, now.steady()) {
                         Ok(()) => {
@@ -428,7 +443,7 @@ impl<T: Trace> Worker<T> {
                         self.flights.wait(question.key, id, pending);
                         return None;
                     };
-                    pending.resume(&mut self.generations.current, &finding, now.wall())
+                    pending.resume(&mut self.generations.current, &finding, now)
                 }
             };
         }
@@ -450,7 +465,7 @@ impl<T: Trace> Worker<T> {
         let answer = match &outcome.decision {
             Decision::Allow(_) => None,
             Decision::Deny(_) if !is_carried_out => None,
-            Decision::Deny(_) | Decision::Describe(_) => {
+            Decision::Deny(_) | Decision::Describe(_) | Decision::Receive(_) => {
                 Some(outcome.answer(enforcer.policy()).unwrap_or_else(Answer::unavailable))
             }
         };
@@ -460,6 +475,9 @@ impl<T: Trace> Worker<T> {
         if let Decision::Deny(rejection) = &outcome.decision {
             let rule = outcome.rule(enforcer.policy()).map(|rule| rule.name.as_str());
             self.brake.refused(rejection, rule, now.wall());
+        }
+        if let Decision::Receive(Receipt::Refused(_, fault)) = &outcome.decision {
+            self.events.refused(*fault, now.wall());
         }
         if let Some(question) = outcome.refresh.take() {
             self.refresh_soon(*question);
@@ -483,7 +501,7 @@ impl<T: Trace> Worker<T> {
             && matches!(stream.state, State::AwaitsResponse(_) | State::AwaitsKeys(_))
         {
             stream.state = State::AwaitsTurn;
-            self.ready.push_back((id, Waited::ForToken(pending, told)));
+            self.ready.push_back((id, Waited::Token(pending, told)));
         }
     }
 
@@ -497,7 +515,7 @@ impl<T: Trace> Worker<T> {
 
     /// A configuration has been taken: what it names is fetched as soon as time passes.
     fn begin_to_fetch(&mut self) {
-        if self.fetches.due().is_some() {
+        if self.fetches.due().is_some() || self.events.due().is_some() {
             self.wake_soon();
         }
     }

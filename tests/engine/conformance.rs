@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sections of the table, by the letters of their IDs.
-const SECTIONS: [&str; 29] = [
-    "OAU", "BRR", "INT", "JIR", "JWT", "ATJ", "DSC", "DCR", "CAS", "MTL", "DPP", "STP", "PRM", "MCP", "RSI",
-    "RAR", "ACT", "HTT", "PRB", "UIN", "FAP", "BCP", "COR", "GRP", "PTH", "HDR", "PWX", "MUL", "ATK",
+const SECTIONS: [&str; 30] = [
+    "OAU", "BRR", "INT", "EVT", "JIR", "JWT", "ATJ", "DSC", "DCR", "CAS", "MTL", "DPP", "STP", "PRM", "MCP",
+    "RSI", "RAR", "ACT", "HTT", "PRB", "UIN", "FAP", "BCP", "COR", "GRP", "PTH", "HDR", "PWX", "MUL", "ATK",
 ];
 
 /// What a row says about where its requirement is shown.

@@ -14,6 +14,7 @@ use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::worker::counts::{Counter, Metric};
 use tollgate_engine::worker::series::MAX_RULES;
 
+use crate::events::Workers;
 use crate::second::Both;
 
 #[test]
@@ -118,7 +119,7 @@ fn measured(driver: &Driver) -> Vec<(&str, i64)> {
 type Counts = BTreeMap<String, u32>;
 
 #[rustfmt::skip]
-const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 11] = [
+const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 12] = [
     ("no response, and a retry",   a_retry,                  &[Metric::Calls, Metric::NoAnswer, Metric::Retries, Metric::Inactive]),
     ("an unusable response",       an_unusable_response,     &[Metric::BadAnswer]),
     ("two requests at once",       two_at_once,              &[Metric::Misses, Metric::Coalesced]),
@@ -129,6 +130,9 @@ const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 11] = [
     ("a token in use",             a_token_in_use,           &[Metric::Refreshes]),
     ("a server that is down",      a_server_that_is_down,    &[Metric::BackedOff]),
     ("a long claim, and a query",  a_long_claim,             &[Metric::ClaimDropped, Metric::InQuery]),
+    ("events",                     events,                   &[
+        Metric::EventsApplied, Metric::EventsRepeated, Metric::EventsIgnored, Metric::EventsRefused, Metric::EventsUnavailable,
+    ]),
     ("lists and keys",             lists_and_keys,           &[
         Metric::ListCalls, Metric::ListChanges, Metric::ListFailures,
         Metric::KeysCalls, Metric::KeysChanges, Metric::KeysFailures,
@@ -211,6 +215,15 @@ fn a_long_claim() -> Counts {
     let reply = json!({"active": true, "exp": NOW + 1000, "name": "x".repeat(8193)});
     ask(&mut driver, "/?t=one", Some(&reply.to_string()));
     driver.counts
+}
+
+fn events() -> Counts {
+    let mut workers = Workers::new(crate::events::config(), 1);
+    for event in [json!({}), json!({}), json!({"jti": "e2", "sub_id": {}}), json!({"iss": "x"})] {
+        workers.event(0, &event);
+    }
+    workers.slow_event(0);
+    workers.all[0].counts.clone()
 }
 
 fn lists_and_keys() -> Counts {

@@ -264,7 +264,9 @@ fn nonces_of_ours_are_demanded_given_and_renewed() {
         let outcome = world.request(&[("authorization", "DPoP good"), ("dpop", &proof)]);
         let given = match &outcome.decision {
             Decision::Allow(_) => outcome.grant.dpop_nonce.clone(),
-            Decision::Deny(_) | Decision::Describe(_) => field(&world.answer(&outcome), "dpop-nonce"),
+            Decision::Deny(_) | Decision::Describe(_) | Decision::Receive(_) => {
+                field(&world.answer(&outcome), "dpop-nonce")
+            }
         };
         (world.error(&outcome), given)
     };

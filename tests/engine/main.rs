@@ -17,6 +17,7 @@ mod config;
 mod conformance;
 mod counts;
 mod dpop;
+mod events;
 mod layers;
 mod log;
 mod model;

@@ -148,7 +148,7 @@ fn expected(rejection: &Rejection) -> (u8, &'static [&'static str]) {
         Rejection::FormMissing => (8, &["form"]),
         Rejection::TokenTooLong => (9, &["token"]),
         Rejection::NoProvider => (10, &["provider"]),
-        Rejection::Inactive => (11, &["active"]),
+        Rejection::Inactive | Rejection::BadJwt { fault: JwtFault::Revoked } => (11, &["active"]),
         Rejection::Expired => (12, &["expiry"]),
         Rejection::NotYetValid => (13, &["not before"]),
         Rejection::WrongIssuer => (14, &["issuer"]),

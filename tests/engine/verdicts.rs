@@ -233,7 +233,7 @@ const DOUBTS: [Doubt; 9] = [
     Doubt::Field,
 ];
 
-const JWT: [JwtFault; 12] = [
+const JWT: [JwtFault; 13] = [
     JwtFault::Jws(JwsFault::Parts),
     JwtFault::Algorithm,
     JwtFault::Typ,
@@ -246,6 +246,7 @@ const JWT: [JwtFault; 12] = [
     JwtFault::UnknownKey,
     JwtFault::Signature,
     JwtFault::Contradicted("…"),
+    JwtFault::Revoked,
 ];
 
 const PROOF: [ProofFault; 17] = [
@@ -268,7 +269,7 @@ const PROOF: [ProofFault; 17] = [
     ProofFault::Forgotten,
 ];
 
-const NO_ANSWER: [NoAnswer; 10] = [
+const NO_ANSWER: [NoAnswer; 11] = [
     NoAnswer::Failed,
     NoAnswer::TimedOut(Duration::from_secs(599)),
     NoAnswer::NotDispatched,
@@ -277,6 +278,7 @@ const NO_ANSWER: [NoAnswer; 10] = [
     NoAnswer::BackingOff,
     NoAnswer::Crowded,
     NoAnswer::Unsigned,
+    NoAnswer::Overtaken,
     NoAnswer::NoClientList,
     NoAnswer::NoKeys,
 ];

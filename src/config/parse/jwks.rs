@@ -18,7 +18,11 @@ use tollgate_engine::provider::{JwtRules, Typ, Validate};
 
 /// How tokens are checked, and whether everything is there for it.
 #[inline(never)]
-pub(super) fn validate(provider: &Node<'_, keys::Provider>, context: &mut Context<'_>) -> Validate {
+pub(super) fn validate(
+    provider: &Node<'_, keys::Provider>,
+    pushes_events: bool,
+    context: &mut Context<'_>,
+) -> Validate {
     let word = provider.at(keys::Provider::VALIDATE);
     let validate = word.read();
     let introspection = provider.at(keys::Provider::INTROSPECTION);
@@ -30,7 +34,7 @@ pub(super) fn validate(provider: &Node<'_, keys::Provider>, context: &mut Contex
         let dialect = introspection.at(keys::Introspection::DIALECT).read();
         let is_signed =
             dialect == words::Dialect::Rfc9701 || userinfo.at(keys::UserInfo::REPLY_AUDIENCE).is_set();
-        needless(provider, is_signed, context);
+        needless(provider, is_signed || pushes_events, context);
         return validate;
     }
     if !provider.at(keys::Provider::ISSUER).is_set() {

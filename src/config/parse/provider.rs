@@ -9,6 +9,7 @@ use crate::keys::{self, Introspection};
 use crate::parse::address::address;
 use crate::parse::node::Node;
 use crate::parse::{Context, Seen, alike, client_auth, jwks, user_info};
+use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::provider::client_auth::Method;
 use tollgate_engine::provider::introspection::token_info::VALIDATE;
@@ -32,7 +33,9 @@ fn one(name: &str, provider: &Node<'_, keys::Provider>, context: &mut Context<'_
     if require_iss.read() && !provider.at(keys::Provider::ISSUER).is_set() {
         context.needs(&require_iss, keys::Provider::ISSUER.needed());
     }
-    let validate = jwks::validate(provider, context);
+    let id = context.providers.iter().position(|known| *known == name).map(ProviderId);
+    let pushes_events = id.is_some_and(|id| context.transmitters.contains(&id));
+    let validate = jwks::validate(provider, pushes_events, context);
     Provider {
         name: name.to_owned(),
         tokens: token_rules(provider, validate, context),

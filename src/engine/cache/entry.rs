@@ -9,6 +9,7 @@ use crate::decision::IdentityFields;
 use crate::policy::cache_times::CacheTimes;
 use crate::provider::Provider;
 use crate::provider::introspection::reply::Introspection;
+use crate::revocation::marks::Marks;
 use crate::upstream::Upstream;
 
 /// What an authorization server said about a token, and until when that may be believed.
@@ -19,6 +20,8 @@ pub struct Entry {
     fresh_until: UnixTime,
     stale_until: UnixTime,
     refresh_from: Cell<Option<UnixTime>>,
+    /// What it is found by when something is revoked, where that can be.
+    marks: Option<Box<Marks>>,
     identity: OnceCell<Rc<IdentityFields>>,
 }
 
@@ -66,8 +69,20 @@ impl Entry {
             fresh_until,
             stale_until,
             refresh_from: Cell::new(refreshes.then(|| fresh_until.minus(window))),
+            marks: None,
             identity: OnceCell::new(),
         }
+    }
+
+    /// The same, with what it is found by when something is revoked.
+    #[must_use]
+    pub(super) fn marked(self, marks: Option<Box<Marks>>) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// What it is found by when something is revoked.
+    pub(super) fn marks(&self) -> Option<&Marks> {
+        self.marks.as_deref()
     }
 
     /// What the authorization server said.

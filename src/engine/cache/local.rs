@@ -53,6 +53,18 @@ impl Local {
         self.inactive.clear();
     }
 
+    /// Drops the active entries that are not wanted.
+    pub fn retain(&mut self, is_wanted: &dyn Fn(&TokenKey, &Entry) -> bool) {
+        self.active.young.retain(|key, entry| is_wanted(key, entry));
+        self.active.old.retain(|key, entry| is_wanted(key, entry));
+    }
+
+    /// Drops the entry of one token.
+    pub fn remove(&mut self, key: TokenKey) {
+        self.active.remove(key);
+        self.inactive.remove(key);
+    }
+
     /// Drops all entries of one provider.
     pub fn forget_provider(&mut self, provider: ProviderId) {
         self.active.forget(provider);
@@ -126,8 +138,8 @@ impl Segment {
     }
 
     fn forget(&mut self, provider: ProviderId) {
-        self.young.retain(|key| key.provider != provider);
-        self.old.retain(|key| key.provider != provider);
+        self.young.retain(|key, _| key.provider != provider);
+        self.old.retain(|key, _| key.provider != provider);
     }
 
     fn clear(&mut self) {

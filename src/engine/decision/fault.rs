@@ -31,6 +31,8 @@ pub enum JwtFault {
     Signature,
     /// The authorization server's response contradicts it in this member.
     Contradicted(&'static str),
+    /// An event has revoked it.
+    Revoked,
 }
 
 /// In words for the log, without anything from the token.
@@ -48,6 +50,7 @@ impl fmt::Display for JwtFault {
             Self::TooOld => f.write_str("it is older than max_token_age"),
             Self::UnknownKey => f.write_str("it is not signed with any of the issuer's keys"),
             Self::Signature => f.write_str("its signature is not valid"),
+            Self::Revoked => f.write_str("an event of its issuer has revoked it"),
             Self::Contradicted(name) => {
                 write!(f, "its claim {name} differs from the introspection response")
             }

@@ -131,6 +131,8 @@ pub enum NoAnswer {
     Crowded,
     /// No call was made: the limit of signed assertions is reached.
     Unsigned,
+    /// Whatever was asked for, an event came before the response.
+    Overtaken,
     /// A client list has not arrived yet.
     NoClientList,
     /// The keys that could verify a signature have not arrived yet, or not for too long.
@@ -296,6 +298,7 @@ impl fmt::Display for NoAnswer {
             Self::Status(status) => write!(f, "status {status}"),
             Self::Throttled => f.write_str("status 429"),
             Self::BackingOff => f.write_str("not called, because recent calls failed"),
+            Self::Overtaken => f.write_str("events came faster than its responses"),
             Self::NoClientList => f.write_str("the client list that the rule requires is not loaded yet"),
             Self::NoKeys => f.write_str("the authorization server's keys are not loaded"),
             Self::Crowded => f.write_str("not called, because too many requests are waiting"),

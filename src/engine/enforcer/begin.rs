@@ -28,6 +28,13 @@ impl<T: Trace> Enforcer<T> {
     /// Takes a request head.
     pub(crate) fn begin(&mut self, stream: StreamId, head: impl Into<Head>, now: UnixTime) -> Step {
         let mut request = Request::new(stream, head.into());
+        if !self.policy.revocation.events.is_empty() {
+            match self.event_endpoint(&request) {
+                Ok(None) => {}
+                Ok(Some(endpoint)) => return self.begin_event(request, endpoint),
+                Err(_) => return self.fail(request, || Check::Reading, Rejection::AmbiguousPath),
+            }
+        }
         let seen = Seen::new(request.head(), None, self.policy.matching);
         match self.policy.resources.described_at(&seen) {
             Ok(None) => {}
@@ -178,8 +185,17 @@ impl<T: Trace> Enforcer<T> {
         if next_providers.is_empty() {
             self.trace.made(|| Check::Provider, Some(&Rejection::NoProvider));
         }
-        let pending =
-            Pending { request, found, body, next_providers, asked: None, undecided: None, keys: None, proof };
+        let pending = Pending {
+            request,
+            found,
+            body,
+            next_providers,
+            asked: None,
+            undecided: None,
+            keys: None,
+            overtaken: 0,
+            proof,
+        };
         pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
     }
 

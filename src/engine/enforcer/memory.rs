@@ -31,6 +31,11 @@ impl<T: Trace> Enforcer<T> {
         self.cache.get(key)
     }
 
+    /// Drops the entry for a token.
+    pub(crate) fn remove(&mut self, key: TokenKey) {
+        self.cache.remove(key);
+    }
+
     /// Drops every entry.
     pub(crate) fn forget(&mut self) {
         self.cache.clear();

@@ -79,6 +79,7 @@ impl Outcome {
         match &self.decision {
             Decision::Allow(_) => None,
             Decision::Describe(_) => Some(self.resource(policy)?.answer(head.method())),
+            Decision::Receive(receipt) => Some(Answer::to_event(*receipt)),
             Decision::Deny(rejection) => {
                 let resource = self.request.advertised(policy);
                 Some(policy.responses.answer(rejection, &resource, head))
@@ -99,7 +100,7 @@ impl Outcome {
                 self.notes.extend(told.map(|(name, text)| (name.clone(), Cow::Owned(text.clone()))));
             }
             Decision::Allow(_) => {}
-            Decision::Describe(_) => self.note("tollgate.verdict", verdict),
+            Decision::Describe(_) | Decision::Receive(_) => self.note("tollgate.verdict", verdict),
             Decision::Deny(rejection) => {
                 let reason = rejection.to_string();
                 self.note("tollgate.verdict", verdict);

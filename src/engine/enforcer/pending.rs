@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::base::ids::ProviderId;
+use crate::base::moment::Now;
 use crate::base::time::UnixTime;
 use crate::cache::entry::{Age, Entry};
 use crate::decision::fault::JwtFault;
@@ -17,27 +18,54 @@ use crate::provider::introspection::reply::Introspection;
 use crate::provider::keys::KeyNews;
 use crate::token::access_token::AccessToken;
 
+/// How often a token is introspected again because of events that have come meanwhile.
+const MAX_OVERTAKEN: u8 = 2;
+
 impl Pending {
     /// Continues with what has been found out.
     pub(crate) fn resume<T: Trace>(
         mut self,
         enforcer: &mut Enforcer<T>,
         finding: &Finding,
-        now: UnixTime,
+        now: &Now<'_>,
     ) -> Step {
         match finding {
-            Ok(entry) => self.take(enforcer, entry, Source::Answer, now),
+            Ok(entry) if self.is_overtaken(enforcer, entry, now) => self.ask_once_more(enforcer, now.wall()),
+            Ok(entry) => self.take(enforcer, entry, Source::Answer, now.wall()),
             // What was said last counts: this worker may have learned only meanwhile what another one was told.
             Err(failure) => match self.asked.take().and_then(|key| enforcer.remembered(key)) {
-                Some(entry) if entry.age(now) != Age::Over => {
-                    self.take(enforcer, &entry, Source::StaleMemory, now)
+                Some(entry) if entry.age(now.wall()) != Age::Over => {
+                    self.take(enforcer, &entry, Source::StaleMemory, now.wall())
                 }
                 _ => {
                     enforcer.trace.made(|| Check::Response, Some(failure));
                     self.undecided.get_or_insert((self.request.provider, failure.clone()));
-                    self.ask_next(enforcer, failure.clone(), Source::Answer, now)
+                    self.ask_next(enforcer, failure.clone(), Source::Answer, now.wall())
                 }
             },
+        }
+    }
+
+    /// Whether the response was asked for before an event that ends it.
+    fn is_overtaken<T: Trace>(&self, enforcer: &Enforcer<T>, entry: &Entry, now: &Now<'_>) -> bool {
+        self.asked.is_some_and(|key| enforcer.is_ended(key.provider, entry, now))
+    }
+
+    /// Introspects the token again, a few times at most.
+    #[inline(never)]
+    fn ask_once_more<T: Trace>(mut self, enforcer: &mut Enforcer<T>, now: UnixTime) -> Step {
+        self.overtaken = self.overtaken.saturating_add(1);
+        match self.asked {
+            Some(key) if self.overtaken <= MAX_OVERTAKEN => {
+                let question = Question { key, token: self.found.token.clone() };
+                Step::Introspect(Box::new(question), Box::new(self))
+            }
+            _ => {
+                let failure = Rejection::NoAnswer { cause: NoAnswer::Overtaken, retry_after: None };
+                enforcer.trace.made(|| Check::Response, Some(&failure));
+                self.undecided.get_or_insert((self.request.provider, failure.clone()));
+                self.ask_next(enforcer, failure, Source::Answer, now)
+            }
         }
     }
 
@@ -80,6 +108,11 @@ impl Pending {
         let validate = enforcer.provider(provider).map(|provider| provider.validate).unwrap_or_default();
         if validate != Validate::Introspection {
             match self.verify(enforcer, provider, now) {
+                Ok(token) if validate == Validate::Jwt && enforcer.is_revoked(provider, &token, now) => {
+                    let rejection = Rejection::BadJwt { fault: JwtFault::Revoked };
+                    enforcer.trace.made(|| Check::Active, Some(&rejection));
+                    return self.ask_next(enforcer, rejection, Source::Answer, now);
+                }
                 Ok(token) if validate == Validate::Jwt => {
                     let entry = enforcer.learn(key, Introspection::Active(token), now);
                     return self.take(enforcer, &entry, Source::Answer, now);

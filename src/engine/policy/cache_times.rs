@@ -28,6 +28,11 @@ pub struct CacheTimes {
 }
 
 impl CacheTimes {
+    /// The longest time from a call to the last use of its response.
+    pub fn longest(&self) -> Duration {
+        self.ttl.max(self.ttl_without_exp).max(self.negative_ttl).saturating_add(self.stale_if_error)
+    }
+
     /// Whether workers share responses.
     pub fn is_shared(&self) -> bool {
         self.shared && self.max_entries > 0

@@ -151,7 +151,8 @@ pub fn anypoint(rejection: &Rejection) -> (u16, &'static str, &'static str) {
         | Verdict::InsufficientAuthentication
         | Verdict::Allowed
         | Verdict::Anonymous
-        | Verdict::Metadata => (401, r#"{"error": "Unauthorized"}"#, JSON),
+        | Verdict::Metadata
+        | Verdict::Event => (401, r#"{"error": "Unauthorized"}"#, JSON),
     }
 }
 

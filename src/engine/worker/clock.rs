@@ -25,8 +25,7 @@ const TOLERANCE: u64 = 50;
 impl Watch {
     /// A response to a call of that moment was cached. Returns when the next comparison is due.
     pub(super) fn remembered(&mut self, asked: Moment, cache: &CacheTimes) -> Steady {
-        let longest = cache.ttl.max(cache.ttl_without_exp).max(cache.negative_ttl);
-        let until = asked.steady.saturating_add(longest).saturating_add(cache.stale_if_error);
+        let until = asked.steady.saturating_add(cache.longest());
         let first = Watched { ahead: ahead(asked), until };
         self.0 = Some(self.0.map_or(first, |watched| Watched { until: until.max(watched.until), ..watched }));
         asked.steady.saturating_add(WATCH_EVERY)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::time::UnixTime;
+use crate::decision::receipt::{Receipt, Taken};
 use crate::decision::{Decision, Rejection, Verdict};
 use crate::enforcer::outcome::{Outcome, Source};
 use crate::provider::fetch::{FetchFault, News};
@@ -86,6 +87,16 @@ metrics! {
     KeysChanges = "jwks.changes",
     /// Fetches that failed.
     KeysFailures = "jwks.failures",
+    /// Events that all workers know from now on.
+    EventsApplied = "revocation.events.applied",
+    /// Events that had come before.
+    EventsRepeated = "revocation.events.repeated",
+    /// Events that revoke nothing.
+    EventsIgnored = "revocation.events.ignored",
+    /// Events that are not valid.
+    EventsRefused = "revocation.events.rejected",
+    /// Events that could not be verified or kept, or did not arrive.
+    EventsUnavailable = "revocation.events.unavailable",
 }
 
 impl Counter {
@@ -281,6 +292,15 @@ impl Counts {
         }
         if outcome.grant.private_response {
             self.one(Metric::InQuery);
+        }
+        if let Decision::Receive(receipt) = outcome.decision {
+            self.one(match receipt {
+                Receipt::Taken(_, Taken::Applied) => Metric::EventsApplied,
+                Receipt::Taken(_, Taken::Repeated) => Metric::EventsRepeated,
+                Receipt::Taken(_, Taken::Ignored) => Metric::EventsIgnored,
+                Receipt::Refused(..) | Receipt::WrongMethod | Receipt::TooLarge => Metric::EventsRefused,
+                Receipt::Unavailable => Metric::EventsUnavailable,
+            });
         }
         match outcome.source {
             Source::Memory if outcome.decision == Decision::Deny(Rejection::Inactive) => {

@@ -204,15 +204,16 @@ impl<T: Trace> Worker<T> {
         Ok(())
     }
 
-    /// Has keys fetched soon, within limits, for which no request can wait.
-    pub(super) fn fetch_keys_early(&mut self, id: ProviderId, now: Steady) {
-        if let Some(schedule) = self.fetches.of(Document::Keys(id))
-            && let Some(planned) = schedule.due
-            && schedule.fault.is_none()
-        {
-            let due = schedule.hasten(planned, now);
-            self.wake_at(due);
+    /// Has keys fetched soon, within limits. When the call is made, or was; `None`: their server is away.
+    pub(super) fn fetch_keys_early(&mut self, id: ProviderId, now: Steady) -> Option<Steady> {
+        let schedule = self.fetches.of(Document::Keys(id))?;
+        let Some(planned) = schedule.due else { return Some(now) };
+        if schedule.fault.is_some() {
+            return None;
         }
+        let due = schedule.hasten(planned, now);
+        self.wake_at(due);
+        Some(due)
     }
 
     /// Something has come of a call.
@@ -250,6 +251,9 @@ impl<T: Trace> Worker<T> {
         }
         schedule.fault = news.err();
         let waiters = std::mem::take(&mut schedule.waiters);
+        if let Document::Keys(id) = document {
+            self.keys_for_events(id, is_good);
+        }
         self.fetches.waiting = self.fetches.waiting.saturating_sub(waiters.len());
         self.wake_at(due);
         for (stream, Waiter { pending, is_asked_for }) in waiters.into_all() {

@@ -431,7 +431,12 @@ impl<T: Trace> Worker<T> {
         let failure = said.as_ref().err();
         self.flights.health(key, |health| health.landed(failure, now.wall(), longest.unwrap_or_default()));
         let finding = said.map(|said| enforcer.learn(key, said, asked.wall));
-        let kept = finding.as_ref().ok().filter(|entry| entry.is_worth_keeping());
+        // It was asked for before an event has come that it does not know of.
+        let is_ended = finding.as_ref().is_ok_and(|entry| enforcer.is_ended(key.provider, entry, now));
+        if is_ended {
+            enforcer.remove(key);
+        }
+        let kept = finding.as_ref().ok().filter(|entry| entry.is_worth_keeping() && !is_ended);
         let is_kept = kept.is_some();
         if let Some(digest) = &interest.digest {
             // Those who have the keys of before are not told what the ones of now have verified.
@@ -445,6 +450,7 @@ impl<T: Trace> Worker<T> {
                     }
                     // That is about the token, by the keys and the clock of this worker: the others find out themselves.
                     Err(_) => Ending::Over,
+                    Ok(_) if is_ended => Ending::Over,
                     Ok(_) => Ending::NotShared,
                 };
                 enforcer.release(digest, now.moment(), ending);

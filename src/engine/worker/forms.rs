@@ -1,12 +1,14 @@
-//! Requests that wait for their own body, a form with a token.
+//! Requests that wait for their own body: a form with a token, or an event.
 
 use std::time::Duration;
 
 use crate::base::ids::StreamId;
 use crate::base::moment::Now;
+use crate::decision::receipt::Receipt;
 use crate::decision::trace::Trace;
 use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::{AwaitingForm, Step};
+use crate::revocation::endpoint::MAX_EVENT;
 use crate::worker::command::Command;
 use crate::worker::flights::not_asked;
 use crate::worker::streams::{State, Stream};
@@ -51,8 +53,14 @@ impl<T: Trace> Worker<T> {
             State::AwaitsForm(_) if size > AwaitingForm::max_bytes(&self.generations.current) => {
                 self.give_up_form(id, &mut stream, Rejection::FormTooLarge, now)
             }
-            State::AwaitsForm(_) => match whole {
-                Some(body) => self.form(id, &mut stream, body, now),
+            State::AwaitsEvent if !is_current => {
+                self.give_up_event(id, &mut stream, Receipt::Unavailable, now)
+            }
+            State::AwaitsEvent if size > MAX_EVENT => {
+                self.give_up_event(id, &mut stream, Receipt::TooLarge, now)
+            }
+            State::AwaitsForm(_) | State::AwaitsEvent => match whole {
+                Some(body) => self.whole_body(id, &mut stream, body, now),
                 None => None,
             },
             State::Passed(_) => Some(Command::Continue(id)),
@@ -63,14 +71,22 @@ impl<T: Trace> Worker<T> {
     }
 
     /// A body is complete.
-    #[inline(never)]
-    pub(super) fn form(
+    pub(super) fn whole_body(
         &mut self,
         id: StreamId,
         stream: &mut Stream,
         body: &[u8],
         now: &Now<'_>,
     ) -> Option<Command> {
+        match stream.state {
+            State::AwaitsForm(_) => self.form(id, stream, body, now),
+            State::AwaitsEvent => self.event_body(id, stream, body, now),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn form(&mut self, id: StreamId, stream: &mut Stream, body: &[u8], now: &Now<'_>) -> Option<Command> {
         let form = self.take_form(id, stream)?;
         let step = form.body(self.generations.of(stream.generation), body, now.wall());
         self.proceed(id, stream, step, now)
@@ -84,7 +100,7 @@ impl<T: Trace> Worker<T> {
             self.forms.remove(id);
             let Some(stream) = self.streams.get_mut(id) else { continue };
             match std::mem::replace(&mut stream.state, State::AwaitsTurn) {
-                State::AwaitsForm(form) => self.ready.push_back((id, Waited::ForForm(form))),
+                State::AwaitsForm(form) => self.ready.push_back((id, Waited::Form(form))),
                 other => stream.state = other,
             }
         }

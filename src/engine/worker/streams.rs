@@ -31,6 +31,8 @@ pub(super) enum State {
     New,
     /// It waits for its own body.
     AwaitsForm(Box<AwaitingForm>),
+    /// It pushes an event, and waits for its own body or for keys.
+    AwaitsEvent,
     /// It waits for what the provider says about this token.
     AwaitsResponse(TokenKey),
     /// It waits for keys of this provider.
@@ -62,6 +64,7 @@ impl Stream {
             State::Passed(change) => self.has_ended && (self.is_responded_to || change.is_nothing()),
             State::New
             | State::AwaitsForm(_)
+            | State::AwaitsEvent
             | State::AwaitsResponse(_)
             | State::AwaitsKeys(_)
             | State::AwaitsTurn => false,

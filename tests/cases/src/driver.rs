@@ -201,6 +201,13 @@ impl<T: Trace> Driver<T> {
 #[derive(Clone, Debug, Default)]
 pub struct Together(Rc<Own>);
 
+impl Together {
+    /// Everything that lies there.
+    pub fn all(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.all()
+    }
+}
+
 impl Store for Together {
     fn get(&self, key: &str) -> (Vec<u8>, Seen) {
         self.0.get(key)

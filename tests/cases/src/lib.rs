@@ -99,6 +99,8 @@ pub struct Request {
     pub tls: bool,
     /// The body.
     pub body: Option<String>,
+    /// A JWT that is the body, or stands in it for `$signed`.
+    pub signed: Option<Token>,
 }
 
 /// One introspection call and its reply.
@@ -244,12 +246,16 @@ impl File {
 }
 
 impl Case {
-    /// The same with its token signed, at a moment given in seconds.
+    /// The same with its token and its body signed, at a moment given in seconds.
     #[must_use]
     pub fn signed_at(&self, now: u64) -> Self {
         let mut case = self.clone();
         if let Some(token) = case.request.token.take() {
             case.request.headers.push(("authorization".to_owned(), format!("Bearer {}", token.at(now))));
+        }
+        if let Some(token) = case.request.signed.take() {
+            let body = case.request.body.take().unwrap_or_else(|| "$signed".to_owned());
+            case.request.body = Some(body.replace("$signed", &token.at(now)));
         }
         case
     }
@@ -303,6 +309,7 @@ impl Default for Request {
             certificate: None,
             tls: false,
             body: None,
+            signed: None,
         }
     }
 }

@@ -65,6 +65,11 @@ fn every_key_arrives() {
         [cache.ttl, cache.ttl_without_exp, cache.negative_ttl, cache.refresh_ahead, cache.stale_if_error];
     assert_eq!(times.map(|time| time.as_secs()), [60, 20, 1, 5, 600]);
     assert!(!cache.shared);
+    let events = &policy.revocation.events[0];
+    assert_eq!((events.path.as_str(), events.provider), ("/events/h", ProviderId(6)));
+    assert_eq!(events.audiences, ["receiver/stream"]);
+    assert!(events.authorization.as_ref().is_some_and(|value| value.is(b"from-the-environment")));
+    assert_eq!(policy.revocation.remember, Duration::from_secs(7200));
     assert_eq!((a.introspection.scheme.as_str(), a.introspection.path.as_str()), ("http", "/"));
     // INT-06
     assert_eq!(a.introspection.client_auth, ClientAuth::Bearer(Secret::new("Bearer from-the-environment")));
@@ -451,6 +456,10 @@ pub(super) fn everything() -> Value {
             "replay_cache": 7,
             "external_origin": "https://api.example.com/v1/",
             "forward": false,
+        },
+        "revocation": {
+            "events": [{"path": "/events/h", "provider": "h", "audiences": ["receiver/stream"], "authorization_env": "RS_TOKEN"}],
+            "remember": "2h",
         },
         "cache": {
             "max_entries": 7,

@@ -7,9 +7,20 @@ use super::{ed25519, faults, jwt, parse, smallest, with, without};
 #[test]
 fn every_mistake_has_its_message() {
     const I: &str = "providers.okta.introspection";
-    let of = |place: &str, text: &str| format!("{place}{text}").replace('@', I);
+    let path = ": expected a path in normal form, without parameters and query, such as /events";
+    let of = |place: &str, text: &str| format!("{place}{text}").replace('@', I).replace('^', path);
     let auth = |auth: Value| vec![("@.client_auth", auth)];
     let unknown_token = |unknown: Value| vec![("@.unknown_token", unknown)];
+    let events = |paths: &[&str]| {
+        let entry = |path: &&str| json!({"path": path, "audiences": ["a"]});
+        let keys = json!({"inline": {"keys": [ed25519()]}});
+        let entries: Vec<Value> = paths.iter().map(entry).collect();
+        vec![
+            ("providers.okta.issuer", json!("https://a")),
+            ("providers.okta.jwks", keys),
+            ("revocation.events", json!(entries)),
+        ]
+    };
     let key_auth = |algorithm: &str, variable: &str| json!({"method": "private_key_jwt", "client_id": "x", "private_key_env": variable, "algorithm": algorithm, "audience": "https://a"});
     let rule = |rule: Value| vec![("rules", json!([rule]))];
     let claim = |claim: Value| vec![("requires.claims", json!([claim]))];
@@ -19,12 +30,12 @@ fn every_mistake_has_its_message() {
         ("PWX-18 a misspelt key",          vec![("providers.okta.audience", json!(["a"]))],
          &["providers.okta.audience: unknown key; did you mean \"audiences\"?"]),
         ("an unknown key",                 vec![("colour", json!("red"))],
-         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"log\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\""]),
+         &["colour: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"log\", \"cache\", \"revocation\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\""]),
         ("a key in camel case",            vec![("@.client_auth.clientId", json!("x")), ("@.tokenTypeHint", json!("x"))],
          &["@.client_auth.clientId: unknown key; known: \"method\", \"client_id\", \"client_secret\", \"client_secret_env\", \"basic_encoding\", \"bearer_token\", \"bearer_token_env\", \"private_key\", \"private_key_env\", \"algorithm\", \"kid\", \"audience\", \"assertion_lifetime\", \"assertion_typ\" and \"assertion_reuse\"",
            "@.tokenTypeHint: unknown key; did you mean \"token_type_hint\"?"]),
         ("a key that is no word",          vec![("a \"b\"\n", json!(1))],
-         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"log\", \"cache\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\""]),
+         &["[\"a \\\"b\\\"\\n\"]: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"log\", \"cache\", \"revocation\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\""]),
         ("a bare number for a duration",   vec![("@.timeout", json!(2))],
          &["@.timeout: expected a duration, such as 250ms, 2s, 5m or 1h30m, found a number"]),
         ("an odd duration",                vec![("@.timeout", json!("2 s"))],
@@ -488,6 +499,21 @@ fn every_mistake_has_its_message() {
          &["providers.okta.implied_scopes[\"a b\"]: expected its name to be one scope: printable ASCII without spaces, quotes and backslashes",
            "providers.okta.implied_scopes.u: expected at least one entry", "providers.okta.implied_scopes.v[1]: the same as providers.okta.implied_scopes.v[0]",
            "providers.okta.implied_scopes.x[0]: expected one scope: printable ASCII without spaces, quotes and backslashes"]),
+
+        // Revocation
+        ("EVT-07 paths that are none",     events(&["/a/../b", "/a%2fb", "/%61", "/a;x", "events", "/", "/a?b", "/.well-known/oauth-protected-resource/a"]),
+         &["revocation.events[0].path^", "revocation.events[1].path^", "revocation.events[2].path^", "revocation.events[3].path^",
+           "revocation.events[4].path^", "revocation.events[5].path^", "revocation.events[6].path^", "revocation.events[7].path^"]),
+        ("the same path twice",            events(&["/e", "/f", "/e"]),
+         &["revocation.events[2].path: the same as revocation.events[0].path"]),
+        ("whose events they are",          vec![("revocation.events", json!([{"path": "/e", "audiences": ["a", "a"], "provider": "okto", "authorization_env": "NOBODY"}]))],
+         &["revocation.events[0].provider: no provider has this name; did you mean \"okta\"?",
+           "revocation.events[0].audiences[1]: the same as revocation.events[0].audiences[0]",
+           "revocation.events[0].authorization_env: the environment variable is not set, or empty; the VM's environment_variables must list it"]),
+        ("EVT-03 no keys", vec![("revocation.events", json!([{"path": "/e", "audiences": ["a"]}]))],
+         &["revocation.events[0].path: requires jwks as well"]),
+        ("for how long",                   vec![("revocation.remember", json!("0s"))],
+         &["revocation.remember: expected 1s to 168h, got 0s"]),
 
         // Responses
         ("HTT-05 a line break in the realm", vec![("responses.realm", json!("a\r\nb"))],

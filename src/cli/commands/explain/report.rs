@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::decision::receipt::{Receipt, Taken};
 use tollgate_engine::decision::trace::{Check, Trace};
 use tollgate_engine::decision::{Decision, Rejection};
 use tollgate_engine::enforcer::outcome::Outcome;
@@ -152,7 +153,7 @@ impl Report<'_> {
     pub(super) fn finish(&self, steps: &Steps, outcome: &Outcome, out: &mut Output) -> Result<(), Failure> {
         let rejection = match &outcome.decision {
             Decision::Deny(rejection) => Some(rejection),
-            Decision::Allow(_) | Decision::Describe(_) => None,
+            Decision::Allow(_) | Decision::Describe(_) | Decision::Receive(_) => None,
         };
         let mut all = vec![self.request()];
         all.extend(read_as(outcome));
@@ -234,6 +235,10 @@ impl Report<'_> {
             let text = format!("the metadata of {}; no rule applies", resource.identifier);
             return Some(Step::new("resource", text, "RFC 9728 §3"));
         }
+        if let Decision::Receive(receipt) = &outcome.decision {
+            let text = format!("{}; no rule applies", received(*receipt));
+            return Some(Step::new("event", text, "RFC 8935 §2"));
+        }
         let Some(rule) = outcome.rule(self.policy) else {
             return Some(Step::new("rule", "no rule matches; the top-level `requires` applies", ""));
         };
@@ -248,6 +253,18 @@ impl Report<'_> {
         };
         let failure = (rule.access == Access::Deny).then_some(Rejection::Denied);
         Some(Step { failure, ..Step::new("rule", format!("{}{matched}{access}", rule.name), "") })
+    }
+}
+
+/// What became of a pushed event.
+fn received(receipt: Receipt) -> String {
+    match receipt {
+        Receipt::Taken(_, Taken::Applied | Taken::Repeated) => "the event is valid".to_owned(),
+        Receipt::Taken(_, Taken::Ignored) => "the event is valid, and revokes nothing".to_owned(),
+        Receipt::Refused(_, fault) => format!("the event is rejected: {fault}"),
+        Receipt::WrongMethod => "events are sent with POST".to_owned(),
+        Receipt::TooLarge => "the event is too long".to_owned(),
+        Receipt::Unavailable => "the event cannot be verified now, or has not arrived".to_owned(),
     }
 }
 

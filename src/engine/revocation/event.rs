@@ -1,0 +1,263 @@
+//! Reads and verifies an event. Cheap checks come first, and the signature comes last.
+
+use form_urlencoded::parse as parse_form;
+
+use crate::base::json::{Map, Value};
+use crate::base::time::UnixTime;
+use crate::decision::receipt::{EventFault, EventKind};
+use crate::jose::jws::{Compact, Header, JwsFault, is_media_type};
+use crate::jose::verifier::Verifier;
+use crate::provider::Provider;
+use crate::provider::keys::LiveKeys;
+use crate::revocation::endpoint::EventEndpoint;
+use crate::revocation::subject::{Target, targets, targets_of_logout};
+use crate::token::access_token::timestamp;
+
+/// A verified event.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    /// What distinguishes it from all others of its issuer.
+    pub id: String,
+    /// When that happened which it tells of, in seconds, by its issuer's clock.
+    pub at: u64,
+    /// What it means for its targets.
+    pub effect: Effect,
+    /// Whose tokens it is about.
+    pub targets: Vec<Target>,
+    /// What it is, for the log.
+    pub name: &'static str,
+}
+
+/// What an event means for the tokens that it is about.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// The authorization server may say something else about them.
+    AskAgain,
+    /// The same; and where they are verified here alone, they are rejected if they were issued before.
+    Revoke,
+}
+
+/// What verifying an event needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Where it was received.
+    pub endpoint: &'a EventEndpoint,
+    /// Who is to have signed it.
+    pub provider: &'a Provider,
+    /// Its keys.
+    pub keys: &'a LiveKeys,
+    /// What verifies signatures.
+    pub verifier: &'static dyn Verifier,
+}
+
+/// Why there is no event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// It is not valid.
+    Fault(EventFault),
+    /// With other keys it may be.
+    NoKeys,
+    /// Too many signatures have been checked lately.
+    Busy,
+}
+
+/// By how many seconds an issuer's clock may differ from ours.
+pub const SKEW: u64 = 60;
+/// How old a logout token without `exp` may be, in seconds. The standard recommends an `exp` of two minutes at most.
+const LOGOUT_AGE: i64 = 300;
+/// The event of every logout token.
+const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+/// The events that revoke something, below `https://schemas.openid.net/secevent/`.
+///
+/// `credential-change` and its like rejects no token that is verified here alone: servers send it for changes that end
+/// no session.
+const EVENTS: [(&str, Effect); 8] = [
+    ("caep/event-type/session-revoked", Effect::Revoke),
+    ("caep/event-type/token-claims-change", Effect::Revoke),
+    ("caep/event-type/credential-change", Effect::AskAgain),
+    ("caep/event-type/assurance-level-change", Effect::AskAgain),
+    ("risc/event-type/account-disabled", Effect::Revoke),
+    ("risc/event-type/account-purged", Effect::Revoke),
+    ("risc/event-type/sessions-revoked", Effect::Revoke),
+    ("risc/event-type/account-credential-change-required", Effect::AskAgain),
+];
+const SECEVENT: &str = "https://schemas.openid.net/secevent/";
+/// The one whose opaque subject is a session.
+const SESSION_REVOKED: &str = "caep/event-type/session-revoked";
+
+/// Reads the body of a push and verifies what is in it. `may_verify` says whether a signature may be checked now.
+///
+/// # Errors
+///
+/// Whatever is wrong with it.
+#[inline(never)]
+pub fn read(
+    kind: EventKind,
+    body: &[u8],
+    source: Source<'_>,
+    now: UnixTime,
+    may_verify: &mut dyn FnMut() -> bool,
+) -> Result<Event, Failure> {
+    let fault = |fault| Failure::Fault(fault);
+    let token = match kind {
+        EventKind::SecurityEvent => {
+            std::str::from_utf8(body).map_err(|_| fault(EventFault::Jws(JwsFault::Parts)))?.to_owned()
+        }
+        EventKind::Logout => logout_token(body).ok_or(fault(EventFault::Form))?,
+    };
+    let jws = Compact::parse(token.trim_ascii()).map_err(|error| fault(of_jws(error)))?;
+    if !has_typ(kind, &jws.header) {
+        return Err(fault(EventFault::Typ));
+    }
+    if !source.provider.jwt.algorithms.allow(jws.header.alg) {
+        return Err(fault(EventFault::Algorithm));
+    }
+    let claims = jws.claims().ok_or(fault(EventFault::Claims))?;
+    let event = source.claims(kind, &claims, now).map_err(fault)?;
+    let keys = source.keys.set(now).map_err(|_| Failure::NoKeys)?;
+    if !keys.knows(&jws.header) {
+        return Err(Failure::NoKeys);
+    }
+    if !may_verify() {
+        return Err(Failure::Busy);
+    }
+    let mut keys = keys.candidates(&jws.header);
+    let is_good =
+        keys.any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, source.verifier));
+    // Without a name of its own it is known by its bytes.
+    let id = if event.id.is_empty() { token.clone() } else { event.id };
+    if is_good { Ok(Event { id, ..event }) } else { Err(fault(EventFault::Key)) }
+}
+
+/// The only `logout_token` of a form.
+fn logout_token(body: &[u8]) -> Option<String> {
+    let mut tokens = parse_form(body).filter(|(name, _)| name == "logout_token").map(|(_, value)| value);
+    let token = tokens.next()?.into_owned();
+    tokens.next().is_none().then_some(token)
+}
+
+/// An algorithm that is never allowed (`none`, HMAC) is no other error than one that is not configured.
+fn of_jws(fault: JwsFault) -> EventFault {
+    match fault {
+        JwsFault::Algorithm => EventFault::Algorithm,
+        other => EventFault::Jws(other),
+    }
+}
+
+/// The `typ` is what keeps events, logout tokens, ID tokens and access tokens of one issuer apart
+/// ([RFC 8417 §2.3]). Of logout tokens it is only recommended.
+///
+/// [RFC 8417 §2.3]: https://www.rfc-editor.org/rfc/rfc8417#section-2.3
+fn has_typ(kind: EventKind, header: &Header) -> bool {
+    match (kind, header.typ.as_deref()) {
+        (EventKind::SecurityEvent, typ) => typ.is_some_and(|typ| is_media_type(typ, "secevent+jwt")),
+        (EventKind::Logout, None) => true,
+        (EventKind::Logout, Some(typ)) => is_media_type(typ, "logout+jwt") || is_media_type(typ, "jwt"),
+    }
+}
+
+impl Source<'_> {
+    /// Checks the claims. The event counts once its signature has been checked, too.
+    #[inline(never)]
+    fn claims(
+        &self,
+        kind: EventKind,
+        claims: &Map<String, Value>,
+        now: UnixTime,
+    ) -> Result<Event, EventFault> {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let issuer = self.provider.tokens.issuer.as_deref().ok_or(EventFault::Issuer)?;
+        if text("iss") != Some(issuer) {
+            return Err(EventFault::Issuer);
+        }
+        let is_ours = |value: &Value| {
+            value.as_str().is_some_and(|aud| self.endpoint.audiences.iter().any(|own| own == aud))
+        };
+        let is_for_us = claims.get("aud").is_some_and(|aud| match aud {
+            Value::Array(all) => all.iter().any(is_ours),
+            one => is_ours(one),
+        });
+        if !is_for_us {
+            return Err(EventFault::Audience);
+        }
+        let number = |name| timestamp(claims, name).map_err(|()| EventFault::Claim(name));
+        let clock = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let skew = i64::try_from(SKEW).unwrap_or_default();
+        let iat = number("iat")?.filter(|iat| *iat >= 0 && *iat <= clock.saturating_add(skew));
+        let iat = iat.ok_or(EventFault::Claim("iat"))?;
+        let events = claims.get("events").and_then(Value::as_object).filter(|events| !events.is_empty());
+        let events = events.ok_or(EventFault::Claim("events"))?;
+        let forbidden: &[&'static str] = match kind {
+            EventKind::SecurityEvent => &["exp", "sub"],
+            EventKind::Logout => &["nonce"],
+        };
+        if let Some(name) = forbidden.iter().find(|name| claims.contains_key(**name)) {
+            return Err(EventFault::Excess(name));
+        }
+        let jti = text("jti");
+        match kind {
+            EventKind::SecurityEvent => {
+                Ok(security_event(claims, events, jti.ok_or(EventFault::Claim("jti"))?, iat, issuer))
+            }
+            EventKind::Logout => {
+                let end =
+                    number("exp")?.map_or(iat.saturating_add(LOGOUT_AGE), |exp| exp.saturating_add(skew));
+                if end <= clock {
+                    return Err(EventFault::Claim("exp"));
+                }
+                if !events.get(LOGOUT).is_some_and(Value::is_object) {
+                    return Err(EventFault::Claim("events"));
+                }
+                let (sid, sub) = (text("sid"), text("sub"));
+                if sid.is_none() && sub.is_none() {
+                    return Err(EventFault::Claim("sub"));
+                }
+                let targets = targets_of_logout(sid, sub);
+                let id = jti.unwrap_or_default().to_owned();
+                Ok(Event { id, at: seconds(iat), effect: Effect::Revoke, targets, name: "logout" })
+            }
+        }
+    }
+}
+
+/// A Security Event Token whose claims are there. Members of `events` that are unknown are passed over: they may be
+/// anything ([RFC 8417 §2.2]).
+///
+/// [RFC 8417 §2.2]: https://www.rfc-editor.org/rfc/rfc8417#section-2.2
+#[inline(never)]
+fn security_event(
+    claims: &Map<String, Value>,
+    events: &Map<String, Value>,
+    jti: &str,
+    iat: i64,
+    issuer: &str,
+) -> Event {
+    let mut event = Event {
+        id: jti.to_owned(),
+        at: seconds(iat),
+        effect: Effect::None,
+        targets: Vec::new(),
+        name: "unknown",
+    };
+    for (name, effect) in EVENTS {
+        let members = events.iter().find(|(uri, _)| uri.strip_prefix(SECEVENT) == Some(name));
+        let Some(members) = members.and_then(|(_, value)| value.as_object()) else { continue };
+        // Before RFC 9493 the subject was in the event.
+        let subject = claims.get("sub_id").or_else(|| members.get("subject")).and_then(Value::as_object);
+        let found =
+            subject.map(|subject| targets(subject, issuer, name == SESSION_REVOKED)).unwrap_or_default();
+        if effect > event.effect {
+            (event.effect, event.targets, event.name) = (effect, found, name);
+            let at = timestamp(members, "event_timestamp").ok().flatten().filter(|at| *at >= 0 && *at < iat);
+            event.at = seconds(at.unwrap_or(iat));
+        }
+    }
+    event
+}
+
+fn seconds(seconds: i64) -> u64 {
+    u64::try_from(seconds).unwrap_or_default()
+}
