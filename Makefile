@@ -38,10 +38,8 @@ WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)
 
 # The machines for which `make release` builds the command.
 MACHINES ?= x86_64 aarch64
-# What builds it: maturin, and Zig as the C compiler and linker for any of them.
-MATURIN_VERSION := 1.16.0
-ZIG_VERSION     := 0.15.2
-MATURIN := $(TOOLS)/maturin-$(MATURIN_VERSION)-zig-$(ZIG_VERSION)
+# What builds it, by packaging/requirements.txt.
+MATURIN := $(TOOLS)/maturin
 
 # Another Envoy: `make e2e ENVOY=/path/to/envoy`.
 ENVOY ?= $(TOOLS)/envoy
@@ -103,7 +101,7 @@ demo: build envoy node-packages ## Envoy, an authorization server and an API, gu
 release: build wheels ## dist/: the module with checksum, bill of materials and OCI images; the command as a static binary and as a Python wheel (MACHINES= without)
 	$(step) "release" python3 packaging/release.py dist $(MODULE) $(foreach machine,$(MACHINES),target/wheels/$(machine)/*.whl)
 
-wheels: build $(MATURIN) rust-targets
+wheels: build $(MATURIN)/.done rust-targets
 	$(call need,python3,$(PYTHON))
 	@for machine in $(MACHINES); do \
 	    tests/tools/rust-targets.sh $$machine-unknown-linux-musl; \
@@ -183,7 +181,7 @@ test-browser: build command envoy node-packages ## browser login, in headless Ch
 	@if test -n "$(CHROMIUM)"; then tests/tools/step "browser login" env TOLLGATE=$(COMMAND) node tests/browser/login.mjs; \
 	else echo "LEFT OUT: browser login. Chromium is missing: install it, or name one: CHROMIUM=/path/to/chromium."; fi
 
-test-observability: build command envoy prometheus ## the dashboard and the alerts: real Prometheus, every query, every alert (three minutes)
+test-observability: build command envoy prometheus ## the dashboard and the alerts: real Prometheus, every query, every alert (one minute)
 	$(step) "dashboard and alerts" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/observability
 
 demo-test: build envoy node-packages docker-compose ## the demo and its requests, checked
@@ -257,9 +255,11 @@ $(TOOLS)/cyclonedx:
 	$(call need,python3,$(PYTHON))
 	$(step) "fetch cyclonedx-python-lib" python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@ "cyclonedx-python-lib[json-validation]==$(CYCLONEDX_VERSION)"
 
-$(MATURIN):
+$(MATURIN)/.done: packaging/requirements.txt
 	$(call need,python3,$(PYTHON))
-	$(step) "fetch maturin and Zig" python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@ maturin==$(MATURIN_VERSION) ziglang==$(ZIG_VERSION)
+	@rm -rf $(MATURIN)
+	$(step) "fetch maturin and Zig" python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --require-hashes --only-binary :all: --no-deps --target $(MATURIN) --requirement $<
+	@touch $@
 
 docker-compose:
 	@tests/tools/compose.sh $(COMPOSE_VERSION) $(TOOLS)

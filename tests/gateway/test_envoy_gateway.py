@@ -72,6 +72,7 @@ class EnvoyGateway(unittest.TestCase):
         self.addCleanup(self.directory.cleanup)
         self.at = Path(self.directory.name)
         self.server = Server(certificate=(TLS / "server.pem", TLS / "server-key.pem"))
+        self.addCleanup(self.server.server_close)
         self.addCleanup(self.server.shutdown)
         self.registry = Registry(self)
         self.control = Control(self)

@@ -116,6 +116,7 @@ class Scene:
     def __init__(self, stay):
         self.directory = Path(stay.enter_context(tempfile.TemporaryDirectory(prefix="tollgate-observability-")))
         self.stay, self.server, self.tokens = stay, Server(), 0
+        stay.callback(self.server.server_close)
         stay.callback(self.server.shutdown)
         names = ["enforce", "shadow"]
         ports = stack.free_ports(5)
