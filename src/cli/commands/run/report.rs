@@ -117,12 +117,12 @@ impl<'a> Report<'a> {
         self.say("Envoy is asked to end. A second signal ends it at once.")
     }
 
-    /// Envoy has ended.
+    /// The end.
     pub(super) fn stopped(&mut self) -> Result<(), Failure> {
         if self.out.is_json() {
             return self.event(&json!({"event": "stopped"}));
         }
-        self.say("Envoy has ended.")
+        self.say("Stopped.")
     }
 
     fn event(&mut self, event: &Value) -> Result<(), Failure> {
