@@ -64,7 +64,7 @@ CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n
 export CHROMIUM
 
 .PHONY: FORCE help build command release wheels test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
-	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl envoy-gateway crane istio-crds prometheus
+	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl envoy-gateway crane istio-crds gateway-crds prometheus
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -168,7 +168,7 @@ test-providers: build command envoy node-packages ## from an issuer to a guarded
 test-openam: build command envoy ## the same with OpenAM: needs a JDK, Maven and 2 GB of memory
 	$(step) "OpenAM" env PROVIDERS=all TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/providers --pattern 'nightly_*.py'
 
-test-kubernetes: command egctl istio-crds ## what is generated for Kubernetes, by Istio's schemas and Envoy Gateway's egctl
+test-kubernetes: command egctl istio-crds gateway-crds ## what is generated for Kubernetes, by the schemas of Istio and Envoy Gateway and their rules, and by egctl
 	$(step) "Kubernetes" env TOLLGATE=$(COMMAND) cargo test --quiet --locked -p tollgate-e2e kubernetes:: -- --ignored
 
 test-gateway: release command envoy envoy-gateway crane ## Envoy Gateway's control plane with what is generated, a registry, a real Envoy (by hand: it needs the ports 18000 to 18002)
@@ -221,7 +221,7 @@ clean: ## forget everything below target/, and the node packages
 
 # --- what all that needs ---
 
-tools: rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl istio-crds ## fetch what the tests need, once
+tools: rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl istio-crds gateway-crds ## fetch what the tests need, once
 	@echo "everything is there"
 
 rust-targets:
@@ -277,4 +277,8 @@ prometheus:
 	@tests/tools/prometheus.sh $(TOOLS)
 
 istio-crds:
-	@tests/tools/istio_crds.sh $(ISTIO_API_VERSION) $(TOOLS)
+	@tests/tools/crds.sh istio istio.io/api $(ISTIO_API_VERSION) $(TOOLS) kubernetes/customresourcedefinitions.gen.yaml
+
+gateway-crds:
+	@tests/tools/crds.sh gateway github.com/envoyproxy/gateway $(ENVOY_GATEWAY_VERSION) $(TOOLS) \
+	    'charts/gateway-helm/charts/crds/crds/*.yaml' 'charts/gateway-helm/charts/crds/crds/generated/*.yaml'

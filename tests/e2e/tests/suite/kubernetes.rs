@@ -1,7 +1,7 @@
-//! What `tollgate generate` writes for Kubernetes: by the published schemas of Istio, and as Envoy
-//! Gateway's own `egctl` translates it.
+//! What `tollgate generate` writes for Kubernetes: by the published schemas of Istio and of Envoy Gateway with their
+//! rules, and as Envoy Gateway's own `egctl` translates it.
 //!
-//! `make test-kubernetes` fetches both and runs this.
+//! `make test-kubernetes` fetches these and runs this.
 
 mod rules;
 
@@ -70,6 +70,44 @@ fn the_rules_of_istios_schemas_tell_a_fault() {
         let (parent, name) = place.rsplit_once('/').expect("a place");
         wrong.pointer_mut(parent).unwrap_or_else(|| panic!("{kind}{parent}"))[name] = value;
         let broken = rules::broken_rules(&schema, &wrong).join("\n");
+        assert!(broken.contains(want), "{kind}{place}: {broken}");
+    }
+}
+
+#[test]
+#[ignore = "needs Envoy Gateway's schemas: make test-kubernetes"]
+fn envoy_gateways_schemas_know_every_field_and_their_rules_hold() {
+    let crds = documents(&read(&tool("GATEWAY_CRDS", "gateway-crds.yaml")));
+    let mut resources = generated(&["envoy-gateway"], "envoy-gateway.yaml");
+    for name in ["guard", "rate-limits"] {
+        resources.extend(documents(&read(&root().join(format!("envoy/envoy-gateway/{name}.yaml")))));
+    }
+    let mut count = 0;
+    for resource in &resources {
+        let schema = schema_of(&crds, resource);
+        assert_eq!(faults(&crds, resource), "", "{resource:#}");
+        assert_eq!(rules::broken_rules(&schema, resource), [""; 0], "{resource:#}");
+        count += rules::count(&schema, resource);
+    }
+    assert!(count > 100, "only {count} rules were evaluated");
+    #[rustfmt::skip]
+    let cases = [
+        ("EnvoyExtensionPolicy", "/spec/targetRef", json!({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "eg"}), "either targetRef or targetRefs"),
+        ("BackendTrafficPolicy", "/spec/mergeType", json!("StrategicMerge"), "mergeType can only be used with xRoute"),
+        ("SecurityPolicy",       "/spec/authorization/rules", json!([{"action": "Allow"}]), "at least one of principal or cel"),
+        ("Backend",              "/spec/endpoints", json!([{"fqdn": {"hostname": "a.example.com", "port": 1}, "ip": {"address": "10.0.0.1", "port": 1}}]), "fqdn, ip"),
+        ("BackendTLSPolicy",     "/spec/validation/wellKnownCACertificates", json!("System"), "wellKnownCACertificates"),
+        ("Gateway",              "/spec/listeners", json!([{"name": "a", "port": 1, "protocol": "HTTP", "tls": {"mode": "Terminate"}}]), "tls"),
+    ];
+    for (kind, place, value, want) in cases {
+        let wrong = resources.iter().filter(|one| one["kind"] == kind);
+        let (parent, name) = place.rsplit_once('/').expect("a place");
+        let broken = wrong.map(|one| {
+            let mut wrong = one.clone();
+            wrong.pointer_mut(parent).unwrap_or_else(|| panic!("{kind}{parent}"))[name] = value.clone();
+            rules::broken_rules(&schema_of(&crds, one), &wrong).join("\n")
+        });
+        let broken = broken.collect::<Vec<_>>().join("\n");
         assert!(broken.contains(want), "{kind}{place}: {broken}");
     }
 }

@@ -9,16 +9,42 @@ use serde_json::Value;
 /// Every rule of the schema that a value breaks, with its place. Each rule that concerns the value is evaluated; one that
 /// cannot be is broken, too.
 pub(super) fn broken_rules(schema: &Value, value: &Value) -> Vec<String> {
-    let mut rules = Rules { env: Arc::new(Env::stdlib()), broken: Vec::new(), count: 0 };
-    rules.judge(schema, value, "");
-    rules.broken
+    judged(schema, value).broken
 }
 
 /// How many rules concern the value.
 pub(super) fn count(schema: &Value, value: &Value) -> usize {
+    judged(schema, value).count
+}
+
+fn judged(schema: &Value, value: &Value) -> Rules {
     let mut rules = Rules { env: Arc::new(Env::stdlib()), broken: Vec::new(), count: 0 };
-    rules.judge(schema, value, "");
-    rules.count
+    let mut value = value.clone();
+    complete(schema, &mut value);
+    rules.judge(schema, &value, "");
+    rules
+}
+
+/// Adds the default values, as Kubernetes does before it evaluates the rules.
+fn complete(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, below) in schema["properties"].as_object().into_iter().flatten() {
+                if let (None, Some(default)) = (members.get(name), below.get("default")) {
+                    members.insert(name.clone(), default.clone());
+                }
+            }
+            for (name, member) in members {
+                complete(member_schema(schema, name), member);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| complete(&schema["items"], item)),
+        _ => {}
+    }
+}
+
+fn member_schema<'a>(schema: &'a Value, name: &str) -> &'a Value {
+    schema["properties"].get(name).unwrap_or(&schema["additionalProperties"])
 }
 
 struct Rules {
@@ -45,8 +71,7 @@ impl Rules {
         match value {
             Value::Object(members) => {
                 for (name, member) in members {
-                    let below = schema["properties"].get(name).unwrap_or(&schema["additionalProperties"]);
-                    self.judge(below, member, &format!("{at}.{name}"));
+                    self.judge(member_schema(schema, name), member, &format!("{at}.{name}"));
                 }
             }
             Value::Array(items) => {
