@@ -16,6 +16,7 @@ mod certificates;
 mod client_lists;
 mod configurations;
 mod crowds;
+mod examples;
 mod expressions;
 mod filters_around;
 mod generated;
