@@ -101,7 +101,7 @@ demo: build envoy node-packages ## Envoy, an authorization server and an API, gu
 release: build wheels ## dist/: the module with checksum, bill of materials and OCI images; the command as a static binary and as a Python wheel (MACHINES= without)
 	$(step) "release" python3 packaging/release.py dist $(MODULE) $(foreach machine,$(MACHINES),target/wheels/$(machine)/*.whl)
 
-wheels: build $(MATURIN)/.done rust-targets
+wheels: build $(if $(MACHINES),$(MATURIN)/.done) rust-targets
 	$(call need,python3,$(PYTHON))
 	@for machine in $(MACHINES); do \
 	    tests/tools/rust-targets.sh $$machine-unknown-linux-musl; \
@@ -171,8 +171,9 @@ test-openam: build command envoy ## the same with OpenAM: needs a JDK, Maven and
 test-kubernetes: command egctl istio-crds gateway-crds ## what is generated for Kubernetes, by the schemas of Istio and Envoy Gateway and their rules, and by egctl
 	$(step) "Kubernetes" env TOLLGATE=$(COMMAND) cargo test --quiet --locked -p tollgate-e2e kubernetes:: -- --ignored
 
-test-gateway: release command envoy envoy-gateway crane ## Envoy Gateway's control plane with what is generated, a registry, a real Envoy (by hand: it needs the ports 18000 to 18002)
-	$(step) "Envoy Gateway" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/gateway
+test-gateway: build command envoy envoy-gateway crane ## Envoy Gateway's control plane with what is generated, a registry, a real Envoy (by hand: it needs the ports 18000 to 18002)
+	$(step) "images of the module" python3 packaging/release.py target/images $(MODULE)
+	$(step) "Envoy Gateway" env DIST=$(CURDIR)/target/images TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/gateway
 
 test-compose: build envoy node-packages docker-compose ## the demo in containers, where there is a Docker Engine or one can be started (root and dockerd)
 	$(step) "containers" python3 -m unittest discover --verbose --start-directory tests/compose
