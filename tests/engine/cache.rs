@@ -22,6 +22,7 @@ use tollgate_engine::decision::{Decision, Verdict};
 use tollgate_engine::enforcer::outcome::{Outcome, Source};
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::head::RequestHead;
 
 use crate::second::Both;
 
@@ -117,6 +118,27 @@ fn an_unusable_answer_is_not_remembered() {
         let mut world = World::new(&json!({}));
         assert!(world.ask("/", "one", &reply).verdict() == Verdict::BadAnswer, "{reply}");
         assert!(world.begin("/", "one").is_none(), "{reply}");
+    }
+}
+
+#[test]
+fn an_error_about_a_token_is_remembered_only_where_it_is_configured() {
+    // INT-13, INT-27
+    let introspection = json!({"unknown_token": {"status": [400], "error": ["invalid_token"]}});
+    let configured = json!({"providers": {"main": {"introspection": introspection}}});
+    for (name, config, verdict, is_remembered) in [
+        ("not configured", json!({}), Verdict::BadAnswer, false),
+        ("configured", configured, Verdict::InvalidToken, true),
+    ] {
+        let mut world = World::new(&config);
+        let stream = world.request("/", "one");
+        let (call, _) = world.driver.call().unwrap();
+        let head = lines(&[(":status", "400"), ("content-type", "application/json")]);
+        let body = br#"{"error":"invalid_token"}"#;
+        world.driver.respond(call, CallOutcome::Response { head: RequestHead::new(&head), body });
+        let outcome = world.driver.end(stream).expect("it waits").outcome;
+        assert_eq!(outcome.decision.verdict(), verdict, "{name}");
+        assert_eq!(world.begin("/", "one").is_some(), is_remembered, "{name}");
     }
 }
 
