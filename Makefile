@@ -28,7 +28,6 @@ SIZE_BUDGET := 601600
 E2E_THREADS ?= 8
 
 CARGO_DENY_VERSION := 0.20.2
-CYCLONEDX_VERSION  := 11.12.0
 COMPOSE_VERSION    := 2.40.3
 ENVOY_GATEWAY_VERSION := 1.9.1
 CRANE_VERSION      := 0.22.1
@@ -40,6 +39,9 @@ WASM_BINDGEN = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/^version = "\(.*\)
 MACHINES ?= x86_64 aarch64
 # What builds it, by packaging/requirements.txt.
 MATURIN := $(TOOLS)/maturin
+# Packages of PyPI come by their SHA-256, and as wheels: nothing is run to install them.
+PIP_INSTALL := python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --require-hashes --only-binary :all: --no-deps
+CYCLONEDX := $(TOOLS)/cyclonedx
 
 # Another Envoy: `make e2e ENVOY=/path/to/envoy`.
 ENVOY ?= $(TOOLS)/envoy
@@ -194,8 +196,8 @@ compose-config: docker-compose ## the demo's docker-compose.yaml, read by docker
 book: mdbook ## the book of docs/, into target/book; checks all of its links
 	$(step) "book" python3 tests/tools/book.py $(MDBOOK) target
 
-test-release: release crane $(TOOLS)/cyclonedx ## what make release writes: checksums, bills of materials, images, and a registry that they go through
-	$(step) "release, checked" env PYTHONPATH=$(TOOLS)/cyclonedx python3 -m unittest discover --start-directory tests/release --top-level-directory tests/release
+test-release: release crane $(CYCLONEDX)/.done ## what make release writes: checksums, bills of materials, images, and a registry that they go through
+	$(step) "release, checked" env PYTHONPATH=$(CYCLONEDX) python3 -m unittest discover --start-directory tests/release --top-level-directory tests/release
 
 reproducible: release ## the release, built again in another directory: the same bytes (slow)
 	$(step) "reproducible" tests/tools/reproducible.sh dist TOOLS="$(TOOLS)" MACHINES="$(MACHINES)"
@@ -215,7 +217,7 @@ micro: rust-targets ## what a decision costs, without a proxy (criterion)
 	@cargo bench --quiet --locked --profile bench-load -p tollgate-bench --bench decide
 
 audit: cargo-deny ## known vulnerabilities of the dependencies (needs github.com)
-	$(step) "advisories" $(CARGO_DENY_RUN) --workspace check advisories
+	$(step) "advisories" tests/tools/audit.sh $(CARGO_DENY_RUN) --workspace
 
 clean: ## forget everything below target/, and the node packages
 	@rm -rf target $(addsuffix /node_modules,$(NODE_PACKAGES))
@@ -252,14 +254,16 @@ node-packages:
 	@tests/tools/node-packages.sh $(NODE_PACKAGES)
 
 # CycloneDX's schema, and what validates documents with it.
-$(TOOLS)/cyclonedx:
+$(CYCLONEDX)/.done: tests/tools/cyclonedx.txt
 	$(call need,python3,$(PYTHON))
-	$(step) "fetch cyclonedx-python-lib" python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target $@ "cyclonedx-python-lib[json-validation]==$(CYCLONEDX_VERSION)"
+	@rm -rf $(CYCLONEDX)
+	$(step) "fetch cyclonedx-python-lib" $(PIP_INSTALL) --target $(CYCLONEDX) --requirement $<
+	@touch $@
 
 $(MATURIN)/.done: packaging/requirements.txt
 	$(call need,python3,$(PYTHON))
 	@rm -rf $(MATURIN)
-	$(step) "fetch maturin and Zig" python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --require-hashes --only-binary :all: --no-deps --target $(MATURIN) --requirement $<
+	$(step) "fetch maturin and Zig" $(PIP_INSTALL) --target $(MATURIN) --requirement $<
 	@touch $@
 
 docker-compose:

@@ -25,6 +25,7 @@ mod namespace;
 mod prose;
 mod readme;
 mod second;
+mod supply;
 mod switches;
 mod trace;
 mod vectors;
