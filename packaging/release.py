@@ -20,6 +20,7 @@ import zipfile
 from pathlib import Path
 
 import oci
+import provenance
 import sbom
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +45,8 @@ def main():
         members = {"tollgate": command, module.name: module.read_bytes(), "LICENSE": (ROOT / "LICENSE").read_bytes()}
         archive(dist / f"{name}.tar.gz", members)
         bill(dist / f"{name}.cdx.json", "tollgate", target, command, created)
+    statement = provenance.of(ROOT, dist, version, [target_of(wheel) for wheel in wheels], epoch())
+    (dist / "provenance.json").write_text(json.dumps(statement, indent=1, sort_keys=True) + "\n")
     files = [file for file in sorted(dist.rglob("*")) if file.is_file()]
     sums = [(hashlib.sha256(file.read_bytes()).hexdigest(), file.relative_to(dist)) for file in files]
     (dist / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for digest, name in sums))

@@ -1,5 +1,6 @@
 """What `make release` has written: whole, consistent, valid, and found by the loaders' rules. DIST names the directory."""
 
+import datetime
 import gzip
 import hashlib
 import io
@@ -102,6 +103,42 @@ class Bills(unittest.TestCase):
             self.skipTest("the Python package cyclonedx-python-lib[json-validation] is missing, which has CycloneDX's schema")
         for file in DIST.glob("*.cdx.json"):
             self.assertIsNone(JsonStrictValidator(SchemaVersion.V1_6).validate_str(file.read_text()), file.name)
+
+
+class Provenance(unittest.TestCase):
+    """https://slsa.dev/spec/v1.0/provenance, in https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md."""
+
+    def test_it_names_every_file_and_what_it_was_built_from(self):
+        statement = json.loads((DIST / "provenance.json").read_text())
+        self.assertEqual(statement["_type"], "https://in-toto.io/Statement/v1")
+        self.assertEqual(statement["predicateType"], "https://slsa.dev/provenance/v1")
+        told = {subject["name"]: subject["digest"] for subject in statement["subject"]}
+        files = {str(file.relative_to(DIST)): file for file in DIST.rglob("*") if file.is_file()}
+        self.assertEqual(set(told), set(files) - {"provenance.json", "SHA256SUMS"})
+        for name, digest in told.items():
+            self.assertEqual(digest, {"sha256": hashlib.sha256(files[name].read_bytes()).hexdigest()}, name)
+
+        definition, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+        machines = sorted(target for target in (f"{machine}-unknown-linux-musl" for machine in MACHINES) if any(target in name for name in files))
+        self.assertEqual(definition["externalParameters"], {"version": VERSION, "targets": ["wasm32-wasip1", *machines]})
+        bill = json.loads((DIST / "tollgate_filter.cdx.json").read_text())
+        created = datetime.datetime.fromtimestamp(definition["internalParameters"]["SOURCE_DATE_EPOCH"], datetime.timezone.utc)
+        self.assertEqual(bill["metadata"]["timestamp"], created.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        source, *locks = definition["resolvedDependencies"]
+        self.assertRegex(source["digest"]["gitCommit"], r"^[0-9a-f]{40}$")
+        self.assertIsInstance(source["annotations"]["modified"], bool)
+        self.assertEqual([lock["name"] for lock in locks], ["Cargo.lock", "rust-toolchain.toml", "packaging/requirements.txt"])
+        for lock in locks:
+            self.assertEqual(lock["digest"]["sha256"], hashlib.sha256((ROOT / lock["name"]).read_bytes()).hexdigest(), lock["name"])
+        for uri in (definition["buildType"], run["builder"]["id"]):
+            self.assertRegex(uri, r"^[a-z]+:")
+        channel = tomllib.loads((ROOT / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
+        self.assertIn(f"rustc {channel}", run["builder"]["version"]["rustc"])
+
+    def test_it_names_no_directory_of_the_machine_that_built_it(self):
+        statement = (DIST / "provenance.json").read_text()
+        for place in (str(ROOT), str(Path.home())):
+            self.assertNotIn(place, statement)
 
 
 class Images(unittest.TestCase):
