@@ -27,6 +27,7 @@ mod readme;
 mod second;
 mod supply;
 mod switches;
+mod threats;
 mod trace;
 mod vectors;
 mod verdicts;
