@@ -265,6 +265,8 @@ fn every_fault_has_its_line_and_column() {
          "the VM does not get the variable TG_SECRET: vm_config.environment_variables.host_env_keys must list it"),
         ("a form without its switch", envoy(RELOAD, &GOOD.replace("requires", "token: {from_form: true}\nrequires"), CLUSTERS),
          "token.from_form needs allow_on_headers_stop_iteration: true here"),
+        ("an event without it", envoy(RELOAD, &GOOD.replace("requires", "revocation: {events: [{path: /e, audiences: [a]}]}\nrequires"), CLUSTERS),
+         "revocation.events needs allow_on_headers_stop_iteration: true here"),
     ];
     for (name, content, want) in cases {
         tollgate.write("x.yaml", content);

@@ -120,7 +120,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             let (source, mut plan) = args.what.read(out)?;
             let module = args.module.module(out);
             istio::guesses(&plan, out);
-            forms(&plan, out);
+            bodies(&plan, out);
             plan.is_https = false;
             let files = settled(istio::files(&plan, &module, args.api), &source)?;
             args.what.write(&files, "Next: kubectl apply -f DIR", out)?;
@@ -129,7 +129,7 @@ pub(crate) fn run(args: Args, out: &mut Output) -> Result<Exit, Failure> {
             let (source, mut plan) = args.what.read(out)?;
             let module = args.module.module(out);
             plan.is_https |= plan.kubernetes.tls_secret.is_some();
-            forms(&plan, out);
+            bodies(&plan, out);
             if !plan.is_https {
                 out.warning("the Gateway listens with plain HTTP, so anyone on the network path can read the clients' tokens; enable TLS with `tls: {certificate: …, key: …}` or kubernetes.tls_secret");
             }
@@ -187,10 +187,10 @@ fn run_envoy(args: &EnvoyArgs, out: &mut Output) -> Result<(), Failure> {
     args.what.write(&files, &format!("Next: {environment}envoy -c DIR/envoy.yaml"), out)
 }
 
-/// Warns that tokens in forms cannot be read in a cluster.
-fn forms(plan: &Plan, out: &mut Output) {
-    if plan.reads_bodies() {
-        out.warning(format_args!("policy.token.from_form: {}", find::NO_FORMS));
+/// Warns that bodies cannot be read in a cluster.
+fn bodies(plan: &Plan, out: &mut Output) {
+    for key in plan.reads_bodies() {
+        out.warning(format_args!("policy.{key}: {}", find::NO_BODIES));
     }
 }
 

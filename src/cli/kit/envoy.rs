@@ -216,8 +216,10 @@ fn listener(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
             variables.join(", ")
         )
     };
-    let stop =
-        if plan.reads_bodies() { "allow_on_headers_stop_iteration: true # for token.from_form" } else { "" };
+    let stop = match plan.reads_bodies().join(" and ") {
+        keys if keys.is_empty() => keys,
+        keys => format!("allow_on_headers_stop_iteration: true # for {keys}"),
+    };
     let websockets = plan.apis.iter().any(|api| api.traffic.websocket);
     fill(
         include_str!("templates/listener.yaml"),
@@ -239,7 +241,7 @@ fn listener(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
                 "login",
                 &plan.login.as_ref().map(|login| login_filter(plan, login, around)).unwrap_or_default(),
             ),
-            ("stop_iteration", stop),
+            ("stop_iteration", &stop),
             ("capabilities", &capabilities::yaml()),
             ("module", &path(&around.module)),
             ("environment", &environment),

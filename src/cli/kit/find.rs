@@ -357,5 +357,17 @@ fn clusters(document: &Located) -> Option<Vec<Located>> {
     Some(clusters.items().to_vec())
 }
 
-/// Why forms are not read in a mesh, nor by Envoy Gateway.
-pub(crate) const NO_FORMS: &str = "neither Istio's TrafficExtension and WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never passes a form to the filter: each request with one is rejected after ten seconds";
+/// Why bodies are not read in a mesh, nor by Envoy Gateway.
+pub(crate) const NO_BODIES: &str = "neither Istio's TrafficExtension and WasmPlugin nor an EnvoyExtensionPolicy can set allow_on_headers_stop_iteration, and without it Envoy never passes a body to the filter: each request with one is rejected, a form after ten seconds and an event after one";
+
+/// The keys of a configuration by which the filter reads bodies, in two parts.
+pub(crate) fn reads_bodies(configuration: &Value) -> Vec<[&'static str; 2]> {
+    let is_on = |value: &Value| match value {
+        Value::Array(entries) => !entries.is_empty(),
+        other => *other == Value::Bool(true),
+    };
+    let set = |[object, key]: &[&str; 2]| {
+        configuration.get(object).and_then(|part| part.get(key)).is_some_and(is_on)
+    };
+    [["token", "from_form"], ["revocation", "events"]].into_iter().filter(set).collect()
+}

@@ -25,6 +25,7 @@ use url::Url;
 
 use crate::kit::entry::{ClientAuth, Entry, Introspection, Jwks};
 use crate::kit::failure::Failure;
+use crate::kit::find::reads_bodies;
 pub(crate) use crate::kit::http::is_loopback;
 use crate::kit::named;
 use crate::kit::output::Output;
@@ -524,9 +525,9 @@ impl Plan {
         }
     }
 
-    /// Whether the filter reads form bodies, which needs a setting of the host.
-    pub(crate) fn reads_bodies(&self) -> bool {
-        self.policy.get("token").and_then(|token| token.get("from_form")) == Some(&Value::Bool(true))
+    /// The keys by which the filter reads bodies, which needs a setting of the host.
+    pub(crate) fn reads_bodies(&self) -> Vec<String> {
+        reads_bodies(&self.policy.clone().into()).iter().map(|parts| parts.join(".")).collect()
     }
 }
 

@@ -70,7 +70,7 @@ fn free_names_are_neither_variables_nor_clusters() {
 }
 
 #[test]
-fn forms_cannot_be_read_in_a_cluster() {
+fn bodies_cannot_be_read_in_a_cluster() {
     let text = format!("{GOOD}token: {{from_form: true}}\n");
     let indented = indented(&text, 6);
     let plugin = format!(
@@ -78,15 +78,19 @@ fn forms_cannot_be_read_in_a_cluster() {
     );
     let policy =
         format!("kind: EnvoyExtensionPolicy\nspec:\n  wasm:\n  - name: tollgate\n    config:\n{indented}");
-    for (text, forms) in
-        [(&plugin, true), (&policy, true), (&plugin.replace("from_form: true", "from_form: false"), false)]
-    {
+    let events = "revocation: {events: [{path: /e, audiences: [a]}]}";
+    for (text, key) in [
+        (&plugin, "token.from_form"),
+        (&policy, "token.from_form"),
+        (&plugin.replace("token: {from_form: true}", events), "revocation.events"),
+        (&plugin.replace("from_form: true", "from_form: false"), ""),
+    ] {
         let at = Tollgate::new();
         at.write("x.yaml", text);
         let run = at.run(["check", "x.yaml"]);
-        let said = run
-            .stdout
-            .contains("warning: token.from_form: neither Istio's TrafficExtension and WasmPlugin nor an EnvoyExtensionPolicy can set");
-        assert!(run.status == 0 && said == forms, "{run:?}");
+        let said = ["token.from_form", "revocation.events"].into_iter().find(|key| {
+            run.stdout.contains(&format!("warning: {key}: neither Istio's TrafficExtension and WasmPlugin nor an EnvoyExtensionPolicy can set"))
+        });
+        assert_eq!(said.unwrap_or_default(), key, "{run:?}");
     }
 }

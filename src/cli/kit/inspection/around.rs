@@ -8,7 +8,7 @@ use tollgate_config::schema::Place;
 use crate::kit::capabilities;
 use crate::kit::find::located::{Located, Position};
 use crate::kit::find::places;
-use crate::kit::find::{Found, Host, NO_FORMS};
+use crate::kit::find::{Found, Host, NO_BODIES, reads_bodies};
 use crate::kit::named;
 
 /// Findings about what loads the module: position, whether it is an error, and a sentence.
@@ -21,15 +21,13 @@ pub(super) fn of(found: &Found) -> Vec<(Position, bool, String)> {
         Host::EnvoyGateway => envoy_gateway(plugin, &mut all),
         Host::Plain => {}
     }
-    if matches!(found.host, Host::Istio | Host::EnvoyGateway) && reads_forms(found) {
-        let at = places::position(&found.located, &Place::names(&["token", "from_form"]), false);
-        all.push((at, false, format!("token.from_form: {NO_FORMS}")));
+    if matches!(found.host, Host::Istio | Host::EnvoyGateway) {
+        for [object, key] in reads_bodies(&found.value) {
+            let at = places::position(&found.located, &Place::names(&[object, key]), false);
+            all.push((at, false, format!("{object}.{key}: {NO_BODIES}")));
+        }
     }
     all
-}
-
-fn reads_forms(found: &Found) -> bool {
-    found.value.pointer("/token/from_form") == Some(&Value::Bool(true))
 }
 
 fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)>) {
@@ -59,10 +57,10 @@ fn envoy(found: &Found, plugin: &Located, all: &mut Vec<(Position, bool, String)
             all.push((position, true, format!("the VM does not get the variable {name}: vm_config.environment_variables.host_env_keys must list it")));
         }
     }
-    if reads_forms(found)
-        && plugin.key("allow_on_headers_stop_iteration").is_none_or(|key| key.value() != Value::Bool(true))
-    {
-        all.push((plugin.at, true, "token.from_form needs allow_on_headers_stop_iteration: true here; without it, Envoy never passes the body to the filter".to_owned()));
+    if plugin.key("allow_on_headers_stop_iteration").is_none_or(|key| key.value() != Value::Bool(true)) {
+        for [object, key] in reads_bodies(&found.value) {
+            all.push((plugin.at, true, format!("{object}.{key} needs allow_on_headers_stop_iteration: true here; without it, Envoy never passes the body to the filter")));
+        }
     }
     if let Some(clusters) = &found.clusters {
         for (place, name) in named::clusters(&found.value) {
