@@ -105,7 +105,7 @@ impl Cache {
         for (at, one) in self.revocations.iter_mut().enumerate() {
             let Some(one) = one.as_mut() else { continue };
             if one.catch_up(store) {
-                let is_ended = |key: &TokenKey, entry: &Entry| {
+                let is_ended = |key: &TokenKey, entry: &Rc<Entry>| {
                     key.provider == ProviderId(at) && is_ended(one, entry, now)
                 };
                 self.local.retain(&|key, entry| !is_ended(key, entry));

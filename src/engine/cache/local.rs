@@ -54,9 +54,8 @@ impl Local {
     }
 
     /// Drops the active entries that are not wanted.
-    pub fn retain(&mut self, is_wanted: &dyn Fn(&TokenKey, &Entry) -> bool) {
-        self.active.young.retain(|key, entry| is_wanted(key, entry));
-        self.active.old.retain(|key, entry| is_wanted(key, entry));
+    pub fn retain(&mut self, is_wanted: &dyn Fn(&TokenKey, &Rc<Entry>) -> bool) {
+        self.active.retain(is_wanted);
     }
 
     /// Drops the entry of one token.
@@ -138,8 +137,12 @@ impl Segment {
     }
 
     fn forget(&mut self, provider: ProviderId) {
-        self.young.retain(|key, _| key.provider != provider);
-        self.old.retain(|key, _| key.provider != provider);
+        self.retain(&|key, _| key.provider != provider);
+    }
+
+    fn retain(&mut self, is_wanted: &dyn Fn(&TokenKey, &Rc<Entry>) -> bool) {
+        self.young.retain(is_wanted);
+        self.old.retain(is_wanted);
     }
 
     fn clear(&mut self) {

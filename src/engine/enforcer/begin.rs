@@ -32,7 +32,7 @@ impl<T: Trace> Enforcer<T> {
             match self.event_endpoint(&request) {
                 Ok(None) => {}
                 Ok(Some(endpoint)) => return self.begin_event(request, endpoint),
-                Err(_) => return self.fail(request, || Check::Reading, Rejection::AmbiguousPath),
+                Err(rejection) => return self.fail(request, || Check::Reading, rejection),
             }
         }
         let seen = Seen::new(request.head(), None, self.policy.matching);
@@ -88,7 +88,7 @@ impl<T: Trace> Enforcer<T> {
 
     // These two are kept apart: no function of the module is long.
     #[inline(never)]
-    fn normal_path(&self, sent: &[u8]) -> Result<NormalPath, Rejection> {
+    pub(super) fn normal_path(&self, sent: &[u8]) -> Result<NormalPath, Rejection> {
         NormalPath::read(sent, self.policy.matching.path_parameters).map_err(|_| Rejection::AmbiguousPath)
     }
 

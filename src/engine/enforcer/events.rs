@@ -7,11 +7,12 @@ use crate::base::time::UnixTime;
 use crate::cache::entry::Entry;
 use crate::decision::receipt::{EventFault, EventKind, Receipt, Taken};
 use crate::decision::trace::Trace;
-use crate::decision::{Decision, Grant};
+use crate::decision::{Decision, Grant, Rejection};
 use crate::enforcer::outcome::Source;
 use crate::enforcer::{Enforcer, Request, Step, done};
 use crate::provider::keys::KeyNews;
-use crate::request::path::AmbiguousPath;
+use crate::request::path::split_query;
+use crate::revocation::endpoint::may_be_read_otherwise;
 use crate::revocation::event::{self, Event, Failure};
 use crate::token::access_token::AccessToken;
 
@@ -35,10 +36,19 @@ pub(super) struct Budget {
 const CHECKS: u32 = 250;
 
 impl<T: Trace> Enforcer<T> {
-    /// The endpoint of events that a request is for, by number.
+    /// The endpoint of events that a request is for, by number. A path that only some read as an endpoint's is rejected.
     #[inline(never)]
-    pub(super) fn event_endpoint(&self, request: &Request) -> Result<Option<usize>, AmbiguousPath> {
-        self.policy.revocation.at(request.head().path(), self.policy.matching.path_parameters)
+    pub(super) fn event_endpoint(&self, request: &Request) -> Result<Option<usize>, Rejection> {
+        let (path, _) = split_query(request.head().path());
+        let at = std::str::from_utf8(path).ok().and_then(|path| self.policy.revocation.at(path));
+        if at.is_some() || !may_be_read_otherwise(path) {
+            return Ok(at);
+        }
+        // What cannot be read at all is no endpoint's.
+        let Ok(normal) = self.normal_path(path) else { return Ok(None) };
+        let mut endpoints = normal.readings().map(|reading| self.policy.revocation.at(reading));
+        let first = endpoints.next().flatten();
+        if endpoints.all(|at| at == first) { Ok(first) } else { Err(Rejection::AmbiguousPath) }
     }
 
     /// Takes the head of a request for that endpoint.

@@ -6,8 +6,6 @@ use crate::base::ids::ProviderId;
 use crate::base::secret::Secret;
 use crate::decision::receipt::{EventFault, EventKind, Receipt};
 use crate::request::head::RequestHead;
-use crate::request::matching::Reading;
-use crate::request::path::{AmbiguousPath, NormalPath, split_query};
 
 /// `revocation`.
 #[derive(Clone, Debug, Default)]
@@ -35,26 +33,14 @@ pub struct EventEndpoint {
 pub const MAX_EVENT: usize = 65_536;
 
 impl Revocation {
-    /// The endpoint that a request target is for, by number. A path that only some read as an endpoint's is rejected.
-    #[inline(never)]
-    pub fn at(&self, target: &[u8], parameters: Reading) -> Result<Option<usize>, AmbiguousPath> {
-        let (path, _) = split_query(target);
-        if let Some(at) = self.events.iter().position(|one| one.path.as_bytes() == path) {
-            return Ok(Some(at));
-        }
-        if !may_be_read_otherwise(path) {
-            return Ok(None);
-        }
-        let Ok(normal) = NormalPath::read(path, parameters) else { return Ok(None) };
-        let is_read_so = |one: &EventEndpoint| normal.readings().any(|reading| reading == one.path);
-        let Some(at) = self.events.iter().position(is_read_so) else { return Ok(None) };
-        let path = self.events.get(at).map(|one| one.path.as_str());
-        if normal.readings().all(|reading| Some(reading) == path) { Ok(Some(at)) } else { Err(AmbiguousPath) }
+    /// The endpoint of this very path, by number.
+    pub fn at(&self, path: &str) -> Option<usize> {
+        self.events.iter().position(|one| one.path == path)
     }
 }
 
 /// Whether a path has another spelling: with escapes, parameters, dot segments or empty segments.
-fn may_be_read_otherwise(path: &[u8]) -> bool {
+pub fn may_be_read_otherwise(path: &[u8]) -> bool {
     path.iter().any(|byte| matches!(byte, b'%' | b';'))
         || path.windows(2).any(|pair| pair == b"//" || pair == b"/.")
 }

@@ -117,6 +117,7 @@ impl Revocations {
     }
 
     /// Drops what does not count any more. If there is too much, everything counts as revoked up to the latest of it.
+    #[inline(never)]
     pub fn tidy(&mut self, now: Steady) {
         let is_crowded = self.revoked.len() > MOST;
         if now.saturating_sub(self.tidied) < TIDY && !is_crowded {
@@ -124,7 +125,7 @@ impl Revocations {
         }
         self.tidied = now;
         let oldest = micros(now.saturating_sub(self.keep));
-        self.revoked.retain(|_, until| until.asked >= oldest);
+        self.revoked.retain(&|_, until| until.asked >= oldest);
         if self.revoked.len() > MOST {
             self.revoked.entries().iter().for_each(|(_, until)| self.floor.raise(*until));
             self.revoked.clear();

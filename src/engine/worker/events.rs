@@ -60,8 +60,19 @@ impl Events {
 
     /// One of them has left.
     pub(super) fn leave(&mut self, stream: StreamId) {
-        self.waiting.remove(stream);
+        drop(self.take(stream));
+    }
+
+    #[inline(never)]
+    fn take(&mut self, stream: StreamId) -> Option<Waiting> {
+        let waiting = self.waiting.remove(stream);
         self.waiting.give_back();
+        waiting
+    }
+
+    #[inline(never)]
+    fn put(&mut self, stream: StreamId, waiting: Waiting) {
+        self.waiting.insert(stream, waiting);
     }
 
     /// Logs what is wrong with an event.
@@ -104,7 +115,7 @@ impl<T: Trace> Worker<T> {
         }
         stream.state = State::AwaitsEvent;
         let due = now.saturating_add(PATIENCE);
-        self.events.waiting.insert(id, Waiting { event, body: None, due });
+        self.events.put(id, Waiting { event, body: None, due });
         self.wake_at(due);
     }
 
@@ -117,14 +128,14 @@ impl<T: Trace> Worker<T> {
         body: &[u8],
         now: &Now<'_>,
     ) -> Option<Command> {
-        let Waiting { event, due, .. } = self.events.waiting.remove(id)?;
+        let Waiting { event, due, .. } = self.events.take(id)?;
         let provider = event.provider();
         let step = match event.body(self.generations.of(stream.generation), body, None, now) {
             Ok(step) => step,
             Err(event) => {
                 let arrival = self.fetch_keys_early(provider, now.steady());
                 if arrival.is_some_and(|arrival| arrival < due) {
-                    self.events.waiting.insert(id, Waiting { event, body: Some(body.to_vec()), due });
+                    self.events.put(id, Waiting { event, body: Some(body.to_vec()), due });
                     return None;
                 }
                 event.give_up(Receipt::Unavailable)
@@ -142,20 +153,15 @@ impl<T: Trace> Worker<T> {
         receipt: Receipt,
         now: &Now<'_>,
     ) -> Option<Command> {
-        let Waiting { event, .. } = self.events.waiting.remove(id)?;
+        let Waiting { event, .. } = self.events.take(id)?;
         self.proceed(id, stream, event.give_up(receipt), now)
     }
 
     /// A fetch of keys has ended, with a set or without one.
-    #[inline(never)]
     pub(super) fn keys_for_events(&mut self, provider: ProviderId, is_good: bool) {
-        let awaits = |waiting: &Waiting| waiting.body.is_some() && waiting.event.provider() == provider;
-        let all = self.events.waiting.entries().iter();
-        let ids: Vec<_> = all.filter(|(_, waiting)| awaits(waiting)).map(|(id, _)| *id).collect();
         let keys = if is_good { KeyNews::Fresh } else { KeyNews::None };
-        for id in ids {
-            self.end_event(id, Some(keys));
-        }
+        let awaits = |waiting: &Waiting| waiting.body.is_some() && waiting.event.provider() == provider;
+        self.end_events(&awaits, Some(keys));
     }
 
     /// Gives up on what has waited too long, and looks for what other workers have received.
@@ -163,11 +169,7 @@ impl<T: Trace> Worker<T> {
     pub(super) fn tick_events(&mut self, now: &Now<'_>) {
         let Some(look) = self.events.look else { return };
         let steady = now.steady();
-        let late = self.events.waiting.entries().iter().filter(|(_, waiting)| waiting.due <= steady);
-        let late: Vec<_> = late.map(|(id, _)| *id).collect();
-        for id in late {
-            self.end_event(id, None);
-        }
+        self.end_events(&|waiting| waiting.due <= steady, None);
         if look <= steady {
             self.generations.current.catch_up(now.moment());
             let is_awaited = self.generations.current.receives_events() || !self.events.waiting.is_empty();
@@ -189,10 +191,19 @@ impl<T: Trace> Worker<T> {
         step.unwrap_or_else(|event| event.give_up(Receipt::Unavailable))
     }
 
-    /// One has waited long enough.
+    /// Those have waited long enough.
+    #[inline(never)]
+    fn end_events(&mut self, which: &dyn Fn(&Waiting) -> bool, keys: Option<KeyNews>) {
+        let all = self.events.waiting.entries().iter();
+        let ids: Vec<_> = all.filter(|(_, waiting)| which(waiting)).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.end_event(id, keys);
+        }
+    }
+
+    #[inline(never)]
     fn end_event(&mut self, id: StreamId, keys: Option<KeyNews>) {
-        let Some(Waiting { event, body, .. }) = self.events.waiting.remove(id) else { return };
-        self.events.waiting.give_back();
+        let Some(Waiting { event, body, .. }) = self.events.take(id) else { return };
         if let Some(stream) = self.streams.get_mut(id) {
             stream.state = State::AwaitsTurn;
             self.ready.push_back((id, Waited::Event(event, body.zip(keys))));
