@@ -1,8 +1,9 @@
 //! Several workers over one store, and everything that can happen to them, in any order: requests and their ends, bodies,
-//! responses, failures, workers that die, configurations that are replaced, clocks that are set.
+//! responses, failures, workers that die, configurations that are replaced, clocks that are set, events that are pushed.
 //!
 //! What holds whatever happens: a request is ended once, and never after its stream; in one worker there is one call for a
-//! token at a time; and when the storm is over nobody waits.
+//! token at a time; once a worker has looked for events, it uses no response that was asked for before one; and when the
+//! storm is over nobody waits.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::manual_is_multiple_of, reason = "newer than the oldest compiler that counts")]
@@ -13,12 +14,15 @@
     reason = "helpers of tests may fail loudly"
 )]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tollgate_cases::driver::Together;
+use tollgate_cases::token::Token;
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::moment::{Moment, Now, Steady};
 use tollgate_engine::base::time::UnixTime;
@@ -35,12 +39,18 @@ use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
 #[derive(Clone, Debug)]
 enum Thing {
     Request(usize),
-    Form { has_trailers: bool },
-    Body { complete: bool },
+    Form {
+        has_trailers: bool,
+    },
+    Body {
+        complete: bool,
+    },
     Gone,
     AnsweredElsewhere,
     Response(usize),
     Failure,
+    /// The user of this token is logged out.
+    Revoked(usize),
     Pass(Duration),
     SetClock(i64),
     Replace(usize),
@@ -56,6 +66,7 @@ fn things() -> impl Strategy<Value = (usize, usize, Thing)> {
         1 => Just(Thing::AnsweredElsewhere),
         4 => (0_usize..4).prop_map(Thing::Response),
         2 => Just(Thing::Failure),
+        1 => (0_usize..8).prop_map(Thing::Revoked),
         4 => (0_u64..400).prop_map(|millis| Thing::Pass(Duration::from_millis(millis))),
         1 => (-30_i64..30).prop_map(Thing::SetClock),
         1 => (0_usize..2).prop_map(Thing::Replace),
@@ -71,8 +82,9 @@ proptest! {
 
     #[test]
     fn nobody_waits_for_ever_and_nothing_is_ended_twice(all in prop::collection::vec(things(), 1..300)) {
-        let store = Together::default();
-        let mut workers: Vec<_> = (0..WORKERS).map(|_| Model::new(&store)).collect();
+        let (store, revoked) = (Together::default(), Revoked::default());
+        let begin = || Model { revoked: Rc::clone(&revoked), ..Model::new(&store) };
+        let mut workers: Vec<_> = (0..WORKERS).map(|_| begin()).collect();
         let mut wall = 1_800_000_000_000_i64;
         let mut steady = Duration::from_secs(1);
         for (which, some, thing) in all {
@@ -90,7 +102,7 @@ proptest! {
             }
             let worker = &mut workers[which];
             if matches!(thing, Thing::Die) {
-                *worker = Model::new(&store);
+                *worker = begin();
             } else {
                 worker.happen(&thing, some, now);
             }
@@ -115,6 +127,7 @@ fn a_crowd_has_its_turn_by_and_by_whatever_becomes_of_each() {
     // PWX-10: those who go on to wait for another provider are work, too
     let now = at(1_800_000_000_000, Duration::from_secs(1));
     let mut model = Model::new(&Together::default());
+    model.tick(now);
     for _ in 0..100 {
         model.happen(&Thing::Request(1), 0, now);
     }
@@ -148,20 +161,39 @@ struct Model {
     waiting: BTreeSet<u32>,
     /// Streams that have been let through and have not ended.
     passed: BTreeSet<u32>,
-    /// Calls under way, and how many configurations there had been.
-    calls: BTreeMap<u32, (OutgoingCall, u32)>,
+    /// Calls under way, how many configurations there had been, and when each was made.
+    calls: BTreeMap<u32, (OutgoingCall, u32, Steady)>,
     replaced: u32,
     due: Option<Steady>,
     last: u32,
     store: Together,
+    /// Which token's user was logged out when, in all workers.
+    revoked: Revoked,
+    /// The status of the latest response.
+    status: u16,
 }
+
+type Revoked = Rc<RefCell<Vec<(String, Steady)>>>;
+
+/// How long it takes, at most, until a worker has looked for events: every worker has a tick when it is due.
+const LOOK: Duration = Duration::from_millis(250);
 
 impl Model {
     fn new(store: &Together) -> Self {
         let worker = begin(0, store, Worker::new);
         let (waiting, passed, calls) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        let mut model =
-            Self { worker, waiting, passed, calls, replaced: 0, due: None, last: 0, store: store.clone() };
+        let mut model = Self {
+            worker,
+            waiting,
+            passed,
+            calls,
+            replaced: 0,
+            due: None,
+            last: 0,
+            store: store.clone(),
+            revoked: Revoked::default(),
+            status: 0,
+        };
         model.close();
         model
     }
@@ -202,13 +234,16 @@ impl Model {
             }
             Thing::Response(which) => {
                 let Some(id) = self.calls.keys().nth(some % self.calls.len().max(1)).copied() else { return };
-                self.calls.remove(&id);
-                let (status, body) = [
-                    ("200", r#"{"active":true,"exp":2000000000}"#),
-                    ("200", r#"{"active":false}"#),
-                    ("503", "{}"),
-                    ("200", "?"),
-                ][*which];
+                let Some((call, _, asked)) = self.calls.remove(&id) else { return };
+                // Whose it is, and when that was asked for, which the upstream is told.
+                let form = String::from_utf8_lossy(call.body()).into_owned();
+                let token =
+                    form.split('&').find_map(|field| field.strip_prefix("token=")).unwrap_or_default();
+                let active = json!({"active": true, "exp": 2_000_000_000, "sub": token, "asked": asked.as_micros().to_string()});
+                let active = active.to_string();
+                let (status, body) =
+                    [("200", active.as_str()), ("200", r#"{"active":false}"#), ("503", "{}"), ("200", "?")]
+                        [*which];
                 let line =
                     |(name, value): (&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
                 let head = [(":status", status), ("content-type", "application/json")].map(line);
@@ -221,6 +256,7 @@ impl Model {
                 begin(*configuration, &self.store, |policy, ports| self.worker.replace(policy, ports));
                 self.close();
             }
+            Thing::Revoked(token) => self.push(&format!("t-{token}"), now),
             Thing::Pass(_) | Thing::SetClock(_) | Thing::Die => {}
         }
     }
@@ -232,6 +268,48 @@ impl Model {
         let head = Head::from(lines.iter().map(line).collect::<Vec<_>>());
         self.waiting.insert(stream.0);
         self.tell(Event::Request { stream, head, is_whole }, now);
+    }
+
+    /// Pushes an event about the user of this token.
+    fn push(&mut self, token: &str, now: Moment) {
+        self.last += 1;
+        let stream = StreamId(self.last);
+        let jti = format!("{:p}-{}", Rc::as_ptr(&self.revoked), self.revoked.borrow().len());
+        let claims = json!({
+            "jti": jti, "aud": "receiver", "iat": "$now",
+            "sub_id": {"format": "iss_sub", "iss": "https://as.example.com", "sub": token},
+            "events": {"https://schemas.openid.net/secevent/risc/event-type/sessions-revoked": {}},
+        });
+        let event = Token {
+            alg: Some("EdDSA".to_owned()),
+            header: json!({"typ": "secevent+jwt"}).as_object().unwrap().clone(),
+            claims: claims.as_object().unwrap().clone(),
+            without: ["exp", "sub", "client_id", "scope"].map(str::to_owned).to_vec(),
+            ..Token::default()
+        };
+        let body = event.at(now.wall.as_secs());
+        let lines = [(":method", "POST"), (":path", "/events"), ("content-type", "application/secevent+jwt")];
+        let line = |(name, value): (&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        self.waiting.insert(stream.0);
+        let head = Head::from(lines.map(line).to_vec());
+        self.tell(Event::Request { stream, head, is_whole: false }, now);
+        let (size, whole) = (body.len(), Some(body.as_bytes()));
+        self.tell(Event::Body { stream, size, whole, is_end: true }, now);
+        assert_eq!(self.status, 202, "{stream:?}");
+        self.revoked.borrow_mut().push((token.to_owned(), now.steady));
+    }
+
+    /// Whether a request may pass now with a response that was asked for then.
+    fn check(&self, fields: &BTreeMap<&str, String>, now: Moment) {
+        let (Some(token), Some(asked)) = (fields.get("x-sub"), fields.get("x-asked")) else { return };
+        let asked = Duration::from_micros(asked.parse().unwrap());
+        for (revoked, at) in self.revoked.borrow().iter().filter(|(revoked, _)| revoked == token) {
+            assert!(
+                asked >= *at || now.steady < *at + LOOK,
+                "{revoked} was revoked at {at:?}, and passes at {:?} with a response that was asked for at {asked:?}",
+                now.steady
+            );
+        }
     }
 
     fn fail_one(&mut self, some: usize, now: Moment) -> bool {
@@ -271,20 +349,24 @@ impl Model {
                 }
                 Command::Call(id, call) => {
                     // What has been asked under another configuration is answered to nobody.
-                    let is_same = |(other, replaced): &(OutgoingCall, u32)| {
+                    let is_same = |(other, replaced, _): &(OutgoingCall, u32, Steady)| {
                         *replaced == self.replaced
                             && (other.cluster(), other.body()) == (call.cluster(), call.body())
                     };
                     assert!(!self.calls.values().any(is_same), "two calls for one token: {call:?}");
-                    self.calls.insert(id.0, (call, self.replaced));
+                    self.calls.insert(id.0, (call, self.replaced, moment.steady));
                 }
-                Command::Pass(stream, _) => {
+                Command::Pass(stream, outcome) => {
                     left -= 1;
+                    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+                    let told = outcome.grant.additions().map(|(name, value)| (name, text(value)));
+                    self.check(&told.collect(), moment);
                     assert!(self.waiting.remove(&stream.0), "{stream:?} is let through");
                     self.passed.insert(stream.0);
                 }
-                Command::Answer(stream, ..) => {
+                Command::Answer(stream, _, answer) => {
                     left -= 1;
+                    self.status = answer.status;
                     assert!(self.waiting.remove(&stream.0), "{stream:?} is answered");
                 }
                 Command::Continue(stream) | Command::Change(stream, _) => {
@@ -311,9 +393,17 @@ fn begin<T>(configuration: usize, store: &Together, to: impl FnOnce(Policy, Port
     };
     let cache: Value =
         json!({"max_entries": 100, "ttl": "3s", "ttl_without_exp": "1s", "refresh_ahead": "1s"});
-    let providers = json!({"main": introspection("a", 1), "other": introspection("b", 0)});
+    let mut providers = json!({"main": introspection("a", 1), "other": introspection("b", 0)});
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    for provider in ["main", "other"] {
+        providers[provider]["issuer"] = json!("https://as.example.com");
+    }
+    providers["main"]["jwks"] = json!({"inline": {"keys": [key]}});
+    let told = |name: &str| json!({"header_name": format!("x-{name}"), "claim_name": name});
     let mut config = json!({"token": {"from_form": true}, "cache": cache, "providers": providers,
-        "provider_order": ["main", "other"]});
+        "provider_order": ["main", "other"],
+        "revocation": {"events": [{"path": "/events", "provider": "main", "audiences": ["receiver"]}]},
+        "upstream": {"claim_to_headers": [told("sub"), told("asked")]}});
     if configuration == 1 {
         config["mode"] = json!("shadow");
     }

@@ -98,6 +98,25 @@ fn what_everything_else_costs() {
 }
 
 #[test]
+fn events_cost_a_hit_nothing_and_a_worker_one_look_each_quarter_of_a_second() {
+    // EVT-10
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let mut vm = remembering(&json!({
+        "providers": {"main": {"issuer": "https://as.example.com", "jwks": {"inline": {"keys": [key]}}}},
+        "revocation": {"events": [{"path": "/events", "audiences": ["receiver"]}]},
+    }));
+    first(&mut vm);
+    let hit = cost(&mut vm, &[("authorization", "Bearer good")]);
+    assert_eq!(hit.entries.values().sum::<u64>(), 5, "{hit:?}");
+    assert_eq!(hit.host_calls.values().sum::<u64>(), 3, "{hit:?}");
+    vm.advance(Duration::from_secs(3));
+    vm.reset_crossings();
+    vm.advance(Duration::from_secs(1));
+    let looks = vm.crossings().host_calls.get("proxy_get_shared_data").copied();
+    assert!(looks.is_some_and(|looks| looks <= 4), "{:?}", vm.crossings());
+}
+
+#[test]
 fn a_known_bad_token_costs_six_host_calls_where_debug_lines_are_not_kept() {
     for (level, calls) in [(1, 7), (2, 6), (3, 6), (6, 6)] {
         let mut vm = remembering(&json!({}));
