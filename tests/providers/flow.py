@@ -78,6 +78,8 @@ class Api:
 class Envoy:
     """An Envoy between a caller and the API; its configuration is `envoy.yaml` in its directory."""
 
+    workers = 1
+
     def __init__(self, command):
         self.directory = command.directory / "envoy"
         self.port, self.admin = stack.free_ports(2)
@@ -90,7 +92,7 @@ class Envoy:
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [stack.find_envoy(), "-c", str(self.directory / "envoy.yaml"), "--config-yaml", admin]
-                + ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"],
+                + ["--disable-hot-restart", "--concurrency", str(self.workers), "--log-level", "warning"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -148,10 +150,15 @@ class Filter(Envoy):
     def __init__(self, command, upstream, server, configuration, tls=None):
         super().__init__(command)
         self.directory.mkdir()
+        self.write(upstream, server, configuration, tls)
+
+    def write(self, upstream, server, configuration, tls=None):
+        """Writes its file."""
         api = "type.googleapis.com/envoy.extensions"
         wasm = {
             "root_id": "tollgate",
             "failure_policy": "FAIL_RELOAD",
+            "allow_on_headers_stop_iteration": "revocation" in configuration,
             "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(configuration)},
             "vm_config": {"vm_id": "tollgate", "runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": str(stack.find_module())}}},
         }

@@ -153,6 +153,8 @@ class Keycloak(Server):
 
     name = "Keycloak"
     seconds = 300
+    # Further options of its start.
+    more = []
 
     def __init__(self):
         super().__init__()
@@ -166,7 +168,8 @@ class Keycloak(Server):
             [str(home / "bin/kc.sh"), "start-dev", "--db=dev-mem", "--http-host=127.0.0.1", f"--http-port={self.port}"]
             + ["--http-management-port=" + str(stack.free_ports(1)[0]), "--hostname=" + self.base]
             + [f"--https-port={self.tls_port}", "--https-client-auth=request", f"--truststore-paths={TLS / 'ca.pem'}"]
-            + [f"--https-trust-store-file={TLS / 'ca.pem'}", f"--https-certificate-file={CERTIFICATE[0]}", f"--https-certificate-key-file={CERTIFICATE[1]}"],
+            + [f"--https-trust-store-file={TLS / 'ca.pem'}", f"--https-certificate-file={CERTIFICATE[0]}", f"--https-certificate-key-file={CERTIFICATE[1]}"]
+            + self.more,
             home,
             JAVA_HOME=java_home(),
             JAVA_OPTS_KC_HEAP="-Xms128m -Xmx512m",

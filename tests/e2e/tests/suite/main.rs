@@ -16,6 +16,7 @@ mod certificates;
 mod client_lists;
 mod configurations;
 mod crowds;
+mod events;
 mod examples;
 mod expressions;
 mod filters_around;

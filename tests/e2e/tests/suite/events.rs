@@ -1,0 +1,204 @@
+//! Pushed events, in a real Envoy with four workers.
+
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tollgate_cases::token::Token;
+use tollgate_e2e::authorization_server::Behaviour;
+use tollgate_e2e::client::{Regular, Request, connect};
+use tollgate_e2e::my_turn;
+use tollgate_e2e::stage::{Plugin, Stage};
+use tollgate_e2e::world::{World, merge, policy};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_revocation_acts_in_every_worker_within_a_second_under_load() {
+    let _turn = my_turn();
+    // EVT-10: while eight clients keep four workers busy with other tokens
+    let world = receiving(json!({}));
+    let port = world.port("as");
+    let active = |sub: &str| {
+        Behaviour::json(&format!(r#"{{"active":true,"sub":"{sub}","sid":"s-{sub}","exp":4000000000}}"#))
+    };
+    world.server.on("hush-alice", [active("alice")]);
+    world.server.on("hush-bob", [active("bob")]);
+    world.server.on_all("load-", active("load"));
+    for token in ["hush-alice", "hush-bob"] {
+        for _ in 0..60 {
+            assert_eq!(Request::get("/x").bearer(token).send(port).status(), 200);
+        }
+        assert_eq!(world.server.calls_about(token), 1, "every worker knows it now");
+    }
+    let (goes_on, last_pass) = (AtomicBool::new(true), Mutex::new(None::<Instant>));
+    let pushed = thread::scope(|scope| {
+        for client in 0..8 {
+            let goes_on = &goes_on;
+            scope.spawn(move || {
+                let mut line = Regular::new(port);
+                for n in 0.. {
+                    if !goes_on.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    assert_eq!(line.get("/x", &format!("load-{client}-{}", n % 50)).status(), 200);
+                }
+            });
+        }
+        for _ in 0..4 {
+            let (goes_on, last_pass) = (&goes_on, &last_pass);
+            scope.spawn(move || {
+                while goes_on.load(Ordering::Relaxed) {
+                    // Each on a connection of its own: of any worker.
+                    if Request::get("/x").bearer("hush-alice").send(port).status() == 200 {
+                        *last_pass.lock().unwrap() = Some(Instant::now());
+                    }
+                }
+            });
+        }
+        thread::sleep(SECOND);
+        world.server.on("hush-alice", [Behaviour::json(r#"{"active":false}"#)]);
+        let response = push(&event(json!({"jti": "e1"}))).send(port);
+        assert_eq!((response.status(), response.body.len()), (202, 0), "{response:?}");
+        let pushed = Instant::now();
+        thread::sleep(SECOND * 2);
+        goes_on.store(false, Ordering::Relaxed);
+        pushed
+    });
+    let last = last_pass.into_inner().unwrap().expect("it has passed before");
+    let after = last.saturating_duration_since(pushed);
+    eprintln!("the last request with the revoked token passed {} ms after the event", after.as_millis());
+    assert!(after < SECOND, "{after:?}");
+    for _ in 0..60 {
+        assert_eq!(Request::get("/x").bearer("hush-alice").send(port).status(), 401);
+        assert_eq!(Request::get("/x").bearer("hush-bob").send(port).status(), 200);
+    }
+    assert_eq!(world.server.calls_about("hush-bob"), 1, "another user's token was not introspected again");
+    let counters = world.envoy.counters("revocation.events");
+    assert_eq!(counters.get("applied"), Some(&1), "{counters:?}");
+    world.envoy.assert_clean_log(&["hush", "alice"]);
+}
+
+#[test]
+fn nobody_else_revokes_anything_and_nobody_keeps_events_out() {
+    let _turn = my_turn();
+    // EVT-03, EVT-07, EVT-08, EVT-09
+    let world = receiving(json!({}));
+    let port = world.port("as");
+    world.server.on(
+        "hush-alice",
+        [Behaviour::json(r#"{"active":true,"sub":"alice","sid":"s-alice","exp":4000000000}"#)],
+    );
+    let ask = || Request::get("/x").bearer("hush-alice").send(port).status();
+    for _ in 0..60 {
+        assert_eq!(ask(), 200);
+    }
+    let memory = world.envoy.memory();
+    let status = |request: &Request| request.send(port).status();
+    let forged = event(json!({"key": "other-p256", "header": {"kid": "p256"}}));
+    assert_eq!(status(&push(&forged)), 400);
+    assert_eq!(status(&push(&event(json!({"aud": "somebody"})))), 400);
+    assert_eq!(status(&Request::get("/events")), 405);
+    assert_eq!(status(&push(&event(json!({}))).method("PUT")), 405);
+    assert_eq!(status(&push(&"a".repeat(70_000))), 413);
+    let chunked = Request::new("POST", "/events").header("content-type", EVENT);
+    assert_eq!(status(&chunked.chunked("a".repeat(70_000).as_bytes(), 1000)), 413);
+    for path in ["/events/", "/Events", "/events/x"] {
+        assert_eq!(
+            status(&Request::new("POST", path).header("content-type", EVENT).body(b"x")),
+            401,
+            "{path}"
+        );
+    }
+    // A thousand that begin and do not go on, some of which leave.
+    let slow: Vec<TcpStream> = (0..1000).filter_map(|_| begin(port)).collect();
+    let start = Instant::now();
+    assert_eq!(
+        status(&push(&event(json!({"jti": "e1", "sub_id": {"format": "opaque", "id": "s-other"}})))),
+        202
+    );
+    assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+    drop(slow);
+    // A flood of forged ones: a real one gets through as soon as it is over.
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..150 {
+                    assert!(matches!(status(&push(&forged)), 400 | 503));
+                }
+            });
+        }
+    });
+    assert_eq!(ask(), 200);
+    assert_eq!(world.server.calls_about("hush-alice"), 1, "nothing was revoked");
+    thread::sleep(SECOND);
+    assert_eq!(status(&push(&event(json!({"jti": "e2"})))), 202);
+    thread::sleep(SECOND / 2);
+    for _ in 0..60 {
+        assert_eq!(ask(), 200);
+    }
+    assert_eq!(world.server.calls_about("hush-alice"), 2, "and now it is introspected again");
+    let grown = world.envoy.memory().saturating_sub(memory);
+    assert!(grown < 24 << 20, "{grown} bytes");
+    world.envoy.assert_clean_log(&["hush", "alice"]);
+}
+
+/// The head of an event, and a byte of its body.
+fn begin(port: u16) -> Option<TcpStream> {
+    use std::io::Write as _;
+    let mut stream = connect(port).ok()?;
+    let head =
+        format!("POST /events HTTP/1.1\r\nhost: a\r\ncontent-type: {EVENT}\r\ncontent-length: 100\r\n\r\na");
+    stream.write_all(head.as_bytes()).ok()?;
+    Some(stream)
+}
+
+fn push(token: &str) -> Request {
+    Request::new("POST", "/events").header("content-type", EVENT).body(token.as_bytes())
+}
+
+const EVENT: &str = "application/secevent+jwt";
+
+/// A `session-revoked` of alice's session, with these changes.
+fn event(changes: Value) -> String {
+    let mut claims = json!({
+        "jti": "e", "aud": "receiver", "iat": "$now",
+        "sub_id": {"format": "complex", "user": {"format": "iss_sub", "iss": ISSUER, "sub": "alice"}, "session": {"format": "opaque", "id": "s-alice"}},
+        "events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {}},
+    });
+    let mut header = json!({"typ": "secevent+jwt"});
+    let mut key = None;
+    for (name, value) in changes.as_object().unwrap() {
+        match name.as_str() {
+            "header" => merge(&mut header, value.clone()),
+            "key" => key = value.as_str().map(str::to_owned),
+            _ => claims[name] = value.clone(),
+        }
+    }
+    let without = ["exp", "sub", "client_id", "scope"].map(str::to_owned).to_vec();
+    let (header, claims) = (header.as_object().unwrap().clone(), claims.as_object().unwrap().clone());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    Token { key, header, claims, without, ..Token::default() }.at(now)
+}
+
+const ISSUER: &str = "https://as.example.com";
+
+/// Four workers that receive events.
+fn receiving(changes: Value) -> World {
+    let key = json!({
+        "kty": "EC", "crv": "P-256", "kid": "p256",
+        "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y",
+        "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk",
+    });
+    let mut policy = policy(json!({
+        "providers": {"as": {"issuer": ISSUER, "jwks": {"inline": {"keys": [key]}}}},
+        "revocation": {"events": [{"path": "/events", "audiences": ["receiver"]}]},
+        "cache": {"max_entries": 10_000, "ttl": "1h", "ttl_without_exp": "1h"},
+    }));
+    merge(&mut policy, changes);
+    let plugin = Plugin { stop_iteration: true, ..Plugin::new(policy) };
+    World::start(Stage { workers: 4, ..Stage::new() }.listener("as", plugin))
+}
