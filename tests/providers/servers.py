@@ -209,7 +209,7 @@ class Keycloak(Server):
         """One call of the admin REST API; its token lasts a minute."""
         form = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": self.admin_password}
         token_endpoint = f"{self.base}/realms/master/protocol/openid-connect/token"
-        signed_in = call("POST", token_endpoint, {"content-type": "application/x-www-form-urlencoded"}, urllib.parse.urlencode(form))
+        signed_in = call("POST", token_endpoint, {"content-type": "application/x-www-form-urlencoded"}, urllib.parse.urlencode(form), timeout=60)
         headers = {"authorization": f"Bearer {signed_in.json()['access_token']}", "content-type": "application/json"}
         answer = call(method, f"{self.base}/admin/realms{path}", headers, json.dumps(body), timeout=60)
         if answer.status >= 300:

@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// Add a header field to the request, as `name: value`; repeatable
     #[arg(long, short = 'H', value_name = "FIELD")]
     header: Vec<String>,
-    /// Set the request's form body, for a token in a form
+    /// Set the request's body: a form with a token, or an event
     #[arg(long, value_name = "FILE")]
     form: Option<PathBuf>,
     /// Use this access token. It is sent where the configuration reads tokens: in a header field if possible
