@@ -488,6 +488,10 @@ keys! {
             "forward_payload_header", text(&text::FIELD_NAME),
             "The field in which all claims are forwarded, as base64url JSON.",
         );
+        TIER_HEADER: Option<String> = optional(
+            "tier_header", text(&text::FIELD_NAME),
+            "The field in which the tier of the client is forwarded, if the client list of the rule has one for it.",
+        );
         FILTER_STATE: bool = default(
             "filter_state", flag(), "false",
             "Makes data about requests that pass available to access logs and later filters, in Envoy's filter state: `wasm.tollgate.verdict` and, if there is a token, `wasm.tollgate.client_id`, `wasm.tollgate.sub` and, as JSON, `wasm.tollgate.claims`.",
@@ -518,7 +522,7 @@ keys! {
     Log {
         FIELDS: Vec<LogField> = default(
             "fields", list_or_none(&word()), "[]",
-            "The values that each request sets, whether it passes or not: `wasm.tollgate.` and one of these words. Each value costs one host call. `cache` is `hit`, `miss` or `stale`; `waited_milliseconds` is how long the request waited for authorization servers; `token_fingerprint` distinguishes tokens; the token cannot be computed from it, and it is another one after a restart and in another proxy. A rejection sets `verdict` and `reason` in any case.",
+            "The values that each request sets, whether it passes or not: `wasm.tollgate.` and one of these words. Each value costs one host call. `tier` is the client's in the client list of the rule; `cache` is `hit`, `miss` or `stale`; `waited_milliseconds` is how long the request waited for authorization servers; `token_fingerprint` distinguishes tokens; the token cannot be computed from it, and it is another one after a restart and in another proxy. A rejection sets `verdict` and `reason` in any case.",
         );
     }
 }

@@ -149,6 +149,8 @@ struct Told {
     fingerprint: Option<TokenKey>,
     /// What its provider has said, if it is active.
     entry: Option<Rc<Entry>>,
+    /// The tier of its client.
+    tier: Option<String>,
 }
 
 impl<T: Trace> Enforcer<T> {

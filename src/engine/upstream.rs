@@ -24,6 +24,8 @@ pub struct Upstream {
     pub keeps_underscores: bool,
     /// The claims as base64url JSON in this header field, in lower case.
     pub forward_payload_header: Option<String>,
+    /// The tier of the client in this header field, in lower case.
+    pub tier_header: Option<Rc<str>>,
     /// Whether later filters and access logs are told of the token as well.
     pub filter_state: bool,
     /// Claims that later filters and access logs get as single values.
@@ -50,12 +52,13 @@ impl Upstream {
             claims_prefix,
             keeps_underscores: _,
             forward_payload_header,
+            tier_header,
             filter_state: _,
             claim_to_filter_state: _,
         } = self;
         let is = |own: &str| is_same_field(name, own);
         claim_to_headers.iter().any(|field| is(&field.name))
-            || forward_payload_header.as_deref().is_some_and(is)
+            || [forward_payload_header.as_deref(), tier_header.as_deref()].into_iter().flatten().any(is)
             || claims_prefix.as_deref().is_some_and(|prefix| starts_like(name, prefix))
     }
 
@@ -68,6 +71,7 @@ impl Upstream {
             claims_prefix,
             keeps_underscores: _,
             forward_payload_header,
+            tier_header,
             filter_state: _,
             claim_to_filter_state: _,
         } = self;
@@ -75,7 +79,10 @@ impl Upstream {
             return u128::MAX;
         }
         let names = claim_to_headers.iter().map(|field| &*field.name);
-        names.chain(forward_payload_header.as_deref()).fold(0, |all, name| all | length_bit(name.len()))
+        names
+            .chain(forward_payload_header.as_deref())
+            .chain(tier_header.as_deref())
+            .fold(0, |all, name| all | length_bit(name.len()))
     }
 
     /// The client's own copies of our fields, once each. `lengths` are [`Self::lengths`].
@@ -93,6 +100,13 @@ impl Upstream {
         names
     }
 
+    /// The field for the client's tier, if it is told.
+    #[cold]
+    #[inline(never)]
+    pub fn tier_field(&self, tier: &str) -> Option<(String, Vec<u8>)> {
+        Some((self.tier_header.as_deref()?.to_owned(), header_value(&Value::from(tier))))
+    }
+
     /// The fields for these claims and for the client.
     #[inline(never)]
     pub fn identity(&self, claims: &Map<String, Value>, client_id: Option<&str>) -> IdentityFields {
@@ -101,6 +115,7 @@ impl Upstream {
             claims_prefix,
             keeps_underscores,
             forward_payload_header,
+            tier_header: _,
             filter_state,
             claim_to_filter_state,
         } = self;

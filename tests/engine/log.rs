@@ -81,6 +81,31 @@ fn claims_are_single_values() {
     assert_eq!(without_fingerprint(&notes), want);
 }
 
+#[test]
+fn the_tier_is_that_of_the_list_of_the_rule() {
+    let lists = json!({
+        "log": {"fields": ["tier"]},
+        "upstream": {"tier_header": "x-tier"},
+        "client_lists": {"partners": {"clients": [{"id": "shop", "tier": "gold"}, {"id": "kiosk"}]}},
+        "rules": [{"match": {"prefix": "/"}, "requires": {"clients": {"list": "partners"}}}],
+    });
+    let mut driver = driver(&lists, 1, &Together::default());
+    let mut send = |client: &str| {
+        let reply = json!({"active": true, "client_id": client}).to_string();
+        let bearer = format!("Bearer {client}");
+        let head = [(":method", "GET"), (":path", "/"), ("authorization", &*bearer), ("x-tier", "platinum")];
+        let end = driver.decide(lines(&head), None, |_| reply.clone());
+        let grant = &end.outcome.grant;
+        let field = grant.additions().find(|(name, _)| *name == "x-tier").map(|(_, value)| value.to_vec());
+        let notes = end.outcome.notes.iter().find(|(name, _)| name == "tollgate.tier");
+        (notes.map(|(_, tier)| tier.to_string()), field, grant.remove.contains(&"x-tier".to_owned()))
+    };
+    assert_eq!(send("shop"), (Some("gold".to_owned()), Some(b"gold".to_vec()), true));
+    assert_eq!(send("shop"), (Some("gold".to_owned()), Some(b"gold".to_vec()), true), "again");
+    assert_eq!(send("kiosk"), (None, None, true));
+    assert_eq!(send("stranger"), (None, None, true));
+}
+
 fn without_fingerprint(notes: &Notes) -> Vec<(&str, &str)> {
     let all = notes.iter().map(|(name, text)| (name.as_str(), text.as_str()));
     all.filter(|(name, _)| *name != "tollgate.token_fingerprint").collect()
@@ -114,5 +139,14 @@ fn send(driver: &mut Driver, token: Option<&str>) -> Notes {
     end.outcome.notes.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect()
 }
 
-const FIELDS: [&str; 8] =
-    ["verdict", "rule", "provider", "client_id", "sub", "cache", "waited_milliseconds", "token_fingerprint"];
+const FIELDS: [&str; 9] = [
+    "verdict",
+    "rule",
+    "provider",
+    "client_id",
+    "sub",
+    "tier",
+    "cache",
+    "waited_milliseconds",
+    "token_fingerprint",
+];

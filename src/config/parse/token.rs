@@ -120,5 +120,6 @@ fn taken_by(upstream: &Upstream, name: &str) -> bool {
     name != "authorization"
         && (upstream.claim_to_headers.iter().any(|header| same(&header.name))
             || upstream.forward_payload_header.as_deref().is_some_and(same)
+            || upstream.tier_header.as_deref().is_some_and(same)
             || upstream.claims_prefix.iter().any(|prefix| alike(name).starts_with(&alike(prefix))))
 }

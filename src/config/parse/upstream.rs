@@ -55,7 +55,9 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
         let claim = claim.at(keys::ClaimHeader::CLAIM_NAME).text();
         name_claim(name.text().to_ascii_lowercase(), claim, &mut headers);
     }
+    let tier = upstream.at(keys::Upstream::TIER_HEADER);
     check_field(&payload, &prefix, &mut seen, context);
+    check_field(&tier, &prefix, &mut seen, context);
     let (mut seen, mut state) = (Seen::default(), Vec::new());
     for claim in upstream.at(keys::Upstream::CLAIM_TO_FILTER_STATE).items() {
         let name = claim.at(keys::ClaimState::NAME);
@@ -77,6 +79,7 @@ pub(super) fn parse(upstream: &Node<'_, keys::Upstream>, context: &mut Context<'
         claims_prefix: lower(&prefix),
         keeps_underscores,
         forward_payload_header: lower(&payload),
+        tier_header: lower(&tier).map(Into::into),
         filter_state: upstream.get(keys::Upstream::FILTER_STATE),
         claim_to_filter_state: state,
     }

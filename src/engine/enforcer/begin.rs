@@ -204,7 +204,7 @@ impl<T: Trace> Enforcer<T> {
     #[inline(never)]
     fn told_of(&self, token: &Secret) -> Told {
         let fingerprint = self.fingerprints.map(|key| TokenKey::new(key, ProviderId(0), token));
-        Told { fingerprint, entry: None }
+        Told { fingerprint, ..Told::default() }
     }
 
     /// Whether all providers that would be called have already said that the token is inactive.

@@ -46,6 +46,19 @@ impl<T: Trace> Enforcer<T> {
         self.use_up(proof, now)
     }
 
+    /// The tier of the client, in the client list of the rule that the request matches.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tier(&self, request: &Request, token: &AccessToken) -> Option<String> {
+        let clients = request.requirement(&self.policy).clients.as_ref()?;
+        let list = match clients.live {
+            Some(id) => self.lists.get(id.0)?.list()?,
+            None => clients,
+        };
+        let client = token.client_id(&self.provider(token.provider)?.tokens)?;
+        list.tier(client).map(str::to_owned)
+    }
+
     /// Uses up the proof of a request that passes. The second time, it does not.
     #[inline(never)]
     fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {

@@ -139,6 +139,7 @@ impl Outcome {
             LogField::Provider => &provider?.name,
             LogField::ClientId => token()?.client_id(&provider?.tokens)?,
             LogField::Sub => token()?.claims.get("sub")?.as_str()?,
+            LogField::Tier => told?.tier.as_deref()?,
             LogField::Waited => return Some(waited.to_string()),
             LogField::Fingerprint => return Some(format!("{:016x}", told?.fingerprint?.spread())),
         };

@@ -204,8 +204,11 @@ impl Pending {
             Box::new(Question { key, token: self.found.token.clone() })
         });
         let Self { mut request, found, body, proof, .. } = self;
+        let tells_tier = request.told.is_some() || enforcer.policy.upstream.tier_header.is_some();
+        let tier = if tells_tier { enforcer.tier(&request, token) } else { None };
         if let Some(told) = &mut request.told {
             told.entry = Some(Rc::clone(entry));
+            told.tier.clone_from(&tier);
         }
         let judged = enforcer.judge(&request, token, proof.as_deref(), now);
         let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
@@ -213,6 +216,9 @@ impl Pending {
             Ok(()) => {
                 let provider = enforcer.provider(token.provider);
                 grant.identity = Some(entry.identity(&enforcer.policy.upstream, provider));
+                if let Some(tier) = &tier {
+                    grant.set.extend(enforcer.policy.upstream.tier_field(tier));
+                }
                 if enforcer.policy.mode == Mode::Enforce {
                     grant.private_response = found.place.is_in_uri();
                     grant.dpop_nonce = proof.and_then(|proof| proof.next_nonce);

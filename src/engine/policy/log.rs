@@ -15,6 +15,8 @@ pub enum LogField {
     ClientId,
     /// The user of its token.
     Sub,
+    /// The tier of its client, in the client list of its rule.
+    Tier,
     /// Whether what is known of its token was cached.
     Cache,
     /// How long it waited for an authorization server.
@@ -29,6 +31,7 @@ named! { LogField:
     Provider = "provider",
     ClientId = "client_id",
     Sub = "sub",
+    Tier = "tier",
     Cache = "cache",
     Waited = "waited_milliseconds",
     Fingerprint = "token_fingerprint",
@@ -43,6 +46,7 @@ impl LogField {
             Self::Provider => "tollgate.provider",
             Self::ClientId => "tollgate.client_id",
             Self::Sub => "tollgate.sub",
+            Self::Tier => "tollgate.tier",
             Self::Cache => "tollgate.cache",
             Self::Waited => "tollgate.waited_milliseconds",
             Self::Fingerprint => "tollgate.token_fingerprint",

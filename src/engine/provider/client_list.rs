@@ -113,6 +113,11 @@ impl LiveList {
         self.list.is_some()
     }
 
+    /// The list, if there has been one.
+    pub fn list(&self) -> Option<&ClientList> {
+        self.list.as_deref()
+    }
+
     /// Whether the list lets this client in; `unavailable` before there is one.
     pub fn allows(&self, client_id: Option<&str>) -> Result<(), Rejection> {
         match (&self.list, client_id) {

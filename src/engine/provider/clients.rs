@@ -29,4 +29,9 @@ impl ClientList {
     pub fn allows(&self, client_id: &str) -> bool {
         self.clients.contains_key(client_id)
     }
+
+    /// The tier of the client, if it has one.
+    pub fn tier(&self, client_id: &str) -> Option<&str> {
+        self.clients.get(client_id)?.tier.as_deref()
+    }
 }

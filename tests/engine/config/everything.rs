@@ -165,6 +165,7 @@ fn every_key_arrives() {
     assert_eq!(policy.upstream.claims_prefix.as_deref(), Some("x-agw-"));
     assert!(policy.upstream.keeps_underscores);
     assert_eq!(policy.upstream.forward_payload_header.as_deref(), Some("x-token-claims"));
+    assert_eq!(policy.upstream.tier_header.as_deref(), Some("x-tier"));
     assert!(policy.upstream.filter_state);
     let state = &policy.upstream.claim_to_filter_state[0];
     assert_eq!((&*state.name, state.claim.as_str()), ("tollgate.claim.tenant", "org.tenant"));
@@ -441,6 +442,7 @@ pub(super) fn everything() -> Value {
             "claims_prefix": "X-Agw-",
             "claims_prefix_underscores": "keep",
             "forward_payload_header": "X-Token-Claims",
+            "tier_header": "X-Tier",
             "filter_state": true,
             "claim_to_filter_state": [{"name": "tenant", "claim_name": "org.tenant"}],
         },
