@@ -31,7 +31,7 @@ fn a_client_of_the_store_and_an_upstream_are_enough() {
                 },
             }},
             "rules": [{"name": "api", "match": {"prefix": "/"}, "requires": {"scopes": ["orders:read"]}}],
-            "log": {"fields": ["verdict", "rule", "provider", "client_id", "sub", "cache", "waited_milliseconds", "token_fingerprint"]},
+            "log": {"fields": ["verdict", "rule", "provider", "client_id", "sub", "tier", "cache", "waited_milliseconds", "token_fingerprint"]},
         })
     );
     // OAU-23: the secret is in one file, for its owner alone, and nowhere else.

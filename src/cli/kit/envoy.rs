@@ -13,7 +13,7 @@ use url::{Host, Url};
 use crate::kit::capabilities;
 use crate::kit::failure::Failure;
 use crate::kit::files::{Content, File};
-use crate::kit::plan::{Api, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
+use crate::kit::plan::{Api, ClientRateLimit, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
 use crate::kit::template::{ACCESS_LOG, STATS_TAGS, fill};
 use crate::kit::yaml::{configuration, scalar};
 
@@ -232,6 +232,10 @@ fn listener(plan: &Plan, around: &Surroundings, policy: &Value) -> String {
             ),
             ("rate_limit", &plan.rate_limit.map(rate_limit).unwrap_or_default()),
             (
+                "client_rate_limit",
+                &plan.client_rate_limit.as_ref().map(client_rate_limit).unwrap_or_default(),
+            ),
+            (
                 "reuse_port",
                 if around.shares_port { "" } else { "enable_reuse_port: false # a port in use is an error" },
             ),
@@ -320,6 +324,20 @@ pub(crate) fn seconds(duration: Duration) -> String {
 
 fn rate_limit(rate: u64) -> String {
     fill(include_str!("templates/rate-limit.yaml"), &[("rate", &rate.to_string())])
+}
+
+fn client_rate_limit(limit: &ClientRateLimit) -> String {
+    let tier = |(tier, rate): &(String, u64)| {
+        let tier = Value::from(tier.as_str());
+        format!(
+            "- entries: [{{key: tier, value: {tier}}}, {{key: client}}]\n  token_bucket: {{max_tokens: {rate}, tokens_per_fill: {rate}, fill_interval: 60s}}\n"
+        )
+    };
+    let tiers: String = limit.tiers.iter().map(tier).collect();
+    fill(
+        include_str!("templates/client-rate-limit.yaml"),
+        &[("tiers", &tiers), ("default", &limit.default.to_string())],
+    )
 }
 
 fn api_cluster_name(api: &Api) -> String {

@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) max_connections: u64,
     /// The maximum number of requests per second from one client address, if there is a limit.
     pub(crate) rate_limit: Option<u64>,
+    /// The maximum number of requests per minute from one client, if there is a limit.
+    pub(crate) client_rate_limit: Option<ClientRateLimit>,
     /// Envoy's certificate and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// Whether clients use TLS to the configured Envoy.
@@ -314,6 +316,15 @@ impl Api {
         let fits = |own: &String| own == host || own.strip_prefix('*').is_some_and(|end| host.ends_with(end));
         self.hosts.is_empty() || self.hosts.iter().any(fits)
     }
+}
+
+/// How many requests one client may send in a minute.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientRateLimit {
+    /// Clients without a tier, and with a tier that is not listed.
+    pub(crate) default: u64,
+    /// Clients of these tiers.
+    pub(crate) tiers: Vec<(String, u64)>,
 }
 
 impl Plan {

@@ -110,7 +110,7 @@ fn what_operations_advises_is_generated() {
     assert_eq!(log["client_id"], "%FILTER_STATE(wasm.tollgate.client_id:PLAIN)%");
     assert_eq!(log["sub"], "%FILTER_STATE(wasm.tollgate.sub:PLAIN)%");
     assert_eq!(log["rule"], "%FILTER_STATE(wasm.tollgate.rule:PLAIN)%");
-    assert_eq!(policy_in(&envoy)["log"]["fields"].as_array().map(Vec::len), Some(8));
+    assert_eq!(policy_in(&envoy)["log"]["fields"].as_array().map(Vec::len), Some(9));
     let clusters = envoy["static_resources"]["clusters"].as_array().unwrap();
     let provider = clusters.iter().find(|cluster| cluster["name"] == "provider-main").unwrap();
     assert_eq!(provider["circuit_breakers"]["thresholds"][0]["max_requests"], 8192);
@@ -128,6 +128,28 @@ fn what_operations_advises_is_generated() {
     let order = ["local_ratelimit", "oauth2"].map(|name| format!("envoy.filters.http.{name}"));
     assert_eq!(names[..2], order);
     assert_eq!(filters[0]["typed_config"]["descriptors"][0]["token_bucket"]["max_tokens"], 5);
+}
+
+#[test]
+fn clients_are_limited_by_what_the_filter_tells() {
+    let at = Tollgate::new();
+    let file = |more: &str| {
+        at.write("secret", "hush-secret\n");
+        let file = "providers: {main: {introspection_endpoint: \"https://a.example/i\", client_id: a, client_secret_file: secret}}\napis: {a: {upstream: \"http://b.example\"}}\nclient_rate_limit: {default: 2, tiers: {gold: 5}}\n";
+        at.write("gateway.yaml", format!("{file}{more}"));
+        at.run(["generate", "envoy", "gateway.yaml"])
+    };
+    let run = file("");
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(
+        run.stdout.contains(r#"- entries: [{key: tier, value: "gold"}, {key: client}]"#),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(file("policy: {log: {fields: [client_id, tier]}}").status, 0);
+    let run = file("policy: {log: {fields: [client_id]}}");
+    assert_ne!(run.status, 0);
+    assert!(run.stderr.contains("policy.log.fields: client_rate_limit needs client_id and tier"), "{run:?}");
 }
 
 /// Whatever is generated, our own check has nothing to say against it.

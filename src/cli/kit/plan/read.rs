@@ -13,8 +13,8 @@ use url::Url;
 use super::faults::{Faults, of_api};
 use super::shape::{NOT_IN_POLICY, SHORT_FILE};
 use super::{
-    Api, Credential, Kubernetes, Login, Plan, Provider, Traffic, Workload, is_loopback, resources, rules,
-    several,
+    Api, ClientRateLimit, Credential, Kubernetes, Login, Plan, Provider, Traffic, Workload, is_loopback,
+    resources, rules, several,
 };
 use crate::kit::failure::Failure;
 use crate::kit::find::located::{self, Located};
@@ -177,6 +177,7 @@ impl Reader<'_> {
             all.push(("apis".to_owned(), Place::names(&["apis"]), elsewhere));
         }
         rules::distinct(&mut all);
+        self.limits_clients(whole, &policy);
         let (origins, all) = all.into_iter().map(|(_, origin, rule)| (origin, rule)).unzip();
         let resources = resources::of(&apis, &mut self.faults);
         let apis: Vec<Api> = apis.into_iter().map(|(api, _)| api).collect();
@@ -195,6 +196,7 @@ impl Reader<'_> {
             max_connections: whole.get("max_connections").and_then(Value::as_u64).unwrap_or(10_000),
             rate_limit: Some(whole.get("rate_limit").and_then(Value::as_u64).unwrap_or(1000))
                 .filter(|rate| *rate != 0),
+            client_rate_limit: whole.get("client_rate_limit").map(client_rate_limit),
             tls: file("/tls/certificate").zip(file("/tls/key")),
             is_https: whole.get("tls").is_some(),
             client_certificates: whole.pointer("/tls/client_certificates") == Some(&Value::Bool(true)),
@@ -208,6 +210,16 @@ impl Reader<'_> {
             rules: all,
             resources,
         })
+    }
+
+    /// Adds an error if clients are to be limited by what the filter does not tell.
+    fn limits_clients(&mut self, whole: &Value, policy: &Map<String, Value>) {
+        let fields = policy.get("log").and_then(|log| log.get("fields")).and_then(Value::as_array);
+        let is_told = |name: &&str| fields.is_none_or(|fields| fields.contains(&Value::from(*name)));
+        if whole.get("client_rate_limit").is_some() && !["client_id", "tier"].iter().all(is_told) {
+            let what = "client_rate_limit needs client_id and tier".to_owned();
+            self.faults.push((Place::names(&["policy", "log", "fields"]), what));
+        }
     }
 
     /// Adds an error if two providers share a variable: each secret would be sent to both.
@@ -434,6 +446,15 @@ fn traffic(written: &Value) -> Traffic {
         timeout: span("timeout"),
         idle: span("idle_timeout").unwrap_or(Duration::from_secs(5 * 60)),
         longest: span("max_stream_duration").unwrap_or(Duration::from_secs(60 * 60)),
+    }
+}
+
+fn client_rate_limit(written: &Value) -> ClientRateLimit {
+    let number = |value: &Value| value.as_u64().unwrap_or_default();
+    let tiers = written.get("tiers").and_then(Value::as_object).into_iter().flatten();
+    ClientRateLimit {
+        default: written.get("default").map(number).unwrap_or_default(),
+        tiers: tiers.map(|(tier, limit)| (tier.clone(), number(limit))).collect(),
     }
 }
 

@@ -35,6 +35,11 @@ pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
             Kind::Integer { min: 0, max: 1_000_000 },
             "The maximum number of requests per second from one client address (Envoy and Compose). `0`: no limit. Absent: `1000`.",
         ),
+        optional(
+            "client_rate_limit",
+            Kind::Object(&CLIENT_RATE_LIMIT),
+            "The maximum number of requests per minute from one client (Envoy and Compose). Absent: no limit.",
+        ),
         optional("tls", Kind::Object(&TLS), "Envoy's certificate. Absent: Envoy listens for plain HTTP."),
         required(
             "providers",
@@ -60,6 +65,26 @@ pub(crate) static SHORT_FILE: Kind = Kind::Object(&Object {
     ],
     choices: &[],
 });
+
+static CLIENT_RATE_LIMIT: Object = Object {
+    keys: &[
+        required(
+            "default",
+            Kind::Integer { min: 1, max: 1_000_000_000 },
+            "The limit for clients without a tier, and with a tier that is not listed.",
+        ),
+        optional(
+            "tiers",
+            Kind::Map {
+                names: Names::Text("TIER", &text::LINE),
+                of: &Kind::Integer { min: 1, max: 1_000_000_000 },
+                empty: true,
+            },
+            "The limits for clients of these tiers. The client list of the API says which tier a client has.",
+        ),
+    ],
+    choices: &[],
+};
 
 static TLS: Object = Object {
     keys: &[

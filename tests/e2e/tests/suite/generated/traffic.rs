@@ -46,6 +46,43 @@ apis:
 }
 
 #[test]
+fn a_client_is_limited_by_its_tier_whatever_its_tokens_are() {
+    let gateway = Gateway::start(
+        r#"
+listen: 127.0.0.1:0
+client_rate_limit: {default: 2, tiers: {gold: 5}}
+providers:
+  main: {introspection_endpoint: "http://as.test/i", client_id: gateway, client_secret_file: secret}
+client_lists:
+  partners: {clients: [{id: shop, tier: gold}, {id: kiosk}, {id: cart, tier: silver}]}
+apis:
+  a:
+    upstream: "http://api.test"
+    client_list: partners
+    rules: [{name: open, match: {prefix: /open}, access: anonymous}]
+policy: {upstream: {tier_header: x-tier}}
+"#,
+    );
+    let Gateway { server, upstream, port, .. } = &gateway;
+    for (token, client) in [("one", "shop"), ("two", "shop"), ("three", "kiosk"), ("four", "cart")] {
+        let reply = json!({"active": true, "exp": 4_000_000_000_u64, "client_id": client});
+        server.on(token, [Behaviour::json(&reply.to_string())]);
+    }
+    let send =
+        |token: &str| Request::get("/").bearer(token).header("x-tier", "platinum").send(*port).status();
+    let statuses = |token: &str, n: usize| (0..n).map(|_| send(token)).collect::<Vec<_>>();
+    assert_eq!(statuses("one", 3), [200; 3]);
+    assert_eq!(statuses("two", 3), [200, 200, 429], "another token of the same client");
+    assert_eq!(statuses("three", 3), [200, 200, 429], "no tier");
+    assert_eq!(statuses("four", 3), [200, 200, 429], "a tier that is not listed");
+    let tiers: Vec<_> = upstream.take().iter().map(|request| request.all("x-tier").concat()).collect();
+    assert_eq!(tiers, [&["gold"; 5][..], &[""; 2], &["silver"; 2]].concat());
+    // Who has no client is limited by address alone.
+    assert!((0..6).all(|_| Request::get("/open").send(*port).status() == 200));
+    gateway.envoy.assert_clean_log(&["hush"]);
+}
+
+#[test]
 fn a_websocket_opens_where_it_may_and_with_a_token_alone() {
     let gateway = Gateway::start(
         r#"
