@@ -174,6 +174,7 @@ fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<St
     };
     policy.resources = resource::parse(root, &policy, &mut context);
     user_info::check(root, &policy, &mut context);
+    cache::check_ages(root, &policy, &mut context);
     (policy, context.faults)
 }
 

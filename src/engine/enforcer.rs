@@ -114,6 +114,10 @@ pub(crate) struct Pending {
     proof: Option<Box<Proof>>,
     /// What has come of its wish for other keys.
     keys: Option<KeyNews>,
+    /// Only a response that was asked for after this moment lets it pass; `None`: any response.
+    after: Option<UnixTime>,
+    /// Whether what it waits for is a call that was made on its account, or after it had come.
+    is_asked_for: bool,
     /// How often a response about it has come too late for an event.
     overtaken: u8,
 }

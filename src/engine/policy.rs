@@ -11,6 +11,8 @@ pub mod requirement;
 pub mod resource;
 pub mod rule;
 
+use std::time::Duration;
+
 use crate::base::ids::ProviderId;
 use crate::base::named::named;
 use crate::jose::signer::Signer;
@@ -18,7 +20,7 @@ use crate::policy::cache_times::CacheTimes;
 use crate::policy::log::LogField;
 use crate::policy::requirement::Requirement;
 use crate::policy::resource::Resources;
-use crate::policy::rule::Rule;
+use crate::policy::rule::{Rule, Ruling};
 use crate::proof::certificate::CertificateSource;
 use crate::proof::dpop::Dpop;
 use crate::provider::Provider;
@@ -100,6 +102,12 @@ impl Policy {
         rule.and_then(|rule| rule.requires.as_ref()).unwrap_or(&self.requires)
     }
 
+    /// The age from which on a cached response lets no request of these rules pass. The strictest of them counts.
+    pub(crate) fn max_cache_age(&self, Ruling { rule, others }: &Ruling) -> Option<Duration> {
+        let of = |rule: &Option<usize>| self.requirement_at(*rule).max_cache_age;
+        std::iter::once(rule).chain(others).filter_map(of).min()
+    }
+
     /// The parameters of the query in which that rule, too, looks for a token.
     pub(crate) fn extra_params_at(&self, rule: Option<usize>) -> &[String] {
         let rule = rule.and_then(|at| self.rules.get(at));
@@ -140,8 +148,6 @@ impl Policy {
     /// One provider, and nothing is required but an active token, for tests.
     pub(crate) fn bare() -> Self {
         use crate::response::{Format, Profile};
-        use std::time::Duration;
-
         Self {
             providers: vec![Provider::bare()],
             provider_order: vec![ProviderId(0)],

@@ -436,8 +436,8 @@ impl<T: Trace> Worker<T> {
                         }
                     }
                 }
-                Step::Introspect(question, pending) => {
-                    let Some(finding) = self.seek(&question, now) else {
+                Step::Introspect(question, mut pending) => {
+                    let Some(finding) = self.seek(&question, &mut pending, now) else {
                         stream.state = State::AwaitsResponse(question.key);
                         stream.waits_since.get_or_insert(now.wall());
                         self.flights.wait(question.key, id, pending);

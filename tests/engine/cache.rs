@@ -10,6 +10,8 @@
     reason = "helpers of tests, too, may fail loudly"
 )]
 
+mod age;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

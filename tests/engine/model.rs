@@ -2,8 +2,9 @@
 //! responses, failures, workers that die, configurations that are replaced, clocks that are set, events that are pushed.
 //!
 //! What holds whatever happens: a request is ended once, and never after its stream; in one worker there is one call for a
-//! token at a time; once a worker has looked for events, it uses no response that was asked for before one; and when the
-//! storm is over nobody waits.
+//! token at a time; once a worker has looked for events, it uses no response that was asked for before one; a rule that asks
+//! for each request (`max_cache_age: 0s`) uses no response that was asked for before the request; and when the storm is over
+//! nobody waits.
 
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::manual_is_multiple_of, reason = "newer than the oldest compiler that counts")]
@@ -39,6 +40,8 @@ use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
 #[derive(Clone, Debug)]
 enum Thing {
     Request(usize),
+    /// A request of the rule that asks.
+    Fresh(usize),
     Form {
         has_trailers: bool,
     },
@@ -60,6 +63,7 @@ enum Thing {
 fn things() -> impl Strategy<Value = (usize, usize, Thing)> {
     let thing = prop_oneof![
         8 => (0_usize..8).prop_map(Thing::Request),
+        4 => (0_usize..4).prop_map(Thing::Fresh),
         2 => any::<bool>().prop_map(|has_trailers| Thing::Form { has_trailers }),
         2 => any::<bool>().prop_map(|complete| Thing::Body { complete }),
         2 => Just(Thing::Gone),
@@ -93,7 +97,11 @@ proptest! {
                     wall += i64::try_from(span.as_millis()).unwrap();
                     steady += span;
                 }
-                Thing::SetClock(seconds) => wall += seconds * 1000,
+                Thing::SetClock(seconds) => {
+                    wall += seconds * 1000;
+                    // Who waits then has no age to rely on.
+                    workers.iter_mut().for_each(|worker| worker.fresh.clear());
+                }
                 _ => {}
             }
             let now = at(wall, steady);
@@ -171,6 +179,8 @@ struct Model {
     revoked: Revoked,
     /// The status of the latest response.
     status: u16,
+    /// When requests of the rule that asks have come.
+    fresh: BTreeMap<u32, Steady>,
 }
 
 type Revoked = Rc<RefCell<Vec<(String, Steady)>>>;
@@ -193,6 +203,7 @@ impl Model {
             store: store.clone(),
             revoked: Revoked::default(),
             status: 0,
+            fresh: BTreeMap::new(),
         };
         model.close();
         model
@@ -204,6 +215,15 @@ impl Model {
             Thing::Request(token) => {
                 let token = format!("Bearer t-{token}");
                 self.request(&[(":method", "GET"), (":path", "/"), ("authorization", &token)], true, now);
+            }
+            Thing::Fresh(token) => {
+                let token = format!("Bearer t-{token}");
+                self.fresh.insert(self.last + 1, now.steady);
+                self.request(
+                    &[(":method", "GET"), (":path", "/fresh"), ("authorization", &token)],
+                    true,
+                    now,
+                );
             }
             Thing::Form { has_trailers } => {
                 let form = ("content-type", "application/x-www-form-urlencoded");
@@ -300,9 +320,10 @@ impl Model {
     }
 
     /// Whether a request may pass now with a response that was asked for then.
-    fn check(&self, fields: &BTreeMap<&str, String>, now: Moment) {
+    fn check(&self, fields: &BTreeMap<&str, String>, came: Option<&Steady>, now: Moment) {
         let (Some(token), Some(asked)) = (fields.get("x-sub"), fields.get("x-asked")) else { return };
         let asked = Duration::from_micros(asked.parse().unwrap());
+        assert!(came.is_none_or(|came| asked >= *came), "{token} came at {came:?}, and passes by {asked:?}");
         for (revoked, at) in self.revoked.borrow().iter().filter(|(revoked, _)| revoked == token) {
             assert!(
                 asked >= *at || now.steady < *at + LOOK,
@@ -360,7 +381,7 @@ impl Model {
                     left -= 1;
                     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
                     let told = outcome.grant.additions().map(|(name, value)| (name, text(value)));
-                    self.check(&told.collect(), moment);
+                    self.check(&told.collect(), self.fresh.get(&stream.0), moment);
                     assert!(self.waiting.remove(&stream.0), "{stream:?} is let through");
                     self.passed.insert(stream.0);
                 }
@@ -402,6 +423,7 @@ fn begin<T>(configuration: usize, store: &Together, to: impl FnOnce(Policy, Port
     let told = |name: &str| json!({"header_name": format!("x-{name}"), "claim_name": name});
     let mut config = json!({"token": {"from_form": true}, "cache": cache, "providers": providers,
         "provider_order": ["main", "other"],
+        "rules": [{"match": {"path": "/fresh"}, "requires": {"max_cache_age": "0s"}}],
         "revocation": {"events": [{"path": "/events", "provider": "main", "audiences": ["receiver"]}]},
         "upstream": {"claim_to_headers": [told("sub"), told("asked")]}});
     if configuration == 1 {

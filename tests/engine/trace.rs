@@ -39,6 +39,46 @@ fn every_rejection_is_a_failed_check() {
     assert!(unseen.is_empty(), "no case here for the kinds of rejections {unseen:?}");
 }
 
+#[test]
+fn what_is_too_old_for_a_rule_is_told() {
+    let config = json!({
+        "providers": {"main": {"introspection": {"uri": "https://as/i", "cluster": "as", "client_auth": {"method": "none"}}}},
+        "requires": {"max_cache_age": "5m"},
+        "cache": {"ttl": "1h"},
+    });
+    let told = Ages::default();
+    let ports = Ports::new([1, 2], &Both).traced(told.clone());
+    let policy = tollgate_config::policy_of(&config, &|_| None).unwrap();
+    let mut driver = Driver::new(policy, ports, UnixTime::from_secs(NOW));
+    for (passed, want) in [(0, vec!["300 None"]), (299, vec![]), (301, vec!["300 Some(301)"])] {
+        driver.set_clock(UnixTime::from_secs(NOW + passed));
+        let fields = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "h"),
+            (":path", "/"),
+            ("authorization", "Bearer t"),
+        ];
+        let end =
+            driver.decide(lines(&fields), None, |_| r#"{"active": true, "exp": 2000000000}"#.to_owned());
+        assert!(matches!(end.outcome.decision, Decision::Allow(_)));
+        assert_eq!(told.0.take(), want, "{passed}");
+    }
+}
+
+/// The ages that are told.
+#[derive(Clone, Debug, Default)]
+struct Ages(Rc<RefCell<Vec<String>>>);
+
+impl Trace for Ages {
+    fn made<'a>(&self, check: impl FnOnce() -> Check<'a>, _: Option<&Rejection>) {
+        if let Check::CacheAge { max, found } = check() {
+            let found = found.map(|age| age.as_secs());
+            self.0.borrow_mut().push(format!("{} {found:?}", max.as_secs()));
+        }
+    }
+}
+
 /// What has come of all cases.
 #[derive(Default)]
 struct Rejections {

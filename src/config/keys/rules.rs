@@ -53,6 +53,10 @@ keys! {
             "max_age", duration(0, 31_536_000_000),
             "The maximum time since `auth_time` (RFC 9470), in whole seconds.",
         );
+        MAX_CACHE_AGE: Option<Duration> = optional(
+            "max_cache_age", duration(0, 86_400_000),
+            "A cached introspection response lets a request pass only while it is younger than this. An older one is fetched again first, and cached as usual. `0s`: no cached response counts, and every request waits for a call that is made after it has come; requests that wait at the same time share one. With this key, expired responses (`cache.stale_if_error`) do not count. Absent: as long as `cache` says. A cached response that the token is inactive rejects at any age. Not for providers with `validate: jwt`, whose tokens are not introspected.",
+        );
         SENDER_CONSTRAINT: SenderConstraint = default(
             "sender_constraint", word(), SenderConstraint::IfBound.name(),
             "How tokens that are bound to a key or a certificate (`cnf`) are treated. `if_bound`: a bound token needs its proof, as configured in `dpop` and `mtls`. `dpop`: in addition, every token must be bound to a key. `mtls`: in addition, every token must be bound to a certificate. `any_bound`: in addition, every token must be bound to either. `ignore`: a bound token is treated like an unbound one.",

@@ -198,6 +198,7 @@ pub(super) fn requirement(requires: &Node<'_, keys::Requirement>, context: &mut 
         no_delegation: requires.get(keys::Requirement::NO_DELEGATION),
         acr_values: acr_values.read(),
         max_age: max_age.some(),
+        max_cache_age: requires.get(keys::Requirement::MAX_CACHE_AGE),
         sender_constraint: sender_constraint(&requires.at(keys::Requirement::SENDER_CONSTRAINT), context),
     }
 }

@@ -96,6 +96,7 @@ fn demands(
         claims: _,
         acr_values: _,
         max_age: _,
+        max_cache_age: _,
         sender_constraint: _,
     } = requires;
     if providers.is_empty() || providers.contains(&id) {

@@ -80,6 +80,13 @@ pub enum Check<'a> {
     Jwt(Jwt<'a>),
     /// The provider has sent a usable response.
     Response,
+    /// No cached response is young enough for the rule (`max_cache_age`). The token is introspected.
+    CacheAge {
+        /// The age from which on a response does not count.
+        max: Duration,
+        /// The age of the cached response, if there is one.
+        found: Option<Duration>,
+    },
     /// The token is active.
     Active,
     /// The introspection response does not contradict the claims of the JWT.
@@ -218,6 +225,7 @@ impl Check<'_> {
             Self::Provider => "provider",
             Self::Jwt(_) => "JWT",
             Self::Response => "response",
+            Self::CacheAge { .. } => "cache age",
             Self::Active => "active",
             Self::Agreement => "agreement",
             Self::Issuer { .. } => "issuer",

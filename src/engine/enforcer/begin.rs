@@ -185,6 +185,7 @@ impl<T: Trace> Enforcer<T> {
         if next_providers.is_empty() {
             self.trace.made(|| Check::Provider, Some(&Rejection::NoProvider));
         }
+        let after = self.policy.max_cache_age(&request.ruling).map(|age| now.minus(age));
         let pending = Pending {
             request,
             found,
@@ -193,6 +194,8 @@ impl<T: Trace> Enforcer<T> {
             asked: None,
             undecided: None,
             keys: None,
+            after,
+            is_asked_for: false,
             overtaken: 0,
             proof,
         };

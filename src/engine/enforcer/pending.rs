@@ -17,6 +17,7 @@ use crate::provider::flight::Question;
 use crate::provider::introspection::reply::Introspection;
 use crate::provider::keys::KeyNews;
 use crate::token::access_token::AccessToken;
+use crate::token::key::TokenKey;
 
 /// How often a token is introspected again because of events that have come meanwhile.
 const MAX_OVERTAKEN: u8 = 2;
@@ -31,10 +32,13 @@ impl Pending {
     ) -> Step {
         match finding {
             Ok(entry) if self.is_overtaken(enforcer, entry, now) => self.ask_once_more(enforcer, now.wall()),
+            Ok(entry) if !self.is_asked_for && !self.is_young(entry, now.wall()) => {
+                self.ask_anew(enforcer, entry, now.wall())
+            }
             Ok(entry) => self.take(enforcer, entry, Source::Answer, now.wall()),
             // What was said last counts: this worker may have learned only meanwhile what another one was told.
             Err(failure) => match self.asked.take().and_then(|key| enforcer.remembered(key)) {
-                Some(entry) if entry.age(now.wall()) != Age::Over => {
+                Some(entry) if self.may_fall_back_on(&entry, now.wall()) => {
                     self.take(enforcer, &entry, Source::StaleMemory, now.wall())
                 }
                 _ => {
@@ -43,6 +47,60 @@ impl Pending {
                     self.ask_next(enforcer, failure.clone(), Source::Answer, now.wall())
                 }
             },
+        }
+    }
+
+    /// The call that it waits for is made on its account: no response to it is too old.
+    pub(crate) fn asks(&mut self) {
+        self.is_asked_for = true;
+    }
+
+    /// Only a response that was asked for after this moment lets it pass; `None`: any response.
+    pub(crate) fn after(&self) -> Option<UnixTime> {
+        self.after
+    }
+
+    /// Whether a response is young enough for what is required (`max_cache_age`). Whatever its age, a response rejects
+    /// a token. After a clock that was set back, no age is known.
+    fn is_young(&self, entry: &Entry, now: UnixTime) -> bool {
+        let Some(after) = self.after else { return true };
+        let is_active = matches!(entry.said(), Introspection::Active(_));
+        !is_active || (entry.asked() > after && entry.asked() <= now)
+    }
+
+    /// Whether a cached response may stand in for one that has not come.
+    fn may_fall_back_on(&self, entry: &Entry, now: UnixTime) -> bool {
+        match entry.age(now) {
+            Age::Fresh => self.is_young(entry, now),
+            Age::Stale => self.after.is_none(),
+            Age::Over => false,
+        }
+    }
+
+    /// Introspects the token again: the call that it has waited for had been made before it came.
+    #[cold]
+    #[inline(never)]
+    fn ask_anew<T: Trace>(mut self, enforcer: &mut Enforcer<T>, entry: &Entry, now: UnixTime) -> Step {
+        self.tell_age(enforcer, Some(entry), now);
+        // Whatever call is under way by now was made after this request had come.
+        self.is_asked_for = true;
+        match self.asked {
+            Some(key) => self.introspect(key),
+            None => self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now),
+        }
+    }
+
+    fn introspect(self, key: TokenKey) -> Step {
+        let question = Question { key, token: self.found.token.clone() };
+        Step::Introspect(Box::new(question), Box::new(self))
+    }
+
+    /// Reports that a cached response is too old, or that none is there.
+    fn tell_age<T: Trace>(&self, enforcer: &Enforcer<T>, entry: Option<&Entry>, now: UnixTime) {
+        if self.after.is_some() {
+            let max = || enforcer.policy.max_cache_age(&self.request.ruling).unwrap_or_default();
+            let found = || entry.map(|entry| entry.asked().until(now));
+            enforcer.trace.made(|| Check::CacheAge { max: max(), found: found() }, None);
         }
     }
 
@@ -56,10 +114,7 @@ impl Pending {
     fn ask_once_more<T: Trace>(mut self, enforcer: &mut Enforcer<T>, now: UnixTime) -> Step {
         self.overtaken = self.overtaken.saturating_add(1);
         match self.asked {
-            Some(key) if self.overtaken <= MAX_OVERTAKEN => {
-                let question = Question { key, token: self.found.token.clone() };
-                Step::Introspect(Box::new(question), Box::new(self))
-            }
+            Some(key) if self.overtaken <= MAX_OVERTAKEN => self.introspect(key),
             _ => {
                 let failure = Rejection::NoAnswer { cause: NoAnswer::Overtaken, retry_after: None };
                 enforcer.trace.made(|| Check::Response, Some(&failure));
@@ -102,8 +157,12 @@ impl Pending {
         };
         self.request.provider = Some(provider);
         let key = enforcer.cache.key(provider, &self.found.token);
-        if let Some(entry) = enforcer.remembered(key).filter(|entry| entry.age(now) == Age::Fresh) {
-            return self.take(enforcer, &entry, Source::Memory, now);
+        self.is_asked_for = false;
+        match enforcer.remembered(key).filter(|entry| entry.age(now) == Age::Fresh) {
+            Some(entry) if self.is_young(&entry, now) => {
+                return self.take(enforcer, &entry, Source::Memory, now);
+            }
+            known => self.tell_age(enforcer, known.as_deref(), now),
         }
         let validate = enforcer.provider(provider).map(|provider| provider.validate).unwrap_or_default();
         if validate != Validate::Introspection {
@@ -138,8 +197,7 @@ impl Pending {
             }
         }
         self.asked = Some(key);
-        let question = Question { key, token: self.found.token.clone() };
-        Step::Introspect(Box::new(question), Box::new(self))
+        self.introspect(key)
     }
 
     /// Verifies the token by the keys that are there. An error without a reason: other keys might do.

@@ -42,6 +42,8 @@ pub struct Requirement {
     ///
     /// [RFC 9470 §3]: https://www.rfc-editor.org/rfc/rfc9470#section-3
     pub max_age: Option<Duration>,
+    /// The age from which on a cached response lets no request pass; `None`: as long as it is cached.
+    pub max_cache_age: Option<Duration>,
     /// What is done about a token that is bound to a key or a certificate.
     pub sender_constraint: SenderConstraint,
 }

@@ -60,6 +60,8 @@ struct Interest {
     waiters: Waiters<Box<Pending>>,
     /// Whether it continues even if no request waits.
     is_refresh: bool,
+    /// Only what was asked for after this moment ends it; `None`: any response.
+    after: Option<UnixTime>,
 }
 
 /// How a response is got.
@@ -171,7 +173,12 @@ impl<T: Trace> Worker<T> {
     /// Finds out about a token: at once, from another worker or because there is no hope; or `None`, and
     /// the request may wait for the flight that is under way then.
     #[inline(never)]
-    pub(super) fn seek(&mut self, question: &Question, now: &Now<'_>) -> Option<Finding> {
+    pub(super) fn seek(
+        &mut self,
+        question: &Question,
+        pending: &mut Pending,
+        now: &Now<'_>,
+    ) -> Option<Finding> {
         let key = question.key;
         if self.flights.waiting >= MAX_WAITING {
             return Some(Err(not_asked(NoAnswer::Crowded)));
@@ -181,9 +188,11 @@ impl<T: Trace> Worker<T> {
             return None;
         }
         self.counts.one(Metric::Misses);
+        pending.asks();
+        let after = pending.after();
         let digest = self.generations.current.digest(question);
         let place = digest.as_ref().map(|digest| self.generations.current.look(digest));
-        if let Some(finding) = place.as_ref().and_then(|place| self.look_up(place, key, now, None)) {
+        if let Some(finding) = place.as_ref().and_then(|place| self.look_up(place, key, now, after)) {
             self.counts.one(Metric::SharedHits);
             return Some(finding);
         }
@@ -193,6 +202,7 @@ impl<T: Trace> Worker<T> {
             keys: self.keys_of(key),
             waiters: Waiters::default(),
             is_refresh: false,
+            after,
         };
         self.ask(interest, place.as_ref(), now)
     }
@@ -264,14 +274,15 @@ impl<T: Trace> Worker<T> {
         }
         let digest = self.generations.current.digest(&question);
         let place = digest.as_ref().map(|digest| self.generations.current.look(digest));
-        let newer = |place| self.look_up(place, key, now, Some(entry.asked()));
-        if place.as_ref().and_then(newer).is_some() {
+        let after = Some(entry.asked());
+        if place.as_ref().and_then(|place| self.look_up(place, key, now, after)).is_some() {
             return;
         }
         if self.may_ask(key, now) {
             self.counts.one(Metric::Refreshes);
             let keys = self.keys_of(key);
-            let interest = Interest { question, digest, keys, waiters: Waiters::default(), is_refresh: true };
+            let waiters = Waiters::default();
+            let interest = Interest { question, digest, keys, waiters, is_refresh: true, after };
             self.ask(interest, place.as_ref(), now);
         } else {
             entry.ask_again_after(now.wall().plus(REFRESH_AGAIN));
@@ -390,10 +401,9 @@ impl<T: Trace> Worker<T> {
             }
             return;
         }
-        let before = interest.is_refresh.then(|| self.generations.current.remembered(key)).flatten();
         let waited = now.steady().saturating_sub(since);
         let place = self.generations.current.look(&digest);
-        if let Some(finding) = self.look_up(&place, key, now, before.map(|entry| entry.asked())) {
+        if let Some(finding) = self.look_up(&place, key, now, interest.after) {
             self.counts.one(Metric::SharedHits);
             return self.wake(interest.waiters, finding);
         }

@@ -138,6 +138,7 @@ fn every_key_arrives() {
     assert!(requires.no_delegation);
     assert_eq!(requires.acr_values, ["gold", "silver"]);
     assert_eq!(requires.max_age, Some(Duration::from_secs(300)));
+    assert_eq!(requires.max_cache_age, Some(Duration::from_secs(60)));
     assert_eq!(requires.sender_constraint, SenderConstraint::Ignore);
 
     let [read, health, internal, versioned] = policy.rules.as_slice() else { panic!() };
@@ -409,6 +410,7 @@ pub(super) fn everything() -> Value {
             "no_delegation": true,
             "acr_values": ["gold", "silver"],
             "max_age": "5m",
+            "max_cache_age": "1m",
             "sender_constraint": "ignore",
         },
         "rules": [

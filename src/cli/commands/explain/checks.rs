@@ -46,6 +46,7 @@ fn step(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Option
         Check::Proof if failure.is_some() => return None,
         Check::Proof => ("valid, for this request and token".to_owned(), "RFC 9449 §4.3"),
         Check::Jwt(it) => (jwt(*it, failure), "RFC 9068 §4, RFC 7515 §5.2"),
+        Check::CacheAge { max, found } => (cache_age(*max, *found), "RFC 7662 §4"),
         Check::Issuer { wanted, found, is_optional } => {
             let allowed = if found.is_none() && *is_optional { ", which is allowed" } else { "" };
             (format!("wanted {wanted}, found {}{allowed}", shown(*found)), "RFC 7662 §2.2")
@@ -151,6 +152,16 @@ fn age(max: Duration, skew: Duration, iat: Option<&Value>, now: UnixTime) -> Str
         None => shown(iat),
     };
     format!("wanted at most {}{leeway} since iat, found {found}", written(max))
+}
+
+/// The age from which on a cached response does not count (`max_cache_age`), and the age of the one that is there.
+fn cache_age(max: Duration, found: Option<Duration>) -> String {
+    let wanted = match max {
+        Duration::ZERO => "wanted none, for every request asks".to_owned(),
+        max => format!("wanted less than {}", written(max)),
+    };
+    let found = found.map_or_else(|| "no cached response".to_owned(), |age| format!("{} s", age.as_secs()));
+    format!("{wanted}, found {found}; the token is introspected")
 }
 
 fn rounded(seconds: f64) -> Option<i64> {

@@ -34,6 +34,7 @@ impl Requirement {
             no_delegation: _,     // `judge_details`
             acr_values: _,        // `judge_authentication`
             max_age: _,           // `judge_authentication`
+            max_cache_age: _,     // `Pending`
             sender_constraint: _, // `judge_binding`
         } = self;
         token.check_audience(audiences, trace)?;

@@ -196,3 +196,37 @@ fn with_cache(name: &str, more: Value) -> Value {
     merge(&mut policy, more);
     policy
 }
+
+#[test]
+fn refunds_ask_and_reads_may_be_five_minutes_old() {
+    // INT-26: one token, two rules
+    let rules = json!({"rules": [
+        {"name": "refunds", "match": {"path": "/refunds"}, "requires": {"max_cache_age": "0s"}},
+        {"name": "reads", "match": {"path": "/reads"}, "requires": {"max_cache_age": "5m"}},
+    ]});
+    for workers in [1, 4] {
+        let world = remembering(workers, rules.clone());
+        world.server.on("hush-one", [Behaviour::active_for(3600, "")]);
+        for n in 1..=5 {
+            assert_eq!(get(&world, "/refunds", "hush-one").status(), 200);
+            assert_eq!(world.server.calls_about("hush-one"), n, "each refund asks, {workers} workers");
+            for _ in 0..10 {
+                assert_eq!(get(&world, "/reads", "hush-one").status(), 200);
+            }
+            assert_eq!(world.server.calls_about("hush-one"), n, "no read asks, {workers} workers");
+        }
+        // Many at once share calls.
+        world.server.on("hush-one", [Behaviour::active_for(3600, "").after(SECOND / 5)]);
+        thread::scope(|scope| {
+            for _ in 0..30 {
+                scope.spawn(|| assert_eq!(get(&world, "/refunds", "hush-one").status(), 200));
+            }
+        });
+        let calls = world.server.calls_about("hush-one") - 5;
+        assert!((1..30).contains(&calls), "{calls} calls, {workers} workers");
+        world.server.on("hush-one", [Behaviour::json(r#"{"active":false}"#)]);
+        assert_eq!(get(&world, "/reads", "hush-one").status(), 200, "it is cached, {workers} workers");
+        assert_eq!(get(&world, "/refunds", "hush-one").status(), 401, "{workers} workers");
+        world.envoy.assert_clean_log(&["hush"]);
+    }
+}
