@@ -129,7 +129,7 @@ class Server:
         quoted = [urllib.parse.quote_plus(part) for part in (client_id, secret)]
         basic = base64.b64encode(":".join(quoted).encode()).decode()
         headers = {"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"}
-        return call("POST", url, headers, urllib.parse.urlencode(form))
+        return call("POST", url, headers, urllib.parse.urlencode(form), timeout=60)
 
 
 class OidcProvider(Server):

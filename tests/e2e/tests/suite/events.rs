@@ -54,21 +54,21 @@ fn a_revocation_acts_in_every_worker_within_a_second_under_load() {
                 while goes_on.load(Ordering::Relaxed) {
                     // Each on a connection of its own: of any worker.
                     if Request::get("/x").bearer("hush-alice").send(port).status() == 200 {
-                        *last_pass.lock().unwrap() = Some(Instant::now());
+                        *last_pass.lock().expect("no one panicked") = Some(Instant::now());
                     }
                 }
             });
         }
         thread::sleep(SECOND);
         world.server.on("hush-alice", [Behaviour::json(r#"{"active":false}"#)]);
-        let response = push(&event(json!({"jti": "e1"}))).send(port);
+        let response = push(&event(&json!({"jti": "e1"}))).send(port);
         assert_eq!((response.status(), response.body.len()), (202, 0), "{response:?}");
         let pushed = Instant::now();
         thread::sleep(SECOND * 2);
         goes_on.store(false, Ordering::Relaxed);
         pushed
     });
-    let last = last_pass.into_inner().unwrap().expect("it has passed before");
+    let last = last_pass.into_inner().expect("no one panicked").expect("it has passed before");
     let after = last.saturating_duration_since(pushed);
     eprintln!("the last request with the revoked token passed {} ms after the event", after.as_millis());
     assert!(after < SECOND, "{after:?}");
@@ -96,13 +96,12 @@ fn nobody_else_revokes_anything_and_nobody_keeps_events_out() {
     for _ in 0..60 {
         assert_eq!(ask(), 200);
     }
-    let memory = world.envoy.memory();
     let status = |request: &Request| request.send(port).status();
-    let forged = event(json!({"key": "other-p256", "header": {"kid": "p256"}}));
+    let forged = event(&json!({"key": "other-p256", "header": {"kid": "p256"}}));
     assert_eq!(status(&push(&forged)), 400);
-    assert_eq!(status(&push(&event(json!({"aud": "somebody"})))), 400);
+    assert_eq!(status(&push(&event(&json!({"aud": "somebody"})))), 400);
     assert_eq!(status(&Request::get("/events")), 405);
-    assert_eq!(status(&push(&event(json!({}))).method("PUT")), 405);
+    assert_eq!(status(&push(&event(&json!({}))).method("PUT")), 405);
     assert_eq!(status(&push(&"a".repeat(70_000))), 413);
     let chunked = Request::new("POST", "/events").header("content-type", EVENT);
     assert_eq!(status(&chunked.chunked("a".repeat(70_000).as_bytes(), 1000)), 413);
@@ -113,36 +112,40 @@ fn nobody_else_revokes_anything_and_nobody_keeps_events_out() {
             "{path}"
         );
     }
-    // A thousand that begin and do not go on, some of which leave.
-    let slow: Vec<TcpStream> = (0..1000).filter_map(|_| begin(port)).collect();
-    let start = Instant::now();
-    assert_eq!(
-        status(&push(&event(json!({"jti": "e1", "sub_id": {"format": "opaque", "id": "s-other"}})))),
-        202
-    );
-    assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
-    drop(slow);
-    // A flood of forged ones: a real one gets through as soon as it is over.
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..150 {
-                    assert!(matches!(status(&push(&forged)), 400 | 503));
-                }
-            });
+    let mut settled = 0;
+    for round in 0..3 {
+        // A thousand that begin and do not go on, and leave.
+        let slow: Vec<TcpStream> = (0..1000).filter_map(|_| begin(port)).collect();
+        let start = Instant::now();
+        let other = json!({"jti": format!("o{round}"), "sub_id": {"format": "opaque", "id": "s-other"}});
+        assert_eq!(status(&push(&event(&other))), 202);
+        assert!(start.elapsed() < SECOND, "{:?}", start.elapsed());
+        drop(slow);
+        // A flood of forged ones: a real one gets through as soon as it is over.
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..150 {
+                        assert!(matches!(status(&push(&forged)), 400 | 503));
+                    }
+                });
+            }
+        });
+        thread::sleep(SECOND);
+        if round == 0 {
+            settled = world.envoy.memory();
         }
-    });
+    }
+    let grown = world.envoy.memory().saturating_sub(settled);
+    assert!(grown < 8 << 20, "{grown} bytes more after two further storms");
     assert_eq!(ask(), 200);
     assert_eq!(world.server.calls_about("hush-alice"), 1, "nothing was revoked");
-    thread::sleep(SECOND);
-    assert_eq!(status(&push(&event(json!({"jti": "e2"})))), 202);
+    assert_eq!(status(&push(&event(&json!({"jti": "e2"})))), 202);
     thread::sleep(SECOND / 2);
     for _ in 0..60 {
         assert_eq!(ask(), 200);
     }
     assert_eq!(world.server.calls_about("hush-alice"), 2, "and now it is introspected again");
-    let grown = world.envoy.memory().saturating_sub(memory);
-    assert!(grown < 24 << 20, "{grown} bytes");
     world.envoy.assert_clean_log(&["hush", "alice"]);
 }
 
@@ -163,7 +166,7 @@ fn push(token: &str) -> Request {
 const EVENT: &str = "application/secevent+jwt";
 
 /// A `session-revoked` of alice's session, with these changes.
-fn event(changes: Value) -> String {
+fn event(changes: &Value) -> String {
     let mut claims = json!({
         "jti": "e", "aud": "receiver", "iat": "$now",
         "sub_id": {"format": "complex", "user": {"format": "iss_sub", "iss": ISSUER, "sub": "alice"}, "session": {"format": "opaque", "id": "s-alice"}},
@@ -171,7 +174,7 @@ fn event(changes: Value) -> String {
     });
     let mut header = json!({"typ": "secevent+jwt"});
     let mut key = None;
-    for (name, value) in changes.as_object().unwrap() {
+    for (name, value) in changes.as_object().expect("an object") {
         match name.as_str() {
             "header" => merge(&mut header, value.clone()),
             "key" => key = value.as_str().map(str::to_owned),
@@ -179,8 +182,9 @@ fn event(changes: Value) -> String {
         }
     }
     let without = ["exp", "sub", "client_id", "scope"].map(str::to_owned).to_vec();
-    let (header, claims) = (header.as_object().unwrap().clone(), claims.as_object().unwrap().clone());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let (header, claims) =
+        (header.as_object().expect("an object").clone(), claims.as_object().expect("an object").clone());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time of today").as_secs();
     Token { key, header, claims, without, ..Token::default() }.at(now)
 }
 
