@@ -230,6 +230,28 @@ fn after_an_event_every_worker_asks_again() {
 }
 
 #[test]
+fn what_the_workers_share_counts_no_more_either() {
+    // EVT-10: not for the first request after the event, and not for those that come while it waits
+    let mut workers = Workers::new(config(), 2);
+    let alice = json!({"sub": "alice", "sid": "s1"});
+    assert_eq!(workers.ask(0, "one", &alice).1, 1);
+    workers.pass(10);
+    assert_eq!(workers.event(0, &json!({})), 202);
+    workers.pass(LOOK);
+    let streams = [0; 3].map(|_| workers.begin_request(1, "one"));
+    let (call, _) = workers.all[1].call().unwrap();
+    assert!(workers.all[1].call().is_none());
+    for stream in streams {
+        assert!(workers.all[1].end(stream).is_none(), "it waits for a newer response");
+    }
+    workers.all[1].reply(call, r#"{"active": false}"#);
+    for stream in streams {
+        let end = workers.all[1].end(stream).unwrap();
+        assert_eq!(end.outcome.decision, Decision::Deny(Rejection::Inactive));
+    }
+}
+
+#[test]
 fn whose_tokens_an_event_is_about() {
     // EVT-12
     let uri = |name: &str| json!({format!("https://schemas.openid.net/secevent/{name}"): {}});
