@@ -44,6 +44,13 @@ pub struct Provider {
     pub introspection: IntrospectionEndpoint,
 }
 
+impl Provider {
+    /// Whether its keys verify what is cached: tokens, or responses about them. Otherwise they verify events alone.
+    pub(crate) fn verifies_responses(&self) -> bool {
+        self.validate != Validate::Introspection || self.introspection.dialect.is_signed()
+    }
+}
+
 /// `providers.*.validate`: how tokens are checked.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Validate {

@@ -437,6 +437,27 @@ fn an_issuer_that_is_two_providers_has_one_session() {
 }
 
 #[test]
+fn keys_that_verify_events_alone_change_nothing_that_is_cached() {
+    let mut config = with_keys_elsewhere(config());
+    config["cache"]["ttl"] = json!("1h");
+    let mut workers = Workers::new(config, 2);
+    let fetch = |workers: &mut Workers, keys: &Value| {
+        for worker in &mut workers.all {
+            let (id, call) = worker.call().unwrap();
+            assert_eq!(call.cluster(), "keys");
+            worker.reply(id, &keys.to_string());
+        }
+    };
+    fetch(&mut workers, &keys());
+    let alice = json!({"sub": "alice", "sid": "s1"});
+    assert_eq!(workers.ask(0, "one", &alice).1, 1);
+    workers.pass(300_000);
+    let other = json!({"kty": "OKP", "crv": "Ed25519", "kid": "x", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    fetch(&mut workers, &json!({"keys": [other]}));
+    assert_eq!((workers.ask(0, "one", &alice).1, workers.ask(1, "one", &alice).1), (0, 0));
+}
+
+#[test]
 fn keys_that_are_not_there_are_fetched_within_the_second() {
     // EVT-20
     let config = with_keys_elsewhere(config());

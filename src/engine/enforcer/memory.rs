@@ -12,6 +12,7 @@ use crate::cache::shared::{Claim, Ending, Place};
 use crate::decision::Rejection;
 use crate::decision::trace::Trace;
 use crate::enforcer::Enforcer;
+use crate::provider::Provider;
 use crate::provider::flight::{Flight, Landing, Question};
 use crate::provider::introspection;
 use crate::provider::introspection::call::IntrospectionCall;
@@ -47,9 +48,11 @@ impl<T: Trace> Enforcer<T> {
         self.cache.digest(id, &self.fingerprint(id), &question.token)
     }
 
-    /// A hash of the keys that a provider has now.
+    /// A hash of the keys that a provider has now, if responses depend on them.
     pub(crate) fn fingerprint(&self, id: ProviderId) -> [u8; 32] {
-        self.keys.get(id.0).map(LiveKeys::fingerprint).unwrap_or_default()
+        let keys =
+            self.keys.get(id.0).filter(|_| self.provider(id).is_some_and(Provider::verifies_responses));
+        keys.map(LiveKeys::fingerprint).unwrap_or_default()
     }
 
     /// Looks at what the workers know of a token.

@@ -64,7 +64,7 @@ impl<T: Trace> Enforcer<T> {
         else {
             return Err(FetchFault::NoAnswer);
         };
-        let before = keys.last().cloned();
+        let before = keys.last().cloned().filter(|_| provider.is_some_and(Provider::verifies_responses));
         let news = keys.take(uri, outcome, now)?;
         if let (Some(before), Some(after)) = (before, keys.last()) {
             self.cache.keys_changed(id, &before, after);
