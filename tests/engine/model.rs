@@ -100,7 +100,9 @@ proptest! {
                 Thing::SetClock(seconds) => {
                     wall += seconds * 1000;
                     // Who waits then has no age to rely on.
-                    workers.iter_mut().for_each(|worker| worker.fresh.clear());
+                    for worker in &mut workers {
+                        worker.fresh.clear();
+                    }
                 }
                 _ => {}
             }
