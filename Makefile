@@ -22,7 +22,7 @@ FINISH := cargo run --quiet --locked -p tollgate-finish --
 FINISH_SOURCES := $(wildcard src/filter/finish/*)
 COMMAND := $(CURDIR)/target/debug/tollgate
 # The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
-SIZE_BUDGET := 601600
+SIZE_BUDGET := 610400
 
 # Most tests of ring 4 wait for something; those that load the machine take turns (`my_turn` in tests/e2e/src/lib.rs).
 E2E_THREADS ?= 8

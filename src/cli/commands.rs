@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`discover`], [`discovery`] | authorization server metadata (RFC 8414) |
 //! | [`client`], [`store`] | clients, registered and stored (RFC 7591, RFC 7592) |
+//! | [`revoke`] | an operator's own word about tokens, clients and subjects |
 //! | [`generate`] | complete configurations, from one short file |
 //! | [`run`] | an Envoy with the filter, from the same file |
 //! | [`check`], [`find`], [`schema`] | Tollgate's configuration inside other files, and its errors |
@@ -23,6 +24,7 @@ mod explain;
 mod generate;
 mod import;
 mod manual;
+mod revoke;
 mod run;
 mod schema;
 
@@ -56,6 +58,7 @@ pub(crate) struct Cli {
 enum Command {
     Discover(discover::Args),
     Client(client::Args),
+    Revoke(revoke::Args),
     Generate(generate::Args),
     Run(Box<run::Args>),
     Check(check::Args),
@@ -87,6 +90,7 @@ impl Command {
         match self {
             Self::Discover(args) => discover::run(&args, out),
             Self::Client(args) => client::run(args, out),
+            Self::Revoke(args) => revoke::run(&args, out),
             Self::Generate(args) => generate::run(args, out),
             Self::Run(args) => run::run(*args, out),
             Self::Check(args) => check::run(&args, out),

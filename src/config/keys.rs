@@ -75,7 +75,7 @@ keys! {
         );
         REVOCATION: Revocation = default(
             "revocation", object(), "{}",
-            "Revocations that act at once: events that authorization servers push.",
+            "Revocations that act before cached responses expire: events that authorization servers push, and what an operator has revoked.",
         );
         DPOP: Option<Dpop> = optional(
             "dpop", object(),
@@ -169,6 +169,10 @@ keys! {
         EVENTS: Vec<Events> = default(
             "events", list_or_none(&object()), "[]",
             "Paths at which Tollgate receives events: Security Event Tokens (RFC 8417, pushed as in RFC 8935) and OpenID Connect back-channel logout tokens. Requests for such a path are never forwarded and need no access token; an event counts if its provider has signed it. Within a second, no worker uses a cached response that was asked for before the event and is about its session, user, client or token. The plugin must set `allow_on_headers_stop_iteration`, as generated files do.",
+        );
+        LISTS: Vec<String> = default(
+            "lists", list_or_none(&NAME), "[]",
+            "Names of `client_lists` with `uri` whose `revoked` counts: tokens, clients and subjects that an operator has revoked (`tollgate revoke`). Whatever is revoked there is rejected as `invalid_token` within the list's `refresh`, cached or not. Until each of these lists is loaded, every request with a token is rejected (503). Anyone who serves such a list can reject everybody. A list that is not named here revokes nothing.",
         );
         REMEMBER: Duration = default(
             "remember", duration(1000, 604_800_000), "1h",
@@ -454,6 +458,27 @@ keys! {
     /// A list as it is fetched.
     FetchedList {
         CLIENTS: Vec<Client> = required("clients", list_or_none(&object()), "The clients.");
+        REVOKED: Option<Vec<Revoked>> = optional(
+            "revoked", list_or_none(&object()),
+            "What an operator has revoked.",
+        );
+    }
+}
+
+keys! {
+    /// An entry of what is revoked.
+    Revoked {
+        TOKEN_SHA256: Option<String> = optional(
+            "token_sha256", text(&text::SHA256),
+            "The hash of a token.",
+        );
+        CLIENT_ID: Option<String> = optional("client_id", CLIENT_ID, "A client: all of its tokens.");
+        SUB: Option<String> = optional("sub", text(&text::LINE), "A subject: all of its tokens.");
+        ISSUER: Option<String> = optional("issuer", text(&text::LINE), "Only tokens of this issuer.");
+        UNTIL: u32 = required("until", integer(1, 4_294_967_295), "Until when, in seconds since 1970.");
+    }
+    choices {
+        ExactlyOne: TOKEN_SHA256, CLIENT_ID, SUB;
     }
 }
 

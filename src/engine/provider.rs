@@ -12,6 +12,7 @@ pub mod jwt;
 pub mod keys;
 pub mod outcome;
 pub mod preset;
+pub mod revoked;
 
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ mod manage;
 mod mistakes;
 mod products;
 mod register;
-mod serve;
-mod servers;
+pub(crate) mod serve;
+pub(crate) mod servers;
 mod tls;
 
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::support::{Run, Scripted, Tollgate};
 
 /// Registers `gateway` at the server's `/reg`.
-fn register(tollgate: &Tollgate, server: &Scripted, more: &[&str]) -> Run {
+pub(crate) fn register(tollgate: &Tollgate, server: &Scripted, more: &[&str]) -> Run {
     let endpoint = format!("{}/reg", server.origin);
     let mut args =
         vec!["client", "register", "gateway", "--allow-http", "--registration-endpoint", &endpoint];
@@ -25,22 +25,22 @@ fn register(tollgate: &Tollgate, server: &Scripted, more: &[&str]) -> Run {
 }
 
 /// Runs `tollgate client` with these arguments, parted by spaces.
-fn client(tollgate: &Tollgate, args: &str) -> Run {
+pub(crate) fn client(tollgate: &Tollgate, args: &str) -> Run {
     tollgate.run(["client"].into_iter().chain(args.split_whitespace()))
 }
 
 /// What the store of an environment holds.
-fn stored(tollgate: &Tollgate, environment: &str) -> Value {
+pub(crate) fn stored(tollgate: &Tollgate, environment: &str) -> Value {
     serde_json::from_str(&tollgate.read(store(tollgate, environment))).unwrap()
 }
 
-fn store(tollgate: &Tollgate, environment: &str) -> PathBuf {
+pub(crate) fn store(tollgate: &Tollgate, environment: &str) -> PathBuf {
     tollgate.directory.path().join("store").join(format!("{environment}.json"))
 }
 
 /// Whether a run ended as it should, and says what it should, in whichever stream.
 #[track_caller]
-fn says(name: &str, run: &Run, status: i32, sentences: &[&str]) {
+pub(crate) fn says(name: &str, run: &Run, status: i32, sentences: &[&str]) {
     assert_eq!(run.status, status, "{name}: {run:?}");
     for sentence in sentences {
         let found = run.stdout.contains(sentence) || run.stderr.contains(sentence);

@@ -21,6 +21,7 @@ mod explain;
 mod generate;
 mod import;
 mod jwt;
+mod revoke;
 mod run;
 mod support;
 mod vectors;

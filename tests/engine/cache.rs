@@ -401,7 +401,7 @@ impl World {
     }
 }
 
-fn merge(onto: &mut Value, more: &Value) {
+pub(crate) fn merge(onto: &mut Value, more: &Value) {
     match (onto, more) {
         (Value::Object(onto), Value::Object(more)) => {
             for (name, value) in more {

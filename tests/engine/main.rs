@@ -24,6 +24,7 @@ mod model;
 mod namespace;
 mod prose;
 mod readme;
+mod revoked;
 mod second;
 mod supply;
 mod switches;

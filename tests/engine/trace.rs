@@ -18,7 +18,7 @@ use tollgate_engine::decision::{Decision, NoAnswer, Rejection};
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::RequestHead;
-use tollgate_engine::worker::command::OutgoingCall;
+use tollgate_engine::worker::command::{CallId, OutgoingCall};
 
 use crate::second::Both;
 use crate::vectors::{Client, NOW, response};
@@ -123,7 +123,7 @@ fn run(case: &Case, told: Told) -> Decision {
 
 /// Cases for what no vector shows: changes to the configuration, and the fields of a request for an active token. A form
 /// of these does not arrive.
-const BESIDES: [(&str, &str, &[(&str, &str)]); 5] = [
+const BESIDES: [(&str, &str, &[(&str, &str)]); 7] = [
     (
         "a form that does not arrive",
         r#"{"token": {"from_form": true}}"#,
@@ -134,6 +134,16 @@ const BESIDES: [(&str, &str, &[(&str, &str)]); 5] = [
     (
         "a token without a proof",
         r#"{"dpop": {}, "requires": {"sender_constraint": "dpop"}}"#,
+        &[("authorization", "Bearer good")],
+    ),
+    (
+        "revocations that have not arrived",
+        r#"{"client_lists": {"l": {"uri": "https://as/l", "cluster": "l"}}, "revocation": {"lists": ["l"]}}"#,
+        &[("authorization", "Bearer late")],
+    ),
+    (
+        "a token that an operator has revoked",
+        r#"{"client_lists": {"l": {"uri": "https://as/l", "cluster": "ours"}}, "revocation": {"lists": ["l"]}}"#,
         &[("authorization", "Bearer good")],
     ),
     (
@@ -161,18 +171,32 @@ fn run_besides(changes: &str, fields: &[(&str, &str)], told: Told) -> Decision {
     let own = |name: &str| fields.iter().any(|(other, _)| *other == name);
     let head = pseudo.iter().filter(|(name, _)| !own(name)).chain(fields);
     let head: Vec<_> = head.map(|field| if *field == PROOF { ("dpop", &*proof) } else { *field }).collect();
+    // What is fetched in the background is there before.
+    driver.tick();
+    while let Some((id, call)) = driver.call() {
+        respond(&mut driver, id, &call);
+    }
     let stream = driver.begin(lines(&head));
     while let Some((id, call)) = driver.next_call() {
-        match call {
-            OutgoingCall::Introspection(_) => driver.reply(id, r#"{"active": true, "exp": 2000000000}"#),
-            OutgoingCall::Fetch(..) => driver.respond(id, CallOutcome::Failed),
-        }
+        respond(&mut driver, id, &call);
     }
     driver.end(stream).unwrap().outcome.decision
 }
 
+fn respond(driver: &mut Driver<Told>, id: CallId, call: &OutgoingCall) {
+    match call {
+        OutgoingCall::Introspection(_) => {
+            driver.reply(id, r#"{"active": true, "exp": 2000000000, "sub": "ann"}"#);
+        }
+        OutgoingCall::Fetch(..) if call.cluster() == "ours" => {
+            driver.reply(id, r#"{"clients": [], "revoked": [{"sub": "ann", "until": 2000000000}]}"#);
+        }
+        OutgoingCall::Fetch(..) => driver.respond(id, CallOutcome::Failed),
+    }
+}
+
 /// How many kinds of rejections there are.
-const KINDS: u8 = 34;
+const KINDS: u8 = 35;
 
 /// A number for each kind of rejection, and the checks that may come to it. A new kind does not compile until it has some.
 fn expected(rejection: &Rejection) -> (u8, &'static [&'static str]) {
@@ -214,9 +238,12 @@ fn expected(rejection: &Rejection) -> (u8, &'static [&'static str]) {
         Rejection::ClientNotListed => (28, &["client"]),
         Rejection::ClaimMismatch { .. } => (29, &["claim"]),
         Rejection::Denied => (30, &["rule"]),
-        Rejection::NoAnswer { cause: NoAnswer::NoClientList, .. } => (31, &["client"]),
+        Rejection::NoAnswer { cause: NoAnswer::NoClientList | NoAnswer::NoRevocations, .. } => {
+            (31, &["client", "revoked"])
+        }
         Rejection::NoAnswer { .. } => (32, &["response", "JWT", "form"]),
         Rejection::BadAnswer { .. } => (33, &["response"]),
+        Rejection::Revoked => (34, &["revoked"]),
     }
 }
 

@@ -188,6 +188,7 @@ fn all() -> Vec<Rejection> {
         R::TokenTooLong,
         R::NoProvider,
         R::Inactive,
+        R::Revoked,
         R::Expired,
         R::NotYetValid,
         R::WrongIssuer,
@@ -269,7 +270,7 @@ const PROOF: [ProofFault; 17] = [
     ProofFault::Forgotten,
 ];
 
-const NO_ANSWER: [NoAnswer; 11] = [
+const NO_ANSWER: [NoAnswer; 12] = [
     NoAnswer::Failed,
     NoAnswer::TimedOut(Duration::from_secs(599)),
     NoAnswer::NotDispatched,
@@ -280,6 +281,7 @@ const NO_ANSWER: [NoAnswer; 11] = [
     NoAnswer::Unsigned,
     NoAnswer::Overtaken,
     NoAnswer::NoClientList,
+    NoAnswer::NoRevocations,
     NoAnswer::NoKeys,
 ];
 

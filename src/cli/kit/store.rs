@@ -1,4 +1,4 @@
-//! The store: providers, clients and client lists, by environment.
+//! The store: providers, clients, client lists and what is revoked, by environment.
 //!
 //! One JSON file per environment, `DIR/ENVIRONMENT.json`, that only its owner can read (0600, in a
 //! directory of 0700). Under a lock, a new file is written and then replaces the old one, so that the file is
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::provider::preset::Preset;
 
 use crate::kit::failure::Failure;
@@ -55,6 +56,9 @@ pub(crate) struct Content {
     /// The client lists ("contracts"), by name.
     #[serde(default)]
     pub(crate) lists: BTreeMap<String, Vec<Member>>,
+    /// What an operator has revoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) revoked: Vec<Revoked>,
 }
 
 /// A provider.
@@ -128,6 +132,49 @@ pub(crate) struct Member {
     /// The tier it has been granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tier: Option<String>,
+}
+
+/// An entry of what is revoked, as filters read it. It has a hash, a client or a subject.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Revoked {
+    /// The SHA-256 of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token_sha256: Option<String>,
+    /// A client, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client_id: Option<String>,
+    /// A subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sub: Option<String>,
+    /// Only tokens of this issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) issuer: Option<String>,
+    /// Until when, in seconds since the epoch.
+    pub(crate) until: u64,
+}
+
+impl Revoked {
+    /// What it is about, and which one.
+    pub(crate) fn what(&self) -> (&'static str, &str) {
+        match (&self.token_sha256, &self.client_id, &self.sub) {
+            (Some(hash), _, _) => ("token", hash),
+            (None, Some(client), _) => ("client", client),
+            (None, None, sub) => ("subject", sub.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// Whether its time is not over.
+    pub(crate) fn is_current(&self, now: UnixTime) -> bool {
+        now < UnixTime::from_secs(self.until)
+    }
+}
+
+impl Content {
+    /// What is revoked now.
+    pub(crate) fn revoked_at(&self, now: UnixTime) -> Vec<&Revoked> {
+        self.revoked.iter().filter(|entry| entry.is_current(now)).collect()
+    }
 }
 
 impl StoreArgs {

@@ -38,6 +38,12 @@ pub static AUDIENCE: Text = Text { what: "an audience, as text on one line", fit
 /// A client id.
 pub static CLIENT_ID: Text = Text { what: "a client id, as text on one line", fits: is_line };
 
+/// A SHA-256.
+pub static SHA256: Text = Text {
+    what: "a SHA-256 in 64 lower-case hexadecimal digits",
+    fits: |text| text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+};
+
 /// The name of a reply's member.
 pub static MEMBER: Text = Text { what: "the name of a member", fits: |text| !text.is_empty() };
 

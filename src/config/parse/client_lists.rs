@@ -12,8 +12,10 @@ use crate::parse::{Context, Seen, endpoint};
 use crate::schema::{Faults, Kind, Place, check};
 use tollgate_engine::base::ids::ListId;
 use tollgate_engine::base::secret::Secret;
-use tollgate_engine::provider::client_list::{ListSource, ReadList};
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::provider::client_list::{ListDocument, ListSource, ReadList};
 use tollgate_engine::provider::clients::{Client, ClientList};
+use tollgate_engine::provider::revoked::{Revoked, Term, What};
 
 /// The lists, sorted by name.
 #[inline(never)]
@@ -46,9 +48,9 @@ fn member(client: &Node<'_, keys::Client>) -> (String, Client) {
     (client.get(keys::Client::ID), known)
 }
 
-/// Reads `{"clients": [{"id": …, "name": …, "tier": …}]}`: a list as it is fetched, which has the shape that it has in
-/// the configuration. An error says what is wrong with it.
-fn fetched_list(document: &Value) -> Result<BTreeMap<String, Client>, String> {
+/// Reads `{"clients": [{"id": …, "name": …, "tier": …}], "revoked": […]}`: a list as it is fetched, which has the shape
+/// that it has in the configuration. An error says what is wrong with it.
+fn fetched_list(document: &Value) -> Result<ListDocument, String> {
     let mut faults = Faults::default();
     check(&FETCHED_LIST, document, &Place::default(), &mut faults);
     if let Some(first) = faults.into_errors().first() {
@@ -61,7 +63,34 @@ fn fetched_list(document: &Value) -> Result<BTreeMap<String, Client>, String> {
             return Err("clients: the same client twice".to_owned());
         }
     }
-    Ok(clients)
+    let revoked = list.at(keys::FetchedList::REVOKED);
+    if revoked.items().count() > MAX_REVOKED {
+        return Err("revoked: more than 10000 entries".to_owned());
+    }
+    Ok(ListDocument { clients, revoked: revoked_of(revoked.items()) })
+}
+
+/// How many entries may be revoked.
+const MAX_REVOKED: usize = 10_000;
+
+#[inline(never)]
+fn revoked_of<'a>(entries: impl Iterator<Item = Node<'a, keys::Revoked>>) -> Revoked {
+    let mut revoked = Revoked::default();
+    for entry in entries {
+        let until = UnixTime::from_secs(u64::from(entry.get(keys::Revoked::UNTIL)));
+        let term = Term { issuer: entry.get(keys::Revoked::ISSUER), until };
+        let (what, value) = [
+            (What::Token, keys::Revoked::TOKEN_SHA256),
+            (What::Client, keys::Revoked::CLIENT_ID),
+            (What::Subject, keys::Revoked::SUB),
+        ]
+        .map(|(what, key)| (what, entry.at(key)))
+        .into_iter()
+        .find(|(_, value)| value.is_set())
+        .map_or((What::Token, String::new()), |(what, value)| (what, value.text().to_owned()));
+        revoked.add(what, value, term);
+    }
+    revoked
 }
 
 static FETCHED_LIST: Kind = Kind::Object(keys::FetchedList::OBJECT);

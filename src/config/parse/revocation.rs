@@ -2,8 +2,8 @@
 
 use crate::keys;
 use crate::parse::node::Node;
-use crate::parse::{Context, Seen};
-use tollgate_engine::base::ids::ProviderId;
+use crate::parse::{Context, Seen, unknown_name};
+use tollgate_engine::base::ids::{ListId, ProviderId};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::policy::resource::WELL_KNOWN;
 use tollgate_engine::request::path::NormalPath;
@@ -30,7 +30,37 @@ pub(super) fn parse(root: &Node<'_, keys::Configuration>, context: &mut Context<
             authorization: authorization(&event, context),
         });
     }
-    Revocation { events, remember: revocation.get(keys::Revocation::REMEMBER) }
+    let lists = lists(&revocation, root, context);
+    Revocation { events, lists, remember: revocation.get(keys::Revocation::REMEMBER) }
+}
+
+/// The lists that say what an operator has revoked. They are fetched: whatever is revoked by then is to count within seconds.
+#[inline(never)]
+fn lists(
+    revocation: &Node<'_, keys::Revocation>,
+    root: &Node<'_, keys::Configuration>,
+    context: &mut Context<'_>,
+) -> Vec<ListId> {
+    let names = revocation.at(keys::Revocation::LISTS);
+    context.no_duplicates(&names);
+    let mut lists = Vec::new();
+    for name in names.items() {
+        let known = context.client_lists.iter().find(|list| list.name.as_deref() == Some(name.text()));
+        let list = root.at(keys::Configuration::CLIENT_LISTS).members().find(|(own, _)| *own == name.text());
+        match (known.map(|list| list.live), list) {
+            (Some(Some(live)), _) => lists.push(live),
+            (Some(None), Some((_, list))) => {
+                context.contradiction(&name, &list, "only a list with a uri says what is revoked");
+            }
+            _ => {
+                let known: Vec<_> =
+                    context.client_lists.iter().filter_map(|list| list.name.as_deref()).collect();
+                let fault = unknown_name("client list", name.text(), &known);
+                context.fault(&name, fault);
+            }
+        }
+    }
+    lists
 }
 
 /// Whether a path has one reading only, and is nobody else's.

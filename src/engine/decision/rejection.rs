@@ -35,6 +35,8 @@ pub enum Rejection {
     NoProvider,
     /// The authorization server says `active: false`, or does not know such tokens.
     Inactive,
+    /// An operator has revoked the token, its client or its subject.
+    Revoked,
     /// `exp` is past.
     Expired,
     /// `nbf` is to come.
@@ -135,6 +137,8 @@ pub enum NoAnswer {
     Overtaken,
     /// A client list has not arrived yet.
     NoClientList,
+    /// A list of what is revoked has not arrived yet.
+    NoRevocations,
     /// The keys that could verify a signature have not arrived yet, or not for too long.
     NoKeys,
 }
@@ -191,6 +195,7 @@ impl Rejection {
             Self::TokenTooLong
             | Self::NoProvider
             | Self::Inactive
+            | Self::Revoked
             | Self::Expired
             | Self::NotYetValid
             | Self::WrongIssuer
@@ -243,6 +248,7 @@ impl fmt::Display for Rejection {
             Self::TokenTooLong => f.write_str("the token is longer than token.max_length"),
             Self::NoProvider => f.write_str("no provider is responsible for the token"),
             Self::Inactive => f.write_str("the authorization server says that the token is inactive"),
+            Self::Revoked => f.write_str("an operator has revoked the token, its client or its subject"),
             Self::Expired => f.write_str("the token has expired"),
             Self::NotYetValid => f.write_str("the token is not valid yet"),
             Self::WrongIssuer => f.write_str("the token is from another issuer"),
@@ -272,7 +278,11 @@ impl fmt::Display for Rejection {
             Self::ClaimMismatch { claim } => write!(f, "the claim {claim} is absent or different"),
             Self::Denied => f.write_str("the rule denies every request"),
             Self::NoAnswer {
-                cause: cause @ (NoAnswer::NoClientList | NoAnswer::NoKeys | NoAnswer::TimedOut(_)),
+                cause:
+                    cause @ (NoAnswer::NoClientList
+                    | NoAnswer::NoRevocations
+                    | NoAnswer::NoKeys
+                    | NoAnswer::TimedOut(_)),
                 ..
             } => cause.fmt(f),
             Self::NoAnswer { cause, .. } => write!(f, "the authorization server is unavailable: {cause}"),
@@ -300,6 +310,7 @@ impl fmt::Display for NoAnswer {
             Self::BackingOff => f.write_str("not called, because recent calls failed"),
             Self::Overtaken => f.write_str("events came faster than its responses"),
             Self::NoClientList => f.write_str("the client list that the rule requires is not loaded yet"),
+            Self::NoRevocations => f.write_str("the list of what is revoked is not loaded yet"),
             Self::NoKeys => f.write_str("the authorization server's keys are not loaded"),
             Self::Crowded => f.write_str("not called, because too many requests are waiting"),
             Self::Unsigned => f.write_str(

@@ -91,6 +91,13 @@ pub enum Check<'a> {
     Active,
     /// The introspection response does not contradict the claims of the JWT.
     Agreement,
+    /// No operator has revoked the token, its client or its subject.
+    Revoked {
+        /// The list that says so.
+        list: &'a str,
+        /// What is revoked, if the list is loaded.
+        what: Option<&'static str>,
+    },
     /// The token is from this issuer.
     Issuer {
         /// The configured issuer.
@@ -227,6 +234,7 @@ impl Check<'_> {
             Self::Response => "response",
             Self::CacheAge { .. } => "cache age",
             Self::Active => "active",
+            Self::Revoked { .. } => "revoked",
             Self::Agreement => "agreement",
             Self::Issuer { .. } => "issuer",
             Self::Expiry(_) => "expiry",

@@ -1,13 +1,18 @@
 //! The last word on an active token.
 
+use crate::base::hash::sha256;
+use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
-use crate::decision::Rejection;
 use crate::decision::fault::ProofFault;
 use crate::decision::trace::{Check, Trace};
+use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::{Enforcer, Request};
 use crate::policy::rule::Ruling;
 use crate::proof::dpop::Proof;
+use crate::provider::client_list::LiveList;
+use crate::provider::revoked::What;
 use crate::token::access_token::AccessToken;
+use crate::token::rules::TokenRules;
 
 impl<T: Trace> Enforcer<T> {
     /// The last word on an active token.
@@ -15,7 +20,7 @@ impl<T: Trace> Enforcer<T> {
     pub(super) fn judge(
         &self,
         request: &Request,
-        token: &AccessToken,
+        (token, secret): (&AccessToken, &Secret),
         proof: Option<&Proof>,
         now: UnixTime,
     ) -> Result<(), Rejection> {
@@ -23,6 +28,9 @@ impl<T: Trace> Enforcer<T> {
             return self.trace.came(|| Check::Provider, Err(Rejection::NoProvider));
         };
         token.check(&provider.tokens, now, &self.trace)?;
+        if !self.policy.revocation.lists.is_empty() {
+            self.check_revoked(token, secret, &provider.tokens, now)?;
+        }
         let resources = &self.policy.resources;
         let is_accepted = resources.accept(&request.resource, |wanted| token.has_audience(wanted));
         let check =
@@ -59,6 +67,46 @@ impl<T: Trace> Enforcer<T> {
         list.tier(client).map(str::to_owned)
     }
 
+    /// Whether an operator has revoked the token, its client or its subject. Until it is known what is revoked, nothing
+    /// passes.
+    #[cold]
+    #[inline(never)]
+    fn check_revoked(
+        &self,
+        token: &AccessToken,
+        secret: &Secret,
+        rules: &TokenRules,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let claim = |name: &str| token.present(name).and_then(|value| value.as_str());
+        let own = [rules.issuer.as_deref(), claim("iss")];
+        // Where nobody says whose the token is, it may be anybody's.
+        let is_of = |issuer: &str| own.contains(&Some(issuer)) || own == [None, None];
+        for id in &self.policy.revocation.lists {
+            let list = self.policy.lists.get(id.0).map(|list| list.name.as_str()).unwrap_or_default();
+            let Some(revoked) = self.lists.get(id.0).and_then(LiveList::revoked) else {
+                let missing = Rejection::NoAnswer { cause: NoAnswer::NoRevocations, retry_after: None };
+                return self.trace.came(|| Check::Revoked { list, what: None }, Err(missing));
+            };
+            let covers = |what, value: &str| revoked.covers(what, value, &is_of, now);
+            let what = if token.client_id(rules).is_some_and(|client| covers(What::Client, client)) {
+                Some(What::Client)
+            } else if claim("sub").is_some_and(|sub| covers(What::Subject, sub)) {
+                Some(What::Subject)
+            } else if revoked.has_tokens() && covers(What::Token, &hexadecimal(secret)) {
+                Some(What::Token)
+            } else {
+                None
+            };
+            self.trace.demand(
+                what.is_none(),
+                || Check::Revoked { list, what: what.map(What::name) },
+                || Rejection::Revoked,
+            )?;
+        }
+        Ok(())
+    }
+
     /// Uses up the proof of a request that passes. The second time, it does not.
     #[inline(never)]
     fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
@@ -71,4 +119,12 @@ impl<T: Trace> Enforcer<T> {
             _ => Ok(()),
         }
     }
+}
+
+/// The SHA-256 of a token in hexadecimal digits.
+#[inline(never)]
+fn hexadecimal(token: &Secret) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    let hash = sha256(&[token.expose().as_bytes()]);
+    hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

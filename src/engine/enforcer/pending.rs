@@ -268,7 +268,7 @@ impl Pending {
             told.entry = Some(Rc::clone(entry));
             told.tier.clone_from(&tier);
         }
-        let judged = enforcer.judge(&request, token, proof.as_deref(), now);
+        let judged = enforcer.judge(&request, (token, &found.token), proof.as_deref(), now);
         let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
         let decision = match judged {
             Ok(()) => {

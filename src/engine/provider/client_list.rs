@@ -15,6 +15,7 @@ use crate::decision::{NoAnswer, Rejection};
 use crate::provider::clients::{Client, ClientList};
 use crate::provider::fetch::{self, Address, FetchCall, FetchFault, Fetched, News};
 use crate::provider::outcome::CallOutcome;
+use crate::provider::revoked::Revoked;
 
 /// `client_lists.*.uri`: where a list is fetched.
 #[derive(Clone, Debug)]
@@ -43,10 +44,19 @@ pub struct ListSource {
     pub read: ReadList,
 }
 
-/// Reads the clients of a document, or says in words what is wrong with its shape. That shape is the one of the
-/// configuration, which is not known here.
+/// Reads a document, or says in words what is wrong with its shape. That shape is the one of the configuration, which
+/// is not known here.
 #[derive(Clone, Copy)]
-pub struct ReadList(pub fn(&Value) -> Result<BTreeMap<String, Client>, String>);
+pub struct ReadList(pub fn(&Value) -> Result<ListDocument, String>);
+
+/// What a list says.
+#[derive(Clone, Debug, Default)]
+pub struct ListDocument {
+    /// Who is on it.
+    pub clients: BTreeMap<String, Client>,
+    /// What an operator has revoked. It counts if the configuration says so (`revocation.lists`).
+    pub revoked: Revoked,
+}
 
 impl fmt::Debug for ReadList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +68,7 @@ impl fmt::Debug for ReadList {
 #[derive(Clone, Debug, Default)]
 pub struct LiveList {
     list: Option<Rc<ClientList>>,
+    revoked: Rc<Revoked>,
     /// What the server calls this state of the list ([RFC 9110 §8.8.3]).
     ///
     /// [RFC 9110 §8.8.3]: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3
@@ -101,10 +112,11 @@ impl LiveList {
             Fetched::Same => return Ok(News::Unchanged),
             Fetched::Document(document, etag) => (document, etag),
         };
-        let clients = (source.read.0)(&document).map_err(FetchFault::Shape)?;
+        let ListDocument { clients, revoked } = (source.read.0)(&document).map_err(FetchFault::Shape)?;
         self.etag = etag;
         let number = clients.len();
         self.list = Some(Rc::new(ClientList { name: Some(source.name.clone()), clients, live: None }));
+        self.revoked = Rc::new(revoked);
         Ok(News::Changed(number))
     }
 
@@ -116,6 +128,11 @@ impl LiveList {
     /// The list, if there has been one.
     pub fn list(&self) -> Option<&ClientList> {
         self.list.as_deref()
+    }
+
+    /// What an operator has revoked; `None` before there is a list.
+    pub fn revoked(&self) -> Option<&Revoked> {
+        self.list.is_some().then_some(&*self.revoked)
     }
 
     /// Whether the list lets this client in; `unavailable` before there is one.

@@ -37,6 +37,7 @@ impl Wording {
             Rejection::TokenTooLong
             | Rejection::NoProvider
             | Rejection::Inactive
+            | Rejection::Revoked
             | Rejection::Expired
             | Rejection::NotYetValid
             | Rejection::WrongIssuer

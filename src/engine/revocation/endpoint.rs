@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::ids::ProviderId;
+use crate::base::ids::{ListId, ProviderId};
 use crate::base::secret::Secret;
 use crate::decision::receipt::{EventFault, EventKind, Receipt};
 use crate::request::head::RequestHead;
@@ -12,6 +12,8 @@ use crate::request::head::RequestHead;
 pub struct Revocation {
     /// Where events are received.
     pub events: Vec<EventEndpoint>,
+    /// The client lists that say what an operator has revoked.
+    pub lists: Vec<ListId>,
     /// How long tokens stay revoked that are verified here alone.
     pub remember: Duration,
 }

@@ -11,7 +11,7 @@ use super::{client, says};
 use crate::support::Tollgate;
 
 /// A server that ends with the test.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     address: String,
 }
@@ -24,14 +24,14 @@ impl Drop for Serving {
 }
 
 /// An answer: status, head and body.
-struct Got {
-    status: u16,
+pub(crate) struct Got {
+    pub(crate) status: u16,
     head: String,
     body: String,
 }
 
 impl Serving {
-    fn start(tollgate: &Tollgate, args: &[&str]) -> Self {
+    pub(crate) fn start(tollgate: &Tollgate, args: &[&str]) -> Self {
         let mut child = tollgate
             .command()
             .args(["client", "serve", "--listen", "127.0.0.1:0"])
@@ -45,7 +45,7 @@ impl Serving {
         Self { child, address }
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
         self.ask_as(&[&self.address], method, path, headers)
     }
 
@@ -67,12 +67,12 @@ impl Serving {
 }
 
 impl Got {
-    fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         let line = self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
         line.unwrap_or_default()
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }

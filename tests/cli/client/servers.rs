@@ -28,7 +28,7 @@ pub(super) fn created(own: &str, asked: &Value) -> Value {
 }
 
 /// A server that does everything right, but for what `change` makes of its answer.
-pub(super) fn but(change: Value) -> Scripted {
+pub(crate) fn but(change: Value) -> Scripted {
     Scripted::start(move |own, got| Answer::json(201, merged(&created(own, &got.json()), &change)))
 }
 

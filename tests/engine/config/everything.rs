@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollgate_config::keys::CONFIGURATION;
 use tollgate_config::schema::Kind;
-use tollgate_engine::base::ids::ProviderId;
+use tollgate_engine::base::ids::{ListId, ProviderId};
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::jose::algorithm::Algorithm;
@@ -69,6 +69,7 @@ fn every_key_arrives() {
     assert_eq!((events.path.as_str(), events.provider), ("/events/h", ProviderId(6)));
     assert_eq!(events.audiences, ["receiver/stream"]);
     assert!(events.authorization.as_ref().is_some_and(|value| value.is(b"from-the-environment")));
+    assert_eq!(policy.revocation.lists, [ListId(0)], "of those that are fetched");
     assert_eq!(policy.revocation.remember, Duration::from_secs(7200));
     assert_eq!((a.introspection.scheme.as_str(), a.introspection.path.as_str()), ("http", "/"));
     // INT-06
@@ -463,6 +464,7 @@ pub(super) fn everything() -> Value {
         },
         "revocation": {
             "events": [{"path": "/events/h", "provider": "h", "audiences": ["receiver/stream"], "authorization_env": "RS_TOKEN"}],
+            "lists": ["live"],
             "remember": "2h",
         },
         "cache": {

@@ -508,6 +508,8 @@ fn every_mistake_has_its_message() {
         ("EVT-07 paths that are none",     events(&["/a/../b", "/a%2fb", "/%61", "/a;x", "events", "/", "/a?b", "/.well-known/oauth-protected-resource/a"]),
          &["revocation.events[0].path^", "revocation.events[1].path^", "revocation.events[2].path^", "revocation.events[3].path^",
            "revocation.events[4].path^", "revocation.events[5].path^", "revocation.events[6].path^", "revocation.events[7].path^"]),
+        ("lists that revoke nothing",      vec![("client_lists", json!({"plain": {"clients": []}, "live": {"uri": "https://l/l", "cluster": "l"}})), ("revocation.lists", json!(["live", "plain", "liv", "live"]))],
+         &["revocation.lists[1]: contradicts client_lists.plain: only a list with a uri says what is revoked", "revocation.lists[2]: no client list has this name; did you mean \"live\"?", "revocation.lists[3]: the same as revocation.lists[0]"]),
         ("the same path twice",            events(&["/e", "/f", "/e"]),
          &["revocation.events[2].path: the same as revocation.events[0].path"]),
         ("whose events they are",          vec![("revocation.events", json!([{"path": "/e", "audiences": ["a", "a"], "provider": "okto", "authorization_env": "NOBODY"}]))],

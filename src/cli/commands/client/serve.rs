@@ -1,6 +1,7 @@
 //! `tollgate client serve`: client lists over HTTP, as the filter fetches them (`client_lists.*.uri`).
 //!
-//! The response to `GET /lists/NAME` is `{"clients": […]}`. The store is small and is read for every request, so
+//! The response to `GET /lists/NAME` is `{"clients": […]}`, with `revoked` if something is revoked. The response to
+//! `GET /revoked` has no clients. The store is small and is read for every request, so
 //! changes take effect at once. After an error response, a filter keeps its last list.
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::kit::clock;
 use crate::kit::exit::Exit;
 use crate::kit::failure::{Failure, reason};
 use crate::kit::output::Output;
@@ -31,6 +33,7 @@ use super::lists::{body, no_list};
 
 /// Serve client lists to the filter: `GET /lists/NAME`
 ///
+/// Each list also says what is revoked (`tollgate revoke`); so does `GET /revoked`, a list without clients.
 /// Uses plain HTTP and listens only on this machine by default. For other machines, put a proxy with TLS in
 /// front of it.
 #[derive(Debug, clap::Args)]
@@ -159,12 +162,16 @@ impl Service {
                 ("www-authenticate", "Bearer"),
             );
         }
-        let Some(name) = request.uri().path().strip_prefix("/lists/") else {
-            return missing("lists are at /lists/NAME");
+        let name = match request.uri().path() {
+            "/revoked" => None,
+            path => match path.strip_prefix("/lists/") {
+                None => return missing("lists are at /lists/NAME"),
+                Some(name) if self.lists.is_empty() || self.lists.iter().any(|list| list == name) => {
+                    Some(name)
+                }
+                Some(_) => return missing("no such list"),
+            },
         };
-        if !self.lists.is_empty() && !self.lists.iter().any(|list| list == name) {
-            return missing("no such list");
-        }
         // After this status, a filter keeps its list.
         let Ok(content) = self.store.peek() else {
             return refusal(
@@ -173,8 +180,15 @@ impl Service {
                 ("retry-after", "30"),
             );
         };
-        let Some(members) = content.lists.get(name) else { return missing("no such list") };
-        let body = body(members).to_string();
+        let members = name.map_or(Some(&[][..]), |name| content.lists.get(name).map(Vec::as_slice));
+        let Some(members) = members else { return missing("no such list") };
+        let mut body = body(members);
+        let revoked = content.revoked_at(clock::now());
+        // Filters of an earlier version accept no list with a key that they do not know.
+        if !revoked.is_empty() {
+            body.as_object_mut().map(|body| body.insert("revoked".to_owned(), json!(revoked)));
+        }
+        let body = body.to_string();
         let tag = format!("\"{:x}\"", Sha256::digest(&body));
         let unchanged = request.headers().get_all(IF_NONE_MATCH).iter().any(|tags| names(tags, &tag));
         let (status, body) =

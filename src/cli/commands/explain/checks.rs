@@ -46,6 +46,11 @@ fn step(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Option
         Check::Proof if failure.is_some() => return None,
         Check::Proof => ("valid, for this request and token".to_owned(), "RFC 9449 §4.3"),
         Check::Jwt(it) => (jwt(*it, failure), "RFC 9068 §4, RFC 7515 §5.2"),
+        Check::Revoked { list, what } => {
+            let is_late = matches!(failure, Some(Rejection::NoAnswer { .. }));
+            let unknown = if is_late { "the list is not loaded yet" } else { "not the token" };
+            (format!("revoked by the list {list}: {}", what.unwrap_or(unknown)), "RFC 6750 §3.1")
+        }
         Check::CacheAge { max, found } => (cache_age(*max, *found), "RFC 7662 §4"),
         Check::Issuer { wanted, found, is_optional } => {
             let allowed = if found.is_none() && *is_optional { ", which is allowed" } else { "" };
@@ -207,7 +212,10 @@ pub(super) fn section(rejection: &Rejection) -> &'static str {
             "RFC 6750 §2, §3.1"
         }
         Rejection::TlsRequired => "RFC 6750 §5.3",
-        Rejection::TokenTooLong | Rejection::NoProvider | Rejection::ScopeMissing { .. } => "RFC 6750 §3.1",
+        Rejection::TokenTooLong
+        | Rejection::NoProvider
+        | Rejection::Revoked
+        | Rejection::ScopeMissing { .. } => "RFC 6750 §3.1",
         Rejection::Inactive
         | Rejection::Expired
         | Rejection::NotYetValid

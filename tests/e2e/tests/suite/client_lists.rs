@@ -67,3 +67,60 @@ fn who_may_call_changes_while_envoy_runs() {
         world.envoy.assert_clean_log(&["hush"]);
     }
 }
+
+#[test]
+fn what_an_operator_revokes_is_rejected_within_refresh() {
+    let at = Operator::new();
+    at.write("token", "hush-list\n");
+    at.write("stolen", "hush-stolen\n");
+    let port = reserved_port();
+    let server = at.serve(&format!("127.0.0.1:{port}"), &["--bearer-token-file", "token"]);
+    for workers in [1, 4] {
+        let stage =
+            Stage { workers, env: vec![("LISTS".to_owned(), "hush-list".to_owned())], ..Stage::new() };
+        let world = World::start(stage.cluster("lists", port).policy(
+            "api",
+            json!({
+                "client_lists": {"revoked": {
+                    "uri": "http://lists.example/revoked", "cluster": "lists",
+                    "refresh": "1s", "timeout": "500ms", "bearer_token_env": "LISTS",
+                }},
+                "revocation": {"lists": ["revoked"]},
+                "cache": {"max_entries": 1000, "ttl": "1h"},
+            }),
+        ));
+        for (token, sub) in [("hush-stolen", "ann"), ("hush-good", "bob")] {
+            let body = format!(r#"{{"active":true,"client_id":"app","sub":"{sub}","exp":4000000000}}"#);
+            world.server.on(token, [Behaviour::json(&body)]);
+        }
+        let status = |token: &str| Request::get("/orders").bearer(token).send(world.port("api")).status();
+        // All workers: connections go to whichever is free.
+        let becomes = |want: u16, why: &str| {
+            let since = Instant::now();
+            let mut in_a_row = 0;
+            while in_a_row < 20 * workers {
+                let found = status("hush-stolen");
+                in_a_row = if found == want { in_a_row + 1 } else { 0 };
+                assert!(since.elapsed() < Duration::from_secs(20), "{why}: {found} instead of {want}");
+            }
+        };
+        becomes(200, "nothing is revoked");
+        for (what, undo) in
+            [(&["token", "--token-file", "stolen"][..], "8bd3ee9dcd02"), (&["subject", "ann"], "ann")]
+        {
+            at.run(&[&["revoke"], what, &["--for", "1h"]].concat());
+            becomes(401, "it is revoked");
+            assert_eq!(status("hush-good"), 200, "nobody else is, {workers} workers");
+            at.run(&["revoke", "undo", undo]);
+            becomes(200, "it is accepted again");
+        }
+        at.run(&["revoke", "client", "app", "--id", "--for", "1h"]);
+        becomes(401, "its client is revoked");
+        assert_eq!(status("hush-good"), 401, "and so are all tokens of that client");
+        at.run(&["revoke", "undo", "app"]);
+        becomes(200, "it is accepted again");
+        assert_eq!(world.server.calls_about("hush-stolen"), 1, "the token was cached throughout");
+        world.envoy.assert_clean_log(&["hush"]);
+    }
+    drop(server);
+}

@@ -1,0 +1,115 @@
+//! `tollgate revoke`.
+
+use serde_json::json;
+
+use crate::client::serve::Serving;
+use crate::client::{client, register, says, servers::but, stored};
+use crate::support::{Run, Tollgate};
+
+fn revoke(tollgate: &Tollgate, args: &str) -> Run {
+    tollgate.run(["revoke"].into_iter().chain(args.split_whitespace()))
+}
+
+/// `printf %s hush-one | sha256sum`
+const HASH: &str = "21f29937b410dd9b3fa630912bec202c9c8642f12611f19faea5ab74a962e4e2";
+
+#[test]
+fn tokens_clients_and_subjects_are_revoked_for_a_time_and_accepted_again() {
+    let (server, tollgate) = (but(json!({})), Tollgate::new());
+    register(&tollgate, &server, &[]);
+    tollgate.write("token", "hush-one\n");
+    says(
+        "nothing yet",
+        &revoke(&tollgate, "list"),
+        0,
+        &["nothing is revoked in the environment \"default\""],
+    );
+    says(
+        "a token",
+        &revoke(&tollgate, "token --token-file token --for 1h"),
+        0,
+        &[&format!("token {HASH}, until 2")],
+    );
+    says("a registered client", &revoke(&tollgate, "client gateway"), 0, &["client c-1, until 2"]);
+    says(
+        "one from elsewhere",
+        &revoke(&tollgate, "client 0oa:1 --id --issuer https://a"),
+        0,
+        &["client 0oa:1 of https://a, until"],
+    );
+    says(
+        "a mistyped one",
+        &revoke(&tollgate, "client gatewya"),
+        2,
+        &["there is no client \"gatewya\"", "--id"],
+    );
+    says("a subject", &revoke(&tollgate, "subject ann"), 0, &["subject ann, until"]);
+    says("again, and longer", &revoke(&tollgate, "subject ann --for 48h"), 0, &["subject ann, until"]);
+    let entries = stored(&tollgate, "default")["revoked"].as_array().unwrap().len();
+    assert_eq!(entries, 4, "an entry about the same is replaced");
+    let store = tollgate.read(crate::client::store(&tollgate, "default"));
+    assert!(!store.contains("hush-one"), "the token itself is not stored");
+    says(
+        "all",
+        &revoke(&tollgate, "list"),
+        0,
+        &[HASH, "client c-1", "client 0oa:1 of https://a", "subject ann"],
+    );
+    says(
+        "nothing of that name",
+        &revoke(&tollgate, "undo bob"),
+        2,
+        &["\"bob\" is not revoked", "tollgate revoke list"],
+    );
+    says("too few digits", &revoke(&tollgate, &format!("undo {}", &HASH[..7])), 2, &["is not revoked"]);
+    says(
+        "some digits",
+        &revoke(&tollgate, &format!("undo {}", &HASH[..8])),
+        0,
+        &["no longer revoked: token"],
+    );
+    says("a client", &revoke(&tollgate, "undo c-1"), 0, &["no longer revoked: client c-1"]);
+    says("by its hash", &revoke(&tollgate, &format!("token --sha256 {}", HASH.to_uppercase())), 0, &[HASH]);
+    assert_eq!(revoke(&tollgate, "list --json").json()["revoked"][2]["token_sha256"], HASH);
+}
+
+#[test]
+fn what_cannot_be_revoked_is_said() {
+    let tollgate = Tollgate::new();
+    tollgate.write("empty", "\n");
+    for (name, args, sentences) in [
+        ("no token", "token", &["--token-file"][..]),
+        ("an empty one", "token --token-file empty", &["the token is empty"]),
+        ("no file", "token --token-file nowhere", &["cannot read nowhere"]),
+        ("no hash", "token --sha256 abc", &["64 hexadecimal digits"]),
+        ("two", "token --sha256 abc --token x", &["cannot be used with"]),
+        ("no time", "subject ann --for 5", &["expected 1s to 8760h"]),
+        ("too long a time", "subject ann --for 9000h", &["expected 1s to 8760h"]),
+    ] {
+        says(name, &revoke(&tollgate, args), 2, sentences);
+    }
+    says("an empty subject", &tollgate.run(["revoke", "subject", ""]), 2, &["the subject is empty"]);
+}
+
+#[test]
+fn what_is_revoked_is_served_with_each_list() {
+    let tollgate = Tollgate::new();
+    client(&tollgate, "allow partners c-1 --id");
+    let serving = Serving::start(&tollgate, &["partners"]);
+    let get = |path: &str| serving.ask("GET", path, &[]);
+    assert_eq!(get("/lists/partners").json(), json!({"clients": [{"id": "c-1"}]}), "as ever");
+    assert_eq!(get("/revoked").json(), json!({"clients": []}));
+    let before = get("/revoked").field("etag").to_owned();
+    revoke(&tollgate, "subject ann --for 1h");
+    revoke(&tollgate, "subject bob --for 1s");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    for path in ["/lists/partners", "/revoked"] {
+        let all = get(path).json();
+        let entries = all["revoked"].as_array().unwrap();
+        assert_eq!((entries.len(), &entries[0]["sub"]), (1, &json!("ann")), "{path}: bob's time is over");
+        assert!(entries[0]["until"].is_u64(), "{path}");
+    }
+    assert_eq!(serving.ask("GET", "/revoked", &[("if-none-match", &before)]).status, 200);
+    revoke(&tollgate, "undo ann");
+    assert_eq!(serving.ask("GET", "/revoked", &[("if-none-match", &before)]).status, 304, "as before");
+}
