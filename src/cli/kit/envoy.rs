@@ -334,9 +334,11 @@ fn client_rate_limit(limit: &ClientRateLimit) -> String {
         )
     };
     let tiers: String = limit.tiers.iter().map(tier).collect();
+    // Of descriptors that match a request, Envoy takes any: the tiers must not overlap.
+    let names: Vec<_> = limit.tiers.iter().map(|(tier, _)| format!("b'{tier}'")).collect();
     fill(
         include_str!("templates/client-rate-limit.yaml"),
-        &[("tiers", &tiers), ("default", &limit.default.to_string())],
+        &[("names", &names.join(", ")), ("tiers", &tiers), ("default", &limit.default.to_string())],
     )
 }
 

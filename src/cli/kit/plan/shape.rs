@@ -76,7 +76,7 @@ static CLIENT_RATE_LIMIT: Object = Object {
         optional(
             "tiers",
             Kind::Map {
-                names: Names::Text("TIER", &text::LINE),
+                names: Names::Text("TIER", &text::NAME),
                 of: &Kind::Integer { min: 1, max: 1_000_000_000 },
                 empty: true,
             },
