@@ -26,6 +26,8 @@ SIZE_BUDGET := 610400
 
 # Most tests of ring 4 wait for something; those that load the machine take turns (`my_turn` in tests/e2e/src/lib.rs).
 E2E_THREADS ?= 8
+# How long `make fuzz` takes, in seconds, for all targets together.
+FUZZ_SECONDS ?= 3600
 
 CARGO_DENY_VERSION := 0.20.2
 COMPOSE_VERSION    := 2.40.3
@@ -65,7 +67,7 @@ NODE   = Node.js 20 or newer, which comes with npm
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 export CHROMIUM
 
-.PHONY: FORCE help build command release wheels test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test bench bench-docs micro clean \
+.PHONY: FORCE help build command release wheels test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test fuzz fuzz-quick bench bench-docs micro clean \
 	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl envoy-gateway crane istio-crds gateway-crds prometheus
 
 help:
@@ -112,7 +114,7 @@ wheels: build $(if $(MACHINES),$(MATURIN)/.done) rust-targets
 
 # --- believe us ---
 
-test: lint deny native wasm host e2e test-providers test-kubernetes test-browser demo-test compose-config book test-release size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
+test: lint deny native wasm fuzz-quick host e2e test-providers test-kubernetes test-browser demo-test compose-config book test-release size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
 
 check: fmt clippy-native native host-quick ## the inner loop: formatting, clippy, ring 1, and ring 3 with a filter that is built quickly
 
@@ -144,6 +146,13 @@ native: rust-targets ## ring 1: unit tests, vectors and documentation, native
 wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Node.js
 	$(call need,node,$(NODE))
 	$(step) "ring 2: wasm under Node.js" env CARGO_PROFILE_DEV_DEBUG=0 cargo test --locked -p tollgate-engine -p tollgate-config --target wasm32-unknown-unknown --lib
+
+fuzz: rust-targets ## everything that takes bytes from a peer, with libFuzzer (FUZZ_SECONDS=3600; the result goes into docs/fuzzing.md)
+	@python3 tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --record --keep
+
+fuzz-quick: rust-targets
+	@if command -v c++ > /dev/null; then tests/tools/step "fuzzing, a minute" python3 tests/fuzz/run.py --seconds 60; \
+	else echo "LEFT OUT: fuzzing. A C++ compiler is missing: install g++, for instance."; fi
 
 host: build ## ring 3: the built filter in an in-process host
 	$(step) "ring 3: in-process host" cargo test --quiet --locked --no-fail-fast -p tollgate-host

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Runs the fuzz targets one after the other: `make fuzz`."""
+
+import argparse
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+OUT = ROOT / "target" / "fuzz"
+HOST = "x86_64-unknown-linux-gnu" if os.uname().machine == "x86_64" else f"{os.uname().machine}-unknown-linux-gnu"
+# What cargo-fuzz sets without a sanitizer: counters of edges and compared values, which stable compilers know.
+COVERAGE = [
+    "-Cpasses=sancov-module",
+    *(f"-Cllvm-args=-sanitizer-coverage-{what}" for what in
+      ("level=4", "inline-8bit-counters", "pc-table", "trace-compares")),
+    "-Ccodegen-units=4",
+    "--cfg", "fuzzing",
+]
+BEGIN, END = "<!-- fuzz:begin -->", "<!-- fuzz:end -->"
+
+
+def targets():
+    return sorted(file.stem for file in (HERE / "targets").glob("*.rs"))
+
+
+def build():
+    if shutil.which("c++") is None:
+        raise SystemExit("fuzzing needs a C++ compiler: install g++, for instance")
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(OUT), "RUSTFLAGS": " ".join(COVERAGE)}
+    command = ["cargo", "build", "--quiet", "--release", "--bins", "--locked", "--target", HOST]
+    subprocess.run(command, cwd=HERE, env=environment, check=True)
+    return OUT / HOST / "release"
+
+
+def fuzz(binary, target, seconds, timeout):
+    """Runs one target. Returns what it has done, and the input that it failed with, if there is one."""
+    corpus, found = OUT / "corpus" / target, OUT / "found"
+    corpus.mkdir(parents=True, exist_ok=True)
+    found.mkdir(parents=True, exist_ok=True)
+    before = {file.name for file in found.iterdir()}
+    known = [path for path in (HERE / "corpus" / target, OUT / "seeds" / target) if path.is_dir()]
+    command = [
+        binary, corpus, *known, f"-max_total_time={seconds}", f"-timeout={timeout}", "-rss_limit_mb=2048", "-max_len=8192",
+        f"-dict={HERE / 'dictionary'}", "-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={found}/{target}-",
+    ]
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    text = done.stdout.decode(errors="replace")
+    number = lambda name: int((re.findall(rf"stat::{name}:\s+(\d+)", text) or ["0"])[-1])
+    result = {
+        "executions": number("number_of_executed_units"),
+        "edges": int((re.findall(r"cov: (\d+)", text) or ["0"])[-1]),
+        "inputs": len(list(corpus.iterdir())),
+        "cpu_seconds": round(now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime),
+    }
+    new = sorted(file for file in found.iterdir() if file.name not in before)
+    if done.returncode != 0:
+        print("\n".join(text.splitlines()[-25:]), file=sys.stderr)
+    return result, (new[0] if new else None if done.returncode == 0 else found)
+
+
+def record(results):
+    """Adds to what docs/fuzzing.json says, and writes the table of docs/fuzzing.md anew."""
+    file, page = ROOT / "docs" / "fuzzing.json", ROOT / "docs" / "fuzzing.md"
+    total = json.loads(file.read_text()) if file.exists() else {}
+    for target, result in results.items():
+        old = total.setdefault(target, {"executions": 0, "edges": 0, "inputs": 0, "cpu_seconds": 0})
+        for name in ("executions", "cpu_seconds"):
+            old[name] += result[name]
+        for name in ("edges", "inputs"):
+            old[name] = result[name]
+    file.write_text(json.dumps(total, indent=1, sort_keys=True) + "\n")
+    lines = ["| target | CPU time | executions | edges reached | inputs that reach something new |", "| --- | ---: | ---: | ---: | ---: |"]
+    for target, all_ in sorted(total.items()):
+        lines.append(f"| `{target}` | {clock(all_['cpu_seconds'])} | {all_['executions']:,} | {all_['edges']:,} | {all_['inputs']:,} |")
+    seconds, executions = (sum(all_[name] for all_ in total.values()) for name in ("cpu_seconds", "executions"))
+    lines.append(f"| **together** | {clock(seconds)} | {executions:,} | | |")
+    text = page.read_text()
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    page.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + tail)
+
+
+def clock(seconds):
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+
+
+def keep(binaries, target):
+    """The fewest inputs that reach as much: into the repository."""
+    kept = HERE / "corpus" / target
+    kept.mkdir(parents=True, exist_ok=True)
+    subprocess.run([binaries / target, "-merge=1", "-max_len=2048", kept, OUT / "corpus" / target], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=3600, help="for all targets together (default: 3600)")
+    parser.add_argument("--only", choices=targets(), action="append", help="this target; may be given again")
+    parser.add_argument("--record", action="store_true", help="add the result to docs/fuzzing.md")
+    parser.add_argument("--keep", action="store_true", help="keep the inputs that reach something new in tests/fuzz/corpus")
+    parser.add_argument("--timeout", type=int, default=10, help="seconds that one input may take (default: 10)")
+    arguments = parser.parse_args()
+    print("==> compile the targets", flush=True)
+    binaries = build()
+    subprocess.run([binaries / "exchange"], cwd=ROOT, check=True, env={**os.environ, "TOLLGATE_SEEDS": str(OUT / "seeds")})
+    chosen, results, failures = arguments.only or targets(), {}, []
+    for target in chosen:
+        seconds = max(1, arguments.seconds // len(chosen))
+        print(f"==> {target}: {seconds} s", flush=True)
+        results[target], failure = fuzz(binaries / target, target, seconds, arguments.timeout)
+        print("    {executions:,} executions, {edges:,} edges, {cpu_seconds} s of CPU time".format(**results[target]), flush=True)
+        if failure:
+            failures.append(failure)
+            print(f"    FAILED: run it again with {binaries / target} {failure}", flush=True)
+        elif arguments.keep:
+            keep(binaries, target)
+    if arguments.record and not failures:
+        record(results)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
