@@ -2,6 +2,8 @@
 """Runs the fuzz targets one after the other: `make fuzz`."""
 
 import argparse
+import base64
+import hashlib
 import json
 import os
 import re
@@ -45,7 +47,8 @@ def fuzz(binary, target, seconds, timeout):
     corpus.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
     before = {file.name for file in found.iterdir()}
-    known = [path for path in (HERE / "corpus" / target, OUT / "seeds" / target) if path.is_dir()]
+    unpack(target)
+    known = [path for path in (OUT / "kept" / target, OUT / "seeds" / target) if path.is_dir()]
     command = [
         binary, corpus, *known, f"-max_total_time={seconds}", f"-timeout={timeout}", "-rss_limit_mb=2048", "-max_len=8192",
         f"-dict={HERE / 'dictionary'}", "-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={found}/{target}-",
@@ -93,12 +96,26 @@ def clock(seconds):
     return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
 
 
+def unpack(target):
+    """The inputs in the repository, one in Base64 for each line, as files."""
+    kept, directory = HERE / "corpus" / f"{target}.txt", OUT / "kept" / target
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    for line in kept.read_text().splitlines() if kept.exists() else []:
+        data = base64.b64decode(line)
+        (directory / hashlib.sha256(data).hexdigest()[:32]).write_bytes(data)
+
+
 def keep(binaries, target):
     """The fewest inputs that reach as much: into the repository."""
-    kept = HERE / "corpus" / target
-    kept.mkdir(parents=True, exist_ok=True)
-    subprocess.run([binaries / target, "-merge=1", "-max_len=2048", kept, OUT / "corpus" / target], cwd=ROOT, check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    merged = OUT / "merged" / target
+    shutil.rmtree(merged, ignore_errors=True)
+    merged.mkdir(parents=True)
+    command = [binaries / target, "-merge=1", "-max_len=512", merged, OUT / "kept" / target, OUT / "corpus" / target]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lines = sorted(base64.b64encode(file.read_bytes()).decode() for file in merged.iterdir())
+    (HERE / "corpus").mkdir(exist_ok=True)
+    (HERE / "corpus" / f"{target}.txt").write_text("".join(line + "\n" for line in lines))
 
 
 def main():
@@ -106,7 +123,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=3600, help="for all targets together (default: 3600)")
     parser.add_argument("--only", choices=targets(), action="append", help="this target; may be given again")
     parser.add_argument("--record", action="store_true", help="add the result to docs/fuzzing.md")
-    parser.add_argument("--keep", action="store_true", help="keep the inputs that reach something new in tests/fuzz/corpus")
+    parser.add_argument("--keep", action="store_true", help="keep the inputs that reach something new in tests/fuzz/corpus (up to 512 bytes each)")
     parser.add_argument("--timeout", type=int, default=10, help="seconds that one input may take (default: 10)")
     arguments = parser.parse_args()
     print("==> compile the targets", flush=True)

@@ -107,7 +107,7 @@ fn echoes_nothing(answer: &Answer, data: &[u8]) {
 
 /// Whether a response is one that says of a token that it is active: another reader's view.
 fn is_active(reply: &Message) -> bool {
-    let status = reply.head.iter().find(|(name, _)| name == b":status");
+    let status = reply.head.iter().find(|(name, _)| name.eq_ignore_ascii_case(b":status"));
     let body = reply.body.as_deref().unwrap_or_default();
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     status.is_some_and(|(_, status)| status == b"200") && value.get("active") == Some(&Value::Bool(true))
