@@ -13,7 +13,7 @@ use tollgate_engine::base::{json, uri};
 
 pub use exchange::exchange;
 pub use seeds::write_seeds;
-pub use world::{client_list, keys, proof, token};
+pub use world::{client_list, event, keys, proof, token};
 
 /// A configuration: it is read or refused.
 pub fn configuration(data: &[u8]) {

@@ -9,7 +9,7 @@ use tollgate_cases::{Reply, latin1, load_all};
 
 use crate::exchange::{NOW, configurations};
 use crate::script::{Message, Script};
-use crate::world::{good_keys, good_proof, good_tokens};
+use crate::world::{good_events, good_keys, good_proof, good_tokens};
 
 /// Writes them into the directory that `TOLLGATE_SEEDS` names, one folder for each target, and ends the program; without that
 /// variable it does nothing.
@@ -35,6 +35,9 @@ fn write_into(directory: &Path) -> std::io::Result<()> {
     for (number, token) in good_tokens().iter().enumerate() {
         write("token", &format!("good-{number}"), token.as_bytes())?;
     }
+    let [set, logout] = good_events();
+    write("event", "set", format!("s{set}").as_bytes())?;
+    write("event", "logout", format!("flogout_token={logout}").as_bytes())?;
     write("proof", "good", good_proof().as_bytes())?;
     write("keys", "good", good_keys().to_string().as_bytes())?;
     let list = json!({"clients": [{"id": "the-shop", "name": "The shop", "tier": "gold"}, {"id": "another"}]});

@@ -103,6 +103,57 @@ pub fn client_list(data: &[u8]) {
     only_if(&end, is_named);
 }
 
+/// Events that are valid: one that is pushed by a transmitter of security events, and a logout token.
+pub(crate) fn good_events() -> &'static [String; 2] {
+    static EVENTS: LazyLock<[String; 2]> = LazyLock::new(|| {
+        let subject = json!({"format": "iss_sub", "iss": "https://as.example.com", "sub": "alice"});
+        let revoked = json!({"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {}});
+        let set = json!({"jti": "e1", "iss": "https://as.example.com", "aud": "receiver", "iat": NOW, "sub_id": subject, "events": revoked});
+        let logout = json!({
+            "jti": "e2", "iss": "https://as.example.com", "aud": "receiver", "iat": NOW, "exp": NOW + 120, "sub": "alice", "sid": "s1",
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        });
+        [("secevent+jwt", set), ("logout+jwt", logout)].map(|(typ, claims)| {
+            let Value::Object(header) = json!({"typ": typ}) else { unreachable!() };
+            Token { header, payload: Some(claims.to_string()), ..Token::default() }.at(NOW)
+        })
+    });
+    &EVENTS
+}
+
+/// An event that is pushed to us: after an "s" a Security Event Token, otherwise a form with a logout token. Only those of the
+/// provider are accepted, and only they make a token be introspected again.
+pub fn event(data: &[u8]) {
+    let Some((kind, body)) = data.split_first() else { return };
+    let is_set = *kind == b's';
+    let mut config = of_jwts(json!({"inline": good_keys()}));
+    let provider = &mut config["providers"]["main"];
+    provider.as_object_mut().expect("an object").remove("validate");
+    provider["introspection"] = json!({"uri": "https://as/i", "cluster": "as", "client_auth": {"method": "none"}});
+    config["revocation"] = json!({"events": [{"path": "/events", "audiences": ["receiver"]}]});
+    let mut driver = driver(&config);
+    let reply = json!({"active": true, "sub": "alice", "sid": "s1", "exp": NOW + 1000}).to_string();
+    let mut calls = 0;
+    let mut ask = |driver: &mut Driver| {
+        let end = driver.decide(request(&[("authorization", "Bearer good")]), None, |_| {
+            calls += 1;
+            reply.clone()
+        });
+        assert!(matches!(end.outcome.decision, Decision::Allow(_)), "an event says: ask again");
+        calls
+    };
+    assert_eq!(ask(&mut driver), 1);
+    let media_type = if is_set { "application/secevent+jwt" } else { "application/x-www-form-urlencoded" };
+    let head = [(":method", "POST"), (":path", "/events"), (":authority", "api.example.com"), (":scheme", "https"), ("content-type", media_type)];
+    let end = driver.decide(Head::from(lines(&head)), Some(body), |_| String::new());
+    let status = end.answer.map_or(0, |answer| answer.status);
+    let good = &good_events()[usize::from(!is_set)];
+    let is_good = if is_set { body == good.as_bytes() } else { String::from_utf8_lossy(body).contains(good.as_str()) };
+    assert!(is_good || status >= 400, "{status}");
+    driver.tick();
+    assert!(is_good || ask(&mut driver) == 1, "somebody else has revoked a token");
+}
+
 fn of_jwts(jwks: Value) -> Value {
     json!({"providers": {"main": {
         "issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "validate": "jwt",
