@@ -132,7 +132,8 @@ pub fn event(data: &[u8]) {
     provider["introspection"] = json!({"uri": "https://as/i", "cluster": "as", "client_auth": {"method": "none"}});
     config["revocation"] = json!({"events": [{"path": "/events", "audiences": ["receiver"]}]});
     let mut driver = driver(&config);
-    let reply = json!({"active": true, "sub": "alice", "sid": "s1", "exp": NOW + 1000}).to_string();
+    let reply = json!({"active": true, "iss": "https://as.example.com", "aud": "https://api.example.com", "sub": "alice", "sid": "s1", "exp": NOW + 1000});
+    let reply = reply.to_string();
     let mut calls = 0;
     let mut ask = |driver: &mut Driver| {
         let end = driver.decide(request(&[("authorization", "Bearer good")]), None, |_| {
