@@ -25,6 +25,7 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// Takes over the lists that another engine has fetched from the same places; which ones those are.
+    #[inline(never)]
     pub(crate) fn inherit_lists(&mut self, before: &Self) -> Vec<ListId> {
         let mut inherited = Vec::new();
         for (at, (source, list)) in self.policy.lists.iter().zip(&mut self.lists).enumerate() {
@@ -78,6 +79,7 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// Takes over the keys that another engine has fetched from the same places; whose those are.
+    #[inline(never)]
     pub(crate) fn inherit_keys(&mut self, before: &Self) -> Vec<ProviderId> {
         let mut inherited = Vec::new();
         for (at, provider) in self.policy.providers.iter().enumerate() {

@@ -56,7 +56,8 @@ fn same(expression: &str, texts: &[&str]) -> Result<(), TestCaseError> {
         for text in texts {
             let is_match = |any_case| ours.as_ref().map(|ours| ours.is_match(text, any_case)).ok();
             prop_assert_eq!(is_match(false), Some(exact.is_match(text)), "{:?}", expression);
-            if !has_wide_range(expression) {
+            // Of a complement, others take the other case before it or after it.
+            if !has_wide_range(expression) && !expression.contains("[:^") {
                 prop_assert_eq!(is_match(true), Some(folded.is_match(text)), "{:?}", expression);
             }
         }
