@@ -150,7 +150,7 @@ wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Nod
 fuzz: rust-targets ## everything that takes bytes from a peer, with libFuzzer (FUZZ_SECONDS=3600; the result goes into docs/fuzzing.md)
 	@python3 tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --record --keep
 
-fuzz-quick: rust-targets
+fuzz-quick: rust-targets ## a minute of it, for all targets
 	@if command -v c++ > /dev/null; then tests/tools/step "fuzzing, a minute" python3 tests/fuzz/run.py --seconds 60; \
 	else echo "LEFT OUT: fuzzing. A C++ compiler is missing: install g++, for instance."; fi
 
