@@ -192,7 +192,8 @@ class Keycloak(Events):
                 took = self.ends_at_once(
                     gateway, tokens["access_token"], lambda: server.post(end, "shop", "secret-of-shop", {"refresh_token": tokens["refresh_token"]})
                 )
-                self.assertLess(took, 1.0, "by its logout token")
+                # With the server's own time: what the workers take is measured in ring 4.
+                self.assertLess(took, 5.0, "by its logout token")
                 tokens = server.log_in("quiet", "alice")
                 took = self.ends_at_once(gateway, tokens["access_token"], lambda: server.admin("POST", f"/shop/users/{alice}/logout", {}), patience=5)
                 self.assertLess(took, 5.0, "by its Security Event Token, which it sends after a second")
