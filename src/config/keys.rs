@@ -10,7 +10,9 @@ pub mod words;
 
 use std::time::Duration;
 
-pub use self::provider::{ClientAuth, Introspection, Jwks, Provider, SIGNED_WITH, UnknownToken, UserInfo};
+pub use self::provider::{
+    ClientAuth, Introspection, Jwks, Provider, SIGNED_WITH, StatusList, UnknownToken, UserInfo,
+};
 pub use self::rules::{Claim, Clients, Detail, HeaderMatch, Match, Matching, Requirement, Rule, Scopes};
 pub use crate::key::Keyed;
 use crate::key::{

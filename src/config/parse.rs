@@ -23,6 +23,7 @@ mod resource;
 mod responses;
 mod revocation;
 mod rules;
+mod status_list;
 mod token;
 mod upstream;
 mod user_info;

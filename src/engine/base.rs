@@ -2,6 +2,7 @@
 
 pub mod hash;
 pub mod ids;
+pub mod inflate;
 pub mod ip;
 pub mod json;
 pub mod moment;

@@ -13,6 +13,7 @@ mod news;
 pub mod outcome;
 mod pending;
 pub mod ports;
+mod status;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -39,8 +40,10 @@ use crate::policy::resource::{Belonging, Resource};
 use crate::policy::rule::{Rule, Ruling};
 use crate::proof::dpop::{Proof, Proofs};
 use crate::provider::client_list::LiveList;
+use crate::provider::fetch::Document;
 use crate::provider::flight::Question;
 use crate::provider::keys::{KeyNews, LiveKeys};
+use crate::provider::status_list::LiveStatusList;
 use crate::provider::{Provider, jwt};
 use crate::request::connection::{Connection, Peer};
 use crate::request::extract::Found;
@@ -69,6 +72,8 @@ pub(crate) struct Enforcer<T> {
     lists: Vec<LiveList>,
     /// The providers' keys, as far as they have arrived.
     keys: Vec<LiveKeys>,
+    /// The status lists of each provider; empty if no provider has any.
+    statuses: Vec<Vec<LiveStatusList>>,
     /// How many signatures of events may be checked.
     budget: Budget,
     /// What verifies signatures.
@@ -90,8 +95,8 @@ pub(crate) enum Step {
     Done(Box<Outcome>),
     /// Find out what the authorization server says, then call [`Pending::resume`].
     Introspect(Box<Question>, Box<Pending>),
-    /// Have this provider's keys fetched anew, then call [`Pending::resume_with_keys`].
-    FetchKeys(ProviderId, Box<Pending>),
+    /// Have this document fetched anew, then call [`Pending::resume_with`].
+    Fetch(Document, Box<Pending>),
     /// Collect the request's body, then call [`AwaitingForm::body`].
     ReadForm(Box<AwaitingForm>),
     /// Collect the body of a pushed event, then call [`Incoming::body`].
@@ -114,6 +119,8 @@ pub(crate) struct Pending {
     proof: Option<Box<Proof>>,
     /// What has come of its wish for other keys.
     keys: Option<KeyNews>,
+    /// Whether it has waited for its status list.
+    has_waited_for_status: bool,
     /// Only a response that was asked for after this moment lets it pass; `None`: any response.
     after: Option<UnixTime>,
     /// Whether what it waits for is a call that was made on its account, or after it had come.
@@ -178,6 +185,7 @@ impl<T: Trace> Enforcer<T> {
             cache,
             lists: vec![LiveList::default(); policy.lists.len()],
             keys: policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect(),
+            statuses: status::places(&policy),
             budget: Budget::default(),
             verifier,
             peer,

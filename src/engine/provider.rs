@@ -13,6 +13,7 @@ pub mod keys;
 pub mod outcome;
 pub mod preset;
 pub mod revoked;
+pub mod status_list;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::base::secret::Secret;
 use crate::jose::algorithm::Algorithms;
 use crate::provider::client_auth::ClientAuth;
 use crate::provider::keys::KeySource;
+use crate::provider::status_list::StatusLists;
 use crate::token::rules::TokenRules;
 
 /// The longest `timeout` that may be configured.
@@ -41,6 +43,8 @@ pub struct Provider {
     pub jwt: JwtRules,
     /// Where its keys are; `None`: no keys are needed.
     pub keys: Option<KeySource>,
+    /// Where the status of its JWTs is; `None`: their status is not checked.
+    pub status_lists: Option<StatusLists>,
     /// Where and how tokens are introspected. Unused if the provider never is called.
     pub introspection: IntrospectionEndpoint,
 }
@@ -218,6 +222,7 @@ impl Provider {
             validate: Validate::Introspection,
             jwt: JwtRules::default(),
             keys: None,
+            status_lists: None,
             introspection: IntrospectionEndpoint {
                 scheme: "https".to_owned(),
                 authority: "as.example.com".to_owned(),

@@ -27,7 +27,7 @@ mod waiters;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::base::ids::{ProviderId, StreamId};
+use crate::base::ids::{ProviderId, StatusId, StreamId};
 use crate::base::moment::{Moment, Now, Steady};
 use crate::base::slack::give_back_queue;
 use crate::base::table::Table;
@@ -40,7 +40,7 @@ use crate::enforcer::outcome::Outcome;
 use crate::enforcer::ports::Ports;
 use crate::enforcer::{AwaitingForm, Enforcer, Finding, Pending, Step};
 use crate::policy::{Mode, Policy};
-use crate::provider::fetch::FetchFault;
+use crate::provider::fetch::{Document, FetchFault};
 use crate::provider::keys::KeyNews;
 use crate::provider::outcome::CallOutcome;
 use crate::response::answer::Answer;
@@ -48,7 +48,7 @@ use crate::revocation::endpoint::MAX_EVENT;
 use crate::token::key::TokenKey;
 use crate::worker::brake::Brake;
 use crate::worker::clock::Watch;
-use crate::worker::command::{CallId, Command, Document, Event, OutgoingCall, ResponseChange};
+use crate::worker::command::{CallId, Command, Event, OutgoingCall, ResponseChange};
 use crate::worker::counts::{Counter, Counts, TELL_EVERY};
 use crate::worker::events::Events;
 use crate::worker::fetches::Fetches;
@@ -103,8 +103,8 @@ enum Waited {
 enum Told {
     /// What has been found out about its token.
     Finding(Rc<Finding>),
-    /// Keys, other ones perhaps.
-    Keys(KeyNews),
+    /// A document, another one perhaps.
+    Fetched(Document, KeyNews),
     /// Nothing any more: the configuration under which it began has been replaced.
     Replaced,
 }
@@ -147,7 +147,14 @@ impl<T: Trace> Worker<T> {
             brake: Brake::default(),
         };
         for document in worker.fetches.documents() {
-            worker.counts.has_document(document, UnixTime::from_secs(0));
+            match document {
+                // There is one age for all status lists of a provider.
+                Document::Status(StatusId { provider, at: 0 }) => worker.tell_age_of_status(provider),
+                Document::Status(_) => {}
+                Document::List(_) | Document::Keys(_) => {
+                    worker.counts.has_document(document, UnixTime::from_secs(0));
+                }
+            }
         }
         worker.counts.begin();
         worker.begin_to_fetch();
@@ -163,7 +170,8 @@ impl<T: Trace> Worker<T> {
         let before = &self.generations.current;
         let lists = enforcer.inherit_lists(before).into_iter().map(Document::List);
         let keys = enforcer.inherit_keys(before).into_iter().map(Document::Keys);
-        let known: Vec<Document> = lists.chain(keys).collect();
+        let statuses = enforcer.inherit_statuses(before).into_iter().map(Document::Status);
+        let known: Vec<Document> = lists.chain(keys).chain(statuses).collect();
         for (stream, pending) in self.fetches.take_all().into_iter().chain(self.flights.take_all()) {
             self.wake_one(stream, pending, Told::Replaced);
         }
@@ -302,9 +310,14 @@ impl<T: Trace> Worker<T> {
     /// The provider whose keys this request waits for, if it does.
     pub fn awaits_keys(&self, stream: StreamId) -> Option<ProviderId> {
         match self.streams.get(stream)?.state {
-            State::AwaitsKeys(provider) => Some(provider),
+            State::AwaitsDocument(Document::Keys(provider)) => Some(provider),
             _ => None,
         }
+    }
+
+    /// Which list a provider's status list is.
+    pub fn status_list_uri(&self, id: StatusId) -> Option<&str> {
+        self.generations.current.status(id)?.uri()
     }
 
     /// Why the latest fetch of a document failed; `None`: it did not.
@@ -341,7 +354,9 @@ impl<T: Trace> Worker<T> {
         let enforcer = self.generations.of(stream.generation);
         let step = match waited {
             Waited::Token(pending, Told::Finding(finding)) => pending.resume(enforcer, &finding, now),
-            Waited::Token(pending, Told::Keys(news)) => pending.resume_with_keys(enforcer, news, now.wall()),
+            Waited::Token(pending, Told::Fetched(document, news)) => {
+                pending.resume_with(enforcer, document, news, now.wall())
+            }
             Waited::Token(pending, Told::Replaced) => pending.give_up(enforcer, not_asked(NoAnswer::Failed)),
             Waited::Form(form) => form.give_up(enforcer, Rejection::FormMissing),
             Waited::Event(event, body) => self.resume_event(&stream, event, body, now),
@@ -379,7 +394,7 @@ impl<T: Trace> Worker<T> {
             State::AwaitsForm(_) => drop(self.forms.remove(id)),
             State::AwaitsEvent => self.events.leave(id),
             State::AwaitsResponse(key) => self.flights.leave(key, &self.streams),
-            State::AwaitsKeys(provider) => self.fetches.leave(provider, &self.streams),
+            State::AwaitsDocument(document) => self.fetches.leave(document, &self.streams),
             State::New | State::AwaitsTurn | State::Passed(_) | State::Answered => {}
         }
         Streams::forget(stream, &mut self.generations);
@@ -424,15 +439,15 @@ impl<T: Trace> Worker<T> {
                     self.await_event(id, stream, event, now.steady());
                     return None;
                 }
-                Step::FetchKeys(provider, pending) => {
-                    match self.wait_for_keys(provider, id, pending, now.steady()) {
+                Step::Fetch(document, pending) => {
+                    match self.wait_for_document(document, id, pending, now.steady()) {
                         Ok(()) => {
-                            stream.state = State::AwaitsKeys(provider);
+                            stream.state = State::AwaitsDocument(document);
                             stream.waits_since.get_or_insert(now.wall());
                             return None;
                         }
                         Err((pending, news)) => {
-                            pending.resume_with_keys(&mut self.generations.current, news, now.wall())
+                            pending.resume_with(&mut self.generations.current, document, news, now.wall())
                         }
                     }
                 }
@@ -498,7 +513,7 @@ impl<T: Trace> Worker<T> {
     /// A request that waits is to be told.
     fn wake_one(&mut self, id: StreamId, pending: Box<Pending>, told: Told) {
         if let Some(stream) = self.streams.get_mut(id)
-            && matches!(stream.state, State::AwaitsResponse(_) | State::AwaitsKeys(_))
+            && matches!(stream.state, State::AwaitsResponse(_) | State::AwaitsDocument(_))
         {
             stream.state = State::AwaitsTurn;
             self.ready.push_back((id, Waited::Token(pending, told)));

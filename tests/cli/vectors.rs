@@ -1,6 +1,7 @@
 //! The shared vectors, by `tollgate explain`: what it says of a request is what the filter does.
 
-use tollgate_cases::{Case, Reply, Ring, load_all};
+use tollgate_cases::status_list::MEDIA_TYPE;
+use tollgate_cases::{Case, Exchange, Reply, Ring, load_all};
 
 use crate::support::Tollgate;
 
@@ -34,10 +35,17 @@ fn can_be_typed(case: &Case) -> bool {
             .headers
             .iter()
             .all(|(name, value)| plain(name) && plain(value) && name != "host" && !name.is_empty())
+        // A file that is no status list is an error of whoever names it.
+        && !(case.exchanges.iter().any(is_status_list) && case.expect.verdict == "unavailable")
         && case.exchanges.iter().all(|exchange| match &exchange.reply {
             Reply::Nothing(_) => false,
             Reply::Response(reply) => !reply.body.contains('\r'),
         })
+}
+
+/// Whether a call fetches a status list.
+fn is_status_list(exchange: &Exchange) -> bool {
+    exchange.call.headers.iter().any(|(_, value)| value == MEDIA_TYPE)
 }
 
 fn explain(case: &Case) -> String {
@@ -67,9 +75,15 @@ fn explain(case: &Case) -> String {
             text.extend([name, ": ", value, "\n"]);
         }
         tollgate.write(format!("reply{i}"), text + "\n" + &reply.body_at(1_800_000_000));
-        args.extend(["--reply".to_owned(), format!("reply{i}")]);
+        if is_status_list(exchange) {
+            let [authority, path] =
+                [&exchange.call.authority, &exchange.call.path].map(|part| part.as_deref().unwrap());
+            args.extend(["--status-list".to_owned(), format!("https://{authority}{path}=reply{i}")]);
+        } else {
+            args.extend(["--reply".to_owned(), format!("reply{i}")]);
+        }
     }
-    if case.exchanges.is_empty() {
+    if case.exchanges.iter().all(is_status_list) {
         args.extend(["--reply".to_owned(), "unused".to_owned()]);
     }
     let run = tollgate.run(args);

@@ -119,7 +119,7 @@ fn measured(driver: &Driver) -> Vec<(&str, i64)> {
 type Counts = BTreeMap<String, u32>;
 
 #[rustfmt::skip]
-const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 12] = [
+const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 13] = [
     ("no response, and a retry",   a_retry,                  &[Metric::Calls, Metric::NoAnswer, Metric::Retries, Metric::Inactive]),
     ("an unusable response",       an_unusable_response,     &[Metric::BadAnswer]),
     ("two requests at once",       two_at_once,              &[Metric::Misses, Metric::Coalesced]),
@@ -136,6 +136,9 @@ const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 12] = [
     ("lists and keys",             lists_and_keys,           &[
         Metric::ListCalls, Metric::ListChanges, Metric::ListFailures,
         Metric::KeysCalls, Metric::KeysChanges, Metric::KeysFailures,
+    ]),
+    ("status lists",               crate::status_list::counts, &[
+        Metric::StatusCalls, Metric::StatusChanges, Metric::StatusFailures,
     ]),
 ];
 

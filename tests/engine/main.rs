@@ -26,6 +26,7 @@ mod prose;
 mod readme;
 mod revoked;
 mod second;
+mod status_list;
 mod supply;
 mod switches;
 mod threats;

@@ -196,7 +196,7 @@ fn respond(driver: &mut Driver<Told>, id: CallId, call: &OutgoingCall) {
 }
 
 /// How many kinds of rejections there are.
-const KINDS: u8 = 35;
+const KINDS: u8 = 36;
 
 /// A number for each kind of rejection, and the checks that may come to it. A new kind does not compile until it has some.
 fn expected(rejection: &Rejection) -> (u8, &'static [&'static str]) {
@@ -221,6 +221,7 @@ fn expected(rejection: &Rejection) -> (u8, &'static [&'static str]) {
         Rejection::BadJwt { fault: JwtFault::TooOld } => (17, &["age"]),
         Rejection::BadJwt { fault: JwtFault::Contradicted(_) } => (18, &["agreement"]),
         Rejection::BadJwt { fault: JwtFault::Claim("iat") } => (19, &["JWT", "age"]),
+        Rejection::BadJwt { fault: JwtFault::Status(_) } => (35, &["status"]),
         Rejection::BadJwt { .. } => (19, &["JWT", "response"]),
         Rejection::Unproven
         | Rejection::OtherKey
@@ -238,9 +239,10 @@ fn expected(rejection: &Rejection) -> (u8, &'static [&'static str]) {
         Rejection::ClientNotListed => (28, &["client"]),
         Rejection::ClaimMismatch { .. } => (29, &["claim"]),
         Rejection::Denied => (30, &["rule"]),
-        Rejection::NoAnswer { cause: NoAnswer::NoClientList | NoAnswer::NoRevocations, .. } => {
-            (31, &["client", "revoked"])
-        }
+        Rejection::NoAnswer {
+            cause: NoAnswer::NoClientList | NoAnswer::NoRevocations | NoAnswer::NoStatusList,
+            ..
+        } => (31, &["client", "revoked", "status"]),
         Rejection::NoAnswer { .. } => (32, &["response", "JWT", "form"]),
         Rejection::BadAnswer { .. } => (33, &["response"]),
         Rejection::Revoked => (34, &["revoked"]),

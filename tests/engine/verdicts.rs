@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::json;
 use tollgate_cases::driver::lines;
 use tollgate_cases::page::{self, Page};
-use tollgate_engine::decision::fault::{JwtFault, ProofFault, ReplyFault};
+use tollgate_engine::decision::fault::{JwtFault, ProofFault, ReplyFault, StatusFault};
 use tollgate_engine::decision::{BadAnswer, Doubt, NoAnswer, Rejection, Verdict};
 use tollgate_engine::jose::jws::JwsFault;
 use tollgate_engine::request::head::RequestHead;
@@ -234,7 +234,7 @@ const DOUBTS: [Doubt; 9] = [
     Doubt::Field,
 ];
 
-const JWT: [JwtFault; 13] = [
+const JWT: [JwtFault; 21] = [
     JwtFault::Jws(JwsFault::Parts),
     JwtFault::Algorithm,
     JwtFault::Typ,
@@ -248,6 +248,14 @@ const JWT: [JwtFault; 13] = [
     JwtFault::Signature,
     JwtFault::Contradicted("…"),
     JwtFault::Revoked,
+    JwtFault::Status(StatusFault::Missing),
+    JwtFault::Status(StatusFault::Malformed),
+    JwtFault::Status(StatusFault::Mechanism),
+    JwtFault::Status(StatusFault::Elsewhere),
+    JwtFault::Status(StatusFault::Index),
+    JwtFault::Status(StatusFault::Invalid),
+    JwtFault::Status(StatusFault::Suspended),
+    JwtFault::Status(StatusFault::Other),
 ];
 
 const PROOF: [ProofFault; 17] = [
@@ -270,7 +278,7 @@ const PROOF: [ProofFault; 17] = [
     ProofFault::Forgotten,
 ];
 
-const NO_ANSWER: [NoAnswer; 12] = [
+const NO_ANSWER: [NoAnswer; 13] = [
     NoAnswer::Failed,
     NoAnswer::TimedOut(Duration::from_secs(599)),
     NoAnswer::NotDispatched,
@@ -282,6 +290,7 @@ const NO_ANSWER: [NoAnswer; 12] = [
     NoAnswer::Overtaken,
     NoAnswer::NoClientList,
     NoAnswer::NoRevocations,
+    NoAnswer::NoStatusList,
     NoAnswer::NoKeys,
 ];
 

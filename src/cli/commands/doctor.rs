@@ -4,6 +4,7 @@ mod call;
 mod keys;
 mod metadata;
 mod resource;
+mod status_list;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -172,6 +173,9 @@ impl Patient<'_> {
             (has_keys, token, self.provider.validate != Validate::Introspection)
         {
             keys::verify(self, token);
+        }
+        if let (true, Some(lists)) = (has_keys, &self.provider.status_lists) {
+            status_list::look(self, lists, http, out);
         }
         if self.provider.validate == Validate::Jwt {
             return;

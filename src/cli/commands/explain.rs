@@ -19,7 +19,7 @@ use tollgate_engine::policy::{Mode, Policy};
 
 use crate::commands::explain::calls::{Calls, Source};
 use crate::commands::explain::certificate::Client;
-use crate::commands::explain::documents::{Documents, SavedKeys, SavedList};
+use crate::commands::explain::documents::{Documents, SavedKeys, SavedList, SavedStatusList};
 use crate::commands::explain::report::{Report, Steps};
 use crate::commands::explain::saved::Saved;
 use crate::kit::ask::random_seed;
@@ -74,6 +74,9 @@ pub(crate) struct Args {
     /// Read a provider's keys from a file instead of fetching them; repeatable
     #[arg(long, value_name = "PROVIDER=FILE")]
     jwks: Vec<SavedKeys>,
+    /// Read a status list from a file instead of fetching it: the token that its URI returns; repeatable
+    #[arg(long, value_name = "URI=FILE")]
+    status_list: Vec<SavedStatusList>,
     /// Use this client certificate (PEM) for the connection, for tokens that are bound to one
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
@@ -125,7 +128,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         ..Ports::new(random_seed()?, &Computed)
     };
     let steps = Steps::at(now);
-    let documents = Documents::new(&policy, &args.client_list, &args.jwks)?;
+    let documents = Documents::new(&policy, &args.client_list, &args.jwks, &args.status_list)?;
     let mut driver = Driver::new(policy, ports.traced(steps.clone()), now);
     let mut calls = Calls::new(source, documents, &steps);
     let form = form.unwrap_or_default();

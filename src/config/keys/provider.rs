@@ -49,7 +49,7 @@ keys! {
         .lowers(When::Above("60s"), "An expired token is accepted for that much longer.");
         VALIDATE: Validate = default(
             "validate", word(), Validate::Introspection.name(),
-            "How tokens are checked. `introspection`: the token is introspected. `jwt`: the signature is verified locally and the claims decide (RFC 9068), so a revoked token is accepted until it expires. `jwt_then_introspection`: the signature is verified locally first; tokens that pass are then introspected, and the introspection response decides about scopes. For bindings, times, audiences and names, the stricter of both counts. A JWT that fails verification is rejected and is not introspected instead.",
+            "How tokens are checked. `introspection`: the token is introspected. `jwt`: the signature is verified locally and the claims decide (RFC 9068), so a revoked token is accepted until it expires, unless its `status_list` says that it is revoked. `jwt_then_introspection`: the signature is verified locally first; tokens that pass are then introspected, and the introspection response decides about scopes. For bindings, times, audiences and names, the stricter of both counts. A JWT that fails verification is rejected and is not introspected instead.",
         )
         .lowers_as_meant(When::Words(&[Validate::Jwt.name()]), "A revoked token is accepted until it expires.");
         TOKEN_PREFIX: Option<String> = optional(
@@ -63,6 +63,10 @@ keys! {
         JWKS: Option<Jwks> = optional(
             "jwks", object(),
             "The provider's keys (RFC 7517). Required if JWTs are verified.",
+        );
+        STATUS_LIST: Option<StatusList> = optional(
+            "status_list", object(),
+            "Where the status of the provider's JWTs is (Token Status List): the claim `status.status_list` of a JWT names a list and an entry. A JWT passes only if its entry is 0 (`VALID`). Absent: `status` is ignored.",
         );
         ALGORITHMS: Vec<Algorithm> = default(
             "algorithms", list(&PUBLIC_KEY), r#"["RS256","PS256","ES256","EdDSA"]"#,
@@ -163,6 +167,68 @@ keys! {
     }
     choices {
         AtMostOne: URI, INLINE;
+    }
+}
+
+keys! {
+    /// `status_list`.
+    StatusList {
+        URIS: Option<Vec<String>> = optional(
+            "uris", list(&LIST_URI),
+            "The lists, exactly as tokens name them in `uri`. They are fetched in the background from the start.",
+        );
+        URI_PREFIX: Option<String> = optional(
+            "uri_prefix", text(&text::ENDPOINT),
+            "Every list whose URI begins so may be used as well: `https://login.example.com/statuslists/`. It ends with a slash, and only letters, digits and `-._~/` may follow. Such a list is fetched once a token names it, and is dropped again if no token has named it since the fetch before.",
+        );
+        CLUSTER: Option<String> = optional(
+            "cluster", CLUSTER,
+            "The Envoy cluster for all lists. Absent: `jwks.cluster`, otherwise `introspection.cluster`.",
+        );
+        REQUIRED: bool = default(
+            "required", flag(), "true",
+            "`false` accepts a JWT without the claim `status`. A JWT whose `status` cannot be read, or that names another list or another mechanism, is always rejected.",
+        )
+        .lowers(When::Off, "A JWT without a status is accepted, and cannot be revoked this way.");
+        REFRESH: Duration = default(
+            "refresh", duration(1000, 86_400_000), "5m",
+            "How old a list may become before it is fetched again. A shorter `ttl` or an earlier `exp` in the list takes precedence. Each worker fetches a list slightly earlier, so that not all call at once.",
+        )
+        .lowers(
+            When::Above("15m"),
+            "A revoked token may be accepted for up to this long, unless the list has a shorter `ttl`.",
+        );
+        STALE_IF_ERROR: Duration = default(
+            "stale_if_error", duration(0, 86_400_000), "5m",
+            "How much longer the last list is used while its server is down, at most until its `exp`. After that, its tokens end as `unavailable`. `0s`: no longer than `ttl`.",
+        )
+        .lowers(
+            When::Above("5m"),
+            "While the server of the lists is down, a revoked token may be accepted for that much longer.",
+        );
+        TIMEOUT: Duration = default(
+            "timeout", CALL_TIME, "2s",
+            "The maximum duration of one call. Requests wait for a list that is not loaded yet.",
+        );
+        MAX_LISTS: usize = default(
+            "max_lists", integer(1, 64), "16",
+            "How many lists are kept at once. While that many are in use, tokens of another list are `unavailable`.",
+        );
+        MAX_RESPONSE_BYTES: usize = default(
+            "max_response_bytes", integer(1, 16_777_216), "1048576",
+            "The maximum size of a response.",
+        );
+        MAX_LIST_BYTES: usize = default(
+            "max_list_bytes", integer(1, 67_108_864), "1048576",
+            "The maximum size of a list once it is decompressed, which each worker keeps in memory: a mebibyte is eight million tokens with one bit each. Decompression stops there, and the list is not used.",
+        );
+        JWKS: Option<Value> = optional(
+            "jwks", json(),
+            "The key set that verifies lists, if another party than the provider issues them: `{keys: […]}`. Absent: the provider's `jwks`.",
+        );
+    }
+    choices {
+        AtLeastOne: URIS, URI_PREFIX;
     }
 }
 
@@ -382,6 +448,7 @@ keys! {
     }
 }
 
+const LIST_URI: Shape<String> = text(&text::ENDPOINT);
 const SIGNATURE: Shape<Algorithm> = word_of(&SIGNED_WITH, &NOT_SIGNED_WITH);
 
 /// What an assertion may be signed with in later versions.

@@ -150,7 +150,7 @@ fn address(
 
 /// What is written down must be of use: nothing is passed over here.
 #[inline(never)]
-fn key_set(inline: &Node<'_, Value>, context: &mut Context<'_>) -> KeySet {
+pub(super) fn key_set(inline: &Node<'_, Value>, context: &mut Context<'_>) -> KeySet {
     let document = inline.read();
     let entries = document.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (at, entry) in entries.iter().enumerate() {

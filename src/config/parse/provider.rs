@@ -8,7 +8,7 @@ use crate::keys::words;
 use crate::keys::{self, Introspection};
 use crate::parse::address::address;
 use crate::parse::node::Node;
-use crate::parse::{Context, Seen, alike, client_auth, jwks, user_info};
+use crate::parse::{Context, Seen, alike, client_auth, jwks, status_list, user_info};
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::secret::Secret;
 use tollgate_engine::provider::client_auth::Method;
@@ -42,6 +42,7 @@ fn one(name: &str, provider: &Node<'_, keys::Provider>, context: &mut Context<'_
         token_prefix: provider.get(keys::Provider::TOKEN_PREFIX),
         jwt: jwks::rules(provider),
         keys: jwks::source(provider, context),
+        status_lists: status_list::parse(provider, validate, context),
         validate,
         introspection: endpoint_of(provider, context),
     }

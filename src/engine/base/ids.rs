@@ -14,6 +14,15 @@ pub struct ResourceId(pub usize);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ListId(pub usize);
 
+/// A status list's place among those of its provider.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StatusId {
+    /// Whose tokens it is about.
+    pub provider: ProviderId,
+    /// Which of its lists; below `status_list.max_lists`.
+    pub at: usize,
+}
+
 /// A stream of the host: one request and its response.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct StreamId(pub u32);

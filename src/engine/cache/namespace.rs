@@ -27,6 +27,7 @@ impl Namespace {
             validate,
             jwt: JwtRules { algorithms, typ },
             keys: _,
+            status_lists,
             introspection,
         } = provider;
         let TokenRules {
@@ -61,9 +62,9 @@ impl Namespace {
             unknown_token,
         } = introspection;
         let mut parts = Parts::default();
-        parts.add(owner).add(name.as_bytes());
-        parts.count(*validate as usize).count(*typ as usize);
-        parts.add(algorithms.to_string().as_bytes());
+        parts.add(owner).add(name.as_bytes()).count(*validate as usize).count(*typ as usize);
+        // With status lists, an entry has the status of the JWT.
+        parts.add(algorithms.to_string().as_bytes()).count(status_lists.iter().count());
         // Where a token is verified, or the answer is about its user, more than the answer is remembered: what has
         // become of it by these.
         if *validate != Validate::Introspection || matches!(dialect, Dialect::UserInfo { .. }) {

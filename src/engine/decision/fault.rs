@@ -33,6 +33,37 @@ pub enum JwtFault {
     Contradicted(&'static str),
     /// An event has revoked it.
     Revoked,
+    /// Its status list does not say that it is valid.
+    Status(StatusFault),
+}
+
+/// What is wrong with the status of a JWT.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum StatusFault {
+    /// It has none, and one is required.
+    #[error("it has no status, and status_list.required is true")]
+    Missing,
+    /// Its claim `status` is not what it should be.
+    #[error("its claim status is not valid")]
+    Malformed,
+    /// Its claim `status` names no list. Whatever it names is not understood.
+    #[error("its claim status has no status_list")]
+    Mechanism,
+    /// Its list is not one of those that are configured.
+    #[error("its status list is not among status_list.uris, and does not begin with status_list.uri_prefix")]
+    Elsewhere,
+    /// Its list has fewer entries.
+    #[error("its status list has fewer entries than its idx")]
+    Index,
+    /// Its issuer has revoked it (1, INVALID).
+    #[error("its status list says that it is revoked")]
+    Invalid,
+    /// Its issuer has suspended it (2, SUSPENDED).
+    #[error("its status list says that it is suspended")]
+    Suspended,
+    /// Anything else than valid (0, VALID).
+    #[error("its status list says that it is not valid, for a reason of its issuer's own")]
+    Other,
 }
 
 /// In words for the log, without anything from the token.
@@ -51,6 +82,7 @@ impl fmt::Display for JwtFault {
             Self::UnknownKey => f.write_str("it is not signed with any of the issuer's keys"),
             Self::Signature => f.write_str("its signature is not valid"),
             Self::Revoked => f.write_str("an event of its issuer has revoked it"),
+            Self::Status(fault) => fault.fmt(f),
             Self::Contradicted(name) => {
                 write!(f, "its claim {name} differs from the introspection response")
             }

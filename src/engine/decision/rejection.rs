@@ -139,6 +139,8 @@ pub enum NoAnswer {
     NoClientList,
     /// A list of what is revoked has not arrived yet.
     NoRevocations,
+    /// The list with the token's status has not arrived yet, or not for too long.
+    NoStatusList,
     /// The keys that could verify a signature have not arrived yet, or not for too long.
     NoKeys,
 }
@@ -281,6 +283,7 @@ impl fmt::Display for Rejection {
                 cause:
                     cause @ (NoAnswer::NoClientList
                     | NoAnswer::NoRevocations
+                    | NoAnswer::NoStatusList
                     | NoAnswer::NoKeys
                     | NoAnswer::TimedOut(_)),
                 ..
@@ -311,6 +314,7 @@ impl fmt::Display for NoAnswer {
             Self::Overtaken => f.write_str("events came faster than its responses"),
             Self::NoClientList => f.write_str("the client list that the rule requires is not loaded yet"),
             Self::NoRevocations => f.write_str("the list of what is revoked is not loaded yet"),
+            Self::NoStatusList => f.write_str("the status list of the token is not loaded"),
             Self::NoKeys => f.write_str("the authorization server's keys are not loaded"),
             Self::Crowded => f.write_str("not called, because too many requests are waiting"),
             Self::Unsigned => f.write_str(

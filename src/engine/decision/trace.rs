@@ -98,6 +98,13 @@ pub enum Check<'a> {
         /// What is revoked, if the list is loaded.
         what: Option<&'static str>,
     },
+    /// The status of the JWT is `valid`.
+    Status {
+        /// Its list, and its entry there, if it names one.
+        at: Option<(&'a str, u64)>,
+        /// The entry, if the list is loaded and has it.
+        found: Option<u8>,
+    },
     /// The token is from this issuer.
     Issuer {
         /// The configured issuer.
@@ -235,6 +242,7 @@ impl Check<'_> {
             Self::CacheAge { .. } => "cache age",
             Self::Active => "active",
             Self::Revoked { .. } => "revoked",
+            Self::Status { .. } => "status",
             Self::Agreement => "agreement",
             Self::Issuer { .. } => "issuer",
             Self::Expiry(_) => "expiry",

@@ -194,6 +194,7 @@ impl<T: Trace> Enforcer<T> {
             asked: None,
             undecided: None,
             keys: None,
+            has_waited_for_status: false,
             after,
             is_asked_for: false,
             overtaken: 0,

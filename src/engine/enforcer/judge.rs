@@ -31,6 +31,9 @@ impl<T: Trace> Enforcer<T> {
         if !self.policy.revocation.lists.is_empty() {
             self.check_revoked(token, secret, &provider.tokens, now)?;
         }
+        if let Some(lists) = &provider.status_lists {
+            self.check_status(lists, token, now)?;
+        }
         let resources = &self.policy.resources;
         let is_accepted = resources.accept(&request.resource, |wanted| token.has_audience(wanted));
         let check =

@@ -1,4 +1,4 @@
-//! What arrives in the background: client lists, and the providers' keys.
+//! What arrives in the background: client lists, and the providers' keys. Status lists are in `status.rs`.
 
 use crate::base::ids::{ListId, ProviderId};
 use crate::base::time::UnixTime;
@@ -68,7 +68,11 @@ impl<T: Trace> Enforcer<T> {
         let before = keys.last().cloned().filter(|_| provider.is_some_and(Provider::verifies_responses));
         let news = keys.take(uri, outcome, now)?;
         if let (Some(before), Some(after)) = (before, keys.last()) {
+            let is_withdrawn = !before.is_part_of(after);
             self.cache.keys_changed(id, &before, after);
+            if is_withdrawn && !self.statuses.is_empty() {
+                self.drop_statuses(id);
+            }
         }
         Ok(news)
     }

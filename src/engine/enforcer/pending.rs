@@ -13,6 +13,7 @@ use crate::enforcer::outcome::Source;
 use crate::enforcer::{Enforcer, Finding, Pending, Step, done};
 use crate::policy::Mode;
 use crate::provider::Validate;
+use crate::provider::fetch::Document;
 use crate::provider::flight::Question;
 use crate::provider::introspection::reply::Introspection;
 use crate::provider::keys::KeyNews;
@@ -124,14 +125,19 @@ impl Pending {
         }
     }
 
-    /// Continues with other keys, or with the same.
-    pub(crate) fn resume_with_keys<T: Trace>(
+    /// Continues after a document has been fetched, or could not be: with other keys, or with the same.
+    pub(crate) fn resume_with<T: Trace>(
         mut self,
         enforcer: &mut Enforcer<T>,
+        document: Document,
         news: KeyNews,
         now: UnixTime,
     ) -> Step {
-        self.keys = Some(news);
+        match document {
+            Document::Keys(_) => self.keys = Some(news),
+            // If it is still not there, that is said when the token is judged.
+            Document::Status(_) | Document::List(_) => self.has_waited_for_status = true,
+        }
         self.ask_next(enforcer, Rejection::NoProvider, Source::Answer, now)
     }
 
@@ -179,7 +185,7 @@ impl Pending {
                 Ok(_) => {}
                 Err(None) => {
                     self.next_providers.push_front(provider);
-                    return Step::FetchKeys(provider, Box::new(self));
+                    return Step::Fetch(Document::Keys(provider), Box::new(self));
                 }
                 Err(Some(rejection)) => {
                     match &rejection {
@@ -237,7 +243,7 @@ impl Pending {
     /// The last word of one provider.
     #[inline(never)]
     fn take<T: Trace>(
-        self,
+        mut self,
         enforcer: &mut Enforcer<T>,
         entry: &Rc<Entry>,
         source: Source,
@@ -255,6 +261,12 @@ impl Pending {
                 return self.ask_next(enforcer, rejection, source, now);
             }
         };
+        if !self.has_waited_for_status
+            && let Some(id) = enforcer.awaits_status(token, now)
+        {
+            self.next_providers.push_front(token.provider);
+            return Step::Fetch(Document::Status(id), Box::new(self));
+        }
         enforcer.trace.made(|| Check::Active, None);
         let asks = enforcer.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
         let refresh = (source == Source::Memory && asks && entry.wants_refresh(now)).then(|| {

@@ -1,11 +1,23 @@
-//! What is fetched in the background, client lists and sets of keys: the request, and its response as far as
-//! it is the same for both.
+//! What is fetched in the background, client lists, sets of keys and status lists: the request, and its response as
+//! far as it is the same for all of them.
 
 use std::time::Duration;
 
+use crate::base::ids::{ListId, ProviderId, StatusId};
 use crate::base::json::{self, Value};
 use crate::base::secret::Secret;
 use crate::provider::outcome::{CallOutcome, ReplyHead};
+
+/// What is fetched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Document {
+    /// This client list.
+    List(ListId),
+    /// The keys of this provider.
+    Keys(ProviderId),
+    /// This status list.
+    Status(StatusId),
+}
 
 /// One call to make.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,6 +80,9 @@ pub enum FetchFault {
     /// The document is not what was expected; where, and what was expected.
     #[error("{0}")]
     Shape(String),
+    /// No key that is there has signed it, and others might have.
+    #[error("it is not signed with any of the keys that are loaded")]
+    UnknownKey,
 }
 
 /// The host calls it 504 when a call takes too long.
@@ -102,7 +117,7 @@ pub(crate) fn head(address: Address<'_>, accept: &str, etag: Option<&String>) ->
     headers
 }
 
-/// Reads a response. `media_types` are those that are accepted; empty: all.
+/// Reads a response that is a JSON document. `media_types` are those that are accepted; empty: all.
 #[inline(never)]
 pub(crate) fn read(
     outcome: CallOutcome<'_>,
@@ -110,11 +125,24 @@ pub(crate) fn read(
     media_types: &[&str],
     max: usize,
 ) -> Result<Fetched, FetchFault> {
+    let Some((body, etag)) = body(outcome, is_known, media_types, max)? else { return Ok(Fetched::Same) };
+    let document = json::parse(body).map_err(|_| FetchFault::NotJson)?;
+    Ok(Fetched::Document(document, etag))
+}
+
+/// The body of a response, and what the server calls this state of the document; `None`: it is the one that is known.
+#[inline(never)]
+pub(crate) fn body<'a>(
+    outcome: CallOutcome<'a>,
+    is_known: bool,
+    media_types: &[&str],
+    max: usize,
+) -> Result<Option<(&'a [u8], Option<String>)>, FetchFault> {
     let CallOutcome::Response { head, body } = outcome else { return Err(FetchFault::NoAnswer) };
     let head = ReplyHead(head);
     match head.status() {
         200 => {}
-        304 if is_known => return Ok(Fetched::Same),
+        304 if is_known => return Ok(None),
         status => return Err(FetchFault::Status(status)),
     }
     if let Some(coding) = head.coding() {
@@ -126,8 +154,7 @@ pub(crate) fn read(
     if body.len() > max {
         return Err(FetchFault::TooLong);
     }
-    let document = json::parse(body).map_err(|_| FetchFault::NotJson)?;
     let etag = head.single("etag").and_then(|etag| std::str::from_utf8(etag).ok());
     let etag = etag.filter(|etag| etag.bytes().all(|b| matches!(b, 0x20..=0x7e))).map(str::to_owned);
-    Ok(Fetched::Document(document, etag))
+    Ok(Some((body, etag)))
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::base::ids::{ListId, ProviderId, StreamId};
+use crate::base::ids::StreamId;
 use crate::base::secret::Secret;
 use crate::base::table::Key;
 use crate::enforcer::outcome::Outcome;
-use crate::provider::fetch::FetchCall;
+use crate::provider::fetch::{Document, FetchCall};
 use crate::provider::introspection::call::IntrospectionCall;
 use crate::provider::outcome::CallOutcome;
 use crate::request::head::{Head, RequestHead};
@@ -77,17 +77,8 @@ impl Key for CallId {
 pub enum OutgoingCall {
     /// Asks about a token.
     Introspection(Box<IntrospectionCall>),
-    /// Fetches a client list or keys.
+    /// Fetches a client list, keys or a status list.
     Fetch(Document, FetchCall),
-}
-
-/// What is fetched.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Document {
-    /// This client list.
-    List(ListId),
-    /// The keys of this provider.
-    Keys(ProviderId),
 }
 
 impl OutgoingCall {

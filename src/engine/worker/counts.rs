@@ -8,9 +8,8 @@ use crate::base::time::UnixTime;
 use crate::decision::receipt::{Receipt, Taken};
 use crate::decision::{Decision, Rejection, Verdict};
 use crate::enforcer::outcome::{Outcome, Source};
-use crate::provider::fetch::{FetchFault, News};
+use crate::provider::fetch::{Document, FetchFault, News};
 use crate::provider::introspection::reply::Introspection;
-use crate::worker::command::Document;
 use crate::worker::series::{Ending, Label, Series};
 
 /// A counter.
@@ -87,6 +86,12 @@ metrics! {
     KeysChanges = "jwks.changes",
     /// Fetches that failed.
     KeysFailures = "jwks.failures",
+    /// Fetches of status lists.
+    StatusCalls = "status_lists.calls",
+    /// Fetches that brought another list.
+    StatusChanges = "status_lists.changes",
+    /// Fetches that failed.
+    StatusFailures = "status_lists.failures",
     /// Events that all workers know from now on.
     EventsApplied = "revocation.events.applied",
     /// Events that had come before.
@@ -255,17 +260,13 @@ impl Counts {
         }
     }
 
-    /// A client list has arrived, or has not.
-    pub(super) fn list_settled(&mut self, news: &Result<News, FetchFault>) {
-        self.fetched(news, (Metric::ListChanges, Metric::ListFailures));
-    }
-
-    /// A set of keys has arrived, or has not.
-    pub(super) fn keys_settled(&mut self, news: &Result<News, FetchFault>) {
-        self.fetched(news, (Metric::KeysChanges, Metric::KeysFailures));
-    }
-
-    fn fetched(&mut self, news: &Result<News, FetchFault>, (changes, failures): (Metric, Metric)) {
+    /// A document has arrived, or has not.
+    pub(super) fn fetched(&mut self, document: Document, news: &Result<News, FetchFault>) {
+        let (changes, failures) = match document {
+            Document::List(_) => (Metric::ListChanges, Metric::ListFailures),
+            Document::Keys(_) => (Metric::KeysChanges, Metric::KeysFailures),
+            Document::Status(_) => (Metric::StatusChanges, Metric::StatusFailures),
+        };
         match news {
             Ok(News::Changed(_)) => self.one(changes),
             Ok(News::Unchanged) => {}

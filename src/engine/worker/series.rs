@@ -1,10 +1,10 @@
 //! What is measured besides the counters, by rule, provider and list. Names come from the configuration alone, and
 //! their number is limited, so that no client can make a metrics system keep more.
 
-use crate::base::ids::{ListId, ProviderId};
+use crate::base::ids::{ListId, ProviderId, StatusId};
 use crate::decision::Verdict;
 use crate::policy::Policy;
-use crate::worker::command::Document;
+use crate::provider::fetch::Document;
 
 /// One thing that is measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,7 +15,8 @@ pub enum Series {
     CallTime(Label),
     /// Gauge, summed up over all workers: introspection calls that are under way.
     InFlight,
-    /// Gauge: when a client list or a set of keys was last fetched successfully, in seconds since 1970; 0: never.
+    /// Gauge: when a client list, a set of keys, or the oldest of a provider's status lists was last fetched
+    /// successfully, in seconds since 1970; 0: never.
     Fetched(Document),
 }
 
@@ -91,7 +92,11 @@ impl Series {
     /// Whether it is told: there is no series for every list of a long configuration.
     pub(super) fn is_told(self) -> bool {
         match self {
-            Self::Fetched(Document::List(ListId(at)) | Document::Keys(ProviderId(at))) => at < MAX_PROVIDERS,
+            Self::Fetched(
+                Document::List(ListId(at))
+                | Document::Keys(ProviderId(at))
+                | Document::Status(StatusId { provider: ProviderId(at), .. }),
+            ) => at < MAX_PROVIDERS,
             _ => true,
         }
     }
@@ -124,6 +129,10 @@ impl Series {
             Self::Fetched(Document::Keys(id)) => {
                 let by = provider(Label::provider(Some(id)));
                 labelled(&[("provider", &by)], "jwks.last_success_seconds")
+            }
+            Self::Fetched(Document::Status(StatusId { provider: by, .. })) => {
+                let by = provider(Label::provider(Some(by)));
+                labelled(&[("provider", &by)], "status_lists.last_success_seconds")
             }
             Self::Fetched(Document::List(ListId(at))) => {
                 let name = policy.lists.get(at).map(|list| list.name.as_str()).unwrap_or_default();

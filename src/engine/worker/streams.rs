@@ -1,10 +1,11 @@
 //! The requests of one worker that are not done with.
 
-use crate::base::ids::{ProviderId, StreamId};
+use crate::base::ids::StreamId;
 use crate::base::table::Table;
 use crate::base::time::UnixTime;
 use crate::decision::trace::Trace;
 use crate::enforcer::{AwaitingForm, Enforcer};
+use crate::provider::fetch::Document;
 use crate::token::key::TokenKey;
 use crate::worker::command::ResponseChange;
 
@@ -35,8 +36,8 @@ pub(super) enum State {
     AwaitsEvent,
     /// It waits for what the provider says about this token.
     AwaitsResponse(TokenKey),
-    /// It waits for keys of this provider.
-    AwaitsKeys(ProviderId),
+    /// It waits for this document: keys, or a status list.
+    AwaitsDocument(Document),
     /// What it has waited for is there; its turn is to come.
     AwaitsTurn,
     /// It has been let through.
@@ -66,7 +67,7 @@ impl Stream {
             | State::AwaitsForm(_)
             | State::AwaitsEvent
             | State::AwaitsResponse(_)
-            | State::AwaitsKeys(_)
+            | State::AwaitsDocument(_)
             | State::AwaitsTurn => false,
         }
     }

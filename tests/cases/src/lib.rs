@@ -13,6 +13,7 @@
 pub mod driver;
 pub mod page;
 pub mod proof;
+pub mod status_list;
 pub mod token;
 
 use std::collections::BTreeMap;

@@ -218,6 +218,7 @@ fn every_key_of_jwts_arrives(providers: &[Provider]) {
         [3, 600, 3600]
     );
     assert_eq!(uri.max_response_bytes, 4096);
+    every_key_of_status_lists_arrives(g);
     assert_eq!((h.validate, h.jwt.typ), (Validate::JwtThenIntrospection, Typ::Any));
     let uri = of_h;
     let place = (uri.authority.as_str(), uri.path.as_str(), uri.cluster.as_str());
@@ -230,6 +231,22 @@ fn every_key_of_jwts_arrives(providers: &[Provider]) {
     assert!(i.jwt.algorithms.allow(Algorithm::Rs256), "ATJ-03");
     assert!(matches!(&i.keys, Some(KeySource::Inline(set)) if set.len() == 1));
     every_key_of_older_ways_arrives(&providers[3], &providers[4]);
+}
+
+fn every_key_of_status_lists_arrives(provider: &Provider) {
+    let lists = provider.status_lists.as_ref().unwrap();
+    assert_eq!(
+        lists.uris,
+        ["https://G.example.com/lists/1", "https://g.example.com/lists/2"],
+        "as tokens name them"
+    );
+    assert_eq!(lists.prefix.as_deref(), Some("https://g.example.com/more/"));
+    assert_eq!((lists.cluster.as_str(), lists.required, lists.max_lists), ("lists", false, 5));
+    assert_eq!([lists.refresh, lists.stale_if_error, lists.timeout].map(|time| time.as_secs()), [60, 0, 1]);
+    assert_eq!((lists.max_response_bytes, lists.max_list_bytes), (4096, 65_536));
+    assert_eq!(lists.keys.as_ref().map(|keys| keys.len()), Some(1));
+    assert!(lists.names("https://g.example.com/lists/2") && lists.names("https://g.example.com/more/7"));
+    assert!(!lists.names("https://g.example.com/lists/1") && !lists.names("https://g.example.com/more/"));
 }
 
 fn every_key_of_older_ways_arrives(user_info: &Provider, token_info: &Provider) {
@@ -350,6 +367,12 @@ pub(super) fn everything() -> Value {
                 "jwks": {
                     "uri": "https://G.example.com/jwks?v=1", "cluster": "g", "timeout": "3s", "cache_duration": "10m",
                     "stale_if_error": "1h", "max_response_bytes": 4096, "lenient_content_type": true,
+                },
+                "status_list": {
+                    "uris": ["https://G.example.com/lists/1", "https://g.example.com/lists/2"],
+                    "uri_prefix": "https://g.example.com/more/", "cluster": "lists", "required": false, "refresh": "1m",
+                    "stale_if_error": "0s", "timeout": "1s", "max_lists": 5, "max_response_bytes": 4096,
+                    "max_list_bytes": 65536, "jwks": {"keys": [ed25519()]},
                 },
             },
             "h": {

@@ -8,7 +8,7 @@ use tollgate_engine::jose::key_set::{KeySet, place};
 use tollgate_engine::provider::jwt;
 use tollgate_engine::provider::keys::{KeySource, KeyUri, LiveKeys};
 use tollgate_engine::provider::outcome::CallOutcome;
-use tollgate_engine::request::head::RequestHead;
+use tollgate_engine::request::head::{Fields, RequestHead};
 
 use crate::commands::doctor::Patient;
 use crate::kit::ask::fetch;
@@ -64,11 +64,17 @@ pub(super) fn verify(patient: &mut Patient<'_>, token: &Secret) {
 }
 
 fn take(keys: &mut LiveKeys, uri: &KeyUri, reply: &Reply) -> Result<(), String> {
+    let head = head(reply);
+    let outcome = CallOutcome::Response { head: RequestHead::new(&head), body: &reply.body };
+    keys.take(uri, outcome, clock::now()).map(|_| ()).map_err(|fault| fault.to_string())
+}
+
+/// The head of a reply, as the engine takes it.
+pub(super) fn head(reply: &Reply) -> Fields {
     let mut head = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
     let field = |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
     head.extend(reply.headers.iter().map(field));
-    let outcome = CallOutcome::Response { head: RequestHead::new(&head), body: &reply.body };
-    keys.take(uri, outcome, clock::now()).map(|_| ()).map_err(|fault| fault.to_string())
+    head
 }
 
 /// Compares the configured address with the server's metadata.

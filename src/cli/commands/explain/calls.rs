@@ -5,11 +5,11 @@ use std::time::Instant;
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::decision::trace::Trace;
 use tollgate_engine::enforcer::outcome::Outcome;
-use tollgate_engine::provider::fetch::FetchCall;
+use tollgate_engine::provider::fetch::{Document, FetchCall};
 use tollgate_engine::provider::introspection::call::IntrospectionCall;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::{Fields, RequestHead};
-use tollgate_engine::worker::command::{CallId, Document, OutgoingCall};
+use tollgate_engine::worker::command::{CallId, OutgoingCall};
 
 use crate::commands::explain::documents::Documents;
 use crate::commands::explain::report::{Asked, Steps};

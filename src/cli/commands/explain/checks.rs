@@ -51,6 +51,7 @@ fn step(check: &Check<'_>, failure: Option<&Rejection>, now: UnixTime) -> Option
             let unknown = if is_late { "the list is not loaded yet" } else { "not the token" };
             (format!("revoked by the list {list}: {}", what.unwrap_or(unknown)), "RFC 6750 §3.1")
         }
+        Check::Status { at, found } => (status(*at, *found, failure)?, SECTION_OF_STATUS),
         Check::CacheAge { max, found } => (cache_age(*max, *found), "RFC 7662 §4"),
         Check::Issuer { wanted, found, is_optional } => {
             let allowed = if found.is_none() && *is_optional { ", which is allowed" } else { "" };
@@ -137,6 +138,21 @@ fn jwt(Jwt { provider, token, keys }: Jwt<'_>, failure: Option<&Rejection>) -> S
     )
 }
 
+/// The entry of a token in its status list, and what it says.
+fn status(at: Option<(&str, u64)>, found: Option<u8>, failure: Option<&Rejection>) -> Option<String> {
+    let (uri, index) = at?;
+    let found = match (found, failure) {
+        (Some(0), _) => "0, valid".to_owned(),
+        (Some(1), _) => "1, revoked".to_owned(),
+        (Some(2), _) => "2, suspended".to_owned(),
+        (Some(other), _) => format!("{other}, which is not valid"),
+        (None, Some(Rejection::NoAnswer { .. })) => "the list is not loaded".to_owned(),
+        (None, Some(rejection)) => rejection.to_string(),
+        (None, None) => return None,
+    };
+    Some(format!("wanted 0, found {found}: entry {index} of {uri}"))
+}
+
 fn binding(found: Bound, is_ignored: bool) -> String {
     let bound = match found {
         Bound::Otherwise => "bound in a way that cannot be proven here",
@@ -198,6 +214,9 @@ fn moment(what: &str, seconds: i64, now: UnixTime) -> String {
     format!("{what} {}, {when}", clock::date(moment))
 }
 
+/// Of the Token Status List, which has no number yet.
+const SECTION_OF_STATUS: &str = "draft-ietf-oauth-status-list §8.3";
+
 /// The section that requires the rejection.
 pub(super) fn section(rejection: &Rejection) -> &'static str {
     match rejection {
@@ -225,6 +244,7 @@ pub(super) fn section(rejection: &Rejection) -> &'static str {
         Rejection::WrongAudience => "RFC 9700 §2.3",
         Rejection::NotAnAccessToken => "RFC 6749 §7.1",
         Rejection::BadJwt { fault: JwtFault::Signature | JwtFault::UnknownKey } => "RFC 7515 §5.2",
+        Rejection::BadJwt { fault: JwtFault::Status(_) } => SECTION_OF_STATUS,
         Rejection::BadJwt { .. } => "RFC 9068 §4, RFC 8725 §3",
         Rejection::Unproven => "RFC 9449 §7.1, RFC 8705 §3",
         Rejection::BadProof(_) => "RFC 9449 §4.3",

@@ -1,12 +1,13 @@
-//! Client lists and keys: fetched as the filter fetches them, or read from files.
+//! Client lists, keys and status lists: fetched as the filter fetches them, or read from files.
 
 use std::path::PathBuf;
 
 use tollgate_engine::decision::trace::Trace;
 use tollgate_engine::policy::Policy;
-use tollgate_engine::provider::fetch::FetchCall;
+use tollgate_engine::provider::fetch::{Document, FetchCall};
 use tollgate_engine::provider::keys::KeySource;
-use tollgate_engine::worker::command::{CallId, Document};
+use tollgate_engine::worker::Worker;
+use tollgate_engine::worker::command::CallId;
 
 use crate::commands::explain::calls::outcome;
 use crate::commands::explain::saved::Saved;
@@ -24,6 +25,10 @@ pub(super) struct SavedList(Named);
 #[derive(Clone, Debug)]
 pub(super) struct SavedKeys(Named);
 
+/// A status list in a file, as `--status-list` names it.
+#[derive(Clone, Debug)]
+pub(super) struct SavedStatusList(Named);
+
 /// A file, and the name of the list or provider.
 #[derive(Clone, Debug)]
 struct Named {
@@ -35,6 +40,7 @@ struct Named {
 pub(super) struct Documents<'a> {
     lists: &'a [SavedList],
     keys: &'a [SavedKeys],
+    statuses: &'a [SavedStatusList],
     /// The documents so far; `None` if the fetch failed.
     fetched: Vec<(Document, Option<Saved>)>,
     /// Documents that are missing, with a warning already printed.
@@ -42,11 +48,12 @@ pub(super) struct Documents<'a> {
 }
 
 impl<'a> Documents<'a> {
-    /// `lists` and `keys` are in files. An error if the configuration does not fetch one of them.
+    /// `lists`, `keys` and `statuses` are in files. An error if the configuration does not fetch one of them.
     pub(super) fn new(
         policy: &Policy,
         lists: &'a [SavedList],
         keys: &'a [SavedKeys],
+        statuses: &'a [SavedStatusList],
     ) -> Result<Self, Failure> {
         let known: Vec<_> = policy.lists.iter().map(|list| list.name.as_str()).collect();
         if let Some(SavedList(Named { name, .. })) = lists.iter().find(|list| !known.contains(&&*list.0.name))
@@ -63,7 +70,17 @@ impl<'a> Documents<'a> {
             return Err(Failure::new(format_args!("the configuration fetches no keys of {name:?}"))
                 .help(format_args!("It fetches those of: {has}.")));
         }
-        Ok(Self { lists, keys, fetched: Vec::new(), missing: Vec::new() })
+        let is_fetched = |uri: &str| {
+            let all = policy.providers.iter().filter_map(|provider| provider.status_lists.as_ref());
+            all.into_iter().any(|lists| lists.names(uri))
+        };
+        if let Some(SavedStatusList(Named { name, .. })) =
+            statuses.iter().find(|list| !is_fetched(&list.0.name))
+        {
+            return Err(Failure::new(format_args!("the configuration fetches no status list {name:?}"))
+                .help("Lists are named in `status_list.uris`, or begin with `status_list.uri_prefix`."));
+        }
+        Ok(Self { lists, keys, statuses, fetched: Vec::new(), missing: Vec::new() })
     }
 
     /// Responds to the fetch of a document. If it cannot be fetched, prints a warning and goes on, as the filter
@@ -75,8 +92,9 @@ impl<'a> Documents<'a> {
         http: Option<&Http>,
         out: &mut Output,
     ) -> Result<(), Failure> {
-        let Words { what, from_file, is_not_one, expected } = Words::of(document, driver.worker().policy());
-        let file = self.file(document, driver.worker().policy());
+        let name = name(document, driver.worker());
+        let Words { what, from_file, is_not_one, expected } = Words::of(document, &name);
+        let file = self.file(document, &name);
         if !self.fetched.iter().any(|(other, _)| *other == document) {
             let reply = match (file, http) {
                 (Some(file), _) => Some(Saved::read(file)?),
@@ -117,12 +135,12 @@ impl<'a> Documents<'a> {
         Ok(())
     }
 
-    fn file(&self, document: Document, policy: &Policy) -> Option<&'a PathBuf> {
-        let (lists, keys) = (self.lists, self.keys);
-        let name = name(document, policy);
+    fn file(&self, document: Document, name: &str) -> Option<&'a PathBuf> {
+        let (lists, keys, statuses) = (self.lists, self.keys, self.statuses);
         let named = match document {
             Document::List(_) => lists.iter().map(|list| &list.0).find(|named| named.name == name),
             Document::Keys(_) => keys.iter().map(|keys| &keys.0).find(|named| named.name == name),
+            Document::Status(_) => statuses.iter().map(|list| &list.0).find(|named| named.name == name),
         };
         named.map(|named| &named.file)
     }
@@ -140,8 +158,7 @@ struct Words {
 }
 
 impl Words {
-    fn of(document: Document, policy: &Policy) -> Self {
-        let name = name(document, policy);
+    fn of(document: Document, name: &str) -> Self {
         match document {
             Document::List(_) => Self {
                 what: format!("the client list {name}"),
@@ -159,24 +176,34 @@ impl Words {
                 is_not_one: "is not a key set",
                 expected: "Expected {\"keys\": […]}, as the authorization server's jwks_uri returns it.",
             },
+            Document::Status(_) => Self {
+                what: format!("the status list {name}"),
+                from_file: format!(
+                    "the status list {name} is fetched; to read it from a file: --status-list {name}=FILE"
+                ),
+                is_not_one: "is not a status list",
+                expected: "Expected the list's token, signed, as its URI returns it.",
+            },
         }
     }
 }
 
 fn is_not_loaded(document: Document) -> &'static str {
     match document {
-        Document::List(_) => "is not loaded",
+        Document::List(_) | Document::Status(_) => "is not loaded",
         Document::Keys(_) => "are not loaded",
     }
 }
 
 /// The name of the list, or of the keys' provider.
-fn name(document: Document, policy: &Policy) -> &str {
+fn name<T: Trace>(document: Document, worker: &Worker<T>) -> String {
+    let policy = worker.policy();
     let name = match document {
-        Document::List(id) => policy.lists.get(id.0).map(|list| &list.name),
-        Document::Keys(id) => policy.providers.get(id.0).map(|provider| &provider.name),
+        Document::List(id) => policy.lists.get(id.0).map(|list| list.name.as_str()),
+        Document::Keys(id) => policy.providers.get(id.0).map(|provider| provider.name.as_str()),
+        Document::Status(id) => worker.status_list_uri(id),
     };
-    name.map(String::as_str).unwrap_or_default()
+    name.unwrap_or_default().to_owned()
 }
 
 impl std::str::FromStr for SavedList {
@@ -185,6 +212,16 @@ impl std::str::FromStr for SavedList {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, file) = text.split_once('=').ok_or("expected NAME=FILE")?;
         Ok(Self(Named { name: name.to_owned(), file: file.into() }))
+    }
+}
+
+impl std::str::FromStr for SavedStatusList {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A URI may hold one as well.
+        let (uri, file) = text.rsplit_once('=').ok_or("expected URI=FILE")?;
+        Ok(Self(Named { name: uri.to_owned(), file: file.into() }))
     }
 }
 

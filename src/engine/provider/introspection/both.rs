@@ -48,6 +48,10 @@ impl AccessToken {
                 claims.insert(name.to_owned(), own.clone());
             }
         }
+        // The signature says where its status is, and nobody else.
+        if let (Some(_), Some(status)) = (&provider.status_lists, self.claims.get("status")) {
+            claims.insert("status".to_owned(), status.clone());
+        }
         for (name, stricter) in STRICTER {
             // What is no time in the response says nothing; one that matters there has been refused before.
             let told = timestamp(&claims, name).ok().flatten();

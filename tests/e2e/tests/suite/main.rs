@@ -35,6 +35,7 @@ mod readings;
 mod real_authorization_server;
 mod resets;
 mod run;
+mod status_lists;
 mod traps;
 mod vectors;
 mod verdicts;
