@@ -19,10 +19,10 @@ QUICK_RAW := target/raw/wasm32-wasip1/quick/tollgate_filter.wasm
 CARGO_HOME ?= $(HOME)/.cargo
 RAW_FLAGS := -C llvm-args=-inlinedefault-threshold=110 -C link-arg=--emit-relocs --remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(CURDIR)=/tollgate
 FINISH := cargo run --quiet --locked -p tollgate-finish --
-FINISH_SOURCES := $(wildcard src/filter/finish/*)
+FINISH_SOURCES := $(wildcard src/filter/finish/* src/filter/finish/shorter/*)
 COMMAND := $(CURDIR)/target/debug/tollgate
 # The most that the module may weigh, in bytes. Envoy compiles all of it at load, in every worker; raise it knowingly.
-SIZE_BUDGET := 610400
+SIZE_BUDGET := 576000
 
 # Most tests of ring 4 wait for something; those that load the machine take turns (`my_turn` in tests/e2e/src/lib.rs).
 E2E_THREADS ?= 8

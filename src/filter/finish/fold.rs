@@ -67,11 +67,12 @@ fn keep_causes(function: u32, same: u32, module: &mut Module<'_>) {
 /// Everything that tells functions apart, besides their types.
 fn what_it_does(function: &Function<'_>) -> String {
     let mut text = String::new();
-    for local in function.body.get_locals_reader().into_iter().flatten() {
-        let _ = write!(text, "{local:?};");
-    }
+    let _ = write!(text, "{:?};", function.locals);
     for step in &function.steps {
-        let _ = write!(text, "{:?} {:?};", step.operator, step.target);
+        let _ = match step.operator {
+            Operator::BrTable { .. } => write!(text, "BrTable {:?};", step.depths),
+            ref operator => write!(text, "{operator:?} {:?};", step.target),
+        };
     }
     text
 }

@@ -8,7 +8,7 @@
 //! A panic becomes a trap, and a list beside the module says which place in the source each trap is (`cut`, `places`).
 //! Functions that are the same without their panics become one (`fold`).
 //!
-//! It optimizes nothing else: that is the compiler's work.
+//! The code is written in a shorter form than LLVM's (`shorter`). Nothing else is optimized: that is the compiler's work.
 
 mod cut;
 mod fold;
@@ -18,6 +18,7 @@ mod module;
 mod places;
 mod reach;
 mod rewrite;
+mod shorter;
 
 use wasmparser::{Validator, WasmFeatures};
 
@@ -67,6 +68,7 @@ pub fn finish(compiled: &[u8]) -> Result<Finished, Error> {
     }
     require(&module, &[&KEPT[..], &[INITIALIZE]].concat())?;
     cut::cut(&mut module);
+    shorter::shorten(&mut module);
     fold::fold(&mut module);
     write(&module, |name| match name.strip_prefix(OURS) {
         Some(callback) => Some(format!("proxy_on_{callback}")),

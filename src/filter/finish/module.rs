@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use wasmparser::{
-    BinaryReaderError, ConstExpr, ElementItems, Export, ExternalKind, FunctionBody, KnownCustom, Operator,
-    Parser, Payload, TypeRef,
+    BinaryReaderError, CompositeInnerType, ConstExpr, ElementItems, Export, ExternalKind, FuncType,
+    FunctionBody, KnownCustom, Operator, Parser, Payload, SubType, TypeRef, ValType,
 };
 
 use crate::linking::{Linking, Section, Target};
@@ -17,6 +17,8 @@ pub(crate) struct Module<'a> {
     pub(crate) bytes: &'a [u8],
     /// How many functions it imports. They have the first numbers.
     pub(crate) imported: usize,
+    /// The types that it defines.
+    pub(crate) signatures: Vec<SubType>,
     /// The types of all functions.
     pub(crate) types: Vec<u32>,
     /// The functions that it defines, in the order of their numbers.
@@ -35,8 +37,8 @@ pub(crate) struct Module<'a> {
 /// A function.
 #[derive(Debug)]
 pub(crate) struct Function<'a> {
-    /// As it is written, with its locals.
-    pub(crate) body: FunctionBody<'a>,
+    /// The types of its locals, without its parameters.
+    pub(crate) locals: Vec<ValType>,
     /// What it does.
     pub(crate) steps: Vec<Step<'a>>,
 }
@@ -47,8 +49,16 @@ pub(crate) struct Step<'a> {
     pub(crate) operator: Operator<'a>,
     /// Whose address or number in the table its constant is.
     pub(crate) target: Option<Target>,
+    /// Where it leads, if it is a `br_table`: the default is the last.
+    pub(crate) depths: Vec<u32>,
     /// What has been cut off here, if it is a trap.
     pub(crate) cause: Option<String>,
+}
+
+impl<'a> From<Operator<'a>> for Step<'a> {
+    fn from(operator: Operator<'a>) -> Self {
+        Self { operator, target: None, depths: Vec::new(), cause: None }
+    }
 }
 
 impl<'a> Module<'a> {
@@ -56,6 +66,7 @@ impl<'a> Module<'a> {
         let mut module = Self {
             bytes,
             imported: 0,
+            signatures: Vec::new(),
             types: Vec::new(),
             functions: Vec::new(),
             roots: Vec::new(),
@@ -81,13 +92,18 @@ impl<'a> Module<'a> {
         }
         module.linking = linking.checked();
         for body in bodies {
-            module.take_body(body)?;
+            module.take_body(&body)?;
         }
         Ok(module)
     }
 
     fn take(&mut self, payload: Payload<'a>) -> Result<()> {
         match payload {
+            Payload::TypeSection(section) => {
+                for group in section {
+                    self.signatures.extend(group?.into_types());
+                }
+            }
             Payload::ImportSection(section) => {
                 for import in section {
                     if let TypeRef::Func(ty) = import?.ty {
@@ -136,7 +152,12 @@ impl<'a> Module<'a> {
         Ok(())
     }
 
-    fn take_body(&mut self, body: FunctionBody<'a>) -> Result<()> {
+    fn take_body(&mut self, body: &FunctionBody<'a>) -> Result<()> {
+        let mut locals = Vec::new();
+        for group in body.get_locals_reader()? {
+            let (count, ty) = group?;
+            locals.extend(std::iter::repeat_n(ty, count as usize));
+        }
         let mut reader = body.get_operators_reader()?;
         let mut steps = Vec::new();
         while !reader.eof() {
@@ -144,9 +165,10 @@ impl<'a> Module<'a> {
             let operator = reader.read()?;
             let within = from..reader.original_position();
             let target = self.linking.as_ref().and_then(|linking| linking.target(within));
-            steps.push(Step { operator, target, cause: None });
+            let depths = depths(&operator)?;
+            steps.push(Step { target, depths, ..operator.into() });
         }
-        self.functions.push(Function { body, steps });
+        self.functions.push(Function { locals, steps });
         Ok(())
     }
 
@@ -166,6 +188,14 @@ impl<'a> Module<'a> {
         self.functions.get_mut((number as usize).checked_sub(self.imported)?)
     }
 
+    /// The parameters and results of a type.
+    pub(crate) fn signature(&self, ty: u32) -> Option<&FuncType> {
+        match &self.signatures.get(ty as usize)?.composite_type.inner {
+            CompositeInnerType::Func(signature) => Some(signature),
+            _ => None,
+        }
+    }
+
     /// A function that is defined here.
     pub(crate) fn function(&self, number: u32) -> Option<&Function<'a>> {
         self.functions.get((number as usize).checked_sub(self.imported)?)
@@ -179,6 +209,12 @@ fn addresses(constant: &ConstExpr<'_>) -> Result<Vec<u32>> {
         found.extend(called(&operator?));
     }
     Ok(found)
+}
+
+/// Where a `br_table` leads.
+fn depths(operator: &Operator<'_>) -> Result<Vec<u32>> {
+    let Operator::BrTable { targets } = operator else { return Ok(Vec::new()) };
+    targets.targets().chain([Ok(targets.default())]).collect()
 }
 
 /// The function that an instruction names.

@@ -92,7 +92,8 @@ struct Rewrite<'a, N> {
 
 impl<N: Fn(&str) -> Option<String>> Rewrite<'_, N> {
     fn write_function(&mut self, code: &mut CodeSection, function: &Function<'_>) -> Result<(), Error> {
-        let mut written = self.new_function_with_parsed_locals(&function.body)?;
+        let locals: Result<Vec<_>, _> = function.locals.iter().map(|ty| self.val_type(*ty)).collect();
+        let mut written = wasm_encoder::Function::new_with_locals_types(locals?);
         for step in &function.steps {
             written.instruction(&self.step(step)?);
         }
@@ -100,9 +101,13 @@ impl<N: Fn(&str) -> Option<String>> Rewrite<'_, N> {
         Ok(())
     }
 
-    fn step<'b>(&mut self, step: &Step<'b>) -> Result<Instruction<'b>, Error> {
+    fn step<'b>(&mut self, step: &'b Step<'_>) -> Result<Instruction<'b>, Error> {
         self.target = step.target;
         match step.operator {
+            Operator::BrTable { .. } => {
+                let (default, depths) = step.depths.split_last().unwrap_or((&u32::MAX, &[]));
+                Ok(Instruction::BrTable(depths.into(), *default))
+            }
             Operator::I32Const { value } => {
                 Ok(Instruction::I32Const(self.resolve(value.cast_unsigned()).cast_signed()))
             }

@@ -158,7 +158,7 @@ fn finished(compiled: &[u8]) -> Vec<u8> {
     finish(compiled).unwrap().module
 }
 
-fn wat(text: &str) -> Vec<u8> {
+pub(crate) fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
