@@ -16,13 +16,13 @@ pub use self::provider::{
 pub use self::rules::{Claim, Clients, Detail, HeaderMatch, Match, Matching, Requirement, Rule, Scopes};
 pub use crate::key::Keyed;
 use crate::key::{
-    Declared, Either, Later, Map, Shape, default, duration, either, flag, integer, keys, later, list,
-    list_or_none, map, map_or_none, object, optional, required, secret, text, word, word_of,
+    Declared, Either, Map, Shape, default, duration, either, flag, integer, keys, list, list_or_none, map,
+    map_or_none, object, optional, required, secret, text, word, word_of,
 };
 use crate::schema::{Kind, Names, When};
 use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::policy::log::LogField;
-use tollgate_engine::policy::{CorsPreflight, Mode};
+use tollgate_engine::policy::{CorsPreflight, Mode, OnExpiry};
 use tollgate_engine::proof::certificate::Encoding;
 use tollgate_engine::provider::MAX_TIMEOUT;
 use tollgate_engine::request::tls::TlsSource;
@@ -100,8 +100,14 @@ keys! {
             "`pass` lets CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through without a token. `enforce` treats them like any other request, so put Envoy's CORS filter before this one.",
         )
         .lowers(When::Words(&[CorsPreflight::Pass.name()]), "Preflights reach the upstream without a token.");
-        #[expect(dead_code, reason = "of a later version")]
-        ON_EXPIRY: Later = later("on_expiry", "Ending long-lived streams with their token.");
+        ON_EXPIRY: OnExpiry = default(
+            "on_expiry", word(), OnExpiry::Ignore.name(),
+            "What becomes of a request that is still going on when its token expires or is revoked: a WebSocket, server-sent events, a gRPC stream, a long POST. `ignore`: it goes on. `close`: it ends within a second. It goes on as long as a new request with its token would be let in, so its token is introspected again when its cached response expires. A client whose response has not begun gets the rejection. Otherwise its stream is reset: HTTP/2 and HTTP/3 reset the stream, HTTP/1.1 closes the connection.",
+        );
+        ON_EXPIRY_MAX_STREAMS: usize = default(
+            "on_expiry_max_streams", integer(1, 1_000_000), "10000",
+            "How many requests with a token may be going on in each worker with `on_expiry: close`. More are rejected (503).",
+        );
         USER_AGENT: Option<String> = optional(
             "user_agent", text(&text::USER_AGENT),
             "The `User-Agent` of all calls: for introspection, keys and client lists (RFC 9110 §10.1.5). Absent: `tollgate/` and the version. A field of that name in `introspection.headers` takes precedence.",

@@ -38,8 +38,8 @@ use crate::protobuf;
 use crate::schema::{self, Faults, Place, nearest};
 use tollgate_engine::base::ids::ProviderId;
 use tollgate_engine::base::json;
-use tollgate_engine::policy::Policy;
 use tollgate_engine::policy::resource::Resources;
+use tollgate_engine::policy::{OnExpiry, Policy};
 use tollgate_engine::provider::client_list::ListSource;
 use tollgate_engine::provider::clients::ClientList;
 use tollgate_engine::response::Profile;
@@ -172,6 +172,8 @@ fn compile(root: &Node<'_, keys::Configuration>, env: &dyn Fn(&str) -> Option<St
         responses,
         cors_preflight: root.get(keys::Configuration::CORS_PREFLIGHT),
         mode: root.get(keys::Configuration::MODE),
+        max_streams: (root.get(keys::Configuration::ON_EXPIRY) == OnExpiry::Close)
+            .then(|| root.get(keys::Configuration::ON_EXPIRY_MAX_STREAMS)),
     };
     policy.resources = resource::parse(root, &policy, &mut context);
     user_info::check(root, &policy, &mut context);

@@ -99,12 +99,14 @@ impl Cache {
         !self.revocations.is_empty()
     }
 
-    /// Reads which events any worker has received, and drops the entries that they end.
+    /// Reads which events any worker has received, and drops the entries that they end. Whether there are new ones.
     #[inline(never)]
-    pub fn catch_up(&mut self, store: &dyn Store, now: Moment) {
+    pub fn catch_up(&mut self, store: &dyn Store, now: Moment) -> bool {
+        let mut has_news = false;
         for (at, one) in self.revocations.iter_mut().enumerate() {
             let Some(one) = one.as_mut() else { continue };
             if one.catch_up(store) {
+                has_news = true;
                 let is_ended = |key: &TokenKey, entry: &Rc<Entry>| {
                     key.provider == ProviderId(at) && is_ended(one, entry, now)
                 };
@@ -112,6 +114,7 @@ impl Cache {
             }
             one.tidy(now.steady);
         }
+        has_news
     }
 
     /// Whether an entry, cached or not, counts no more because of an event.

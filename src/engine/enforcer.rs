@@ -8,6 +8,7 @@ mod begin;
 mod clean;
 pub(crate) mod events;
 mod judge;
+pub(crate) mod lasting;
 mod memory;
 mod news;
 pub mod outcome;
@@ -151,6 +152,8 @@ struct Request {
     provider: Option<ProviderId>,
     /// What logs are to show of its token.
     told: Option<Box<Told>>,
+    /// Whether it has been let through before: what its client has proved then is not asked again.
+    is_again: bool,
 }
 
 /// What logs are to show of a token.
@@ -310,6 +313,7 @@ impl Request {
             resource: Belonging::default(),
             provider: None,
             told: None,
+            is_again: false,
         }
     }
 
@@ -340,5 +344,6 @@ fn done(
     refresh: Option<Box<Question>>,
     request: Request,
 ) -> Step {
-    Step::Done(Box::new(Outcome { decision, grant, source, refresh, notes: Vec::new(), request }))
+    let lasting = None;
+    Step::Done(Box::new(Outcome { decision, grant, source, refresh, notes: Vec::new(), request, lasting }))
 }

@@ -72,6 +72,8 @@ pub struct Policy {
     pub cors_preflight: CorsPreflight,
     /// Whether refusals are carried out.
     pub mode: Mode,
+    /// How many streams of each worker end with their token; `None`: none of them does.
+    pub max_streams: Option<usize>,
 }
 
 impl Policy {
@@ -129,6 +131,20 @@ named! { CorsPreflight:
     Pass = "pass",
 }
 
+/// What becomes of a stream when its token expires or is revoked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnExpiry {
+    /// It goes on.
+    Ignore,
+    /// It ends.
+    Close,
+}
+
+named! { OnExpiry:
+    Ignore = "ignore",
+    Close = "close",
+}
+
 /// Whether refusals are carried out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Mode {
@@ -174,6 +190,7 @@ impl Policy {
             },
             cors_preflight: CorsPreflight::Enforce,
             mode: Mode::Enforce,
+            max_streams: None,
         }
     }
 }

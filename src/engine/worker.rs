@@ -20,6 +20,7 @@ mod events;
 mod fetches;
 mod flights;
 mod forms;
+mod lasting;
 pub mod series;
 mod streams;
 mod waiters;
@@ -53,8 +54,9 @@ use crate::worker::counts::{Counter, Counts, TELL_EVERY};
 use crate::worker::events::Events;
 use crate::worker::fetches::Fetches;
 use crate::worker::flights::{Flights, not_asked};
+use crate::worker::lasting::Lastings;
 use crate::worker::series::Series;
-use crate::worker::streams::{Generations, State, Stream, Streams};
+use crate::worker::streams::{Awaited, Generations, State, Stream, Streams};
 
 /// All that the requests of one plugin share in one worker of the proxy.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub struct Worker<T = Untraced> {
     /// Forms that are waited for, and until when.
     forms: Table<StreamId, Steady>,
     events: Events,
+    /// Requests that end with their token.
+    lasting: Lastings,
     /// Requests that have waited, and what is there for them now.
     ready: VecDeque<(StreamId, Waited)>,
     /// How many of those may have their turn yet, until something else happens.
@@ -96,6 +100,8 @@ enum Waited {
     Form(Box<AwaitingForm>),
     /// A pushed event: its body, and what has come of its wish for keys; `None`: it is given up.
     Event(Box<Incoming>, Option<(Vec<u8>, KeyNews)>),
+    /// To be judged again: it has been let through, and lasts.
+    Again,
 }
 
 /// What a request has waited for.
@@ -136,6 +142,7 @@ impl<T: Trace> Worker<T> {
             events: Events::new(enforcer.receives_events()),
             generations: Generations::new(enforcer),
             forms: Table::default(),
+            lasting: Lastings::default(),
             ready: VecDeque::new(),
             turns: 0,
             calls: Table::default(),
@@ -309,8 +316,8 @@ impl<T: Trace> Worker<T> {
 
     /// The provider whose keys this request waits for, if it does.
     pub fn awaits_keys(&self, stream: StreamId) -> Option<ProviderId> {
-        match self.streams.get(stream)?.state {
-            State::AwaitsDocument(Document::Keys(provider)) => Some(provider),
+        match self.streams.get(stream)?.awaited {
+            Some(Awaited::Document(Document::Keys(provider))) => Some(provider),
             _ => None,
         }
     }
@@ -360,6 +367,13 @@ impl<T: Trace> Worker<T> {
             Waited::Token(pending, Told::Replaced) => pending.give_up(enforcer, not_asked(NoAnswer::Failed)),
             Waited::Form(form) => form.give_up(enforcer, Rejection::FormMissing),
             Waited::Event(event, body) => self.resume_event(&stream, event, body, now),
+            Waited::Again => {
+                let Some(step) = self.judge_again(id, &stream, now) else {
+                    self.streams.put(id, stream, &mut self.generations);
+                    return None;
+                };
+                step
+            }
         };
         let done = self.proceed(id, &mut stream, step, now);
         self.streams.put(id, stream, &mut self.generations);
@@ -380,8 +394,13 @@ impl<T: Trace> Worker<T> {
             return None;
         }
         stream.is_responded_to = true;
+        if stream.lasts() {
+            self.lasting.has_response(id);
+        }
         let change = match &stream.state {
-            State::Passed(change) => Some(change.clone()).filter(|change| !change.is_nothing()),
+            State::Passed(change) | State::Lasts(change) => {
+                Some(change.clone()).filter(|change| !change.is_nothing())
+            }
             _ => None,
         };
         self.streams.put(id, stream, &mut self.generations);
@@ -393,9 +412,13 @@ impl<T: Trace> Worker<T> {
         match stream.state {
             State::AwaitsForm(_) => drop(self.forms.remove(id)),
             State::AwaitsEvent => self.events.leave(id),
-            State::AwaitsResponse(key) => self.flights.leave(key, &self.streams),
-            State::AwaitsDocument(document) => self.fetches.leave(document, &self.streams),
-            State::New | State::AwaitsTurn | State::Passed(_) | State::Answered => {}
+            State::Lasts(_) => self.lasting.remove(id),
+            State::New | State::Awaits | State::AwaitsTurn | State::Passed(_) | State::Answered => {}
+        }
+        match stream.awaited {
+            Some(Awaited::Response(key)) => self.flights.leave(key, &self.streams),
+            Some(Awaited::Document(document)) => self.fetches.leave(document, &self.streams),
+            None => {}
         }
         Streams::forget(stream, &mut self.generations);
     }
@@ -413,11 +436,20 @@ impl<T: Trace> Worker<T> {
         self.tick_flights(now);
         self.tick_forms(now);
         self.tick_events(now);
+        self.tick_lasting(now);
         let forms = self.forms.entries().iter().map(|(_, due)| *due).min();
         let watch = self.watch.due(moment.steady);
         self.counts.is_awaited(has_counted || watch.is_some());
         let counts = has_counted.then(|| moment.steady.saturating_add(TELL_EVERY));
-        let dues = [self.flights.due(), self.fetches.due(), self.events.due(), forms, watch, counts];
+        let dues = [
+            self.flights.due(),
+            self.fetches.due(),
+            self.events.due(),
+            self.lasting.due(),
+            forms,
+            watch,
+            counts,
+        ];
         for due in dues.into_iter().flatten() {
             self.wake_at(due);
         }
@@ -433,6 +465,7 @@ impl<T: Trace> Worker<T> {
     ) -> Option<Command> {
         loop {
             step = match step {
+                Step::Done(outcome) if stream.lasts() => return self.settle_again(id, stream, outcome, now),
                 Step::Done(outcome) => return Some(self.settle(id, stream, outcome, now)),
                 Step::ReadForm(form) => self.wait_for_form(id, stream, form, now)?,
                 Step::ReadEvent(event) => {
@@ -442,8 +475,7 @@ impl<T: Trace> Worker<T> {
                 Step::Fetch(document, pending) => {
                     match self.wait_for_document(document, id, pending, now.steady()) {
                         Ok(()) => {
-                            stream.state = State::AwaitsDocument(document);
-                            stream.waits_since.get_or_insert(now.wall());
+                            stream.wait_for(Awaited::Document(document), now.wall());
                             return None;
                         }
                         Err((pending, news)) => {
@@ -453,8 +485,7 @@ impl<T: Trace> Worker<T> {
                 }
                 Step::Introspect(question, mut pending) => {
                     let Some(finding) = self.seek(&question, &mut pending, now) else {
-                        stream.state = State::AwaitsResponse(question.key);
-                        stream.waits_since.get_or_insert(now.wall());
+                        stream.wait_for(Awaited::Response(question.key), now.wall());
                         self.flights.wait(question.key, id, pending);
                         return None;
                     };
@@ -476,6 +507,9 @@ impl<T: Trace> Worker<T> {
         let is_current = stream.generation == self.generations.now();
         let enforcer = self.generations.of(stream.generation);
         let is_carried_out = enforcer.policy().mode == Mode::Enforce;
+        if let Some(max) = enforcer.policy().max_streams {
+            self.lasting.bound(max, &mut outcome);
+        }
         self.counts.settled(&outcome, is_carried_out, is_current);
         let answer = match &outcome.decision {
             Decision::Allow(_) => None,
@@ -502,20 +536,25 @@ impl<T: Trace> Worker<T> {
             stream.state = State::Answered;
             return Command::Answer(id, outcome, answer);
         }
-        stream.state = State::Passed(ResponseChange {
+        let change = ResponseChange {
             is_private: outcome.grant.private_response,
             dpop_nonce: outcome.grant.dpop_nonce.clone(),
             websocket_protocol: outcome.grant.websocket_protocol.clone(),
-        });
+        };
+        stream.state = match outcome.lasting.take() {
+            Some(lasting) => {
+                let look = self.lasting.add(id, lasting, now.steady());
+                self.wake_at(look);
+                State::Lasts(change)
+            }
+            None => State::Passed(change),
+        };
         Command::Pass(id, outcome)
     }
 
     /// A request that waits is to be told.
     fn wake_one(&mut self, id: StreamId, pending: Box<Pending>, told: Told) {
-        if let Some(stream) = self.streams.get_mut(id)
-            && matches!(stream.state, State::AwaitsResponse(_) | State::AwaitsDocument(_))
-        {
-            stream.state = State::AwaitsTurn;
+        if self.streams.get_mut(id).is_some_and(Stream::has_waited) {
             self.ready.push_back((id, Waited::Token(pending, told)));
         }
     }

@@ -56,6 +56,8 @@ unsafe extern "C" {
 
     fn proxy_get_log_level(level: *mut u32) -> u32;
 
+    fn proxy_close_stream(kind: u32) -> u32;
+
     fn proxy_get_header_map_pairs(map: u32, bytes: *mut *mut u8, size: *mut usize) -> u32;
 
     fn proxy_call_foreign_function(
@@ -185,6 +187,13 @@ pub(crate) fn log_level() -> u32 {
     // SAFETY: the host writes one number.
     let status = unsafe { proxy_get_log_level(&raw mut level) };
     if status == OK { level } else { 0 }
+}
+
+/// Ends the stream of the effective context: the host resets it.
+pub(crate) fn close_stream() {
+    const HTTP_REQUEST: u32 = 0;
+    // SAFETY: no address is involved.
+    unsafe { proxy_close_stream(HTTP_REQUEST) };
 }
 
 /// Why a foreign function of the host has failed.

@@ -16,6 +16,7 @@ use tollgate_engine::worker::command::{CallId, Command, Event};
 use tollgate_engine::worker::counts::Counter;
 use tollgate_engine::worker::series::Series;
 
+use crate::abi;
 use crate::exports::Action;
 use crate::host::{self, Connections, HostClocks, SharedData, turn_to};
 use crate::signatures::Native;
@@ -140,8 +141,12 @@ impl Driver {
                     host::reply(&answer);
                     host::follow_log_level(now.wall());
                 }
+                Command::End(stream, outcome) if turn_to(stream.0) => {
+                    host::note(&outcome);
+                    abi::close_stream();
+                }
                 // The stream is gone.
-                Command::Pass(..) | Command::Answer(..) => {}
+                Command::Pass(..) | Command::Answer(..) | Command::End(..) => {}
                 Command::Continue(_) => action = Action::Continue,
                 Command::Change(_, change) => {
                     let head = host::lines(MapType::HttpResponseHeaders);

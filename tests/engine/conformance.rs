@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sections of the table, by the letters of their IDs.
-const SECTIONS: [&str; 31] = [
-    "OAU", "BRR", "INT", "EVT", "JIR", "JWT", "ATJ", "DSC", "DCR", "CAS", "MTL", "DPP", "STP", "PRM", "MCP",
-    "RSI", "RAR", "ACT", "HTT", "PRB", "UIN", "FAP", "BCP", "COR", "GRP", "PTH", "HDR", "PWX", "MUL", "ATK",
-    "TSL",
+const SECTIONS: [&str; 32] = [
+    "OAU", "BRR", "INT", "EVT", "STR", "TSL", "JIR", "JWT", "ATJ", "DSC", "DCR", "CAS", "MTL", "DPP", "STP",
+    "PRM", "MCP", "RSI", "RAR", "ACT", "HTT", "PRB", "UIN", "FAP", "BCP", "COR", "GRP", "PTH", "HDR", "PWX",
+    "MUL", "ATK",
 ];
 
 /// What a row says about where its requirement is shown.

@@ -119,7 +119,7 @@ fn measured(driver: &Driver) -> Vec<(&str, i64)> {
 type Counts = BTreeMap<String, u32>;
 
 #[rustfmt::skip]
-const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 13] = [
+const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 14] = [
     ("no response, and a retry",   a_retry,                  &[Metric::Calls, Metric::NoAnswer, Metric::Retries, Metric::Inactive]),
     ("an unusable response",       an_unusable_response,     &[Metric::BadAnswer]),
     ("two requests at once",       two_at_once,              &[Metric::Misses, Metric::Coalesced]),
@@ -130,6 +130,7 @@ const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 13] = [
     ("a token in use",             a_token_in_use,           &[Metric::Refreshes]),
     ("a server that is down",      a_server_that_is_down,    &[Metric::BackedOff]),
     ("a long claim, and a query",  a_long_claim,             &[Metric::ClaimDropped, Metric::InQuery]),
+    ("a stream that ends",         a_stream_that_ends,       &[Metric::StreamsEnded]),
     ("events",                     events,                   &[
         Metric::EventsApplied, Metric::EventsRepeated, Metric::EventsIgnored, Metric::EventsRefused, Metric::EventsUnavailable,
     ]),
@@ -141,6 +142,16 @@ const SCENARIOS: [(&str, fn() -> Counts, &[Metric]); 13] = [
         Metric::StatusCalls, Metric::StatusChanges, Metric::StatusFailures,
     ]),
 ];
+
+fn a_stream_that_ends() -> Counts {
+    let mut driver = driver(&json!({"on_expiry": "close"}));
+    ask(&mut driver, "/", Some(&json!({"active": true, "exp": NOW + 10}).to_string()));
+    driver.set_clock(UnixTime::from_secs(NOW + 11));
+    driver.tick();
+    let (call, _) = driver.call().unwrap();
+    driver.reply(call, INACTIVE);
+    driver.counts
+}
 
 fn a_retry() -> Counts {
     let mut driver = driver(&json!({}));

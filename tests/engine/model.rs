@@ -392,6 +392,9 @@ impl Model {
                     self.status = answer.status;
                     assert!(self.waiting.remove(&stream.0), "{stream:?} is answered");
                 }
+                Command::End(stream, _) => {
+                    assert!(self.passed.remove(&stream.0), "{stream:?} ends");
+                }
                 Command::Continue(stream) | Command::Change(stream, _) => {
                     assert!(self.passed.contains(&stream.0), "{stream:?} goes on");
                 }

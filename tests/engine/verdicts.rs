@@ -278,7 +278,7 @@ const PROOF: [ProofFault; 17] = [
     ProofFault::Forgotten,
 ];
 
-const NO_ANSWER: [NoAnswer; 13] = [
+const NO_ANSWER: [NoAnswer; 15] = [
     NoAnswer::Failed,
     NoAnswer::TimedOut(Duration::from_secs(599)),
     NoAnswer::NotDispatched,
@@ -287,6 +287,8 @@ const NO_ANSWER: [NoAnswer; 13] = [
     NoAnswer::BackingOff,
     NoAnswer::Crowded,
     NoAnswer::Unsigned,
+    NoAnswer::TooManyStreams,
+    NoAnswer::Replaced,
     NoAnswer::Overtaken,
     NoAnswer::NoClientList,
     NoAnswer::NoRevocations,

@@ -88,7 +88,7 @@ impl<T: Trace> Driver<T> {
             match command {
                 Command::Call(id, call) => self.calls.push_back((id, call)),
                 Command::Pass(_, outcome) | Command::Answer(_, outcome, _) => self.outcome = Some(*outcome),
-                Command::Continue(_) | Command::Change(..) => {}
+                Command::Continue(_) | Command::Change(..) | Command::End(..) => {}
             }
         }
         if let Some(due) = self.worker.take_wake() {

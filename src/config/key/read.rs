@@ -15,7 +15,7 @@ use tollgate_engine::jose::algorithm::Algorithm;
 use tollgate_engine::policy::log::LogField;
 use tollgate_engine::policy::requirement::SenderConstraint;
 use tollgate_engine::policy::rule::Access;
-use tollgate_engine::policy::{CorsPreflight, Mode};
+use tollgate_engine::policy::{CorsPreflight, Mode, OnExpiry};
 use tollgate_engine::proof::certificate::encoding::Encoding;
 use tollgate_engine::provider::client_auth::{BasicEncoding, Method};
 use tollgate_engine::provider::preset::Preset;
@@ -79,7 +79,7 @@ macro_rules! words {
 
 words! {
     Access, Algorithm, AssertionTyp, AudienceCheck, BasicEncoding, CertificateFrom, CorsPreflight, Dialect, Encoding,
-    EscapedSlashes, Format, HostPort, LogField, Method, MethodOverride, Mode, Nonce, Preset, Profile, Reading, ResourceProfile,
+    EscapedSlashes, Format, HostPort, LogField, Method, MethodOverride, Mode, OnExpiry, Nonce, Preset, Profile, Reading, ResourceProfile,
     ScopeArray, SenderConstraint, TlsSource, TokenIn, Typ, Underscores, Validate,
 }
 

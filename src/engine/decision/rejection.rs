@@ -133,6 +133,10 @@ pub enum NoAnswer {
     Crowded,
     /// No call was made: the limit of signed assertions is reached.
     Unsigned,
+    /// There are as many streams as can end with their token.
+    TooManyStreams,
+    /// The configuration under which a stream has begun counts no more.
+    Replaced,
     /// Whatever was asked for, an event came before the response.
     Overtaken,
     /// A client list has not arrived yet.
@@ -285,6 +289,8 @@ impl fmt::Display for Rejection {
                     | NoAnswer::NoRevocations
                     | NoAnswer::NoStatusList
                     | NoAnswer::NoKeys
+                    | NoAnswer::TooManyStreams
+                    | NoAnswer::Replaced
                     | NoAnswer::TimedOut(_)),
                 ..
             } => cause.fmt(f),
@@ -317,6 +323,10 @@ impl fmt::Display for NoAnswer {
             Self::NoStatusList => f.write_str("the status list of the token is not loaded"),
             Self::NoKeys => f.write_str("the authorization server's keys are not loaded"),
             Self::Crowded => f.write_str("not called, because too many requests are waiting"),
+            Self::TooManyStreams => {
+                f.write_str("too many streams would have to end with their token (on_expiry_max_streams)")
+            }
+            Self::Replaced => f.write_str("the stream began under an earlier configuration"),
             Self::Unsigned => f.write_str(
                 "not called, because signing client assertions takes too long (see assertion_reuse)",
             ),

@@ -66,9 +66,9 @@ impl<T: Trace> Enforcer<T> {
         }
     }
 
-    /// Reads which events other workers have received, and drops the entries that they end.
-    pub(crate) fn catch_up(&mut self, now: Moment) {
-        self.cache.catch_up(self.store.as_ref(), now);
+    /// Reads which events other workers have received, and drops the entries that they end. Whether there are new ones.
+    pub(crate) fn catch_up(&mut self, now: Moment) -> bool {
+        self.cache.catch_up(self.store.as_ref(), now)
     }
 
     /// Whether events are received.

@@ -50,7 +50,9 @@ impl<T: Trace> Enforcer<T> {
             let is_responsible =
                 requirement.providers.is_empty() || requirement.providers.contains(&token.provider);
             self.trace.demand(is_responsible, || Check::Provider, || Rejection::NoProvider)?;
-            requirement.judge_binding(token, proof, certificate, &self.trace)?;
+            if !request.is_again {
+                requirement.judge_binding(token, proof, certificate, &self.trace)?;
+            }
             requirement.judge(token, &provider.tokens, &self.lists, now, &self.trace)?;
             requirement.judge_details(token, &provider.tokens, resource, &self.trace)?;
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::base::ids::ProviderId;
 use crate::decision::{Decision, Grant};
 use crate::enforcer::Request;
+use crate::enforcer::lasting::Lasting;
 use crate::policy::Policy;
 use crate::policy::log::LogField;
 use crate::policy::resource::Resource;
@@ -28,6 +29,8 @@ pub struct Outcome {
     /// Words for access logs and later filters, by name.
     pub notes: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     pub(super) request: Request,
+    /// What it is judged by again while it lasts, if it is to end with its token.
+    pub(crate) lasting: Option<Box<Lasting>>,
 }
 
 /// Where what is known of a token came from.

@@ -281,6 +281,10 @@ impl Pending {
             told.tier.clone_from(&tier);
         }
         let judged = enforcer.judge(&request, (token, &found.token), proof.as_deref(), now);
+        let lasting = match &judged {
+            Ok(()) => enforcer.lasting(&request, &found, entry, token.provider),
+            Err(_) => None,
+        };
         let mut grant = enforcer.clean(&request, body.as_deref().filter(|_| judged.is_ok()));
         let decision = match judged {
             Ok(()) => {
@@ -297,6 +301,6 @@ impl Pending {
             }
             Err(rejection) => Decision::Deny(rejection),
         };
-        done(decision, grant, source, refresh, request)
+        done(decision, grant, source, refresh, request).lasting(lasting)
     }
 }

@@ -60,6 +60,8 @@ pub enum Command {
     Continue(StreamId),
     /// Change the response's head.
     Change(StreamId, ResponseChange),
+    /// End a stream whose response has begun: its token has ended.
+    End(StreamId, Box<Outcome>),
 }
 
 /// A call, as one worker knows it.

@@ -74,6 +74,8 @@ metrics! {
     ClaimDropped = "upstream.claim_dropped",
     /// Requests that carried their token in the query.
     InQuery = "token.in_query",
+    /// Streams that were ended with their token (`on_expiry: close`).
+    StreamsEnded = "streams.ended",
     /// Fetches of client lists.
     ListCalls = "client_lists.calls",
     /// Fetches that brought another list.

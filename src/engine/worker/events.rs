@@ -171,7 +171,9 @@ impl<T: Trace> Worker<T> {
         let steady = now.steady();
         self.end_events(&|waiting| waiting.due <= steady, None);
         if look <= steady {
-            self.generations.current.catch_up(now.moment());
+            if self.generations.current.catch_up(now.moment()) {
+                self.lasting.look_now();
+            }
             let is_awaited = self.generations.current.receives_events() || !self.events.waiting.is_empty();
             self.events.look = is_awaited.then(|| steady.saturating_add(LOOK));
         }

@@ -63,7 +63,7 @@ impl<T: Trace> Worker<T> {
                 Some(body) => self.whole_body(id, &mut stream, body, now),
                 None => None,
             },
-            State::Passed(_) => Some(Command::Continue(id)),
+            State::Passed(_) | State::Lasts(_) => Some(Command::Continue(id)),
             _ => None,
         };
         self.streams.put(id, stream, &mut self.generations);

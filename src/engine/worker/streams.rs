@@ -1,6 +1,7 @@
 //! The requests of one worker that are not done with.
 
 use crate::base::ids::StreamId;
+use crate::base::moment::Moment;
 use crate::base::table::Table;
 use crate::base::time::UnixTime;
 use crate::decision::trace::Trace;
@@ -21,6 +22,8 @@ pub(super) struct Stream {
     pub(super) is_responded_to: bool,
     /// Since when it has waited for an authorization server.
     pub(super) waits_since: Option<UnixTime>,
+    /// What it waits for, or the check whether it still lasts.
+    pub(super) awaited: Option<Awaited>,
     /// Whether it counts among those of its configuration that are not done with.
     is_counted: bool,
 }
@@ -34,16 +37,25 @@ pub(super) enum State {
     AwaitsForm(Box<AwaitingForm>),
     /// It pushes an event, and waits for its own body or for keys.
     AwaitsEvent,
-    /// It waits for what the provider says about this token.
-    AwaitsResponse(TokenKey),
-    /// It waits for this document: keys, or a status list.
-    AwaitsDocument(Document),
+    /// It waits for a provider ([`Stream::awaited`]).
+    Awaits,
     /// What it has waited for is there; its turn is to come.
     AwaitsTurn,
     /// It has been let through.
     Passed(ResponseChange),
+    /// The same, and it ends with its token.
+    Lasts(ResponseChange),
     /// It has its response.
     Answered,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Awaited {
+    /// What the provider says about this token.
+    Response(TokenKey),
+    /// This document: keys, or a status list.
+    Document(Document),
 }
 
 impl Stream {
@@ -54,6 +66,7 @@ impl Stream {
             has_ended,
             is_responded_to: false,
             waits_since: None,
+            awaited: None,
             is_counted: false,
         }
     }
@@ -66,15 +79,38 @@ impl Stream {
             State::New
             | State::AwaitsForm(_)
             | State::AwaitsEvent
-            | State::AwaitsResponse(_)
-            | State::AwaitsDocument(_)
-            | State::AwaitsTurn => false,
+            | State::Awaits
+            | State::AwaitsTurn
+            | State::Lasts(_) => false,
         }
+    }
+
+    /// Lets it wait, or the check whether it still lasts.
+    pub(super) fn wait_for(&mut self, awaited: Awaited, now: UnixTime) {
+        self.awaited = Some(awaited);
+        if self.is_held() {
+            self.state = State::Awaits;
+            self.waits_since.get_or_insert(now);
+        }
+    }
+
+    /// What it has waited for is there. `false`: it waits for nothing.
+    pub(super) fn has_waited(&mut self) -> bool {
+        let waits = self.awaited.take().is_some();
+        if waits && self.is_held() {
+            self.state = State::AwaitsTurn;
+        }
+        waits
     }
 
     /// Whether it waits: neither forwarded nor rejected yet.
     pub(super) fn is_held(&self) -> bool {
-        !matches!(self.state, State::Passed(_) | State::Answered)
+        !matches!(self.state, State::Passed(_) | State::Lasts(_) | State::Answered)
+    }
+
+    /// Whether it has been let through, and ends with its token.
+    pub(super) fn lasts(&self) -> bool {
+        matches!(self.state, State::Lasts(_))
     }
 }
 
@@ -113,6 +149,13 @@ impl<T: Trace> Generations<T> {
             self.before.push((self.now(), before, streams));
         }
         self.number = self.number.wrapping_add(1);
+    }
+
+    /// Reads which events have been received, for those before it.
+    pub(super) fn catch_up_before(&mut self, now: Moment) {
+        for (_, enforcer, _) in &mut self.before {
+            enforcer.catch_up(now);
+        }
     }
 
     /// The one of that number.

@@ -32,6 +32,10 @@ pub struct Driver<T = Untraced> {
     due: Option<Steady>,
     waiting: HashSet<StreamId>,
     ended: HashMap<StreamId, End>,
+    /// Those that have been let through, and whose client has not left.
+    passed: HashSet<StreamId>,
+    /// Streams that the worker has ended, and why.
+    pub reset: HashMap<StreamId, Outcome>,
     /// What the worker has counted, by the name of the counter.
     pub counts: BTreeMap<String, u32>,
     /// What it has measured besides: sums, and the latest values of gauges.
@@ -60,6 +64,8 @@ impl<T: Trace> Driver<T> {
             due,
             waiting,
             ended,
+            passed: HashSet::new(),
+            reset: HashMap::new(),
             counts: BTreeMap::new(),
             measured: BTreeMap::new(),
             last: 0,
@@ -137,6 +143,16 @@ impl<T: Trace> Driver<T> {
         self.call()
     }
 
+    /// The response to a request that has been let through has begun.
+    ///
+    /// # Panics
+    ///
+    /// If it has not been let through.
+    pub fn has_response(&mut self, stream: StreamId) {
+        assert!(self.passed.contains(&stream), "{stream:?} has not been let through");
+        self.tell(Event::ResponseHead(stream));
+    }
+
     /// Has time pass for the worker.
     pub fn tick(&mut self) {
         self.due = None;
@@ -160,6 +176,7 @@ impl<T: Trace> Driver<T> {
     /// A client has left.
     pub fn leave(&mut self, stream: StreamId) {
         self.waiting.remove(&stream);
+        self.passed.remove(&stream);
         self.tell(Event::Gone(stream));
     }
 
@@ -170,8 +187,21 @@ impl<T: Trace> Driver<T> {
         while let Some(command) = next.take().or_else(|| self.worker.poll(&now)) {
             match command {
                 Command::Call(id, call) => self.calls.push_back((id, call)),
-                Command::Pass(stream, outcome) => self.ended(stream, *outcome, None),
-                Command::Answer(stream, outcome, answer) => self.ended(stream, *outcome, Some(answer)),
+                Command::Pass(stream, outcome) => {
+                    self.passed.insert(stream);
+                    self.ended(stream, *outcome, None);
+                }
+                Command::Answer(stream, outcome, answer) => {
+                    // One that was to end with its token may have been let through before.
+                    if self.passed.remove(&stream) {
+                        self.waiting.insert(stream);
+                    }
+                    self.ended(stream, *outcome, Some(answer));
+                }
+                Command::End(stream, outcome) => {
+                    assert!(self.passed.remove(&stream), "{stream:?} does not go on");
+                    self.reset.insert(stream, *outcome);
+                }
                 Command::Continue(_) | Command::Change(..) => {}
             }
         }

@@ -64,6 +64,7 @@ fn the_smallest_configuration_and_its_defaults() {
     assert!(policy.responses.realm.is_none() && policy.responses.overrides.is_empty());
     // COR-02
     assert_eq!((policy.cors_preflight, policy.mode), (CorsPreflight::Enforce, Mode::Enforce));
+    assert_eq!(policy.max_streams, None);
 }
 
 #[test]

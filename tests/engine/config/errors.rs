@@ -32,8 +32,8 @@ fn all_faults_come_at_once_in_the_order_of_the_reference() {
             "rules[1].requires.providers[0]: no provider has this name; known: \"a\" and \"b\"",
             "rules[1].acces: unknown key; did you mean \"access\"?",
             "mode: expected \"enforce\" or \"shadow\"",
-            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"log\", \"cache\", \"revocation\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\"",
-            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"log\", \"cache\", \"revocation\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"user_agent\" and \"mode\"",
+            "aardvark: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"log\", \"cache\", \"revocation\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"on_expiry\", \"on_expiry_max_streams\", \"user_agent\" and \"mode\"",
+            "zebra: unknown key; known: \"providers\", \"provider_order\", \"token\", \"requires\", \"rules\", \"matching\", \"client_lists\", \"upstream\", \"log\", \"cache\", \"revocation\", \"dpop\", \"mtls\", \"resource\", \"responses\", \"cors_preflight\", \"on_expiry\", \"on_expiry_max_streams\", \"user_agent\" and \"mode\"",
         ]
     );
 }

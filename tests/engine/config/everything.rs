@@ -187,6 +187,7 @@ fn every_key_arrives() {
     assert_eq!(change(Verdict::Unavailable).body.as_deref(), Some("<p>"));
     assert_eq!(change(Verdict::Unavailable).content_type.as_deref(), Some("text/html; charset=utf-8"));
     assert_eq!((policy.cors_preflight, policy.mode), (CorsPreflight::Pass, Mode::Shadow));
+    assert_eq!(policy.max_streams, Some(500));
     let b = policy.providers.iter().find(|provider| provider.name == "b").unwrap();
     assert_eq!(b.introspection.user_agent, "gateway/2.1 (eu-1)");
     let unknown = b.introspection.unknown_token.as_ref().unwrap();
@@ -523,6 +524,8 @@ pub(super) fn everything() -> Value {
             "overrides": {"no_token": {"status": 400}, "unavailable": {"body": "<p>", "content_type": "text/html; charset=utf-8"}},
         },
         "cors_preflight": "pass",
+        "on_expiry": "close",
+        "on_expiry_max_streams": 500,
         "user_agent": "gateway/2.1 (eu-1)",
         "mode": "shadow",
     })

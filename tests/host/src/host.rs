@@ -228,6 +228,10 @@ pub(crate) struct Stream {
     pub(crate) holds_body: bool,
     pub(crate) holds_all: bool,
     pub(crate) response: Option<Fields>,
+    /// Whether the upstream's response has begun.
+    pub(crate) has_response: bool,
+    /// Whether the module has reset it.
+    pub(crate) is_reset: bool,
     pub(crate) forwarded: Option<Forwarded>,
     pub(crate) reply: Option<Reply>,
     pub(crate) is_grpc: bool,

@@ -269,11 +269,17 @@ impl Vm {
         let stream = stream.expect("a request that has not ended");
         assert!(stream.forwarded.is_some() && stream.reply.is_none(), "the upstream has not been asked");
         stream.response = Some(head.clone());
+        stream.has_response = true;
         let count = u32::try_from(head.len()).unwrap_or(u32::MAX);
         let paused = self.enter_for_action("proxy_on_response_headers", id, &[id, count, 1]);
         assert!(!paused, "the response is held back");
         self.afterwards();
         self.stream(id).and_then(|stream| stream.response.take()).unwrap_or_default()
+    }
+
+    /// Whether the module has reset a stream.
+    pub fn is_reset(&mut self, stream: StreamId) -> bool {
+        self.stream(stream.0).is_some_and(|stream| stream.is_reset)
     }
 
     /// The calls under way, oldest first.

@@ -159,14 +159,14 @@ fn begin(port: u16) -> Option<TcpStream> {
     Some(stream)
 }
 
-fn push(token: &str) -> Request {
+pub(crate) fn push(token: &str) -> Request {
     Request::new("POST", "/events").header("content-type", EVENT).body(token.as_bytes())
 }
 
 const EVENT: &str = "application/secevent+jwt";
 
 /// A `session-revoked` of alice's session, with these changes.
-fn event(changes: &Value) -> String {
+pub(crate) fn event(changes: &Value) -> String {
     let mut claims = json!({
         "jti": "e", "aud": "receiver", "iat": "$now",
         "sub_id": {"format": "complex", "user": {"format": "iss_sub", "iss": ISSUER, "sub": "alice"}, "session": {"format": "opaque", "id": "s-alice"}},

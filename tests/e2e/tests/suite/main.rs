@@ -26,6 +26,7 @@ mod identity;
 mod istio;
 mod jwt;
 mod kubernetes;
+mod lasting;
 mod least_privilege;
 mod lifecycle;
 mod mcp;

@@ -63,6 +63,9 @@ impl Vm {
                         self.stream(id).is_none_or(|stream| !stream.ended),
                         "a stream that has ended is reset: Envoy crashes"
                     );
+                    if let Some(stream) = self.stream(id) {
+                        stream.is_reset = true;
+                    }
                     self.end(id);
                 }
             }
@@ -74,7 +77,7 @@ impl Vm {
         let Some(stream) = self.stream(id) else { return };
         assert!(!stream.ended, "a request whose stream has ended is answered: Envoy crashes");
         assert!(stream.reply.is_none(), "a request is answered twice");
-        assert!(stream.forwarded.is_none(), "a request that went on is answered");
+        assert!(!stream.has_response, "a request whose response has begun is answered: Envoy resets it");
         let set = |head: &mut Fields, name: &str, value: String| {
             head.retain(|(known, _)| known != name.as_bytes());
             head.push((name.as_bytes().to_vec(), value.into_bytes()));

@@ -23,6 +23,7 @@ mod growth;
 mod grpc;
 mod hostile;
 mod jwt;
+mod lasting;
 mod lists;
 mod proofs;
 mod sharing;

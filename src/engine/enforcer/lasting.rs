@@ -1,0 +1,150 @@
+//! Requests that have been let through and last: whether their token still lets them in (`on_expiry: close`).
+//!
+//! A stream goes on as long as a new request with its token would be let in, by everything that is known: the token is
+//! active, has not expired, is not revoked, and satisfies the rule. What the client has proved when the stream began
+//! (DPoP, its certificate) holds as long as the connection does.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::base::ids::ProviderId;
+use crate::base::moment::Now;
+use crate::base::time::UnixTime;
+use crate::cache::entry::{Age, Entry};
+use crate::decision::Rejection;
+use crate::decision::trace::Trace;
+use crate::enforcer::outcome::Source;
+use crate::enforcer::{Enforcer, Pending, Request, Step};
+use crate::policy::{Mode, choice};
+use crate::provider::Validate;
+use crate::provider::introspection::reply::Introspection;
+use crate::request::extract::Found;
+use crate::request::head::Head;
+use crate::token::key::TokenKey;
+
+/// A request that has been let through, and what it is judged by again.
+#[derive(Clone, Debug)]
+pub(crate) struct Lasting {
+    request: Request,
+    found: Found,
+    key: TokenKey,
+    entry: Rc<Entry>,
+}
+
+/// What is known of a stream's token now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Standing {
+    /// A new request would be let in at once.
+    Good,
+    /// What is known is too old.
+    Old,
+    /// A new request would be rejected, or its token introspected.
+    Bad,
+}
+
+/// The minimum time between two introspections of a token whose response is too old.
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+impl<T: Trace> Enforcer<T> {
+    /// What a request that is let through with this token is judged by again, if it is to end with it.
+    #[inline]
+    pub(super) fn lasting(
+        &self,
+        request: &Request,
+        found: &Found,
+        entry: &Rc<Entry>,
+        provider: ProviderId,
+    ) -> Option<Box<Lasting>> {
+        self.policy.max_streams.filter(|_| self.policy.mode == Mode::Enforce)?;
+        let key = self.cache.key(provider, &found.token);
+        Some(Lasting::new(request.clone(), found.clone(), key, Rc::clone(entry)))
+    }
+
+    /// What is known of a stream's token now. A thorough look judges it by all that the rule requires.
+    #[inline(never)]
+    pub(crate) fn standing(&mut self, lasting: &mut Lasting, is_thorough: bool, now: &Now<'_>) -> Standing {
+        if let Some(known) = self.cache.get(lasting.key)
+            && known.asked() > lasting.entry.asked()
+        {
+            lasting.entry = known;
+        }
+        let Lasting { request, found, entry, .. } = lasting;
+        let wall = now.wall();
+        let Introspection::Active(token) = entry.said() else { return Standing::Bad };
+        let is_introspected = self.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
+        let is_revoked = if is_introspected {
+            self.is_ended(token.provider, entry, now)
+        } else {
+            self.is_revoked(token.provider, token, wall)
+        };
+        // Once it has expired, it is introspected: it may have been prolonged.
+        let expires = token.exp.and_then(|exp| u64::try_from(exp).ok()).map(UnixTime::from_secs);
+        let has_expired = expires.is_some_and(|expires| expires <= wall && entry.asked() < expires);
+        if is_revoked || has_expired {
+            return Standing::Bad;
+        }
+        let is_young = self.oldest(request, wall).is_none_or(|oldest| entry.asked() > oldest);
+        if self.policy.cache.max_entries == 0 || entry.age(wall) != Age::Fresh || !is_young {
+            return Standing::Old;
+        }
+        if is_thorough && self.judge(request, (token, &found.token), None, wall).is_err() {
+            return Standing::Bad;
+        }
+        Standing::Good
+    }
+
+    /// Judges a stream anew, as a new request with its token.
+    #[inline(never)]
+    pub(crate) fn judge_again(&mut self, lasting: Lasting, now: UnixTime) -> Step {
+        let Lasting { request, found, .. } = lasting;
+        let next_providers = choice::choose(&self.policy, request.requirement(&self.policy), &found.token);
+        let pending = Pending {
+            after: self.oldest(&request, now),
+            request: Request { is_again: true, provider: None, ..request },
+            found,
+            body: None,
+            next_providers: next_providers.into(),
+            asked: None,
+            undecided: None,
+            keys: None,
+            is_asked_for: false,
+            has_waited_for_status: false,
+            overtaken: 0,
+            proof: None,
+        };
+        pending.ask_next(self, Rejection::NoProvider, Source::Nowhere, now)
+    }
+
+    /// Only what was asked for after this moment counts (`max_cache_age`); `None`: whatever is cached.
+    fn oldest(&self, request: &Request, now: UnixTime) -> Option<UnixTime> {
+        let age = self.policy.max_cache_age(&request.ruling)?;
+        Some(now.minus(age.max(ASK_AGAIN)))
+    }
+}
+
+impl Lasting {
+    #[inline(never)]
+    fn new(request: Request, found: Found, key: TokenKey, entry: Rc<Entry>) -> Box<Self> {
+        Box::new(Self { request, found, key, entry })
+    }
+
+    /// Its response has begun: no other one can be given, so its head is not needed any more.
+    pub(crate) fn forget_head(&mut self) {
+        self.request.head = Head::Lines(Vec::new());
+    }
+
+    /// Ends it without asking.
+    pub(crate) fn give_up<T: Trace>(self, enforcer: &Enforcer<T>, rejection: Rejection) -> Step {
+        enforcer.deny_by(self.request, rejection, Source::Memory)
+    }
+}
+
+impl Step {
+    /// The same, with what the request is judged by again.
+    pub(super) fn lasting(mut self, lasting: Option<Box<Lasting>>) -> Self {
+        if let Self::Done(outcome) = &mut self {
+            outcome.lasting = lasting;
+        }
+        self
+    }
+}

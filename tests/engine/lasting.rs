@@ -1,0 +1,384 @@
+//! Streams that end with their token (`on_expiry: close`).
+
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "helpers of tests may fail loudly")]
+
+use serde_json::{Value, json};
+use tollgate_cases::driver::{Driver, Together, lines};
+use tollgate_cases::token::Token;
+use tollgate_engine::base::ids::StreamId;
+use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::decision::{Decision, NoAnswer, Rejection, Verdict};
+use tollgate_engine::enforcer::ports::Ports;
+use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::worker::command::OutgoingCall;
+
+use crate::events::{keys, security_event};
+use crate::second::Both;
+
+const START: u64 = 1_800_000_000;
+/// How often streams are looked at.
+const LOOK: u64 = 250;
+
+/// What the authorization server says about every token.
+#[derive(Clone, Copy)]
+enum Says {
+    Active { exp: u64 },
+    Inactive,
+    Nothing,
+}
+
+struct World {
+    driver: Driver,
+    millis: u64,
+    says: Says,
+    calls: usize,
+    /// The client list, as it is fetched.
+    list: Value,
+}
+
+fn config(more: &Value) -> Value {
+    let mut config = json!({
+        "providers": {"main": {
+            "issuer": "https://as.example.com",
+            "jwks": {"inline": keys()},
+            "introspection": {
+                "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"}, "retries": 0,
+            },
+        }},
+        "on_expiry": "close",
+        "revocation": {"events": [{"path": "/events", "audiences": ["receiver"]}]},
+        "cache": {"ttl": "5m", "ttl_jitter": 0, "refresh_ahead": "0s"},
+    });
+    for (name, value) in more.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    config
+}
+
+fn policy(more: &Value) -> Policy {
+    tollgate_config::policy_of(&config(more), &|_| None).unwrap()
+}
+
+fn of_jwts() -> Value {
+    json!({"providers": {"main": {
+        "issuer": "https://as.example.com", "jwks": {"inline": keys()}, "validate": "jwt",
+        "audiences": ["https://api.example.com"],
+    }}})
+}
+
+fn ports() -> Ports {
+    Ports { store: Box::new(Together::default()), ..Ports::new([1, 7], &Both) }
+}
+
+impl World {
+    fn new(more: &Value) -> Self {
+        let driver = Driver::new(policy(more), ports(), UnixTime::from_secs(START));
+        let mut world = Self {
+            driver,
+            millis: START * 1000,
+            says: Says::Active { exp: START + 3600 },
+            calls: 0,
+            list: json!({"clients": []}),
+        };
+        world.pass(0);
+        world
+    }
+
+    /// Time passes, with ticks as often as any host has them.
+    fn pass(&mut self, millis: u64) {
+        let end = self.millis + millis;
+        loop {
+            self.driver.set_clock(UnixTime::from_millis(self.millis));
+            // As often as it wants one at once: only so many are judged in a turn.
+            for _ in 0..20 {
+                self.driver.tick();
+                self.serve();
+            }
+            if self.millis >= end {
+                break;
+            }
+            self.millis = end.min(self.millis + LOOK);
+        }
+    }
+
+    fn serve(&mut self) {
+        while let Some((id, call)) = self.driver.call() {
+            if let OutgoingCall::Fetch(..) = call {
+                self.driver.reply(id, &self.list.to_string());
+                continue;
+            }
+            self.calls += 1;
+            match self.says {
+                Says::Active { exp } => {
+                    let said =
+                        json!({"active": true, "exp": exp, "sub": "alice", "sid": "s1", "client_id": "app"});
+                    self.driver.reply(id, &said.to_string());
+                }
+                Says::Inactive => self.driver.reply(id, r#"{"active": false}"#),
+                Says::Nothing => self.driver.respond(id, CallOutcome::Failed),
+            }
+        }
+    }
+
+    fn begin(&mut self, token: &str) -> StreamId {
+        let authorization = format!("Bearer {token}");
+        let head = [(":method", "GET"), (":path", "/stream"), ("authorization", &authorization)];
+        let stream = self.driver.request(lines(&head), None);
+        self.serve();
+        stream
+    }
+
+    /// A stream that has been let in, and whose response has begun.
+    fn stream(&mut self, token: &str) -> StreamId {
+        let stream = self.begin(token);
+        let end = self.driver.end(stream).unwrap();
+        assert_eq!(end.outcome.decision, Decision::Allow(Verdict::Allowed));
+        self.driver.has_response(stream);
+        stream
+    }
+
+    /// Why a stream has been ended.
+    fn why(&self, stream: StreamId) -> Option<&Decision> {
+        self.driver.reset.get(&stream).map(|outcome| &outcome.decision)
+    }
+
+    fn rejection(&self, stream: StreamId) -> Option<Rejection> {
+        match self.why(stream)? {
+            Decision::Deny(rejection) => Some(rejection.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn revoke(&mut self, more: &Value) {
+        let event = security_event(more).at(self.millis / 1000);
+        let head = [
+            (":method", "POST"),
+            (":path", "/events"),
+            (":authority", "api.example.com"),
+            ("content-type", "application/secevent+jwt"),
+        ];
+        let stream = self.driver.request(lines(&head), Some(event.as_bytes()));
+        assert_eq!(self.driver.end(stream).unwrap().answer.unwrap().status, 202);
+    }
+}
+
+fn jwt(exp: u64) -> String {
+    let claims = json!({"exp": exp, "iat": START, "sub": "alice", "sid": "s1", "client_id": "app"});
+    Token { claims: claims.as_object().unwrap().clone(), ..Token::default() }.at(START)
+}
+
+#[test]
+fn a_stream_ends_when_its_token_expires() {
+    // STR-01
+    for (name, more, token) in
+        [("introspected", json!({}), "one".to_owned()), ("verified", of_jwts(), jwt(START + 60))]
+    {
+        let mut world = World::new(&more);
+        world.says = Says::Active { exp: START + 60 };
+        let stream = world.stream(&token);
+        let unanswered = world.begin(&token);
+        assert_eq!(world.driver.end(unanswered).unwrap().outcome.decision.verdict(), Verdict::Allowed);
+        // Within the tolerance for clocks, a JWT counts.
+        world.says = Says::Inactive;
+        world.pass(59_999);
+        assert_eq!(world.why(stream), None, "{name}");
+        world.pass(if name == "verified" { 60_000 } else { 1 } + LOOK);
+        let want = if name == "verified" { Rejection::Expired } else { Rejection::Inactive };
+        assert_eq!(world.rejection(stream), Some(want.clone()), "{name}");
+        let end = world.driver.end(unanswered).expect("who has no response yet gets the rejection");
+        assert_eq!(end.outcome.decision, Decision::Deny(want), "{name}");
+        let answer = end.answer.unwrap();
+        assert_eq!(answer.status, 401, "{name}");
+        assert!(!world.driver.worker.knows(stream) && !world.driver.worker.knows(unanswered));
+        assert_eq!(world.driver.counts["tollgate.streams.ended"], 2, "{name}");
+        assert_eq!(world.driver.counts["tollgate.verdict.allowed"], 2, "{name}: it counts once");
+        assert_eq!(world.driver.counts.get("tollgate.verdict.invalid_token"), None, "{name}");
+    }
+}
+
+#[test]
+fn a_short_token_ends_as_soon_as_a_long_one() {
+    // STR-01: and while its server calls it active, within the tolerance for clocks, it is asked about now and then
+    let introspection = json!({"uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"}});
+    let mut world = World::new(&json!({
+        "providers": {"main": {"introspection": introspection, "clock_skew": "60s"}}, "revocation": {},
+    }));
+    world.says = Says::Active { exp: START + 2 };
+    let stream = world.stream("one");
+    world.pass(2000 + LOOK);
+    assert_eq!((world.why(stream), world.calls), (None, 2));
+    world.pass(20_000);
+    assert_eq!((world.why(stream), world.calls), (None, 4));
+    let mut world = World::new(&json!({}));
+    world.says = Says::Active { exp: START + 2 };
+    let stream = world.stream("one");
+    world.says = Says::Inactive;
+    world.pass(2000 + LOOK);
+    assert_eq!(world.rejection(stream), Some(Rejection::Inactive));
+}
+
+#[test]
+fn an_event_ends_a_stream_within_a_second_unless_the_server_still_calls_its_token_active() {
+    // STR-02, EVT-10
+    for (says, goes_on, most) in [
+        (Says::Inactive, false, 2),
+        (Says::Active { exp: START + 3600 }, true, 2),
+        // Only so many are judged at a time.
+        (Says::Nothing, false, 5),
+    ] {
+        let mut world = World::new(&json!({}));
+        let streams: Vec<_> = (0..100).map(|_| world.stream("one")).collect();
+        assert_eq!(world.calls, 1);
+        world.pass(1000);
+        world.says = says;
+        world.revoke(&json!({}));
+        world.pass(2 * LOOK);
+        assert!(world.calls <= most, "{} calls for all of them", world.calls);
+        for stream in streams {
+            assert_eq!(world.why(stream).is_none(), goes_on);
+        }
+        world.pass(60_000);
+        assert!(world.calls <= most, "and no more");
+    }
+    // Nobody can be asked about these.
+    let mut world = World::new(&of_jwts());
+    let stream = world.stream(&jwt(START + 3600));
+    world.pass(1000);
+    world.revoke(&json!({}));
+    world.pass(LOOK);
+    assert_eq!(world.rejection(stream).unwrap().verdict(), Verdict::InvalidToken);
+}
+
+#[test]
+fn a_client_that_is_revoked_loses_its_streams_with_the_list() {
+    // STR-03
+    let mut world = World::new(&json!({
+        "client_lists": {"ours": {"uri": "https://lists.example.com/ours", "cluster": "lists", "refresh": "30s"}},
+        "providers": {"main": {"introspection": {
+            "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"},
+        }}},
+        "revocation": {"lists": ["ours"]},
+    }));
+    let stream = world.stream("one");
+    world.pass(5000);
+    world.list = json!({"clients": [], "revoked": [{"client_id": "app", "until": START + 900}]});
+    world.pass(20_000);
+    assert_eq!(world.why(stream), None);
+    world.pass(11_000);
+    assert_eq!(world.rejection(stream), Some(Rejection::Revoked));
+    assert_eq!(world.calls, 1);
+}
+
+#[test]
+fn a_token_in_use_is_asked_about_once_when_its_response_is_too_old() {
+    // STR-04
+    let mut world = World::new(&json!({}));
+    let streams: Vec<_> = (0..300).map(|_| world.stream("one")).collect();
+    for calls in 1..5 {
+        assert_eq!(world.calls, calls);
+        world.pass(300_000);
+        assert!(streams.iter().all(|stream| world.why(*stream).is_none()));
+    }
+    world.says = Says::Inactive;
+    world.pass(301_000);
+    assert!(streams.iter().all(|stream| world.rejection(*stream) == Some(Rejection::Inactive)));
+}
+
+#[test]
+fn what_is_not_cached_is_not_asked_about_all_the_time() {
+    // STR-04
+    for cache in [json!({"max_entries": 0}), json!({"ttl": "0s"}), json!({"ttl": "1s", "ttl_jitter": 0})] {
+        let mut world = World::new(&json!({"cache": cache}));
+        let stream = world.stream("one");
+        world.pass(60_000);
+        assert!((5..=7).contains(&world.calls), "{cache}: {}", world.calls);
+        assert_eq!(world.why(stream), None);
+        world.says = Says::Inactive;
+        world.pass(11_000);
+        assert_eq!(world.rejection(stream), Some(Rejection::Inactive), "{cache}");
+    }
+}
+
+#[test]
+fn streams_outlast_an_outage_as_long_as_requests_would() {
+    // STR-05
+    for (stale, until) in [("0s", 300), ("10m", 900)] {
+        let cache = json!({"ttl": "5m", "ttl_jitter": 0, "refresh_ahead": "0s", "stale_if_error": stale});
+        let mut world = World::new(&json!({"cache": cache}));
+        let stream = world.stream("one");
+        world.says = Says::Nothing;
+        world.pass(until * 1000 - 1000);
+        assert_eq!(world.why(stream), None, "{stale}");
+        world.pass(15_000);
+        assert_eq!(world.rejection(stream).unwrap().verdict(), Verdict::Unavailable, "{stale}");
+    }
+}
+
+#[test]
+fn so_many_streams_are_looked_after() {
+    // STR-06
+    let mut world = World::new(&json!({"on_expiry_max_streams": 2}));
+    let first = world.stream("one");
+    let _second = world.stream("two");
+    for _ in 0..2 {
+        let third = world.begin("one");
+        let end = world.driver.end(third).unwrap();
+        let crowded = Rejection::NoAnswer { cause: NoAnswer::TooManyStreams, retry_after: None };
+        assert_eq!(end.outcome.decision, Decision::Deny(crowded));
+        assert_eq!(end.answer.unwrap().status, 503);
+        assert!(end.outcome.grant.identity.is_none());
+    }
+    world.driver.leave(first);
+    world.stream("one");
+}
+
+#[test]
+fn a_stream_of_an_earlier_configuration_ends_when_nobody_can_be_asked_about_it() {
+    // STR-07
+    let mut world = World::new(&json!({}));
+    let stream = world.stream("one");
+    world.pass(1000);
+    world.driver.worker.replace(policy(&json!({})), ports());
+    world.pass(290_000);
+    assert_eq!((world.why(stream), world.calls), (None, 1));
+    world.pass(20_000);
+    let replaced = Rejection::NoAnswer { cause: NoAnswer::Replaced, retry_after: None };
+    assert_eq!((world.rejection(stream), world.calls), (Some(replaced), 1));
+}
+
+#[test]
+fn whoever_leaves_is_forgotten() {
+    let mut world = World::new(&json!({}));
+    let gone = world.stream("one");
+    let asked = world.stream("two");
+    world.driver.leave(gone);
+    world.pass(301_000);
+    assert_eq!(world.calls, 3, "nobody asks about the first");
+    // One that leaves while its token is asked about gets nothing.
+    world.millis += 301_000;
+    world.driver.set_clock(UnixTime::from_millis(world.millis));
+    world.driver.tick();
+    let (id, _) = world.driver.call().expect("it is asked about");
+    world.driver.leave(asked);
+    world.driver.reply(id, r#"{"active": false}"#);
+    world.pass(1000);
+    assert!(world.driver.reset.is_empty());
+}
+
+#[test]
+fn nothing_ends_where_nothing_is_to() {
+    for (name, more) in [
+        ("ignored", json!({"on_expiry": "ignore"})),
+        ("shadow", json!({"mode": "shadow"})),
+        ("without a token", json!({"rules": [{"match": {"prefix": "/"}, "access": "anonymous"}]})),
+    ] {
+        let mut world = World::new(&more);
+        let stream = world.begin("one");
+        assert!(!world.driver.worker.knows(stream), "{name}");
+        world.says = Says::Inactive;
+        world.pass(600_000);
+        assert!(world.driver.reset.is_empty() && world.calls <= 1, "{name}");
+    }
+}
