@@ -3,25 +3,30 @@
 //! This table is the reference. `docs/configuration.md` and `docs/config.schema.json` are written from
 //! it, and it decides what [`crate::policy`] accepts.
 
+mod client_lists;
+mod log;
 mod provider;
+mod revocation;
 mod rules;
 pub mod text;
 pub mod words;
 
 use std::time::Duration;
 
+pub use self::client_lists::{Client, ClientList, FetchedList};
+pub use self::log::Log;
 pub use self::provider::{
     ClientAuth, Introspection, Jwks, Provider, SIGNED_WITH, StatusList, UnknownToken, UserInfo,
 };
+pub use self::revocation::{Events, Revocation, Revoked};
 pub use self::rules::{Claim, Clients, Detail, HeaderMatch, Match, Matching, Requirement, Rule, Scopes};
 pub use crate::key::Keyed;
 use crate::key::{
     Declared, Either, Map, Shape, default, duration, either, flag, integer, keys, list, list_or_none, map,
-    map_or_none, object, optional, required, secret, text, word, word_of,
+    map_or_none, object, optional, required, text, word, word_of,
 };
 use crate::schema::{Kind, Names, When};
 use tollgate_engine::jose::algorithm::Algorithm;
-use tollgate_engine::policy::log::LogField;
 use tollgate_engine::policy::{CorsPreflight, Mode, OnExpiry};
 use tollgate_engine::proof::certificate::Encoding;
 use tollgate_engine::provider::MAX_TIMEOUT;
@@ -168,46 +173,6 @@ keys! {
             "How long an expired entry may still be used while the authorization server gives no verdict, but never past `exp`.",
         )
         .lowers(When::Set, "A revoked token may be accepted for that much longer.");
-    }
-}
-
-keys! {
-    /// `revocation`.
-    Revocation {
-        EVENTS: Vec<Events> = default(
-            "events", list_or_none(&object()), "[]",
-            "Paths at which Tollgate receives events: Security Event Tokens (RFC 8417, pushed as in RFC 8935) and OpenID Connect back-channel logout tokens. Requests for such a path are never forwarded and need no access token; an event counts if its provider has signed it. Within a second, no worker uses a cached response that was asked for before the event and is about its session, user, client or token. The plugin must set `allow_on_headers_stop_iteration`, as generated files do.",
-        );
-        LISTS: Vec<String> = default(
-            "lists", list_or_none(&NAME), "[]",
-            "Names of `client_lists` with `uri` whose `revoked` counts: tokens, clients and subjects that an operator has revoked (`tollgate revoke`). Whatever is revoked there is rejected as `invalid_token` within the list's `refresh`, cached or not. Until each of these lists is loaded, every request with a token is rejected (503). Anyone who serves such a list can reject everybody. A list that is not named here revokes nothing.",
-        );
-        REMEMBER: Duration = default(
-            "remember", duration(1000, 604_800_000), "1h",
-            "How long a revoked token stays revoked if the provider's tokens are verified locally (`validate: jwt`), so that nobody can be asked again. Tokens whose `iat` is not after the event are rejected. Set it to the longest lifetime of an access token.",
-        );
-    }
-}
-
-keys! {
-    /// An entry of `revocation.events`.
-    Events {
-        PATH: String = required(
-            "path", text(&text::PATH),
-            "The exact path, such as `/events/keycloak`, whatever the host. Other spellings of it are rejected.",
-        );
-        PROVIDER: Option<String> = optional(
-            "provider", NAME,
-            "The provider whose events are received. It needs an `issuer` and `jwks`. Its events concern the tokens of all providers with this issuer. Absent: the only provider.",
-        );
-        AUDIENCES: Vec<String> = required(
-            "audiences", list(&AUDIENCE),
-            "An event must have at least one of these in `aud`. For a logout token, this is the client's id. For Keycloak's Security Event Tokens, it is the client's id, a slash, and the stream's id.",
-        );
-        AUTHORIZATION_ENV: Option<String> = optional(
-            "authorization_env", text(&text::VARIABLE),
-            "The environment variable of the VM that holds the exact value of `Authorization` that the transmitter sends with Security Event Tokens. Logout tokens come without it. Absent: it is not checked.",
-        );
     }
 }
 
@@ -416,93 +381,6 @@ keys! {
 }
 
 keys! {
-    /// A client list.
-    ClientList {
-        CLIENTS: Option<Vec<Client>> = optional(
-            "clients", list_or_none(&object()),
-            "The clients. An empty list rejects every client.",
-        );
-        URI: Option<String> = optional(
-            "uri", text(&text::ENDPOINT),
-            "The address from which the list is fetched instead, in the background: `{\"clients\": [{\"id\": …, \"name\": …, \"tier\": …}]}` as `application/json`. The last valid list is kept. Until the first list is loaded, requests that require it are rejected (503). `ETag` and 304 are supported.",
-        );
-        CLUSTER: Option<String> = optional(
-            "cluster", CLUSTER,
-            "The Envoy cluster for `uri`. Required with `uri`.",
-        );
-        REFRESH: Duration = default(
-            "refresh", duration(1000, 86_400_000), "30s",
-            "How often each worker fetches the list.",
-        )
-        .lowers(
-            When::Above("5m"),
-            "A client that was removed from the list may be accepted for up to this long.",
-        );
-        TIMEOUT: Duration = TIMEOUT;
-        BEARER_TOKEN: Option<String> = optional(
-            "bearer_token", secret(),
-            "The Bearer token for fetching the list. Prefer `bearer_token_env`.",
-        )
-        .lowers(
-            When::Set,
-            "The secret is in plain text, in this file and in Envoy's `/config_dump`. Let an environment variable hold it, or let Envoy add it (`credential_injector`).",
-        );
-        BEARER_TOKEN_ENV: Option<String> = optional(
-            "bearer_token_env", text(&text::VARIABLE),
-            "The environment variable of the VM that holds this token.",
-        );
-        MAX_RESPONSE_BYTES: usize = default(
-            "max_response_bytes", integer(1, 16_777_216), "1048576",
-            "The maximum size of a list.",
-        );
-    }
-    choices {
-        ExactlyOne: CLIENTS, URI;
-        AtMostOne: BEARER_TOKEN, BEARER_TOKEN_ENV;
-    }
-}
-
-keys! {
-    /// A list as it is fetched.
-    FetchedList {
-        CLIENTS: Vec<Client> = required("clients", list_or_none(&object()), "The clients.");
-        REVOKED: Option<Vec<Revoked>> = optional(
-            "revoked", list_or_none(&object()),
-            "What an operator has revoked.",
-        );
-    }
-}
-
-keys! {
-    /// An entry of what is revoked.
-    Revoked {
-        TOKEN_SHA256: Option<String> = optional(
-            "token_sha256", text(&text::SHA256),
-            "The hash of a token.",
-        );
-        CLIENT_ID: Option<String> = optional("client_id", CLIENT_ID, "A client: all of its tokens.");
-        SUB: Option<String> = optional("sub", text(&text::LINE), "A subject: all of its tokens.");
-        ISSUER: Option<String> = optional("issuer", text(&text::LINE), "Only tokens of this issuer.");
-        UNTIL: u32 = required("until", integer(1, 4_294_967_295), "Until when, in seconds since 1970.");
-    }
-    choices {
-        ExactlyOne: TOKEN_SHA256, CLIENT_ID, SUB;
-    }
-}
-
-keys! {
-    /// An entry of a client list.
-    Client {
-        ID: String = required("id", CLIENT_ID, "The client's id.");
-        NAME: Option<String> = optional("name", text(&text::LINE), "A name for people.");
-        TIER: Option<String> = optional(
-            "tier", text(&text::LINE),
-            "The tier that the client has been granted.",
-        );
-    }
-}
-
-keys! {
     /// `upstream`.
     Upstream {
         CLAIM_TO_HEADERS: Vec<ClaimHeader> = default(
@@ -546,16 +424,6 @@ keys! {
         CLAIM_NAME: String = required(
             "claim_name", text(&text::CLAIM),
             "The claim, for example `client_id`, `realm_access.roles` or `https://example.com/tenant`.",
-        );
-    }
-}
-
-keys! {
-    /// `log`.
-    Log {
-        FIELDS: Vec<LogField> = default(
-            "fields", list_or_none(&word()), "[]",
-            "The values that each request sets, whether it passes or not: `wasm.tollgate.` and one of these words. Each value costs one host call. `tier` is the client's in the client list of the rule; `cache` is `hit`, `miss` or `stale`; `waited_milliseconds` is how long the request waited for authorization servers; `token_fingerprint` distinguishes tokens; the token cannot be computed from it, and it is another one after a restart and in another proxy. A rejection sets `verdict` and `reason` in any case.",
         );
     }
 }
