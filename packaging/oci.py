@@ -16,8 +16,16 @@ import io
 import json
 import tarfile
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI = {
+    "manifest": "application/vnd.oci.image.manifest.v1+json",
+    "config": "application/vnd.oci.image.config.v1+json",
+    "layer": "application/vnd.oci.image.layer.v1.tar+gzip",
+}
+DOCKER = {
+    "manifest": "application/vnd.docker.distribution.manifest.v2+json",
+    "config": "application/vnd.docker.container.image.v1+json",
+    "layer": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+}
 
 
 def write(directory, module, version, created, revision):
@@ -30,8 +38,10 @@ def write(directory, module, version, created, revision):
         "org.opencontainers.image.created": created,
         "org.opencontainers.image.revision": revision,
     }
-    _layout(directory / "compat", version, lambda blobs: _compat(blobs, module, about, created))
-    _layout(directory / "docker", version, lambda blobs: _docker(blobs, module, about, created))
+    # Docker's manifests have no annotations.
+    compat = {"annotations": {"module.wasm.image/variant": "compat", **about}}
+    _layout(directory / "compat", version, lambda blobs: _image(blobs, module, about, created, OCI, compat))
+    _layout(directory / "docker", version, lambda blobs: _image(blobs, module, about, created, DOCKER, {}))
     _layout(directory / "artifact", version, lambda blobs: _artifact(blobs, module, about))
 
 
@@ -58,24 +68,15 @@ class Blobs:
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
 
 
-def _compat(blobs, module, about, created):
+def _image(blobs, module, about, created, kinds, annotations):
+    """An image whose one layer is an archive of the module, with one of two families of media types."""
     archive = _tar("plugin.wasm", module)
-    return blobs.add(MANIFEST, _json({
+    return blobs.add(kinds["manifest"], _json({
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": blobs.add("application/vnd.oci.image.config.v1+json", _config(archive, about, created)),
-        "layers": [blobs.add("application/vnd.oci.image.layer.v1.tar+gzip", _gzip(archive))],
-        "annotations": {"module.wasm.image/variant": "compat", **about},
-    }))
-
-
-def _docker(blobs, module, about, created):
-    archive = _tar("plugin.wasm", module)
-    return blobs.add(DOCKER_MANIFEST, _json({
-        "schemaVersion": 2,
-        "mediaType": DOCKER_MANIFEST,
-        "config": blobs.add("application/vnd.docker.container.image.v1+json", _config(archive, about, created)),
-        "layers": [blobs.add("application/vnd.docker.image.rootfs.diff.tar.gzip", _gzip(archive))],
+        "mediaType": kinds["manifest"],
+        "config": blobs.add(kinds["config"], _config(archive, about, created)),
+        "layers": [blobs.add(kinds["layer"], _gzip(archive))],
+        **annotations,
     }))
 
 
@@ -83,9 +84,9 @@ def _artifact(blobs, module, about):
     runtime = _json({"type": "envoy_proxy", "abiVersions": ["v0-2-1"]})
     config = blobs.add("application/vnd.module.wasm.config.v1+json", runtime)
     content = blobs.add("application/vnd.module.wasm.content.layer.v1+wasm", module)
-    return blobs.add(MANIFEST, _json({
+    return blobs.add(OCI["manifest"], _json({
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
+        "mediaType": OCI["manifest"],
         "config": config,
         "layers": [_titled(config, "runtime-config.json"), _titled(content, "plugin.wasm")],
         "annotations": {"module.wasm.image/variant": "oci", **about},
