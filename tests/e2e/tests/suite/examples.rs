@@ -1,5 +1,7 @@
 //! The files of `envoy/` that use Tollgate together with other filters, each with the requests that prove what it shows.
 
+mod oauth2;
+
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -293,14 +295,21 @@ struct Example {
 impl Example {
     /// One with these texts replaced, besides the addresses.
     fn start(name: &str, exchanges: &[(&str, &str)]) -> Self {
-        let (server, upstream) = (AuthorizationServer::start(), Upstream::start());
+        let server = AuthorizationServer::start();
+        let port = server.port();
+        Self { server, ..Self::with_server(name, exchanges, port) }
+    }
+
+    /// One whose authorization server is another one, at this port.
+    fn with_server(name: &str, exchanges: &[(&str, &str)], server: u16) -> Self {
+        let upstream = Upstream::start();
         let text = fs::read_to_string(root().join("envoy").join(name)).expect("an example");
         let local = |port: u16| format!("{{address: 127.0.0.1, port_value: {port}}}");
         let module = module().display().to_string();
         let addresses = [
             ("{address: 127.0.0.1, port_value: 10000}", local(0)),
             ("{address: localhost, port_value: 8080}", local(upstream.port())),
-            ("{address: auth.example.com, port_value: 443}", local(server.port())),
+            ("{address: auth.example.com, port_value: 443}", local(server)),
             ("target/wasm32-wasip1/release/tollgate_filter.wasm", module),
         ];
         let addresses = addresses.iter().map(|(old, new)| (*old, &**new));
@@ -318,7 +327,7 @@ impl Example {
         fs::write(&path, file.to_string()).expect("a file is written");
         let envoy = Envoy::with_file(&path, &[("GATEWAY_SECRET", "hush")]);
         let port = envoy.port("api");
-        Self { envoy, port, server, upstream }
+        Self { envoy, port, server: AuthorizationServer::start(), upstream }
     }
 
     /// Says of a token that it is active, with these claims.
