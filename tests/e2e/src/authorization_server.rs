@@ -39,6 +39,8 @@ pub enum Behaviour {
     ActiveFor(u64, String),
     /// Waits, then does the other thing.
     After(Duration, Box<Behaviour>),
+    /// Waits until the gate is open, then does the other thing.
+    Behind(Gate, Box<Behaviour>),
 }
 
 impl Behaviour {
@@ -69,9 +71,54 @@ impl Behaviour {
         Self::After(pause, Box::new(self))
     }
 
+    /// The same, once the gate is open.
+    #[must_use]
+    pub fn behind(self, gate: &Gate) -> Self {
+        Self::Behind(gate.clone(), Box::new(self))
+    }
+
     /// The connection is closed without a word.
     pub fn close() -> Self {
         Self::Raw(Vec::new())
+    }
+}
+
+/// Holds responses back until the test opens it. At first, it is closed.
+///
+/// A request that is answered in the meantime has not waited for them, however slow the machine is.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<Mutex<GateState>>);
+
+#[derive(Debug, Default)]
+struct GateState {
+    is_open: bool,
+    has_been_forced: bool,
+}
+
+impl Gate {
+    /// Lets the responses go.
+    pub fn open(&self) {
+        self.lock().is_open = true;
+    }
+
+    /// Whether a response has gone because nobody opened the gate.
+    pub fn has_been_forced(&self) -> bool {
+        self.lock().has_been_forced
+    }
+
+    fn pass(&self) {
+        let until = Instant::now() + Duration::from_secs(9);
+        while !self.lock().is_open {
+            if Instant::now() > until {
+                self.lock().has_been_forced = true;
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, GateState> {
+        self.0.lock().expect("no one panicked")
     }
 }
 
@@ -244,6 +291,10 @@ fn act(stream: &mut TcpStream, behaviour: Behaviour) -> bool {
         }
         Behaviour::After(pause, then) => {
             thread::sleep(pause);
+            act(stream, *then)
+        }
+        Behaviour::Behind(gate, then) => {
+            gate.pass();
             act(stream, *then)
         }
     }
