@@ -33,7 +33,7 @@ def stage(project, module):
     shutil.rmtree(project, ignore_errors=True)
     shutil.copytree(ROOT / "packaging" / "python", project)
     shutil.copy(ROOT / "LICENSE", project)
-    shared = project / "tollgate.data" / "data" / "share" / "tollgate"
+    shared = project / "tollgate_envoy.data" / "data" / "share" / "tollgate"
     shared.mkdir(parents=True)
     shutil.copyfile(module, shared / "tollgate_filter.wasm")
     return project

@@ -68,6 +68,26 @@ fn every_python_package_has_its_checksum() {
     assert_eq!(fetched, 2, "where packages are fetched");
 }
 
+/// Names that others have, or could take: `tollgate` in the Python Package Index is another project.
+#[test]
+fn the_documentation_installs_tollgate_from_files_only() {
+    let installers =
+        ["pip install", "pipx install", "pipx run", "uvx", "uv tool install", "cargo install", "npm install"];
+    let pages = [of_kind("", "md"), of_kind("src", "rs"), of_kind("packaging", "toml")].concat();
+    for page in pages {
+        for line in read(&page).lines() {
+            let names = installers
+                .iter()
+                .filter_map(|words| line.split_once(words))
+                .flat_map(|(_, rest)| rest.split(' '));
+            let found: Vec<_> = names
+                .filter(|word| word.trim_matches('`').starts_with("tollgate") && !word.contains(".whl"))
+                .collect();
+            assert!(found.is_empty(), "{}: {line}", page.display());
+        }
+    }
+}
+
 #[test]
 fn cargo_takes_what_the_lock_file_names() {
     let makefile = read(&Path::new(ROOT).join("Makefile"));

@@ -55,13 +55,15 @@ class Files(unittest.TestCase):
     def test_each_wheel_has_the_same_command_and_module(self):
         for wheel in DIST.glob("*.whl"):
             with zipfile.ZipFile(wheel) as packed:
-                data = f"tollgate-{VERSION}.data"
+                data = f"tollgate_envoy-{VERSION}.data"
                 self.assertEqual(packed.read(f"{data}/data/share/tollgate/{MODULE.name}"), MODULE.read_bytes())
                 name = next(f"tollgate-{VERSION}-{machine}-unknown-linux-musl" for machine in MACHINES if wheel.stem.endswith(machine))
                 with tarfile.open(DIST / f"{name}.tar.gz") as archive:
                     command = archive.extractfile(f"{name}/tollgate").read()
                 self.assertEqual(packed.read(f"{data}/scripts/tollgate"), command)
-                about = packed.read(f"tollgate-{VERSION}.dist-info/METADATA").decode()
+                about = packed.read(f"tollgate_envoy-{VERSION}.dist-info/METADATA").decode()
+                # In the Python Package Index, the package `tollgate` is a stranger's.
+                self.assertIn("Name: tollgate-envoy\n", about)
                 self.assertIn("Provides-Extra: envoy\n", about)
                 self.assertIn("License-Expression: Apache-2.0\n", about)
 

@@ -25,7 +25,7 @@ apis:
 
 class Installed(unittest.TestCase):
     def setUp(self):
-        wheels = list(DIST.glob(f"tollgate-*_{platform.machine()}.whl"))
+        wheels = list(DIST.glob(f"tollgate_envoy-*_{platform.machine()}.whl"))
         if platform.system() != "Linux" or not wheels:
             self.skipTest(f"the release has no wheel for {platform.system()} on {platform.machine()}")
         directory = tempfile.TemporaryDirectory(prefix="tollgate-wheel-")
