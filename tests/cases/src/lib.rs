@@ -11,6 +11,7 @@
 )]
 
 pub mod driver;
+pub mod model;
 pub mod page;
 pub mod proof;
 pub mod status_list;

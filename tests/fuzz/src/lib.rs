@@ -4,6 +4,7 @@
 //! `make fuzz` runs them. An input is text as far as possible, so that people can read and write it (`corpus/`).
 
 mod exchange;
+mod lives;
 mod script;
 mod seeds;
 mod signatures;
@@ -12,12 +13,15 @@ mod world;
 use tollgate_engine::base::{json, uri};
 
 pub use exchange::exchange;
+pub use lives::lives;
 pub use seeds::write_seeds;
 pub use world::{client_list, event, keys, proof, token};
 
 /// A configuration: it is read or refused.
 pub fn configuration(data: &[u8]) {
-    let _ = tollgate_config::policy(data, &|name| (name.len() < 4).then(|| "a-secret-of-the-environment".to_owned()));
+    let _ = tollgate_config::policy(data, &|name| {
+        (name.len() < 4).then(|| "a-secret-of-the-environment".to_owned())
+    });
 }
 
 /// JSON and URIs: other readers see the same.
@@ -29,7 +33,10 @@ pub fn documents(data: &[u8]) {
         (Ok(ours), Ok(theirs)) => {
             // Numbers apart: theirs are rounded in the last digit of a double in another way.
             assert_eq!(without_doubles(ours), without_doubles(theirs));
-            assert_eq!(json::parse(json::text(ours).as_bytes()).as_ref().ok().map(without_doubles), Some(without_doubles(ours)));
+            assert_eq!(
+                json::parse(json::text(ours).as_bytes()).as_ref().ok().map(without_doubles),
+                Some(without_doubles(ours))
+            );
         }
         _ => {}
     }
@@ -50,7 +57,9 @@ fn without_doubles(value: &serde_json::Value) -> serde_json::Value {
     match value {
         Value::Number(number) if number.is_f64() => Value::Null,
         Value::Array(items) => items.iter().map(without_doubles).collect(),
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), without_doubles(value))).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), without_doubles(value))).collect()
+        }
         other => other.clone(),
     }
 }

@@ -38,11 +38,20 @@ fn write_into(directory: &Path) -> std::io::Result<()> {
     let [set, logout] = good_events();
     write("event", "set", format!("s{set}").as_bytes())?;
     write("event", "logout", format!("flogout_token={logout}").as_bytes())?;
+    write(
+        "lives",
+        "some",
+        &(0..240_u8).flat_map(|n| [n.wrapping_mul(7), n.wrapping_mul(13), n % 3]).collect::<Vec<_>>(),
+    )?;
     write("proof", "good", good_proof().as_bytes())?;
     write("keys", "good", good_keys().to_string().as_bytes())?;
-    let list = json!({"clients": [{"id": "the-shop", "name": "The shop", "tier": "gold"}, {"id": "another"}]});
+    let list =
+        json!({"clients": [{"id": "the-shop", "name": "The shop", "tier": "gold"}, {"id": "another"}]});
     write("client_list", "good", list.to_string().as_bytes())?;
-    for (number, uri) in ["https://as.example.com:8443/a/b?c=d", "http://[2001:db8::1]/", "https://192.0.2.1"].iter().enumerate() {
+    for (number, uri) in ["https://as.example.com:8443/a/b?c=d", "http://[2001:db8::1]/", "https://192.0.2.1"]
+        .iter()
+        .enumerate()
+    {
         write("documents", &format!("uri-{number}"), uri.as_bytes())?;
     }
     Ok(())
@@ -54,7 +63,9 @@ fn exchanges() -> Vec<Script> {
     for case in load_all().iter().flat_map(|file| &file.cases) {
         let case = case.signed_at(NOW);
         let text = case.config_json();
-        let Some(configuration) = configurations().iter().position(|other| other.text == text) else { continue };
+        let Some(configuration) = configurations().iter().position(|other| other.text == text) else {
+            continue;
+        };
         let mut script = Script { configuration, ..Script::default() };
         script.request.head = case.request.fields();
         script.request.body = case.request.body.as_deref().map(latin1);
@@ -62,7 +73,9 @@ fn exchanges() -> Vec<Script> {
             let mut message = Message::default();
             if let Reply::Response(reply) = &exchange.reply {
                 message.head.push((b":status".to_vec(), reply.status.to_string().into_bytes()));
-                let field = |(name, value): &(String, String)| (name.clone().into_bytes(), value.clone().into_bytes());
+                let field = |(name, value): &(String, String)| {
+                    (name.clone().into_bytes(), value.clone().into_bytes())
+                };
                 message.head.extend(reply.headers.iter().map(field));
                 message.body = Some(reply.body_at(NOW).into_bytes());
             }
