@@ -19,7 +19,7 @@ mod status;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::base::ids::{ProviderId, StreamId};
+use crate::base::ids::{ProviderId, StatusId, StreamId};
 use crate::base::random::Nonces;
 use crate::base::secret::Secret;
 use crate::base::store::Store;
@@ -73,8 +73,8 @@ pub(crate) struct Enforcer<T> {
     lists: Vec<LiveList>,
     /// The providers' keys, as far as they have arrived.
     keys: Vec<LiveKeys>,
-    /// The status lists of each provider; empty if no provider has any.
-    statuses: Vec<Vec<LiveStatusList>>,
+    /// The places for the status lists of all providers.
+    statuses: Vec<(StatusId, LiveStatusList)>,
     /// How many signatures of events may be checked.
     budget: Budget,
     /// What verifies signatures.

@@ -168,8 +168,9 @@ impl<T: Trace> Worker<T> {
         worker
     }
 
-    /// Replaces the configuration. Documents that were fetched from the same places are kept. Waiting requests
-    /// are ended: a request that began under one configuration is not judged by another.
+    /// Replaces the configuration. Client lists and keys that were fetched from the same places are kept; status lists
+    /// are fetched anew. Waiting requests are ended: a request that began under one configuration is not judged by
+    /// another.
     #[inline(never)]
     pub fn replace(&mut self, policy: Policy, ports: Ports<T>) {
         warn_of_tokens_in_the_query(&policy);
@@ -177,8 +178,7 @@ impl<T: Trace> Worker<T> {
         let before = &self.generations.current;
         let lists = enforcer.inherit_lists(before).into_iter().map(Document::List);
         let keys = enforcer.inherit_keys(before).into_iter().map(Document::Keys);
-        let statuses = enforcer.inherit_statuses(before).into_iter().map(Document::Status);
-        let known: Vec<Document> = lists.chain(keys).chain(statuses).collect();
+        let known: Vec<Document> = lists.chain(keys).collect();
         for (stream, pending) in self.fetches.take_all().into_iter().chain(self.flights.take_all()) {
             self.wake_one(stream, pending, Told::Replaced);
         }

@@ -249,6 +249,8 @@ fn every_fault_has_its_line_and_column() {
          "x.yaml:25:36: error: no cluster \"login\" in static_resources.clusters"),
         ("OAU-21 https without TLS", envoy(RELOAD, GOOD, "  clusters:\n  - name: login\n"),
          "x.yaml:29:5: error: the endpoint is https, but the cluster \"login\" has no TLS: it needs a transport_socket"),
+        ("a status list without TLS", envoy(RELOAD, &GOOD.replace("    introspection:", "    validate: jwt_then_introspection\n    jwks: {uri: \"https://login.example.com/jwks\", cluster: login}\n    status_list: {uris: [\"https://lists.example.com/1\"], cluster: lists}\n    introspection:"), &format!("{CLUSTERS}  - name: lists\n")),
+         "the endpoint is https, but the cluster \"lists\" has no TLS: it needs a transport_socket"),
         ("INT-39 a certificate that nobody looks at", envoy(RELOAD, GOOD, "  clusters:\n  - name: login\n    transport_socket: {typed_config: {sni: x}}\n"),
          "x.yaml:29:5: error: the cluster \"login\" does not verify the authorization server's certificate"),
         ("a certificate of whatever authority", envoy(RELOAD, GOOD, &CLUSTERS.replace("trusted_ca: {}", "")),

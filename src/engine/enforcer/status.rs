@@ -7,26 +7,24 @@ use crate::decision::trace::{Check, Trace};
 use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::Enforcer;
 use crate::policy::Policy;
-use crate::provider::Provider;
 use crate::provider::fetch::{FetchCall, FetchFault, News};
-use crate::provider::keys::{KeySource, LiveKeys};
+use crate::provider::keys::LiveKeys;
 use crate::provider::outcome::CallOutcome;
 use crate::provider::status_list::{LiveStatusList, Reference, Source, StatusLists};
 use crate::token::access_token::AccessToken;
 
-/// The places for each provider's lists: those that are known by name are taken.
+/// The places for the lists of all providers: those that are known by name are taken.
 #[inline(never)]
-pub(super) fn places(policy: &Policy) -> Vec<Vec<LiveStatusList>> {
-    let of = |provider: &Provider| {
-        let Some(lists) = &provider.status_lists else { return Vec::new() };
-        let mut places: Vec<_> = lists.uris.iter().map(|uri| LiveStatusList::new(uri)).collect();
-        places.resize(lists.max_lists.max(places.len()), LiveStatusList::default());
-        places
-    };
-    if policy.providers.iter().all(|one| one.status_lists.is_none()) {
-        return Vec::new();
+pub(super) fn places(policy: &Policy) -> Vec<(StatusId, LiveStatusList)> {
+    let mut places = Vec::new();
+    for (provider, one) in policy.providers.iter().enumerate() {
+        let Some(lists) = &one.status_lists else { continue };
+        for at in 0..lists.max_lists {
+            let list = lists.uris.get(at).map(|uri| LiveStatusList::new(uri)).unwrap_or_default();
+            places.push((StatusId { provider: ProviderId(provider), at }, list));
+        }
     }
-    policy.providers.iter().map(of).collect()
+    places
 }
 
 impl<T: Trace> Enforcer<T> {
@@ -40,23 +38,20 @@ impl<T: Trace> Enforcer<T> {
     #[cold]
     #[inline(never)]
     fn missing_status(&mut self, token: &AccessToken, now: UnixTime) -> Option<StatusId> {
-        let lists = self.policy.providers.get(token.provider.0)?.status_lists.as_ref()?;
         let uri = Reference::of(&token.claims).ok()??.uri;
-        let places = self.statuses.get_mut(token.provider.0)?;
-        let at = match places.iter().position(|place| place.uri() == Some(uri)) {
-            Some(at) => at,
-            None if lists.names(uri) => {
-                let Some(free) = places.iter().position(|place| place.uri().is_none()) else {
-                    log::warn!("tollgate: more status lists are in use than status_list.max_lists");
-                    return None;
-                };
-                *places.get_mut(free)? = LiveStatusList::new(uri);
-                free
-            }
-            None => return None,
+        if !self.status_lists(token.provider)?.names(uri) {
+            return None;
+        }
+        let own = || self.statuses.iter().filter(|(id, _)| id.provider == token.provider);
+        if let Some((id, list)) = own().find(|(_, list)| list.uri() == Some(uri)) {
+            return list.list(now).is_none().then_some(*id);
+        }
+        let Some(id) = own().find(|(_, list)| list.uri().is_none()).map(|(id, _)| *id) else {
+            log::warn!("tollgate: more status lists are in use than status_list.max_lists");
+            return None;
         };
-        let is_there = places.get(at)?.list(now).is_some();
-        (!is_there).then_some(StatusId { provider: token.provider, at })
+        *self.status_mut(id)? = LiveStatusList::new(uri);
+        Some(id)
     }
 
     /// Whether the status of a token is valid. That is checked for every request, also if what else is known of the
@@ -69,42 +64,60 @@ impl<T: Trace> Enforcer<T> {
         token: &AccessToken,
         now: UnixTime,
     ) -> Result<(), Rejection> {
-        let bad = |fault| Rejection::BadJwt { fault: JwtFault::Status(fault) };
+        let bad = |fault| Err(Rejection::BadJwt { fault: JwtFault::Status(fault) });
         let at = match Reference::of(&token.claims) {
             Ok(Some(at)) => at,
             Ok(None) if !lists.required => return Ok(()),
             other => {
                 let fault = other.err().unwrap_or(StatusFault::Missing);
-                return self.trace.came(|| Check::Status { at: None, found: None }, Err(bad(fault)));
+                return self.trace.came(|| Check::Status { at: None, found: None }, bad(fault));
             }
         };
-        let places = self.statuses.get(token.provider.0).map(Vec::as_slice).unwrap_or_default();
-        let place = places.iter().find(|place| place.uri() == Some(at.uri));
-        let list = place.and_then(|place| place.list(now));
+        let is_it = |(id, list): &&(StatusId, LiveStatusList)| {
+            id.provider == token.provider && list.uri() == Some(at.uri)
+        };
+        let list = self.statuses.iter().find(is_it).and_then(|(_, list)| list.list(now));
         let found = list.and_then(|list| list.status(at.index));
         let result = match (list, found) {
-            _ if !lists.names(at.uri) => Err(bad(StatusFault::Elsewhere)),
+            _ if !lists.names(at.uri) => bad(StatusFault::Elsewhere),
             (None, _) => Err(Rejection::NoAnswer { cause: NoAnswer::NoStatusList, retry_after: None }),
-            (Some(_), None) => Err(bad(StatusFault::Index)),
+            (Some(_), None) => bad(StatusFault::Index),
             (Some(_), Some(0)) => Ok(()),
-            (Some(_), Some(1)) => Err(bad(StatusFault::Invalid)),
-            (Some(_), Some(2)) => Err(bad(StatusFault::Suspended)),
-            (Some(_), Some(_)) => Err(bad(StatusFault::Other)),
+            (Some(_), Some(1)) => bad(StatusFault::Invalid),
+            (Some(_), Some(2)) => bad(StatusFault::Suspended),
+            (Some(_), Some(_)) => bad(StatusFault::Other),
         };
         self.trace.came(|| Check::Status { at: Some((at.uri, at.index)), found }, result)
     }
 
-    /// Every place for a status list.
-    pub(crate) fn status_ids(&self) -> impl Iterator<Item = StatusId> {
-        let of = |(provider, places): (usize, &Vec<LiveStatusList>)| {
-            (0..places.len()).map(move |at| StatusId { provider: ProviderId(provider), at })
-        };
-        self.statuses.iter().enumerate().flat_map(of)
+    /// Every place for a status list, and what is known of the list there.
+    pub(crate) fn statuses(&self) -> &[(StatusId, LiveStatusList)] {
+        &self.statuses
     }
 
     /// What is known of a list.
+    #[inline(never)]
     pub(crate) fn status(&self, id: StatusId) -> Option<&LiveStatusList> {
-        self.statuses.get(id.provider.0)?.get(id.at)
+        self.statuses.iter().find(|(known, _)| *known == id).map(|(_, list)| list)
+    }
+
+    #[inline(never)]
+    fn status_mut(&mut self, id: StatusId) -> Option<&mut LiveStatusList> {
+        self.statuses.iter_mut().find(|(known, _)| *known == id).map(|(_, list)| list)
+    }
+
+    /// When the oldest list of a provider was fetched that is in use; `None`: no list is.
+    #[inline(never)]
+    pub(crate) fn oldest_status(&self, provider: ProviderId) -> Option<UnixTime> {
+        let mut oldest = None;
+        for (id, list) in &self.statuses {
+            let fetched = list.fetched().unwrap_or(UnixTime::from_secs(0));
+            if id.provider == provider && list.uri().is_some() && oldest.is_none_or(|oldest| fetched < oldest)
+            {
+                oldest = Some(fetched);
+            }
+        }
+        oldest
     }
 
     /// Which lists of a provider are fetched, and how.
@@ -112,10 +125,13 @@ impl<T: Trace> Enforcer<T> {
         self.provider(id)?.status_lists.as_ref()
     }
 
+    fn has_own_status_keys(&self, id: ProviderId) -> bool {
+        self.status_lists(id).is_some_and(|lists| lists.keys.is_some())
+    }
+
     /// Whether there are keys that could verify a provider's lists.
     pub(crate) fn verifies_status(&self, id: ProviderId) -> bool {
-        let has_own = self.status_lists(id).is_some_and(|lists| lists.keys.is_some());
-        has_own || self.keys.get(id.0).is_some_and(LiveKeys::has_arrived)
+        self.has_own_status_keys(id) || self.keys.get(id.0).is_some_and(LiveKeys::has_arrived)
     }
 
     /// The call that fetches a list.
@@ -130,63 +146,40 @@ impl<T: Trace> Enforcer<T> {
         outcome: CallOutcome<'_>,
         now: UnixTime,
     ) -> Result<News, FetchFault> {
-        let provider = self.policy.providers.get(id.provider.0).ok_or(FetchFault::NoAnswer)?;
-        let places = self.statuses.get_mut(id.provider.0);
-        match (
-            &provider.status_lists,
-            self.keys.get(id.provider.0),
-            places.and_then(|all| all.get_mut(id.at)),
-        ) {
-            (Some(lists), Some(keys), Some(place)) => {
-                place.take(Source { lists, provider, keys, verifier: self.verifier }, outcome, now)
-            }
-            _ => Err(FetchFault::NoAnswer),
-        }
+        let list = self.statuses.iter_mut().find(|(known, _)| *known == id);
+        let (Some(provider), Some(keys), Some((_, list))) =
+            (self.policy.providers.get(id.provider.0), self.keys.get(id.provider.0), list)
+        else {
+            return Err(FetchFault::NoAnswer);
+        };
+        let Some(lists) = &provider.status_lists else { return Err(FetchFault::NoAnswer) };
+        list.take(Source { lists, provider, keys, verifier: self.verifier }, outcome, now)
     }
 
     /// Gives the place of a list back that no token has named for a while. `false`: it is kept.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn free_status(&mut self, id: StatusId) -> bool {
-        let by_name = self.status_lists(id.provider).map_or(0, |lists| lists.uris.len());
-        let place = self.statuses.get_mut(id.provider.0).and_then(|all| all.get_mut(id.at));
-        let Some(place) = place.filter(|place| id.at >= by_name && !place.is_wanted()) else { return false };
-        *place = LiveStatusList::default();
-        true
+        let is_by_name = self.status_lists(id.provider).is_some_and(|lists| id.at < lists.uris.len());
+        let Some(list) = self.status_mut(id) else { return false };
+        let is_free = !is_by_name && !list.is_wanted();
+        if is_free {
+            *list = LiveStatusList::default();
+        }
+        is_free
     }
 
     /// A key of this provider is withdrawn: what it may have verified does not count.
-    pub(super) fn drop_statuses(&mut self, id: ProviderId) {
-        let has_own = self.status_lists(id).is_some_and(|lists| lists.keys.is_some());
-        if !has_own && let Some(places) = self.statuses.get_mut(id.0) {
-            places.iter_mut().for_each(LiveStatusList::drop_list);
-        }
-    }
-
-    /// Takes over the lists that another engine has fetched from the same places; which ones those are.
+    #[cold]
     #[inline(never)]
-    pub(crate) fn inherit_statuses(&mut self, before: &Self) -> Vec<StatusId> {
-        let is_same = |own: &Provider, other: &Provider| {
-            let lists = own.status_lists.as_ref().zip(other.status_lists.as_ref());
-            (&own.name, &own.tokens.issuer) == (&other.name, &other.tokens.issuer)
-                && lists.is_some_and(|(own, other)| own.is_same_place(other))
-                && has_same_keys(own, other)
-        };
-        for (provider, places) in self.policy.providers.iter().zip(&mut self.statuses) {
-            let other = before.policy.providers.iter().position(|other| is_same(provider, other));
-            if let Some(known) = other.and_then(|at| before.statuses.get(at)) {
-                let own = provider.status_lists.as_ref();
-                *places = known.iter().map(|place| place.under(own, provider.tokens.clock_skew)).collect();
+    pub(super) fn drop_statuses(&mut self, provider: ProviderId) {
+        if self.has_own_status_keys(provider) {
+            return;
+        }
+        for (id, list) in &mut self.statuses {
+            if id.provider == provider {
+                list.drop_list();
             }
         }
-        self.status_ids().filter(|id| self.status(*id).is_some_and(LiveStatusList::has_arrived)).collect()
-    }
-}
-
-fn has_same_keys(one: &Provider, other: &Provider) -> bool {
-    match (&one.keys, &other.keys) {
-        (Some(KeySource::Uri(one)), Some(KeySource::Uri(other))) => one.is_same_place(other),
-        (Some(KeySource::Inline(one)), Some(KeySource::Inline(other))) => {
-            one.fingerprint() == other.fingerprint()
-        }
-        _ => false,
     }
 }

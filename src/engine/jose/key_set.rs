@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::base::hash::sha256;
 use crate::jose::algorithm::Algorithm;
-use crate::jose::jws::Header;
+use crate::jose::jws::{Compact, Header};
 use crate::jose::key::{KeyFault, PublicKey};
+use crate::jose::verifier::Verifier;
 
 /// How many entries a set may have at most, used or not.
 pub const MAX_KEYS: usize = 100;
@@ -169,6 +170,16 @@ impl KeySet {
             Some(_) => self.keys.iter().any(|jwk| jwk.kid == header.kid),
             None => self.candidates(header).next().is_some(),
         }
+    }
+
+    /// Whether one of the keys has signed an object; `None`: no key has its `kid`, or none fits its algorithm.
+    #[inline(never)]
+    pub fn have_signed(&self, jws: &Compact<'_>, verifier: &dyn Verifier) -> Option<bool> {
+        if !self.knows(&jws.header) {
+            return None;
+        }
+        let mut candidates = self.candidates(&jws.header);
+        Some(candidates.any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier)))
     }
 
     /// Whether everything that this set verifies, the other one does too.

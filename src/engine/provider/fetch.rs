@@ -80,6 +80,9 @@ pub enum FetchFault {
     /// The document is not what was expected; where, and what was expected.
     #[error("{0}")]
     Shape(String),
+    /// The same, in few words.
+    #[error("{0}")]
+    Unfit(&'static str),
     /// No key that is there has signed it, and others might have.
     #[error("it is not signed with any of the keys that are loaded")]
     UnknownKey,

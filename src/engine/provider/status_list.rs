@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::base::inflate::{self, InflateFault};
 use crate::base::json::{Map, Value};
 use crate::base::time::UnixTime;
-use crate::base::uri::http_uri;
+use crate::base::uri::{HttpUri, http_uri};
 use crate::decision::fault::StatusFault;
 use crate::jose::jws::Compact;
 use crate::jose::key_set::KeySet;
@@ -130,25 +130,15 @@ impl StatusLists {
         self.uris.iter().any(|known| known == uri) || rest.is_some_and(is_plain)
     }
 
-    /// Whether another configuration fetches the same lists, and trusts the same keys.
-    pub fn is_same_place(&self, other: &Self) -> bool {
-        let place = |lists: &Self| (lists.uris.clone(), lists.prefix.clone(), lists.cluster.clone());
-        place(self) == place(other) && self.keys == other.keys && self.max_lists == other.max_lists
-    }
-
     /// The call that fetches a list.
     #[inline(never)]
     pub fn call(&self, known: &LiveStatusList) -> Option<FetchCall> {
-        let uri = http_uri(known.uri.as_deref()?).ok()?;
-        let authority = uri.authority.to_ascii_lowercase();
-        let query = uri.query.map(|query| format!("?{query}")).unwrap_or_default();
-        let path = if uri.path.is_empty() { "/" } else { uri.path };
-        let address = Address {
-            scheme: uri.scheme,
-            authority: &authority,
-            path: &format!("{path}{query}"),
-            user_agent: &self.user_agent,
-        };
+        let uri = known.uri()?;
+        let HttpUri { scheme, authority, .. } = http_uri(uri).ok()?;
+        let (_, path) = uri.split_once(authority)?;
+        let (authority, path) =
+            (authority.to_ascii_lowercase(), format!("/{}", path.trim_start_matches('/')));
+        let address = Address { scheme, authority: &authority, path: &path, user_agent: &self.user_agent };
         known.is_wanted.set(false);
         Some(FetchCall {
             cluster: self.cluster.clone(),
@@ -188,10 +178,10 @@ impl StatusList {
         let bits = member("bits").and_then(Value::as_u64).and_then(|bits| u8::try_from(bits).ok());
         let bits = bits
             .filter(|bits| matches!(bits, 1 | 2 | 4 | 8))
-            .ok_or_else(|| shape("bits is not 1, 2, 4 or 8"))?;
-        let compressed = member("lst").and_then(Value::as_str).ok_or_else(|| shape("lst is not text"))?;
+            .ok_or_else(|| unfit("bits is not 1, 2, 4 or 8"))?;
+        let compressed = member("lst").and_then(Value::as_str).ok_or_else(|| unfit("lst is not text"))?;
         let bytes = inflate::zlib(compressed, max).map_err(|fault| {
-            shape(match fault {
+            unfit(match fault {
                 InflateFault::Base64 => "lst is not base64url without padding",
                 InflateFault::TooLong => "longer than max_list_bytes, once decompressed",
                 InflateFault::Zlib => "lst is not valid zlib data",
@@ -284,14 +274,14 @@ impl LiveStatusList {
         let lists = source.lists;
         let body = fetch::body(outcome, self.list.is_some(), &[MEDIA_TYPE], lists.max_response_bytes);
         let body = body.map_err(|fault| match fault {
-            FetchFault::MediaType => shape("not application/statuslist+jwt"),
+            FetchFault::MediaType => unfit("not application/statuslist+jwt"),
             fault => fault,
         })?;
         let Some((body, etag)) = body else {
             self.keep(source, self.times, now);
             return Ok(News::Unchanged);
         };
-        let text = std::str::from_utf8(body.trim_ascii_end()).map_err(|_| shape("not text"))?;
+        let text = std::str::from_utf8(body.trim_ascii_end()).map_err(|_| unfit("not text"))?;
         let (list, times) = self.verified(source, text, now)?;
         self.etag = etag;
         self.keep(source, times, now);
@@ -310,14 +300,6 @@ impl LiveStatusList {
         self.until = Some(times.end(now, lists, provider.tokens.clock_skew));
     }
 
-    /// The same under another configuration that fetches it from the same place: what counts is how long it lets it
-    /// serve.
-    #[must_use]
-    pub fn under(&self, lists: Option<&StatusLists>, skew: Duration) -> Self {
-        let until = self.fetched.zip(lists).map(|(fetched, lists)| self.times.end(fetched, lists, skew));
-        Self { until, ..self.clone() }
-    }
-
     /// Verifies a Status List Token. The signature comes after the other checks, and decompression comes last.
     #[inline(never)]
     fn verified(
@@ -328,30 +310,26 @@ impl LiveStatusList {
     ) -> Result<(StatusList, Times), FetchFault> {
         let mut jws = Compact::parse(text).map_err(|fault| FetchFault::Shape(fault.to_string()))?;
         if !jws.header.is_typ("statuslist+jwt") {
-            return Err(shape("its typ is not statuslist+jwt"));
+            return Err(unfit("its typ is not statuslist+jwt"));
         }
         if !provider.jwt.algorithms.allow(jws.header.alg) {
-            return Err(shape("its algorithm is not among `algorithms`"));
+            return Err(unfit("its algorithm is not among `algorithms`"));
         }
-        let claims = jws.claims().ok_or_else(|| shape("its claims are not a single JSON object"))?;
+        let claims = jws.claims().ok_or_else(|| unfit("its claims are not a single JSON object"))?;
         // It may be long, and is not needed any more.
         jws.payload = Vec::new();
         if claims.get("sub").and_then(Value::as_str) != self.uri() {
-            return Err(shape("its sub is not the list's uri"));
+            return Err(unfit("its sub is not the list's uri"));
         }
         let times = self.times_of(&claims, provider, now)?;
         let keys = match &lists.keys {
             Some(keys) => Rc::clone(keys),
             None => keys.set(now).map_err(|_| FetchFault::UnknownKey)?,
         };
-        if !keys.knows(&jws.header) {
-            return Err(FetchFault::UnknownKey);
-        }
-        let is_good = keys
-            .candidates(&jws.header)
-            .any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier));
-        if !is_good {
-            return Err(shape("its signature is not valid"));
+        match keys.have_signed(&jws, verifier) {
+            None => return Err(FetchFault::UnknownKey),
+            Some(false) => return Err(unfit("its signature is not valid")),
+            Some(true) => {}
         }
         Ok((StatusList::read(claims.get("status_list"), lists.max_list_bytes)?, times))
     }
@@ -363,29 +341,30 @@ impl LiveStatusList {
         now: UnixTime,
     ) -> Result<Times, FetchFault> {
         let Ok(Some(issued)) = timestamp(claims, "iat") else {
-            return Err(shape("its iat is missing or not valid"));
+            return Err(unfit("its iat is missing or not valid"));
         };
-        let exp = timestamp(claims, "exp").map_err(|()| shape("its exp is not valid"))?;
+        let exp = timestamp(claims, "exp").map_err(|()| unfit("its exp is not valid"))?;
         let ttl = match claims.get("ttl") {
             None => None,
             Some(ttl) => {
-                let seconds = ttl.as_f64().filter(|seconds| *seconds > 0.0);
-                let seconds = seconds.ok_or_else(|| shape("its ttl is not a positive number"))?;
-                // Longer than all time is as long as may be.
-                Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+                if ttl.as_f64().is_none_or(|seconds| seconds <= 0.0) {
+                    return Err(unfit("its ttl is not a positive number"));
+                }
+                let seconds = timestamp(claims, "ttl").ok().flatten().unwrap_or_default();
+                Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
             }
         };
         if exp.is_some_and(|exp| moment(exp).plus(provider.tokens.clock_skew) <= now) {
-            return Err(shape("it has expired"));
+            return Err(unfit("it has expired"));
         }
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         if issued > seconds.saturating_add(AHEAD) {
-            return Err(shape("it was issued in the future"));
+            return Err(unfit("it was issued in the future"));
         }
         // Whoever replays an older list takes revocations back.
         let is_known = self.list.is_some() && self.until.is_some_and(|until| now < until);
         if is_known && issued < self.times.issued {
-            return Err(shape("it is older than the list that is loaded"));
+            return Err(unfit("it is older than the list that is loaded"));
         }
         Ok(Times { issued, exp, ttl })
     }
@@ -396,7 +375,6 @@ fn moment(seconds: i64) -> UnixTime {
     UnixTime::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
-#[cold]
-fn shape(text: &str) -> FetchFault {
-    FetchFault::Shape(text.to_owned())
+fn unfit(what: &'static str) -> FetchFault {
+    FetchFault::Unfit(what)
 }

@@ -124,9 +124,7 @@ pub fn read(
     if !may_verify() {
         return Err(Failure::Busy);
     }
-    let mut keys = keys.candidates(&jws.header);
-    let is_good =
-        keys.any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, source.verifier));
+    let is_good = keys.have_signed(&jws, source.verifier) == Some(true);
     // Without a name of its own it is known by its bytes.
     let id = if event.id.is_empty() { token.clone() } else { event.id };
     if is_good { Ok(Event { id, ..event }) } else { Err(fault(EventFault::Key)) }

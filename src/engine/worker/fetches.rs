@@ -83,9 +83,9 @@ impl Fetches {
         let keys = providers.filter(|id| enforcer.key_uri(*id).is_some()).map(Document::Keys);
         let mut schedules: Vec<_> =
             lists.chain(keys).map(|document| Schedule::new(document, Steady::ZERO)).collect();
-        for id in enforcer.status_ids() {
-            let is_taken = enforcer.status(id).is_some_and(|place| place.uri().is_some());
-            schedules.push(Schedule::new(Document::Status(id), if is_taken { Steady::ZERO } else { NEVER }));
+        for (id, list) in enforcer.statuses() {
+            let due = if list.uri().is_some() { Steady::ZERO } else { NEVER };
+            schedules.push(Schedule::new(Document::Status(*id), due));
         }
         Self { schedules, waiting: 0 }
     }
@@ -331,12 +331,8 @@ impl<T: Trace> Worker<T> {
     #[cold]
     #[inline(never)]
     pub(super) fn tell_age_of_status(&mut self, provider: ProviderId) {
-        let enforcer = &self.generations.current;
-        let places = enforcer.status_ids().filter(|id| id.provider == provider);
-        let taken = places.filter_map(|id| enforcer.status(id)).filter(|place| place.uri().is_some());
-        let never = UnixTime::from_secs(0);
         // Where no list is in use, the last word stands.
-        if let Some(oldest) = taken.map(|place| place.fetched().unwrap_or(never)).min() {
+        if let Some(oldest) = self.generations.current.oldest_status(provider) {
             self.counts.has_document(Document::Status(StatusId { provider, at: 0 }), oldest);
         }
     }

@@ -179,7 +179,9 @@ fn tls(part: &Located, clusters: &[Located], all: &mut Vec<(Position, bool, Stri
         .iter()
         .chain(part.members().iter().map(|member| &member.value))
         .for_each(|below| tls(below, clusters, all));
-    let is_https = part.key("uri").and_then(Located::text).is_some_and(|uri| uri.starts_with("https:"));
+    let uris = ["uri", "uri_prefix"].into_iter().filter_map(|key| part.key(key));
+    let mut uris = uris.chain(part.key("uris").map(Located::items).unwrap_or_default());
+    let is_https = uris.any(|uri| uri.text().is_some_and(|uri| uri.starts_with("https:")));
     let name = part.key("cluster").and_then(Located::text).unwrap_or_default();
     let Some(cluster) = clusters.iter().find(|cluster| is_named(cluster, name)).filter(|_| is_https) else {
         return;

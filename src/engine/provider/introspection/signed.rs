@@ -105,17 +105,11 @@ pub(crate) fn verify(
     if !provider.jwt.algorithms.allow(jws.header.alg) {
         return Err(bad(ReplyFault::Algorithm));
     }
-    let set = keys.set(now)?;
-    if !set.knows(&jws.header) {
-        return Err(LiveKeys::default().set(now).err().unwrap_or(bad(ReplyFault::Signature)));
+    match keys.set(now)?.have_signed(jws, verifier) {
+        None => Err(LiveKeys::default().set(now).err().unwrap_or(bad(ReplyFault::Signature))),
+        Some(false) => Err(bad(ReplyFault::Signature)),
+        Some(true) => jws.claims().ok_or(bad(ReplyFault::Claims)),
     }
-    let is_good = set
-        .candidates(&jws.header)
-        .any(|key| key.verify(jws.header.alg, jws.signing_input, &jws.signature, verifier));
-    if !is_good {
-        return Err(bad(ReplyFault::Signature));
-    }
-    jws.claims().ok_or(bad(ReplyFault::Claims))
 }
 
 /// Whether it was issued by this server, and for us.

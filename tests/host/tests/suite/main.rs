@@ -27,6 +27,7 @@ mod lasting;
 mod lists;
 mod proofs;
 mod sharing;
+mod status_lists;
 mod storm;
 mod structure;
 mod vectors;
