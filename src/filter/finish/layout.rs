@@ -84,6 +84,27 @@ impl Layout {
     }
 }
 
+/// So many zeros take more bytes than the beginning of another part.
+const LONG: usize = 9;
+
+/// The bytes from an address on, in parts. The memory is zero already, so long zeros are left out.
+pub(crate) fn parts(start: u32, bytes: &[u8]) -> Vec<(u32, &[u8])> {
+    let mut parts = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+        rest = rest.get(zeros..).unwrap_or_default();
+        let end = rest.windows(LONG).position(|window| window.iter().all(|byte| *byte == 0));
+        let (part, behind) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or_default();
+        if !part.is_empty() {
+            let at = u32::try_from(bytes.len().saturating_sub(rest.len())).unwrap_or(u32::MAX);
+            parts.push((start.wrapping_add(at), part));
+        }
+        rest = behind;
+    }
+    parts
+}
+
 /// As in the compiler's table, the number 0 is no function's.
 pub(crate) const FIRST_SLOT: u32 = 1;
 

@@ -12,7 +12,7 @@ use wasmparser::{
     FunctionSectionReader, Import, Operator, Parser, Table, TypeRef,
 };
 
-use crate::layout::{FIRST_SLOT, Layout};
+use crate::layout::{FIRST_SLOT, Layout, parts};
 use crate::linking::Target;
 use crate::module::{Function, Module, Step};
 use crate::reach::reach;
@@ -189,7 +189,9 @@ impl<N: Fn(&str) -> Option<String>> Reencode for Rewrite<'_, N> {
         section: DataSectionReader<'_>,
     ) -> Result<(), Error> {
         let Some(layout) = &self.layout else { return utils::parse_data_section(self, data, section) };
-        data.active(0, &ConstExpr::i32_const(layout.start.cast_signed()), layout.bytes.iter().copied());
+        for (address, part) in parts(layout.start, &layout.bytes) {
+            data.active(0, &ConstExpr::i32_const(address.cast_signed()), part.iter().copied());
+        }
         Ok(())
     }
 

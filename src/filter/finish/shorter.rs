@@ -5,8 +5,10 @@
 //! function is read into a tree (`code`), and each of the others makes one thing shorter.
 
 mod addresses;
+mod bases;
 mod branches;
 mod code;
+mod frames;
 mod joins;
 mod live;
 mod locals;
@@ -44,7 +46,9 @@ fn shorten_function(function: &mut Function<'_>, signature: &FuncType, module: &
     nodes = tails::shorten(nodes, !signature.results().is_empty(), module);
     nodes = joins::shorten(nodes, &locals, module);
     nodes = results::shorten(nodes, &locals);
-    nodes = zeros::shorten(nodes, parameters);
+    nodes = frames::shorten(nodes, &mut locals);
+    nodes = bases::shorten(nodes, &mut locals, parameters, module);
+    nodes = zeros::shorten(nodes, locals.len(), parameters);
     nodes = repeats::shorten(nodes, &mut locals);
     nodes = locals::shorten(nodes, locals.len(), module);
     function.locals = locals.split_off(parameters);

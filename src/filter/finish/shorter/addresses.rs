@@ -95,7 +95,7 @@ impl<'a> Search<'a> {
 }
 
 /// What an instruction says about the address, and how deep that is on the stack.
-fn argument<'o>(operator: &'o mut Operator<'_>) -> Option<(&'o mut MemArg, usize)> {
+pub(crate) fn argument<'o>(operator: &'o mut Operator<'_>) -> Option<(&'o mut MemArg, usize)> {
     match operator {
         Operator::I32Load { memarg }
         | Operator::I64Load { memarg }

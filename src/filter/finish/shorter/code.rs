@@ -226,7 +226,7 @@ impl<'a> Writer<'a> {
         self.steps.push(begin.into());
         self.open.push(block.label);
         self.nodes(take(&mut block.body));
-        if let Some(otherwise) = block.otherwise {
+        if let Some(otherwise) = block.otherwise.filter(|otherwise| !otherwise.is_empty()) {
             self.steps.push(Operator::Else.into());
             self.nodes(otherwise);
         }

@@ -3,6 +3,7 @@
 use wasmparser::{BlockType, Operator, ValType};
 
 use crate::module::Module;
+use crate::shorter::branches::negate;
 use crate::shorter::code::{Block, Kind, Node};
 use crate::shorter::stack::height;
 
@@ -18,6 +19,13 @@ pub(crate) fn shorten<'a>(nodes: Vec<Node<'a>>, locals: &[ValType], module: &Mod
             *arm = shorten(std::mem::take(arm), locals, module);
         }
         let behind = join(&mut block, locals, module);
+        if block.is(Kind::If)
+            && block.body.is_empty()
+            && let Some(otherwise) = block.otherwise.take()
+        {
+            negate(&mut joined);
+            block.body = otherwise;
+        }
         joined.push(Node::Block(block));
         joined.extend(behind);
     }

@@ -156,3 +156,17 @@ fn local<'a>(step: &'a mut Step<'_>) -> Option<&'a mut u32> {
         _ => None,
     }
 }
+
+/// How often code writes a local.
+pub(crate) fn writes(nodes: &[Node<'_>], local: u32) -> usize {
+    let of_node = |node: &Node<'_>| match node {
+        Node::Block(block) => block.arms().map(|arm| writes(arm, local)).sum(),
+        node => match node.operator() {
+            Some(Operator::LocalSet { local_index } | Operator::LocalTee { local_index }) => {
+                usize::from(*local_index == local)
+            }
+            _ => 0,
+        },
+    };
+    nodes.iter().map(of_node).sum()
+}

@@ -233,11 +233,102 @@ fn zeros_are_there_from_the_beginning() {
             "(loop (local.set 2 (i32.const 0)) (if (local.get 0) (then (local.set 2 (i32.const 7)))) (call $c (local.get 2)) (br_if 0 (local.get 1)))",
         ),
         (
+            "written on the other way only",
+            "(if (local.get 0) (then (local.set 2 (i32.const 7)) (call $a)) (else (local.set 2 (i32.const 0)))) (call $c (local.get 2))",
+            "(if (local.get 0) (then (local.set 2 (i32.const 7)) (call $a))) (call $c (local.get 2))",
+        ),
+        (
+            "written before",
+            "(local.set 2 (call $d)) (if (local.get 0) (then (call $c (local.get 2)))) (local.set 2 (i32.const 0))
+                (if (local.get 0) (then (local.set 2 (i32.const 7)))) (call $c (local.get 2))",
+            "(local.set 2 (call $d)) (if (local.get 0) (then (call $c (local.get 2)))) (local.set 2 (i32.const 0))
+                (if (local.get 0) (then (local.set 2 (i32.const 7)))) (call $c (local.get 2))",
+        ),
+        (
             "a parameter",
             "(local.set 0 (i32.const 0)) (if (local.get 1) (then (local.set 0 (i32.const 7)))) (call $c (local.get 0))",
             "(local.set 0 (i32.const 0)) (if (local.get 1) (then (local.set 0 (i32.const 7)))) (call $c (local.get 0))",
         ),
     ]);
+}
+
+#[test]
+fn the_stack_is_what_it_was_before_a_frame() {
+    let begin = "(global.set 0 (local.tee 2 (i32.sub (global.get 0) (i32.const 208))))";
+    let end = "(global.set 0 (i32.add (local.get 2) (i32.const 208)))";
+    let shorter = "(global.set 0 (local.tee 2 (i32.sub (local.tee 3 (global.get 0)) (i32.const 208))))";
+    let both = "(call $c (local.get 2)) (call $c (local.get 2))";
+    check(&[
+        (
+            "one end",
+            &format!("{begin} {both} {end}"),
+            &format!("{shorter} {both} (global.set 0 (local.get 3))"),
+        ),
+        (
+            "two ends",
+            &format!("{begin} {both} (if (local.get 0) (then {end} (return))) {both} {end}"),
+            &format!(
+                "{shorter} {both} (if (i32.eqz (local.get 0)) (then {both})) (global.set 0 (local.get 3))"
+            ),
+        ),
+    ]);
+    for (name, code) in [
+        ("no end", format!("{begin} {both}")),
+        (
+            "another address",
+            format!("{begin} {both} (local.set 2 (call $d)) (if (local.get 0) (then {both})) {end}"),
+        ),
+        ("another size", format!("{begin} {both} (global.set 0 (i32.add (local.get 2) (i32.const 16)))")),
+        ("not always", format!("(if (local.get 0) (then {begin} {both} (call $a))) {end}")),
+    ] {
+        check(&[(name, &code, &code)]);
+    }
+}
+
+#[test]
+fn what_lies_far_behind_an_address_is_reached_from_a_second_one() {
+    let stores = |local: u32, offset: u32, count: u32| -> String {
+        let store =
+            |at: u32| format!("(i32.store offset={} (local.get {local}) (local.get 1))", offset + 4 * at);
+        (0..count).map(store).collect()
+    };
+    let second = "(local.tee 2 (i32.add (local.get 0) (i32.const 160)))";
+    check(&[
+        (
+            "many",
+            &format!(
+                "{} (call $c (i32.add (local.get 0) (i32.const 200))) {}",
+                stores(0, 160, 9),
+                stores(0, 400, 1)
+            ),
+            &format!(
+                "{} (call $c (i32.add (local.get 2) (i32.const 40))) {}",
+                stores(2, 0, 9).replacen("offset=0 (local.get 2)", second, 1),
+                stores(0, 400, 1)
+            ),
+        ),
+        ("few", &stores(0, 160, 8), &stores(0, 160, 8)),
+        ("near ones", &stores(0, 0, 30), &stores(0, 0, 30)),
+    ]);
+    let written = format!(
+        "{} (local.set 0 (call $d)) (if (local.get 1) (then {}))",
+        stores(0, 160, 9),
+        stores(0, 160, 9)
+    );
+    check(&[("an address that changes", &written, &written)]);
+    check(&[(
+        "a frame",
+        &format!(
+            "(global.set 0 (local.tee 2 (i32.sub (global.get 0) (i32.const 208)))) (call $c (local.get 2)) {}",
+            stores(2, 160, 9)
+        ),
+        &format!(
+            "(global.set 0 (local.tee 3 (i32.sub (global.get 0) (i32.const 208))))
+                (local.tee 2 (i32.add (local.get 3) (i32.const 160))) (call $c (local.get 3))
+                local.get 1 i32.store {}",
+            stores(2, 4, 8)
+        ),
+    )]);
 }
 
 #[test]
@@ -346,7 +437,7 @@ fn check(cases: &[(&str, &str, &str)]) {
         let [before, after] = [before, after].map(|code| {
             wat(&format!(
                 "(import \"env\" \"a\" (func $a)) (import \"env\" \"b\" (func $b)) (import \"env\" \"c\" (func $c (param i32)))
-                (import \"env\" \"d\" (func $d (result i32)))
+                (import \"env\" \"d\" (func $d (result i32))) (global (mut i32) (i32.const 0))
                 (memory 1) (func (param i32 i32) (local i32 i32) {code})"
             ))
         });

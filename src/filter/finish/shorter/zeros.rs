@@ -1,54 +1,116 @@
-//! A local that has not been written yet is zero.
+//! What a local holds already is not written again, if that is zero: each local begins with it.
+
+use std::mem::take;
 
 use wasmparser::Operator;
 
-use crate::shorter::code::{Kind, Node};
-use crate::shorter::locals::number;
+use crate::shorter::code::{Block, Kind, Label, Node};
 
-/// The same code without the zeros that are written first. It has so many parameters.
-pub(crate) fn shorten(nodes: Vec<Node<'_>>, parameters: usize) -> Vec<Node<'_>> {
-    let mut search = Search { written: vec![true; parameters], is_in_loop: false };
+/// The same code without the zeros that change nothing. Of its `locals`, the first are the parameters.
+pub(crate) fn shorten(nodes: Vec<Node<'_>>, locals: usize, parameters: usize) -> Vec<Node<'_>> {
+    let mut filled = vec![true; parameters];
+    filled.resize(locals, false);
+    let mut search = Search { filled, places: Vec::new() };
     search.nodes(nodes)
 }
 
 struct Search {
-    /// Whether each local may have been written.
-    written: Vec<bool>,
-    is_in_loop: bool,
+    /// Which locals may hold something else than zero.
+    filled: Vec<bool>,
+    /// The same at the ends of the blocks that are open, as far as branches lead there.
+    places: Vec<(Label, Vec<bool>)>,
 }
 
 impl Search {
     fn nodes<'a>(&mut self, nodes: Vec<Node<'a>>) -> Vec<Node<'a>> {
         let mut left: Vec<Node<'a>> = Vec::with_capacity(nodes.len());
         for mut node in nodes {
-            if let Node::Block(block) = &mut node {
-                let is_in_loop = self.is_in_loop;
-                self.is_in_loop |= block.kind == Kind::Loop;
-                for arm in block.arms_mut() {
-                    *arm = self.nodes(std::mem::take(arm));
-                }
-                self.is_in_loop = is_in_loop;
-            } else if let Some(Operator::LocalSet { .. } | Operator::LocalTee { .. }) = node.operator()
-                && let Some(local) = node.operator().and_then(number)
+            if let Some(Operator::LocalSet { local_index }) = node.operator()
+                && left.last().is_some_and(is_zero)
             {
-                let was_written = self.write(local) || self.is_in_loop;
-                let sets = matches!(node.operator(), Some(Operator::LocalSet { .. }));
-                if !was_written && sets && left.pop_if(|value| is_zero(value)).is_some() {
+                if !self.fill(*local_index, false) {
+                    left.pop();
                     continue;
                 }
+            } else {
+                self.node(&mut node);
             }
             left.push(node);
         }
         left
     }
 
-    /// Whether it may have been written before.
-    fn write(&mut self, local: u32) -> bool {
-        let local = local as usize;
-        if self.written.len() <= local {
-            self.written.resize(local.saturating_add(1), false);
+    fn node(&mut self, node: &mut Node<'_>) {
+        match node {
+            Node::Plain(step) => match step.operator {
+                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                    self.fill(local_index, true);
+                }
+                Operator::Return | Operator::Unreachable => self.filled.fill(false),
+                _ => {}
+            },
+            Node::Block(block) => self.block(block),
+            Node::BranchIf(label) => self.goes_to(*label),
+            Node::Branch(label) => {
+                self.goes_to(*label);
+                self.filled.fill(false);
+            }
+            Node::BranchTable(_, labels) => {
+                for label in labels {
+                    self.goes_to(*label);
+                }
+                self.filled.fill(false);
+            }
         }
-        self.written.get_mut(local).is_none_or(|written| std::mem::replace(written, true))
+    }
+
+    fn block(&mut self, block: &mut Block<'_>) {
+        if block.kind == Kind::Loop {
+            // In the next round, all that it writes may hold something.
+            self.fill_written(&block.body);
+            block.body = self.nodes(take(&mut block.body));
+            return;
+        }
+        let before = self.filled.clone();
+        self.places.push((block.label, vec![false; before.len()]));
+        block.body = self.nodes(take(&mut block.body));
+        if block.kind == Kind::If {
+            let of_body = std::mem::replace(&mut self.filled, before);
+            block.otherwise = block.otherwise.take().map(|otherwise| self.nodes(otherwise));
+            merge(&mut self.filled, &of_body);
+        }
+        if let Some((_, place)) = self.places.pop() {
+            merge(&mut self.filled, &place);
+        }
+    }
+
+    fn goes_to(&mut self, label: Label) {
+        if let Some((_, place)) = self.places.iter_mut().rev().find(|(there, _)| *there == label) {
+            merge(place, &self.filled);
+        }
+    }
+
+    /// Whether the local may have held something.
+    fn fill(&mut self, local: u32, is_filled: bool) -> bool {
+        self.filled.get_mut(local as usize).is_none_or(|filled| std::mem::replace(filled, is_filled))
+    }
+
+    fn fill_written(&mut self, nodes: &[Node<'_>]) {
+        for node in nodes {
+            if let Node::Block(block) = node {
+                block.arms().for_each(|arm| self.fill_written(arm));
+            } else if let Some(Operator::LocalSet { local_index } | Operator::LocalTee { local_index }) =
+                node.operator()
+            {
+                self.fill(*local_index, true);
+            }
+        }
+    }
+}
+
+fn merge(filled: &mut [bool], other: &[bool]) {
+    for (filled, other) in filled.iter_mut().zip(other) {
+        *filled |= other;
     }
 }
 

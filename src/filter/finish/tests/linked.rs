@@ -4,6 +4,7 @@ use wasm_encoder::{CustomSection, DataSymbolDefinition, Encode, LinkingSection, 
 use wasmparser::{DataKind, Operator, Parser, Payload};
 
 use super::{contains, functions, read, wat};
+use crate::layout::parts;
 use crate::{explain, finish};
 
 #[test]
@@ -98,6 +99,15 @@ fn what_is_not_known_for_certain_stays_as_it_is() {
         assert_eq!(finished.is_linked, wanted, "{name}");
         assert_eq!(contains(&finished.module, b"unused"), !wanted, "{name}");
     }
+}
+
+#[test]
+fn long_zeros_are_not_written() {
+    let zeros = [0; 20];
+    let bytes = [&zeros[..], b"one\0two", &zeros[..8], b"three", &zeros, b"four", &zeros[..9]].concat();
+    let wanted = [(1044, &b"one\0two\0\0\0\0\0\0\0\0three"[..]), (1084, b"four")];
+    assert_eq!(parts(1024, &bytes), wanted);
+    assert_eq!(parts(1024, &zeros), []);
 }
 
 /// A module as the linker leaves it with `--emit-relocs`.
