@@ -129,6 +129,22 @@ struct Wake {
 /// and some hundreds of these exhaust V8's stack.
 const AT_ONCE: u32 = 32;
 
+/// The filter's worker. What is generic over the trace is compiled with the filter, for speed. These functions, and what
+/// only they call, are compiled with this package, for size: nobody waits for them.
+impl Worker<Untraced> {
+    /// The same as [`Worker::new`].
+    #[inline(never)]
+    pub fn start(policy: Policy, ports: Ports<Untraced>) -> Self {
+        Self::new(policy, ports)
+    }
+
+    /// The same as [`Worker::replace`].
+    #[inline(never)]
+    pub fn restart(&mut self, policy: Policy, ports: Ports<Untraced>) {
+        self.replace(policy, ports);
+    }
+}
+
 impl<T: Trace> Worker<T> {
     /// A worker under this configuration. It requests a tick at once if there is something to fetch.
     #[inline(never)]

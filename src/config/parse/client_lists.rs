@@ -15,7 +15,7 @@ use tollgate_engine::base::secret::Secret;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::provider::client_list::{ListDocument, ListSource, ReadList};
 use tollgate_engine::provider::clients::{Client, ClientList};
-use tollgate_engine::provider::revoked::{Revoked, Term, What};
+use tollgate_engine::provider::revoked::{Entry, Revoked, Term, What};
 
 /// The lists, sorted by name.
 #[inline(never)]
@@ -75,7 +75,7 @@ const MAX_REVOKED: usize = 10_000;
 
 #[inline(never)]
 fn revoked_of<'a>(entries: impl Iterator<Item = Node<'a, keys::Revoked>>) -> Revoked {
-    let mut revoked = Revoked::default();
+    let mut revoked = Vec::new();
     for entry in entries {
         let until = UnixTime::from_secs(u64::from(entry.get(keys::Revoked::UNTIL)));
         let term = Term { issuer: entry.get(keys::Revoked::ISSUER), until };
@@ -88,9 +88,9 @@ fn revoked_of<'a>(entries: impl Iterator<Item = Node<'a, keys::Revoked>>) -> Rev
         .into_iter()
         .find(|(_, value)| value.is_set())
         .map_or((What::Token, String::new()), |(what, value)| (what, value.text().to_owned()));
-        revoked.add(what, value, term);
+        revoked.push(Entry { what, value, term });
     }
-    revoked
+    Revoked::new(revoked)
 }
 
 static FETCHED_LIST: Kind = Kind::Object(keys::FetchedList::OBJECT);

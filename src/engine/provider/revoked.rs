@@ -1,24 +1,27 @@
 //! What an operator has revoked (`tollgate revoke`): tokens, clients and subjects, each for a time. It comes with a
 //! client list that is fetched (`revocation.lists`).
 
-use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
 
 use crate::base::time::UnixTime;
 
-/// What is revoked. The default is nothing.
+/// What is revoked, in order. The default is nothing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Revoked {
-    /// The hashes of tokens: SHA-256 in lower-case hexadecimal digits.
-    tokens: Terms,
-    clients: Terms,
-    subjects: Terms,
+pub struct Revoked(Vec<Entry>);
+
+/// One thing that is revoked.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Entry {
+    /// What it is.
+    pub what: What,
+    /// The SHA-256 of a token, in lower-case hexadecimal digits; a client's id, or a `sub`.
+    pub value: String,
+    /// Whose it is, and until when.
+    pub term: Term,
 }
 
-/// What is revoked, each until when.
-type Terms = BTreeMap<String, Vec<Term>>;
-
 /// For how long something is revoked, and whose it is.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Term {
     /// Only tokens of this issuer; `None`: of every one.
     pub issuer: Option<String>,
@@ -27,7 +30,7 @@ pub struct Term {
 }
 
 /// What can be revoked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum What {
     /// A token, by its hash.
     Token,
@@ -48,32 +51,31 @@ impl What {
     }
 }
 
+impl Entry {
+    fn name(&self) -> (What, &str) {
+        (self.what, &self.value)
+    }
+}
+
 impl Revoked {
-    /// Adds an entry.
+    /// All of this.
     #[inline(never)]
-    pub fn add(&mut self, what: What, value: String, term: Term) {
-        let terms = match what {
-            What::Token => &mut self.tokens,
-            What::Client => &mut self.clients,
-            What::Subject => &mut self.subjects,
-        };
-        terms.entry(value).or_default().push(term);
+    pub fn new(entries: Vec<Entry>) -> Self {
+        Self(BinaryHeap::from(entries).into_sorted_vec())
     }
 
     /// Whether a token has to be hashed to find out.
     pub fn has_tokens(&self) -> bool {
-        !self.tokens.is_empty()
+        self.0.first().is_some_and(|first| first.what == What::Token)
     }
 
     /// Whether this is revoked now. `is_of` says whether the token is of an issuer.
     #[inline(never)]
     pub fn covers(&self, what: What, value: &str, is_of: &dyn Fn(&str) -> bool, now: UnixTime) -> bool {
-        let terms = match what {
-            What::Token => &self.tokens,
-            What::Client => &self.clients,
-            What::Subject => &self.subjects,
-        };
-        let terms = terms.get(value).map(Vec::as_slice).unwrap_or_default();
-        terms.iter().any(|term| now < term.until && term.issuer.as_deref().is_none_or(is_of))
+        let first = self.0.partition_point(|entry| entry.name() < (what, value));
+        let terms = self.0.iter().skip(first).take_while(|entry| entry.name() == (what, value));
+        terms
+            .map(|entry| &entry.term)
+            .any(|term| now < term.until && term.issuer.as_deref().is_none_or(is_of))
     }
 }

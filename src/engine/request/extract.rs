@@ -147,7 +147,12 @@ pub fn wants_form(head: RequestHead<'_>, places: &TokenPlaces) -> bool {
     if !places.form || !matches!(head.method(), b"POST" | b"PUT" | b"PATCH") {
         return false;
     }
-    let Some(value) = head.single("content-type") else { return false };
+    head.single("content-type").is_some_and(is_form)
+}
+
+/// Whether a media type is that of forms, in a character set that they may have.
+#[inline(never)]
+fn is_form(value: &[u8]) -> bool {
     let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let is_form =
         parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded"));
