@@ -34,6 +34,8 @@ pub struct Launch<'a> {
     pub component_log_level: &'a str,
     /// Of the environment.
     pub variables: &'a [(&'a str, &'a str)],
+    /// Further arguments: `--drain-time-s 1`.
+    pub arguments: &'a [&'a str],
 }
 
 impl Default for Launch<'_> {
@@ -45,6 +47,7 @@ impl Default for Launch<'_> {
             log_level: "warning",
             component_log_level: "wasm:trace,config:warning",
             variables: &[],
+            arguments: &[],
         }
     }
 }
@@ -79,7 +82,7 @@ impl Launch<'_> {
             command.args(["--component-log-level", self.component_log_level]);
         }
         command.arg("--admin-address-path").arg(directory.join("admin")).arg("-c").arg(configuration);
-        command.envs(self.variables.iter().copied());
+        command.args(self.arguments).envs(self.variables.iter().copied());
         command
     }
 }
@@ -214,6 +217,11 @@ impl Envoy {
             let line = log.lines().find(|line| line.contains(secret));
             assert!(line.is_none(), "{secret:?} is in the log: {line:?}");
         }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.process.ended().is_some()
     }
 
     fn listeners(&self) -> BTreeMap<String, u16> {

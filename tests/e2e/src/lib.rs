@@ -28,7 +28,7 @@ pub mod stage;
 pub mod upstream;
 pub mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,12 +39,14 @@ pub fn root() -> PathBuf {
 }
 
 /// A new directory below `target/`, for one Envoy. What earlier runs have left there is removed after
-/// an hour.
+/// an hour, once they have ended.
 pub fn scratch() -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     for old in std::fs::read_dir(root().join("target/e2e")).into_iter().flatten().flatten() {
         let age = old.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
-        if age.is_ok_and(|age| age.is_ok_and(|age| age > Duration::from_secs(3600))) {
+        let name = old.file_name().to_string_lossy().into_owned();
+        let runs = name.split('-').next().is_some_and(|process| Path::new("/proc").join(process).exists());
+        if !runs && age.is_ok_and(|age| age.is_ok_and(|age| age > Duration::from_secs(3600))) {
             let _ = std::fs::remove_dir_all(old.path());
         }
     }

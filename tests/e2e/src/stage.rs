@@ -37,6 +37,14 @@ pub struct Stage {
     pub forbidden: Option<&'static str>,
     /// Whether Envoy counts nothing but what the filter counts. With hundreds of listeners it finds that in a moment then.
     pub our_stats_only: bool,
+    /// What runs Envoy, in front of its own name: `taskset -c 0`.
+    pub under: Vec<String>,
+    /// Further arguments of Envoy.
+    pub arguments: Vec<String>,
+    /// Of Envoy's environment.
+    pub variables: Vec<(String, String)>,
+    /// Members of the bootstrap, besides those that it has or in their place.
+    pub more: Value,
 }
 
 /// One listener's filter.
@@ -94,6 +102,10 @@ impl Stage {
             http2: Vec::new(),
             forbidden: None,
             our_stats_only: false,
+            under: Vec::new(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            more: json!({}),
         }
     }
 
@@ -125,8 +137,18 @@ impl Stage {
         let path = directory.join("envoy.json");
         fs::write(&path, bootstrap.to_string()).expect("the bootstrap is written");
         let component_log_level = format!("wasm:{},config:warning", self.log_level);
-        let launch =
-            Launch { workers: self.workers, component_log_level: &component_log_level, ..Launch::default() };
+        let under: Vec<&str> = self.under.iter().map(String::as_str).collect();
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let variables: Vec<(&str, &str)> =
+            self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let launch = Launch {
+            under: &under,
+            workers: self.workers,
+            component_log_level: &component_log_level,
+            variables: &variables,
+            arguments: &arguments,
+            ..Launch::default()
+        };
         launch.start(directory, &path)
     }
 
@@ -169,7 +191,7 @@ impl Stage {
         } else {
             json!({})
         };
-        json!({
+        let mut bootstrap = json!({
             "node": {"id": "test", "cluster": "test"},
             "stats_config": stats,
             "admin": {"address": address(0)},
@@ -178,7 +200,9 @@ impl Stage {
             "layered_runtime": {"layers": [{"name": "static", "static_layer": {
                 "envoy.reloadable_features.http_reject_path_with_fragment": false,
             }}]},
-        })
+        });
+        merge(&mut bootstrap, self.more.clone());
+        bootstrap
     }
 
     fn listeners_json(&self) -> Vec<Value> {
