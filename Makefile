@@ -68,7 +68,7 @@ NODE   = Node.js 20 or newer, which comes with npm
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 export CHROMIUM
 
-.PHONY: FORCE help build command release wheels test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test fuzz fuzz-quick bench bench-docs micro clean \
+.PHONY: FORCE help build command release wheels test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test fuzz fuzz-quick bench bench-docs micro soak soak-quick soak-tokens chaos load clean \
 	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl envoy-gateway crane istio-crds gateway-crds prometheus
 
 help:
@@ -115,7 +115,7 @@ wheels: build $(if $(MACHINES),$(MATURIN)/.done) rust-targets
 
 # --- believe us ---
 
-test: lint deny native wasm fuzz-quick host e2e test-providers test-kubernetes test-browser demo-test compose-config book test-release size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
+test: lint deny native wasm fuzz-quick host e2e soak-quick test-providers test-kubernetes test-browser demo-test compose-config book test-release size ## everything: lints, then rings 1 to 4, real authorization servers, the demo, the examples
 
 check: fmt clippy-native native host-quick ## the inner loop: formatting, clippy, ring 1, and ring 3 with a filter that is built quickly
 
@@ -215,6 +215,25 @@ reproducible: release ## the release, built again in another directory: the same
 size: build ## the filter's size against its budget
 	$(step) "size" tests/tools/size.sh $(MODULE) $(SIZE_BUDGET)
 	$(step) "the weight of each room" cargo test --quiet --locked -p tollgate-host weight:: -- --ignored
+
+# The results go into docs/reliability.md with RECORD=1.
+RELIABILITY := cargo run --quiet --locked --profile bench-load -p tollgate-reliability --
+
+soak: build command envoy ## an hour of mixed traffic, every response checked (SOAK_SECONDS=3600; RECORD=1: the result goes into docs/reliability.md)
+	$(step) "mixed traffic" env TOLLGATE=$(COMMAND) $(RELIABILITY) soak
+
+soak-quick: build command envoy ## a few seconds of it, and the tests of the checker
+	$(step) "the checker of reliability" cargo test --quiet --locked -p tollgate-reliability
+	$(step) "mixed traffic, 20 seconds" env SOAK_SECONDS=20 SOAK_RATE=150 TOLLGATE=$(COMMAND) cargo run --quiet --locked -p tollgate-reliability -- soak
+
+soak-tokens: build envoy ## ten million distinct tokens: memory stays flat (SOAK_TOKENS=10000000; RECORD=1)
+	$(step) "distinct tokens" $(RELIABILITY) tokens
+
+chaos: build command envoy ## failures in a real Envoy under load, every response checked (SCENARIOS="down reload": only these; RECORD=1)
+	$(step) "failures under load" env TOLLGATE=$(COMMAND) $(RELIABILITY) chaos $(SCENARIOS)
+
+load: build command envoy ## very many connections, streams and long tokens: what breaks first (SCENARIOS; RECORD=1)
+	$(step) "load" $(RELIABILITY) load $(SCENARIOS)
 
 # `QUICK=1 make bench` takes two minutes instead of ten, and tells less.
 bench: build envoy ## what a request costs, next to what else one could use (ten minutes; QUICK=1: two)

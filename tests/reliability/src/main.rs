@@ -1,0 +1,5 @@
+//! `make soak`, `make chaos` and `make load`.
+
+fn main() {
+    tollgate_reliability::main();
+}
