@@ -178,6 +178,24 @@ fn every_way_is_protected_as_its_address_says() {
     assert_eq!(listener["name"], "envoy.transport_sockets.tls");
 }
 
+/// Envoy resolves `localhost` to `::1`, and most servers for development listen at 127.0.0.1 alone.
+#[test]
+fn a_server_at_localhost_is_reached_at_either_of_its_addresses() {
+    let at = Tollgate::new();
+    at.write("secret", "hush-secret\n");
+    at.write("gateway.yaml", "providers:\n  main: {introspection_endpoint: \"http://localhost:9000/ask\", client_id: gateway, client_secret_file: secret}\napis:\n  a: {prefix: /a, upstream: \"http://a.localhost:3000\", scopes: [a]}\n  b: {prefix: /b, upstream: \"http://127.0.0.1:3000\", scopes: [b]}\n  c: {prefix: /c, upstream: \"https://orders.example.net\", scopes: [c]}\n");
+    let run = at.run(["generate", "envoy", "gateway.yaml"]);
+    let envoy: Value = serde_saphyr::from_str(&run.stdout).unwrap();
+    let clusters = envoy["static_resources"]["clusters"].as_array().unwrap();
+    let kind = |name: &str| {
+        let cluster = clusters.iter().find(|cluster| cluster["name"] == name);
+        cluster.map(|cluster| (cluster["type"].as_str().unwrap(), cluster["dns_lookup_family"].as_str()))
+    };
+    let either = Some(("LOGICAL_DNS", Some("ALL")));
+    assert_eq!((kind("provider-main"), kind("api-a")), (either, either));
+    assert_eq!((kind("api-b"), kind("api-c")), (Some(("STRICT_DNS", None)), Some(("STRICT_DNS", None))));
+}
+
 #[test]
 fn clients_may_show_certificates() {
     // MTL-18

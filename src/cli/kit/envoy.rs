@@ -13,6 +13,7 @@ use url::{Host, Url};
 use crate::kit::capabilities;
 use crate::kit::failure::Failure;
 use crate::kit::files::{Content, File};
+use crate::kit::http::is_loopback;
 use crate::kit::plan::{Api, ClientRateLimit, Faults, Holder, Login, Plan, Provider, Traffic, Way, endpoint};
 use crate::kit::template::{ACCESS_LOG, STATS_TAGS, fill};
 use crate::kit::yaml::{configuration, scalar};
@@ -456,6 +457,7 @@ fn cluster(Cluster { name, url, roots, options, connect, alpn }: &Cluster<'_>) -
         include_str!("templates/cluster.yaml"),
         &[
             ("cluster", &scalar(name)),
+            ("resolution", resolution(url)),
             ("host", &Value::from(host.as_str()).to_string()),
             ("port", &port.to_string()),
             ("connect", &seconds(*connect)),
@@ -463,6 +465,16 @@ fn cluster(Cluster { name, url, roots, options, connect, alpn }: &Cluster<'_>) -
             ("transport", &tls),
         ],
     )
+}
+
+/// How a cluster finds its server. `localhost` has two addresses, and many servers listen at one of them only: with `STRICT_DNS`, Envoy
+/// takes the IPv6 address alone.
+fn resolution(url: &Url) -> &'static str {
+    if matches!(url.host(), Some(Host::Domain(_))) && is_loopback(url) {
+        "# Envoy tries both addresses of this machine, IPv4 and IPv6.\ntype: LOGICAL_DNS\ndns_lookup_family: ALL"
+    } else {
+        "type: STRICT_DNS"
+    }
 }
 
 fn downstream_tls((certificate, key): &(PathBuf, PathBuf), plan: &Plan) -> String {
