@@ -81,7 +81,7 @@ fn what_the_vm_starts_with_and_what_a_token_costs() {
         ]},
     }));
     let start = vm.memory_size();
-    // Of it, 1 MiB is the stack, and the host maps only those of its pages that are used.
+    // Of it, 0.9 MiB are the stack, and the host maps only those of its pages that are used.
     assert!(start <= 1280 * 1024, "{start} bytes before the first request");
     for n in 0..TOKENS {
         remember(&mut vm, n);
