@@ -224,9 +224,9 @@ soak: build command envoy ## an hour of mixed traffic, every response checked (S
 
 soak-quick: build command envoy ## a few seconds of it, and the tests of the checker
 	$(step) "the checker of reliability" cargo test --quiet --locked -p tollgate-reliability
-	$(step) "mixed traffic, 20 seconds" env SOAK_SECONDS=20 SOAK_RATE=150 TOLLGATE=$(COMMAND) cargo run --quiet --locked -p tollgate-reliability -- soak
+	$(step) "mixed traffic, a few seconds" env SOAK_SECONDS=14 SOAK_RATE=150 TOLLGATE=$(COMMAND) cargo run --quiet --locked -p tollgate-reliability -- soak
 
-soak-tokens: build envoy ## ten million distinct tokens: memory stays flat (SOAK_TOKENS=10000000; RECORD=1)
+soak-tokens: build envoy ## ten million distinct tokens: memory stays flat (SOAK_TOKENS=10000000, SOAK_SECONDS: at most; RECORD=1)
 	$(step) "distinct tokens" $(RELIABILITY) tokens
 
 chaos: build command envoy ## failures in a real Envoy under load, every response checked (SCENARIOS="down reload": only these; RECORD=1)

@@ -47,7 +47,10 @@ pub fn main() {
             let time = Duration::from_secs(number("SOAK_SECONDS", 3600));
             soak::run(soak::Extent { time, rate: number("SOAK_RATE", 250) as f64 })
         }
-        Some("tokens") => tokens::run(number("SOAK_TOKENS", 10_000_000)),
+        Some("tokens") => {
+            let time = Duration::from_secs(number("SOAK_SECONDS", 24 * 3600));
+            tokens::run(number("SOAK_TOKENS", 10_000_000), time)
+        }
         Some("chaos") => chaos::run(&arguments[1..]),
         Some("load") => load::run(&arguments[1..]),
         _ => {

@@ -18,12 +18,12 @@ use crate::traffic::request;
 use crate::truth::Route;
 
 /// Of a hundred tokens: opaque and active; opaque and unknown. The others are JWTs, mostly of a kind that is rejected without a call.
-const ACTIVE: u64 = 15;
-const UNKNOWN: u64 = 15;
+const ACTIVE: u64 = 5;
+const UNKNOWN: u64 = 5;
 const CLIENTS: usize = 16;
 
-/// Sends so many. Whether memory stayed flat.
-pub fn run(tokens: u64) -> bool {
+/// Sends so many, or as many as there is time for. Whether memory stayed flat.
+pub fn run(tokens: u64, time: Duration) -> bool {
     let site = Arc::new(Site::start(Options {
         tokens: 6,
         kinds: vec![Kind::Opaque],
@@ -31,7 +31,7 @@ pub fn run(tokens: u64) -> bool {
         ..Options::default()
     }));
     let jwts = Jwts::new();
-    let (flood, ends, never) = (Flood::default(), AtomicBool::new(false), AtomicBool::new(false));
+    let (flood, ends, is_late) = (Flood::default(), AtomicBool::new(false), AtomicBool::new(false));
     let start = Instant::now();
     let every = if tokens > 1_000_000 { Duration::from_secs(5) } else { Duration::from_secs(1) };
     let (samples, progress) = thread::scope(|scope| {
@@ -40,17 +40,19 @@ pub fn run(tokens: u64) -> bool {
             let mut progress = Vec::new();
             while !ends.load(Ordering::Relaxed) {
                 progress.push((start.elapsed().as_secs_f64(), flood.responses.load(Ordering::Relaxed)));
+                is_late.store(start.elapsed() > time, Ordering::Relaxed);
                 thread::sleep(Duration::from_millis(500));
             }
             progress
         });
-        flood.send(site.course.port, CLIENTS, 0..tokens, &never, |number| {
+        flood.send(site.course.port, CLIENTS, 0..tokens, &is_late, |number| {
             request(Route::Read, Some(&token(number, &jwts)))
         });
         ends.store(true, Ordering::Relaxed);
         (sampler.join().expect("a sampler"), counter.join().expect("a counter"))
     });
     let took = start.elapsed();
+    let tokens = flood.responses.load(Ordering::Relaxed);
     let left_over = site.left_over();
     site.envoy.assert_clean_log(&["hush"]);
     let at = |time: f64| {
