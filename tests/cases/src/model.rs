@@ -13,6 +13,7 @@
     clippy::missing_panics_doc,
     reason = "it fails loudly where something does not hold"
 )]
+#![allow(clippy::manual_is_multiple_of, reason = "newer than the oldest compiler that counts")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
