@@ -64,9 +64,9 @@ fn a_revoked_jwt_is_rejected_with_the_next_list() {
 
 #[test]
 fn lists_are_fetched_once_for_each_ttl_whatever_the_load() {
-    let _turn = my_turn();
     // TSL-15, TSL-18
     const TTL: u64 = 2;
+    let _turn = my_turn();
     for workers in [1, 4] {
         let world = World::start(workers, &json!({}));
         world.serve(&[0xf0, 0, 0, 0], TTL);
