@@ -23,8 +23,11 @@ const children = [];
 const servers = [];
 async function test() {
   const [front, admin] = [await freePort(), await freePort()];
+  let cookies;
   const api = await listening((request, response) => {
     response.setHeader('content-type', 'text/html');
+    response.setHeader('set-cookie', 'theme=dark; Path=/');
+    cookies = request.headers.cookie ?? '';
     response.end(`<p id="seen">${request.headers['x-subject']} has a ${request.headers.authorization?.split(' ')[0]} token</p>`);
   });
   // The authorization server, with a page to log in.
@@ -83,10 +86,15 @@ policy: {upstream: {claim_to_headers: [{header_name: x-subject, claim_name: sub}
   assert.equal(await browser.evaluate(`document.querySelector('#seen').textContent`), 'alice has a Bearer token');
   assert.equal(await browser.evaluate('location.pathname + location.search'), '/orders/7?x=1');
 
-  // The session lasts, and a script of the page cannot read it.
+  // The session lasts. Neither a script of the page nor the API can read it; the API gets its own cookie.
   await browser.open(`http://localhost:${front}/orders/8`);
   await browser.until('the API again', `location.pathname === '/orders/8' && !!document.querySelector('#seen')`);
-  assert.equal(await browser.evaluate(`document.cookie.includes('BearerToken')`), false);
+  assert.equal(await browser.evaluate('document.cookie'), 'theme=dark');
+  assert.equal(cookies, 'theme=dark');
+
+  // Whoever signs out has no session left. The authorization server's own session brings the user back, with another token.
+  await browser.open(`http://localhost:${front}/oauth2/signout`);
+  await browser.until('the API after signing out', `location.pathname === '/' && !!document.querySelector('#seen')`);
   console.log('ok: a browser logs in with PKCE, and its token is judged by Tollgate');
 }
 

@@ -315,7 +315,9 @@ fn browser_login_is_a_filter_of_envoys_own_before_ours() {
     let filters = manager["http_filters"].as_array().unwrap();
     let names: Vec<_> = filters.iter().map(|filter| filter["name"].as_str().unwrap()).collect();
     let want = ["local_ratelimit", "oauth2"].map(|name| format!("envoy.filters.http.{name}"));
-    assert_eq!(names, [&want[0], &want[1], "tollgate", "envoy.filters.http.router"]);
+    let cookies = ["cookies-of-the-api", "cookies-restored"];
+    let want = [&want[0], &want[1], cookies[0], cookies[1], "tollgate", "envoy.filters.http.router"];
+    assert_eq!(names, want);
     let config = &filters[1]["typed_config"]["config"];
     assert_eq!(config["forward_bearer_token"], true);
     assert_eq!(config["token_endpoint"]["cluster"], "login-main");

@@ -40,10 +40,13 @@ fn a_browser_logs_in_and_can_log_in_again_when_its_token_is_revoked() {
     assert!(!reached[0].whole().contains("login-1"), "the API sees the token: {reached:?}");
     assert!(reached[0].first("cookie").is_none(), "the API sees the session: {reached:?}");
     assert!(!browser.cookies_of("api.example.com").contains("login-1"), "the browser can read the token");
-    // The session lasts, and nobody else chooses who the user is.
+    // The session lasts, and nobody else chooses who the user is. The API's own cookies arrive.
+    browser.set("api.example.com", "theme", "dark");
     let request = browser.request("/employees").header("x-user", "admin");
     assert_eq!(request.send(example.port).status(), 200);
-    assert_eq!(example.upstream.take()[0].all("x-user"), ["alice"]);
+    let reached = example.upstream.take().remove(0);
+    assert_eq!(reached.all("x-user"), ["alice"]);
+    assert_eq!(reached.all("cookie"), ["theme=dark"], "{reached:?}");
     assert_eq!(browser.visited("auth.example.com"), 1);
 
     // A revoked token is rejected. A person gets a page, and a script gets what every client gets.
@@ -70,7 +73,7 @@ fn a_browser_logs_in_and_can_log_in_again_when_its_token_is_revoked() {
     assert_eq!(script.send(example.port).status(), 401);
     example.envoy.assert_clean_log(&["login-1", "login-2", "web-demo-secret"]);
     // A stolen token in the cookie is no session. (Envoy's log names what it cannot decrypt.)
-    let forged = "BearerToken=login-2; OauthHMAC=x; OauthExpires=9999999999";
+    let forged = "tollgate-access-token=login-2; tollgate-hmac=x; tollgate-expires=9999999999";
     let forged = Request::get("/employees").header("cookie", forged).send(example.port);
     assert_eq!(forged.status(), 302, "a session of nobody's");
     assert!(example.upstream.take().is_empty());
@@ -129,6 +132,11 @@ impl Browser {
             }
             jar.insert(name.to_owned(), value.to_owned());
         }
+    }
+
+    /// A cookie of the API's own.
+    fn set(&mut self, host: &str, name: &str, value: &str) {
+        self.cookies.entry(host.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
     }
 
     fn cookies_of(&self, host: &str) -> String {
