@@ -4,7 +4,9 @@ use crate::decision::Grant;
 use crate::decision::trace::Trace;
 use crate::enforcer::{Enforcer, Request};
 use crate::policy::Mode;
+use crate::request::head::RequestHead;
 use crate::request::path::split_query;
+use crate::request::websocket::Marker;
 use crate::request::{extract, form, websocket};
 
 impl<T: Trace> Enforcer<T> {
@@ -26,12 +28,8 @@ impl<T: Trace> Enforcer<T> {
         {
             grant.remove.push("dpop".to_owned());
         }
-        if let Some(rest) = self.policy.token.websocket.as_ref().and_then(|marker| marker.strip(head)) {
-            grant.remove.push(websocket::FIELD.to_owned());
-            if !rest.protocols.is_empty() {
-                grant.set.push((websocket::FIELD.to_owned(), rest.protocols));
-            }
-            grant.websocket_protocol = rest.marker;
+        if let Some(marker) = &self.policy.token.websocket {
+            strip_protocols(marker, head, &mut grant);
         }
         if !self.policy.token.forward {
             // Where another rule's parameters differ, nothing with one of them passes.
@@ -40,12 +38,8 @@ impl<T: Trace> Enforcer<T> {
             grant.remove.extend(stripped.remove);
             grant.set.extend(stripped.set);
             target = stripped.path;
-            grant.body = body.and_then(form::strip);
-            if let Some(body) = &grant.body
-                && head.single("content-length").is_some()
-            {
-                grant.remove.push("content-length".to_owned());
-                grant.set.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
+            if let Some(body) = body {
+                strip_form(body, head, &mut grant);
             }
         }
         if let Some(normal) = &request.normal {
@@ -60,4 +54,26 @@ impl<T: Trace> Enforcer<T> {
         grant.path = target;
         grant
     }
+}
+
+/// Takes the token, and its marker, out of the subprotocols that a WebSocket client offers.
+#[inline(never)]
+fn strip_protocols(marker: &Marker, head: RequestHead<'_>, grant: &mut Grant) {
+    let Some(rest) = marker.strip(head) else { return };
+    grant.remove.push(websocket::FIELD.to_owned());
+    if !rest.protocols.is_empty() {
+        grant.set.push((websocket::FIELD.to_owned(), rest.protocols));
+    }
+    grant.websocket_protocol = rest.marker;
+}
+
+/// Takes the token out of a form.
+#[inline(never)]
+fn strip_form(body: &[u8], head: RequestHead<'_>, grant: &mut Grant) {
+    let Some(body) = form::strip(body) else { return };
+    if head.single("content-length").is_some() {
+        grant.remove.push("content-length".to_owned());
+        grant.set.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
+    }
+    grant.body = Some(body);
 }

@@ -105,14 +105,7 @@ pub fn extract(
         }
     }
     for name in cookies {
-        let cookies = crumbs(head).map(split_cookie);
-        for (own, value) in cookies.filter(|(own, _)| is_cookie(own, name)) {
-            if own != name.as_bytes() {
-                return Err(TokenError::MalformedParameter);
-            }
-            let token = b64token(unquoted(value)).ok_or(TokenError::MalformedParameter)?;
-            sole.put(token, Place::Cookie)?;
-        }
+        from_cookies(head, name, &mut sole)?;
     }
     if let Some(marker) = websocket
         && let Some(token) = marker.find(head)?
@@ -123,6 +116,20 @@ pub fn extract(
         return Err(TokenError::Several);
     }
     sole.within(*max_length)
+}
+
+/// Looks into the cookies for one of that name.
+#[inline(never)]
+fn from_cookies(head: RequestHead<'_>, name: &str, sole: &mut Sole) -> Result<(), TokenError> {
+    let cookies = crumbs(head).map(split_cookie);
+    for (own, value) in cookies.filter(|(own, _)| is_cookie(own, name)) {
+        if own != name.as_bytes() {
+            return Err(TokenError::MalformedParameter);
+        }
+        let token = b64token(unquoted(value)).ok_or(TokenError::MalformedParameter)?;
+        sole.put(token, Place::Cookie)?;
+    }
+    Ok(())
 }
 
 /// Whether `access_token` in the query counts beside a token from elsewhere although the query is no
@@ -279,23 +286,31 @@ fn in_header(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secre
     };
     match (&header.scheme, only) {
         (Some(scheme), Some(line)) => with_scheme(line, scheme),
-        (_, None) if head.all(&header.name).map(trim_space).all(<[u8]>::is_empty) => Ok(None),
-        (Some(scheme), None) => {
-            // `Authorization` is a singleton (RFC 9110 §11.6.2): ours beside any other, even an empty
-            // one, is refused.
-            let ours = |line: &[u8]| with_scheme(line, scheme) != Ok(None);
-            let several = head.all(&header.name).map(trim_space).any(ours);
-            if several { Err(TokenError::Several) } else { Ok(None) }
-        }
-        // A comma may be two lines that the host has joined, so no token can have one here.
-        (None, Some(line)) if line.contains(&b',') => Err(TokenError::Several),
-        (None, Some(line)) => {
-            let text =
-                std::str::from_utf8(line).ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
-            text.map(|text| Some(Secret::new(text))).ok_or(TokenError::MalformedHeader)
-        }
-        (None, None) => Err(TokenError::Several),
+        (None, Some(line)) => without_scheme(line),
+        (_, None) => in_several(head, header),
     }
+}
+
+/// The token of a field without a scheme.
+#[inline(never)]
+fn without_scheme(line: &[u8]) -> Result<Option<Secret>, TokenError> {
+    // A comma may be two lines that the host has joined, so no token can have one here.
+    if line.contains(&b',') {
+        return Err(TokenError::Several);
+    }
+    let text = std::str::from_utf8(line).ok().filter(|text| text.bytes().all(|b| b.is_ascii_graphic()));
+    text.map(|text| Some(Secret::new(text))).ok_or(TokenError::MalformedHeader)
+}
+
+/// What there is to say of a field that has several lines, or an empty one: there is no token in it, or too much.
+#[inline(never)]
+fn in_several(head: RequestHead<'_>, header: &TokenHeader) -> Result<Option<Secret>, TokenError> {
+    let lines = || head.all(&header.name).map(trim_space);
+    let is_empty = lines().all(<[u8]>::is_empty);
+    // `Authorization` is a singleton (RFC 9110 §11.6.2): ours beside any other, even an empty one, is refused.
+    let is_ours =
+        |line: &[u8]| header.scheme.as_ref().is_none_or(|scheme| with_scheme(line, scheme) != Ok(None));
+    if is_empty || !lines().any(is_ours) { Ok(None) } else { Err(TokenError::Several) }
 }
 
 /// The token of one line's credentials. `Ok(None)`: only credentials of other schemes.
