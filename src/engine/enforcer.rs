@@ -6,6 +6,7 @@
 
 mod begin;
 mod clean;
+mod cold;
 pub(crate) mod events;
 mod judge;
 pub(crate) mod lasting;

@@ -14,6 +14,7 @@
 
 mod brake;
 mod clock;
+mod cold;
 pub mod command;
 pub mod counts;
 mod events;
@@ -22,41 +23,40 @@ mod flights;
 mod forms;
 mod lasting;
 pub mod series;
+mod settle;
 mod streams;
 mod waiters;
+mod wake;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::base::ids::{ProviderId, StatusId, StreamId};
-use crate::base::moment::{Moment, Now, Steady};
-use crate::base::slack::give_back_queue;
+use crate::base::moment::{Now, Steady};
 use crate::base::table::Table;
 use crate::base::time::UnixTime;
-use crate::decision::receipt::Receipt;
 use crate::decision::trace::{Trace, Untraced};
-use crate::decision::{Decision, NoAnswer, Rejection};
+use crate::decision::{NoAnswer, Rejection};
 use crate::enforcer::events::Incoming;
-use crate::enforcer::outcome::Outcome;
 use crate::enforcer::ports::Ports;
 use crate::enforcer::{AwaitingForm, Enforcer, Finding, Pending, Step};
-use crate::policy::{Mode, Policy};
+use crate::policy::Policy;
 use crate::provider::fetch::{Document, FetchFault};
 use crate::provider::keys::KeyNews;
 use crate::provider::outcome::CallOutcome;
-use crate::response::answer::Answer;
 use crate::revocation::endpoint::MAX_EVENT;
 use crate::token::key::TokenKey;
 use crate::worker::brake::Brake;
 use crate::worker::clock::Watch;
-use crate::worker::command::{CallId, Command, Event, OutgoingCall, ResponseChange};
-use crate::worker::counts::{Counter, Counts, TELL_EVERY};
+use crate::worker::command::{CallId, Command, Event, OutgoingCall};
+use crate::worker::counts::{Counter, Counts};
 use crate::worker::events::Events;
 use crate::worker::fetches::Fetches;
 use crate::worker::flights::{Flights, not_asked};
 use crate::worker::lasting::Lastings;
 use crate::worker::series::Series;
 use crate::worker::streams::{Awaited, Generations, State, Stream, Streams};
+use crate::worker::wake::Wake;
 
 /// All that the requests of one plugin share in one worker of the proxy.
 #[derive(Debug)]
@@ -115,35 +115,10 @@ enum Told {
     Replaced,
 }
 
-/// When the worker needs the next tick.
-#[derive(Debug, Default)]
-struct Wake {
-    /// The requested time.
-    asked: Option<Steady>,
-    /// Whether the driver still has to be told.
-    is_news: bool,
-}
-
 /// How many waiting requests are continued at once, whatever happens to each: its token may be verified or
 /// introspected, and it may get its response. A proxy sends a response within the callback of the one before,
 /// and some hundreds of these exhaust V8's stack.
 const AT_ONCE: u32 = 32;
-
-/// The filter's worker. What is generic over the trace is compiled with the filter, for speed. These functions, and what
-/// only they call, are compiled with this package, for size: nobody waits for them.
-impl Worker<Untraced> {
-    /// The same as [`Worker::new`].
-    #[inline(never)]
-    pub fn start(policy: Policy, ports: Ports<Untraced>) -> Self {
-        Self::new(policy, ports)
-    }
-
-    /// The same as [`Worker::replace`].
-    #[inline(never)]
-    pub fn restart(&mut self, policy: Policy, ports: Ports<Untraced>) {
-        self.replace(policy, ports);
-    }
-}
 
 impl<T: Trace> Worker<T> {
     /// A worker under this configuration. It requests a tick at once if there is something to fetch.
@@ -262,6 +237,7 @@ impl<T: Trace> Worker<T> {
             }
             Event::Tick => {
                 self.tick(now);
+                self.tick_lasting(now);
                 None
             }
         }
@@ -312,17 +288,6 @@ impl<T: Trace> Worker<T> {
     /// any more.
     pub fn tell_all(&mut self) {
         self.counts.end();
-    }
-
-    /// The time of the next [`Event::Tick`], if it has changed: at that moment of the steady clock, or at once
-    /// if it is past. `Some(None)`: never. A new time replaces the one before.
-    pub fn take_wake(&mut self) -> Option<Option<Steady>> {
-        if !self.ready.is_empty() || !self.outbox.is_empty() {
-            self.wake_soon();
-        }
-        give_back_queue(&mut self.ready);
-        give_back_queue(&mut self.outbox);
-        std::mem::take(&mut self.wake.is_news).then_some(self.wake.asked)
     }
 
     /// Whether this request is not done with: something of it may still concern the worker.
@@ -425,6 +390,14 @@ impl<T: Trace> Worker<T> {
 
     /// A stream that was taken out waits no more.
     fn leave(&mut self, id: StreamId, stream: &Stream) {
+        if !stream.is_on_its_own() {
+            self.take_from_lists(id, stream);
+        }
+        Streams::forget(stream, &mut self.generations);
+    }
+
+    #[inline(never)]
+    fn take_from_lists(&mut self, id: StreamId, stream: &Stream) {
         match stream.state {
             State::AwaitsForm(_) => drop(self.forms.remove(id)),
             State::AwaitsEvent => self.events.leave(id),
@@ -435,39 +408,6 @@ impl<T: Trace> Worker<T> {
             Some(Awaited::Response(key)) => self.flights.leave(key, &self.streams),
             Some(Awaited::Document(document)) => self.fetches.leave(document, &self.streams),
             None => {}
-        }
-        Streams::forget(stream, &mut self.generations);
-    }
-
-    #[inline(never)]
-    fn tick(&mut self, now: &Now<'_>) {
-        let moment = now.moment();
-        self.wake = Wake { asked: None, is_news: true };
-        if self.watch.was_set_back(moment) {
-            log::info!("tollgate: the clock has been set back: the cache is cleared");
-            self.generations.current.forget();
-        }
-        let has_counted = self.counts.flush();
-        self.tick_fetches(moment);
-        self.tick_flights(now);
-        self.tick_forms(now);
-        self.tick_events(now);
-        self.tick_lasting(now);
-        let forms = self.forms.entries().iter().map(|(_, due)| *due).min();
-        let watch = self.watch.due(moment.steady);
-        self.counts.is_awaited(has_counted || watch.is_some());
-        let counts = has_counted.then(|| moment.steady.saturating_add(TELL_EVERY));
-        let dues = [
-            self.flights.due(),
-            self.fetches.due(),
-            self.events.due(),
-            self.lasting.due(),
-            forms,
-            watch,
-            counts,
-        ];
-        for due in dues.into_iter().flatten() {
-            self.wake_at(due);
         }
     }
 
@@ -511,63 +451,6 @@ impl<T: Trace> Worker<T> {
         }
     }
 
-    /// Carries out the last word.
-    #[inline(never)]
-    fn settle(
-        &mut self,
-        id: StreamId,
-        stream: &mut Stream,
-        mut outcome: Box<Outcome>,
-        now: &Now<'_>,
-    ) -> Command {
-        let is_current = stream.generation == self.generations.now();
-        let enforcer = self.generations.of(stream.generation);
-        let is_carried_out = enforcer.policy().mode == Mode::Enforce;
-        if let Some(max) = enforcer.policy().max_streams {
-            self.lasting.bound(max, &mut outcome);
-        }
-        self.counts.settled(&outcome, is_carried_out, is_current);
-        let answer = match &outcome.decision {
-            Decision::Allow(_) => None,
-            Decision::Deny(_) if !is_carried_out => None,
-            Decision::Deny(_) | Decision::Describe(_) | Decision::Receive(_) => {
-                Some(outcome.answer(enforcer.policy()).unwrap_or_else(Answer::unavailable))
-            }
-        };
-        let waited =
-            stream.waits_since.map_or(0, |since| now.wall().as_millis().saturating_sub(since.as_millis()));
-        outcome.take_notes(enforcer.policy(), waited);
-        if let Decision::Deny(rejection) = &outcome.decision {
-            let rule = outcome.rule(enforcer.policy()).map(|rule| rule.name.as_str());
-            self.brake.refused(rejection, rule, now.wall());
-        }
-        if let Decision::Receive(Receipt::Refused(_, fault)) = &outcome.decision {
-            self.events.refused(*fault, now.wall());
-        }
-        if let Some(question) = outcome.refresh.take() {
-            self.refresh_soon(*question);
-        }
-        self.tell_soon(now);
-        if let Some(answer) = answer {
-            stream.state = State::Answered;
-            return Command::Answer(id, outcome, answer);
-        }
-        let change = ResponseChange {
-            is_private: outcome.grant.private_response,
-            dpop_nonce: outcome.grant.dpop_nonce.clone(),
-            websocket_protocol: outcome.grant.websocket_protocol.clone(),
-        };
-        stream.state = match outcome.lasting.take() {
-            Some(lasting) => {
-                let look = self.lasting.add(id, lasting, now.steady());
-                self.wake_at(look);
-                State::Lasts(change)
-            }
-            None => State::Passed(change),
-        };
-        Command::Pass(id, outcome)
-    }
-
     /// A request that waits is to be told.
     fn wake_one(&mut self, id: StreamId, pending: Box<Pending>, told: Told) {
         if self.streams.get_mut(id).is_some_and(Stream::has_waited) {
@@ -587,32 +470,6 @@ impl<T: Trace> Worker<T> {
     fn begin_to_fetch(&mut self) {
         if self.fetches.due().is_some() || self.events.due().is_some() {
             self.wake_soon();
-        }
-    }
-
-    /// A response to a call of that moment was cached: until it expires, the clock is watched.
-    fn watch(&mut self, asked: Moment) {
-        let due = self.watch.remembered(asked, &self.generations.current.policy().cache);
-        self.wake_at(due);
-    }
-
-    /// Something was counted: a tick follows within a second, if there would be none.
-    #[inline]
-    fn tell_soon(&mut self, now: &Now<'_>) {
-        if !self.counts.is_awaited(true) {
-            self.wake_at(now.steady().saturating_add(TELL_EVERY));
-        }
-    }
-
-    /// Asks for a tick as soon as may be.
-    fn wake_soon(&mut self) {
-        self.wake_at(Steady::ZERO);
-    }
-
-    /// Asks for a tick at `due`, unless one comes sooner anyway.
-    fn wake_at(&mut self, due: Steady) {
-        if self.wake.asked.is_none_or(|asked| due < asked) {
-            self.wake = Wake { asked: Some(due), is_news: true };
         }
     }
 }

@@ -38,7 +38,7 @@ impl Driver {
     #[inline(never)]
     pub(crate) fn new(root: u32, policy: Policy, seed: [u64; 2]) -> Self {
         let counters = Counter::all().map(|counter| host::define_counter(&counter.name())).collect();
-        let worker = Worker::start(policy, ports(seed));
+        let worker = Worker::new(policy, ports(seed));
         let mut driver = Self { root, worker, calls: Table::default(), counters, series: Vec::new() };
         driver.close(&Now::new(&HostClocks));
         driver
@@ -50,7 +50,7 @@ impl Driver {
         self.end();
         self.calls.clear();
         self.series.clear();
-        self.worker.restart(policy, ports(seed));
+        self.worker.replace(policy, ports(seed));
         self.close(&Now::new(&HostClocks));
     }
 

@@ -206,7 +206,7 @@ impl<T: Trace> Enforcer<T> {
     /// What logs are to show of a token, as far as it is known now.
     #[cold]
     #[inline(never)]
-    fn told_of(&self, token: &Secret) -> Told {
+    pub(super) fn told_of(&self, token: &Secret) -> Told {
         let fingerprint = self.fingerprints.map(|key| TokenKey::new(key, ProviderId(0), token));
         Told { fingerprint, ..Told::default() }
     }
@@ -224,7 +224,12 @@ impl<T: Trace> Enforcer<T> {
 
     /// Checks the proof that comes with a token, before any provider is called.
     #[inline(never)]
-    fn prove(&self, request: &Request, found: &Found, now: UnixTime) -> Result<Option<Proof>, Rejection> {
+    pub(super) fn prove(
+        &self,
+        request: &Request,
+        found: &Found,
+        now: UnixTime,
+    ) -> Result<Option<Proof>, Rejection> {
         match (&self.proofs, &self.policy.dpop) {
             (Some(proofs), Some(dpop)) if found.place == Place::Dpop => {
                 let from = (request.head(), self.connection(request));

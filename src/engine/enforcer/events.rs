@@ -88,7 +88,7 @@ impl<T: Trace> Enforcer<T> {
 
     /// Makes an event known to all workers.
     #[inline(never)]
-    fn announce(&mut self, provider: ProviderId, event: &Event, now: Moment) -> Option<Taken> {
+    pub(super) fn announce(&mut self, provider: ProviderId, event: &Event, now: Moment) -> Option<Taken> {
         // Another worker may have received it before.
         self.catch_up(now);
         let store = self.store.as_ref();

@@ -76,7 +76,7 @@ impl<T: Trace> Enforcer<T> {
     /// passes.
     #[cold]
     #[inline(never)]
-    fn check_revoked(
+    pub(super) fn check_revoked(
         &self,
         token: &AccessToken,
         secret: &Secret,
@@ -114,7 +114,7 @@ impl<T: Trace> Enforcer<T> {
 
     /// Uses up the proof of a request that passes. The second time, it does not.
     #[inline(never)]
-    fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
+    pub(super) fn use_up(&self, proof: Option<&Proof>, now: UnixTime) -> Result<(), Rejection> {
         match (&self.proofs, &self.policy.dpop, proof) {
             (Some(proofs), Some(dpop), Some(proof))
                 if !proofs.first_use(dpop, proof, self.store.as_ref(), now) =>

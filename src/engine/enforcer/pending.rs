@@ -208,7 +208,7 @@ impl Pending {
 
     /// Verifies the token by the keys that are there. An error without a reason: other keys might do.
     #[inline(never)]
-    fn verify<T: Trace>(
+    pub(super) fn verify<T: Trace>(
         &mut self,
         enforcer: &mut Enforcer<T>,
         id: ProviderId,

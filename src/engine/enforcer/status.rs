@@ -37,7 +37,7 @@ impl<T: Trace> Enforcer<T> {
     /// The same, with a place for a list that no token has named yet.
     #[cold]
     #[inline(never)]
-    fn missing_status(&mut self, token: &AccessToken, now: UnixTime) -> Option<StatusId> {
+    pub(super) fn missing_status(&mut self, token: &AccessToken, now: UnixTime) -> Option<StatusId> {
         let uri = Reference::of(&token.claims).ok()??.uri;
         if !self.status_lists(token.provider)?.names(uri) {
             return None;

@@ -111,8 +111,9 @@ impl<T: Trace> Worker<T> {
     #[inline(never)]
     pub(super) fn tick_lasting(&mut self, now: &Now<'_>) {
         let steady = now.steady();
-        if self.lasting.look.is_none_or(|look| look > steady) {
-            return;
+        let Some(look) = self.lasting.due() else { return };
+        if look > steady {
+            return self.wake_at(look);
         }
         self.generations.catch_up_before(now.moment());
         let Lastings { all, look, judged, busy } = &mut self.lasting;
@@ -136,6 +137,9 @@ impl<T: Trace> Worker<T> {
                 *busy = busy.saturating_add(1);
                 self.ready.push_back((*id, Waited::Again));
             }
+        }
+        if let Some(look) = self.lasting.due() {
+            self.wake_at(look);
         }
     }
 

@@ -108,6 +108,11 @@ impl Stream {
         !matches!(self.state, State::Passed(_) | State::Lasts(_) | State::Answered)
     }
 
+    /// Whether nobody keeps it among those that wait, or end with their token.
+    pub(super) fn is_on_its_own(&self) -> bool {
+        self.awaited.is_none() && matches!(self.state, State::New | State::Passed(_) | State::Answered)
+    }
+
     /// Whether it has been let through, and ends with its token.
     pub(super) fn lasts(&self) -> bool {
         matches!(self.state, State::Lasts(_))
