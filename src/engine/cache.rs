@@ -201,7 +201,7 @@ impl Cache {
         &self,
         store: &dyn Store,
         place: &Place,
-        now: Moment,
+        now: Steady,
         patience: Duration,
         since: Steady,
     ) -> Claim {
@@ -209,7 +209,7 @@ impl Cache {
     }
 
     /// Takes the announcement back.
-    pub fn release(&self, store: &dyn Store, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
+    pub fn release(&self, store: &dyn Store, digest: &TokenDigest, now: Steady, ending: Ending<'_>) {
         self.shared.release(store, digest, now, ending);
     }
 

@@ -11,6 +11,7 @@
 )]
 
 mod age;
+mod starved;
 
 use std::time::Duration;
 

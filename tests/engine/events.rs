@@ -11,6 +11,8 @@
 mod attacks;
 mod recorded;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tollgate_cases::driver::{Driver, End, Together, lines};
 use tollgate_cases::token::Token;
@@ -327,6 +329,23 @@ fn an_event_that_is_late_throws_no_newer_response_away() {
     let counts = &workers.all[0].counts;
     assert_eq!(counts["tollgate.revocation.events.applied"], 3);
     assert_eq!(counts["tollgate.revocation.events.repeated"], 1);
+}
+
+#[test]
+fn a_worker_that_waits_for_the_cpu_keeps_nothing_from_before_an_event() {
+    // EVT-10: it waits after each reading of a clock, for longer than the event came after the call, and not so long
+    // that the clock seems to have been set back
+    let mut workers = Workers::new(config(), 2);
+    let alice = json!({"sub": "alice", "sid": "s1"});
+    assert_eq!(workers.ask(1, "token", &alice), (Verdict::Allowed, 1));
+    workers.pass_without_ticks(20);
+    assert_eq!(workers.event(0, &json!({})), 202);
+    workers.pass_without_ticks(LOOK);
+    workers.all[1].starved = Duration::from_millis(40);
+    workers.all[1].tick();
+    workers.all[1].starved = Duration::ZERO;
+    workers.pass(1000);
+    assert_eq!(workers.ask(1, "token", &alice), (Verdict::Allowed, 1), "it is asked about again");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::base::ids::ProviderId;
 use crate::base::json;
-use crate::base::moment::Moment;
+use crate::base::moment::{Moment, Steady};
 use crate::base::secret::Secret;
 use crate::base::store::{NOTHING, Seen, Store};
 use crate::base::time::UnixTime;
@@ -144,17 +144,17 @@ impl Shared {
         self,
         store: &dyn Store,
         place: &Place,
-        now: Moment,
+        now: Steady,
         patience: Duration,
-        since: Duration,
+        since: Steady,
     ) -> Claim {
-        if place.response().is_some_and(|response| response.asked.steady > now.steady) {
+        if place.response().is_some_and(|response| response.asked.steady > now) {
             // It was asked for since this worker read the clock: then it is there at the next look.
             return Claim::Theirs;
         }
         if let Some(mark) = place.mark() {
             match mark.kind {
-                Kind::Asking if now.steady.saturating_sub(mark.asked.steady) < patience => {
+                Kind::Asking if now.saturating_sub(mark.asked.steady) < patience => {
                     return Claim::Theirs;
                 }
                 Kind::Failed if mark.asked.steady >= since => return Claim::Failed(mark.failure()),
@@ -164,12 +164,12 @@ impl Shared {
             }
         }
         // Whoever writes first asks; the other one sees the mark when it looks again.
-        let ours = self.put(store, place, Kind::Asking, now, &[]);
+        let ours = self.put(store, place, Kind::Asking, mark_of(now), &[]);
         if ours { Claim::Ours } else { Claim::Theirs }
     }
 
     /// Takes the announcement back.
-    pub fn release(self, store: &dyn Store, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
+    pub fn release(self, store: &dyn Store, digest: &TokenDigest, now: Steady, ending: Ending<'_>) {
         let place = self.look(store, digest);
         if place.mark().is_none() {
             return;
@@ -180,7 +180,7 @@ impl Shared {
             Ending::Failed(Rejection::BadAnswer { .. }) => (Kind::Failed, &[1]),
             Ending::Failed(_) => (Kind::Failed, &[0]),
         };
-        self.put(store, &place, kind, now, body);
+        self.put(store, &place, kind, mark_of(now), body);
     }
 
     /// Removes the marks of the token.
@@ -237,6 +237,11 @@ impl Place {
         Some((response.said(provider)?, asked))
     }
 
+    /// Whether there is a response, however old.
+    pub fn has_response(&self) -> bool {
+        self.response().is_some()
+    }
+
     fn response(&self) -> Option<Record<'_>> {
         records(&self.bytes).find(|record| !record.kind.is_mark() && self.is_own(record))
     }
@@ -248,6 +253,11 @@ impl Place {
     fn is_own(&self, record: &Record<'_>) -> bool {
         record.digest == self.digest.as_bytes()
     }
+}
+
+/// When a mark was left. Nobody needs the time of day of one.
+fn mark_of(steady: Steady) -> Moment {
+    Moment { wall: UnixTime::from_secs(0), steady }
 }
 
 /// The key of a place.

@@ -83,12 +83,12 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// Announces a call to the other workers, unless one of them has done so since this look.
-    pub(crate) fn claim(&self, place: &Place, now: Moment, patience: Duration, since: Steady) -> Claim {
+    pub(crate) fn claim(&self, place: &Place, now: Steady, patience: Duration, since: Steady) -> Claim {
         self.cache.claim(self.store.as_ref(), place, now, patience, since)
     }
 
     /// Takes the announcement back.
-    pub(crate) fn release(&self, digest: &TokenDigest, now: Moment, ending: Ending<'_>) {
+    pub(crate) fn release(&self, digest: &TokenDigest, now: Steady, ending: Ending<'_>) {
         self.cache.release(self.store.as_ref(), digest, now, ending);
     }
 

@@ -314,6 +314,9 @@ impl<T: Trace> Worker<T> {
         now: &Now<'_>,
         after: Option<UnixTime>,
     ) -> Option<Finding> {
+        if !place.has_response() {
+            return None;
+        }
         match self.generations.current.recall(place, key, now.moment(), after) {
             Recalled::Nothing => None,
             Recalled::Known(fresh) => {
@@ -340,7 +343,7 @@ impl<T: Trace> Worker<T> {
         }
         if let Some(place) = place {
             let since = if interest.is_refresh { Steady::MAX } else { now.steady() };
-            match self.generations.current.claim(place, now.moment(), patience, since) {
+            match self.generations.current.claim(place, now.steady(), patience, since) {
                 Claim::Theirs => {
                     self.counts.one(Metric::Coalesced);
                     let look = now.steady().saturating_add(LOOK.0);
@@ -407,7 +410,7 @@ impl<T: Trace> Worker<T> {
             self.counts.one(Metric::SharedHits);
             return self.wake(interest.waiters, finding);
         }
-        match self.generations.current.claim(&place, now.moment(), patience, since) {
+        match self.generations.current.claim(&place, now.steady(), patience, since) {
             Claim::Theirs if waited < patience => {
                 let look = now.steady().saturating_add(self.flights.until_next_look(waited));
                 self.flights.put(interest, Way::Elsewhere { since, look });
@@ -418,7 +421,7 @@ impl<T: Trace> Worker<T> {
                 if interest.is_alive() && self.may_ask(key, now) {
                     self.take_off(interest, now);
                 } else {
-                    self.generations.current.release(&digest, now.moment(), Ending::Over);
+                    self.generations.current.release(&digest, now.steady(), Ending::Over);
                     self.wake(interest.waiters, Err(not_asked(NoAnswer::BackingOff)));
                 }
             }
@@ -463,7 +466,7 @@ impl<T: Trace> Worker<T> {
                     Ok(_) if is_ended => Ending::Over,
                     Ok(_) => Ending::NotShared,
                 };
-                enforcer.release(digest, now.moment(), ending);
+                enforcer.release(digest, now.steady(), ending);
             }
         }
         if finding.is_err()
@@ -481,7 +484,7 @@ impl<T: Trace> Worker<T> {
     fn abandon(&mut self, interest: &Interest, now: &Now<'_>) {
         self.flights.health(interest.question.key, Health::abandoned);
         if let Some(digest) = &interest.digest {
-            self.generations.current.release(digest, now.moment(), Ending::Over);
+            self.generations.current.release(digest, now.steady(), Ending::Over);
         }
     }
 

@@ -2,12 +2,13 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may fail loudly")]
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use tollgate_engine::base::ids::StreamId;
-use tollgate_engine::base::moment::{Moment, Now, Steady};
+use tollgate_engine::base::moment::{Clocks, Moment, Now, Steady};
 use tollgate_engine::base::store::{Own, Seen, Store};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::trace::{Trace, Untraced};
@@ -27,6 +28,8 @@ use tollgate_engine::worker::series::Kind;
 pub struct Driver<T = Untraced> {
     /// The worker.
     pub worker: Worker<T>,
+    /// How long it waits for the CPU after each reading of a clock.
+    pub starved: Duration,
     now: Moment,
     calls: VecDeque<(CallId, OutgoingCall)>,
     due: Option<Steady>,
@@ -59,6 +62,7 @@ impl<T: Trace> Driver<T> {
         let (calls, due, waiting, ended) = (VecDeque::new(), None, HashSet::new(), HashMap::new());
         let mut driver = Self {
             worker: Worker::new(policy, ports),
+            starved: Duration::ZERO,
             now,
             calls,
             due,
@@ -181,8 +185,8 @@ impl<T: Trace> Driver<T> {
     }
 
     fn tell(&mut self, event: Event<'_>) {
-        let moment = self.now;
-        let now = Now::new(&moment);
+        let clocks = Busy { now: Cell::new(self.now), starved: self.starved };
+        let now = Now::new(&clocks);
         let mut next = self.worker.handle(event, &now);
         while let Some(command) = next.take().or_else(|| self.worker.poll(&now)) {
             match command {
@@ -205,6 +209,7 @@ impl<T: Trace> Driver<T> {
                 Command::Continue(_) | Command::Change(..) => {}
             }
         }
+        self.now = clocks.now.get();
         self.close();
     }
 
@@ -224,6 +229,31 @@ impl<T: Trace> Driver<T> {
     fn ended(&mut self, stream: StreamId, outcome: Outcome, answer: Option<Answer>) {
         assert!(self.waiting.remove(&stream), "{stream:?} is ended twice, or after its end");
         self.ended.insert(stream, End { outcome, answer });
+    }
+}
+
+/// The clocks of a worker that has to wait for the CPU after each reading.
+#[derive(Debug)]
+struct Busy {
+    now: Cell<Moment>,
+    starved: Duration,
+}
+
+impl Busy {
+    fn read(&self) -> Moment {
+        let now = self.now.get();
+        let (wall, steady) = (now.wall.plus(self.starved), now.steady + self.starved);
+        self.now.replace(Moment { wall, steady })
+    }
+}
+
+impl Clocks for Busy {
+    fn wall(&self) -> UnixTime {
+        self.read().wall
+    }
+
+    fn steady(&self) -> Steady {
+        self.read().steady
     }
 }
 

@@ -51,7 +51,7 @@ fn recall(store: &Own, shared: Shared, token: &str, now: Moment) -> Option<(Intr
 
 fn claim(store: &dyn Store, shared: Shared, token: &str, now: Moment, since: Moment) -> Claim {
     let place = shared.look(store, &digest(token));
-    shared.claim(store, &place, now, Duration::from_secs(4), since.steady)
+    shared.claim(store, &place, now.steady, Duration::from_secs(4), since.steady)
 }
 
 /// How many records of each kind there are: active tokens, inactive ones, marks.
@@ -110,7 +110,7 @@ fn a_response_that_is_not_shared_takes_the_one_before_away() {
     let (store, shared) = (Own::default(), Shared::new(&cache(16)));
     remember(&store, shared, "one", active(CLAIMS), at(0));
     assert_eq!(claim(&store, shared, "one", at(5), at(5)), Claim::Ours);
-    shared.release(&store, &digest("one"), at(6), Ending::NotShared);
+    shared.release(&store, &digest("one"), at(6).steady, Ending::NotShared);
     assert_eq!(recall(&store, shared, "one", at(7)), None);
 }
 
@@ -188,7 +188,7 @@ fn the_oldest_of_a_kind_makes_room() {
     assert_eq!(claim(&store, shared, b, at(6), at(6)), Claim::Ours);
     assert!(is_there(b));
     assert_eq!(store.all().iter().map(|(_, value)| count(value)).collect::<Vec<_>>(), [[2, 1, 1]]);
-    shared.release(&store, &digest(b), at(7), Ending::Over);
+    shared.release(&store, &digest(b), at(7).steady, Ending::Over);
     assert!(is_there(b));
     assert_eq!(claim(&store, shared, b, at(7), at(7)), Claim::Ours);
 }
@@ -233,26 +233,26 @@ fn one_worker_asks_and_the_others_wait() {
     assert_eq!(claim(0, 0), Claim::Ours);
     assert_eq!(claim(1, 1), Claim::Theirs);
     assert_eq!(claim(4, 1), Claim::Ours, "who has asked for too long is not waited for");
-    shared.release(&store, &digest("one"), at(5), Ending::Over);
+    shared.release(&store, &digest("one"), at(5).steady, Ending::Over);
     assert_eq!((claim(5, 5), claim(6, 6)), (Claim::Ours, Claim::Theirs));
     let failures = [
         (Rejection::NoAnswer { cause: NoAnswer::Status(503), retry_after: Some(3) }, NoAnswer::Failed),
         (Rejection::NoAnswer { cause: NoAnswer::NotDispatched, retry_after: None }, NoAnswer::Failed),
     ];
     for (failure, cause) in failures {
-        shared.release(&store, &digest("one"), at(6), Ending::Failed(&failure));
+        shared.release(&store, &digest("one"), at(6).steady, Ending::Failed(&failure));
         assert_eq!(claim(6, 5), Claim::Failed(Rejection::NoAnswer { cause, retry_after: None }));
         assert_eq!(claim(8, 7), Claim::Ours, "a failure is not remembered"); // INT-27
     }
     let bad = Rejection::BadAnswer { cause: BadAnswer::NotJson };
-    shared.release(&store, &digest("one"), at(9), Ending::Failed(&bad));
+    shared.release(&store, &digest("one"), at(9).steady, Ending::Failed(&bad));
     assert_eq!(claim(9, 8), Claim::Failed(Rejection::BadAnswer { cause: BadAnswer::Elsewhere }));
     assert_eq!(claim(9, 9), Claim::Failed(Rejection::BadAnswer { cause: BadAnswer::Elsewhere }));
     assert_eq!(claim(10, 10), Claim::Ours);
     // An answer that nobody else can use: everybody asks, from now on.
-    shared.release(&store, &digest("one"), at(11), Ending::NotShared);
+    shared.release(&store, &digest("one"), at(11).steady, Ending::NotShared);
     assert_eq!((claim(11, 10), claim(11, 10), claim(99, 99)), (Claim::Ours, Claim::Ours, Claim::Ours));
-    shared.release(&store, &digest("one"), at(99), Ending::Over);
+    shared.release(&store, &digest("one"), at(99).steady, Ending::Over);
     assert_eq!((claim(101, 101), claim(101, 101)), (Claim::Ours, Claim::Theirs));
     // A response takes the place of the mark.
     remember(&store, shared, "one", active(CLAIMS), at(101));
@@ -269,7 +269,7 @@ fn two_workers_that_look_at_the_same_time_do_not_both_ask() {
         store.other.replace(Some(Box::new(move |store| claim(store, shared, "one", now, now))));
         let own = claim(&store, shared, "one", now, now);
         assert_eq!((own, store.other.take().is_none()), (Claim::Theirs, true), "turn {turn}");
-        shared.release(&store.store, &digest("one"), now, Ending::Over);
+        shared.release(&store.store, &digest("one"), now.steady, Ending::Over);
     }
     assert_eq!(store.store.size().0, 1);
     // The first version emptied places instead of writing that there is nothing.
