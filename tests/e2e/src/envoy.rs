@@ -142,6 +142,12 @@ impl Envoy {
         all.iter().filter_map(counter).collect()
     }
 
+    /// Waits until one of these counters has reached this.
+    pub fn wait_for_counter(&self, name: &str, least: u64) {
+        let has_reached = || self.all_counters().get(name).filter(|n| **n >= least).map(|_| ());
+        self.process.wait_for(format!("{name} is {least}"), has_reached);
+    }
+
     /// How much memory Envoy has, in bytes.
     pub fn memory(&self) -> u64 {
         self.process().resident()
