@@ -8,6 +8,7 @@ mod lives;
 mod script;
 mod seeds;
 mod signatures;
+mod status_list;
 mod world;
 
 use tollgate_engine::base::{json, uri};
@@ -15,6 +16,7 @@ use tollgate_engine::base::{json, uri};
 pub use exchange::exchange;
 pub use lives::lives;
 pub use seeds::write_seeds;
+pub use status_list::status_list;
 pub use world::{client_list, event, keys, proof, token};
 
 /// A configuration: it is read or refused.

@@ -9,6 +9,7 @@ use tollgate_cases::{Reply, latin1, load_all};
 
 use crate::exchange::{NOW, configurations};
 use crate::script::{Message, Script};
+use crate::status_list::good_lists;
 use crate::world::{good_events, good_keys, good_proof, good_tokens};
 
 /// Writes them into the directory that `TOLLGATE_SEEDS` names, one folder for each target, and ends the program; without that
@@ -43,6 +44,9 @@ fn write_into(directory: &Path) -> std::io::Result<()> {
         "some",
         &(0..240_u8).flat_map(|n| [n.wrapping_mul(7), n.wrapping_mul(13), n % 3]).collect::<Vec<_>>(),
     )?;
+    for (number, input) in good_lists().iter().enumerate() {
+        write("status_list", &format!("good-{number}"), input)?;
+    }
     write("proof", "good", good_proof().as_bytes())?;
     write("keys", "good", good_keys().to_string().as_bytes())?;
     let list =

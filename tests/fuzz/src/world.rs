@@ -155,19 +155,19 @@ pub fn event(data: &[u8]) {
     assert!(is_good || ask(&mut driver) == 1, "somebody else has revoked a token");
 }
 
-fn of_jwts(jwks: Value) -> Value {
+pub(crate) fn of_jwts(jwks: Value) -> Value {
     json!({"providers": {"main": {
         "issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "validate": "jwt",
         "algorithms": ["RS256", "ES256", "ES384", "EdDSA"], "jwks": jwks,
     }}})
 }
 
-fn driver(config: &Value) -> Driver {
+pub(crate) fn driver(config: &Value) -> Driver {
     let policy = tollgate_config::policy_of(config, &|_| None).expect("a configuration");
     Driver::new(policy, Ports { peer: &Tls, ..Ports::new([1, 2], &Computed) }, UnixTime::from_secs(NOW))
 }
 
-fn request(more: &[(&str, &str)]) -> Head {
+pub(crate) fn request(more: &[(&str, &str)]) -> Head {
     let pseudo =
         [(":method", "GET"), (":path", "/orders"), (":authority", "api.example.com"), (":scheme", "https")];
     Head::from(lines(&[&pseudo[..], more].concat()))
