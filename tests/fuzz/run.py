@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +25,9 @@ COVERAGE = [
     "-Ccodegen-units=4",
     "--cfg", "fuzzing",
 ]
+RECORD = ROOT / "docs" / "fuzzing.json"
+# How libFuzzer exits that was interrupted.
+INTERRUPTED = 72
 BEGIN, END = "<!-- fuzz:begin -->", "<!-- fuzz:end -->"
 
 
@@ -42,7 +45,7 @@ def build():
 
 
 def fuzz(binary, target, seconds, timeout):
-    """Runs one target. Returns what it has done, and the input that it failed with, if there is one."""
+    """Runs one target. Returns what it has done, the input that it failed with, if there is one, and whether it was interrupted."""
     corpus, found = OUT / "corpus" / target, OUT / "found"
     corpus.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
@@ -53,34 +56,54 @@ def fuzz(binary, target, seconds, timeout):
         binary, corpus, *known, f"-max_total_time={seconds}", f"-timeout={timeout}", "-rss_limit_mb=2048", "-max_len=8192",
         f"-dict={HERE / 'dictionary'}", "-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={found}/{target}-",
     ]
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    text = done.stdout.decode(errors="replace")
+    log = OUT / f"{target}.log"
+    with log.open("wb") as lines:
+        process = subprocess.Popen(command, stdout=lines, stderr=subprocess.STDOUT, cwd=ROOT)
+        code, usage, is_interrupted = wait(process)
+    text = log.read_text(errors="replace")
     number = lambda name: int((re.findall(rf"stat::{name}:\s+(\d+)", text) or ["0"])[-1])
     result = {
         "executions": number("number_of_executed_units"),
         "edges": int((re.findall(r"cov: (\d+)", text) or ["0"])[-1]),
         "inputs": len(list(corpus.iterdir())),
-        "cpu_seconds": round(now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime),
     }
     new = sorted(file for file in found.iterdir() if file.name not in before)
-    if done.returncode != 0:
+    is_good = code == 0 or is_interrupted and code == INTERRUPTED
+    if not is_good:
         print("\n".join(text.splitlines()[-25:]), file=sys.stderr)
-    return result, (new[0] if new else None if done.returncode == 0 else found)
+    return result, (new[0] if new else None if is_good else found), is_interrupted
 
 
-def record(results):
-    """Adds to what docs/fuzzing.json says, and writes the table of docs/fuzzing.md anew."""
-    file, page = ROOT / "docs" / "fuzzing.json", ROOT / "docs" / "fuzzing.md"
-    total = json.loads(file.read_text()) if file.exists() else {}
-    for target, result in results.items():
-        old = total.setdefault(target, {"executions": 0, "edges": 0, "inputs": 0, "cpu_seconds": 0})
-        for name in ("executions", "cpu_seconds"):
-            old[name] += result[name]
-        for name in ("edges", "inputs"):
-            old[name] = result[name]
-    file.write_text(json.dumps(total, indent=1, sort_keys=True) + "\n")
+def wait(process):
+    """How a target has ended, what it has used, and whether it was told to end."""
+    def ended():
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return process.returncode, usage
+
+    try:
+        return *ended(), False
+    except KeyboardInterrupt:
+        # It reports what it has done before it ends.
+        process.send_signal(signal.SIGINT)
+        return *ended(), True
+
+
+def recorded():
+    """What docs/fuzzing.json says of each target."""
+    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
+
+
+def record(target, result):
+    """Adds a result to docs/fuzzing.json, and writes the table of docs/fuzzing.md anew."""
+    page, total = ROOT / "docs" / "fuzzing.md", recorded()
+    old = total.setdefault(target, {"executions": 0, "edges": 0, "inputs": 0, "cpu_seconds": 0})
+    for name in ("executions", "cpu_seconds"):
+        old[name] += result[name]
+    for name in ("edges", "inputs"):
+        old[name] = result[name]
+    RECORD.write_text(json.dumps(total, indent=1, sort_keys=True) + "\n")
     lines = ["| target | CPU time | executions | edges reached | inputs that reach something new |", "| --- | ---: | ---: | ---: | ---: |"]
     for target, all_ in sorted(total.items()):
         lines.append(f"| `{target}` | {clock(all_['cpu_seconds'])} | {all_['executions']:,} | {all_['edges']:,} | {all_['inputs']:,} |")
@@ -120,28 +143,34 @@ def keep(binaries, target):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=3600, help="for all targets together (default: 3600)")
+    parser.add_argument("--seconds", type=int, default=3600, help="time for all targets together (default: 3600); what is recorded is CPU time")
     parser.add_argument("--only", choices=targets(), action="append", help="this target; may be given again")
-    parser.add_argument("--record", action="store_true", help="add the result to docs/fuzzing.md")
+    parser.add_argument("--record", action="store_true", help="add the result of each target to docs/fuzzing.md, as soon as it is done")
     parser.add_argument("--keep", action="store_true", help="keep the inputs that reach something new in tests/fuzz/corpus (up to 512 bytes each)")
     parser.add_argument("--timeout", type=int, default=10, help="seconds that one input may take (default: 10)")
     arguments = parser.parse_args()
     print("==> compile the targets", flush=True)
     binaries = build()
     subprocess.run([binaries / "exchange"], cwd=ROOT, check=True, env={**os.environ, "TOLLGATE_SEEDS": str(OUT / "seeds")})
-    chosen, results, failures = arguments.only or targets(), {}, []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # The one with the least CPU time so far begins: a run that is interrupted does not leave out the same ones each time.
+    spent = recorded()
+    chosen = sorted(arguments.only or targets(), key=lambda target: spent.get(target, {}).get("cpu_seconds", 0))
+    failures = []
     for target in chosen:
         seconds = max(1, arguments.seconds // len(chosen))
         print(f"==> {target}: {seconds} s", flush=True)
-        results[target], failure = fuzz(binaries / target, target, seconds, arguments.timeout)
-        print("    {executions:,} executions, {edges:,} edges, {cpu_seconds} s of CPU time".format(**results[target]), flush=True)
+        result, failure, is_interrupted = fuzz(binaries / target, target, seconds, arguments.timeout)
+        print("    {executions:,} executions, {edges:,} edges, {cpu_seconds} s of CPU time".format(**result), flush=True)
         if failure:
             failures.append(failure)
             print(f"    FAILED: run it again with {binaries / target} {failure}", flush=True)
-        elif arguments.keep:
+        elif arguments.record:
+            record(target, result)
+        if is_interrupted:
+            return 130
+        if arguments.keep and not failure:
             keep(binaries, target)
-    if arguments.record and not failures:
-        record(results)
     return 1 if failures else 0
 
 
