@@ -1,5 +1,6 @@
 //! `tollgate doctor`.
 
+mod events;
 mod injected;
 
 use base64::Engine as _;

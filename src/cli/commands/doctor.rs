@@ -1,6 +1,7 @@
 //! `tollgate doctor`: makes the filter's own calls, and reports what is wrong with the responses.
 
 mod call;
+mod events;
 mod keys;
 mod metadata;
 mod resource;
@@ -18,6 +19,7 @@ use tollgate_engine::base::secret::Secret;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::keys::{KeySource, LiveKeys};
 use tollgate_engine::provider::{Provider, Validate};
+use url::Url;
 
 use crate::kit::ask::random_seed;
 use crate::kit::credentials::Credentials;
@@ -37,7 +39,8 @@ use crate::kit::{find, injected};
 /// Reads the metadata of each configured authorization server, and introspects a token that nobody has
 /// issued. With `--token-file`, it also introspects that token. Credentials that Envoy
 /// adds (`credential_injector`) are read from the file that the configuration names. The command also
-/// requests the metadata of each configured resource, as a client would. Exits with 1 if anything is wrong.
+/// requests the metadata of each configured resource, as a client would, and reads which events the server
+/// can push if the configuration receives events. Exits with 1 if anything is wrong.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -54,6 +57,10 @@ pub(crate) struct Args {
     /// Read an access token that should be valid from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Send an invalid event to each event endpoint (`revocation.events`) of this gateway, such as
+    /// https://gateway.example.com, and check that Tollgate rejects it
+    #[arg(long, value_name = "URL")]
+    gateway: Option<Url>,
     #[command(flatten)]
     credentials: Credentials,
     #[command(flatten)]
@@ -125,6 +132,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new(format_args!("the configuration has no provider {name:?}"))
             .help(format_args!("It has: {}.", names.join(", "))));
     }
+    if args.gateway.is_some() && policy.revocation.events.is_empty() {
+        return Err(Failure::new(
+            "the configuration receives no events, so nothing can be sent to --gateway",
+        )
+        .help("revocation.events names the paths for them."));
+    }
     let mut patients = Vec::new();
     for (i, provider) in policy.providers.iter().enumerate() {
         if args.provider.as_ref().is_some_and(|name| *name != provider.name) {
@@ -146,6 +159,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             findings: Vec::new(),
         };
         patient.examine(&unset, token.as_ref(), &http, out);
+        if let Some(gateway) = &args.gateway {
+            patient.probe(gateway, &http, out);
+        }
         patients.push(patient);
     }
     let mut resources = Vec::new();
@@ -158,6 +174,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 impl Patient<'_> {
     fn examine(&mut self, unset: &[ConfigError], token: Option<&Secret>, http: &Http, out: &mut Output) {
         let known = metadata::look(self, http, out);
+        if self.policy.revocation.events.iter().any(|endpoint| endpoint.provider == self.id) {
+            events::look(self, known.as_ref(), http, out);
+        }
         let own = [Step::Key("providers"), Step::Key(&self.provider.name)];
         if let Some(error) = unset.iter().find(|error| error.at.steps().take(own.len()).eq(own)) {
             let variable = error.at.find(self.configuration);
@@ -186,6 +205,14 @@ impl Patient<'_> {
         let responds = call::introspect_made_up(self, known.as_ref(), http, out);
         if let (true, Some(token)) = (responds, token) {
             token::examine(self, token, http, out);
+        }
+    }
+
+    /// Sends an invalid event to each endpoint for the events of this provider.
+    fn probe(&mut self, gateway: &Url, http: &Http, out: &mut Output) {
+        let (id, policy) = (self.id, self.policy);
+        for endpoint in policy.revocation.events.iter().filter(|endpoint| endpoint.provider == id) {
+            events::probe(self, endpoint, gateway, http, out);
         }
     }
 

@@ -11,6 +11,7 @@ use tollgate_cases::token::Token;
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request, connect};
 use tollgate_e2e::my_turn;
+use tollgate_e2e::operator::Operator;
 use tollgate_e2e::stage::{Plugin, Stage};
 use tollgate_e2e::world::{World, merge, policy};
 
@@ -80,6 +81,28 @@ fn a_revocation_acts_in_every_worker_within_a_second_under_load() {
     let counters = world.envoy.counters("revocation.events");
     assert_eq!(counters.get("applied"), Some(&1), "{counters:?}");
     world.envoy.assert_clean_log(&["hush", "alice"]);
+}
+
+#[test]
+fn doctor_tells_whether_events_reach_the_gateway() {
+    let _turn = my_turn();
+    let stage = |stop_iteration| {
+        let plugin = Plugin { stop_iteration, ..Plugin::new(receiver(json!({}))) };
+        World::start(Stage::new().listener("as", plugin))
+    };
+    let operator = Operator::new();
+    operator.write("policy.yaml", &receiver(json!({})).to_string());
+    for (stop_iteration, want) in [
+        (true, "/events receives events, and rejects one that is not signed"),
+        (false, "Does the plugin set allow_on_headers_stop_iteration: true?"),
+    ] {
+        let world = stage(stop_iteration);
+        let gateway = format!("http://127.0.0.1:{}", world.port("as"));
+        let args = ["doctor", "policy.yaml", "--allow-http", "--timeout", "2", "--gateway", &gateway];
+        let done = operator.command(&args).output().expect("tollgate can be run");
+        let printed = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(printed.contains(want), "{done:?}");
+    }
 }
 
 #[test]
@@ -192,6 +215,12 @@ const ISSUER: &str = "https://as.example.com";
 
 /// Four workers that receive events.
 fn receiving(changes: Value) -> World {
+    let plugin = Plugin { stop_iteration: true, ..Plugin::new(receiver(changes)) };
+    World::start(Stage { workers: 4, ..Stage::new() }.listener("as", plugin))
+}
+
+/// Its configuration.
+fn receiver(changes: Value) -> Value {
     let key = json!({
         "kty": "EC", "crv": "P-256", "kid": "p256",
         "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y",
@@ -203,6 +232,5 @@ fn receiving(changes: Value) -> World {
         "cache": {"max_entries": 10_000, "ttl": "1h", "ttl_without_exp": "1h"},
     }));
     merge(&mut policy, changes);
-    let plugin = Plugin { stop_iteration: true, ..Plugin::new(policy) };
-    World::start(Stage { workers: 4, ..Stage::new() }.listener("as", plugin))
+    policy
 }
