@@ -68,7 +68,7 @@ NODE   = Node.js 20 or newer, which comes with npm
 CHROMIUM ?= $(shell command -v chromium chromium-browser google-chrome | head -n 1)
 export CHROMIUM
 
-.PHONY: FORCE help build command release wheels test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test fuzz fuzz-quick bench bench-docs micro soak soak-quick soak-tokens chaos load clean \
+.PHONY: FORCE help build command release wheels test-release reproducible check lint fmt clippy clippy-native rustdoc duplicates native wasm host host-quick e2e matrix test-providers test-openam test-kubernetes test-gateway test-compose test-browser test-observability demo demo-test compose-config book size deny audit test fuzz fuzz-quick mutants mutants-tool bench bench-docs micro soak soak-quick soak-tokens chaos load clean \
 	tools rust-targets test-runner cargo-deny envoy mdbook node-packages docker-compose egctl envoy-gateway crane istio-crds gateway-crds prometheus
 
 help:
@@ -141,7 +141,7 @@ deny: cargo-deny ## licences, sources and bans of all dependencies (cargo-deny)
 	$(step) "licences and sources of everything" $(CARGO_DENY_RUN) --workspace --all-features check licenses sources
 	$(step) "bans for the filter" $(CARGO_DENY_RUN) --manifest-path src/filter/Cargo.toml --target wasm32-wasip1 --exclude-dev check bans
 
-native: rust-targets ## ring 1: unit tests, vectors and documentation, native
+native: rust-targets mutants-tool ## ring 1: unit tests, vectors and documentation, native
 	$(step) "ring 1: native" cargo test --quiet --locked --no-fail-fast -p tollgate-engine -p tollgate-config -p tollgate -p tollgate-finish -p tollgate-cases
 
 wasm: rust-targets test-runner ## ring 2: the same unit tests, in wasm under Node.js
@@ -154,6 +154,12 @@ fuzz: rust-targets ## everything that takes bytes from a peer, with libFuzzer (F
 fuzz-quick: rust-targets ## a minute of it, for all targets
 	@if command -v c++ > /dev/null; then tests/tools/step "fuzzing, a minute" python3 tests/fuzz/run.py --seconds 60; \
 	else echo "LEFT OUT: fuzzing. A C++ compiler is missing: install g++, for instance."; fi
+
+mutants: rust-targets ## every small change to what decides must make a test fail (an hour; MUTANTS="--file token": a part; the result goes into docs/mutants.md)
+	@cargo run --quiet --locked --manifest-path tests/mutants/Cargo.toml --target-dir target/mutants/tool -- --record $(MUTANTS)
+
+mutants-tool: rust-targets
+	$(step) "the tool for mutants" cargo test --quiet --locked --manifest-path tests/mutants/Cargo.toml --target-dir target/mutants/tool
 
 host: build ## ring 3: the built filter in an in-process host
 	$(step) "ring 3: in-process host" cargo test --quiet --locked --no-fail-fast -p tollgate-host
