@@ -58,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Send an invalid event to each event endpoint (`revocation.events`) of this gateway, such as
-    /// https://gateway.example.com, and check that Tollgate rejects it
+    /// `https://gateway.example.com`, and check that Tollgate rejects it
     #[arg(long, value_name = "URL")]
     gateway: Option<Url>,
     #[command(flatten)]
