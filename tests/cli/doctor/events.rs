@@ -33,7 +33,7 @@ fn metadata() -> Value {
     })
 }
 
-fn with(mut metadata: Value, more: Value) -> Value {
+fn with(mut metadata: Value, more: &Value) -> Value {
     metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     metadata
 }
@@ -73,7 +73,7 @@ fn what_the_server_says_of_events_is_reported() {
         (json!({}), Some(signals(own, keys, "urn:ietf:rfc:8936")), 1, "it does not push events"),
     ];
     for (more, signals, status, want) in cases {
-        let server = server(with(metadata(), more), signals);
+        let server = server(with(metadata(), &more), signals);
         let run = examine(&server, &[], &[SET]);
         assert!(run.status == status && run.stdout.contains(want), "{want}: {run:?}");
     }
