@@ -170,8 +170,9 @@ host-quick: $(QUICK_MODULE)
 e2e: build command envoy node-packages ## ring 4: the built filter in a real Envoy (ENVOY=path for another one)
 	$(step) "ring 4: Envoy" env TOLLGATE=$(COMMAND) RUST_TEST_THREADS=$(E2E_THREADS) cargo test --quiet --locked --no-fail-fast -p tollgate-e2e
 
-# Verdicts and vectors, and the basic scenarios: what is cached, what loads, who is told of, how requests are read, signatures, what Envoy allows.
-MATRIX := verdicts:: vectors:: cache:: configurations:: identity:: readings:: versions:: least_privilege::
+# Verdicts and vectors, and the basic scenarios: what is cached, what loads, who is told of, how requests are read, signatures, what Envoy allows,
+# and a browser login, which takes other filters of Envoy's.
+MATRIX := verdicts:: vectors:: cache:: configurations:: identity:: readings:: versions:: least_privilege:: examples::oauth2::
 
 matrix: build command envoy node-packages ## ring 4's core with each version of Envoy that is supported
 	@python3 tests/tools/fetch_envoy.py $(TOOLS) --older
