@@ -36,6 +36,8 @@ struct World {
     calls: usize,
     /// The client list, as it is fetched.
     list: Value,
+    /// The cluster that does not respond.
+    silent: Option<&'static str>,
 }
 
 fn config(more: &Value) -> Value {
@@ -81,6 +83,7 @@ impl World {
             says: Says::Active { exp: START + 3600 },
             calls: 0,
             list: json!({"clients": []}),
+            silent: None,
         };
         world.pass(0);
         world
@@ -110,6 +113,9 @@ impl World {
                 continue;
             }
             self.calls += 1;
+            if self.silent.is_some_and(|silent| call.cluster() == silent) {
+                continue;
+            }
             match self.says {
                 Says::Active { exp } => {
                     let said =
@@ -123,8 +129,12 @@ impl World {
     }
 
     fn begin(&mut self, token: &str) -> StreamId {
+        self.begin_at("/stream", token)
+    }
+
+    fn begin_at(&mut self, path: &str, token: &str) -> StreamId {
         let authorization = format!("Bearer {token}");
-        let head = [(":method", "GET"), (":path", "/stream"), ("authorization", &authorization)];
+        let head = [(":method", "GET"), (":path", path), ("authorization", &authorization)];
         let stream = self.driver.request(lines(&head), None);
         self.serve();
         stream
@@ -132,7 +142,11 @@ impl World {
 
     /// A stream that has been let in, and whose response has begun.
     fn stream(&mut self, token: &str) -> StreamId {
-        let stream = self.begin(token);
+        self.stream_at("/stream", token)
+    }
+
+    fn stream_at(&mut self, path: &str, token: &str) -> StreamId {
+        let stream = self.begin_at(path, token);
         let end = self.driver.end(stream).unwrap();
         assert_eq!(end.outcome.decision, Decision::Allow(Verdict::Allowed));
         self.driver.has_response(stream);
@@ -269,6 +283,63 @@ fn a_client_that_is_revoked_loses_its_streams_with_the_list() {
     world.pass(11_000);
     assert_eq!(world.rejection(stream), Some(Rejection::Revoked));
     assert_eq!(world.calls, 1);
+}
+
+/// Two providers, one for each path, and a client list.
+fn two_providers() -> Value {
+    let provider = |cluster: &str| {
+        json!({"introspection": {
+            "uri": "https://as.example.com/introspect", "cluster": cluster, "client_auth": {"method": "none"},
+        }})
+    };
+    json!({
+        "client_lists": {"ours": {"uri": "https://lists.example.com/ours", "cluster": "lists", "refresh": "30s"}},
+        "providers": {"slow": provider("slow"), "quick": provider("quick")},
+        "rules": [{"match": {"prefix": "/slow"}, "requires": {"providers": ["slow"]}}],
+        "requires": {"providers": ["quick"]},
+        "revocation": {"lists": ["ours"]},
+        "cache": {"ttl": "20s", "ttl_jitter": 0, "refresh_ahead": "0s"},
+    })
+}
+
+#[test]
+fn a_provider_that_is_slow_delays_no_end_of_another_ones_streams() {
+    // STR-08
+    let mut world = World::new(&two_providers());
+    for n in 0..300 {
+        world.stream_at("/slow", &format!("slow-{n}"));
+    }
+    let other = world.stream("other");
+    world.silent = Some("slow");
+    world.says = Says::Inactive;
+    world.calls = 0;
+    world.pass(20_000 + LOOK);
+    assert_eq!(world.rejection(other), Some(Rejection::Inactive));
+    assert_eq!(world.calls, 256 + 1, "only so many of one provider are asked about at once");
+    assert_eq!(world.driver.reset.len(), 1);
+}
+
+#[test]
+fn what_needs_no_call_waits_for_none() {
+    // STR-08: of a provider that is slow, too, and all of them within a second
+    let mut world = World::new(&two_providers());
+    let first: Vec<_> = (0..300).map(|n| world.stream_at("/slow", &format!("slow-{n}"))).collect();
+    world.pass(12_000);
+    let second: Vec<_> = (300..900).map(|n| world.stream_at("/slow", &format!("slow-{n}"))).collect();
+    world.silent = Some("slow");
+    world.list = json!({"clients": [], "revoked": [{"client_id": "app", "until": START + 900}]});
+    world.pass(13_000);
+    assert!(world.driver.reset.is_empty());
+    world.calls = 0;
+    world.pass(6_000);
+    assert_eq!(world.calls, 0);
+    for stream in second {
+        assert_eq!(world.rejection(stream), Some(Rejection::Revoked));
+    }
+    assert!(
+        first.iter().any(|stream| world.why(*stream).is_none()),
+        "those whose tokens are asked about wait"
+    );
 }
 
 #[test]

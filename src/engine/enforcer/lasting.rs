@@ -32,7 +32,7 @@ pub(crate) struct Lasting {
 }
 
 /// What is known of a stream's token now.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Standing {
     /// A new request would be let in at once.
     Good,
@@ -40,6 +40,8 @@ pub(crate) enum Standing {
     Old,
     /// A new request would be rejected, or its token introspected.
     Bad,
+    /// A new request would be rejected, and nobody be asked.
+    Rejected(Rejection),
 }
 
 /// The minimum time between two introspections of a token whose response is too old.
@@ -87,20 +89,29 @@ impl<T: Trace> Enforcer<T> {
         if self.policy.cache.max_entries == 0 || entry.age(wall) != Age::Fresh || !is_young {
             return Standing::Old;
         }
-        if is_thorough && self.judge(request, (token, &found.token), None, wall).is_err() {
-            return Standing::Bad;
+        if !is_thorough {
+            return Standing::Good;
         }
-        Standing::Good
+        match self.judge(request, (token, &found.token), None, wall) {
+            Ok(()) => Standing::Good,
+            // It may be there after a fetch.
+            Err(Rejection::NoAnswer { .. }) => Standing::Bad,
+            Err(rejection) => Standing::Rejected(rejection),
+        }
     }
 
     /// Judges a stream anew, as a new request with its token.
     #[inline(never)]
-    pub(crate) fn judge_again(&mut self, lasting: Lasting, now: UnixTime) -> Step {
+    pub(crate) fn judge_again(&mut self, mut lasting: Lasting, now: &Now<'_>) -> Step {
+        if let Standing::Rejected(rejection) = self.standing(&mut lasting, true, now) {
+            return lasting.give_up(self, rejection);
+        }
+        let now = now.wall();
         let Lasting { request, found, .. } = lasting;
         let next_providers = choice::choose(&self.policy, request.requirement(&self.policy), &found.token);
         let pending = Pending {
             after: self.oldest(&request, now),
-            request: Request { is_again: true, provider: None, ..request },
+            request: Request { provider: None, ..request },
             found,
             body: None,
             next_providers: next_providers.into(),
@@ -123,9 +134,15 @@ impl<T: Trace> Enforcer<T> {
 }
 
 impl Lasting {
+    /// The provider that recognizes its token.
+    pub(crate) fn provider(&self) -> ProviderId {
+        self.key.provider
+    }
+
     #[inline(never)]
     fn new(request: Request, found: Found, key: TokenKey, entry: Rc<Entry>) -> Box<Self> {
-        Box::new(Self { request, found, key, entry })
+        // What its client has proved is not asked again.
+        Box::new(Self { request: Request { is_again: true, ..request }, found, key, entry })
     }
 
     /// Its response has begun: no other one can be given, so its head is not needed any more.

@@ -29,8 +29,6 @@ pub(super) struct Lastings {
     look: Option<Steady>,
     /// When they were last judged by all that is required.
     judged: Steady,
-    /// How many of them are being judged.
-    busy: usize,
 }
 
 /// One of them.
@@ -47,7 +45,8 @@ struct Watched {
 const LOOK: Duration = Duration::from_millis(250);
 /// How often they are judged by all that is required: client lists, ages.
 const THOROUGH: Duration = Duration::from_secs(1);
-/// How many are judged anew at a time: what they ask must not crowd out requests.
+/// How many of a provider's are judged anew at a time: what they ask must not crowd out requests, and a provider that is
+/// slow must not delay the others'.
 const MAX_BUSY: usize = 256;
 
 impl Lastings {
@@ -80,9 +79,7 @@ impl Lastings {
 
     /// One of them has ended.
     pub(super) fn remove(&mut self, id: StreamId) {
-        if self.all.remove(id).is_some_and(|one| one.is_busy) {
-            self.busy = self.busy.saturating_sub(1);
-        }
+        self.all.remove(id);
         self.all.give_back();
     }
 
@@ -96,9 +93,7 @@ impl Lastings {
     /// It has been judged, and goes on.
     fn has_been_judged(&mut self, id: StreamId, anew: Option<Box<Lasting>>, now: Steady) {
         let Some(one) = self.all.get_mut(id) else { return };
-        if std::mem::take(&mut one.is_busy) {
-            self.busy = self.busy.saturating_sub(1);
-        }
+        one.is_busy = false;
         one.asked = now;
         if let Some(anew) = anew {
             one.lasting = anew;
@@ -116,25 +111,34 @@ impl<T: Trace> Worker<T> {
             return self.wake_at(look);
         }
         self.generations.catch_up_before(now.moment());
-        let Lastings { all, look, judged, busy } = &mut self.lasting;
+        let Lastings { all, look, judged } = &mut self.lasting;
         *look = (!all.is_empty()).then(|| steady.saturating_add(LOOK));
         let is_thorough = steady.saturating_sub(*judged) >= THOROUGH;
         if is_thorough {
             *judged = steady;
         }
+        let mut turns = vec![MAX_BUSY; self.generations.current.policy().providers.len()];
+        let mut takes_turn = |one: &Watched| {
+            // A provider of an earlier configuration: it is not called any more.
+            let Some(turns) = turns.get_mut(one.lasting.provider().0) else { return true };
+            let is_free = *turns > 0;
+            *turns = turns.saturating_sub(1);
+            is_free
+        };
+        for (_, one) in all.entries().iter().filter(|(_, one)| one.is_busy) {
+            takes_turn(one);
+        }
         for (id, one) in all.entries_mut() {
-            let Some(stream) = self.streams.get(*id).filter(|_| !one.is_busy && *busy < MAX_BUSY) else {
-                continue;
-            };
+            let Some(stream) = self.streams.get(*id).filter(|_| !one.is_busy) else { continue };
             let enforcer = self.generations.of(stream.generation);
             let is_due = match enforcer.standing(&mut one.lasting, is_thorough, now) {
                 Standing::Good => false,
-                Standing::Old => steady.saturating_sub(one.asked) >= ASK_AGAIN,
-                Standing::Bad => true,
+                Standing::Old => steady.saturating_sub(one.asked) >= ASK_AGAIN && takes_turn(one),
+                Standing::Bad => takes_turn(one),
+                Standing::Rejected(_) => true,
             };
             if is_due {
                 one.is_busy = true;
-                *busy = busy.saturating_add(1);
                 self.ready.push_back((*id, Waited::Again));
             }
         }
@@ -150,7 +154,7 @@ impl<T: Trace> Worker<T> {
         let is_current = stream.generation == self.generations.now();
         let enforcer = self.generations.of(stream.generation);
         Some(if is_current {
-            enforcer.judge_again(lasting, now.wall())
+            enforcer.judge_again(lasting, now)
         } else {
             lasting.give_up(enforcer, not_asked(NoAnswer::Replaced))
         })
