@@ -276,6 +276,7 @@ fn whose_tokens_an_event_is_about() {
         ("another issuer's user",    json!({"sub_id": {"format": "iss_sub", "iss": "https://other.example", "sub": "alice"}}), [false; 5]),
         ("a token",                  json!({"sub_id": {"format": "jwt_id", "iss": "https://as.example.com", "jti": "t1"}}), [false, false, false, true, false]),
         ("a client",                 json!({"sub_id": {"format": "complex", "application": session("shop")}}), [false, false, false, true, false]),
+        ("a client by its issuer",   json!({"sub_id": {"format": "complex", "application": {"format": "iss_sub", "iss": "https://as.example.com", "sub": "shop"}}}), [false, false, false, true, false]),
         ("an address",               json!({"sub_id": {"format": "email", "email": "bob@example.com"}}),      [false, false, false, true, false]),
         ("aliases",                  json!({"sub_id": {"format": "aliases", "identifiers": [user, {"format": "email", "email": "bob@example.com"}]}}), [true, true, true, true, false]),
         ("a stream is no session",   json!({"sub_id": session("s1"), "events": uri("ssf/event-type/verification")}), [false; 5]),
@@ -307,6 +308,27 @@ fn whose_tokens_an_event_is_about() {
             continue;
         }
         assert_eq!(asked, want, "{name}");
+    }
+}
+
+#[test]
+fn logout_tokens_without_a_name_are_told_apart() {
+    // EVT-05, EVT-13
+    let mut workers = Workers::new(config(), 1);
+    for user in ["alice", "bob"] {
+        let members = json!({"sub": user});
+        assert_eq!(workers.ask(0, user, &members).1, 1);
+        workers.pass(10);
+        let claims = json!({
+            "aud": "receiver", "iat": "$now", "exp": "$now+120", "sub": user,
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        });
+        let token = signed("logout+jwt", claims).at(workers.millis / 1000);
+        let form = "application/x-www-form-urlencoded";
+        let stream = workers.push(0, form, &format!("logout_token={token}"));
+        assert_eq!(status(workers.all[0].end(stream).unwrap()), 200);
+        workers.pass(10);
+        assert_eq!(workers.ask(0, user, &members).1, 1, "{user} is asked about again");
     }
 }
 

@@ -173,6 +173,14 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_of_the_last_moment_that_may_be_counts_once() {
+        // DPP-27
+        let workers = Workers::new(100);
+        assert!(workers.uses("key", "jti", 300));
+        assert!(!workers.uses("key", "jti", 300));
+    }
+
+    #[test]
     fn another_size_remembers_the_same() {
         // DPP-27: as over LDS
         let mut workers = Workers::new(10_000);

@@ -259,3 +259,31 @@ fn security_event(
 fn seconds(seconds: i64) -> u64 {
     u64::try_from(seconds).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Effect, security_event};
+    use crate::base::json::{self, Value};
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn of_several_events_the_strongest_counts_at_a_time_that_may_be() {
+        // EVT-12
+        let caep = "https://schemas.openid.net/secevent/caep/event-type";
+        #[rustfmt::skip]
+        let cases = [
+            ("one",                  format!(r#"{{"{caep}/session-revoked":{{}}}}"#),                                    Effect::Revoke,   100),
+            ("a weaker one behind",  format!(r#"{{"{caep}/session-revoked":{{}},"{caep}/credential-change":{{}}}}"#),    Effect::Revoke,   100),
+            ("a weaker one alone",   format!(r#"{{"{caep}/credential-change":{{}}}}"#),                                  Effect::AskAgain, 100),
+            ("an earlier time",      format!(r#"{{"{caep}/session-revoked":{{"event_timestamp":90}}}}"#),                Effect::Revoke,   90),
+            ("a time to come",       format!(r#"{{"{caep}/session-revoked":{{"event_timestamp":110}}}}"#),               Effect::Revoke,   100),
+            ("a time before time",   format!(r#"{{"{caep}/session-revoked":{{"event_timestamp":-1}}}}"#),                Effect::Revoke,   100),
+        ];
+        for (name, events, effect, at) in cases {
+            let Ok(Value::Object(events)) = json::parse(events.as_bytes()) else { panic!("{name}") };
+            let event = security_event(&json::Map::new(), &events, "e", 100, "https://as.example.com");
+            assert_eq!((event.effect, event.at), (effect, at), "{name}");
+        }
+    }
+}

@@ -241,6 +241,38 @@ mod tests {
     }
 
     #[test]
+    fn a_later_event_takes_nothing_back() {
+        // EVT-13
+        let store = Own::default();
+        let mut one = worker(&store);
+        one.announce(&store, &event("first", "alice", at(0)), at(0));
+        let again = Event { effect: Effect::AskAgain, ..event("second", "alice", at(5000)) };
+        one.announce(&store, &again, at(5000));
+        one.catch_up(&store);
+        let revokes = |iat: u64| {
+            let claims = [("sub".to_owned(), Value::from("alice")), ("iat".to_owned(), Value::from(iat))];
+            let token = AccessToken::new(ProviderId(0), claims.into_iter().collect()).unwrap();
+            one.revokes(&token, &one.marks(&token), at(6000).wall)
+        };
+        assert!(revokes(START - 10) && revokes(START), "of the very second, too");
+        assert!(!revokes(START + 1), "what is issued since is a new decision");
+    }
+
+    #[test]
+    fn what_was_asked_for_at_the_moment_of_the_event_counts_no_more() {
+        // EVT-13
+        let store = Own::default();
+        let mut one = worker(&store);
+        one.announce(&store, &event("first", "alice", at(500)), at(500));
+        one.catch_up(&store);
+        let until = one.revoked.entries().iter().map(|(_, until)| until.asked).max().unwrap();
+        let asked = at(u64::try_from(until.div_ceil(1000)).unwrap() - 1_000_000);
+        assert_eq!(u128::from(until), asked.steady.as_micros(), "a whole millisecond");
+        assert!(ends(&one, "alice", asked, at(2000)));
+        assert!(!ends(&one, "alice", at(2000), at(2000)));
+    }
+
+    #[test]
     fn an_event_counts_once_and_while_it_matters() {
         // EVT-13
         let store = Own::default();

@@ -264,6 +264,28 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
+    fn a_binding_that_cannot_be_read_is_a_binding() {
+        // MTL-11, DPP-18
+        #[rustfmt::skip]
+        let cases = [
+            (r#"{}"#,                              false),
+            (r#"{"cnf":null}"#,                    false),
+            (r#"{"cnf":{"jkt":"a"}}"#,             false),
+            (r#"{"cnf":{"x5t#S256":"a"}}"#,        false),
+            (r#"{"cnf":{"jkt":5}}"#,               true),
+            (r#"{"cnf":{"jkt":null}}"#,            true),
+            (r#"{"cnf":{"x5t#S256":["a"]}}"#,      true),
+            (r#"{"cnf":{"jkt":"a","jwk":{}}}"#,    true),
+            (r#"{"cnf":{}}"#,                      true),
+            (r#"{"cnf":"a"}"#,                     true),
+        ];
+        for (claims, want) in cases {
+            let Ok(Value::Object(read)) = json::parse(claims.as_bytes()) else { panic!("{claims}") };
+            assert_eq!(AccessToken::new(ProviderId(0), read).unwrap().is_bound_otherwise(), want, "{claims}");
+        }
+    }
+
+    #[test]
     fn what_holds_for_every_token() {
         // INT-16, INT-17, INT-19, INT-20, OAU-11, OAU-12, OAU-13
         use Rejection::{Expired, NotAnAccessToken, NotYetValid, WrongAudience, WrongIssuer};

@@ -44,3 +44,26 @@ impl TokenRules {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::TokenRules;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_scope_stands_for_its_own_and_for_no_others() {
+        let pair = |general: &str, narrow: &str| (general.to_owned(), vec![narrow.to_owned()]);
+        let implied_scopes = vec![pair("admin", "write"), pair("write", "read"), pair("audit", "logs")];
+        let rules = TokenRules { implied_scopes, ..TokenRules::default() };
+        let cases = [
+            (vec!["admin"], vec!["admin", "write", "read"]),
+            (vec!["audit", "read"], vec!["audit", "read", "logs"]),
+            (vec!["read"], vec!["read"]),
+        ];
+        for (mut scopes, want) in cases {
+            rules.imply(&mut scopes);
+            assert_eq!(scopes, want);
+        }
+    }
+}

@@ -25,6 +25,8 @@ fn whoever_is_not_the_provider_revokes_nothing() {
         ("another issuer",        json!({"iss": "https://as.example.com/"}),                "invalid_issuer"),
         ("another audience",      json!({"aud": "receivers"}),                              "invalid_audience"),
         ("no audience",           json!({"aud": []}),                                       "invalid_audience"),
+        ("an audience of null",   json!({"aud": null}),                                     "invalid_audience"),
+        ("of a number",           json!({"aud": [5]}),                                      "invalid_audience"),
         ("of the future",         json!({"iat": "$now+61"}),                                "invalid_request"),
         ("of no time",            json!({"iat": "now"}),                                    "invalid_request"),
         ("with an end",           json!({"exp": "$now+100"}),                               "invalid_request"),
@@ -75,6 +77,7 @@ fn logout_tokens_that_are_not_valid() {
         ("no event",               json!({"events": {"x": {}}}),                        400),
         ("an event that is none",  json!({"events": {"http://schemas.openid.net/event/backchannel-logout": true}}), 400),
         ("another key",            json!({"key": "other-p256", "header": {"kid": "p256"}}), 400),
+        ("no audience",            json!({"aud": null}),                                400),
     ];
     for (name, more, want) in cases {
         let mut workers = Workers::new(config(), 1);
