@@ -118,6 +118,24 @@ fn the_field_is_there_once_and_is_a_signed_jwt() {
 }
 
 #[test]
+fn where_the_target_is_unknown_no_proof_is_for_it() {
+    // DPP-10
+    let mut world = World::new(&json!({}));
+    for (authority, want) in
+        [("h", None), ("u@h", Some("invalid_dpop_proof")), ("", Some("invalid_dpop_proof"))]
+    {
+        world.authority = authority;
+        for htu in
+            [URI, "https://u@h/r", "https:///r", "x"].into_iter().take(if want.is_none() { 1 } else { 4 })
+        {
+            let proof = world.proof(&json!({"claims": {"htu": htu}}));
+            let outcome = world.request(&[("authorization", "DPoP good"), ("dpop", &proof)]);
+            assert_eq!(world.error(&outcome).as_deref(), want, "{authority} {htu}: {:?}", outcome.decision);
+        }
+    }
+}
+
+#[test]
 fn a_token_and_a_proof_belong_together() {
     // DPP-15, DPP-17, DPP-18, DPP-30, DPP-34, ATK-91
     let jkt = |of: &str| Client::new(of).thumbprint();

@@ -358,6 +358,20 @@ fn a_token_in_use_is_asked_about_once_when_its_response_is_too_old() {
 }
 
 #[test]
+fn a_stream_believes_its_cache_no_longer_than_a_request_would() {
+    // STR-04: but it asks every ten seconds at most
+    for (age, calls) in [("60s", 2..=3), ("0s", 9..=13)] {
+        let mut world = World::new(&json!({"requires": {"max_cache_age": age}}));
+        let stream = world.stream("one");
+        world.pass(119_000);
+        assert!(calls.contains(&world.calls), "{age}: {}", world.calls);
+        world.says = Says::Inactive;
+        world.pass(61_000);
+        assert_eq!(world.rejection(stream), Some(Rejection::Inactive), "{age}");
+    }
+}
+
+#[test]
 fn what_is_not_cached_is_not_asked_about_all_the_time() {
     // STR-04
     for cache in [json!({"max_entries": 0}), json!({"ttl": "0s"}), json!({"ttl": "1s", "ttl_jitter": 0})] {

@@ -24,6 +24,7 @@ mod log;
 mod model;
 mod namespace;
 mod prose;
+mod provider_keys;
 mod readme;
 mod revoked;
 mod second;

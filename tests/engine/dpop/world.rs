@@ -36,6 +36,7 @@ pub(super) struct World {
     pub(super) client: Client,
     pub(super) reply: Value,
     pub(super) now: u64,
+    pub(super) authority: &'static str,
     pub(super) path: &'static str,
     pub(super) asked: std::cell::Cell<usize>,
 }
@@ -65,6 +66,7 @@ impl World {
             reply: json!({"active": true, "exp": NOW + 600, "cnf": {"jkt": client.thumbprint()}, "token_type": "DPoP"}),
             client,
             now: NOW,
+            authority: "h",
             path: "/r",
             asked: std::cell::Cell::default(),
         }
@@ -77,7 +79,8 @@ impl World {
     pub(super) fn request(&self, fields: &[(&str, &str)]) -> Outcome {
         let mut driver = self.driver.borrow_mut();
         driver.set_clock(UnixTime::from_secs(self.now));
-        let pseudo = [(":method", "GET"), (":scheme", "https"), (":authority", "h"), (":path", self.path)];
+        let pseudo =
+            [(":method", "GET"), (":scheme", "https"), (":authority", self.authority), (":path", self.path)];
         let end = driver.decide(lines(&[&pseudo, fields].concat()), None, |call| {
             self.asked.set(self.asked.get() + 1);
             let is_known = !call.body().starts_with(b"token=bad");
