@@ -268,7 +268,7 @@ mod tests {
         // MTL-11, DPP-18
         #[rustfmt::skip]
         let cases = [
-            (r#"{}"#,                              false),
+            ("{}",                                 false),
             (r#"{"cnf":null}"#,                    false),
             (r#"{"cnf":{"jkt":"a"}}"#,             false),
             (r#"{"cnf":{"x5t#S256":"a"}}"#,        false),
