@@ -1,6 +1,7 @@
 """The dashboard and the alert rules of envoy/observability, with real Prometheus, real Envoys and mixed traffic: every
 query returns data, and every alert fires when its cause is made. Standard library only."""
 
+import base64
 import contextlib
 import http.server
 import json
@@ -14,11 +15,13 @@ import threading
 import time
 import unittest
 import urllib.parse
+import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "envoy/demo"))
+sys.path[:0] = [str(ROOT / "envoy/demo"), str(Path(__file__).resolve().parent)]
 
+import ed25519  # noqa: E402
 import stack  # noqa: E402
 
 OBSERVABILITY = ROOT / "envoy/observability"
@@ -53,9 +56,28 @@ policy:
   cache: {{ttl: 2s, negative_ttl: 1s, stale_if_error: 60s}}
   providers:
     main: {{introspection: {{timeout: 3s}}}}
-    jwts: {{jwks: {{cache_duration: 1s}}}}
+    jwts:
+      jwks: {{cache_duration: 1s}}
+      status_list: {{uris: ["{server}/status"], refresh: 1s}}
   upstream: {{claim_to_headers: [{{header_name: x-name, claim_name: name}}]}}
 """
+
+
+# The key pair of RFC 8037 A.1, of which everybody knows the private half.
+SEED = base64.urlsafe_b64decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=")
+KEY = {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+
+
+def encoded(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def status_list(uri):
+    """A list of eight valid tokens."""
+    claims = {"sub": uri, "iat": int(time.time()), "status_list": {"bits": 1, "lst": encoded(zlib.compress(b"\0")).decode()}}
+    parts = [{"typ": "statuslist+jwt", "alg": "EdDSA"}, claims]
+    signed = b".".join(encoded(json.dumps(part).encode()) for part in parts)
+    return signed + b"." + encoded(ed25519.sign(SEED, signed))
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -92,16 +114,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.reply(200, {"active": False} if token.startswith("bad") else active)
 
     def do_GET(self):
-        key = {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
-        documents = {"/jwks": {"keys": [key]}, "/list": {"clients": [{"id": "shop"}]}}
-        if self.path in documents and self.server.documents == "down":
+        documents = {"/jwks": {"keys": [KEY]}, "/list": {"clients": [{"id": "shop"}]}}
+        if self.path in [*documents, "/status"] and self.server.documents == "down":
             return self.reply(500, {})
+        if self.path == "/status":
+            return self.send(200, "application/statuslist+jwt", status_list(self.server.url + self.path))
         return self.reply(200, documents.get(self.path, {}))
 
     def reply(self, status, document):
-        body = json.dumps(document).encode()
+        self.send(status, "application/json", json.dumps(document).encode())
+
+    def send(self, status, media_type, body):
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", media_type)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -258,6 +283,7 @@ class Observability(unittest.TestCase):
             "TollgateCallsPaused": {"introspection": "down"},
             "TollgateOldKeys": {"documents": "down"},
             "TollgateOldClientList": {"documents": "down"},
+            "TollgateOldStatusList": {"documents": "down"},
         }
         for alert, cause in causes.items():
             with self.subTest(alert), scene.changed(alert, **cause):
