@@ -392,6 +392,25 @@ fn a_response_that_an_event_overtakes_counts_no_more() {
 }
 
 #[test]
+fn a_response_that_an_event_has_overtaken_is_not_cached() {
+    // EVT-14
+    let alice = json!({"sub": "alice", "sid": "s1"});
+    let mut workers = Workers::new(config(), 1);
+    let stream = workers.begin_request(0, "one");
+    let (first, _) = workers.all[0].call().unwrap();
+    workers.pass(20);
+    assert_eq!(workers.event(0, &json!({})), 202);
+    workers.pass(20);
+    workers.all[0].reply(first, &active(&alice));
+    while let Some((call, _)) = workers.all[0].next_call() {
+        workers.all[0].respond(call, CallOutcome::Failed);
+    }
+    assert_ne!(workers.all[0].end(stream).unwrap().outcome.decision.verdict(), Verdict::Allowed);
+    let later = workers.begin_request(0, "one");
+    assert!(workers.all[0].end(later).is_none_or(|end| end.outcome.decision.verdict() != Verdict::Allowed));
+}
+
+#[test]
 fn a_storm_of_events_lets_nobody_in_and_nobody_wait() {
     // EVT-14
     let alice = json!({"sub": "alice", "sid": "s1"});

@@ -71,6 +71,21 @@ fn what_a_token_says_of_itself_is_remembered_for_those_who_read_it_alike() {
 }
 
 #[test]
+fn what_is_said_of_a_user_is_remembered_for_those_who_read_it_alike() {
+    // INT-29
+    let of = |issuer: &str, skew: &str| {
+        let config = format!(
+            r#"{{"providers": {{"main": {{"issuer": "https://{issuer}", "clock_skew": "{skew}",
+                "userinfo": {{"uri": "https://as.example.com/x", "cluster": "as"}}}}}}}}"#
+        );
+        Namespace::new(b"a", &tollgate_config::policy(config.as_bytes(), &|_| None).unwrap().providers[0])
+    };
+    assert_eq!(of("as/a", "1s"), of("as/a", "1s"));
+    assert_ne!(of("as/a", "1s"), of("as/b", "1s"));
+    assert_ne!(of("as/a", "1s"), of("as/a", "2s"));
+}
+
+#[test]
 fn a_digest_shows_little_of_itself_and_nothing_of_the_token() {
     // INT-28
     let digest =
