@@ -118,6 +118,18 @@ fn the_field_is_there_once_and_is_a_signed_jwt() {
 }
 
 #[test]
+fn where_nothing_else_is_shared_proofs_are_checked_all_the_same() {
+    // DPP-27
+    let world = World::new(&json!({"cache": {"shared": false}}));
+    let proof = world.proof(&json!({}));
+    let request = |proof: &str| world.request(&[("authorization", "DPoP good"), ("dpop", proof)]);
+    assert_eq!(world.error(&request(&proof)), None);
+    for proof in [proof.as_str(), "x"] {
+        assert_eq!(world.error(&request(proof)).as_deref(), Some("invalid_dpop_proof"), "{proof}");
+    }
+}
+
+#[test]
 fn where_the_target_is_unknown_no_proof_is_for_it() {
     // DPP-10
     let mut world = World::new(&json!({}));

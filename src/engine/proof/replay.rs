@@ -178,6 +178,10 @@ mod tests {
         let workers = Workers::new(100);
         assert!(workers.uses("key", "jti", 300));
         assert!(!workers.uses("key", "jti", 300));
+        let flooded = Workers::new(1);
+        assert!(flooded.uses("victim", "jti", 300));
+        (0..60_000).for_each(|n| _ = flooded.uses(&format!("flood-{n}"), "jti", 300));
+        assert!(!flooded.uses("victim", "jti", 300));
     }
 
     #[test]

@@ -332,6 +332,73 @@ mod tests {
         assert!(others.map(|n| format!("other-{n}")).all(|other| ends(&reader, &other, at(0), now)));
     }
 
+    /// Another worker writes an event before each of this one's, and dies before it has counted it.
+    #[derive(Debug)]
+    struct Dying(Own, std::cell::Cell<u64>);
+
+    /// Counts nothing.
+    #[derive(Debug)]
+    struct Uncounted<'a>(&'a Own);
+
+    const COUNT: usize = 8;
+
+    impl Store for Dying {
+        fn get(&self, key: &str) -> (Vec<u8>, Seen) {
+            self.0.get(key)
+        }
+
+        fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
+            let n = self.1.replace(self.1.get() + 1);
+            if value.len() > COUNT && n.is_multiple_of(7) {
+                let mut other = worker(&self.0);
+                let event = event(&format!("other-{n}"), &format!("other-{n}"), at(0));
+                assert_eq!(other.announce(&Uncounted(&self.0), &event, at(0)), None);
+            }
+            self.0.set(key, value, seen)
+        }
+    }
+
+    impl Store for Uncounted<'_> {
+        fn get(&self, key: &str) -> (Vec<u8>, Seen) {
+            self.0.get(key)
+        }
+
+        fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
+            value.len() > COUNT && self.0.set(key, value, seen)
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_acknowledged_is_there_whatever_others_leave_behind() {
+        // EVT-11, EVT-17
+        let store = Dying(Own::default(), std::cell::Cell::new(0));
+        let mut one = worker(&store.0);
+        let taken = |n: &u64| {
+            let own = event(&format!("own-{n}"), &format!("own-{n}"), at(*n));
+            one.announce(&store, &own, at(*n)) == Some(Taken::Applied)
+        };
+        let kept: Vec<u64> = (0..150).filter(taken).collect();
+        assert!(kept.len() > 100, "{}", kept.len());
+        let reader = worker(&store.0);
+        let lost: Vec<_> =
+            kept.iter().filter(|n| !ends(&reader, &format!("own-{n}"), at(0), at(10_000))).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+
+    #[test]
+    fn a_worker_that_outlives_the_shared_data_begins_anew() {
+        // EVT-11
+        let (before, after) = (Own::default(), Own::default());
+        let mut one = worker(&before);
+        for n in 0..5 {
+            one.announce(&before, &event(&n.to_string(), "alice", at(n)), at(n));
+            one.catch_up(&before);
+        }
+        worker(&after).announce(&after, &event("new", "bob", at(10)), at(10));
+        one.catch_up(&after);
+        assert!(ends(&one, "bob", at(0), at(20)) && ends(&one, "alice", at(0), at(20)));
+    }
+
     #[test]
     fn what_cannot_be_kept_is_not_acknowledged() {
         // EVT-17

@@ -38,12 +38,13 @@ struct Options {
     jobs: usize,
     /// Survivors of earlier runs run again.
     again: bool,
+    /// Nothing is run: only what is known is told.
+    report: bool,
     /// Whether the page is written.
     record: bool,
 }
 
-const USAGE: &str =
-    "options: --file START…, --only NUMBER…, --seconds N, --jobs N, --again (survivors, too), --record";
+const USAGE: &str = "options: --file START…, --only NUMBER…, --seconds N, --jobs N, --again (survivors, too), --report (run nothing), --record";
 
 impl Options {
     fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -59,6 +60,7 @@ impl Options {
                 "--seconds" => options.seconds = Some(number(value()?)? as u64),
                 "--jobs" => options.jobs = number(value()?)?.max(1),
                 "--again" => options.again = true,
+                "--report" => options.report = true,
                 "--record" => options.record = true,
                 _ => return Err(USAGE.to_owned()),
             }
@@ -80,13 +82,16 @@ fn run(options: &Options) -> Result<bool, String> {
     let work = below.join("work");
     fs::create_dir_all(&work).map_err(|error| error.to_string())?;
     let mutants = copy::write(&root, &work)?;
+    let mut results = Results::read(below.join("results.json"), &root, &mutants);
+    if options.report {
+        return report(options, &root, &mutants, &results);
+    }
     println!("==> compile the engine with {} mutants", mutants.len());
     let programs = copy::build(&work, &below.join("target"))?;
     println!("==> run every test without a mutant");
     let tests = Tests::measure(&programs, &work.join("src/engine"), &below.join("tests.json"))?;
     let (count, time) = tests.size();
     println!("    {count} tests, {} s", time.as_secs());
-    let mut results = Results::read(below.join("results.json"), &root, &mutants);
     let mut chosen: Vec<usize> = (0..mutants.len())
         .filter(|number| options.chooses(*number, &mutants[*number]))
         .filter(|number| {
