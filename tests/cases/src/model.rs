@@ -180,6 +180,8 @@ pub struct Model {
     shared: Shared,
     /// What this worker's list revokes.
     knows: BTreeSet<String>,
+    /// The calls of earlier configurations: nobody waits for their responses any more.
+    given_up: BTreeSet<u32>,
     /// The status of the latest response.
     status: u16,
     /// When requests of the rule that asks have come.
@@ -204,6 +206,7 @@ impl Model {
             last: 0,
             shared: shared.clone(),
             knows: BTreeSet::new(),
+            given_up: BTreeSet::new(),
             status: 0,
             fresh: BTreeMap::new(),
         };
@@ -291,6 +294,7 @@ impl Model {
             Thing::Replace(configuration) => {
                 self.replaced += 1;
                 self.configuration = *configuration;
+                self.given_up.extend(self.calls.keys());
                 let shared = self.shared.clone();
                 begin(*configuration, &shared, |policy, ports| self.worker.replace(policy, ports));
                 self.close();
@@ -314,7 +318,7 @@ impl Model {
         };
         let line = |(name, value): (&str, &str)| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
         let head = [(":status", status), ("content-type", "application/json")].map(line);
-        if which < 2 {
+        if which < 2 && !self.given_up.contains(&call) {
             self.knows = listed;
         }
         let outcome = CallOutcome::Response { head: RequestHead::new(&head), body: body.as_bytes() };
