@@ -22,7 +22,7 @@ fn policy(uri: &str) -> Policy {
     let config = json!({"providers": {"main": {
         "issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "validate": "jwt",
         "jwks": {"uri": uri, "cluster": "as"},
-    }}});
+    }}, "cache": {"ttl": "1h"}});
     tollgate_config::policy_of(&config, &|_| None).unwrap()
 }
 
