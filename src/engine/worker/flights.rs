@@ -231,7 +231,11 @@ impl<T: Trace> Worker<T> {
         }
         match landing {
             Landing::Settled(said) => {
-                let asked = Moment { wall: flight.asked(), steady };
+                let mut asked = Moment { wall: flight.asked(), steady };
+                // Those who ask for a young response compare times of day.
+                if interest.waiters.iter().any(|waiter| waiter.after().is_some()) && steady > Steady::ZERO {
+                    asked = asked.by_the_clock_of(now.moment());
+                }
                 let finding = self.conclude(&interest, asked, said, now);
                 self.wake(interest.waiters, finding);
             }

@@ -42,6 +42,10 @@ impl<T> Waiters<T> {
         self.len() == 0
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.all.iter().map(|(_, pending)| pending)
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.all.iter_mut().map(|(_, pending)| pending)
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tollgate_cases::driver::Together;
 use tollgate_engine::base::store::Own;
+use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
 use tollgate_engine::enforcer::outcome::Source;
 
@@ -120,6 +121,22 @@ fn a_response_that_another_worker_waits_for_is_too_old_if_it_was_asked_for_befor
     let (call, _) = this.driver.next_call().expect("it asks by itself");
     this.driver.reply(call, r#"{"active": false}"#);
     assert_eq!(this.driver.end(refund).unwrap().outcome.decision.verdict(), Verdict::InvalidToken);
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_response_young() {
+    let mut world = World::new(&rules(&json!({})));
+    let read = world.request("/", "one");
+    let (call, _) = world.driver.call().expect("nobody is asked");
+    // By the clock as it goes now, the call was made after the request has come.
+    world.now = 995;
+    let refund = world.request("/refunds", "one");
+    world.driver.set_clock(UnixTime::from_secs(1001));
+    world.driver.reply(call, &active().to_string());
+    assert_eq!(world.driver.end(read).unwrap().outcome.decision.verdict(), Verdict::Allowed);
+    let (call, _) = world.driver.next_call().expect("that response was asked for before it came");
+    world.driver.reply(call, r#"{"active": false}"#);
+    assert_eq!(world.driver.end(refund).unwrap().outcome.decision.verdict(), Verdict::InvalidToken);
 }
 
 #[test]
