@@ -23,6 +23,7 @@ impl Moment {
     /// What the time of day was at this moment, by the clock as it goes now: earlier than it was then, if the clock has been
     /// set back since.
     #[inline(never)]
+    #[must_use]
     pub fn by_the_clock_of(self, now: Self) -> Self {
         let ago = now.steady.saturating_sub(self.steady);
         Self { wall: self.wall.min(now.wall.minus(ago)), ..self }
