@@ -10,6 +10,7 @@ use tollgate_engine::provider::assertion::Unsigned;
 use tollgate_engine::provider::client_auth::ClientAuth;
 
 /// Every place that needs signatures which neither the engine nor the host computes.
+#[inline(never)]
 pub fn lacking(policy: &Policy, verifier: &dyn Verifier, signer: &dyn Signer) -> Vec<ConfigError> {
     let mut errors = Vec::new();
     for provider in &policy.providers {

@@ -46,6 +46,7 @@ use tollgate_engine::response::Profile;
 
 /// Reads a configuration: JSON text, or a serialized `google.protobuf.Struct`. `env` looks up environment
 /// variables. Reports every error at once, in the order of the reference.
+#[inline(never)]
 pub fn policy(bytes: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Policy, Vec<ConfigError>> {
     let value = read(bytes).map_err(|fault| vec![whole_document(fault)])?;
     policy_of(&value, env)

@@ -12,7 +12,7 @@ use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::Head;
 use tollgate_engine::worker::Worker;
-use tollgate_engine::worker::command::{CallId, Command, Event};
+use tollgate_engine::worker::command::{CallId, Command, Event, ResponseChange};
 use tollgate_engine::worker::counts::Counter;
 use tollgate_engine::worker::series::Series;
 
@@ -148,10 +148,7 @@ impl Driver {
                 // The stream is gone.
                 Command::Pass(..) | Command::Answer(..) | Command::End(..) => {}
                 Command::Continue(_) => action = Action::Continue,
-                Command::Change(_, change) => {
-                    let head = host::lines(MapType::HttpResponseHeaders);
-                    host::set_response_fields(&change.fields(&head));
-                }
+                Command::Change(_, change) => change_response(change),
             }
         }
         self.close(&now);
@@ -188,6 +185,14 @@ impl Driver {
             host::measure(series.kind(), metric, value);
         }
     }
+}
+
+/// Changes the head of a response.
+#[cold]
+#[inline(never)]
+fn change_response(change: ResponseChange) {
+    let head = host::lines(MapType::HttpResponseHeaders);
+    host::set_response_fields(&change.fields(&head));
 }
 
 /// Whose callback it is.

@@ -142,6 +142,7 @@ pub struct ResponseChange {
 
 impl ResponseChange {
     /// The fields that the response's head gets, in place of its own fields of the same names.
+    #[inline(never)]
     pub fn fields(self, head: &[(Vec<u8>, Vec<u8>)]) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();
         if let Some(nonce) = self.dpop_nonce {
