@@ -309,6 +309,32 @@ fn another_party_may_sign_the_lists() {
 }
 
 #[test]
+fn the_list_of_another_provider_says_nothing_of_this_ones_tokens() {
+    // TSL-24: of two issuers that name the same list, each has signed its own.
+    let ed25519 = json!({"kty": "OKP", "crv": "Ed25519", "kid": "ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let mut config = config(&json!({}));
+    let mut other = config["providers"]["main"].clone();
+    other["issuer"] = json!("https://other.example.com");
+    other["jwks"]["inline"]["keys"] = json!([ed25519]);
+    config["providers"]["other"] = other;
+    let policy = tollgate_config::policy_of(&config, &|_| None).unwrap();
+    let driver = Driver::new(policy, Ports::new([1, 2], &Both), UnixTime::from_secs(START));
+    let mut world = World { driver, now: START };
+    let calls = [(); 2].map(|()| world.call().expect("each has its list fetched"));
+    let list = status_list(LIST, 1, &[0], &json!({})).at(START);
+    for (id, call) in calls {
+        let OutgoingCall::Fetch(Document::Status(status), _) = call else { panic!("{call:?}") };
+        let code = if status.provider.0 == 0 { "200" } else { "500" };
+        world.respond(id, code, &[("content-type", MEDIA_TYPE)], &list);
+    }
+    let mut token = with_status(LIST, 1);
+    assert_eq!(world.decide(&token), ALLOWED);
+    token.alg = Some("EdDSA".to_owned());
+    token.claims.insert("iss".to_owned(), json!("https://other.example.com"));
+    assert_eq!(world.decide(&token), MISSING);
+}
+
+#[test]
 fn introspection_does_not_replace_the_status_that_is_signed() {
     // TSL-25
     let introspection =
