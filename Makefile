@@ -201,7 +201,7 @@ test-browser: build command envoy node-packages ## browser login, in headless Ch
 	@if test -n "$(CHROMIUM)"; then tests/tools/step "browser login" env TOLLGATE=$(COMMAND) node tests/browser/login.mjs; \
 	else echo "LEFT OUT: browser login. Chromium is missing: install it, or name one: CHROMIUM=/path/to/chromium."; fi
 
-test-observability: build command envoy prometheus ## the dashboard and the alerts: real Prometheus, every query, every alert (one minute)
+test-observability: build command envoy prometheus ## the dashboard and the alerts: real Prometheus, every query, every alert (one minute; RECORD=1: draws the panels for the book)
 	$(step) "dashboard and alerts" env TOLLGATE=$(COMMAND) python3 -m unittest discover --start-directory tests/observability
 
 demo-test: build envoy node-packages docker-compose ## the demo and its requests, checked

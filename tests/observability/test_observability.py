@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "envoy/demo"), str(Path(__file__).resolve().parent)]
 
+import draw  # noqa: E402
 import ed25519  # noqa: E402
 import stack  # noqa: E402
 
@@ -262,7 +263,10 @@ class Observability(unittest.TestCase):
             scene = Scene(stay)
             self.queries_return_data(scene)
             self.assertEqual(scene.firing(), set())
+            begin = time.time()
             self.alerts_fire(scene)
+            if os.environ.get("RECORD"):
+                self.draw(scene, begin, time.time())
 
     def queries_return_data(self, scene):
         panels = json.loads((OBSERVABILITY / "dashboard.json").read_text())["panels"]
@@ -271,6 +275,23 @@ class Observability(unittest.TestCase):
         for title, query in queries:
             query = query.replace("$__rate_interval", WINDOW).replace("$instance", ".*")
             scene.until(f"{title}: {query} returns data", lambda: scene.values(query))
+
+    def draw(self, scene, begin, end):
+        """What the panels have shown of the failures: into the book."""
+        drawn = []
+        for panel in json.loads((OBSERVABILITY / "dashboard.json").read_text())["panels"]:
+            lines = []
+            for target in panel["targets"]:
+                query = target["expr"].replace("$__rate_interval", WINDOW).replace("$instance", ".*")
+                for one in scene.get("/api/v1/query_range", query=query, start=begin, end=end, step="0.5")["result"]:
+                    legend = re.sub(r"\{\{(\w+)\}\}", lambda name: one["metric"].get(name[1], ""), target["legendFormat"])
+                    for number, mode in enumerate(scene.admin):
+                        legend = legend.replace(f"127.0.0.1:{scene.admin[mode]}", f"gateway-{number + 1}:9901")
+                    points = [(at, float(value)) for at, value in one["values"] if value not in ("NaN", "+Inf")]
+                    lines.append((legend, points))
+            unit = panel["fieldConfig"]["defaults"]["unit"]
+            drawn.append({"title": panel["title"], "unit": unit, "lines": lines})
+        (ROOT / "docs/dashboard.svg").write_text(draw.draw(drawn, begin, end))
 
     def alerts_fire(self, scene):
         rules = scene.get("/api/v1/rules")["groups"][0]["rules"]
