@@ -1,6 +1,7 @@
 //! `tollgate revoke`.
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::client::serve::Serving;
 use crate::client::{client, register, says, servers::but, stored};
@@ -84,11 +85,55 @@ fn what_cannot_be_revoked_is_said() {
         ("no hash", "token --sha256 abc", &["64 hexadecimal digits"]),
         ("two", "token --sha256 abc --token x", &["cannot be used with"]),
         ("no time", "subject ann --for 5", &["expected 1s to 8760h"]),
+        ("an empty issuer", "subject ann --issuer=", &["the issuer is empty"]),
         ("too long a time", "subject ann --for 9000h", &["expected 1s to 8760h"]),
     ] {
         says(name, &revoke(&tollgate, args), 2, sentences);
     }
+    // A list with one such entry would not be accepted by any filter: nothing would be revoked any more.
+    for subject in ["a\tb", "a\u{7f}", "a\u{85}b", "a\nb"] {
+        says(
+            "a subject that filters do not read",
+            &tollgate.run(["revoke", "subject", subject]),
+            2,
+            &["not text on one line"],
+        );
+    }
     says("an empty subject", &tollgate.run(["revoke", "subject", ""]), 2, &["the subject is empty"]);
+}
+
+#[test]
+fn a_jwt_is_known_by_what_is_signed_of_it() {
+    // `{"alg":"ES256"}.{"jti":"1"}`
+    let (signed, tollgate) = ("eyJhbGciOiJFUzI1NiJ9.eyJqdGkiOiIxIn0", Tollgate::new());
+    let hash = |text: &str| format!("token {:x}", Sha256::digest(text));
+    for (name, token, want) in [
+        ("a JWT", format!("{signed}.AAAA"), signed.to_owned()),
+        ("the same with another signature", format!("{signed}.AAAB"), signed.to_owned()),
+        ("without one", format!("{signed}."), signed.to_owned()),
+        ("an encrypted one", format!("{signed}.a.b.c"), format!("{signed}.a.b.c")),
+        ("what only looks like one", "v4.public.secret".to_owned(), "v4.public.secret".to_owned()),
+        (
+            "claims that are none",
+            "eyJhbGciOiJFUzI1NiJ9.MQ.AAAA".to_owned(),
+            "eyJhbGciOiJFUzI1NiJ9.MQ.AAAA".to_owned(),
+        ),
+    ] {
+        tollgate.write("token", &token);
+        says(name, &revoke(&tollgate, "token --token-file token"), 0, &[&hash(&want)]);
+    }
+}
+
+#[test]
+fn more_than_filters_read_is_an_alarm() {
+    let tollgate = Tollgate::new();
+    let issuer = format!("https://{}", "x".repeat(100_000));
+    let alarms = (0..11).map(|n| {
+        let run = tollgate.run(["revoke", "subject", &n.to_string(), "--issuer", &issuer]);
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        run.stderr.contains("max_response_bytes")
+    });
+    assert_eq!(alarms.filter(|alarm| *alarm).count(), 1, "the last one");
 }
 
 #[test]

@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "helpers of tests may fail loudly")]
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tollgate_cases::driver::{Driver, lines};
+use tollgate_cases::token::{Token, with_other_signature};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, NoAnswer, Rejection, Verdict};
 use tollgate_engine::enforcer::outcome::{Outcome, Source};
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::provider::outcome::CallOutcome;
 
+use crate::events::keys;
 use crate::second::Both;
 
 const START: u64 = 1_800_000_000;
@@ -57,6 +60,69 @@ fn what_is_revoked_is_rejected_within_refresh_cached_or_not() {
         for (token, passes) in ["one", "two"].into_iter().zip(want) {
             assert_eq!(matches!(world.send(token).decision, Decision::Allow(_)), passes, "{name}: {token}");
         }
+    }
+}
+
+#[test]
+fn a_jwt_stays_revoked_however_its_signature_is_written() {
+    // INT-26: servers accept more than one spelling, and whoever has stolen a token may choose
+    let hash = |text: &str| format!("{:x}", Sha256::digest(text));
+    let revoked =
+        |hash: String| json!({"clients": [], "revoked": [{"token_sha256": hash, "until": START + 9000}]});
+    let mut world = World::new(&json!({}));
+    world.list(Some(revoked(hash("a.b"))));
+    for token in ["a.b.c", "a.b.d", "a.b.c=", "a.b.c.", "a.b."] {
+        assert_eq!(world.send(token).decision, Decision::Deny(Rejection::Revoked), "{token}");
+    }
+    for token in ["a.c.b", "b.a.c", "a.bb.c", "ab.c", "a", "a.b-c"] {
+        assert_eq!(world.send(token).decision, Decision::Allow(Verdict::Allowed), "{token}");
+    }
+    // The hash of a whole token is that token's alone.
+    world.list(Some(revoked(hash("v1.a.secret"))));
+    assert_eq!(world.send("v1.a.secret").decision, Decision::Deny(Rejection::Revoked));
+    assert_eq!(world.send("v1.a.other").decision, Decision::Allow(Verdict::Allowed));
+}
+
+#[test]
+fn the_other_signature_that_anybody_can_make_of_an_es256_signature_does_not_help() {
+    // INT-26: (r, n - s) is as good as (r, s)
+    let mut world = World::new(&json!({"providers": {"main": {
+        "introspection": null, "validate": "jwt", "jwks": {"inline": keys()}, "audiences": ["https://api.example.com"],
+    }}}));
+    world.list(Some(json!({"clients": []})));
+    let claims = json!({"iat": START, "exp": START + 3000});
+    let jwt = Token { claims: claims.as_object().unwrap().clone(), ..Token::default() }.at(START);
+    let other = with_other_signature(&jwt);
+    assert_ne!(jwt, other);
+    for token in [&jwt, &other] {
+        assert_eq!(world.send(token).decision, Decision::Allow(Verdict::Allowed), "both are valid");
+    }
+    let (signed, _) = jwt.rsplit_once('.').unwrap();
+    let hash = format!("{:x}", Sha256::digest(signed));
+    world.list(Some(json!({"clients": [], "revoked": [{"token_sha256": hash, "until": START + 9000}]})));
+    for token in [&jwt, &other] {
+        assert_eq!(world.send(token).decision, Decision::Deny(Rejection::Revoked));
+    }
+}
+
+#[test]
+fn what_a_response_leaves_out_is_in_the_jwt() {
+    // INT-26: an authorization server need not say whose token it is, and the signature does
+    let mut world = World::new(&json!({"providers": {"main": {
+        "validate": "jwt_then_introspection", "jwks": {"inline": keys()}, "audiences": ["https://api.example.com"],
+    }}}));
+    let jwt =
+        Token { claims: [("exp".to_owned(), json!(START + 3000))].into_iter().collect(), ..Token::default() }
+            .at(START);
+    for (revoked, want) in [
+        (json!([]), Decision::Allow(Verdict::Allowed)),
+        (json!([{"sub": "alice", "until": START + 9000}]), Decision::Deny(Rejection::Revoked)),
+        (json!([{"client_id": "shop", "until": START + 9000}]), Decision::Deny(Rejection::Revoked)),
+        (json!([{"sub": "shop", "until": START + 9000}]), Decision::Allow(Verdict::Allowed)),
+    ] {
+        world.list(Some(json!({"clients": [], "revoked": revoked})));
+        let reply = json!({"active": true, "exp": START + 3000});
+        assert_eq!(world.send_and(&jwt, &reply).decision, want, "{revoked}");
     }
 }
 
@@ -155,12 +221,17 @@ impl World {
 
     /// A request with this token, of the client and the subject of the same name.
     fn send(&mut self, token: &str) -> Outcome {
+        let reply = json!({"active": true, "exp": START + 9000, "client_id": format!("app-{token}"), "sub": format!("ann-{token}")});
+        self.send_and(token, &reply)
+    }
+
+    /// The same, and this is said about the token.
+    fn send_and(&mut self, token: &str, reply: &Value) -> Outcome {
         self.driver.set_clock(UnixTime::from_secs(self.now));
         let authorization = format!("Bearer {token}");
         let head = lines(&[(":method", "GET"), (":path", "/"), ("authorization", &authorization)]);
         let stream = self.driver.request(head, None);
         if let Some((call, _)) = self.driver.call() {
-            let reply = json!({"active": true, "exp": START + 9000, "client_id": format!("app-{token}"), "sub": format!("ann-{token}")});
             self.driver.reply(call, &reply.to_string());
         }
         self.driver.end(stream).unwrap().outcome

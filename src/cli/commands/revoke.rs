@@ -4,10 +4,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Subcommand;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tollgate_config::keys::text::LINE;
 use tollgate_config::schema::duration;
+use tollgate_engine::base::json;
 use tollgate_engine::base::time::UnixTime;
 
 use crate::kit::exit::Exit;
@@ -39,7 +43,8 @@ enum Command {
 
 /// Revoke one token
 ///
-/// Only its SHA-256 is stored and passed on, never the token.
+/// Only its SHA-256 is stored and passed on, never the token. Of a JWT, that is the hash of its first two parts: a thief
+/// could write the signature in another way.
 #[derive(Debug, clap::Args)]
 struct TokenArgs {
     #[command(flatten)]
@@ -60,7 +65,7 @@ struct Which {
     /// Read the token from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Revoke the token with this SHA-256, in hexadecimal digits
+    /// Revoke the token with this SHA-256, in hexadecimal digits; of a JWT, give the hash of its first two parts
     #[arg(long, value_name = "HASH")]
     sha256: Option<String>,
 }
@@ -143,8 +148,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 /// Adds an entry. It replaces one about the same.
 fn revoke(new: &Revoked, args: &StoreArgs, out: &mut Output) -> Result<Exit, Failure> {
     let (what, value) = new.what();
-    if value.trim().is_empty() || value.contains(['\n', '\r']) {
-        return Err(Failure::new(format_args!("the {what} is empty, or has more than one line")));
+    // Filters accept a list as a whole or not at all: one entry that they do not read would keep all others out.
+    for (what, text) in [(what, value), ("issuer", new.issuer.as_deref().unwrap_or("-"))] {
+        if text.trim().is_empty() || !(LINE.fits)(text) {
+            return Err(Failure::new(format_args!("the {what} is empty, or not text on one line")));
+        }
     }
     let mut store = args.open()?;
     let now = clock::now();
@@ -158,6 +166,14 @@ fn revoke(new: &Revoked, args: &StoreArgs, out: &mut Output) -> Result<Exit, Fai
     }
     store.content.revoked.push(new.clone());
     store.save()?;
+    let longest =
+        store.content.lists.values().map(|members| json!({"clients": members}).to_string().len()).max();
+    let length = json!(store.content.revoked).to_string().len().saturating_add(longest.unwrap_or_default());
+    if length > MAX_BYTES {
+        out.alarm(format_args!(
+            "what is revoked has {length} bytes with the longest list, and filters read {MAX_BYTES} unless client_lists.NAME.max_response_bytes says more: they would keep the list that they have"
+        ));
+    }
     if out.is_json() {
         out.document(&json!({"revoked": new}))?;
     } else {
@@ -216,7 +232,7 @@ impl Which {
             let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
             return is_hash.then(|| hash.to_ascii_lowercase()).ok_or_else(|| {
                 Failure::new("expected a SHA-256: 64 hexadecimal digits")
-                    .help("It is what `printf %s TOKEN | sha256sum` prints.")
+                    .help("It is what `printf %s TOKEN | sha256sum` prints; of a JWT, without its signature and the period before that.")
             });
         }
         let token = match (&self.token, &self.token_file) {
@@ -226,8 +242,23 @@ impl Which {
         };
         match token.trim() {
             "" => Err(Failure::new("the token is empty")),
-            token => Ok(format!("{:x}", Sha256::digest(token))),
+            token => Ok(format!("{:x}", Sha256::digest(without_signature(token)))),
         }
+    }
+}
+
+/// A JWT without its signature; any other token as it is. There are many spellings of a signature that servers accept, and
+/// with another one, the hash of the whole token would be another.
+fn without_signature(token: &str) -> &str {
+    let is_object = |part: &str| {
+        let bytes = URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+        json::parse(&bytes).is_ok_and(|value| value.is_object())
+    };
+    match token.split('.').collect::<Vec<_>>().as_slice() {
+        [header, claims, _] if is_object(header) && is_object(claims) => {
+            token.rsplit_once('.').map_or(token, |(signed, _)| signed)
+        }
+        _ => token,
     }
 }
 
@@ -261,6 +292,8 @@ fn span(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected 1s to 8760h, for example 30m or 48h".to_owned())
 }
 
+/// How many bytes of a list a filter reads, unless it is configured otherwise.
+const MAX_BYTES: usize = 1 << 20;
 /// How many entries a filter accepts.
 const MAX_REVOKED: usize = 10_000;
 /// How many digits of a hash are enough.

@@ -50,7 +50,7 @@ keys! {
     Revoked {
         TOKEN_SHA256: Option<String> = optional(
             "token_sha256", text(&text::SHA256),
-            "The hash of a token.",
+            "The hash of a token, or of the first two parts of a JWT.",
         );
         CLIENT_ID: Option<String> = optional("client_id", CLIENT_ID, "A client: all of its tokens.");
         SUB: Option<String> = optional("sub", text(&text::LINE), "A subject: all of its tokens.");

@@ -98,7 +98,7 @@ impl<T: Trace> Enforcer<T> {
                 Some(What::Client)
             } else if claim("sub").is_some_and(|sub| covers(What::Subject, sub)) {
                 Some(What::Subject)
-            } else if revoked.has_tokens() && covers(What::Token, &hexadecimal(secret)) {
+            } else if revoked.has_tokens() && is_listed(secret, &|hash| covers(What::Token, hash)) {
                 Some(What::Token)
             } else {
                 None
@@ -126,10 +126,19 @@ impl<T: Trace> Enforcer<T> {
     }
 }
 
-/// The SHA-256 of a token in hexadecimal digits.
+/// Whether the hash of a token is listed, or of a JWT that of its first two parts: there are many spellings of a
+/// signature, and a thief can choose among them.
 #[inline(never)]
-fn hexadecimal(token: &Secret) -> String {
+fn is_listed(token: &Secret, covers: &dyn Fn(&str) -> bool) -> bool {
+    let token = token.expose().as_bytes();
+    let mut dots = token.iter().enumerate().filter(|(_, byte)| **byte == b'.');
+    let signed = dots.nth(1).and_then(|(at, _)| token.get(..at));
+    [Some(token), signed].into_iter().flatten().any(|bytes| covers(&hexadecimal(bytes)))
+}
+
+/// The SHA-256 in hexadecimal digits.
+fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-    let hash = sha256(&[token.expose().as_bytes()]);
+    let hash = sha256(&[bytes]);
     hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

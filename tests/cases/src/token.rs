@@ -107,6 +107,20 @@ fn changed(token: &str, part: usize) -> String {
     parts.join(".")
 }
 
+/// The same JWT with the other signature by ES256 that anybody can make of its own: (r, n - s).
+///
+/// # Panics
+///
+/// If it is no such JWT.
+#[expect(clippy::arithmetic_side_effects, reason = "a scalar")]
+pub fn with_other_signature(jwt: &str) -> String {
+    let (message, signature) = jwt.rsplit_once('.').expect("a JWT");
+    let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    let (r, s) = p256::ecdsa::Signature::from_slice(&signature).expect("a signature").split_scalars();
+    let other = p256::ecdsa::Signature::from_scalars(r, -s).expect("a signature");
+    format!("{message}.{}", encode(other.to_bytes()))
+}
+
 /// A key of `tests/keys`, in PEM.
 ///
 /// # Panics
