@@ -76,6 +76,8 @@ pub(crate) struct Enforcer<T> {
     keys: Vec<LiveKeys>,
     /// The places for the status lists of all providers.
     statuses: Vec<(StatusId, LiveStatusList)>,
+    /// When it was last said that there are more lists than places.
+    crowded: UnixTime,
     /// How many signatures of events may be checked.
     budget: Budget,
     /// What verifies signatures.
@@ -190,6 +192,7 @@ impl<T: Trace> Enforcer<T> {
             lists: vec![LiveList::default(); policy.lists.len()],
             keys: policy.providers.iter().map(|one| LiveKeys::new(one.keys.as_ref())).collect(),
             statuses: status::places(&policy),
+            crowded: UnixTime::from_secs(0),
             budget: Budget::default(),
             verifier,
             peer,

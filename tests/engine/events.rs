@@ -297,6 +297,9 @@ fn whose_tokens_an_event_is_about() {
         ("a client by its issuer",   json!({"sub_id": {"format": "complex", "application": {"format": "iss_sub", "iss": "https://as.example.com", "sub": "shop"}}}), [false, false, false, true, false]),
         ("an address",               json!({"sub_id": {"format": "email", "email": "bob@example.com"}}),      [false, false, false, true, false]),
         ("aliases",                  json!({"sub_id": {"format": "aliases", "identifiers": [user, {"format": "email", "email": "bob@example.com"}]}}), [true, true, true, true, false]),
+        ("aliases, one of them ours", json!({"sub_id": {"format": "aliases", "identifiers": [
+            {"format": "email", "email": "al@example.com"}, {"format": "email", "email": "al+2@example.com"}, {"format": "phone_number", "phone_number": "+1"}, user]}}), [true, true, true, false, false]),
+        ("a session, and an address", json!({"sub_id": {"session": session("s9"), "user": {"format": "email", "email": "dan@example.com"}}}), [false; 5]),
         ("a stream is no session",   json!({"sub_id": session("s1"), "events": uri("ssf/event-type/verification")}), [false; 5]),
         ("nor is that of a user",    json!({"sub_id": session("s1"), "events": uri("risc/event-type/account-disabled")}), [false; 5]),
         ("an account",               json!({"sub_id": user, "events": uri("risc/event-type/account-disabled")}), [true, true, true, false, false]),

@@ -266,6 +266,29 @@ fn an_event_ends_a_stream_within_a_second_unless_the_server_still_calls_its_toke
 }
 
 #[test]
+fn however_many_streams_a_token_has_they_end_within_a_second() {
+    // STR-02, STR-08: and delay the end of no other
+    let mut world = World::new(&json!({}));
+    let streams: Vec<_> = (0..5000).map(|_| world.stream("one")).collect();
+    let other = world.stream("two");
+    world.pass(1000);
+    world.says = Says::Inactive;
+    world.revoke(&json!({}));
+    world.calls = 0;
+    for _ in 0..4 {
+        world.millis += LOOK;
+        world.driver.set_clock(UnixTime::from_millis(world.millis));
+        for _ in 0..200 {
+            world.driver.tick();
+            world.serve();
+        }
+    }
+    assert_eq!(world.rejection(other), Some(Rejection::Inactive));
+    let left = streams.iter().filter(|stream| world.why(**stream).is_none()).count();
+    assert_eq!((left, world.calls), (0, 2));
+}
+
+#[test]
 fn a_client_that_is_revoked_loses_its_streams_with_the_list() {
     // STR-03
     let mut world = World::new(&json!({

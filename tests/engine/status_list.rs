@@ -340,7 +340,9 @@ fn introspection_does_not_replace_the_status_that_is_signed() {
     let introspection =
         json!({"uri": "https://as.example.com/i", "cluster": "as", "client_auth": {"method": "none"}});
     let elsewhere = json!({"status_list": {"idx": 1, "uri": LIST}});
-    for said in [json!({}), json!({ "status": elsewhere }), json!({"status": null})] {
+    for said in
+        [json!({}), json!({ "status": elsewhere }), json!({"status": null}), json!({"status": "active"})]
+    {
         let mut world =
             World::new(&json!({"validate": "jwt_then_introspection", "introspection": introspection}));
         world.deliver(&status_list(LIST, 1, &[1], &json!({})));
@@ -353,6 +355,58 @@ fn introspection_does_not_replace_the_status_that_is_signed() {
             assert_eq!(world.driver.end(stream).unwrap().outcome.decision, want, "{said}");
             assert_eq!(world.decide(&with_status(LIST, index)), want, "{said}: cached");
         }
+    }
+}
+
+#[test]
+fn a_response_gives_no_status_to_a_token_without_one() {
+    // TSL-25: `status` of a response is whatever the server means by it
+    let introspection =
+        json!({"uri": "https://as.example.com/i", "cluster": "as", "client_auth": {"method": "none"}});
+    for (required, want) in [(true, bad(StatusFault::Missing)), (false, ALLOWED)] {
+        for said in [json!("active"), json!({"status_list": {"idx": 1, "uri": LIST}})] {
+            let mut world = World::new(&json!({
+                "validate": "jwt_then_introspection", "introspection": introspection, "status_list": {"required": required},
+            }));
+            world.deliver(&status_list(LIST, 1, &[1], &json!({})));
+            let stream = world.begin(&Token::default());
+            let (call, _) = world.call().unwrap();
+            let response =
+                json!({"active": true, "exp": START + 300, "scope": "orders:read", "status": said});
+            world.driver.reply(call, &response.to_string());
+            assert_eq!(world.driver.end(stream).unwrap().outcome.decision, want, "{said}");
+        }
+    }
+}
+
+#[test]
+fn times_beyond_all_do_no_harm() {
+    // TSL-09, TSL-10
+    for (claims, want) in [
+        (json!({"exp": 9e18, "ttl": 1e300}), ALLOWED),
+        (json!({"exp": u64::MAX, "ttl": u64::MAX, "iat": 0}), ALLOWED),
+        (json!({"exp": 1e300, "ttl": 0.001, "iat": -1e300}), ALLOWED),
+        (json!({"exp": -1e300}), MISSING),
+        (json!({"iat": 1e300}), MISSING),
+    ] {
+        let mut world = World::new(&json!({}));
+        world.deliver(&status_list(LIST, 1, &[1], &claims));
+        assert_eq!(world.decide(&with_status(LIST, 1)), want, "{claims}");
+        // The next one counts as ever.
+        world.deliver(&status_list(LIST, 1, &[2], &json!({})));
+        assert_eq!(world.decide(&with_status(LIST, 1)), bad(StatusFault::Invalid), "{claims}");
+    }
+}
+
+#[test]
+fn the_name_of_a_host_may_be_a_part_of_the_schemes() {
+    // TSL-13
+    for host in ["s", "http", "https"] {
+        let uri = format!("https://{host}/lists/1");
+        let mut world = World::new(&json!({"status_list": {"uris": [uri]}}));
+        let (_, call) = world.call().unwrap();
+        let path = call.headers().iter().find(|(name, _)| name == ":path").map(|(_, value)| value.expose());
+        assert_eq!(path, Some("/lists/1"), "{uri}");
     }
 }
 

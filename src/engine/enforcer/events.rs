@@ -29,10 +29,11 @@ pub(crate) struct Incoming {
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     second: u64,
-    spent: u32,
+    /// By the kind of event: a transmitter that authenticates itself is not kept out by those who need not.
+    spent: [u32; 2],
 }
 
-/// How many in a second.
+/// How many of a kind in a second.
 const CHECKS: u32 = 250;
 
 impl<T: Trace> Enforcer<T> {
@@ -161,17 +162,18 @@ impl Incoming {
             return Err(Failure::Busy);
         };
         let source = event::Source { endpoint, provider, keys, verifier: enforcer.verifier };
-        event::read(self.kind, body, source, now.wall(), &mut || budget.admits(now.wall()))
+        event::read(self.kind, body, source, now.wall(), &mut || budget.admits(self.kind, now.wall()))
     }
 }
 
 impl Budget {
-    fn admits(&mut self, now: UnixTime) -> bool {
+    fn admits(&mut self, kind: EventKind, now: UnixTime) -> bool {
         if self.second != now.as_secs() {
-            *self = Self { second: now.as_secs(), spent: 0 };
+            *self = Self { second: now.as_secs(), spent: [0; 2] };
         }
-        self.spent = self.spent.saturating_add(1);
-        self.spent <= CHECKS
+        let Some(spent) = self.spent.get_mut(kind as usize) else { return false };
+        *spent = spent.saturating_add(1);
+        *spent <= CHECKS
     }
 }
 

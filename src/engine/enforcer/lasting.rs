@@ -72,7 +72,17 @@ impl<T: Trace> Enforcer<T> {
         }
         let Lasting { request, found, entry, .. } = lasting;
         let wall = now.wall();
-        let Introspection::Active(token) = entry.said() else { return Standing::Bad };
+        let Introspection::Active(token) = entry.said() else {
+            return if *entry.said() == Introspection::Inactive
+                && entry.age(wall) == Age::Fresh
+                && choice::choose(&self.policy, request.requirement(&self.policy), &found.token).len() == 1
+            {
+                // However many streams it has: nobody has to be asked again.
+                Standing::Rejected(Rejection::Inactive)
+            } else {
+                Standing::Bad
+            };
+        };
         let is_introspected = self.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
         let is_revoked = if is_introspected {
             self.is_ended(token.provider, entry, now)

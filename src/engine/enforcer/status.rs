@@ -1,5 +1,7 @@
 //! The status of JWTs, by the status lists of their issuers.
 
+use std::time::Duration;
+
 use crate::base::ids::{ProviderId, StatusId};
 use crate::base::time::UnixTime;
 use crate::decision::fault::{JwtFault, StatusFault};
@@ -12,6 +14,9 @@ use crate::provider::keys::LiveKeys;
 use crate::provider::outcome::CallOutcome;
 use crate::provider::status_list::{LiveStatusList, Reference, Source, StatusLists};
 use crate::token::access_token::AccessToken;
+
+/// How often it is said that there are too many lists: each request with such a token finds that out.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// The places for the lists of all providers: those that are known by name are taken.
 #[inline(never)]
@@ -47,7 +52,10 @@ impl<T: Trace> Enforcer<T> {
             return list.list(now).is_none().then_some(*id);
         }
         let Some(id) = own().find(|(_, list)| list.uri().is_none()).map(|(id, _)| *id) else {
-            log::warn!("tollgate: more status lists are in use than status_list.max_lists");
+            if self.crowded.until(now) >= TELL_AGAIN {
+                self.crowded = now;
+                log::warn!("tollgate: more status lists are in use than status_list.max_lists");
+            }
             return None;
         };
         *self.status_mut(id)? = LiveStatusList::new(uri);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::base::inflate::{self, InflateFault};
 use crate::base::json::{Map, Value};
+use crate::base::text;
 use crate::base::time::UnixTime;
 use crate::base::uri::{HttpUri, http_uri};
 use crate::decision::fault::StatusFault;
@@ -135,7 +136,8 @@ impl StatusLists {
     pub fn call(&self, known: &LiveStatusList) -> Option<FetchCall> {
         let uri = known.uri()?;
         let HttpUri { scheme, authority, .. } = http_uri(uri).ok()?;
-        let (_, path) = uri.split_once(authority)?;
+        // The name of a host may be a part of the scheme's.
+        let (_, path) = text::split_once(text::split_once(uri, "://")?.1, authority)?;
         let (authority, path) =
             (authority.to_ascii_lowercase(), format!("/{}", path.trim_start_matches('/')));
         let address = Address { scheme, authority: &authority, path: &path, user_agent: &self.user_agent };

@@ -14,7 +14,7 @@ pub struct Mark(pub u64);
 
 /// The hashes of all values by which a token may be revoked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Marks([Mark; 5]);
+pub struct Marks([Mark; 6]);
 
 /// Makes marks.
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +54,18 @@ impl Marker {
     pub fn all(self, token: &AccessToken, client_id: Option<&str>) -> Marks {
         let claim = |name: &str| token.present(name).and_then(|value| value.as_str());
         let mark = |by, value: Option<&str>| value.map_or(Mark::ABSENT, |value| self.of(by, value));
-        let (sid, sub) = (claim("sid"), claim("sub"));
-        let session = if sid.is_some() { mark(By::Session, sid) } else { mark(By::UserAlone, sub) };
+        let (sid, sub, email) = (claim("sid"), claim("sub"), claim("email"));
+        let (session, alone) = match sid {
+            Some(_) => (mark(By::Session, sid), None),
+            None => (mark(By::UserAlone, sub), email),
+        };
         Marks([
             session,
+            mark(By::EmailAlone, alone),
             mark(By::User, sub),
             mark(By::Client, client_id),
             mark(By::Token, claim("jti")),
-            mark(By::Email, claim("email")),
+            mark(By::Email, email),
         ])
     }
 

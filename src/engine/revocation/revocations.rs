@@ -37,7 +37,7 @@ pub struct Revocations {
 
 /// How often old entries are looked for.
 const TIDY: Duration = Duration::from_secs(60);
-/// How many entries there may be: each record has an event and up to two targets.
+/// How many entries there may be: each record has up to two targets, and an event.
 const MOST: usize = 3 * CAPACITY;
 /// What is added to the time of an event, because clocks show whole milliseconds.
 const ROUNDED: u64 = 1000;
@@ -86,16 +86,24 @@ impl Revocations {
         if self.revoked.contains(id) {
             return Some(Taken::Repeated);
         }
-        let mut targets = [Mark::ABSENT; 2];
-        for (mark, target) in targets.iter_mut().zip(&event.targets) {
-            *mark = self.marker.of(target.by, &target.value);
-        }
         // What was asked for long after the event is not told again because the event comes late.
         let late = UnixTime::from_secs(event.at.saturating_add(SKEW)).until(now.wall);
         let asked = micros(now.steady.saturating_sub(late)).saturating_add(ROUNDED);
         let issued = if event.effect == Effect::Revoke { event.at } else { 0 };
-        let record = Record { event: id, targets, until: Until { asked, issued } };
-        self.ring.push(store, &record).then_some(Taken::Applied)
+        let until = Until { asked, issued };
+        let mut pairs = event.targets.chunks(2).peekable();
+        while let Some(pair) = pairs.next() {
+            let mut targets = [Mark::ABSENT; 2];
+            for (mark, target) in targets.iter_mut().zip(pair) {
+                *mark = self.marker.of(target.by, &target.value);
+            }
+            // It is known once all of it is kept.
+            let event = if pairs.peek().is_none() { id } else { Mark::ABSENT };
+            if !self.ring.push(store, &Record { event, targets, until }) {
+                return None;
+            }
+        }
+        Some(Taken::Applied)
     }
 
     /// Reads what has been added to the ring. Whether there was anything.

@@ -31,10 +31,12 @@ pub enum By {
     Token,
     /// In `email`.
     Email,
+    /// In `email`, and it has no `sid`.
+    EmailAlone,
 }
 
 /// How many targets an event has at most.
-pub const MAX_TARGETS: usize = 2;
+const MAX_TARGETS: usize = 16;
 
 /// Keycloak's word for all sessions of a user.
 const ALL: &str = "ALL";
@@ -71,8 +73,12 @@ pub fn targets_of_logout(sid: Option<&str>, sub: Option<&str>) -> Vec<Target> {
 
 /// Tokens of one session, and those of its user that do not say of which session they are.
 fn of_one_session(session: Target, user: Option<Target>) -> Vec<Target> {
-    let user = user.filter(|user| user.by == By::User);
-    std::iter::once(session).chain(user.map(|user| Target { by: By::UserAlone, ..user })).collect()
+    let alone = |user: Target| match user.by {
+        By::User => Some(Target { by: By::UserAlone, ..user }),
+        By::Email => Some(Target { by: By::EmailAlone, ..user }),
+        _ => None,
+    };
+    std::iter::once(session).chain(user.and_then(alone)).collect()
 }
 
 /// An identifier by its members. `opaque` is what one without further meaning identifies.

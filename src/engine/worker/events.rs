@@ -24,8 +24,8 @@ pub(super) struct Events {
     waiting: Table<StreamId, Waiting>,
     /// When this worker looks next for what others have received; `None`: never.
     look: Option<Steady>,
-    /// What was wrong with the latest one that was not valid, and when it was logged.
-    logged: Option<(EventFault, UnixTime)>,
+    /// What has been wrong with some, and when that was logged.
+    logged: Vec<(EventFault, UnixTime)>,
 }
 
 /// One that waits for its body, or for keys.
@@ -78,11 +78,12 @@ impl Events {
     /// Logs what is wrong with an event.
     #[inline(never)]
     pub(super) fn refused(&mut self, fault: EventFault, now: UnixTime) {
-        let is_known = |(known, at): (EventFault, UnixTime)| known == fault && at.until(now) < LOG_AGAIN;
-        if !self.logged.is_some_and(is_known) {
-            self.logged = Some((fault, now));
-            log::warn!("tollgate: an event is rejected ({}): {fault}", fault.code());
+        match self.logged.iter_mut().find(|(known, _)| *known == fault) {
+            Some((_, at)) if at.until(now) < LOG_AGAIN => return,
+            Some((_, at)) => *at = now,
+            None => self.logged.push((fault, now)),
         }
+        log::warn!("tollgate: an event is rejected ({}): {fault}", fault.code());
     }
 
     /// Another configuration counts from now on: all of those that wait have to end.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tollgate_cases::driver::lines;
+use tollgate_cases::token::Token;
 use tollgate_engine::decision::Verdict;
 
 use super::{LOOK, Workers, config, security_event, status};
@@ -212,5 +213,150 @@ fn who_does_not_authenticate_is_not_read() {
         let answer = workers.all[0].end(stream).unwrap().answer.unwrap();
         assert_eq!(answer.status, want, "{value:?}");
         assert!(want == 202 || answer.body.contains("authentication_failed"), "{value:?}");
+    }
+}
+
+#[test]
+fn who_need_not_authenticate_keeps_nobody_out_who_does() {
+    // EVT-09: logout tokens come without `Authorization`
+    let mut config = config();
+    config["revocation"]["events"][0]["authorization_env"] = json!("TRANSMITTER");
+    let mut workers = Workers::new(config, 1);
+    let at = workers.millis / 1000;
+    let claims = json!({
+        "key": "other-p256", "header": {"kid": "p256"}, "aud": "receiver", "iat": "$now", "sid": "s1", "jti": "l1",
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+    });
+    let forged = format!("logout_token={}", super::signed("logout+jwt", claims).at(at));
+    for _ in 0..400 {
+        workers.push(0, "application/x-www-form-urlencoded", &forged);
+    }
+    let event = security_event(&json!({})).at(at);
+    let head = [
+        (":method", "POST"),
+        (":path", "/events"),
+        ("content-type", "application/secevent+jwt"),
+        ("authorization", "Bearer t"),
+    ];
+    let stream = workers.all[0].request(lines(&head), Some(event.as_bytes()));
+    assert_eq!(status(workers.all[0].end(stream).unwrap()), 202);
+}
+
+#[test]
+fn a_session_that_ends_ends_for_an_address_that_has_no_session() {
+    // EVT-12: of one address, a token with another session, and a token without one
+    let mut workers = Workers::new(config(), 1);
+    let all = [
+        json!({"email": "dan@example.com", "sid": "s2"}),
+        json!({"email": "dan@example.com"}),
+        json!({"email": "eve@example.com"}),
+    ];
+    for (n, members) in all.iter().enumerate() {
+        assert_eq!(workers.ask(0, &n.to_string(), members).1, 1);
+    }
+    workers.pass(10);
+    let user = json!({"format": "email", "email": "dan@example.com"});
+    assert_eq!(
+        workers.event(0, &json!({"sub_id": {"session": {"format": "opaque", "id": "s1"}, "user": user}})),
+        202
+    );
+    workers.pass(10);
+    let asked: Vec<_> =
+        all.iter().enumerate().map(|(n, members)| workers.ask(0, &n.to_string(), members).1).collect();
+    assert_eq!(asked, [0, 1, 0]);
+}
+
+#[test]
+fn a_subject_with_many_names_is_known_by_all_of_them_to_every_worker() {
+    // EVT-11, EVT-12
+    let mut workers = Workers::new(config(), 2);
+    let address = |n: usize| json!({"format": "email", "email": format!("{n}@example.com")});
+    let of = |n: usize| json!({"email": format!("{n}@example.com")});
+    for n in 0..16 {
+        assert_eq!(workers.ask(1, &n.to_string(), &of(n)).1, 1);
+    }
+    workers.pass(100);
+    let subject = json!({"format": "aliases", "identifiers": (0..16).map(address).collect::<Vec<_>>()});
+    let event = json!({ "sub_id": subject });
+    assert_eq!((workers.event(0, &event), workers.event(0, &event)), (202, 202));
+    let counts = &workers.all[0].counts;
+    assert_eq!(
+        (counts["tollgate.revocation.events.applied"], counts["tollgate.revocation.events.repeated"]),
+        (1, 1)
+    );
+    workers.pass(LOOK);
+    for n in 0..16 {
+        assert_eq!(workers.ask(1, &n.to_string(), &of(n)).1, 1, "{n}");
+    }
+}
+
+#[test]
+fn an_event_finds_a_token_whose_jwt_alone_names_its_session() {
+    // EVT-12: the introspection response need not say whose the token is, and the signature does
+    let mut config = config();
+    config["providers"]["main"]["validate"] = json!("jwt_then_introspection");
+    config["providers"]["main"]["audiences"] = json!(["https://api.example.com"]);
+    for event in [
+        json!({"sub_id": {"format": "opaque", "id": "s1"}}),
+        json!({"sub_id": {"format": "email", "email": "al@example.com"}}),
+    ] {
+        let mut workers = Workers::new(config.clone(), 1);
+        let claims = json!({"sid": "s1", "email": "al@example.com", "exp": "$now+3000"});
+        let jwt = Token { claims: claims.as_object().unwrap().clone(), ..Token::default() }
+            .at(workers.millis / 1000);
+        assert_eq!(workers.ask(0, &jwt, &json!({})), (Verdict::Allowed, 1));
+        workers.pass(10);
+        assert_eq!(workers.event(0, &event), 202);
+        workers.pass(10);
+        assert_eq!(workers.ask(0, &jwt, &json!({})).1, 1, "{event}: it is asked about again");
+    }
+}
+
+#[test]
+fn what_is_no_event_of_its_kind_is_nothing_else_either() {
+    // EVT-04, EVT-05: JSON and JWT tricks, signed by the issuer or not
+    let session = r#""aud":"receiver","sub_id":{"format":"opaque","id":"s1"},"events":{"https://schemas.openid.net/secevent/caep/event-type/session-revoked":{}}"#;
+    let payload = |text: String| {
+        let header = json!({"typ": "secevent+jwt"});
+        Token { header: header.as_object().unwrap().clone(), payload: Some(text), ..Token::default() }
+    };
+    let issuer = r#""iss":"https://as.example.com""#;
+    let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
+    #[rustfmt::skip]
+    let cases = [
+        ("two issuers",        payload(format!(r#"{{"iss":"https://evil.example",{issuer},"jti":"e","iat":"$now",{session}}}"#)), 400),
+        ("two names, one escaped", payload(format!(r#"{{{issuer},"jti":"e","\u006ati":"f","iat":"$now",{session}}}"#)), 400),
+        ("an issuer in a list", payload(format!(r#"{{"iss":["https://as.example.com"],"jti":"e","iat":"$now",{session}}}"#)), 400),
+        ("a name that is a number", payload(format!(r#"{{{issuer},"jti":1,"iat":"$now",{session}}}"#)), 400),
+        ("a time in text",     payload(format!(r#"{{{issuer},"jti":"e","iat":"1800000000",{session}}}"#)), 400),
+        ("a time beyond all",  payload(format!(r#"{{{issuer},"jti":"e","iat":1e308,{session}}}"#)), 400),
+        ("a time before all",  payload(format!(r#"{{{issuer},"jti":"e","iat":-1e308,{session}}}"#)), 400),
+        ("of no time",         payload(format!(r#"{{{issuer},"jti":"e","iat":null,{session}}}"#)), 400),
+        ("deep",               payload(format!(r#"{{{issuer},"jti":"e","iat":"$now","x":{deep},{session}}}"#)), 400),
+        ("half a character",   payload(format!(r#"{{{issuer},"jti":"\ud800","iat":"$now",{session}}}"#)), 400),
+        ("more behind it",     payload(format!(r#"{{{issuer},"jti":"e","iat":"$now",{session}}}{{}}"#)), 400),
+        ("an exp of null",     payload(format!(r#"{{{issuer},"jti":"e","iat":"$now","exp":null,{session}}}"#)), 400),
+        ("another key",        security_event(&json!({"header": {"jku": "https://evil.example/jwks", "jwk": {"kty": "EC"}}, "key": "other-p256"})), 400),
+        ("an extension",       security_event(&json!({"header": {"crit": ["exp"], "exp": 1}})), 400),
+        ("not encoded",        security_event(&json!({"header": {"b64": false}})), 400),
+        ("a subject twice",    payload(format!(r#"{{{issuer},"jti":"e","iat":"$now",{session},"sub_id":{{"format":"opaque","id":"s2"}}}}"#)), 400),
+        ("a session by another name", security_event(&json!({"sub_id": {"format": "opaque", "id": "S1"}})), 202),
+        ("a session in a list", security_event(&json!({"sub_id": {"format": "opaque", "id": ["s1"]}})), 202),
+        ("a session of no text", security_event(&json!({"sub_id": {"format": "complex", "session": {"id": {"id": "s1"}}}})), 202),
+        ("the event in an event", security_event(&json!({"events": {"x": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {"subject": {"id": "s1"}}}}})), 202),
+        ("an event of no object", security_event(&json!({"events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": []}})), 202),
+        ("an event with more behind its name", security_event(&json!({"events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked/": {}}})), 202),
+        ("by http",            security_event(&json!({"events": {"http://schemas.openid.net/secevent/caep/event-type/session-revoked": {}}})), 202),
+    ];
+    let mut workers = Workers::new(config(), 1);
+    let alice = json!({"sub": "alice", "sid": "s1"});
+    assert_eq!(workers.ask(0, "one", &alice).1, 1);
+    workers.pass(10);
+    for (name, event, want) in cases {
+        let body = event.at(workers.millis / 1000);
+        let stream = workers.push(0, "application/secevent+jwt", &body);
+        workers.pass(1000);
+        assert_eq!(workers.all[0].end(stream).map(status), Some(want), "{name}");
+        assert_eq!(workers.ask(0, "one", &alice).1, 0, "{name}: it revokes nothing");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::base::json::{Value, same};
+use crate::base::json::{self, Value, same};
 use crate::decision::Rejection;
 use crate::provider::Provider;
 use crate::provider::introspection::reply::Introspection;
@@ -13,8 +13,9 @@ use crate::token::access_token::{AccessToken, timestamp};
 
 /// Members that must not differ: they identify the token and its user.
 const SAME: [&str; 5] = ["iss", "sub", "jti", "client_id", "cnf"];
-/// Members that are kept if the response does not contain them: bindings, audiences and actors.
-const KEPT: [&str; 3] = ["cnf", "aud", "act"];
+/// Members that are kept if the response does not contain them: bindings, audiences and actors, and those by which a
+/// token is found when something is revoked.
+const KEPT: [&str; 7] = ["cnf", "aud", "act", "sub", "sid", "jti", "email"];
 /// Times of which the stricter counts: the earlier end, or the later beginning.
 const STRICTER: [(&str, Ordering); 4] = [
     ("exp", Ordering::Less),
@@ -31,7 +32,13 @@ impl AccessToken {
         if let Some(name) = self.contradicted(&reply, provider) {
             return Ok(Introspection::Contradicts(name));
         }
-        let mut claims = reply.claims;
+        let mut kept = KEPT.to_vec();
+        if reply.client_id(&provider.tokens).is_none() {
+            kept.extend(provider.tokens.client_id_claim.iter().map(String::as_str));
+        }
+        // The signature says where its status is, and nobody else.
+        let is_status = |name: &str, _: &Value| name == "status" && provider.status_lists.is_some();
+        let mut claims = json::without(reply.claims, &is_status);
         if self.is_dpop() {
             claims.insert("token_type".to_owned(), "DPoP".into());
         }
@@ -43,14 +50,13 @@ impl AccessToken {
                 claims.insert("aud".to_owned(), both.into());
             }
         }
-        for name in KEPT {
+        if let (Some(_), Some(status)) = (&provider.status_lists, self.claims.get("status")) {
+            claims.insert("status".to_owned(), status.clone());
+        }
+        for name in kept {
             if let (Some(own), None | Some(Value::Null)) = (self.present(name), claims.get(name)) {
                 claims.insert(name.to_owned(), own.clone());
             }
-        }
-        // The signature says where its status is, and nobody else.
-        if let (Some(_), Some(status)) = (&provider.status_lists, self.claims.get("status")) {
-            claims.insert("status".to_owned(), status.clone());
         }
         for (name, stricter) in STRICTER {
             // What is no time in the response says nothing; one that matters there has been refused before.
