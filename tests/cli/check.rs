@@ -432,6 +432,16 @@ fn what_cannot_be_checked_is_said() {
         (both.status, both.stdout.as_str()),
         (0, "other.yaml: no configuration of Tollgate\nno errors, no warnings in 1 configuration\n")
     );
+    // The short file of `tollgate run` has a command of its own.
+    other.write(
+        "gateway.yaml",
+        "providers: {main: {issuer: 'https://a.example'}}\napis: {a: {upstream: 'http://b'}}\n",
+    );
+    for args in [&["check", "gateway.yaml"][..], &["doctor", "gateway.yaml"]] {
+        let run = other.run(args);
+        let want = "tollgate: gateway.yaml is a short file, not a configuration of the filter\n  `tollgate generate envoy gateway.yaml --out DIR` checks it";
+        assert!(run.status == 2 && run.stderr.starts_with(want), "{run:?}");
+    }
     let input = other.run_with_input(["check", "-"], GOOD);
     assert_eq!((input.status, input.stdout.as_str()), (0, "no errors, no warnings in 1 configuration\n"));
     let nothing = tollgate(["check"]);

@@ -9,6 +9,9 @@ fn what_is_missing_is_said_with_the_way_to_get_it() {
     at.write("secret", "hush-secret\n");
     at.write("gateway.yaml", file);
     at.write("wrong.yaml", file.replace("scopes", "scops"));
+    let issuer = file
+        .replace("introspection_endpoint: \"https://as.example.com/i\"", "issuer: \"http://127.0.0.1:9\"");
+    at.write("plain.yaml", issuer);
     at.write("module.wasm", b"\0asm\x01\0\0\0");
     at.write("other/file", "");
     at.write("used/bootstrap.yaml", "");
@@ -24,6 +27,7 @@ fn what_is_missing_is_said_with_the_way_to_get_it() {
         ("another run",     "run gateway.yaml --envoy module.wasm --module module.wasm --out used", "another tollgate run uses "),
         ("others' files",   "run gateway.yaml --envoy module.wasm --module module.wasm --out other", "has other files"),
         ("a mistake",       "run wrong.yaml --envoy module.wasm --module module.wasm", "wrong.yaml:4:31: apis.a.scops: unknown key; did you mean \"scopes\"?"),
+        ("plain http",      "run plain.yaml --envoy module.wasm --module module.wasm", "is plain http\n  To allow this for this machine: --allow-http. Or name the endpoint in the short file"),
         ("no program",      "run gateway.yaml --envoy module.wasm --module module.wasm", "cannot start"),
     ];
     for (name, line, want) in cases {

@@ -175,6 +175,8 @@ impl Gateway<'_> {
         source: Arc<Source>,
         mut current: Desired,
     ) -> Result<Infallible, Failure> {
+        // Whether the short file is another one than that in force: its last change was rejected.
+        let mut is_behind = false;
         loop {
             tokio::time::sleep(INTERVAL).await;
             envoy.lives()?;
@@ -183,11 +185,19 @@ impl Gateway<'_> {
             }
             match self.change(envoy, delivery, watch, &source, &current).await {
                 Ok(Some(next)) => {
-                    current = next;
+                    (current, is_behind) = (next, false);
+                    self.report.changed(&current, delivery)?;
+                }
+                // The mistake was undone.
+                Ok(None) if is_behind => {
+                    is_behind = false;
                     self.report.changed(&current, delivery)?;
                 }
                 Ok(None) => {}
-                Err(refusal) => self.report.rejected(&refusal)?,
+                Err(refusal) => {
+                    is_behind = refusal.is_restored;
+                    self.report.rejected(&refusal)?;
+                }
             }
         }
     }

@@ -144,7 +144,24 @@ fn misspelt(file: &Path) -> Option<String> {
 /// Every configuration in the file; may be empty.
 pub(crate) fn configurations(file: &Path) -> Result<Vec<Found>, Unfound> {
     let text = text(file).map_err(|error| Unfound::File(Failure::file("read", file, &error)))?;
-    configurations_in(&text).map_err(Unfound::Syntax)
+    let found = configurations_in(&text).map_err(Unfound::Syntax)?;
+    if found.iter().any(is_short_file) {
+        return Err(Unfound::File(short_file(file)));
+    }
+    Ok(found)
+}
+
+/// Whether it is the short file of `tollgate generate` and `tollgate run`: the filter's configuration has no `apis`.
+fn is_short_file(found: &Found) -> bool {
+    found.host == Host::Plain
+        && found.located.key("apis").is_some_and(|apis| matches!(apis.node, Node::Map(_)))
+}
+
+fn short_file(file: &Path) -> Failure {
+    let name = file.display();
+    Failure::new(format_args!("{name} is a short file, not a configuration of the filter")).help(format_args!(
+        "`tollgate generate envoy {name} --out DIR` checks it, and writes the configuration: DIR/envoy.yaml."
+    ))
 }
 
 /// Every configuration in the text of a file; may be empty.

@@ -566,7 +566,7 @@ pub(crate) fn several(mut lines: Vec<String>) -> Failure {
     let what = lines.iter().map(|line| crate::kit::printable::printable(line)).collect::<Vec<_>>().join("\n");
     Failure::Told {
         what,
-        help: Some("Nothing was written. The keys are explained in docs/generate.md.".to_owned()),
+        help: Some("The keys are explained in docs/generate.md.".to_owned()),
         is_own: false,
     }
 }

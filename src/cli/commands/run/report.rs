@@ -101,12 +101,14 @@ impl<'a> Report<'a> {
                 "event": "rejected", "error": why.what(), "help": why.advice(), "restored": is_restored,
             }));
         }
-        let what = why.what();
-        self.say(&if *is_restored {
-            format!("The change is NOT in force; the previous configuration is:\n{what}")
+        let (what, advice) = (why.what(), why.advice());
+        let first = if *is_restored {
+            "The change is NOT in force. The previous configuration stays in force."
         } else {
-            format!("The change is NOT in force, but Envoy may have a part of it. Start tollgate run again:\n{what}")
-        })
+            "The change is NOT in force, but Envoy may have a part of it. Start tollgate run again."
+        };
+        let advice = if advice.is_empty() { String::new() } else { format!("\n  {advice}") };
+        self.say(&format!("{first}\n{what}{advice}"))
     }
 
     /// Envoy was asked to end.

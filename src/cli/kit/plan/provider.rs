@@ -127,7 +127,12 @@ impl Reader<'_> {
         self.out.progress(format_args!("reading the endpoints of {issuer}"));
         let http = self.network.http(self.out)?;
         let found = discover(&http, issuer).map_err(Failure::from).map_err(|failure| {
-            let help = "Name the endpoint in the short file (introspection_endpoint: https://…), or the product (preset: …).";
+            let named =
+                "the endpoint in the short file (introspection_endpoint: …), or the product (preset: …).";
+            let help = match failure.advice() {
+                "" => format!("Name {named}"),
+                advice => format!("{advice} Or name {named}"),
+            };
             Failure::new(failure.what()).help(help)
         })?;
         Ok(found.endpoints())

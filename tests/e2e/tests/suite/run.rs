@@ -98,6 +98,12 @@ apis:
     at.write("gateway.yaml", &short_file("read", ""));
     run.expect(6, "changed");
     assert_eq!((status("reader"), status("writer")), (200, 403));
+
+    // A mistake that is undone is in force again, and that is said.
+    at.write("gateway.yaml", &short_file("read", "").replace("scopes", "scops"));
+    run.expect(7, "rejected");
+    at.write("gateway.yaml", &short_file("read", ""));
+    run.expect(8, "changed");
     assert_ne!(Request::get("/health").send(port).status(), 200, "the API is gone");
 
     let log = run.end();
