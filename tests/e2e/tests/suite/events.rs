@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tollgate_cases::token::Token;
 use tollgate_e2e::authorization_server::Behaviour;
 use tollgate_e2e::client::{Regular, Request, connect};
+use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::my_turn;
 use tollgate_e2e::operator::Operator;
 use tollgate_e2e::stage::{Plugin, Stage};
@@ -170,6 +171,60 @@ fn nobody_else_revokes_anything_and_nobody_keeps_events_out() {
     }
     assert_eq!(world.server.calls_about("hush-alice"), 2, "and now it is introspected again");
     world.envoy.assert_clean_log(&["hush", "alice"]);
+}
+
+#[test]
+fn an_event_is_the_same_over_both_protocols_and_nothing_like_it_is_one() {
+    let _turn = my_turn();
+    // EVT-03, EVT-07, EVT-08
+    let world = receiving(json!({}));
+    let port = world.port("as");
+    let about = |id: &str| event(&json!({"jti": id, "sub_id": {"format": "opaque", "id": "s-other"}}));
+    let over_1 = |more: &[(&str, &str)]| {
+        let request = Request::new("POST", "/events").body(about("e").as_bytes());
+        more.iter().fold(request, |request, (name, value)| request.header(name, value)).send(port).status()
+    };
+    let plain = || Http2Request::new("POST", "/events").body(about("e").as_bytes());
+    let over_2 = |more: &[(&str, &str)]| {
+        more.iter().fold(plain(), |request, (name, value)| request.header(name, value)).send(port).status
+    };
+    let kind = ("content-type", EVENT);
+    for (name, more, want) in [
+        ("an event", vec![kind], 202),
+        ("twice the same type", vec![kind, kind], 400),
+        ("two types", vec![kind, ("content-type", "application/x-www-form-urlencoded")], 400),
+        ("two in a line", vec![("content-type", "application/secevent+jwt, application/secevent+jwt")], 400),
+        ("no type", vec![], 400),
+        ("as a form", vec![("content-type", "application/x-www-form-urlencoded")], 400),
+        ("compressed, it says", vec![kind, ("content-encoding", "gzip")], 400),
+        ("twice", vec![kind, ("content-encoding", "identity"), ("content-encoding", "deflate")], 400),
+        ("another method, it says", vec![kind, ("x-http-method-override", "GET")], 202),
+        ("another path, it says", vec![kind, ("x-original-url", "/x"), ("x-rewrite-url", "/x")], 202),
+        ("a token of its own", vec![kind, ("authorization", "Bearer hush-alice")], 202),
+    ] {
+        assert_eq!((over_1(&more), over_2(&more)), (want, want), "{name}");
+    }
+    let typed = || plain().header("content-type", EVENT);
+    assert_eq!(typed().trailer("x-sum", "1").send(port).status, 202);
+    assert_eq!(typed().trailer("content-type", "text/plain").send(port).status, 202);
+    let form = |body: &str, path: &str| {
+        let request = Request::new("POST", path).header("content-type", "application/x-www-form-urlencoded");
+        request.body(body.as_bytes()).send(port).status()
+    };
+    let logout = {
+        let changes = json!({
+            "header": {"typ": "logout+jwt"}, "sub_id": null, "sid": "s-other",
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        });
+        event(&changes)
+    };
+    assert_eq!(form(&format!("logout_token={logout}"), "/events"), 200);
+    assert_eq!(form(&format!("logout_token={logout}&logout%5Ftoken={logout}"), "/events"), 400);
+    assert_eq!(form("", &format!("/events?logout_token={logout}")), 400);
+    assert_eq!(form(&format!("logout_token={}", about("e")), "/events"), 400, "of the other kind");
+    assert_eq!(push(&logout).send(port).status(), 400, "of the other kind");
+    assert!(world.upstream.take().is_empty() && world.server.take().is_empty());
+    world.envoy.assert_clean_log(&["hush", "s-other"]);
 }
 
 /// The head of an event, and a byte of its body.

@@ -1,13 +1,13 @@
 //! Streams that end with their token (`on_expiry: close`), in a real Envoy.
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tollgate_e2e::authorization_server::Behaviour;
-use tollgate_e2e::client::Request;
+use tollgate_e2e::client::{Request, connect};
 use tollgate_e2e::http2::Http2Request;
 use tollgate_e2e::my_turn;
 use tollgate_e2e::stage::{Plugin, Stage};
@@ -119,6 +119,31 @@ fn an_event_ends_a_users_streams_in_every_worker() {
     }
     assert_eq!(world.envoy.counters("streams").get("ended"), Some(&100));
     world.envoy.assert_clean_log(&["hush", "alice"]);
+}
+
+#[test]
+fn what_is_sent_behind_a_stream_that_ends_is_not_judged_by_its_token() {
+    let _turn = my_turn();
+    // STR-01: pipelined on the same connection
+    let world = closing(1, json!({}));
+    let port = world.port("as");
+    for (token, first) in [
+        ("hush-1", events("hush-1")),
+        ("hush-2", websocket("hush-2")),
+        ("hush-3", Request::get("/never").bearer("hush-3")),
+    ] {
+        world.server.on(token, [Behaviour::active_for(2, "read"), Behaviour::json(INACTIVE)]);
+        let first = String::from_utf8(first.bytes()).expect("ASCII").replacen("Connection: close\r\n", "", 1);
+        let next = Request::get("/next").bearer(token).bytes();
+        let mut stream = connect(port).expect("a connection");
+        stream.write_all(&[first.as_bytes(), &next].concat()).expect("two requests are sent");
+        let bytes = read_to_the_end(stream);
+        assert!(bytes.matches("HTTP/1.1 200").count() <= 1, "{bytes}");
+        let reached = world.upstream.take();
+        assert!(reached.iter().all(|request| request.target() != "/next"), "{reached:?}");
+    }
+    assert_eq!(Request::get("/x").send(port).status(), 401, "Envoy is there");
+    world.envoy.assert_clean_log(&["hush"]);
 }
 
 #[test]

@@ -344,3 +344,23 @@ fn show(head: &Fields) -> String {
         head.iter().map(|(name, value)| format!("  {}: {}", text(name), text(value))).collect();
     lines.join("\n")
 }
+
+#[test]
+fn what_is_wrong_with_events_is_logged_once_a_minute_whoever_alternates() {
+    // EVT-09: two sorts of error by turns, from anybody
+    let key = json!({"kty": "EC", "crv": "P-256", "kid": "p256",
+        "x": "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y", "y": "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk"});
+    let mut vm = vm(&json!({
+        "providers": {"main": {"issuer": "https://as.example.com", "jwks": {"inline": {"keys": [key]}}}},
+        "revocation": {"events": [{"path": "/events", "audiences": ["receiver"]}]},
+    }));
+    vm.clear_log();
+    let head = tollgate_host::head("POST", "/events", &[("content-type", "application/secevent+jwt")]);
+    for n in 0..100 {
+        let body: &[u8] = if n % 2 == 0 { b"a" } else { b"a.b.c" };
+        let stream = vm.request_with(&head, &[body], None);
+        assert_eq!(crate::replied(&mut vm, stream).status, 400);
+        vm.close(stream);
+    }
+    assert_eq!(vm.log().len(), 2, "{:?}", vm.log());
+}

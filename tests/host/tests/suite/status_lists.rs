@@ -133,3 +133,19 @@ fn a_list_that_would_be_huge_takes_no_memory() {
     assert!(vm.memory_size() < before + (8 << 20), "{} and then {}", before, vm.memory_size());
     assert!(vm.metric("tollgate.status_lists.failures") >= Some(3));
 }
+
+#[test]
+fn lists_beyond_the_bound_are_not_logged_for_each_request() {
+    // TSL-16
+    let lists = json!({"uris": [LIST], "uri_prefix": "https://as.example.com/statuslists/", "max_lists": 1});
+    let mut vm = vm(&json!({"providers": {"main": {"status_list": lists}}}));
+    deliver(&mut vm, Duration::from_millis(20), &[0]);
+    vm.clear_log();
+    let other = with_status("https://as.example.com/statuslists/2", 0).at(vm.now());
+    for _ in 0..50 {
+        let stream = request(&mut vm, &other);
+        assert_eq!(replied(&mut vm, stream).status, 503);
+    }
+    let lines = vm.log().iter().filter(|line| line.text.contains("max_lists")).count();
+    assert_eq!(lines, 1, "{:?}", vm.log());
+}
