@@ -18,6 +18,8 @@ pub(super) struct Wake {
 impl<T: Trace> Worker<T> {
     /// The time of the next [`Event::Tick`], if it has changed: at that moment of the steady clock, or at once
     /// if it is past. `Some(None)`: never. A new time replaces the one before.
+    ///
+    /// [`Event::Tick`]: crate::worker::command::Event::Tick
     pub fn take_wake(&mut self) -> Option<Option<Steady>> {
         if !self.ready.is_empty() || !self.outbox.is_empty() {
             self.wake_soon();
