@@ -9,4 +9,4 @@ mkdir -p "$CARGO_TARGET_DIR"
     echo "The advisory database could not be fetched from github.com, so nothing was checked; ${log#"$PWD/"} says why." >&2
     exit 1
 }
-"$@" check --disable-fetch advisories
+"$@" check advisories
