@@ -164,3 +164,51 @@ fn numbers(bytes: &[u8]) -> Vec<u64> {
 fn bytes(numbers: &[u64]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
+mod tests {
+    use super::{PER_PAGE, Record, Ring, Until, bytes};
+    use crate::base::store::{Own, Store as _};
+    use crate::revocation::marks::Mark;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn record(number: u64) -> Record {
+        Record { event: Mark(number), targets: [Mark::ABSENT; 2], until: Until::default() }
+    }
+
+    fn read(ring: &Ring, store: &Own, since: &mut u64) -> Vec<u64> {
+        let mut events = Vec::new();
+        *since = ring.read(store, *since, &mut Until::default(), &mut |record| events.push(record.event.0));
+        events
+    }
+
+    #[test]
+    fn no_event_is_lost_where_a_page_ends() {
+        // EVT-10
+        let (ring, store, mut since) = (Ring::new(1), Own::default(), 0);
+        for number in 1..3 * PER_PAGE {
+            assert!(ring.push(&store, &record(number)));
+            assert_eq!(read(&ring, &store, &mut since), [number]);
+        }
+    }
+
+    #[test]
+    fn a_page_that_another_worker_has_filled_and_not_counted_takes_no_event() {
+        // EVT-10
+        let (ring, store) = (Ring::new(1), Own::default());
+        for number in 1..=PER_PAGE {
+            assert!(ring.push(&store, &record(number)));
+        }
+        let (_, seen) = store.get(&ring.name);
+        assert!(store.set(&ring.name, &bytes(&[PER_PAGE - 1]), seen));
+        let mut since = PER_PAGE - 1;
+        for (number, found) in
+            [(PER_PAGE + 1, vec![PER_PAGE, PER_PAGE + 1]), (PER_PAGE + 2, vec![PER_PAGE + 2])]
+        {
+            assert!(ring.push(&store, &record(number)));
+            assert_eq!(read(&ring, &store, &mut since), found);
+        }
+    }
+}
