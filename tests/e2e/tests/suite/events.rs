@@ -160,7 +160,13 @@ fn nobody_else_revokes_anything_and_nobody_keeps_events_out() {
             settled = world.envoy.memory();
         }
     }
-    let grown = world.envoy.memory().saturating_sub(settled);
+    let grown = || world.envoy.memory().saturating_sub(settled);
+    // On a busy machine it takes a while until Envoy has closed a thousand connections.
+    let patience = Instant::now() + SECOND * 20;
+    while grown() >= 8 << 20 && Instant::now() < patience {
+        thread::sleep(SECOND / 2);
+    }
+    let grown = grown();
     assert!(grown < 8 << 20, "{grown} bytes more after two further storms");
     assert_eq!(ask(), 200);
     assert_eq!(world.server.calls_about("hush-alice"), 1, "nothing was revoked");
