@@ -167,7 +167,8 @@ impl<T: Trace> Worker<T> {
         let enforcer = &mut self.generations.current;
         for schedule in self.fetches.schedules.iter_mut().filter(is_due) {
             if let Document::Status(id) = schedule.document {
-                if enforcer.free_status(id) {
+                // Whoever waits for it has named it.
+                if schedule.waiters.is_empty() && enforcer.free_status(id) {
                     *schedule = Schedule::new(schedule.document, NEVER);
                     freed = Some(id.provider);
                     continue;

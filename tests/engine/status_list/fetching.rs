@@ -249,6 +249,20 @@ fn lists_below_a_prefix_are_fetched_when_a_token_names_them() {
 }
 
 #[test]
+fn a_request_that_waits_for_a_list_below_a_prefix_ends_also_if_its_server_fails() {
+    // TSL-15: found by fuzzing. The call is repeated once, and the request still waits then.
+    let mut world = World::new(
+        &json!({"status_list": {"uris": null, "uri_prefix": "https://as.example.com/statuslists/"}}),
+    );
+    let stream = world.begin(&with_status(LIST, 1));
+    for _ in 0..2 {
+        let (call, _) = world.call().expect("the list is fetched");
+        world.respond(call, "503", &[], "");
+    }
+    assert_eq!(world.driver.end(stream).expect("it waits for ever").outcome.decision, MISSING);
+}
+
+#[test]
 fn lists_wait_for_keys_and_a_withdrawn_key_ends_them() {
     // TSL-23
     let mut world = World::new(
