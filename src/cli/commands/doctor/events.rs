@@ -79,8 +79,9 @@ fn transmitter(patient: &mut Patient<'_>, place: &Url, found: &Map<String, Value
             format!("its events are signed with other keys ({theirs}) than its tokens"),
             "Events are verified with the provider's jwks, so all of its events are rejected.",
         ),
-        _ => patient
+        (Some(_), Some(_)) => patient
             .good(format!("it sends Security Event Tokens ({place}), and the keys are those of its tokens")),
+        _ => patient.good(format!("it sends Security Event Tokens ({place})")),
     }
     let methods = found.get("delivery_methods_supported").and_then(Value::as_array);
     let pushes = |methods: &Vec<Value>| {
