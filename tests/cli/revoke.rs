@@ -75,6 +75,43 @@ fn tokens_clients_and_subjects_are_revoked_for_a_time_and_accepted_again() {
 }
 
 #[test]
+fn undo_takes_back_one_entry() {
+    let tollgate = Tollgate::new();
+    for args in
+        ["client ann --id", "subject ann", "subject ann --issuer https://a", "subject ann --issuer https://b"]
+    {
+        says("revoked", &revoke(&tollgate, args), 0, &[]);
+    }
+    let left = |tollgate: &Tollgate| {
+        let all = revoke(tollgate, "list --json").json()["revoked"].as_array().unwrap().clone();
+        all.iter().map(|one| format!("{}{}", one["client_id"], one["issuer"])).collect::<Vec<_>>()
+    };
+    says(
+        "which of them?",
+        &revoke(&tollgate, "undo ann"),
+        2,
+        &["\"ann\" is several entries", "client ann, until", "subject ann of https://a", "--kind", "--all"],
+    );
+    assert_eq!(left(&tollgate).len(), 4, "nothing was undone");
+    says(
+        "a kind and an issuer",
+        &revoke(&tollgate, "undo ann --kind subject --issuer https://a"),
+        0,
+        &["no longer revoked: subject ann of https://a"],
+    );
+    says("another kind", &revoke(&tollgate, "undo ann --kind token"), 2, &["is not revoked"]);
+    says(
+        "of every issuer",
+        &revoke(&tollgate, "undo ann --kind subject --every-issuer"),
+        0,
+        &["subject ann, until"],
+    );
+    assert_eq!(left(&tollgate), ["\"ann\"null", "null\"https://b\""]);
+    says("all", &revoke(&tollgate, "undo ann --all"), 0, &["client ann", "subject ann of https://b"]);
+    assert!(left(&tollgate).is_empty());
+}
+
+#[test]
 fn what_cannot_be_revoked_is_said() {
     let tollgate = Tollgate::new();
     tollgate.write("empty", "\n");

@@ -27,7 +27,7 @@ use crate::kit::store::StoreArgs;
 
 /// Write a complete configuration from one short file
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, after_long_help = SHORT_FILE)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -216,6 +216,20 @@ impl What {
         files::write(files, directory, self.force, &next.replace("DIR", &name), out)
     }
 }
+
+const SHORT_FILE: &str = "A short file, for example gateway.yaml:
+
+  providers:
+    main:
+      issuer: https://login.example.com/realms/main
+      preset: keycloak
+      client_id: gateway
+      client_secret_env: GATEWAY_SECRET
+      audiences: [https://api.example.com]
+  apis:
+    orders: {prefix: /orders, upstream: http://127.0.0.1:3000, scopes: [orders:read]}
+
+All its keys: tollgate generate schema";
 
 const ENVOY_EXAMPLES: &str = "Examples:
   tollgate generate envoy --client gateway --upstream http://127.0.0.1:3000 --scope orders:read \\

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tollgate_config::keys::text::LINE;
@@ -116,10 +116,34 @@ struct ListArgs {
 /// Accept tokens again that were revoked
 #[derive(Debug, clap::Args)]
 struct UndoArgs {
-    /// What was revoked, as `tollgate revoke list` shows it; of a token's hash, the first eight digits are enough
+    /// What was revoked, as `tollgate revoke list` shows it; of a token's hash, the first eight digits are enough. If
+    /// several entries match, the options below say which
     what: String,
+    /// Only this kind of entry
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
+    /// Only the entry for tokens of this issuer
+    #[arg(long, value_name = "ISSUER", conflicts_with = "every_issuer")]
+    issuer: Option<String>,
+    /// Only the entry for tokens of every issuer
+    #[arg(long)]
+    every_issuer: bool,
+    /// All entries that match
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     store: StoreArgs,
+}
+
+/// What an entry is about.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Kind {
+    /// One token
+    Token,
+    /// All tokens of a client
+    Client,
+    /// All tokens of a subject
+    Subject,
 }
 
 /// Runs the subcommand.
@@ -200,12 +224,12 @@ fn list(args: &ListArgs, out: &mut Output) -> Result<Exit, Failure> {
 fn undo(args: &UndoArgs, out: &mut Output) -> Result<Exit, Failure> {
     let mut store = args.store.open()?;
     let now = clock::now();
-    let (undone, left): (Vec<_>, Vec<_>) =
-        store.content.revoked.drain(..).filter(|entry| entry.is_current(now)).partition(|entry| {
-            let start = args.what.to_ascii_lowercase();
-            let is_hash = |hash: &String| start.len() >= LEAST_DIGITS && hash.starts_with(&start);
-            entry.what().1 == args.what || entry.token_sha256.as_ref().is_some_and(is_hash)
-        });
+    let (undone, left): (Vec<_>, Vec<_>) = store
+        .content
+        .revoked
+        .drain(..)
+        .filter(|entry| entry.is_current(now))
+        .partition(|entry| args.means(entry));
     if undone.is_empty() {
         return Err(Failure::new(format_args!(
             "{:?} is not revoked in the environment {:?}",
@@ -213,6 +237,11 @@ fn undo(args: &UndoArgs, out: &mut Output) -> Result<Exit, Failure> {
             args.store.environment()
         ))
         .help("To see what is: tollgate revoke list."));
+    }
+    if undone.len() > 1 && !args.all {
+        let lines = undone.iter().map(|entry| format!("  {}", line(entry))).collect::<Vec<_>>().join("\n");
+        return Err(Failure::new(format_args!("{:?} is several entries:\n{lines}", args.what))
+            .help("Say which with --kind, --issuer or --every-issuer; or --all."));
     }
     store.content.revoked = left;
     store.save()?;
@@ -224,6 +253,25 @@ fn undo(args: &UndoArgs, out: &mut Output) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Good)
+}
+
+impl UndoArgs {
+    /// Whether this entry is meant.
+    fn means(&self, entry: &Revoked) -> bool {
+        let start = self.what.to_ascii_lowercase();
+        let is_hash = |hash: &String| start.len() >= LEAST_DIGITS && hash.starts_with(&start);
+        let (kind, value) = entry.what();
+        let is_kind = self.kind.is_none_or(|own| {
+            let own = own.to_possible_value();
+            own.is_some_and(|own| own.get_name() == kind)
+        });
+        let is_issuer = if self.every_issuer {
+            entry.issuer.is_none()
+        } else {
+            self.issuer.is_none() || self.issuer == entry.issuer
+        };
+        is_kind && is_issuer && (value == self.what || entry.token_sha256.as_ref().is_some_and(is_hash))
+    }
 }
 
 impl Which {
