@@ -1,6 +1,7 @@
 //! Client lists ("contracts"): which client may call which API, and in which tier.
 
 use serde_json::{Map, Value, json};
+use tollgate_config::keys::text::LINE;
 
 use crate::kit::exit::Exit;
 use crate::kit::failure::Failure;
@@ -89,15 +90,10 @@ pub(crate) fn allow(args: &AllowArgs, out: &mut Output) -> Result<Exit, Failure>
             .help("A name consists of letters, digits, \"-\", \"_\" and \".\"."));
     }
     for (option, text) in [("--tier", &args.tier), ("--name", &args.name)] {
-        if text.as_deref().is_some_and(|text| text.trim().is_empty()) {
-            return Err(Failure::new(format_args!("{option} is empty")));
-        }
+        fits(option, text.as_deref().unwrap_or("-"))?;
     }
     let mut store = args.store.open()?;
     let id = if args.id {
-        if args.client.trim().is_empty() {
-            return Err(Failure::new("the client id is empty"));
-        }
         args.client.clone()
     } else {
         let found = client(&store.content, &args.client, &args.store);
@@ -106,6 +102,7 @@ pub(crate) fn allow(args: &AllowArgs, out: &mut Output) -> Result<Exit, Failure>
         })?;
         found.client_id.clone()
     };
+    fits("the client id", &id)?;
     let name = args.name.clone().or_else(|| (!args.id).then(|| args.client.clone()));
     let members = store.content.lists.entry(args.list.clone()).or_default();
     let new = Member { id, name, tier: args.tier.clone() };
@@ -121,6 +118,17 @@ pub(crate) fn allow(args: &AllowArgs, out: &mut Output) -> Result<Exit, Failure>
         out.line(format_args!("{} is on the list {}{tier}", printable(&args.client), args.list))?;
     }
     Ok(Exit::Good)
+}
+
+/// Filters accept a list as a whole or not at all: one entry that they do not read would keep all others out.
+fn fits(what: &str, text: &str) -> Result<(), Failure> {
+    if text.trim().is_empty() {
+        return Err(Failure::new(format_args!("{what} is empty")));
+    }
+    (LINE.fits)(text).then_some(()).ok_or_else(|| {
+        Failure::new(format_args!("{what} contains a control character"))
+            .help("Filters expect text on one line, and would reject the whole list.")
+    })
 }
 
 /// Removes a client from a list.
