@@ -138,6 +138,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         )
         .help("revocation.events names the paths for them."));
     }
+    // It would be part of every message.
+    if args.gateway.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+        return Err(Failure::new("--gateway contains a user name or a password")
+            .help("Leave it out. Event endpoints expect what authorization_env names, which is sent."));
+    }
     let mut patients = Vec::new();
     for (i, provider) in policy.providers.iter().enumerate() {
         if args.provider.as_ref().is_some_and(|name| *name != provider.name) {

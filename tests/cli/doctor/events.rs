@@ -104,4 +104,10 @@ fn an_invalid_event_has_to_be_rejected_by_the_gateway() {
             assert_eq!(event.header("authorization"), Some("Bearer e"));
         }
     }
+    let run = examine(&server, &["--gateway", "https://ann:hush@gateway.example.com"], &[SET]);
+    assert!(
+        run.status == 2 && run.stderr.contains("--gateway contains a user name or a password"),
+        "{run:?}"
+    );
+    assert!(!run.stderr.contains("hush") && !run.stdout.contains("hush"), "{run:?}");
 }
