@@ -97,15 +97,16 @@ impl<T: Trace> Enforcer<T> {
         if taken == Some(Taken::Applied) {
             self.catch_up(now);
         }
-        let what = match taken {
-            Some(Taken::Applied) => "applied",
-            Some(Taken::Repeated) => "known already",
-            Some(Taken::Ignored) => "nothing to revoke",
-            None => "not kept",
+        // Whoever can send an event can send it again, and must not fill the log with it.
+        let (level, what) = match taken {
+            Some(Taken::Applied) => (log::Level::Info, "applied"),
+            Some(Taken::Repeated) => (log::Level::Debug, "known already"),
+            Some(Taken::Ignored) => (log::Level::Info, "nothing to revoke"),
+            None => (log::Level::Info, "not kept"),
         };
         let [a, b, c, d, ..] = sha256(&[event.id.as_bytes()]);
         let name = self.provider(provider).map(|one| one.name.as_str()).unwrap_or_default();
-        log::info!("tollgate: event of {name}: {} {a:02x}{b:02x}{c:02x}{d:02x}: {what}", event.name);
+        log::log!(level, "tollgate: event of {name}: {} {a:02x}{b:02x}{c:02x}{d:02x}: {what}", event.name);
         taken
     }
 }
