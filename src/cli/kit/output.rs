@@ -1,7 +1,9 @@
 //! Writes all output: results to standard output, everything else to standard error.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -13,12 +15,20 @@ pub(crate) struct Output {
     json: bool,
     quiet: bool,
     out: io::BufWriter<io::Stdout>,
+    /// The warnings so far, if each is printed only once.
+    told: Option<Arc<Mutex<BTreeSet<String>>>>,
 }
 
 impl Output {
     /// For people or, with `json`, for scripts.
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet, out: io::BufWriter::new(io::stdout()) }
+        Self { json, quiet, out: io::BufWriter::new(io::stdout()), told: None }
+    }
+
+    /// Another output of the same kind. All that begin with this one print a warning only once, together.
+    pub(crate) fn sharing(&mut self) -> Self {
+        let told = self.told.get_or_insert_default();
+        Self { told: Some(Arc::clone(told)), ..Self::new(self.json, self.quiet) }
     }
 
     /// Whether the output is JSON. If so, a command prints one document with [`Output::document`], and no lines.
@@ -51,13 +61,13 @@ impl Output {
     /// Prints a warning.
     pub(crate) fn warning(&mut self, what: impl fmt::Display) {
         if !self.quiet {
-            self.aside(format_args!("warning: {what}"));
+            self.warn(&format!("warning: {what}"));
         }
     }
 
     /// Prints a warning that `--quiet` does not suppress.
     pub(crate) fn alarm(&mut self, what: impl fmt::Display) {
-        self.aside(format_args!("WARNING: {what}"));
+        self.warn(&format!("WARNING: {what}"));
     }
 
     /// Says why the command could not run.
@@ -75,6 +85,13 @@ impl Output {
     /// Flushes the buffer.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(|error| unwritten(&error))
+    }
+
+    fn warn(&mut self, line: &str) {
+        let told = self.told.as_ref().and_then(|told| told.lock().ok());
+        if told.is_none_or(|mut told| told.insert(line.to_owned())) {
+            self.aside(format_args!("{line}"));
+        }
     }
 
     fn aside(&mut self, line: fmt::Arguments<'_>) {

@@ -31,9 +31,10 @@ impl<'a> Report<'a> {
         Self { out }
     }
 
-    /// Another output of the same kind, for a thread that may print warnings.
-    pub(super) fn for_warnings(&self) -> Output {
-        Output::new(self.out.is_json(), self.out.is_quiet())
+    /// Another output of the same kind, for a thread that may print warnings. What was said at the start, or at an
+    /// earlier change, is not said again.
+    pub(super) fn for_warnings(&mut self) -> Output {
+        self.out.sharing()
     }
 
     /// Whether Envoy's access log is part of the output.

@@ -108,6 +108,9 @@ apis:
 
     let log = run.end();
     assert!(!log.contains("hush"), "{log}");
+    let warnings: Vec<&str> = log.lines().filter(|line| line.starts_with("warning: ")).collect();
+    let different: BTreeSet<&&str> = warnings.iter().collect();
+    assert!(!warnings.is_empty() && warnings.len() == different.len(), "each is said once: {warnings:#?}");
 }
 
 #[test]
