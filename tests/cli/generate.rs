@@ -9,6 +9,22 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Scripted, Tollgate};
 
 #[test]
+fn the_short_file_in_the_help_is_one() {
+    let at = Tollgate::new();
+    let help = at.line("generate --help").stdout;
+    let example: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("A short file"))
+        .skip(2)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    at.write("gateway.yaml", &(example.join("\n") + "\n"));
+    let run = at.line("generate envoy gateway.yaml --out out");
+    assert_eq!(run.status, 0, "{help}{run:?}");
+    assert_eq!(policy_of(&at.read("out/envoy.yaml"))["rules"][0]["name"], "orders");
+}
+
+#[test]
 fn a_client_of_the_store_and_an_upstream_are_enough() {
     let at = with_client("client_secret_basic");
     let run = at.line(

@@ -566,7 +566,10 @@ pub(crate) fn several(mut lines: Vec<String>) -> Failure {
     let what = lines.iter().map(|line| crate::kit::printable::printable(line)).collect::<Vec<_>>().join("\n");
     Failure::Told {
         what,
-        help: Some("The keys are explained in docs/generate.md.".to_owned()),
+        help: Some(
+            "`tollgate generate schema` explains the keys; `tollgate generate --help` has an example."
+                .to_owned(),
+        ),
         is_own: false,
     }
 }

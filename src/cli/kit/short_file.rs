@@ -60,7 +60,7 @@ impl ShortFileArgs {
             (Some(file), _) => Source::file(file),
             (None, Some(_)) => Ok(Source::arguments(self.short_file())),
             (None, None) => Err(Failure::new("there is nothing to generate from").help(
-                "Name a short file (docs/generate.md), or a stored client and its API: --client gateway --upstream http://127.0.0.1:3000.",
+                "Name a short file (`tollgate generate --help` has an example), or a stored client and its API: --client gateway --upstream http://127.0.0.1:3000.",
             )),
         }
     }

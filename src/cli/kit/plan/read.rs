@@ -41,12 +41,12 @@ impl Source {
         let text = find::text(file).map_err(|error| Failure::file("read", file, &error))?;
         let documents = located::read(&text).map_err(|located::Unreadable { at, why }| {
             Failure::new(format_args!("{}:{}:{}: {why}", file.display(), at.line, at.column))
-                .help("The short file is YAML or JSON; docs/generate.md has an example.")
+                .help("The short file is YAML or JSON; `tollgate generate --help` has an example.")
         })?;
         let [document] = documents.as_slice() else {
             let what = if documents.is_empty() { "is empty" } else { "holds several documents" };
             return Err(Failure::new(format_args!("{} {what}", file.display())).help(
-                "Expected one document with `providers` and `apis`; docs/generate.md has an example.",
+                "Expected one document with `providers` and `apis`; `tollgate generate --help` has an example.",
             ));
         };
         let name =
