@@ -413,6 +413,30 @@ fn a_response_that_an_event_overtakes_counts_no_more() {
 }
 
 #[test]
+fn a_response_that_an_event_overtakes_counts_no_more_although_the_clock_is_set_back_meanwhile() {
+    // EVT-14: by the clock as it goes now, the call was made after the event
+    let alice = json!({"sub": "alice", "sid": "s1"});
+    for entries in [100, 0] {
+        let mut config = config();
+        config["cache"]["max_entries"] = json!(entries);
+        let mut workers = Workers::new(config, 2);
+        let stream = workers.begin_request(1, "one");
+        let (call, _) = workers.all[1].call().unwrap();
+        workers.pass(20);
+        assert_eq!(workers.event(0, &json!({})), 202);
+        workers.millis -= 7000;
+        workers.pass(0);
+        workers.pass(7500);
+        workers.all[1].reply(call, &active(&alice));
+        assert!(workers.all[1].end(stream).is_none(), "{entries}: it was asked for before");
+        let (second, _) = workers.all[1].next_call().unwrap();
+        workers.all[1].reply(second, r#"{"active": false}"#);
+        let end = workers.all[1].end(stream).unwrap();
+        assert_eq!(end.outcome.decision, Decision::Deny(Rejection::Inactive), "{entries}");
+    }
+}
+
+#[test]
 fn a_response_that_an_event_has_overtaken_is_not_cached() {
     // EVT-14
     let alice = json!({"sub": "alice", "sid": "s1"});

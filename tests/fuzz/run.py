@@ -68,7 +68,7 @@ def fuzz(binary, target, seconds, timeout):
         "inputs": len(list(corpus.iterdir())),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime),
     }
-    new = sorted(file for file in found.iterdir() if file.name not in before)
+    new = sorted(file for file in found.glob(f"{target}-*") if file.name not in before)
     is_good = code == 0 or is_interrupted and code == INTERRUPTED
     if not is_good:
         print("\n".join(text.splitlines()[-25:]), file=sys.stderr)

@@ -67,7 +67,8 @@ struct Interest {
 /// How a response is got.
 #[derive(Debug)]
 enum Way {
-    /// By a call of our own that is under way. `steady` is when it was made, or zero where nothing is cached.
+    /// By a call of our own that is under way. `steady` is when it was made, or zero where nothing is cached and no event
+    /// is received.
     Called { flight: Flight, steady: Steady },
     /// By one that is to follow.
     Calls { flight: Flight, due: Steady, call: Box<IntrospectionCall> },
@@ -232,8 +233,10 @@ impl<T: Trace> Worker<T> {
         match landing {
             Landing::Settled(said) => {
                 let mut asked = Moment { wall: flight.asked(), steady };
-                // Those who ask for a young response compare times of day.
-                if interest.waiters.iter().any(|waiter| waiter.after().is_some()) && steady > Steady::ZERO {
+                // Those who ask for a young response compare times of day, and so do events.
+                let is_compared = self.generations.current.receives_events()
+                    || interest.waiters.iter().any(|waiter| waiter.after().is_some());
+                if is_compared && steady > Steady::ZERO {
                     asked = asked.by_the_clock_of(now.moment());
                 }
                 let finding = self.conclude(&interest, asked, said, now);
@@ -383,7 +386,8 @@ impl<T: Trace> Worker<T> {
         self.counts.call(call.previous.as_ref());
         self.counts.in_flight(1);
         let key = interest.question.key;
-        let steady = if self.is_cached() { now.steady() } else { Steady::ZERO };
+        let is_dated = self.is_cached() || self.generations.current.receives_events();
+        let steady = if is_dated { now.steady() } else { Steady::ZERO };
         self.flights.put(interest, Way::Called { flight, steady });
         self.send(Purpose::Introspection(key), OutgoingCall::Introspection(call));
     }
