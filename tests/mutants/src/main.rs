@@ -35,7 +35,7 @@ struct Options {
     seconds: Option<u64>,
     /// How many run at a time.
     jobs: usize,
-    /// Survivors of earlier runs run again.
+    /// Survivors of earlier runs run again, unless somebody has said why they are harmless.
     again: bool,
     /// Nothing is run: only what is known is told.
     report: bool,
@@ -43,7 +43,7 @@ struct Options {
     record: bool,
 }
 
-const USAGE: &str = "options: --file START…, --only NUMBER…, --seconds N, --jobs N, --again (survivors, too), --report (run nothing), --record";
+const USAGE: &str = "options: --file START…, --only NUMBER…, --seconds N, --jobs N, --again (unexplained survivors, too), --report (run nothing), --record";
 
 impl Options {
     fn of(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -85,6 +85,7 @@ fn run(options: &Options) -> Result<bool, String> {
     if options.report {
         return report(options, &root, &mutants, &results);
     }
+    let harmless = harmless(&root)?;
     println!("==> compile the engine with {} mutants", mutants.len());
     let programs = copy::build(&work, &below.join("target"))?;
     println!("==> run every test without a mutant");
@@ -94,9 +95,10 @@ fn run(options: &Options) -> Result<bool, String> {
     let mut chosen: Vec<usize> = (0..mutants.len())
         .filter(|number| options.chooses(*number, &mutants[*number]))
         .filter(|number| {
-            results
-                .of(*number)
-                .is_none_or(|fate| !options.only.is_empty() || options.again && fate.is_alive())
+            let is_unexplained = || mutants.get(*number).is_some_and(|one| harmless.reason(one).is_none());
+            results.of(*number).is_none_or(|fate| {
+                !options.only.is_empty() || options.again && fate.is_alive() && is_unexplained()
+            })
         })
         .collect();
     shuffle(&mut chosen);
@@ -141,11 +143,16 @@ fn told(number: usize, mutant: &Mutant, fate: Fate) -> String {
     format!("{number} {name}: src/engine/{}:{}\n      {}", mutant.file, mutant.line, page::line(mutant))
 }
 
-/// Names the survivors that nobody has explained, and writes the page.
-fn report(options: &Options, root: &Path, mutants: &[Mutant], results: &Results) -> Result<bool, String> {
+/// Which mutants somebody has explained.
+fn harmless(root: &Path) -> Result<Harmless, String> {
     let text =
         fs::read_to_string(root.join("tests/mutants/harmless.txt")).map_err(|error| error.to_string())?;
-    let harmless = Harmless::read(&text).map_err(|error| format!("tests/mutants/harmless.txt: {error}"))?;
+    Harmless::read(&text).map_err(|error| format!("tests/mutants/harmless.txt: {error}"))
+}
+
+/// Names the survivors that nobody has explained, and writes the page.
+fn report(options: &Options, root: &Path, mutants: &[Mutant], results: &Results) -> Result<bool, String> {
+    let harmless = harmless(root)?;
     let all: Vec<(&Mutant, Option<Fate>)> =
         mutants.iter().enumerate().map(|(n, one)| (one, results.of(n))).collect();
     if options.record {
