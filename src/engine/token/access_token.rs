@@ -118,7 +118,8 @@ impl AccessToken {
     pub fn has_audience(&self, wanted: &[String]) -> bool {
         let ours = |value: &Value| value.as_str().is_some_and(|aud| wanted.iter().any(|want| want == aud));
         match self.claims.get("aud") {
-            Some(Value::Array(all)) => all.iter().any(ours),
+            // Some readers reject an array with anything else in it, and some see only its texts.
+            Some(Value::Array(all)) => all.iter().all(Value::is_string) && all.iter().any(ours),
             Some(one) => ours(one),
             None => false,
         }
@@ -328,6 +329,7 @@ mod tests {
             ("missing",       r#""x":1"#,                            Err(WrongAudience)),
             ("none",          r#""aud":[]"#,                         Err(WrongAudience)),
             ("a number",      r#""aud":[1]"#,                        Err(WrongAudience)),
+            ("one of each",   r#""aud":["https://rs.example",1]"#,   Err(WrongAudience)),
             ("longer",        r#""aud":"https://rs.example.evil""#,  Err(WrongAudience)),
         ];
         for (name, members, want) in audiences {

@@ -25,6 +25,7 @@ mod hostile_clients;
 mod identity;
 mod istio;
 mod jwt;
+mod jwt_authn;
 mod kubernetes;
 mod lasting;
 mod least_privilege;

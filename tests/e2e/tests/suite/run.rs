@@ -1,5 +1,6 @@
 //! `tollgate run`: a guarded API from one file, its changes, and its end.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
@@ -450,7 +451,7 @@ fn command(at: &Operator) -> Command {
 
 fn command_with(at: &Operator, args: &[&str]) -> Command {
     let (module, envoy) = (module().display().to_string(), binary().display().to_string());
-    at.command(&[&["run"], args, &["--json", "--quiet", "--module", &module, "--envoy", &envoy]].concat())
+    at.command(&[&["run"], args, &["--json", "--module", &module, "--envoy", &envoy]].concat())
 }
 
 /// Not a process that has ended, and that nobody has asked about.
