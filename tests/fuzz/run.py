@@ -145,7 +145,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=3600, help="time for all targets together (default: 3600); what is recorded is CPU time")
     parser.add_argument("--only", choices=targets(), action="append", help="this target; may be given again")
-    parser.add_argument("--record", action="store_true", help="add the result of each target to docs/fuzzing.md, as soon as it is done")
+    parser.add_argument("--record", action="store_true", help="add what each target has done to docs/fuzzing.md, also if it has failed")
     parser.add_argument("--keep", action="store_true", help="keep the inputs that reach something new in tests/fuzz/corpus (up to 512 bytes each)")
     parser.add_argument("--timeout", type=int, default=10, help="seconds that one input may take (default: 10)")
     arguments = parser.parse_args()
@@ -165,7 +165,7 @@ def main():
         if failure:
             failures.append(failure)
             print(f"    FAILED: run it again with {binaries / target} {failure}", flush=True)
-        elif arguments.record:
+        if arguments.record:
             record(target, result)
         if is_interrupted:
             return 130

@@ -53,7 +53,9 @@ pub fn token(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let config = of_jwts(json!({"inline": good_keys()}));
     let end = driver(&config).decide(request(&[("authorization", &format!("Bearer {text}"))]), None, |_| String::new());
-    only_if(&end, good_tokens().iter().any(|good| good == text));
+    // One space or more after the scheme (RFC 9110 §11.4); and white space around a field's value is not part of it.
+    let sent = text.trim_start_matches(' ').trim_end_matches([' ', '\t']);
+    only_if(&end, good_tokens().iter().any(|good| good == sent));
 }
 
 /// A proof of possession: only the client's own passes.
@@ -66,7 +68,7 @@ pub fn proof(data: &[u8]) {
     let head = request(&[("authorization", &format!("DPoP {TOKEN}")), ("dpop", text)]);
     let reply = json!({"active": true, "cnf": {"jkt": Client::new("client").thumbprint()}}).to_string();
     let end = driver(&config).decide(head, None, |_| reply.clone());
-    // Spaces around a field's value are not part of it (RFC 9110 §5.5).
+    // White space around a field's value is not part of it (RFC 9110 §5.5).
     only_if(&end, text.trim_matches([' ', '\t']) == good_proof());
 }
 
