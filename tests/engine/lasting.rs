@@ -8,6 +8,7 @@ use tollgate_cases::driver::{Driver, Together, lines};
 use tollgate_cases::token::Token;
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::time::UnixTime;
+use tollgate_engine::decision::fault::JwtFault;
 use tollgate_engine::decision::{Decision, NoAnswer, Rejection, Verdict};
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
@@ -286,6 +287,34 @@ fn however_many_streams_a_token_has_they_end_within_a_second() {
     assert_eq!(world.rejection(other), Some(Rejection::Inactive));
     let left = streams.iter().filter(|stream| world.why(**stream).is_none()).count();
     assert_eq!((left, world.calls), (0, 2));
+}
+
+#[test]
+fn streams_that_nobody_is_asked_about_end_together_however_many_there_are() {
+    // STR-01, STR-02, STR-08
+    for (name, is_revoked) in [("revoked", true), ("expired", false)] {
+        let mut world = World::new(&of_jwts());
+        let token = jwt(START + 60);
+        let streams: Vec<_> = (0..2000).map(|_| world.stream(&token)).collect();
+        if is_revoked {
+            world.revoke(&json!({}));
+        } else {
+            // With the tolerance for clocks.
+            world.millis += 120_000;
+        }
+        for _ in 0..2 {
+            world.millis += LOOK;
+            world.driver.set_clock(UnixTime::from_millis(world.millis));
+            for _ in 0..200 {
+                world.driver.tick();
+            }
+        }
+        let left = streams.iter().filter(|stream| world.why(**stream).is_none()).count();
+        assert_eq!(left, 0, "{name}");
+        let want =
+            if is_revoked { Rejection::BadJwt { fault: JwtFault::Revoked } } else { Rejection::Expired };
+        assert_eq!(world.rejection(streams[0]), Some(want), "{name}");
+    }
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::base::moment::Now;
 use crate::base::time::UnixTime;
 use crate::cache::entry::{Age, Entry};
 use crate::decision::Rejection;
-use crate::decision::trace::Trace;
+use crate::decision::fault::JwtFault;
+use crate::decision::trace::{Trace, Untraced};
 use crate::enforcer::outcome::Source;
 use crate::enforcer::{Enforcer, Pending, Request, Step};
 use crate::policy::{Mode, choice};
@@ -20,6 +21,7 @@ use crate::provider::Validate;
 use crate::provider::introspection::reply::Introspection;
 use crate::request::extract::Found;
 use crate::request::head::Head;
+use crate::token::access_token::AccessToken;
 use crate::token::key::TokenKey;
 
 /// A request that has been let through, and what it is judged by again.
@@ -89,6 +91,13 @@ impl<T: Trace> Enforcer<T> {
         } else {
             self.is_revoked(token.provider, token, wall)
         };
+        let is_fresh = entry.age(wall) == Age::Fresh;
+        if !is_introspected
+            && (is_revoked || !is_fresh)
+            && let Some(rejection) = self.ends_alone(request, found, token, is_revoked, wall)
+        {
+            return Standing::Rejected(rejection);
+        }
         // Once it has expired, it is introspected: it may have been prolonged.
         let expires = token.exp.and_then(|exp| u64::try_from(exp).ok()).map(UnixTime::from_secs);
         let has_expired = expires.is_some_and(|expires| expires <= wall && entry.asked() < expires);
@@ -96,7 +105,7 @@ impl<T: Trace> Enforcer<T> {
             return Standing::Bad;
         }
         let is_young = self.oldest(request, wall).is_none_or(|oldest| entry.asked() > oldest);
-        if self.policy.cache.max_entries == 0 || entry.age(wall) != Age::Fresh || !is_young {
+        if self.policy.cache.max_entries == 0 || !is_fresh || !is_young {
             return Standing::Old;
         }
         if !is_thorough {
@@ -108,6 +117,27 @@ impl<T: Trace> Enforcer<T> {
             Err(Rejection::NoAnswer { .. }) => Standing::Bad,
             Err(rejection) => Standing::Rejected(rejection),
         }
+    }
+
+    /// Why a token that nobody is asked about counts no more, if no other provider may know it. However many streams end in
+    /// that moment, none has to be judged anew.
+    #[inline(never)]
+    fn ends_alone(
+        &self,
+        request: &Request,
+        found: &Found,
+        token: &AccessToken,
+        is_revoked: bool,
+        now: UnixTime,
+    ) -> Option<Rejection> {
+        let rules = &self.provider(token.provider)?.tokens;
+        if choice::choose(&self.policy, request.requirement(&self.policy), &found.token).len() != 1 {
+            return None;
+        }
+        if is_revoked {
+            return Some(Rejection::BadJwt { fault: JwtFault::Revoked });
+        }
+        token.check(rules, now, &Untraced).err()
     }
 
     /// Judges a stream anew, as a new request with its token.
