@@ -244,3 +244,32 @@ impl Provider {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Dialect, Provider, TokenIn, Validate};
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn whose_keys_verify_what_is_cached() {
+        let text = || "x".to_owned();
+        #[rustfmt::skip]
+        let cases = [
+            ("JSON",                  Validate::Introspection,        Dialect::Rfc7662,                                       false),
+            ("signed responses",      Validate::Introspection,        Dialect::Rfc9701 { audience: text(), issuer: text() },  true),
+            ("token information",     Validate::Introspection,        Dialect::TokenInfo(TokenIn::Form),                      false),
+            ("claims about a user",   Validate::Introspection,        Dialect::UserInfo { audience: None },                   false),
+            ("signed ones",           Validate::Introspection,        Dialect::UserInfo { audience: Some(text()) },           true),
+            ("JWTs",                  Validate::Jwt,                  Dialect::Rfc7662,                                       true),
+            ("JWTs that are asked about", Validate::JwtThenIntrospection, Dialect::Rfc7662,                                   true),
+        ];
+        for (name, validate, dialect, want) in cases {
+            let mut provider = Provider { validate, ..Provider::bare() };
+            let is_signed = validate == Validate::Introspection && want;
+            assert_eq!(dialect.is_signed(), is_signed, "{name}");
+            provider.introspection.dialect = dialect;
+            assert_eq!(provider.verifies_responses(), want, "{name}");
+        }
+    }
+}

@@ -65,6 +65,36 @@ fn what_shadow_mode_does_not_reject_is_counted_apart() {
     driver.tick();
     let name = "tollgate.verdict=.=invalid_token;.;provider=.=main;.;rule=.=all;.;shadow_total";
     assert_eq!(driver.measured.get(name), Some(&1), "{:?}", driver.measured);
+    for (mode, reply, want) in [
+        ("shadow", INACTIVE, "tollgate.shadow.invalid_token"),
+        ("shadow", ACTIVE, "tollgate.verdict.allowed"),
+        ("enforce", INACTIVE, "tollgate.verdict.invalid_token"),
+        ("enforce", ACTIVE, "tollgate.verdict.allowed"),
+    ] {
+        let mut driver = self::driver(&json!({"mode": mode}));
+        ask(&mut driver, "/", Some(reply));
+        let names = ["tollgate.verdict.", "tollgate.shadow.", "tollgate.token.", "tollgate.upstream."];
+        let counted =
+            driver.counts.iter().filter(|(name, _)| names.iter().any(|start| name.starts_with(start)));
+        let counted: Vec<_> = counted.map(|(name, n)| (name.as_str(), *n)).collect();
+        assert_eq!(counted, [(want, 1)], "{mode}");
+    }
+}
+
+#[test]
+fn what_ends_under_an_earlier_configuration_has_no_name_of_the_new_one() {
+    let rules = json!({"rules": [{"name": "all", "match": {"prefix": "/"}}]});
+    let mut driver = driver(&rules);
+    request(&mut driver, "/");
+    driver.tick();
+    let in_flight = |driver: &Driver| driver.measured.get("tollgate.introspection.in_flight").copied();
+    assert_eq!(in_flight(&driver), Some(1));
+    driver.worker.replace(policy(&rules), Ports::new([1, 2], &Both));
+    driver.tick();
+    driver.tick();
+    assert_eq!(in_flight(&driver), Some(0), "nobody waits for the call");
+    let name = "tollgate.verdict=.=unavailable;.;provider=.=other;.;rule=.=other;.;requests_total";
+    assert_eq!(driver.measured.get(name), Some(&1), "{:?}", driver.measured);
 }
 
 #[test]

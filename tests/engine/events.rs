@@ -69,6 +69,17 @@ impl Workers {
         self.all.iter_mut().for_each(|one| one.set_clock(now));
     }
 
+    /// Another configuration counts from now on, in all of them.
+    fn replace(&mut self, config: &Value) {
+        self.config = config.clone();
+        for (n, one) in self.all.iter_mut().enumerate() {
+            let policy = tollgate_config::policy_of(config, &|_| None).unwrap();
+            let ports = Ports { store: Box::new(self.store.clone()), ..Ports::new([n as u64, 7], &Both) };
+            one.worker.replace(policy, ports);
+        }
+        self.pass(0);
+    }
+
     pub(crate) fn push(&mut self, worker: usize, media_type: &str, body: &str) -> StreamId {
         let head = [
             (":method", "POST"),
@@ -246,6 +257,82 @@ fn a_worker_that_shares_nothing_else_follows_events() {
     workers.pass(LOOK);
     for worker in [0, 1] {
         assert_eq!(workers.ask(worker, "one", &alice).1, 1, "it asks again");
+    }
+}
+
+/// The same configuration, which receives none.
+fn without_events(mut config: Value) -> Value {
+    config.as_object_mut().unwrap().remove("revocation");
+    config["providers"]["main"].as_object_mut().unwrap().remove("jwks");
+    config
+}
+
+#[test]
+fn a_worker_whose_configuration_begins_to_receive_events_follows_them() {
+    // EVT-11
+    let mut config = config();
+    config["cache"]["shared"] = json!(false);
+    let alice = json!({"sub": "alice", "sid": "s1"});
+    for before in [without_events(config.clone()), config.clone()] {
+        let mut workers = Workers::new(before, 2);
+        workers.replace(&config);
+        for worker in [0, 1] {
+            assert_eq!(workers.ask(worker, "one", &alice).1, 1);
+        }
+        workers.pass(1000);
+        assert_eq!(workers.event(0, &json!({})), 202);
+        workers.pass(LOOK);
+        for worker in [0, 1] {
+            assert_eq!(workers.ask(worker, "one", &alice).1, 1, "it asks again");
+        }
+    }
+}
+
+#[test]
+fn an_event_whose_configuration_is_gone_has_to_be_sent_again() {
+    // EVT-20
+    for after in [without_events(config()), config()] {
+        let mut workers = Workers::new(config(), 1);
+        let head = [(":method", "POST"), (":path", "/events"), ("content-type", "application/secevent+jwt")];
+        let stream = workers.all[0].begin(lines(&head));
+        workers.replace(&after);
+        assert_eq!(status(workers.all[0].end(stream).unwrap()), 503);
+    }
+}
+
+#[test]
+fn of_too_many_events_that_do_not_arrive_the_oldest_makes_room() {
+    let mut workers = Workers::new(config(), 1);
+    let head = [(":method", "POST"), (":path", "/events"), ("content-type", "application/secevent+jwt")];
+    let streams: Vec<_> = (0..256).map(|_| workers.all[0].begin(lines(&head))).collect();
+    assert!(streams.iter().all(|stream| workers.all[0].end(*stream).is_none()));
+    workers.all[0].begin(lines(&head));
+    assert_eq!(status(workers.all[0].end(streams[0]).unwrap()), 503);
+    assert!(streams.iter().all(|stream| workers.all[0].end(*stream).is_none()));
+}
+
+#[test]
+fn an_event_that_is_late_ends_what_has_been_verified_here_since() {
+    // EVT-15: nobody was asked since
+    let mut workers = Workers::new(config_of_jwts(), 2);
+    let claims = json!({"sub": "alice", "sid": "s1", "iat": NOW, "exp": NOW + 10_000});
+    let token = Token { claims: claims.as_object().unwrap().clone(), ..Token::default() }.at(NOW);
+    let decide = |workers: &mut Workers, worker: usize| {
+        let stream = workers.begin_request(worker, &token);
+        workers.all[worker].end(stream).unwrap().outcome.decision
+    };
+    workers.pass(120_000);
+    for worker in [0, 1] {
+        assert_eq!(decide(&mut workers, worker).verdict(), Verdict::Allowed);
+    }
+    workers.pass(10);
+    assert_eq!(workers.event(0, &json!({"iat": NOW})), 202);
+    workers.pass(LOOK);
+    for worker in [0, 1] {
+        assert_eq!(
+            decide(&mut workers, worker),
+            Decision::Deny(Rejection::BadJwt { fault: JwtFault::Revoked })
+        );
     }
 }
 

@@ -456,7 +456,8 @@ fn streams_outlast_an_outage_as_long_as_requests_would() {
 #[test]
 fn so_many_streams_are_looked_after() {
     // STR-06
-    let mut world = World::new(&json!({"on_expiry_max_streams": 2}));
+    let open = json!([{"match": {"path": "/open"}, "access": "anonymous"}]);
+    let mut world = World::new(&json!({"on_expiry_max_streams": 2, "rules": open}));
     let first = world.stream("one");
     let _second = world.stream("two");
     for _ in 0..2 {
@@ -466,6 +467,9 @@ fn so_many_streams_are_looked_after() {
         assert_eq!(end.outcome.decision, Decision::Deny(crowded));
         assert_eq!(end.answer.unwrap().status, 503);
         assert!(end.outcome.grant.identity.is_none());
+        let other = world.begin_at("/open", "one");
+        let verdict = world.driver.end(other).unwrap().outcome.decision.verdict();
+        assert_eq!(verdict, Verdict::Anonymous, "what ends with no token is not bounded");
     }
     world.driver.leave(first);
     world.stream("one");
@@ -483,6 +487,37 @@ fn a_stream_of_an_earlier_configuration_ends_when_nobody_can_be_asked_about_it()
     world.pass(20_000);
     let replaced = Rejection::NoAnswer { cause: NoAnswer::Replaced, retry_after: None };
     assert_eq!((world.rejection(stream), world.calls), (Some(replaced), 1));
+}
+
+#[test]
+fn a_stream_whose_provider_is_gone_with_its_configuration_ends_as_well() {
+    // STR-07
+    let mut world = World::new(&two_providers());
+    let streams = [world.stream_at("/slow", "one"), world.stream("two")];
+    world.driver.worker.replace(policy(&json!({})), ports());
+    world.pass(10_000);
+    assert_eq!(streams.map(|stream| world.rejection(stream)), [None, None]);
+    world.pass(11_000);
+    let replaced = Rejection::NoAnswer { cause: NoAnswer::Replaced, retry_after: None };
+    assert_eq!(streams.map(|stream| world.rejection(stream)), [Some(replaced.clone()), Some(replaced)]);
+}
+
+#[test]
+fn an_event_ends_a_stream_of_an_earlier_configuration() {
+    // STR-02, STR-07
+    let store = Together::default();
+    let ports = || Ports { store: Box::new(store.clone()), ..Ports::new([1, 7], &Both) };
+    let mut world = World::new(&json!({}));
+    world.driver = Driver::new(policy(&json!({})), ports(), UnixTime::from_secs(START));
+    let (stream, other) = (world.stream("one"), world.stream("two"));
+    world.pass(1000);
+    world.driver.worker.replace(policy(&json!({})), ports());
+    world.pass(1000);
+    assert_eq!((world.why(stream), world.why(other)), (None, None));
+    world.revoke(&json!({}));
+    world.pass(2 * LOOK);
+    let replaced = Rejection::NoAnswer { cause: NoAnswer::Replaced, retry_after: None };
+    assert_eq!((world.rejection(stream), world.rejection(other)), (Some(replaced.clone()), Some(replaced)));
 }
 
 #[test]

@@ -53,6 +53,19 @@ fn every_field_is_told_of_requests_that_pass_and_of_those_that_do_not() {
 }
 
 #[test]
+fn how_long_a_request_has_waited_is_told() {
+    let mut driver = driver(&json!({"log": {"fields": ["waited_milliseconds"]}}), 1, &Together::default());
+    let head = [(":method", "GET"), (":path", "/"), ("authorization", "Bearer one")];
+    let stream = driver.request(lines(&head), None);
+    let (call, _) = driver.call().unwrap();
+    driver.set_clock(UnixTime::from_millis(1_000_250));
+    driver.reply(call, r#"{"active": true, "exp": 2000, "scope": "read"}"#);
+    let end = driver.end(stream).unwrap();
+    let waited = end.outcome.notes.iter().find(|(name, _)| name == "tollgate.waited_milliseconds");
+    assert_eq!(waited.unwrap().1.to_string(), "250");
+}
+
+#[test]
 fn workers_of_one_proxy_write_one_fingerprint_and_other_proxies_write_another() {
     let fields = json!({"log": {"fields": ["token_fingerprint"]}});
     let of = |config: &Value, seed, store: &Together| {

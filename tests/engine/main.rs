@@ -18,6 +18,7 @@ mod conformance;
 mod counts;
 mod dpop;
 mod events;
+mod host;
 mod lasting;
 mod layers;
 mod log;

@@ -224,6 +224,7 @@ mod tests {
     use crate::jose::algorithm::Algorithm;
     use crate::jose::signer::{Signer, ToSign};
     use crate::jose::signing_key::SigningKey;
+    use crate::provider::client_auth::{ClientAuth, Method};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -303,6 +304,20 @@ mod tests {
         }
     }
 
+    /// One that would sign everything, and accepts no key.
+    #[derive(Debug)]
+    struct Refusing;
+
+    impl Signer for Refusing {
+        fn sign(&self, _: &ToSign<'_>) -> Option<Vec<u8>> {
+            None
+        }
+
+        fn signs(&self, _: Algorithm) -> bool {
+            true
+        }
+    }
+
     #[test]
     fn whoever_signs_slowly_signs_seldom() {
         let pem = Secret::new(include_str!("../../../tests/keys/rsa.pem"));
@@ -328,8 +343,12 @@ mod tests {
             let by_host = signed.expose().ends_with("BwcHBw");
             assert_eq!(by_host, name == "RS256, by the host", "{name}");
             assert_eq!(signed.expose().is_empty(), is_bounded.is_none(), "{name}");
-            (0..100).for_each(|_| assertion.bound.count(now));
-            assert_eq!(assertion.admits(now), is_bounded != Some(true), "{name}");
+            assert!(assertion.admits(now), "{name}: some at once");
+            // With the one that has been made, one more than may be at once.
+            (0..16).for_each(|_| assertion.bound.count(now));
+            let auth = ClientAuth::Assertion(Box::new(assertion));
+            assert_eq!(auth.admits(now), is_bounded != Some(true), "{name}");
+            assert_eq!(auth.method(), Method::PrivateKeyJwt, "{name}");
         }
     }
 
@@ -349,6 +368,11 @@ mod tests {
         assert_eq!(unsigned(rsa, Ps256, &Other(false, false)), None);
         assert_eq!(unsigned(ed25519, EdDsa, &Other(false, false)), None);
         assert_eq!(assertion(&STATEMENT).try_out(&Other(false, false)), Ok(()), "a secret");
+        assert_eq!(
+            unsigned(rsa, Ps256, &Refusing),
+            Some(Unsigned::Key),
+            "it signs this, too, and not with this key"
+        );
     }
 
     #[test]
@@ -356,5 +380,18 @@ mod tests {
         // CAS-12
         let shown = format!("{:?}", assertion(&STATEMENT));
         assert!(!shown.contains("a client secret") && shown.contains("[redacted]"), "{shown}");
+    }
+
+    #[test]
+    fn the_same_statement_with_the_same_key_is_the_same() {
+        assert_eq!(assertion(&STATEMENT), assertion(&STATEMENT));
+        for other in [
+            Statement { lifetime: Duration::from_secs(61), ..STATEMENT },
+            Statement { is_reused: true, ..STATEMENT },
+            Statement { client_id: "other", ..STATEMENT },
+        ] {
+            assert_ne!(assertion(&other), assertion(&STATEMENT));
+        }
+        assert_eq!(ClientAuth::Assertion(Box::new(assertion(&STATEMENT))).method(), Method::SecretJwt);
     }
 }

@@ -165,7 +165,7 @@ impl ClientAuth {
 
 #[cfg(test)]
 mod tests {
-    use super::{BasicEncoding, ClientAuth};
+    use super::{BasicEncoding, ClientAuth, Method};
     use crate::base::secret::Secret;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -191,5 +191,11 @@ mod tests {
             };
             assert_eq!(got.expose(), want, "{name}");
         }
+    }
+
+    #[test]
+    fn a_cluster_authenticates_where_nobody_else_does() {
+        let by_cluster: Vec<_> = Method::ALL.into_iter().filter(|method| method.is_by_cluster()).collect();
+        assert_eq!(by_cluster, [Method::None]);
     }
 }

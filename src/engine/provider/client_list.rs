@@ -144,3 +144,81 @@ impl LiveList {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ListDocument, ListSource, LiveList, ReadList};
+    use crate::decision::{NoAnswer, Rejection};
+    use crate::provider::clients::Client;
+    use crate::provider::fetch::{FetchFault, News};
+    use crate::provider::outcome::CallOutcome;
+    use crate::request::head::RequestHead;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn source() -> ListSource {
+        let text = str::to_owned;
+        ListSource {
+            name: text("partners"),
+            scheme: text("https"),
+            authority: text("lists.example.com"),
+            path: text("/partners"),
+            cluster: text("lists"),
+            refresh: Duration::from_secs(60),
+            timeout: Duration::from_secs(1),
+            authorization: None,
+            max_response_bytes: 1000,
+            user_agent: String::new(),
+            read: ReadList(|document| {
+                let clients = document.as_array().ok_or("not an array")?.iter().filter_map(|id| id.as_str());
+                let clients = clients.map(|id| (id.to_owned(), Client::default())).collect();
+                Ok(ListDocument { clients, ..ListDocument::default() })
+            }),
+        }
+    }
+
+    #[test]
+    fn a_list_lets_in_whom_it_names_and_nobody_before_it_has_come() {
+        let mut list = LiveList::default();
+        let take = |list: &mut LiveList, status: &str, body: &str| {
+            let head = [(":status", status), ("content-type", "application/json")];
+            let head = head.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+            list.take(
+                &source(),
+                CallOutcome::Response { head: RequestHead::new(&head), body: body.as_bytes() },
+            )
+        };
+        let missing = Err(Rejection::NoAnswer { cause: NoAnswer::NoClientList, retry_after: None });
+        assert_eq!((list.allows(Some("a")), list.allows(None)), (missing.clone(), missing.clone()));
+        assert_eq!(take(&mut list, "304", ""), Err(FetchFault::Status(304)), "nobody has it");
+        assert_eq!(list.allows(Some("a")), missing);
+        assert!(!list.has_arrived() && list.list().is_none() && list.revoked().is_none());
+        assert_eq!(take(&mut list, "200", r#"["a"]"#), Ok(News::Changed(1)));
+        assert!(list.has_arrived() && list.list().is_some() && list.revoked().is_some());
+        for (status, news) in [("304", Ok(News::Unchanged)), ("500", Err(FetchFault::Status(500)))] {
+            assert_eq!(take(&mut list, status, ""), news);
+            assert_eq!(list.allows(Some("a")), Ok(()), "{status}");
+            assert_eq!(list.allows(Some("b")), Err(Rejection::ClientNotListed), "{status}");
+            assert_eq!(list.allows(None), Err(Rejection::ClientNotListed), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_another_place_is_another_list() {
+        let text = str::to_owned;
+        #[rustfmt::skip]
+        let cases = [
+            ("the same",         source(),                                                                   true),
+            ("more often",       ListSource { refresh: Duration::from_secs(1), ..source() },                 true),
+            ("another name",     ListSource { name: text("others"), ..source() },                            false),
+            ("another host",     ListSource { authority: text("lists.example.net"), ..source() },            false),
+            ("another path",     ListSource { path: text("/others"), ..source() },                           false),
+            ("another cluster",  ListSource { cluster: text("others"), ..source() },                         false),
+        ];
+        for (name, other, want) in cases {
+            assert_eq!(source().is_same_place(&other), want, "{name}");
+        }
+    }
+}

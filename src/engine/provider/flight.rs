@@ -179,6 +179,7 @@ fn jitter(retry: u32, now: UnixTime) -> Duration {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use super::{Flight, Landing, Question};
     use crate::base::ids::ProviderId;
@@ -217,6 +218,57 @@ mod tests {
                 panic!("{name}")
             };
             assert_eq!(failure.to_string(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_retry_has_the_time_that_is_left_and_a_fallback_its_own() {
+        let (mut provider, nonces) = (Provider::bare(), Nonces::new([1, 2]));
+        provider.introspection.retries = 1;
+        provider.introspection.clusters.push("other".to_owned());
+        let start = UnixTime::from_secs(1000);
+        let at = |millis| start.plus(Duration::from_millis(millis));
+        let take_off = || {
+            let token = Secret::new("t");
+            let question = Question { key: TokenKey::new([0, 0], ProviderId(0), &token), token };
+            Flight::take_off(&provider, question, start, &nonces)
+        };
+        let fail = |flight: &mut Flight, millis| {
+            let said = Err(Rejection::NoAnswer { cause: NoAnswer::Status(503), retry_after: None });
+            match flight.land(&provider, said, at(millis), &nonces) {
+                Landing::Again(call) => Some(call),
+                Landing::Settled(_) => None,
+            }
+        };
+        let (mut flight, first) = take_off();
+        assert_eq!(
+            (first.cluster.as_str(), first.after, first.timeout),
+            ("as", Duration::ZERO, Duration::from_secs(2))
+        );
+        let retry = fail(&mut flight, 500).unwrap();
+        assert_eq!((retry.cluster.as_str(), retry.timeout), ("as", Duration::from_secs(2)));
+        assert!((5..=25).contains(&retry.after.as_millis()), "{:?}", retry.after);
+        let fallback = fail(&mut flight, 3900).unwrap();
+        assert_eq!(
+            (fallback.cluster.as_str(), fallback.after, fallback.timeout),
+            ("other", Duration::ZERO, Duration::from_secs(2))
+        );
+        assert!(fail(&mut flight, 4000).is_none(), "there is no other");
+        // The first call and its retries have four seconds together.
+        let (mut flight, _) = take_off();
+        let late = fail(&mut flight, 3500).unwrap();
+        assert_eq!(late.after + late.timeout, Duration::from_millis(500));
+        let (mut flight, _) = take_off();
+        assert!(fail(&mut flight, 4000).is_none());
+    }
+
+    #[test]
+    fn a_response_that_no_known_key_has_signed_asks_for_keys() {
+        let none = |cause| Rejection::NoAnswer { cause, retry_after: None };
+        for (failure, want) in
+            [(none(NoAnswer::NoKeys), true), (none(NoAnswer::Failed), false), (Rejection::Inactive, false)]
+        {
+            assert_eq!(Landing::Settled(Err(failure.clone())).lacks_keys(), want, "{failure}");
         }
     }
 }

@@ -193,7 +193,8 @@ mod tests {
             health.departed();
             health.landed(Some(&failure(NoAnswer::Failed)), at(0), Duration::ZERO);
         }
-        assert!(health.admits(at(0)), "switched off");
+        health.departed();
+        assert!(health.admits(at(0)), "switched off: any number at once");
     }
 
     #[test]
@@ -204,5 +205,26 @@ mod tests {
         }
         assert!(!health.admits(at(5001)));
         assert!(health.admits(at(0)));
+    }
+
+    #[test]
+    fn a_call_that_nobody_waits_for_any_more_holds_no_other_back() {
+        let mut health = Health::default();
+        for _ in 0..3 {
+            failed(&mut health, 0);
+        }
+        health.departed();
+        assert!(!health.admits(at(100)), "one tries");
+        health.abandoned();
+        assert!(health.admits(at(100)), "and the next, if that one is given up");
+    }
+
+    #[test]
+    fn a_server_that_fails_after_the_clock_was_set_back_is_left_alone_again() {
+        let mut health = Health::default();
+        for millis in [5000, 5000, 5000, 0] {
+            failed(&mut health, millis);
+        }
+        assert!(!health.admits(at(1)));
     }
 }

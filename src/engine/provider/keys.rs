@@ -223,6 +223,8 @@ mod tests {
     fn a_set_is_kept_while_its_server_is_away() {
         let mut keys = LiveKeys::default();
         assert!(!is_there(&keys, 1000), "JWT-46 before the first set nobody can tell");
+        let unchanged = take(&mut keys, 1000, "304", &[], "");
+        assert_eq!((unchanged, keys.number()), (Err(FetchFault::Status(304)), 0), "there is nothing to keep");
         assert_eq!(take(&mut keys, 1000, "200", &[JSON, ("etag", "\"1\"")], SET), Ok(News::Changed(1)));
         #[rustfmt::skip]
         let cases = [
@@ -246,7 +248,7 @@ mod tests {
         assert_eq!(take(&mut keys, 1100, "200", &[JSON], &long), Err(FetchFault::TooLong), "JWT-45");
         assert!(!is_there(&keys, 2300), "JWT-45 ATK-64 until its greatest age");
         assert_eq!(take(&mut keys, 2300, "304", &[], ""), Ok(News::Unchanged));
-        assert!(is_there(&keys, 2300), "the same set once more");
+        assert!(is_there(&keys, 2300) && keys.number() == 1, "the same set once more");
         let jwk_set = ("content-type", "application/jwk-set+json; charset=utf-8");
         assert_eq!(take(&mut keys, 9000, "200", &[jwk_set], SET), Ok(News::Unchanged));
         assert!(is_there(&keys, 9000));

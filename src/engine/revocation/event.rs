@@ -262,8 +262,9 @@ fn seconds(seconds: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Effect, security_event};
+    use super::{Effect, SECEVENT, SESSION_REVOKED, security_event};
     use crate::base::json::{self, Value};
+    use crate::revocation::subject::{By, Target};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -285,5 +286,21 @@ mod tests {
             let event = security_event(&json::Map::new(), &events, "e", 100, "https://as.example.com");
             assert_eq!((event.effect, event.at), (effect, at), "{name}");
         }
+    }
+
+    #[test]
+    fn of_two_events_that_mean_as_much_the_one_whose_subject_is_known_counts() {
+        // EVT-12: to the other, the same subject is nobody
+        let all = format!(
+            r#"{{"{SECEVENT}{SESSION_REVOKED}":{{}},"{SECEVENT}risc/event-type/account-disabled":{{}}}}"#
+        );
+        let [events, claims] = [all.as_str(), r#"{"sub_id":{"format":"opaque","id":"s1"}}"#].map(|text| {
+            match json::parse(text.as_bytes()) {
+                Ok(Value::Object(members)) => members,
+                other => panic!("{other:?}"),
+            }
+        });
+        let event = security_event(&claims, &events, "e", 100, "https://as.example.com");
+        assert_eq!(event.targets, [Target { by: By::Session, value: "s1".to_owned() }]);
     }
 }

@@ -173,7 +173,7 @@ fn micros(steady: Steady) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use super::Revocations;
+    use super::{MOST, Revocations, micros};
     use crate::base::ids::ProviderId;
     use crate::base::json::Value;
     use crate::base::moment::Moment;
@@ -184,7 +184,8 @@ mod tests {
     use crate::decision::receipt::Taken;
     use crate::provider::Provider;
     use crate::revocation::event::{Effect, Event};
-    use crate::revocation::ring::CAPACITY;
+    use crate::revocation::marks::Mark;
+    use crate::revocation::ring::{CAPACITY, Until};
     use crate::revocation::subject::{By, Target};
     use crate::token::access_token::AccessToken;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
@@ -246,6 +247,22 @@ mod tests {
         sender.tidy(later.steady);
         assert_eq!(sender.revoked.len(), 2);
         assert!(ends(&sender, "carol", at(86_399_000), later));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_within_the_minute_as_well() {
+        // EVT-16
+        let mut one = worker(&Own::default());
+        for n in 1..=MOST as u64 {
+            one.revoked.insert(Mark(n), Until { asked: n, issued: 0 });
+        }
+        one.tidy(at(0).steady);
+        assert_eq!(one.revoked.len(), MOST);
+        let asked = micros(at(0).steady);
+        one.revoked.insert(Mark(MOST as u64 + 1), Until { asked, issued: 0 });
+        one.tidy(at(1).steady);
+        assert_eq!(one.revoked.len(), 0);
+        assert!(ends(&one, "anybody", at(0), at(10)) && !ends(&one, "anybody", at(2), at(10)));
     }
 
     #[test]
@@ -422,6 +439,47 @@ mod tests {
         }
         let mut one = worker(&Own::default());
         assert_eq!(one.announce(&Full, &event("a", "alice", at(0)), at(0)), None);
+    }
+
+    /// A store that is full after so many writes.
+    #[derive(Debug)]
+    struct Filling(Own, std::cell::Cell<u64>);
+
+    impl Store for Filling {
+        fn get(&self, key: &str) -> (Vec<u8>, Seen) {
+            self.0.get(key)
+        }
+
+        fn set(&self, key: &str, value: &[u8], seen: Seen) -> bool {
+            let left = self.1.get().checked_sub(1);
+            left.is_some_and(|left| {
+                self.1.set(left);
+                self.0.set(key, value, seen)
+            })
+        }
+    }
+
+    #[test]
+    fn an_event_of_which_a_part_was_kept_counts_in_full_when_it_comes_again() {
+        // EVT-17
+        let users = ["alice", "bob", "carol", "dan", "eve"];
+        let targets = users.map(|user| Target { by: By::User, value: user.to_owned() }).to_vec();
+        let event = Event { targets, ..event("all", "", at(0)) };
+        let mut refused = 0;
+        for writes in 0..10 {
+            let store = Filling(Own::default(), std::cell::Cell::new(u64::MAX));
+            let mut one = worker(&store.0);
+            store.1.set(writes);
+            let first = one.announce(&store, &event, at(0));
+            one.catch_up(&store);
+            store.1.set(u64::MAX);
+            let second = one.announce(&store, &event, at(5));
+            one.catch_up(&store);
+            assert!(second.is_some() && second != Some(Taken::Ignored), "{writes}");
+            assert!(users.iter().all(|user| ends(&one, user, at(0), at(10))), "{writes}");
+            refused += usize::from(first.is_none());
+        }
+        assert!((2..10).contains(&refused), "{refused}");
     }
 
     #[test]

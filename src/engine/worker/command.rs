@@ -167,3 +167,39 @@ impl ResponseChange {
         !self.is_private && self.dpop_nonce.is_none() && self.websocket_protocol.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ResponseChange;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_response_gets_what_it_lacks_and_keeps_the_rest() {
+        let nothing = ResponseChange::default;
+        let private = || ResponseChange { is_private: true, ..nothing() };
+        let nonce = || ResponseChange { dpop_nonce: Some("n".to_owned()), ..nothing() };
+        let protocol = || ResponseChange { websocket_protocol: Some("p".to_owned()), ..nothing() };
+        let websocket = ("sec-websocket-protocol", "p");
+        #[rustfmt::skip]
+        let cases = [
+            ("nothing",                 nothing(),  vec![(":status", "200")],                                    vec![]),
+            ("a token in the query",    private(),  vec![(":status", "200")],                                    vec![("cache-control", "private")]),
+            ("an error has no need",    private(),  vec![(":status", "500")],                                    vec![]),
+            ("a nonce",                 nonce(),    vec![(":status", "200")],                                    vec![("dpop-nonce", "n"), ("cache-control", "no-store")]),
+            ("both",                    ResponseChange { is_private: true, ..nonce() }, vec![(":status", "200")], vec![("dpop-nonce", "n"), ("cache-control", "no-store")]),
+            ("a WebSocket",             protocol(), vec![(":status", "101")],                                    vec![websocket]),
+            ("one with a protocol",     protocol(), vec![(":status", "101"), ("sec-websocket-protocol", "own")], vec![]),
+            ("no WebSocket after all",  protocol(), vec![(":status", "200")],                                    vec![]),
+        ];
+        for (name, change, head, want) in cases {
+            assert_eq!(change.is_nothing(), name == "nothing", "{name}");
+            let head: Vec<_> = head
+                .iter()
+                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+                .collect();
+            let want: Vec<_> = want.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+            assert_eq!(change.fields(&head), want, "{name}");
+        }
+    }
+}

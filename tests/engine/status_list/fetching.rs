@@ -162,6 +162,17 @@ fn the_same_list_once_more_is_as_good_as_new() {
         assert_eq!(world.decide(&with_status(LIST, 1)), ALLOWED);
         assert_eq!(world.decide(&with_status(LIST, 0)), bad(StatusFault::Invalid));
     }
+    // So does the very list that is there.
+    let mut world = World::new(&json!({"status_list": {"stale_if_error": "0s"}}));
+    for _ in 0..20 {
+        let (call, _) = world.call().unwrap();
+        world.respond(call, "200", &[("content-type", MEDIA_TYPE)], &token);
+        world.driver.tick();
+        assert_eq!(world.decide(&with_status(LIST, 1)), ALLOWED);
+        assert_eq!(world.decide(&with_status(LIST, 0)), bad(StatusFault::Invalid));
+        assert_eq!(world.driver.counts["tollgate.status_lists.changes"], 1);
+        world.pass(60);
+    }
     // 304 does not move its end.
     let mut world = World::new(&json!({}));
     let (call, _) = world.call().unwrap();
@@ -187,7 +198,7 @@ fn an_older_list_takes_no_revocation_back() {
     assert_eq!(world.decide(&with_status(LIST, 0)), bad(StatusFault::Invalid));
     // Nobody who has none can tell.
     world.pass(7200);
-    world.deliver(&status_list(LIST, 1, &[0], &json!({"ttl": 60, "iat": "$now-3600"})));
+    world.deliver(&status_list(LIST, 1, &[0], &json!({"ttl": 60, "iat": "$now-9000"})));
     assert_eq!(world.decide(&with_status(LIST, 0)), ALLOWED);
 }
 

@@ -88,3 +88,66 @@ impl AccessToken {
 fn texts(aud: &Value) -> Vec<&Value> {
     aud.as_array().map_or_else(|| vec![aud], |all| all.iter().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::base::ids::ProviderId;
+    use crate::base::json::{self, Value};
+    use crate::provider::Provider;
+    use crate::provider::introspection::reply::Introspection;
+    use crate::provider::status_list::StatusLists;
+    use crate::token::access_token::AccessToken;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn token(claims: &str) -> AccessToken {
+        let Ok(Value::Object(claims)) = json::parse(claims.as_bytes()) else { panic!("{claims}") };
+        AccessToken::new(ProviderId(0), claims).unwrap()
+    }
+
+    fn provider(with_status: bool) -> Provider {
+        let lists = StatusLists {
+            uris: Vec::new(),
+            prefix: None,
+            cluster: "as".to_owned(),
+            timeout: Duration::from_secs(1),
+            required: false,
+            refresh: Duration::from_secs(60),
+            stale_if_error: Duration::ZERO,
+            max_lists: 1,
+            max_response_bytes: 1000,
+            max_list_bytes: 1000,
+            keys: None,
+            user_agent: String::new(),
+        };
+        let mut provider = Provider { status_lists: with_status.then_some(lists), ..Provider::bare() };
+        provider.tokens.client_id_claim = vec!["azp".to_owned(), "client_id".to_owned()];
+        provider
+    }
+
+    #[test]
+    fn the_stricter_of_a_jwt_and_its_response_counts() {
+        #[rustfmt::skip]
+        let cases = [
+            // name, whether the status is checked, the JWT, the response, what counts
+            ("the response's scope, and the earlier end",  false, r#"{"exp":90,"sub":"a"}"#,         r#"{"exp":80,"scope":"x"}"#,                  r#"{"exp":80,"scope":"x","sub":"a"}"#),
+            ("also where the status is checked",           true,  r#"{"exp":90,"sub":"a"}"#,         r#"{"exp":80,"scope":"x"}"#,                  r#"{"exp":80,"scope":"x","sub":"a"}"#),
+            ("a status that the JWT names",                true,  r#"{"status":{"a":1}}"#,           r#"{"scope":"x","status":{"b":2}}"#,          r#"{"scope":"x","status":{"a":1}}"#),
+            ("a status that only the response names",      true,  r#"{"sub":"a"}"#,                  r#"{"scope":"x","status":{"b":2}}"#,          r#"{"scope":"x","sub":"a"}"#),
+            ("where it is not checked, it is any claim",   false, r#"{"sub":"a"}"#,                  r#"{"status":"gold"}"#,                       r#"{"status":"gold","sub":"a"}"#),
+            ("the client that the response names",         false, r#"{"azp":"own"}"#,                r#"{"client_id":"told"}"#,                    r#"{"client_id":"told"}"#),
+            ("the JWT's client, if it names none",         false, r#"{"azp":"own"}"#,                r#"{"scope":"x"}"#,                           r#"{"scope":"x","azp":"own"}"#),
+            ("a bearer token that is called one",          false, r#"{"sub":"a"}"#,                  r#"{"token_type":"Bearer"}"#,                 r#"{"token_type":"Bearer","sub":"a"}"#),
+            ("the audiences that both name",               false, r#"{"aud":["a","b"]}"#,            r#"{"aud":["b","c"]}"#,                       r#"{"aud":["b"]}"#),
+        ];
+        for (name, with_status, own, told, want) in cases {
+            let said = token(own).beside(token(told), &provider(with_status)).unwrap();
+            assert_eq!(said, Introspection::Active(token(want)), "{name}");
+        }
+        let said =
+            token(r#"{"token_type":"DPoP"}"#).beside(token(r#"{"token_type":"Bearer"}"#), &provider(false));
+        assert_eq!(said, Ok(Introspection::Contradicts("token_type")));
+    }
+}

@@ -140,3 +140,33 @@ fn form(endpoint: &IntrospectionEndpoint, token: &Secret, now: UnixTime, nonces:
     form.extend_pairs(endpoint.parameters.iter().map(|(name, value)| (name, value.expose())));
     Secret::new(form.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::IntrospectionCall;
+    use crate::base::ids::ProviderId;
+    use crate::base::random::Nonces;
+    use crate::base::secret::Secret;
+    use crate::base::time::UnixTime;
+    use crate::provider::{Dialect, Provider, TokenIn};
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_token_in_the_query_is_one_more_parameter() {
+        for (path, want) in
+            [("/info", "/info?access_token=a%2Bb"), ("/info?v=2", "/info?v=2&access_token=a%2Bb")]
+        {
+            let mut provider = Provider::bare();
+            provider.introspection.dialect = Dialect::TokenInfo(TokenIn::Query);
+            path.clone_into(&mut provider.introspection.path);
+            let (now, nonces) = (UnixTime::from_secs(1000), Nonces::new([1, 2]));
+            let call = IntrospectionCall::new(ProviderId(0), &provider, &Secret::new("a+b"), now, &nonces);
+            let field = |name: &str| {
+                call.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.expose())
+            };
+            assert_eq!((field(":method"), field(":path")), (Some("GET"), Some(want)));
+            assert_eq!((field("authorization"), call.body.expose()), (None, ""), "and nowhere else");
+        }
+    }
+}

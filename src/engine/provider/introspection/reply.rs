@@ -213,6 +213,7 @@ mod tests {
             ("500", vec![],                       none(NoAnswer::Status(500), None)),
             ("503", vec![("retry-after", "9")],   none(NoAnswer::Status(503), Some(9))),
             ("429", vec![("retry-after", "7")],   none(NoAnswer::Throttled, Some(7))),
+            ("429", vec![("retry-after", "86400")], none(NoAnswer::Throttled, Some(86_400))),
             ("429", vec![("retry-after", "86401")], none(NoAnswer::Throttled, None)),
             ("429", vec![("retry-after", "soon")], none(NoAnswer::Throttled, None)),
         ];

@@ -128,3 +128,30 @@ pub(crate) fn is_for(claims: &Map<String, Value>, names: Names<'_>) -> Result<()
 fn bad(fault: ReplyFault) -> Rejection {
     Rejection::BadAnswer { cause: BadAnswer::Signed(fault) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ending;
+    use crate::base::json::{self, Value};
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn nothing_is_good_for_longer_than_the_response_that_says_so() {
+        #[rustfmt::skip]
+        let cases = [
+            ("neither has an end",    r#"{"a":1}"#,    None,     r#"{"a":1}"#),
+            ("the response alone",    r#"{"a":1}"#,    Some(50), r#"{"a":1,"exp":50}"#),
+            ("the token alone",       r#"{"exp":60}"#, None,     r#"{"exp":60}"#),
+            ("the response's first",  r#"{"exp":60}"#, Some(50), r#"{"exp":50}"#),
+            ("the token's first",     r#"{"exp":40}"#, Some(50), r#"{"exp":40}"#),
+        ];
+        for (name, members, end, want) in cases {
+            let [members, want] = [members, want].map(|text| match json::parse(text.as_bytes()) {
+                Ok(Value::Object(members)) => members,
+                other => panic!("{name}: {other:?}"),
+            });
+            assert_eq!(ending(members, end), want, "{name}");
+        }
+    }
+}

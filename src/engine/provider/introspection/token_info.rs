@@ -108,3 +108,31 @@ fn seconds(value: &Value) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::expiry;
+    use crate::base::json::{self, Value};
+    use crate::base::time::UnixTime;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_token_ends_at_the_earlier_of_both_times_and_never_at_none() {
+        #[rustfmt::skip]
+        let cases = [
+            ("a time left",            r#"{"expires_in":60}"#,             Some(1060)),
+            ("digits",                 r#"{"expires_in":"60"}"#,           Some(1060)),
+            ("a sign is no digit",     r#"{"expires_in":"+60"}"#,          None),
+            ("an end",                 r#"{"exp":1050}"#,                  Some(1050)),
+            ("both",                   r#"{"expires_in":60,"exp":1050}"#,  Some(1050)),
+            ("the other way round",    r#"{"expires_in":40,"exp":1050}"#,  Some(1040)),
+            ("one that is no number",  r#"{"expires_in":60,"exp":true}"#,  None),
+            ("neither",                "{}",                               None),
+        ];
+        for (name, members, want) in cases {
+            let Ok(Value::Object(members)) = json::parse(members.as_bytes()) else { panic!("{name}") };
+            assert_eq!(expiry(&members, UnixTime::from_secs(1000)), want, "{name}");
+        }
+    }
+}
