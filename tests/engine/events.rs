@@ -312,6 +312,15 @@ fn of_too_many_events_that_do_not_arrive_the_oldest_makes_room() {
 }
 
 #[test]
+fn the_clock_of_who_pushes_an_event_may_be_a_minute_ahead() {
+    // EVT-13
+    let mut workers = Workers::new(config(), 1);
+    let statuses =
+        [60, 61].map(|ahead| workers.event(0, &json!({"jti": ahead.to_string(), "iat": NOW + ahead})));
+    assert_eq!(statuses, [202, 400]);
+}
+
+#[test]
 fn an_event_that_is_late_ends_what_has_been_verified_here_since() {
     // EVT-15: nobody was asked since
     let mut workers = Workers::new(config_of_jwts(), 2);

@@ -15,10 +15,11 @@ use tollgate_engine::base::store::{Own, Seen, Store};
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::fetch::Document;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::worker::Worker;
-use tollgate_engine::worker::command::{CallId, Command, Event};
+use tollgate_engine::worker::command::{CallId, Command, Event, OutgoingCall};
 
 use crate::events::keys;
 use crate::second::Both;
@@ -128,7 +129,7 @@ fn what_a_request_waits_for_and_whether_it_is_known() {
     let mut world = World::new(&json!({"providers": {"main": {
         "issuer": "https://as.example.com", "audiences": ["https://api.example.com"], "validate": "jwt",
         "jwks": {"uri": "https://as.example.com/keys", "cluster": "as"},
-        "status_list": {"uris": [uri], "cluster": "lists"},
+        "status_list": {"uris": [uri], "cluster": "lists", "required": false},
     }}}));
     let list = StatusId { provider: ProviderId(0), at: 0 };
     assert_eq!(world.worker.status_list_uri(list), Some(uri));
@@ -139,6 +140,17 @@ fn what_a_request_waits_for_and_whether_it_is_known() {
     assert!(world.worker.knows(StreamId(1)) && !world.worker.knows(StreamId(2)));
     world.tell(Event::Gone(StreamId(1)));
     assert!(!world.worker.knows(StreamId(1)));
+    world.request(2, "/", false);
+    let calls = world.tell(Event::Tick);
+    let is_of_keys =
+        |command: &&Command| matches!(command, Command::Call(_, OutgoingCall::Fetch(Document::Keys(_), _)));
+    let Some(Command::Call(call, _)) = calls.iter().find(is_of_keys) else { panic!("{calls:?}") };
+    let passed = world.reply(*call, &keys().to_string());
+    assert!(passed.iter().any(|command| matches!(command, Command::Pass(StreamId(2), _))), "{passed:?}");
+    assert!(
+        world.worker.knows(StreamId(2)) && world.worker.awaits_keys(StreamId(2)).is_none(),
+        "it waits no more"
+    );
     let mut world = World::new(&json!({}));
     world.request(1, "/", true);
     assert!(
@@ -198,7 +210,7 @@ fn a_request_is_judged_and_cleaned_by_the_configuration_under_which_it_began() {
 }
 
 #[test]
-fn nobody_reads_a_form_for_a_configuration_that_is_gone() {
+fn nobody_reads_a_body_for_a_configuration_that_is_gone() {
     let mut world = World::new(&json!({"token": {"from_form": true, "from_headers": []}}));
     let head = [(":method", "POST"), (":path", "/"), ("content-type", "application/x-www-form-urlencoded")];
     let waits =
@@ -208,6 +220,13 @@ fn nobody_reads_a_form_for_a_configuration_that_is_gone() {
     assert_eq!(world.worker.body_limit(StreamId(1)), None);
     let ended = world.tell(Event::Tick);
     assert!(matches!(ended.as_slice(), [Command::Answer(StreamId(1), ..)]), "{ended:?}");
+    // Nor an event.
+    let mut world = World::with(&crate::events::config());
+    let head = [(":method", "POST"), (":path", "/events"), ("content-type", "application/secevent+jwt")];
+    world.tell(Event::Request { stream: StreamId(1), head: lines(&head).into(), is_whole: false });
+    assert!(world.worker.body_limit(StreamId(1)).is_some());
+    world.worker.replace(policy_of(&crate::events::config()), ports());
+    assert_eq!(world.worker.body_limit(StreamId(1)), None);
 }
 
 /// What the workers share; it shows how many configurations are kept.
