@@ -181,3 +181,16 @@ impl Grant {
         self.identity.as_ref().map_or(0, |identity| identity.dropped)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Verdict;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_request_passes_by_two_verdicts_alone() {
+        let passing: Vec<_> = Verdict::ALL.into_iter().filter(|verdict| verdict.passes()).collect();
+        assert_eq!(passing, [Verdict::Allowed, Verdict::Anonymous]);
+    }
+}

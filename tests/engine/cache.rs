@@ -12,6 +12,7 @@
 
 mod age;
 mod starved;
+mod waiting;
 
 use std::time::Duration;
 
@@ -171,6 +172,34 @@ fn a_clock_that_was_set_back_makes_nothing_younger() {
     assert!(world.begin("/", "one").is_none());
     world.now = EXP + 86_400;
     assert!(world.begin("/", "one").is_none());
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_for_longer() {
+    // PWX-15: the worker compares its clocks every second, although nothing else happens
+    let mut world = World::new(&json!({"cache": {"ttl": "60s", "ttl_jitter": 0}}));
+    world.ask("/", "one", &json!({"active": true, "exp": EXP}));
+    world.driver.sleep(Duration::from_secs(5));
+    world.driver.set_clock(UnixTime::from_secs(950));
+    world.driver.sleep(Duration::from_secs(56));
+    world.now = 1007;
+    assert!(world.begin("/", "one").is_none(), "more than a minute has passed since");
+}
+
+#[test]
+fn an_inactive_token_that_is_not_cached_takes_away_what_was_shared() {
+    // INT-26: where no inactive token is cached, nothing new is shared, and what was shared counts no more
+    let config = json!({
+        "cache": {"ttl": "30m", "ttl_jitter": 0, "negative_max_entries": 0},
+        "rules": [{"match": {"path": "/refunds"}, "requires": {"max_cache_age": "0s"}}],
+    });
+    let store = Together::default();
+    let [mut this, mut other] = [(); 2].map(|()| World::sharing(&config, true, Box::new(store.clone())));
+    this.ask("/", "one", &json!({"active": true, "exp": EXP}));
+    this.now = 1001;
+    assert_eq!(this.ask("/refunds", "one", &json!({"active": false})).verdict(), Verdict::InvalidToken);
+    other.now = 1002;
+    assert!(other.begin("/", "one").is_none(), "it has to ask");
 }
 
 #[test]

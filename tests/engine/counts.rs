@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_cases::driver::{Driver, Together, lines};
@@ -12,7 +13,7 @@ use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::worker::counts::{Counter, Metric};
-use tollgate_engine::worker::series::MAX_RULES;
+use tollgate_engine::worker::series::{MAX_PROVIDERS, MAX_RULES};
 
 use crate::events::Workers;
 use crate::second::Both;
@@ -59,9 +60,24 @@ fn everything_else_is_told_once_a_second() {
 }
 
 #[test]
+fn what_is_counted_is_told_within_a_second_although_nothing_else_happens() {
+    let mut driver =
+        driver(&json!({"rules": [{"name": "a", "match": {"prefix": "/"}, "access": "anonymous"}]}));
+    let name = "tollgate.verdict=.=anonymous;.;provider=.=-;.;rule=.=a;.;requests_total";
+    for n in 1..4 {
+        request(&mut driver, "/");
+        driver.sleep(Duration::from_secs(1));
+        assert_eq!(driver.measured.get(name), Some(&n));
+        driver.sleep(Duration::from_secs(5));
+    }
+}
+
+#[test]
 fn what_shadow_mode_does_not_reject_is_counted_apart() {
     let mut driver = driver(&json!({"mode": "shadow", "rules": [{"name": "all", "match": {"prefix": "/"}}]}));
-    ask(&mut driver, "/", Some(INACTIVE));
+    let head = [(":method", "GET"), (":path", "/"), ("authorization", "Bearer one")];
+    let end = driver.decide(lines(&head), None, |_| INACTIVE.to_owned());
+    assert!(end.answer.is_none(), "it passes");
     driver.tick();
     let name = "tollgate.verdict=.=invalid_token;.;provider=.=main;.;rule=.=all;.;shadow_total";
     assert_eq!(driver.measured.get(name), Some(&1), "{:?}", driver.measured);
@@ -130,6 +146,15 @@ fn more_names_than_are_told_apart_are_one() {
     assert_eq!(names.len(), MAX_RULES + 1);
     let other = "tollgate.verdict=.=anonymous;.;provider=.=-;.;rule=.=other;.;requests_total";
     assert_eq!(driver.measured.get(other), Some(&5));
+    // Of lists that are fetched, the first ones have a gauge, and the others have none.
+    let list = |n: usize| {
+        let list = json!({"uri": format!("https://lists.example.com/{n}"), "cluster": "lists"});
+        (format!("l{n}"), list)
+    };
+    let lists: serde_json::Map<_, _> = (0..MAX_PROVIDERS + 5).map(list).collect();
+    let driver = super::counts::driver(&json!({"client_lists": lists}));
+    let gauges = driver.measured.keys().filter(|name| name.ends_with("client_lists.last_success_seconds"));
+    assert_eq!(gauges.count(), MAX_PROVIDERS);
 }
 
 #[test]

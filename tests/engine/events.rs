@@ -574,7 +574,7 @@ fn tokens_that_nobody_is_asked_about_are_rejected_up_to_the_event() {
     // EVT-15
     let mut config = config_of_jwts();
     config["revocation"]["remember"] = json!("10m");
-    let mut workers = Workers::new(config, 2);
+    let mut workers = Workers::new(config.clone(), 2);
     let token =
         |claims: Value| Token { claims: claims.as_object().unwrap().clone(), ..Token::default() }.at(NOW);
     let end = NOW + 10_000;
@@ -609,6 +609,13 @@ fn tokens_that_nobody_is_asked_about_are_rejected_up_to_the_event() {
     assert_eq!(decide(&mut workers, 1, &old), revoked, "as long as tokens live, whatever is cached");
     workers.pass(10 * 60 * 1000);
     assert_eq!(decide(&mut workers, 1, &old).verdict(), Verdict::Allowed, "remember is what it says");
+    // An event that comes late ends what was issued before it, although that was verified and cached since.
+    let mut workers = Workers::new(config, 1);
+    workers.pass(90_000);
+    assert_eq!(decide(&mut workers, 0, &old).verdict(), Verdict::Allowed);
+    workers.pass(30_000);
+    assert_eq!(workers.event(0, &json!({"iat": NOW})), 202);
+    assert_eq!(decide(&mut workers, 0, &old), revoked, "verified since");
 }
 
 #[test]

@@ -257,6 +257,17 @@ fn an_event_ends_a_stream_within_a_second_unless_the_server_still_calls_its_toke
         world.pass(60_000);
         assert!(world.calls <= most, "and no more");
     }
+    // That a credential has changed ends no token by itself: it is asked about.
+    let mut world = World::new(&json!({}));
+    let stream = world.stream("one");
+    world.pass(1000);
+    world.says = Says::Inactive;
+    world.revoke(&json!({
+        "sub_id": {"format": "iss_sub", "iss": "https://as.example.com", "sub": "alice"},
+        "events": {"https://schemas.openid.net/secevent/caep/event-type/credential-change": {}},
+    }));
+    world.pass(2 * LOOK);
+    assert_eq!(world.rejection(stream), Some(Rejection::Inactive));
     // Nobody can be asked about these.
     let mut world = World::new(&of_jwts());
     let stream = world.stream(&jwt(START + 3600));

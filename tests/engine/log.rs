@@ -96,14 +96,13 @@ fn claims_are_single_values() {
 
 #[test]
 fn the_tier_is_that_of_the_list_of_the_rule() {
-    let lists = json!({
+    let mut lists = json!({
         "log": {"fields": ["tier"]},
         "upstream": {"tier_header": "x-tier"},
         "client_lists": {"partners": {"clients": [{"id": "shop", "tier": "gold"}, {"id": "kiosk"}]}},
         "rules": [{"match": {"prefix": "/"}, "requires": {"clients": {"list": "partners"}}}],
     });
-    let mut driver = driver(&lists, 1, &Together::default());
-    let mut send = |client: &str| {
+    let send = |driver: &mut Driver, client: &str| {
         let reply = json!({"active": true, "client_id": client}).to_string();
         let bearer = format!("Bearer {client}");
         let head = [(":method", "GET"), (":path", "/"), ("authorization", &*bearer), ("x-tier", "platinum")];
@@ -113,10 +112,16 @@ fn the_tier_is_that_of_the_list_of_the_rule() {
         let notes = end.outcome.notes.iter().find(|(name, _)| name == "tollgate.tier");
         (notes.map(|(_, tier)| tier.to_string()), field, grant.remove.contains(&"x-tier".to_owned()))
     };
-    assert_eq!(send("shop"), (Some("gold".to_owned()), Some(b"gold".to_vec()), true));
-    assert_eq!(send("shop"), (Some("gold".to_owned()), Some(b"gold".to_vec()), true), "again");
-    assert_eq!(send("kiosk"), (None, None, true));
-    assert_eq!(send("stranger"), (None, None, true));
+    let mut logs = driver(&lists, 1, &Together::default());
+    let gold = Some(b"gold".to_vec());
+    assert_eq!(send(&mut logs, "shop"), (Some("gold".to_owned()), gold.clone(), true));
+    assert_eq!(send(&mut logs, "shop"), (Some("gold".to_owned()), gold.clone(), true), "again");
+    assert_eq!(send(&mut logs, "kiosk"), (None, None, true));
+    assert_eq!(send(&mut logs, "stranger"), (None, None, true));
+    // The upstream is told also where nothing is logged.
+    lists.as_object_mut().unwrap().remove("log");
+    let mut quiet = driver(&lists, 1, &Together::default());
+    assert_eq!(send(&mut quiet, "shop"), (None, gold, true));
 }
 
 fn without_fingerprint(notes: &Notes) -> Vec<(&str, &str)> {

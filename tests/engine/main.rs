@@ -19,6 +19,7 @@ mod counts;
 mod dpop;
 mod events;
 mod host;
+mod fetching;
 mod lasting;
 mod layers;
 mod log;

@@ -3,14 +3,18 @@
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "helpers of tests may fail loudly")]
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use tollgate_cases::driver::{Driver, lines};
+use tollgate_cases::driver::{Driver, Together, lines};
 use tollgate_cases::token::Token;
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::Verdict;
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
+use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::worker::command::OutgoingCall;
 
 use crate::events::keys;
@@ -85,6 +89,125 @@ fn what_a_withdrawn_key_has_verified_counts_no_more() {
     assert_eq!(world.verdict(), Some(Verdict::Allowed));
     world.deliver(&other_keys());
     assert_ne!(world.verdict(), Some(Verdict::Allowed));
+}
+
+#[test]
+fn after_two_calls_in_vain_nobody_waits_for_a_key_that_is_not_there() {
+    // A client that invents keys makes nobody wait, itself included.
+    let mut world = World::new();
+    world.deliver(&other_keys());
+    for n in 0..2 {
+        let stream = world.begin();
+        assert!(world.driver.end(stream).is_none(), "{n}: it waits");
+        world.driver.sleep(Duration::from_secs(2));
+        let (call, _) = world.driver.call().expect("the keys are fetched early");
+        world.driver.reply(call, &other_keys().to_string());
+        world.driver.tick();
+        let verdict = world.driver.end(stream).map(|end| end.outcome.decision.verdict());
+        assert_eq!(verdict, Some(Verdict::InvalidToken), "{n}");
+    }
+    assert_eq!(world.verdict(), Some(Verdict::InvalidToken), "a call is to come");
+    world.driver.sleep(Duration::from_secs(4));
+    assert!(world.driver.call().is_some(), "after twice the time");
+    assert_eq!(world.verdict(), Some(Verdict::InvalidToken), "a call is under way");
+}
+
+#[test]
+fn who_waits_for_keys_of_an_earlier_configuration_waits_no_more() {
+    let mut world = World::new();
+    let stream = world.begin();
+    assert!(world.driver.end(stream).is_none(), "there are no keys yet");
+    world.driver.worker.replace(policy("https://as.example.com/keys"), Ports::new([1, 2], &Both));
+    world.driver.tick();
+    let verdict = world.driver.end(stream).map(|end| end.outcome.decision.verdict());
+    assert_eq!(verdict, Some(Verdict::Unavailable));
+}
+
+/// Workers that share what they know of a provider with keys.
+fn sharing<const N: usize>(provider: &Value) -> [Driver; N] {
+    let mut provider = provider.clone();
+    provider["issuer"] = json!("https://as.example.com");
+    provider["jwks"] = json!({"uri": "https://as.example.com/keys", "cluster": "keys"});
+    let config = json!({"providers": {"main": provider}, "cache": {"shared": true}});
+    let store = Together::default();
+    std::array::from_fn(|_| {
+        let policy = tollgate_config::policy_of(&config, &|_| None).unwrap();
+        let ports = Ports { store: Box::new(store.clone()), ..Ports::new([1, 2], &Both) };
+        Driver::new(policy, ports, UnixTime::from_secs(START))
+    })
+}
+
+fn request(driver: &mut Driver, token: &str) -> StreamId {
+    let authorization = format!("Bearer {token}");
+    driver.request(lines(&[(":method", "GET"), (":path", "/"), ("authorization", &authorization)]), None)
+}
+
+#[test]
+fn who_has_other_keys_by_now_believes_no_worker_that_has_those_of_before() {
+    // JWT-47
+    let [mut other, mut this] = sharing(&json!({
+        "audiences": ["https://api.example.com"], "validate": "jwt_then_introspection",
+        "introspection": {
+            "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"}, "timeout": "20s",
+        },
+    }));
+    for driver in [&mut other, &mut this] {
+        driver.sleep(Duration::ZERO);
+        let (call, _) = driver.call().expect("the keys");
+        driver.reply(call, &keys().to_string());
+        driver.sleep(Duration::from_secs(1));
+    }
+    let token = Token::default().at(START);
+    request(&mut other, &token);
+    let (call, _) = other.call().expect("it is asked about");
+    let waits = request(&mut this, &token);
+    assert!(this.call().is_none(), "it waits for the other worker");
+    // A key is not there, so the keys are fetched: the one of before is withdrawn.
+    let unknown =
+        Token { header: json!({"kid": "new"}).as_object().unwrap().clone(), ..Token::default() }.at(START);
+    request(&mut this, &unknown);
+    this.sleep(Duration::from_secs(2));
+    let (fetch, _) = this.call().expect("the keys");
+    this.reply(fetch, &other_keys().to_string());
+    other.reply(call, &json!({"active": true, "exp": START + 1000}).to_string());
+    this.sleep(Duration::from_secs(1));
+    let passes = this.end(waits).map(|end| end.outcome.decision.verdict());
+    assert_ne!(passes, Some(Verdict::Allowed));
+    let (_, asked) = this.call().expect("it asks itself");
+    assert_eq!(asked.cluster(), "as");
+}
+
+#[test]
+fn a_response_with_an_unknown_signature_has_the_keys_fetched() {
+    let [mut driver] = sharing(&json!({"introspection": {
+        "uri": "https://as.example.com/introspect", "cluster": "as", "dialect": "rfc9701", "retries": 0,
+        "client_auth": {"client_id": "gateway", "client_secret": "s3cret"},
+    }}));
+    driver.sleep(Duration::ZERO);
+    let (call, _) = driver.call().expect("the keys");
+    driver.reply(call, &other_keys().to_string());
+    driver.sleep(Duration::from_secs(3));
+    let stream = request(&mut driver, "one");
+    let (call, _) = driver.call().expect("it is asked about");
+    let now = driver.wall().as_secs();
+    let payload = json!({
+        "iss": "https://as.example.com", "aud": "gateway", "iat": now,
+        "token_introspection": {"active": true, "exp": now + 1000},
+    });
+    let header = json!({"typ": "token-introspection+jwt"});
+    let signed = Token {
+        header: header.as_object().unwrap().clone(),
+        payload: Some(payload.to_string()),
+        ..Token::default()
+    };
+    let head = lines(&[(":status", "200"), ("content-type", "application/token-introspection+jwt")]);
+    let signed = signed.at(now);
+    driver.respond(call, CallOutcome::Response { head: RequestHead::new(&head), body: signed.as_bytes() });
+    let verdict = driver.end(stream).map(|end| end.outcome.decision.verdict());
+    assert_eq!(verdict, Some(Verdict::Unavailable), "nobody can tell");
+    driver.sleep(Duration::from_secs(1));
+    let (_, fetch) = driver.call().expect("the keys are fetched early");
+    assert_eq!(fetch.cluster(), "keys");
 }
 
 #[test]

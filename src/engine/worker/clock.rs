@@ -49,3 +49,49 @@ impl Watch {
 fn ahead(now: Moment) -> u64 {
     now.wall.minus(now.steady).as_millis()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Watch;
+    use crate::base::moment::Moment;
+    use crate::base::time::UnixTime;
+    use crate::policy::cache_times::CacheTimes;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// Seconds and milliseconds of the day, and seconds by the other clock.
+    fn at(secs: u64, millis: u64, steady: u64) -> Moment {
+        let wall = UnixTime::from_secs(secs).plus(Duration::from_millis(millis));
+        Moment { wall, steady: Duration::from_secs(steady) }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_noticed_as_long_as_something_is_cached() {
+        // PWX-15
+        let ttl = |secs| CacheTimes { ttl: Duration::from_secs(secs), ..CacheTimes::default() };
+        #[rustfmt::skip]
+        let cases = [
+            ("as it was",              at(1010, 0, 20),    false, true),
+            ("set back a little",      at(1009, 950, 20),  false, true),
+            ("set back",               at(1009, 949, 20),  true,  true),
+            ("set forward",            at(2000, 0, 20),    false, true),
+            ("just before the end",    at(1059, 0, 69),    false, true),
+            ("the end",                at(1060, 0, 70),    false, false),
+            ("set back after the end", at(1000, 0, 100),   true,  false),
+        ];
+        for (name, now, is_set_back, goes_on) in cases {
+            let mut watch = Watch::default();
+            assert!(!watch.was_set_back(now), "{name}: nothing is cached");
+            assert_eq!(watch.due(now.steady), None, "{name}: nothing is cached");
+            assert_eq!(watch.remembered(at(1000, 0, 10), &ttl(60)), Duration::from_secs(11));
+            // What ends sooner shortens nothing.
+            watch.remembered(at(1001, 0, 11), &ttl(1));
+            assert_eq!(watch.was_set_back(now), is_set_back, "{name}");
+            let next = now.steady.saturating_add(Duration::from_secs(1));
+            assert_eq!(watch.due(now.steady), goes_on.then_some(next), "{name}");
+            assert!(!watch.was_set_back(now), "{name}: it is said once");
+        }
+    }
+}

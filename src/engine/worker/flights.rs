@@ -508,3 +508,20 @@ impl<T: Trace> Worker<T> {
 pub(super) fn not_asked(cause: NoAnswer) -> Rejection {
     Rejection::NoAnswer { cause, retry_after: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Flights;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_longer_it_takes_the_less_often_a_worker_looks() {
+        for (waited, want) in [(0, 1), (4, 1), (40, 10), (80, 20), (8000, 20)] {
+            let found = Flights::new(1).until_next_look(Duration::from_millis(waited));
+            assert_eq!(found, Duration::from_millis(want), "after {waited} ms");
+        }
+    }
+}

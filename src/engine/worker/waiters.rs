@@ -55,3 +55,24 @@ impl<T> Waiters<T> {
         self.all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Waiters;
+    use crate::base::ids::StreamId;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn those_who_have_left_are_dropped_as_soon_as_they_outnumber_the_others() {
+        let mut waiters = Waiters::default();
+        for n in 0..4 {
+            waiters.push(StreamId(n), n);
+        }
+        for (left, there, kept) in [(1, 3, 4), (2, 2, 4), (3, 1, 1), (4, 0, 0)] {
+            waiters.forget_one(|StreamId(n)| n >= left);
+            assert_eq!((waiters.len(), waiters.is_empty()), (there, there == 0), "{left}");
+            assert_eq!(waiters.iter().count(), kept, "{left}");
+        }
+    }
+}

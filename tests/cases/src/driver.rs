@@ -87,10 +87,15 @@ impl<T: Trace> Driver<T> {
     pub fn request(&mut self, head: impl Into<Head>, body: Option<&[u8]>) -> StreamId {
         let stream = self.head(head.into(), body.is_none());
         if let Some(body) = body {
-            let whole = self.worker.body_limit(stream).filter(|max| body.len() <= *max).map(|_| body);
-            self.tell(Event::Body { stream, size: body.len(), whole, is_end: true });
+            self.body(stream, body);
         }
         stream
+    }
+
+    /// Has the body of a request come.
+    pub fn body(&mut self, stream: StreamId, body: &[u8]) {
+        let whole = self.worker.body_limit(stream).filter(|max| body.len() <= *max).map(|_| body);
+        self.tell(Event::Body { stream, size: body.len(), whole, is_end: true });
     }
 
     /// Has the head of a request come. Its body is to follow, and may not.
@@ -155,6 +160,31 @@ impl<T: Trace> Driver<T> {
     pub fn has_response(&mut self, stream: StreamId) {
         assert!(self.passed.contains(&stream), "{stream:?} has not been let through");
         self.tell(Event::ResponseHead(stream));
+    }
+
+    /// This much time passes, and the worker has a tick whenever it has asked for one.
+    ///
+    /// # Panics
+    ///
+    /// If it asks for one all the time.
+    pub fn sleep(&mut self, span: Duration) {
+        let end = self.now.steady + span;
+        for _ in 0..10_000 {
+            let Some(due) = self.due.filter(|due| *due <= end) else { return self.go_on_until(end) };
+            self.go_on_until(due);
+            self.tick();
+        }
+        panic!("the worker asks for ticks all the time");
+    }
+
+    fn go_on_until(&mut self, moment: Steady) {
+        let passed = moment.saturating_sub(self.now.steady);
+        self.now = Moment { wall: self.now.wall.plus(passed), steady: self.now.steady + passed };
+    }
+
+    /// The time of day.
+    pub fn wall(&self) -> UnixTime {
+        self.now.wall
     }
 
     /// Has time pass for the worker.

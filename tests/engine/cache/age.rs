@@ -217,6 +217,20 @@ fn a_refresh_that_is_under_way_is_too_old_as_well() {
 }
 
 #[test]
+fn a_call_that_is_under_way_when_a_token_is_to_be_refreshed_is_the_only_one() {
+    let mut world = World::new(&rules(&json!({"cache": {"ttl": "100s", "refresh_ahead": "30s"}})));
+    world.ask("/", "one", &active());
+    world.now = 1080;
+    assert_eq!(world.remembered("/", "one").source, Source::Memory, "it is to be refreshed");
+    let refund = world.request("/refunds", "one");
+    let (call, _) = world.driver.call().expect("it asks at once");
+    world.driver.tick();
+    assert!(world.driver.call().is_none(), "one call at a time");
+    world.driver.reply(call, r#"{"active": false}"#);
+    assert_eq!(world.driver.end(refund).unwrap().outcome.decision.verdict(), Verdict::InvalidToken);
+}
+
+#[test]
 fn without_a_cache_every_request_asks_anyway() {
     let mut world = World::with(
         &json!({

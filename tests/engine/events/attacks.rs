@@ -163,6 +163,14 @@ fn bodies_that_are_long_slow_or_never_there() {
     for stream in many {
         assert_eq!(status(workers.all[0].end(stream).unwrap()), 503);
     }
+    // One whose body comes when another configuration counts.
+    let late = workers.all[0].begin(head(&[]));
+    let policy = tollgate_config::policy_of(&config(), &|_| None).unwrap();
+    let store = Box::new(workers.store.clone());
+    workers.all[0].worker.replace(policy, super::Ports { store, ..super::Ports::new([0, 7], &super::Both) });
+    let event = security_event(&json!({"jti": "late"})).at(workers.millis / 1000);
+    workers.all[0].body(late, event.as_bytes());
+    assert_eq!(status(workers.all[0].end(late).unwrap()), 503, "of an earlier configuration");
     // Clients that leave.
     let gone: Vec<_> = (0..300).map(|_| workers.all[0].begin(head(&[]))).collect();
     for stream in gone {

@@ -1,5 +1,7 @@
 //! When status lists are fetched, how long they serve, and what becomes of them with another list, key or age.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tollgate_cases::status_list::{MEDIA_TYPE, status_list, with_status};
 use tollgate_cases::token::Token;
@@ -320,10 +322,11 @@ fn lists_wait_for_keys_and_a_withdrawn_key_ends_them() {
                 continue;
             }
             world.driver.reply(call, &json!({"keys": [p256("p256")]}).to_string());
+            world.driver.sleep(Duration::ZERO);
+            let (call, made) = world.driver.call().expect("the list is fetched again at once");
+            assert_eq!(made.cluster(), "lists");
             let stream = world.begin(&with_status(LIST, 1));
             assert!(world.driver.end(stream).is_none(), "nobody can tell");
-            let (call, made) = world.call().expect("the list is fetched again at once");
-            assert_eq!(made.cluster(), "lists");
             let old = token("p256", world.now);
             world.respond(call, "200", &[("content-type", MEDIA_TYPE)], &old);
             assert_eq!(world.driver.end(stream).unwrap().outcome.decision, ALLOWED);
@@ -331,6 +334,58 @@ fn lists_wait_for_keys_and_a_withdrawn_key_ends_them() {
         }
     }
     panic!("the keys are not fetched");
+}
+
+#[test]
+fn a_list_that_no_key_could_verify_is_fetched_again_as_soon_as_there_are_other_keys() {
+    // TSL-23: whether there is an older one or not
+    for is_there in [false, true] {
+        let mut world = World::new(
+            &json!({"jwks": {"inline": null, "uri": "https://as.example.com/jwks", "cluster": "keys"}}),
+        );
+        let list = |kid: &str, now: u64| {
+            let mut token = status_list(LIST, 1, &[1], &json!({"ttl": 60}));
+            token.header.insert("kid".to_owned(), json!(kid));
+            token.at(now)
+        };
+        let (call, _) = world.call().unwrap();
+        world.driver.reply(call, &json!({"keys": [p256("p256")]}).to_string());
+        let fetched = |world: &mut World, kid: &str| {
+            let (call, made) = world.driver.call().expect("the list is fetched");
+            assert_eq!(made.cluster(), "lists");
+            let list = list(kid, world.driver.wall().as_secs());
+            world.respond(call, "200", &[("content-type", MEDIA_TYPE)], &list);
+        };
+        world.driver.sleep(Duration::from_secs(1));
+        if is_there {
+            fetched(&mut world, "p256");
+            world.driver.sleep(Duration::from_secs(60));
+        }
+        fetched(&mut world, "new");
+        assert_eq!(world.fault(), Some(&FetchFault::UnknownKey));
+        let mut keys = None;
+        for _ in 0..40 {
+            world.driver.sleep(Duration::from_millis(100));
+            while let Some((call, made)) = world.driver.call() {
+                if made.cluster() == "keys" {
+                    keys = Some(call);
+                } else {
+                    let new = list("new", world.driver.wall().as_secs());
+                    world.respond(call, "200", &[("content-type", MEDIA_TYPE)], &new);
+                }
+            }
+            if keys.is_some() {
+                break;
+            }
+        }
+        world.driver.reply(
+            keys.expect("they are fetched early"),
+            &json!({"keys": [p256("p256"), p256("new")]}).to_string(),
+        );
+        world.driver.sleep(Duration::ZERO);
+        fetched(&mut world, "new");
+        assert_eq!(world.fault(), None, "{is_there}");
+    }
 }
 
 #[test]

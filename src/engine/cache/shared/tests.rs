@@ -323,3 +323,25 @@ fn whatever_else_lies_there_is_nothing() {
         assert!(recall(&store, shared, "one", at(0)).is_some());
     }
 }
+
+/// A store in which somebody else is always first.
+#[derive(Debug, Default)]
+struct Taken(Own);
+
+impl Store for Taken {
+    fn get(&self, key: &str) -> (Vec<u8>, Seen) {
+        self.0.get(key)
+    }
+
+    fn set(&self, _: &str, _: &[u8], _: Seen) -> bool {
+        false
+    }
+}
+
+#[test]
+fn who_could_not_write_has_not_shared() {
+    // The others are told so, and ask themselves.
+    let (store, shared) = (Taken::default(), Shared::new(&cache(16)));
+    let entry = Entry::new(Introspection::Inactive, at(0).wall, &cache(16), 0, None);
+    assert!(!shared.remember(&store, &digest("one"), &Secret::new("one"), &entry, at(0).steady));
+}
