@@ -374,6 +374,10 @@ impl World {
 
     /// With responses shared by all workers that have this store.
     fn sharing(more: &Value, shared: bool, store: Box<dyn Store>) -> Self {
+        Self::with(&Self::config(more, shared), store)
+    }
+
+    fn config(more: &Value, shared: bool) -> Value {
         let mut config = json!({
             "providers": {"main": {"introspection": {
                 "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"},
@@ -382,7 +386,13 @@ impl World {
             "cache": {"shared": shared},
         });
         merge(&mut config, more);
-        Self::with(&config, store)
+        config
+    }
+
+    /// Another configuration counts from now on.
+    fn replace(&mut self, more: &Value) {
+        let policy = tollgate_config::policy_of(&Self::config(more, false), &|_| None).unwrap();
+        self.driver.worker.replace(policy, Ports::new([1, 2], &Both));
     }
 
     fn with(config: &Value, store: Box<dyn Store>) -> Self {

@@ -15,7 +15,7 @@ use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::head::RequestHead;
-use tollgate_engine::worker::command::OutgoingCall;
+use tollgate_engine::worker::command::{CallId, OutgoingCall};
 
 use crate::events::keys;
 use crate::second::Both;
@@ -123,6 +123,16 @@ fn who_waits_for_keys_of_an_earlier_configuration_waits_no_more() {
     assert_eq!(verdict, Some(Verdict::Unavailable));
 }
 
+#[test]
+fn so_many_requests_wait_for_keys_and_whoever_leaves_makes_room() {
+    let mut world = World::new();
+    let all: Vec<_> = (0..8192).map(|_| world.begin()).collect();
+    assert_eq!(world.verdict(), Some(Verdict::Unavailable), "they are too many");
+    world.driver.leave(all[0]);
+    assert_eq!(world.verdict(), None, "one has made room");
+    assert_eq!(world.verdict(), Some(Verdict::Unavailable));
+}
+
 /// Workers that share what they know of a provider with keys.
 fn sharing<const N: usize>(provider: &Value) -> [Driver; N] {
     let mut provider = provider.clone();
@@ -142,39 +152,69 @@ fn request(driver: &mut Driver, token: &str) -> StreamId {
     driver.request(lines(&[(":method", "GET"), (":path", "/"), ("authorization", &authorization)]), None)
 }
 
-#[test]
-fn who_has_other_keys_by_now_believes_no_worker_that_has_those_of_before() {
-    // JWT-47
-    let [mut other, mut this] = sharing(&json!({
-        "audiences": ["https://api.example.com"], "validate": "jwt_then_introspection",
-        "introspection": {
-            "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"}, "timeout": "20s",
-        },
-    }));
-    for driver in [&mut other, &mut this] {
-        driver.sleep(Duration::ZERO);
-        let (call, _) = driver.call().expect("the keys");
-        driver.reply(call, &keys().to_string());
-        driver.sleep(Duration::from_secs(1));
+/// Two workers that have the same keys, and a token that the first one asks about while the second one waits.
+struct Two {
+    asks: Driver,
+    waits: Driver,
+    call: CallId,
+    stream: StreamId,
+}
+
+impl Two {
+    fn new() -> Self {
+        let [mut asks, mut waits] = sharing(&json!({
+            "audiences": ["https://api.example.com"], "validate": "jwt_then_introspection",
+            "introspection": {
+                "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"}, "timeout": "20s",
+            },
+        }));
+        for driver in [&mut asks, &mut waits] {
+            driver.sleep(Duration::ZERO);
+            let (call, _) = driver.call().expect("the keys");
+            driver.reply(call, &keys().to_string());
+            driver.sleep(Duration::from_secs(1));
+        }
+        let token = Token::default().at(START);
+        request(&mut asks, &token);
+        let (call, _) = asks.call().expect("it is asked about");
+        let stream = request(&mut waits, &token);
+        assert!(waits.call().is_none(), "it waits for the other worker");
+        Self { asks, waits, call, stream }
     }
-    let token = Token::default().at(START);
-    request(&mut other, &token);
-    let (call, _) = other.call().expect("it is asked about");
-    let waits = request(&mut this, &token);
-    assert!(this.call().is_none(), "it waits for the other worker");
-    // A key is not there, so the keys are fetched: the one of before is withdrawn.
-    let unknown =
-        Token { header: json!({"kid": "new"}).as_object().unwrap().clone(), ..Token::default() }.at(START);
-    request(&mut this, &unknown);
-    this.sleep(Duration::from_secs(2));
-    let (fetch, _) = this.call().expect("the keys");
-    this.reply(fetch, &other_keys().to_string());
-    other.reply(call, &json!({"active": true, "exp": START + 1000}).to_string());
-    this.sleep(Duration::from_secs(1));
-    let passes = this.end(waits).map(|end| end.outcome.decision.verdict());
-    assert_ne!(passes, Some(Verdict::Allowed));
-    let (_, asked) = this.call().expect("it asks itself");
-    assert_eq!(asked.cluster(), "as");
+
+    /// The response arrives. Whether the second worker believes it, or asks itself.
+    fn is_believed(mut self) -> bool {
+        self.asks.reply(self.call, &json!({"active": true, "exp": START + 1000}).to_string());
+        self.waits.sleep(Duration::from_secs(1));
+        let is_asked = self.waits.call().is_some_and(|(_, call)| call.cluster() == "as");
+        let end = self.waits.end(self.stream);
+        let passes = end.is_some_and(|end| end.outcome.decision.verdict() == Verdict::Allowed);
+        assert_ne!(is_asked, passes);
+        passes
+    }
+}
+
+/// A token with a key that is not there has the keys fetched; these are there then.
+fn change_keys(driver: &mut Driver, keys: &Value) {
+    let header = json!({"kid": "new"});
+    let unknown = Token { header: header.as_object().unwrap().clone(), ..Token::default() }.at(START);
+    request(driver, &unknown);
+    driver.sleep(Duration::from_secs(2));
+    let (fetch, _) = driver.call().expect("the keys");
+    driver.reply(fetch, &keys.to_string());
+}
+
+#[test]
+fn workers_with_other_keys_do_not_believe_each_other() {
+    // JWT-47: the one that waits has changed them since, or the one that asks
+    assert!(Two::new().is_believed());
+    let mut two = Two::new();
+    change_keys(&mut two.waits, &other_keys());
+    assert!(!two.is_believed());
+    let mut two = Two::new();
+    let both = json!({"keys": [keys()["keys"][0], other_keys()["keys"][0]]});
+    change_keys(&mut two.asks, &both);
+    assert!(!two.is_believed());
 }
 
 #[test]

@@ -61,6 +61,17 @@ fn so_many_forms_are_waited_for() {
 }
 
 #[test]
+fn a_form_that_comes_when_another_configuration_counts_is_not_read() {
+    let config = json!({"token": {"from_form": true}});
+    let mut world = World::new(&config);
+    let stream = world.driver.begin(lines(&[(":method", "POST"), (":path", "/"), FORM]));
+    world.replace(&config);
+    world.driver.body(stream, b"access_token=one");
+    assert_eq!(verdict(&mut world, stream), Some(Verdict::Unavailable));
+    assert!(world.driver.call().is_none(), "nobody is asked");
+}
+
+#[test]
 fn a_form_without_its_token_is_as_long_as_its_head_says() {
     let config = json!({"token": {"from_form": true, "forward": false}});
     let mut world = World::new(&config);
@@ -132,6 +143,7 @@ fn a_call_that_nobody_waits_for_any_more_keeps_nobody_from_the_next() {
         let leaves = world.request("/", "one");
         let (call, _) = world.driver.call().expect("the pause is over");
         world.driver.respond(call, CallOutcome::Failed);
+        assert!(world.driver.call().is_none(), "the second call is made a little later");
         world.driver.leave(leaves);
         world.driver.sleep(Duration::from_secs(1));
         assert!(world.driver.call().is_none(), "nobody waits for the second call");
