@@ -10,7 +10,7 @@ use tollgate_engine::decision::Verdict;
 use tollgate_engine::decision::fault::StatusFault;
 use tollgate_engine::provider::fetch::{Document, FetchFault};
 use tollgate_engine::provider::outcome::CallOutcome;
-use tollgate_engine::worker::command::OutgoingCall;
+use tollgate_engine::worker::command::{CallId, OutgoingCall};
 
 use super::{ALLOWED, LIST, MISSING, START, World, bad, p256};
 
@@ -322,11 +322,10 @@ fn lists_wait_for_keys_and_a_withdrawn_key_ends_them() {
                 continue;
             }
             world.driver.reply(call, &json!({"keys": [p256("p256")]}).to_string());
-            world.driver.sleep(Duration::ZERO);
-            let (call, made) = world.driver.call().expect("the list is fetched again at once");
-            assert_eq!(made.cluster(), "lists");
             let stream = world.begin(&with_status(LIST, 1));
             assert!(world.driver.end(stream).is_none(), "nobody can tell");
+            let (call, made) = world.call().expect("the list is fetched again at once");
+            assert_eq!(made.cluster(), "lists");
             let old = token("p256", world.now);
             world.respond(call, "200", &[("content-type", MEDIA_TYPE)], &old);
             assert_eq!(world.driver.end(stream).unwrap().outcome.decision, ALLOWED);
@@ -363,29 +362,38 @@ fn a_list_that_no_key_could_verify_is_fetched_again_as_soon_as_there_are_other_k
         }
         fetched(&mut world, "new");
         assert_eq!(world.fault(), Some(&FetchFault::UnknownKey));
-        let mut keys = None;
-        for _ in 0..40 {
-            world.driver.sleep(Duration::from_millis(100));
-            while let Some((call, made)) = world.driver.call() {
-                if made.cluster() == "keys" {
-                    keys = Some(call);
-                } else {
-                    let new = list("new", world.driver.wall().as_secs());
-                    world.respond(call, "200", &[("content-type", MEDIA_TYPE)], &new);
-                }
-            }
-            if keys.is_some() {
-                break;
-            }
-        }
-        world.driver.reply(
-            keys.expect("they are fetched early"),
-            &json!({"keys": [p256("p256"), p256("new")]}).to_string(),
-        );
+        let keys = until_keys(&mut world, &list);
+        world.driver.reply(keys, &json!({"keys": [p256("p256"), p256("new")]}).to_string());
         world.driver.sleep(Duration::ZERO);
         fetched(&mut world, "new");
         assert_eq!(world.fault(), None, "{is_there}");
+        // The key is withdrawn: although nobody waits for the list, it is fetched again.
+        let keys = until_keys(&mut world, &list);
+        world.driver.reply(keys, &json!({"keys": [p256("p256")]}).to_string());
+        world.driver.sleep(Duration::ZERO);
+        fetched(&mut world, "p256");
+        assert_eq!(world.fault(), None, "{is_there}");
     }
+}
+
+/// Time passes until the keys are fetched. The list is signed with a new one whenever it is fetched before.
+fn until_keys(world: &mut World, list: &dyn Fn(&str, u64) -> String) -> CallId {
+    let mut keys = None;
+    for _ in 0..3200 {
+        world.driver.sleep(Duration::from_millis(100));
+        while let Some((call, made)) = world.driver.call() {
+            if made.cluster() == "keys" {
+                keys = Some(call);
+            } else {
+                let new = list("new", world.driver.wall().as_secs());
+                world.respond(call, "200", &[("content-type", MEDIA_TYPE)], &new);
+            }
+        }
+        if let Some(keys) = keys {
+            return keys;
+        }
+    }
+    panic!("the keys are not fetched");
 }
 
 #[test]
