@@ -42,6 +42,9 @@ fn until_call(driver: &mut Driver) -> (u64, CallId) {
     panic!("it is not fetched");
 }
 
+/// One, as it is at a moment given in seconds.
+type Document<'a> = &'a dyn Fn(u64) -> String;
+
 #[test]
 fn a_document_that_is_not_there_is_fetched_every_second_and_an_old_one_serves() {
     let list = |_: u64| json!({"clients": [{"id": "app"}]}).to_string();
@@ -50,7 +53,6 @@ fn a_document_that_is_not_there_is_fetched_every_second_and_an_old_one_serves() 
     let elsewhere = json!({"uri": "https://as.example.com/keys", "cluster": "c", "cache_duration": "1m"});
     let lists = json!({"l": {"uri": "https://lists.example.com/l", "cluster": "c", "refresh": "1m"}});
     let statuses = json!({"uris": [LIST], "cluster": "c", "refresh": "1m"});
-    type Document<'a> = &'a dyn Fn(u64) -> String;
     #[rustfmt::skip]
     let cases: [(&str, Value, Value, &str, Document<'_>, _); 3] = [
         ("a client list", json!({"jwks": inline.clone()}),                      lists,     "application/json", &list,                    535..=605),

@@ -183,7 +183,7 @@ impl Two {
     }
 
     /// The response arrives. Whether the second worker believes it, or asks itself.
-    fn is_believed(mut self) -> bool {
+    fn respond(mut self) -> bool {
         self.asks.reply(self.call, &json!({"active": true, "exp": START + 1000}).to_string());
         self.waits.sleep(Duration::from_secs(1));
         let is_asked = self.waits.call().is_some_and(|(_, call)| call.cluster() == "as");
@@ -207,14 +207,14 @@ fn change_keys(driver: &mut Driver, keys: &Value) {
 #[test]
 fn workers_with_other_keys_do_not_believe_each_other() {
     // JWT-47: the one that waits has changed them since, or the one that asks
-    assert!(Two::new().is_believed());
+    assert!(Two::new().respond());
     let mut two = Two::new();
     change_keys(&mut two.waits, &other_keys());
-    assert!(!two.is_believed());
+    assert!(!two.respond());
     let mut two = Two::new();
     let both = json!({"keys": [keys()["keys"][0], other_keys()["keys"][0]]});
     change_keys(&mut two.asks, &both);
-    assert!(!two.is_believed());
+    assert!(!two.respond());
 }
 
 #[test]
