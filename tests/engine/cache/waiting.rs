@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tollgate_cases::driver::{Together, lines};
+use tollgate_cases::driver::{Driver, Together, lines};
 use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, NoAnswer, Rejection, Verdict};
+use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::provider::outcome::CallOutcome;
 
 use super::World;
+use crate::second::Both;
 
 const ACTIVE: &str = r#"{"active": true, "exp": 5000}"#;
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -153,4 +155,32 @@ fn a_call_that_nobody_waits_for_any_more_keeps_nobody_from_the_next() {
     let (call, _) = world.driver.call().expect("calls are made again");
     world.driver.reply(call, ACTIVE);
     assert_eq!(verdict(&mut world, stream), Some(Verdict::Allowed));
+}
+
+#[test]
+fn whoever_signs_slowly_asks_seldom() {
+    // However many tokens clients send: some calls at once, and then a few in a second.
+    let auth = json!({
+        "method": "private_key_jwt", "client_id": "id", "private_key_env": "KEY", "algorithm": "PS256",
+        "audience": "https://as.example.com",
+    });
+    let config =
+        World::config(&json!({"providers": {"main": {"introspection": {"client_auth": auth}}}}), false);
+    let key = include_str!("../../keys/rsa.pem");
+    let policy = tollgate_config::policy_of(&config, &|_| Some(key.to_owned())).unwrap();
+    let driver = Driver::new(policy, Ports::new([1, 2], &Both), UnixTime::from_secs(1000));
+    let mut world = World { driver, now: 1000 };
+    let unsigned = Decision::Deny(Rejection::NoAnswer { cause: NoAnswer::Unsigned, retry_after: None });
+    let mut calls = 0;
+    for n in 0..30 {
+        let stream = world.request("/", &format!("t-{n}"));
+        match world.driver.call() {
+            Some(_) => calls += 1,
+            None => assert_eq!(decision(&mut world, stream).as_ref(), Some(&unsigned), "{n}"),
+        }
+    }
+    assert!((16..=17).contains(&calls), "{calls}");
+    world.now = 1001;
+    world.request("/", "one");
+    assert!(world.driver.call().is_some(), "a second later");
 }
