@@ -119,8 +119,8 @@ impl<T: Trace> Enforcer<T> {
         }
     }
 
-    /// Why a token that nobody is asked about counts no more, if no other provider may know it. However many streams end in
-    /// that moment, none has to be judged anew.
+    /// Why a token that is verified here alone counts no more, if no other provider may know it. However many streams end
+    /// in that moment, none has to be judged anew.
     #[inline(never)]
     fn ends_alone(
         &self,
