@@ -146,6 +146,9 @@ const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 const CLAIMS: [&str; 9] = ["iss", "aud", "exp", "nbf", "iat", "sub", "jti", "client_id", "scope"];
 const HEADER: [&str; 9] = ["alg", "typ", "kid", "crit", "b64", "jwk", "x5c", "zip", "cty"];
 
+/// What somebody may put into a token: letters of every sort, and what ends it for some readers.
+const MARKS: &[u8] = b"AZaz09-_.=+/~%, \"";
+
 /// Values that somebody may give a claim, or a member of the header.
 fn values() -> Vec<Value> {
     let texts = [
@@ -240,7 +243,7 @@ impl Both {
     }
 }
 
-/// Always the same numbers (SplitMix64).
+/// Always the same numbers (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -249,7 +252,7 @@ impl Random {
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
+        usize::try_from((z ^ (z >> 31)) % end as u64).expect("less than a length")
     }
 
     /// A token with one change that anybody can make who has it.
@@ -258,7 +261,6 @@ impl Random {
         let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
         let which = self.below(3);
         let at = self.below(parts[which].len() + 1);
-        const MARKS: &[u8] = b"AZaz09-_.=+/~%, \"";
         let mark = char::from(MARKS[self.below(MARKS.len())]).to_string();
         let end = (at + 1).min(parts[which].len());
         match self.below(8) {
@@ -266,7 +268,7 @@ impl Random {
             1 | 2 => parts[which].replace_range(at..end, &mark),
             3 => parts[which].replace_range(at..end, ""),
             4 => parts[which].truncate(at),
-            5 => parts[which] = other.split('.').nth(which).unwrap_or_default().to_owned(),
+            5 => parts[which] = other.split('.').nth(which).unwrap_or_default().into(),
             6 => {
                 // The last letter, which has bits that some readers leave out.
                 let last = parts[which].len() - 1;
