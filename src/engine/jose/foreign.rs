@@ -83,8 +83,13 @@ fn field(message: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_verified, message, signature};
+    use serde_json::json;
+
+    use super::{is_verified, message, sign_argument, signature, signs, verifies, verify_argument};
     use crate::jose::algorithm::Algorithm;
+    use crate::jose::key::PublicKey;
+    use crate::jose::signer::ToSign;
+    use crate::jose::verifier::Signed;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -94,6 +99,28 @@ mod tests {
         let long = [7; 300];
         let encoded = message(&[&long]);
         assert_eq!((&encoded[..3], encoded.len()), (&b"\x0a\xac\x02"[..], 303));
+        assert_eq!(message(&[&[7; 127]])[..3], *b"\x0a\x7f\x07");
+        assert_eq!(message(&[&[7; 128]])[..4], *b"\x0a\x80\x01\x07");
+    }
+
+    #[test]
+    fn what_the_host_knows_and_is_asked() {
+        use Algorithm::{Ed25519, EdDsa, Es256, Es384, Es512, Hs256, Ps256, Rs256, Rs384, Rs512};
+        for algorithm in [Rs256, Rs384, Rs512, Es256, Es384, Es512, Ps256, EdDsa, Ed25519, Hs256] {
+            let is_known = !matches!(algorithm, Ps256 | EdDsa | Ed25519 | Hs256);
+            assert_eq!(verifies(algorithm), is_known, "{algorithm:?}");
+            assert_eq!(signs(algorithm), matches!(algorithm, Rs256 | Es256), "{algorithm:?}");
+        }
+        let jwk = json!({"kty": "EC", "crv": "P-256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
+        let key = PublicKey::from_jwk(&jwk).unwrap();
+        let signature = [[1; 32], [2; 32]].concat();
+        let signed = Signed { algorithm: Es256, key: &key, message: b"text", signature: &signature };
+        let der = [&b"\x30\x44\x02\x20"[..], &[1; 32], b"\x02\x20", &[2; 32]].concat();
+        let parts = [b"\x0a\x06sha256\x12\x5b", key.spki(), b"\x1a\x46", &der, b"\x22\x04text"];
+        assert_eq!(verify_argument(&signed), parts.concat());
+        let to_sign = ToSign { algorithm: Es256, pkcs8: b"key", message: b"text" };
+        assert_eq!(sign_argument(&to_sign), b"\x0a\x06sha256\x12\x03key\x1a\x04text");
     }
 
     #[test]

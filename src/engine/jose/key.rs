@@ -364,6 +364,7 @@ mod tests {
     use crate::jose::algorithm::Algorithm;
     use crate::jose::jws::Compact;
     use crate::jose::portable::Portable;
+    use crate::jose::public_der;
     use crate::jose::verifier::{Signed, Verifier};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -437,6 +438,9 @@ mod tests {
             assert!(!verifies(text, &jwk), "{text}");
             assert!(!Portable.verifies(Compact::parse(text).unwrap().header.alg), "{text}");
         }
+        let (jws, key) = (Compact::parse(PS256).unwrap(), PublicKey::from_jwk(&rsa()).unwrap());
+        let good = |algorithm| key.verify(algorithm, jws.signing_input, &jws.signature, &Portable);
+        assert!(good(Algorithm::Ps256) && !good(Algorithm::Rs256), "JWT-10 a signature of another algorithm");
     }
 
     #[test]
@@ -518,6 +522,7 @@ mod tests {
             ("an exponent of 1",           with(rsa(), "e", "AQ"),                   KeyFault::Member("e")),
             ("an even exponent",           with(rsa(), "e", "AQAA"),                 KeyFault::Member("e")),
             ("no exponent",                with(rsa(), "e", ""),                     KeyFault::Member("e")),
+            ("an exponent of five bytes",  with(rsa(), "e", "AQAAAAE"),              KeyFault::Member("e")),
             ("a coordinate with padding",  with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU="), KeyFault::Encoding("x")),
             ("a short coordinate",         with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvR"), KeyFault::Member("x")),
             ("JWT-16 off the curve",       with(p256(), "x", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"), KeyFault::Point),
@@ -528,6 +533,7 @@ mod tests {
             ("plain base64",               with(p256(), "x", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRV+U"), KeyFault::Encoding("x")),
             ("a short Ed25519 key",        with(ed25519(), "x", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcH"), KeyFault::Member("x")),
             ("a weak Ed25519 key",         with(ed25519(), "x", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), KeyFault::Point),
+            ("no point of edwards25519",   with(ed25519(), "x", "AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), KeyFault::Point),
         ];
         for (name, jwk, want) in cases {
             assert_eq!(PublicKey::from_jwk(&jwk), Err(want), "{name}");
@@ -540,8 +546,14 @@ mod tests {
 
     impl Verifier for Yes {
         fn verify(&self, signed: &Signed<'_>) -> bool {
-            let is_ec = signed.algorithm == Algorithm::Es256;
-            assert!(!is_ec || signed.signature_der().first() == Some(&0x30));
+            let of_x509 = match signed.algorithm {
+                Algorithm::Es256 => {
+                    let (r, s) = signed.signature.split_at(32);
+                    public_der::ecdsa_signature(r, s)
+                }
+                _ => signed.signature.to_vec(),
+            };
+            assert_eq!(*signed.signature_der(), of_x509);
             true
         }
 
@@ -561,7 +573,8 @@ mod tests {
                 assert!(!verify(signature), "JWT-15");
             }
             assert!(!verify(&[0; 64]), "JWT-16");
-            for other in [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa] {
+            use Algorithm::{Ed25519, EdDsa, Es256, Es384, Hs256, Rs256};
+            for other in [Rs256, Es256, Es384, EdDsa, Ed25519, Hs256] {
                 let good = key.verify(other, jws.signing_input, &jws.signature, &Yes);
                 assert_eq!(good, other == jws.header.alg, "JWT-10 {other:?}");
             }

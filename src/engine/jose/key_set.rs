@@ -291,6 +291,7 @@ mod tests {
             ("JWT-12 ATK-60 for encryption", vec![ec(&json!({"use": "enc"}))],          Es256, None, 0),
             ("JWT-12 for signatures",       vec![ec(&json!({"use": "sig", "key_ops": ["verify"]}))], Es256, None, 1),
             ("JWT-12 key_ops",              vec![ec(&json!({"key_ops": ["deriveKey"]}))], Es256, None, 0),
+            ("key_ops that are no array",   vec![ec(&json!({"key_ops": "verify"}))],    Es256, None, 0),
             ("ATK-60 a private key",        vec![ec(&json!({"d": "AQAB"}))],            Es256, None, 0),
             ("a kid that is no text",       vec![ec(&json!({"kid": 1}))],               Es256, None, 0),
         ];
@@ -341,6 +342,28 @@ mod tests {
         for (name, document, want) in cases {
             assert_eq!(KeySet::from_json(&document), Err(want), "{name}");
         }
+        let most = KeySet::from_json(&json!({"keys": vec![ec(&json!({})); 100]}));
+        assert_eq!(most.map(|set| set.len()), Ok(100), "as many as there may be");
+        assert!(!set.is_empty() && KeySet::default().is_empty());
+    }
+
+    #[test]
+    fn what_a_set_is_for() {
+        use Algorithm::{EdDsa, Es256, Es384, Ps256, Rs256};
+        let rsa = json!({"kty": "RSA", "e": "AQAB", "n": format!("{}w", "_".repeat(341)), "alg": "PS256"});
+        #[rustfmt::skip]
+        let cases = [
+            ("a key that says nothing",       vec![ec(&json!({}))],               vec![Es256]),
+            ("a key that says it",            vec![ed(&json!({"alg": "EdDSA"}))], vec![EdDsa]),
+            ("a key for more that says less", vec![rsa.clone()],                  vec![Ps256]),
+            ("several",                       vec![rsa, ec(&json!({}))],          vec![Ps256, Es256]),
+        ];
+        for (name, keys, want) in cases {
+            let set = KeySet::from_json(&json!({ "keys": keys })).unwrap();
+            for algorithm in [Rs256, Ps256, Es256, Es384, EdDsa] {
+                assert_eq!(set.is_for(algorithm), want.contains(&algorithm), "{name}: {algorithm:?}");
+            }
+        }
     }
 
     #[test]
@@ -355,6 +378,8 @@ mod tests {
             (vec![ec(&json!({"key_ops": ["sign"]}))], "keys[0]: key_ops has no \"verify\""),
             (vec![json!("x")],                     "keys[0]: not an object"),
             (vec![odd],                            "keys[0] (kid \"line??xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"): n is missing, and the certificate in x5c is ignored"),
+            (vec![json!(1), json!(2), json!(3)],
+             "keys[0]: not an object; keys[1]: not an object; keys[2]: not an object"),
             (vec![padded, json!({"kty": "oct"}), ec(&json!({"kid": 1})), json!(1)],
              "keys[0] (kid \"a\"): n is not base64url without padding; keys[1]: it holds a private or symmetric key; keys[2]: kid is not text; and so on"),
         ];
@@ -365,6 +390,7 @@ mod tests {
         }
         assert_eq!(KeySetFault::Shape.of(&json!([])), "not an object with an array `keys`");
         assert_eq!(KeySetFault::NoneFit.of(&json!({"keys": []})), "it has no usable key");
+        assert_eq!(KeySetFault::TooMany.of(&json!({"keys": vec![json!(1); 101]})), "more than 100 keys");
     }
 
     #[test]

@@ -246,6 +246,29 @@ mod tests {
                 }
             }
         }
+        // What says which kind of key it is, or which version, is not passed over.
+        let [rsa, pkcs1, p256, sec1, ed25519] = keys.map(der);
+        #[rustfmt::skip]
+        let cases: [(&str, Read, &[u8], &[u8]); 8] = [
+            ("another algorithm than RSA",     READ[0], &rsa,     super::RSA),
+            ("RSA of several primes",          READ[1], &pkcs1,   &[0x02, 1, 0]),
+            ("another algorithm than EC",      READ[2], &p256,    super::EC),
+            ("another curve, in PKCS#8",       READ[2], &p256,    super::P256),
+            ("another version, in PKCS#8",     READ[2], &p256,    &[0x02, 1, 1]),
+            ("another curve",                  READ[3], &sec1,    super::P256),
+            ("another version",                READ[3], &sec1,    &[0x02, 1, 1]),
+            ("another algorithm than Ed25519", READ[4], &ed25519, super::ED25519),
+        ];
+        for (name, read, der, part) in cases {
+            let end = der.windows(part.len()).position(|window| window == part).unwrap() + part.len();
+            let mut odd = der.to_vec();
+            odd[end - 1] ^= 3;
+            assert!(read(der) && !read(&odd), "{name}");
+        }
+        let mut odd = ed25519;
+        assert_eq!(odd[2..5], [0x02, 1, 0], "a version, which is a number");
+        odd[2] = 0x04;
+        assert!(!READ[4](&odd), "no version");
         let p384 = der(include_str!("../../../tests/keys/p384.pem"));
         assert!(!READ.iter().any(|read| read(&p384)), "another curve");
     }

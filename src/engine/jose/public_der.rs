@@ -56,7 +56,7 @@ fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ec_key, ecdsa_signature, integer, rsa_key};
+    use super::{ec_key, ecdsa_signature, integer, rsa_key, tagged};
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -83,5 +83,8 @@ mod tests {
         let key = ec_key(&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], &[1; 32], &[2; 32]);
         assert_eq!((key.len(), key.first(), key.get(1)), (91, Some(&0x30), Some(&89)));
         assert_eq!(ecdsa_signature(&[0xff; 32], &[1; 32]).len(), 71);
+        for (length, want) in [(0x7f, &[4, 0x7f][..]), (0x80, &[4, 0x81, 0x80]), (0x100, &[4, 0x82, 1, 0])] {
+            assert_eq!(tagged(4, &[&vec![7; length]]).get(..want.len()), Some(want), "{length}");
+        }
     }
 }

@@ -182,9 +182,9 @@ mod tests {
     use std::fmt::Write as _;
 
     use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-    use super::{Algorithm, P256_ORDER, SigningKey, is_scalar};
+    use super::{Algorithm, P256_ORDER, RsaNumbers, SigningKey, is_rsa_key, is_scalar};
     use crate::base::hash::Hash;
     use crate::base::random::Nonces;
     use crate::base::secret::Secret;
@@ -303,10 +303,47 @@ mod tests {
                 assert_eq!(key(pem, algorithm).is_some(), fits.contains(&algorithm), "{name}: {algorithm:?}");
             }
         }
+        for algorithm in [Algorithm::Hs256, Algorithm::Rs384, Algorithm::Ps512, Algorithm::Es384] {
+            for pem in [RSA, RSA_PKCS1, P256, P256_SEC1, P384, ED25519] {
+                assert!(key(pem, algorithm).is_none(), "{algorithm:?}: nothing is signed with it");
+            }
+        }
         for (length, fits) in [(31, 0), (32, 1), (47, 1), (48, 2), (63, 2), (64, 3)] {
             let secret = Secret::new("s".repeat(length));
             let some = Algorithm::OF_SECRETS.iter().filter(|a| SigningKey::of_secret(&secret, **a).is_some());
             assert_eq!(some.count(), fits, "CAS-10 a secret of {length} bytes");
+        }
+    }
+
+    #[test]
+    fn an_older_form_says_which_curve_it_is_on() {
+        const CURVE: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+        let mut der = super::decoded(P256_SEC1).unwrap().1;
+        let at = der.windows(CURVE.len()).position(|window| window == CURVE).unwrap();
+        let pem = |der: &[u8]| {
+            format!("-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----", STANDARD.encode(der))
+        };
+        assert!(key(&pem(&der), Algorithm::Es256).is_some());
+        der.iter_mut().skip(at).nth(7).map(|last| *last = 6).unwrap();
+        assert!(key(&pem(&der), Algorithm::Es256).is_none(), "another curve with numbers as long");
+    }
+
+    #[test]
+    fn the_numbers_of_an_rsa_key_belong_together() {
+        let der = super::decoded(RSA).unwrap().1;
+        let whole = || private_der::rsa_of_pkcs8(&der).unwrap();
+        assert_eq!(whole().e, [1, 0, 1]);
+        #[rustfmt::skip]
+        let cases = [
+            ("as it is",                  whole(),                                                  true),
+            ("an exponent of four bytes", RsaNumbers { e: &[0, 1, 0, 1], ..whole() },               true),
+            ("one of five",               RsaNumbers { e: &[1, 0, 1, 0, 1], ..whole() },            false),
+            ("another one",               RsaNumbers { e: &[3], ..whole() },                        false),
+            ("the primes turned round",   RsaNumbers { p: whole().q, q: whole().p, ..whole() },     false),
+            ("an exponent of the other",  RsaNumbers { dp: whole().dq, ..whole() },                 false),
+        ];
+        for (name, numbers, want) in cases {
+            assert_eq!(is_rsa_key(&numbers), want, "{name}");
         }
     }
 

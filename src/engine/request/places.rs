@@ -110,3 +110,49 @@ impl TokenHeader {
             && self.scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case("DPoP"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{TokenHeader, TokenPlaces};
+    use crate::request::websocket::Marker;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn header(name: &str, scheme: Option<&str>) -> TokenHeader {
+        TokenHeader { name: name.to_owned(), scheme: scheme.map(str::to_owned) }
+    }
+
+    #[test]
+    fn each_place_is_one_and_the_query_alone_is_in_the_uri() {
+        let names = || vec!["t".to_owned()];
+        let none = TokenPlaces::none;
+        #[rustfmt::skip]
+        let cases = [
+            // name, places, whether there is any, whether one is in the URI
+            ("none",      none(),                                                          false, false),
+            ("a header",  TokenPlaces { headers: vec![header("x", None)], ..none() },      true,  false),
+            ("the query", TokenPlaces { params: names(), ..none() },                       true,  true),
+            ("a cookie",  TokenPlaces { cookies: names(), ..none() },                      true,  false),
+            ("WebSocket", TokenPlaces { websocket: Some(Marker::new("t")), ..none() },     true,  false),
+            ("a form",    TokenPlaces { form: true, ..none() },                            true,  false),
+        ];
+        for (name, places, any, in_uri) in cases {
+            assert_eq!((places.has_any(), places.has_any_in_uri()), (any, in_uri), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_proof_comes_with_the_scheme_of_the_authorization_field() {
+        #[rustfmt::skip]
+        let cases = [
+            ("authorization", Some("DPoP"),   true),
+            ("authorization", Some("dpop"),   true),
+            ("authorization", Some("Bearer"), false),
+            ("authorization", None,           false),
+            ("x-token",       Some("DPoP"),   false),
+        ];
+        for (name, scheme, want) in cases {
+            assert_eq!(header(name, scheme).is_dpop(), want, "{name} {scheme:?}");
+        }
+    }
+}

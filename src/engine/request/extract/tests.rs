@@ -225,6 +225,27 @@ fn which_bodies_are_forms() {
 }
 
 #[test]
+fn a_cookie_that_php_takes_for_the_token() {
+    let mut places = places();
+    places.cookies.push("access_token".to_owned());
+    #[rustfmt::skip]
+    let cases = [
+        ("as it is",            "a=b; access_token=tok",             Ok(Some(("tok".to_owned(), Place::Cookie))), true),
+        ("with a dot",          "a=b; access.token=tok",             Err(MalformedParameter),                     true),
+        ("with a space",        "a=b; access token=tok",             Err(MalformedParameter),                     true),
+        ("beside ours",         "access_token=a; a=b; access.token=b", Err(MalformedParameter),                   true),
+        ("with a hyphen",       "a=b; access-token=tok",             Ok(None),                                    false),
+    ];
+    for (name, cookies, want, is_removed) in cases {
+        assert_eq!(look(&[("cookie", cookies.as_bytes())], &places), want, "{name}");
+        let fields = [(b"cookie".to_vec(), cookies.as_bytes().to_vec())];
+        let stripped = strip(RequestHead::new(&fields), &places, &[]);
+        let kept = is_removed.then(|| ("cookie".to_owned(), b"a=b".to_vec()));
+        assert_eq!(stripped.set, Vec::from_iter(kept), "{name}");
+    }
+}
+
+#[test]
 fn stripping_leaves_every_other_byte() {
     // BRR-18, ATK-36
     let of = |lines: &[(&str, &str)]| {
