@@ -38,3 +38,24 @@ impl CacheTimes {
         self.shared && self.max_entries > 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::CacheTimes;
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_longest_of_all_times_counts() {
+        // EVT-13: for so long, what an event revokes is kept.
+        for seconds in [[30, 10, 10], [10, 30, 10], [10, 10, 30], [10, 20, 30], [30, 20, 10]] {
+            let [ttl, ttl_without_exp, negative_ttl] = seconds.map(Duration::from_secs);
+            let stale_if_error = Duration::from_secs(5);
+            let times =
+                CacheTimes { ttl, ttl_without_exp, negative_ttl, stale_if_error, ..CacheTimes::default() };
+            assert_eq!(times.longest(), Duration::from_secs(35), "{seconds:?}");
+        }
+    }
+}

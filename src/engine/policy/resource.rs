@@ -297,6 +297,7 @@ mod tests {
             ("PRM-03 behind the root",       "https://h/?x=1",     Some("/.well-known/oauth-protected-resource?x=1")),
             ("a port",                       "https://h:8443/a",   Some("/.well-known/oauth-protected-resource/a")),
             ("this machine",                 "http://127.0.0.1:1/a", Some("/.well-known/oauth-protected-resource/a")),
+            ("this machine, by its name",    "http://localhost:1/a", Some("/.well-known/oauth-protected-resource/a")),
             ("this machine, IPv6",           "http://[::1]:80/",   Some("/.well-known/oauth-protected-resource")),
             ("RSI-01 not absolute",          "rs",                 None),
             ("RSI-01 a fragment",            "https://h#x",        None),

@@ -205,11 +205,11 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, Seen};
+    use super::{HeaderMatch, HeaderTest, HostPattern, Matcher, PathPattern, Seen, Spelling};
     use crate::decision::Doubt;
     use crate::policy::rule::fit::Fit;
     use crate::request::head::RequestHead;
-    use crate::request::matching::Matching;
+    use crate::request::matching::{Matching, Reading};
     use crate::request::path::NormalPath;
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -247,6 +247,19 @@ mod tests {
         assert!(!everything.matches(head, None));
         assert!(everything.matches(head, Some(&NormalPath::parse(b"/").unwrap())));
         assert!(Matcher::default().matches(head, None));
+    }
+
+    #[test]
+    fn a_rule_without_a_path_says_whether_slashes_may_be_escaped() {
+        // PTH-12
+        let normal = NormalPath::read(b"/a%2Fb", Reading::Refuse).unwrap();
+        let seen = Seen::new(RequestHead::new(&[]), Some(&normal), Matching::default());
+        let everything = |keeps_escaped_slashes| Matcher {
+            spelling: Spelling { keeps_escaped_slashes, ..Spelling::default() },
+            ..Matcher::default()
+        };
+        assert_eq!(everything(false).fits(&seen), Fit::Unclear(Doubt::EscapedSlash));
+        assert_eq!(everything(true).fits(&seen), Fit::Yes);
     }
 
     #[test]

@@ -114,4 +114,20 @@ mod tests {
             assert_eq!(fits(HeaderTest::Present(false)), absent, "{name}");
         }
     }
+
+    #[test]
+    fn a_text_with_a_comma_may_be_found_in_another_spelling() {
+        // PTH-07
+        let test = HeaderTest::Exact("a, b".to_owned());
+        let matcher = HeaderMatch { name: "x-roles".to_owned(), test };
+        for (value, want) in [
+            ("a, b", Fit::Yes),
+            ("A, B", Fit::Unclear(Doubt::Field)),
+            (" a, b", Fit::Unclear(Doubt::Field)),
+            ("a", Fit::No),
+        ] {
+            let fields = [(b"x-roles".to_vec(), value.as_bytes().to_vec())];
+            assert_eq!(matcher.fits(RequestHead::new(&fields)), want, "{value}");
+        }
+    }
 }

@@ -65,7 +65,7 @@ fn which_paths_fit() {
         ),
         (
             "a template",
-            PathPattern::template("/orders/{id}"),
+            PathPattern::template("/orders/{order_id}"),
             vec!["/orders/7", "/orders/a%20b"],
             vec!["/orders", "/orders/", "/orders/7/items", "/x/7"],
         ),
@@ -210,6 +210,7 @@ fn letter_case_and_final_slash() {
         (PathPattern::template("/"),              "/",           Yes,     Yes, Yes),
         (PathPattern::regex("/v[0-9]+/status"),   "/V1/status",  unclear, Yes, No),
         (PathPattern::regex("/V[0-9]"),           "/v1",         unclear, Yes, No),
+        (PathPattern::regex("/v"),                "/V",          unclear, Yes, No),
         (PathPattern::regex("/v[0-9]"),           "/v1",         Yes,     Yes, Yes),
         (PathPattern::regex("/v[0-9]"),           "/v1/",        No,      Yes, No),
         (PathPattern::regex("/[a-z]+"),           "/x/Y",        No,      No,  No),
@@ -289,6 +290,19 @@ fn escaped_slashes() {
         assert_eq!(pattern.fits(&normal, Spelling::default()), refuse, "{pattern:?} {path}");
         assert_eq!(pattern.fits(&normal, kept), keep, "{pattern:?} {path}, kept");
         assert_eq!(pattern.fits_unescaped_only(&normal, kept), unescaped_only, "{pattern:?} {path}");
+    }
+    // What would take too long to tell may fit.
+    let long = |length| {
+        let path = format!("/a%2F{}", "b".repeat(length));
+        NormalPath::read(path.as_bytes(), Reading::Refuse).unwrap()
+    };
+    let mut regex = PathPattern::regex("/other").unwrap();
+    regex.one_of(8);
+    let other = PathPattern::prefix("/other").unwrap();
+    #[rustfmt::skip]
+    let cases = [("a prefix", &other, 600, false), ("a prefix", &other, 3000, true), ("an expression", &regex, 300, false), ("an expression", &regex, 600, true)];
+    for (name, pattern, length, want) in cases {
+        assert_eq!(pattern.fits_unescaped_only(&long(length), Spelling::default()), want, "{name}: {length}");
     }
 }
 

@@ -27,18 +27,24 @@ fn what_matches() {
         ("a class",              "[a-c_]+",               vec!["abc_"],                  vec!["", "d", "-"]),
         ("all others",           "[^/]+",                 vec!["a-\u{e9}"],             vec!["", "a/b"]),
         ("brackets and hyphens", "[]a-][-x]",             vec!["]-", "-x", "a-"],        vec!["^-"]),
+        ("a hyphen alone",       "[-]a]",                 vec!["-a]"],                   vec!["a", "]"]),
         ("classes in a class",   r"[\d[:upper:]]",        vec!["1", "A"],                vec!["a", ":"]),
         ("their others",         r"[\D]",                 vec!["a", "\u{e9}"],          vec!["1"]),
+        ("others between two",   r"\W",                   vec!["`", "@", "\x7f"],        vec!["_", "a", "Z"]),
         ("the others of others", r"[^\W]",                vec!["a", "_"],                vec!["-", "\u{e9}"]),
         ("named classes",        "[[:^alpha:]]",          vec!["1", "\u{e9}", "["],     vec!["a", "Z"]),
         ("escapes",              r"\/\.\x41\x{61}",       vec!["/.Aa"],                  vec![]),
         ("anchors",              r"^\A/a\z$",             vec!["/a"],                    vec!["/a\n"]),
         ("anchors inside",       "a(^|b)c$|d^",           vec!["abc"],                   vec!["ac", "d"]),
         ("anchors of lines",     "(?m)a$\n^b",            vec!["a\nb"],                  vec!["ab"]),
+        ("the start of a line",  "a\n^b",                 vec![],                        vec!["a\nb"]),
+        ("the end of a line",    "a$\nb",                 vec![],                        vec!["a\nb"]),
         ("borders of words",     r"\ba\b-\Bb*\B",         vec!["a-"],                    vec!["ab", "a-b"]),
+        ("none at an underscore", r"a\B_",                vec!["a_"],                    vec![]),
+        ("one at a hyphen",      r"a\b_|b\b-",            vec!["b-"],                    vec!["a_"]),
         ("any case",             "(?i)aB[c-d](?-i)e",     vec!["AbCe"],                  vec!["abcE"]),
         ("of a group alone",     "(?i:a)b",               vec!["Ab"],                    vec!["AB"]),
-        ("a named group",        "(?P<n>a)(?<m>b)",       vec!["ab"],                    vec![]),
+        ("a named group",        "(?P<n>a)(?<m_1>b)",     vec!["ab"],                    vec![]),
     ];
     for (name, expression, matches, others) in cases {
         let regex = Regex::parse(expression).expect(name);
@@ -94,6 +100,25 @@ fn what_is_no_expression() {
         assert_eq!(Regex::parse(expression).err(), Some(want), "{expression}");
     }
     assert!(Regex::parse(&deepest).is_ok());
+}
+
+#[test]
+fn how_large_an_expression_may_be() {
+    // Weights of 2047 and 2048, of which the last is the largest.
+    let (less, most) = ("a{1000}a{1000}a{47}", "a{1000}a{1000}a{48}");
+    let (less, most) = (|more: &str| format!("{less}{more}"), |more: &str| format!("{most}{more}"));
+    for expression in [most(""), less("b"), less("[b-d]"), less(r"\d"), less("^")] {
+        assert!(Regex::parse(&expression).is_ok(), "{expression}");
+    }
+    #[rustfmt::skip]
+    let too_large = [
+        most("b"), most("[b]"), most("."), most(r"\d"), most("$"), most("|"), most("()*"),
+        less("|"), less("bc"), less("b?"), less("b+"), less("b{2}"), less("[a-bd-e]"),
+        "[acegikmoqsuwy]{293}".to_owned(), "(a{40}b){40}".to_owned(),
+    ];
+    for expression in too_large {
+        assert_eq!(Regex::parse(&expression).err(), Some(TooLarge), "{expression}");
+    }
 }
 
 #[test]
