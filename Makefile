@@ -123,6 +123,7 @@ lint: fmt clippy rustdoc duplicates ## formatting, clippy for all three targets,
 
 fmt: rust-targets
 	$(step) "rustfmt" cargo fmt --all --check
+	@for apart in tests/bench/modules tests/fuzz tests/mutants; do cargo fmt --manifest-path $$apart/Cargo.toml --check || exit 1; done
 
 clippy-native: rust-targets
 	$(step) "clippy, native" cargo clippy --quiet --locked --workspace --all-targets -- -D warnings

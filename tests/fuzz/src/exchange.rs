@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use tollgate_cases::driver::{Driver, End};
 use tollgate_cases::load_all;
+use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::base::time::UnixTime;
 use tollgate_engine::decision::{Decision, Verdict};
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::provider::outcome::CallOutcome;
 use tollgate_engine::request::connection::Peer;
-use tollgate_engine::base::ids::StreamId;
 use tollgate_engine::request::head::RequestHead;
 use tollgate_engine::response::answer::Answer;
 
@@ -70,9 +70,11 @@ pub fn exchange(data: &[u8]) {
 
 fn run(configuration: &Configuration, script: &Script) -> End {
     let environment = &configuration.environment;
-    let policy = tollgate_config::policy(configuration.text.as_bytes(), &|name| environment.get(name).cloned());
+    let policy =
+        tollgate_config::policy(configuration.text.as_bytes(), &|name| environment.get(name).cloned());
     let ports = Ports { peer: &Client, ..Ports::new([1, 2], &Computed) };
-    let mut driver = Driver::new(policy.expect("a configuration of the vectors"), ports, UnixTime::from_secs(NOW));
+    let mut driver =
+        Driver::new(policy.expect("a configuration of the vectors"), ports, UnixTime::from_secs(NOW));
     let stream = driver.request(script.request.head.clone(), script.request.body.as_deref());
     let mut replies = script.replies.iter();
     let mut calls = 0;
@@ -99,7 +101,9 @@ fn echoes_nothing(answer: &Answer, data: &[u8]) {
         return;
     }
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
-    for word in data.split(|byte| !is_word(byte)).filter(|word| word.len() >= 8 && word.starts_with(MARK.as_bytes())) {
+    for word in
+        data.split(|byte| !is_word(byte)).filter(|word| word.len() >= 8 && word.starts_with(MARK.as_bytes()))
+    {
         let word = String::from_utf8_lossy(word);
         assert!(!told.iter().any(|text| text.contains(&*word)), "{word} comes back: {answer:?}");
     }
@@ -115,9 +119,18 @@ fn is_active(reply: &Message) -> bool {
 
 /// Whether every provider of a configuration is asked by RFC 7662, and rejections are enforced.
 fn needs_active(text: &str) -> bool {
-    ["\"jwt\"", "\"both\"", "\"userinfo\"", "\"dialect\"", "\"shadow\"", "\"jwks\"", "\"preset\"", "\"validate\""]
-        .iter()
-        .all(|word| !text.contains(word))
+    [
+        "\"jwt\"",
+        "\"both\"",
+        "\"userinfo\"",
+        "\"dialect\"",
+        "\"shadow\"",
+        "\"jwks\"",
+        "\"preset\"",
+        "\"validate\"",
+    ]
+    .iter()
+    .all(|word| !text.contains(word))
 }
 
 /// A client with a certificate, over TLS.

@@ -45,7 +45,14 @@ pub fn documents(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data)
         && let Ok(ours) = uri::http_uri(text)
     {
-        let theirs = url::Url::parse(text).unwrap_or_else(|error| panic!("only we read it: {error}"));
+        let theirs = match url::Url::parse(text) {
+            Ok(theirs) => theirs,
+            // We do not look into labels in Punycode.
+            Err(_) if ours.host.to_ascii_lowercase().split('.').any(|label| label.starts_with("xn--")) => {
+                return;
+            }
+            Err(error) => panic!("only we read it: {error}"),
+        };
         assert_eq!(theirs.scheme(), ours.scheme);
         assert_eq!(theirs.host_str().map(str::to_ascii_lowercase), Some(ours.host.to_ascii_lowercase()));
         assert_eq!(theirs.path(), if ours.path.is_empty() { "/" } else { ours.path });

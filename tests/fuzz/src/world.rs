@@ -52,7 +52,8 @@ pub(crate) fn good_proof() -> &'static str {
 pub fn token(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let config = of_jwts(json!({"inline": good_keys()}));
-    let end = driver(&config).decide(request(&[("authorization", &format!("Bearer {text}"))]), None, |_| String::new());
+    let end = driver(&config)
+        .decide(request(&[("authorization", &format!("Bearer {text}"))]), None, |_| String::new());
     // One space or more after the scheme (RFC 9110 §11.4); and white space around a field's value is not part of it.
     let sent = text.trim_start_matches(' ').trim_end_matches([' ', '\t']);
     only_if(&end, good_tokens().iter().any(|good| good == sent));
@@ -83,7 +84,8 @@ pub fn keys(data: &[u8]) {
         driver.decide(head, None, |_| document.clone())
     };
     // The document may hold any keys, so that either may pass; but each only if a key of its own is in it.
-    let has = |key: &Value| serde_json::from_str::<Value>(&document).is_ok_and(|document| contains(&document, key));
+    let has =
+        |key: &Value| serde_json::from_str::<Value>(&document).is_ok_and(|document| contains(&document, key));
     let (own, other) = (good_keys()["keys"][0]["x"].clone(), foreign_key());
     let end = decide(good);
     only_if(&end, has(&own));
@@ -100,9 +102,14 @@ pub fn client_list(data: &[u8]) {
         "requires": {"clients": {"list": "partners"}},
     });
     let end = driver(&config).decide(request(&[("authorization", "Bearer good")]), None, |call| {
-        if call.cluster() == "lists" { document.clone() } else { r#"{"active":true,"client_id":"the-shop"}"#.to_owned() }
+        if call.cluster() == "lists" {
+            document.clone()
+        } else {
+            r#"{"active":true,"client_id":"the-shop"}"#.to_owned()
+        }
     });
-    let is_named = serde_json::from_str::<Value>(&document).is_ok_and(|document| contains(&document, &json!("the-shop")));
+    let is_named = serde_json::from_str::<Value>(&document)
+        .is_ok_and(|document| contains(&document, &json!("the-shop")));
     only_if(&end, is_named);
 }
 
@@ -132,7 +139,8 @@ pub fn event(data: &[u8]) {
     let mut config = of_jwts(json!({"inline": good_keys()}));
     let provider = &mut config["providers"]["main"];
     provider.as_object_mut().expect("an object").remove("validate");
-    provider["introspection"] = json!({"uri": "https://as/i", "cluster": "as", "client_auth": {"method": "none"}});
+    provider["introspection"] =
+        json!({"uri": "https://as/i", "cluster": "as", "client_auth": {"method": "none"}});
     config["revocation"] = json!({"events": [{"path": "/events", "audiences": ["receiver"]}]});
     let mut driver = driver(&config);
     let reply = json!({"active": true, "iss": "https://as.example.com", "aud": "https://api.example.com", "sub": "alice", "sid": "s1", "exp": NOW + 1000});
@@ -148,11 +156,18 @@ pub fn event(data: &[u8]) {
     };
     assert_eq!(ask(&mut driver), 1);
     let media_type = if is_set { "application/secevent+jwt" } else { "application/x-www-form-urlencoded" };
-    let head = [(":method", "POST"), (":path", "/events"), (":authority", "api.example.com"), (":scheme", "https"), ("content-type", media_type)];
+    let head = [
+        (":method", "POST"),
+        (":path", "/events"),
+        (":authority", "api.example.com"),
+        (":scheme", "https"),
+        ("content-type", media_type),
+    ];
     let end = driver.decide(Head::from(lines(&head)), Some(body), |_| String::new());
     let status = end.answer.map_or(0, |answer| answer.status);
     let good = &good_events()[usize::from(!is_set)];
-    let is_good = if is_set { body == good.as_bytes() } else { String::from_utf8_lossy(body).contains(good.as_str()) };
+    let is_good =
+        if is_set { body == good.as_bytes() } else { String::from_utf8_lossy(body).contains(good.as_str()) };
     assert!(is_good || status >= 400, "{status}");
     driver.tick();
     assert!(is_good || ask(&mut driver) == 1, "somebody else has revoked a token");
@@ -178,7 +193,11 @@ pub(crate) fn request(more: &[(&str, &str)]) -> Head {
 
 /// Stops if the request is allowed although it may not be.
 fn only_if(end: &End, may: bool) {
-    assert!(may || !matches!(end.outcome.decision, Decision::Allow(_)), "allowed: {:?}", end.outcome.decision);
+    assert!(
+        may || !matches!(end.outcome.decision, Decision::Allow(_)),
+        "allowed: {:?}",
+        end.outcome.decision
+    );
 }
 
 /// A token that somebody else has signed, who has a key of the same name.
