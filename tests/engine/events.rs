@@ -371,6 +371,8 @@ fn what_the_workers_share_counts_no_more_either() {
 fn whose_tokens_an_event_is_about() {
     // EVT-12
     let uri = |name: &str| json!({format!("https://schemas.openid.net/secevent/{name}"): {}});
+    let mut both = uri("caep/event-type/session-revoked");
+    both["https://schemas.openid.net/secevent/risc/event-type/account-disabled"] = json!({});
     let user = json!({"format": "iss_sub", "iss": "https://as.example.com", "sub": "alice"});
     let session = |id: &str| json!({"format": "opaque", "id": id});
     let (alice_s1, alice_s2) = (json!({"sub": "alice", "sid": "s1"}), json!({"sub": "alice", "sid": "s2"}));
@@ -386,7 +388,7 @@ fn whose_tokens_an_event_is_about() {
         ("a user's, without one",    json!({"sub_id": {"format": "complex", "user": user}}),                  [true, true, true, false, false]),
         ("a session alone",          json!({"sub_id": session("s1")}),                                        [true, false, false, true, false]),
         ("a user alone",             json!({"sub_id": user}),                                                 [true, true, true, false, false]),
-        ("as before RFC 9493",       json!({"sub_id": null, "events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {"subject": {"session": session("s2"), "user": user}}}}), [false, false, false, false, false]),
+        ("sub_id counts, if it is there", json!({"sub_id": null, "events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {"subject": {"session": session("s2"), "user": user}}}}), [false, false, false, false, false]),
         ("another issuer's user",    json!({"sub_id": {"format": "iss_sub", "iss": "https://other.example", "sub": "alice"}}), [false; 5]),
         ("a token",                  json!({"sub_id": {"format": "jwt_id", "iss": "https://as.example.com", "jti": "t1"}}), [false, false, false, true, false]),
         ("a client",                 json!({"sub_id": {"format": "complex", "application": session("shop")}}), [false, false, false, true, false]),
@@ -396,6 +398,11 @@ fn whose_tokens_an_event_is_about() {
         ("aliases, one of them ours", json!({"sub_id": {"format": "aliases", "identifiers": [
             {"format": "email", "email": "al@example.com"}, {"format": "email", "email": "al+2@example.com"}, {"format": "phone_number", "phone_number": "+1"}, user]}}), [true, true, true, false, false]),
         ("a session, and an address", json!({"sub_id": {"session": session("s9"), "user": {"format": "email", "email": "dan@example.com"}}}), [false; 5]),
+        ("a session of aliases",     json!({"sub_id": {"session": session("s2"), "user": {"format": "aliases", "identifiers": [{"format": "email", "email": "al@example.com"}, user]}}}), [false, true, true, false, false]),
+        ("a user of aliases",        json!({"sub_id": {"format": "complex", "user": {"format": "aliases", "identifiers": [user, {"format": "email", "email": "bob@example.com"}]}}}), [true, true, true, true, false]),
+        ("an account, not the session besides", json!({"sub_id": {"user": user, "session": session("s2")}, "events": uri("risc/event-type/account-disabled")}), [true, true, true, false, false]),
+        ("its sessions, not the one besides", json!({"sub_id": {"user": user, "session": session("s2")}, "events": uri("risc/event-type/sessions-revoked")}), [true, true, true, false, false]),
+        ("a session and an account", json!({"sub_id": {"user": user, "session": session("s9")}, "events": both}), [true, true, true, false, false]),
         ("a stream is no session",   json!({"sub_id": session("s1"), "events": uri("ssf/event-type/verification")}), [false; 5]),
         ("nor is that of a user",    json!({"sub_id": session("s1"), "events": uri("risc/event-type/account-disabled")}), [false; 5]),
         ("an account",               json!({"sub_id": user, "events": uri("risc/event-type/account-disabled")}), [true, true, true, false, false]),
@@ -419,11 +426,6 @@ fn whose_tokens_an_event_is_about() {
             .enumerate()
             .map(|(n, members)| workers.ask(0, &format!("t{n}"), members).1 == 1)
             .collect();
-        if name == "as before RFC 9493" {
-            // `sub_id` is there, and counts.
-            assert_eq!(asked, want, "{name}");
-            continue;
-        }
         assert_eq!(asked, want, "{name}");
     }
 }
@@ -447,6 +449,28 @@ fn logout_tokens_without_a_name_are_told_apart() {
         workers.pass(10);
         assert_eq!(workers.ask(0, user, &members).1, 1, "{user} is asked about again");
     }
+}
+
+#[test]
+fn a_logout_token_without_a_name_counts_once_however_it_is_written() {
+    // EVT-13: nobody can fill the memory with one that he has seen
+    let mut workers = Workers::new(config(), 1);
+    let claims = json!({
+        "aud": "receiver", "iat": "$now", "exp": "$now+120", "sid": "s1",
+        "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+    });
+    let token = signed("logout+jwt", claims).at(workers.millis / 1000);
+    for spelling in ["", "+", "++", "%09", "%0A+"] {
+        for body in [format!("logout_token={spelling}{token}"), format!("logout_token={token}{spelling}")] {
+            let stream = workers.push(0, "application/x-www-form-urlencoded", &body);
+            assert_eq!(status(workers.all[0].end(stream).unwrap()), 200, "{spelling:?}");
+        }
+    }
+    let counts = &workers.all[0].counts;
+    assert_eq!(
+        (counts["tollgate.revocation.events.applied"], counts["tollgate.revocation.events.repeated"]),
+        (1, 9)
+    );
 }
 
 #[test]

@@ -85,7 +85,8 @@ impl<T: Trace> Enforcer<T> {
                 Standing::Bad
             };
         };
-        let is_introspected = self.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
+        let provider = self.provider(token.provider);
+        let is_introspected = provider.is_some_and(|one| one.validate != Validate::Jwt);
         let is_revoked = if is_introspected {
             self.is_ended(token.provider, entry, now)
         } else {
@@ -98,23 +99,25 @@ impl<T: Trace> Enforcer<T> {
         {
             return Standing::Rejected(rejection);
         }
-        // Once it has expired, it is introspected: it may have been prolonged.
+        // Once it has expired, it is introspected: it may have been prolonged. And once more when no clock can be so wrong.
         let expires = token.exp.and_then(|exp| u64::try_from(exp).ok()).map(UnixTime::from_secs);
-        let has_expired = expires.is_some_and(|expires| expires <= wall && entry.asked() < expires);
+        let skew = provider.map(|one| one.tokens.clock_skew).unwrap_or_default();
+        let is_since = |moment: UnixTime| moment <= wall && entry.asked() < moment;
+        let has_expired = expires.is_some_and(|expires| is_since(expires) || is_since(expires.plus(skew)));
         if is_revoked || has_expired {
             return Standing::Bad;
         }
         let is_young = self.oldest(request, wall).is_none_or(|oldest| entry.asked() > oldest);
-        if self.policy.cache.max_entries == 0 || !is_fresh || !is_young {
-            return Standing::Old;
-        }
-        if !is_thorough {
-            return Standing::Good;
-        }
-        match self.judge(request, (token, &found.token), None, wall) {
+        let is_old = self.policy.cache.max_entries == 0 || !is_fresh || !is_young;
+        let judged =
+            if is_thorough { self.judge(request, (token, &found.token), None, wall) } else { Ok(()) };
+        match judged {
+            Ok(()) if is_old => Standing::Old,
             Ok(()) => Standing::Good,
             // It may be there after a fetch.
             Err(Rejection::NoAnswer { .. }) => Standing::Bad,
+            // A newer response may say something else.
+            Err(_) if is_old => Standing::Bad,
             Err(rejection) => Standing::Rejected(rejection),
         }
     }

@@ -10,7 +10,7 @@ use crate::jose::verifier::Verifier;
 use crate::provider::Provider;
 use crate::provider::keys::LiveKeys;
 use crate::revocation::endpoint::EventEndpoint;
-use crate::revocation::subject::{Target, targets, targets_of_logout};
+use crate::revocation::subject::{Scope, Target, targets, targets_of_logout};
 use crate::token::access_token::timestamp;
 
 /// A verified event.
@@ -85,8 +85,10 @@ const EVENTS: [(&str, Effect); 8] = [
     ("risc/event-type/account-credential-change-required", Effect::AskAgain),
 ];
 const SECEVENT: &str = "https://schemas.openid.net/secevent/";
-/// The one whose opaque subject is a session.
+/// The one that ends sessions.
 const SESSION_REVOKED: &str = "caep/event-type/session-revoked";
+/// Those that are about whole accounts.
+const RISC: &str = "risc/";
 
 /// Reads the body of a push and verifies what is in it. `may_verify` says whether a signature may be checked now.
 ///
@@ -125,8 +127,9 @@ pub fn read(
         return Err(Failure::Busy);
     }
     let is_good = keys.have_signed(&jws, source.verifier) == Some(true);
-    // Without a name of its own it is known by its bytes.
-    let id = if event.id.is_empty() { token.clone() } else { event.id };
+    // Without a name of its own it is known by what is signed of it: anybody can write the rest in other ways.
+    let id =
+        if event.id.is_empty() { String::from_utf8_lossy(jws.signing_input).into_owned() } else { event.id };
     if is_good { Ok(Event { id, ..event }) } else { Err(fault(EventFault::Key)) }
 }
 
@@ -245,15 +248,39 @@ fn security_event(
         let Some(members) = members.and_then(|(_, value)| value.as_object()) else { continue };
         // Before RFC 9493 the subject was in the event.
         let subject = claims.get("sub_id").or_else(|| members.get("subject")).and_then(Value::as_object);
-        let found =
-            subject.map(|subject| targets(subject, issuer, name == SESSION_REVOKED)).unwrap_or_default();
-        if effect > event.effect {
-            (event.effect, event.targets, event.name) = (effect, found, name);
-            let at = timestamp(members, "event_timestamp").ok().flatten().filter(|at| *at >= 0 && *at < iat);
-            event.at = seconds(at.unwrap_or(iat));
-        }
+        let scope = match name {
+            SESSION_REVOKED => Scope::Sessions,
+            _ if name.starts_with(RISC) => Scope::Account,
+            _ => Scope::Subject,
+        };
+        let found = subject.map(|subject| targets(subject, issuer, scope)).unwrap_or_default();
+        let at = timestamp(members, "event_timestamp").ok().flatten().filter(|at| *at >= 0 && *at < iat);
+        event.add(name, effect, seconds(at.unwrap_or(iat)), found);
     }
     event
+}
+
+impl Event {
+    /// Adds another event of the same token. One about nobody who is known gives way; otherwise both count, as the stronger.
+    fn add(&mut self, name: &'static str, effect: Effect, at: u64, targets: Vec<Target>) {
+        let is_stronger = effect > self.effect;
+        match (self.targets.is_empty(), targets.is_empty()) {
+            (false, true) => return,
+            (true, true) if !is_stronger => return,
+            (true, _) => (self.effect, self.name, self.at) = (effect, name, at),
+            (false, false) => {
+                self.at = self.at.max(at);
+                if is_stronger {
+                    (self.effect, self.name) = (effect, name);
+                }
+            }
+        }
+        for one in targets {
+            if !self.targets.contains(&one) {
+                self.targets.push(one);
+            }
+        }
+    }
 }
 
 fn seconds(seconds: i64) -> u64 {
@@ -285,6 +312,37 @@ mod tests {
             let Ok(Value::Object(events)) = json::parse(events.as_bytes()) else { panic!("{name}") };
             let event = security_event(&json::Map::new(), &events, "e", 100, "https://as.example.com");
             assert_eq!((event.effect, event.at), (effect, at), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_several_events_all_whose_subject_is_known_count() {
+        // EVT-12: before RFC 9493 each had a subject of its own
+        let [session_revoked, disabled, change] =
+            [SESSION_REVOKED, "risc/event-type/account-disabled", "caep/event-type/credential-change"];
+        let (alice, session) = (r#"{"iss":"https://as.example.com","sub":"alice"}"#, r#"{"id":"s1"}"#);
+        let of = |by, value: &str| Target { by, value: value.to_owned() };
+        let (user, one) = (of(By::User, "alice"), of(By::Session, "s1"));
+        #[rustfmt::skip]
+        let cases = [
+            ("an unknown one first",           [(session_revoked, r#"{"url":"x"}"#), (disabled, alice)],  Effect::Revoke,   disabled,        vec![user.clone()]),
+            ("an unknown one behind",          [(session_revoked, session), (disabled, r#"{"url":"x"}"#)], Effect::Revoke,   session_revoked, vec![one.clone()]),
+            ("an unknown one that is stronger", [(session_revoked, r#"{"url":"x"}"#), (change, alice)],   Effect::AskAgain, change,          vec![user.clone()]),
+            ("two",                            [(session_revoked, session), (disabled, alice)],           Effect::Revoke,   session_revoked, vec![one.clone(), user.clone()]),
+            ("a weaker one first",             [(change, alice), (disabled, alice)],                      Effect::Revoke,   disabled,        vec![user.clone()]),
+            ("a weaker one behind",            [(session_revoked, session), (change, alice)],             Effect::Revoke,   session_revoked, vec![one, user]),
+        ];
+        for (name, events, effect, which, targets) in cases {
+            let members = events.map(|(name, subject)| {
+                format!(r#""{SECEVENT}{name}":{{"event_timestamp":90,"subject":{subject}}}"#)
+            });
+            let Ok(Value::Object(events)) = json::parse(format!("{{{}}}", members.join(",")).as_bytes())
+            else {
+                panic!("{name}")
+            };
+            let event = security_event(&json::Map::new(), &events, "e", 100, "https://as.example.com");
+            assert_eq!((event.effect, event.name, event.at), (effect, which, 90), "{name}");
+            assert_eq!(event.targets, targets, "{name}");
         }
     }
 

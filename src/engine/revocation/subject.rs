@@ -41,44 +41,68 @@ const MAX_TARGETS: usize = 16;
 /// Keycloak's word for all sessions of a user.
 const ALL: &str = "ALL";
 
-/// The targets of a subject, for events of this issuer. `of_session`: the event ends sessions, so that an identifier
-/// without further meaning is a session's.
+/// What an event ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// Sessions: an identifier without further meaning is a session's.
+    Sessions,
+    /// All that a user has, whichever session is named besides (RISC).
+    Account,
+    /// What its subject says.
+    Subject,
+}
+
+/// The targets of a subject, for events of this issuer.
 #[inline(never)]
-pub fn targets(subject: &Map<String, Value>, issuer: &str, of_session: bool) -> Vec<Target> {
-    let opaque = of_session.then_some(By::Session);
-    // Aliases (RFC 9493 §3.2.8): each names the same subject.
-    if let Some(Value::Array(all)) = subject.get("identifiers") {
-        let all = all.iter().filter_map(Value::as_object);
-        return all.filter_map(|one| simple(one, issuer, opaque)).take(MAX_TARGETS).collect();
+pub fn targets(subject: &Map<String, Value>, issuer: &str, scope: Scope) -> Vec<Target> {
+    let opaque = (scope == Scope::Sessions).then_some(By::Session);
+    let member = |name: &str, by| {
+        let one = subject.get(name).and_then(Value::as_object);
+        one.map(|one| named(one, issuer, Some(by))).unwrap_or_default()
+    };
+    let mut others = member("user", By::User);
+    if others.is_empty() {
+        others = member("application", By::Client);
     }
-    let member = |name: &str, by| simple(subject.get(name)?.as_object()?, issuer, Some(by));
-    let (user, client) = (member("user", By::User), member("application", By::Client));
-    let session = member("session", By::Session).filter(|session| session.value != ALL);
-    match (session, user.or(client)) {
-        (Some(session), other) => of_one_session(session, other),
-        (None, Some(other)) => vec![other],
-        (None, None) => simple(subject, issuer, opaque).into_iter().collect(),
+    let mut sessions = member("session", By::Session);
+    sessions.retain(|session| session.value != ALL);
+    match (sessions.is_empty(), others.is_empty()) {
+        (true, true) => named(subject, issuer, opaque),
+        (false, _) if others.is_empty() || scope != Scope::Account => of_sessions(sessions, others),
+        _ => others,
+    }
+}
+
+/// Whom an identifier names: aliases (RFC 9493 §3.2.8) each name the same subject.
+fn named(identifier: &Map<String, Value>, issuer: &str, opaque: Option<By>) -> Vec<Target> {
+    match identifier.get("identifiers") {
+        Some(Value::Array(all)) => {
+            let all = all.iter().filter_map(Value::as_object);
+            all.filter_map(|one| simple(one, issuer, opaque)).take(MAX_TARGETS).collect()
+        }
+        _ => simple(identifier, issuer, opaque).into_iter().collect(),
     }
 }
 
 /// The targets of a logout token: its session, or all of its user.
 pub fn targets_of_logout(sid: Option<&str>, sub: Option<&str>) -> Vec<Target> {
     let target = |by| move |value: &str| Target { by, value: value.to_owned() };
-    let user = sub.map(target(By::User));
+    let users: Vec<Target> = sub.map(target(By::User)).into_iter().collect();
     match sid.map(target(By::Session)) {
-        Some(session) => of_one_session(session, user),
-        None => user.into_iter().collect(),
+        Some(session) => of_sessions(vec![session], users),
+        None => users,
     }
 }
 
-/// Tokens of one session, and those of its user that do not say of which session they are.
-fn of_one_session(session: Target, user: Option<Target>) -> Vec<Target> {
+/// Tokens of these sessions, and those of their user that do not say of which session they are.
+fn of_sessions(mut sessions: Vec<Target>, users: Vec<Target>) -> Vec<Target> {
     let alone = |user: Target| match user.by {
         By::User => Some(Target { by: By::UserAlone, ..user }),
         By::Email => Some(Target { by: By::EmailAlone, ..user }),
         _ => None,
     };
-    std::iter::once(session).chain(user.and_then(alone)).collect()
+    sessions.extend(users.into_iter().filter_map(alone));
+    sessions
 }
 
 /// An identifier by its members. `opaque` is what one without further meaning identifies.
