@@ -115,9 +115,13 @@ fn undo_takes_back_one_entry() {
 fn what_cannot_be_revoked_is_said() {
     let tollgate = Tollgate::new();
     tollgate.write("empty", "\n");
+    tollgate.write("field", "Bearer abc\n");
+    tollgate.write("marked", "\u{feff}abc\n");
     for (name, args, sentences) in [
         ("no token", "token", &["--token-file"][..]),
         ("an empty one", "token --token-file empty", &["the token is empty"]),
+        ("a field", "token --token-file field", &["more than a token", "without `Bearer`"]),
+        ("a byte order mark", "token --token-file marked", &["more than a token"]),
         ("no file", "token --token-file nowhere", &["cannot read nowhere"]),
         ("no hash", "token --sha256 abc", &["64 hexadecimal digits"]),
         ("two", "token --sha256 abc --token x", &["cannot be used with"]),

@@ -190,9 +190,9 @@ fn revoke(new: &Revoked, args: &StoreArgs, out: &mut Output) -> Result<Exit, Fai
     }
     store.content.revoked.push(new.clone());
     store.save()?;
-    let longest =
-        store.content.lists.values().map(|members| json!({"clients": members}).to_string().len()).max();
-    let length = json!(store.content.revoked).to_string().len().saturating_add(longest.unwrap_or_default());
+    let none = json!({"clients": [], "revoked": store.content.revoked}).to_string().len();
+    let longest = store.content.lists.values().map(|members| json!(members).to_string().len()).max();
+    let length = none.saturating_add(longest.unwrap_or_default().saturating_sub("[]".len()));
     if length > MAX_BYTES {
         out.alarm(format_args!(
             "what is revoked has {length} bytes with the longest list, and filters read {MAX_BYTES} unless client_lists.NAME.max_response_bytes says more: they would keep the list that they have"
@@ -290,6 +290,10 @@ impl Which {
         };
         match token.trim() {
             "" => Err(Failure::new("the token is empty")),
+            token if !token.bytes().all(|b| b.is_ascii_graphic()) => {
+                Err(Failure::new("this is more than a token: it has spaces, or characters that no token has")
+                    .help("Give the token alone, without `Bearer` or a field's name."))
+            }
             token => Ok(format!("{:x}", Sha256::digest(without_signature(token)))),
         }
     }
