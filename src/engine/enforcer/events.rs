@@ -31,6 +31,8 @@ pub(super) struct Budget {
     second: u64,
     /// By the kind of event: a transmitter that authenticates itself is not kept out by those who need not.
     spent: [u32; 2],
+    /// In which second an event that revokes nothing was last logged.
+    logged: u64,
 }
 
 /// How many of a kind in a second.
@@ -98,12 +100,13 @@ impl<T: Trace> Enforcer<T> {
             self.catch_up(now);
         }
         // Whoever can send an event can send it again, and must not fill the log with it.
-        let (level, what) = match taken {
-            Some(Taken::Applied) => (log::Level::Info, "applied"),
-            Some(Taken::Repeated) => (log::Level::Debug, "known already"),
-            Some(Taken::Ignored) => (log::Level::Info, "nothing to revoke"),
-            None => (log::Level::Info, "not kept"),
+        let (is_loud, what) = match taken {
+            Some(Taken::Applied) => (true, "applied"),
+            Some(Taken::Repeated) => (false, "known already"),
+            Some(Taken::Ignored) => (self.budget.logs(now.wall), "nothing to revoke"),
+            None => (self.budget.logs(now.wall), "not kept"),
         };
+        let level = if is_loud { log::Level::Info } else { log::Level::Debug };
         let [a, b, c, d, ..] = sha256(&[event.id.as_bytes()]);
         let name = self.provider(provider).map(|one| one.name.as_str()).unwrap_or_default();
         log::log!(level, "tollgate: event of {name}: {} {a:02x}{b:02x}{c:02x}{d:02x}: {what}", event.name);
@@ -170,11 +173,16 @@ impl Incoming {
 impl Budget {
     fn admits(&mut self, kind: EventKind, now: UnixTime) -> bool {
         if self.second != now.as_secs() {
-            *self = Self { second: now.as_secs(), spent: [0; 2] };
+            (self.second, self.spent) = (now.as_secs(), [0; 2]);
         }
         let Some(spent) = self.spent.get_mut(kind as usize) else { return false };
         *spent = spent.saturating_add(1);
         *spent <= CHECKS
+    }
+
+    /// Whether this is the second's first event that revokes nothing.
+    fn logs(&mut self, now: UnixTime) -> bool {
+        std::mem::replace(&mut self.logged, now.as_secs()) != now.as_secs()
     }
 }
 

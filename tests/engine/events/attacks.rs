@@ -5,7 +5,7 @@ use tollgate_cases::driver::lines;
 use tollgate_cases::token::Token;
 use tollgate_engine::decision::Verdict;
 
-use super::{LOOK, Workers, config, security_event, status};
+use super::{LOOK, NOW, Workers, config, security_event, status};
 
 #[test]
 fn whoever_is_not_the_provider_revokes_nothing() {
@@ -366,5 +366,56 @@ fn what_is_no_event_of_its_kind_is_nothing_else_either() {
         workers.pass(1000);
         assert_eq!(workers.all[0].end(stream).map(status), Some(want), "{name}");
         assert_eq!(workers.ask(0, "one", &alice).1, 0, "{name}: it revokes nothing");
+    }
+}
+
+/// Lines that were logged, by this thread.
+mod logged {
+    use std::cell::RefCell;
+
+    thread_local! { pub(super) static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) }; }
+
+    #[derive(Debug)]
+    pub(super) struct Log;
+
+    impl log::Log for Log {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            LINES.with_borrow_mut(|lines| lines.push(format!("{} {}", record.level(), record.args())));
+        }
+        fn flush(&self) {}
+    }
+}
+
+#[test]
+fn an_event_that_is_sent_again_and_again_does_not_fill_the_log() {
+    // EVT-13
+    static LOG: logged::Log = logged::Log;
+    log::set_logger(&LOG).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    for (name, event) in [
+        ("old", security_event(&json!({"iat": NOW - 100_000})).at(NOW)),
+        (
+            "verification",
+            security_event(
+                &json!({"events": {"https://schemas.openid.net/secevent/ssf/event-type/verification": {}}}),
+            )
+            .at(NOW),
+        ),
+        ("applied", security_event(&json!({})).at(NOW)),
+    ] {
+        let mut workers = Workers::new(config(), 1);
+        logged::LINES.with_borrow_mut(Vec::clear);
+        for _ in 0..10 {
+            for _ in 0..100 {
+                workers.push(0, "application/secevent+jwt", &event);
+            }
+            workers.pass(1000);
+        }
+        let lines =
+            logged::LINES.with_borrow(|lines| lines.iter().filter(|line| line.contains("event of")).count());
+        assert!((1..=11).contains(&lines), "{name}: {lines} lines of 1000 pushes in 10 s");
     }
 }
