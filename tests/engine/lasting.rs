@@ -13,6 +13,7 @@ use tollgate_engine::decision::{Decision, NoAnswer, Rejection, Verdict};
 use tollgate_engine::enforcer::ports::Ports;
 use tollgate_engine::policy::Policy;
 use tollgate_engine::provider::outcome::CallOutcome;
+use tollgate_engine::response::answer::Answer;
 use tollgate_engine::worker::command::OutgoingCall;
 
 use crate::events::{keys, security_event};
@@ -564,4 +565,109 @@ fn nothing_ends_where_nothing_is_to() {
         world.pass(600_000);
         assert!(world.driver.reset.is_empty() && world.calls <= 1, "{name}");
     }
+}
+
+#[test]
+fn a_stream_ends_within_a_second_of_its_tolerance() {
+    // STR-01: and not when its response would be asked for again anyway
+    for (name, skew) in [("5s", 5_u64), ("12s", 12)] {
+        let mut providers = config(&json!({}))["providers"].clone();
+        providers["main"]["clock_skew"] = json!(name);
+        let mut world = World::new(&json!({ "providers": providers }));
+        world.says = Says::Active { exp: START + 60 };
+        let stream = world.stream("one");
+        let mut lasted = 0;
+        while world.rejection(stream).is_none() && lasted < 120_000 {
+            world.pass(250);
+            lasted += 250;
+        }
+        assert!(((60 + skew) * 1000..(62 + skew) * 1000).contains(&lasted), "{name}: {lasted} ms");
+    }
+}
+
+#[test]
+fn a_revocation_ends_a_stream_whose_response_is_old() {
+    // STR-03
+    for (name, cache) in [
+        ("long", json!({"ttl": "5m", "ttl_jitter": 0, "refresh_ahead": "0s"})),
+        ("short", json!({"ttl": "2s", "ttl_jitter": 0, "refresh_ahead": "0s"})),
+        ("none", json!({"max_entries": 0})),
+    ] {
+        let mut world = World::new(&json!({
+            "cache": cache,
+            "providers": {"main": {"introspection": {
+                "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"},
+            }}},
+            "client_lists": {"l": {"uri": "https://l.example.com/revoked", "cluster": "l", "refresh": "1s"}},
+            "revocation": {"lists": ["l"]},
+        }));
+        world.pass(2000);
+        let stream = world.stream("one");
+        world.pass(2_500);
+        world.list = json!({"clients": [], "revoked": [{"sub": "alice", "until": START + 9000}]});
+        let mut lasted = 0;
+        while world.rejection(stream).is_none() && lasted < 120_000 {
+            world.pass(250);
+            lasted += 250;
+        }
+        assert!(lasted < 2500, "{name}: {lasted} ms");
+    }
+}
+
+#[test]
+fn many_streams_of_one_token_ask_no_more_often_than_one() {
+    // STR-04
+    for cache in [
+        json!({"max_entries": 0}),
+        json!({"ttl": "0s"}),
+        json!({"ttl": "1s", "ttl_jitter": 0}),
+        json!({"ttl": "5m"}),
+    ] {
+        let mut world = World::new(&json!({"cache": cache}));
+        for _ in 0..40 {
+            world.stream("one");
+            world.pass(250);
+        }
+        let before = world.calls;
+        world.pass(60_000);
+        assert!(world.calls - before <= 14, "{cache}: {} calls", world.calls - before);
+    }
+}
+
+#[test]
+fn a_rejection_has_the_form_that_its_request_wants_however_long_its_head_is() {
+    // STR-01: no more of the head is kept than that takes
+    let mut world =
+        World::new(&json!({"responses": {"format": "auto", "cors_origins": ["https://app.example"]}}));
+    world.says = Says::Active { exp: START + 60 };
+    let long = "x".repeat(60_000);
+    let mut begin = |more: &[(&str, &str)]| {
+        let mut head = vec![
+            (":method", "GET"),
+            (":path", "/stream"),
+            ("authorization", "Bearer one"),
+            ("x-long", &long),
+        ];
+        head.extend(more);
+        let stream = world.driver.request(lines(&head), None);
+        world.serve();
+        assert_eq!(world.driver.end(stream).unwrap().outcome.decision.verdict(), Verdict::Allowed);
+        stream
+    };
+    let plain = begin(&[("accept", &long)]);
+    let problem = begin(&[("accept", "application/problem+json")]);
+    let script = begin(&[("origin", "https://app.example")]);
+    let grpc = begin(&[("content-type", "application/grpc")]);
+    world.says = Says::Inactive;
+    world.pass(60_000 + LOOK);
+    let [plain, problem, script, grpc] = [plain, problem, script, grpc]
+        .map(|stream| world.driver.end(stream).expect("the rejection").answer.unwrap());
+    let field = |answer: &Answer, name: &str| {
+        answer.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    };
+    assert_eq!(field(&plain, "content-type").as_deref(), Some("application/json"));
+    assert_eq!(field(&problem, "content-type").as_deref(), Some("application/problem+json"));
+    assert_eq!(field(&script, "access-control-allow-origin").as_deref(), Some("https://app.example"));
+    assert_eq!((field(&plain, "access-control-allow-origin"), plain.grpc_status), (None, None));
+    assert_eq!(grpc.grpc_status, Some(16));
 }

@@ -23,7 +23,7 @@ type Result<T> = std::result::Result<T, Rejection>;
 static USE_UP: fn(&Filter, Option<&Proof>, UnixTime) -> Result<()> = Filter::use_up;
 static PROVE: fn(&Filter, &Request, &Found, UnixTime) -> Result<Option<Proof>> = Filter::prove;
 static TIER: fn(&Filter, &Request, &AccessToken) -> Option<String> = Filter::tier;
-static CHECK_REVOKED: fn(&Filter, &AccessToken, &Secret, &TokenRules, UnixTime) -> Result<()> =
+static CHECK_REVOKED: fn(&Filter, &AccessToken, &Found, &TokenRules, UnixTime) -> Result<()> =
     Filter::check_revoked;
 static CHECK_STATUS: fn(&Filter, &StatusLists, &AccessToken, UnixTime) -> Result<()> = Filter::check_status;
 static MISSING_STATUS: fn(&mut Filter, &AccessToken, UnixTime) -> Option<StatusId> = Filter::missing_status;

@@ -1,7 +1,5 @@
 //! The last word on an active token.
 
-use crate::base::hash::sha256;
-use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::decision::fault::ProofFault;
 use crate::decision::trace::{Check, Trace};
@@ -11,6 +9,7 @@ use crate::policy::rule::Ruling;
 use crate::proof::dpop::Proof;
 use crate::provider::client_list::LiveList;
 use crate::provider::revoked::What;
+use crate::request::extract::Found;
 use crate::token::access_token::AccessToken;
 use crate::token::rules::TokenRules;
 
@@ -20,7 +19,7 @@ impl<T: Trace> Enforcer<T> {
     pub(super) fn judge(
         &self,
         request: &Request,
-        (token, secret): (&AccessToken, &Secret),
+        (token, found): (&AccessToken, &Found),
         proof: Option<&Proof>,
         now: UnixTime,
     ) -> Result<(), Rejection> {
@@ -29,7 +28,7 @@ impl<T: Trace> Enforcer<T> {
         };
         token.check(&provider.tokens, now, &self.trace)?;
         if !self.policy.revocation.lists.is_empty() {
-            self.check_revoked(token, secret, &provider.tokens, now)?;
+            self.check_revoked(token, found, &provider.tokens, now)?;
         }
         if let Some(lists) = &provider.status_lists {
             self.check_status(lists, token, now)?;
@@ -79,7 +78,7 @@ impl<T: Trace> Enforcer<T> {
     pub(super) fn check_revoked(
         &self,
         token: &AccessToken,
-        secret: &Secret,
+        found: &Found,
         rules: &TokenRules,
         now: UnixTime,
     ) -> Result<(), Rejection> {
@@ -98,7 +97,7 @@ impl<T: Trace> Enforcer<T> {
                 Some(What::Client)
             } else if claim("sub").is_some_and(|sub| covers(What::Subject, sub)) {
                 Some(What::Subject)
-            } else if revoked.has_tokens() && is_listed(secret, &|hash| covers(What::Token, hash)) {
+            } else if revoked.has_tokens() && found.hashes().iter().any(|hash| covers(What::Token, hash)) {
                 Some(What::Token)
             } else {
                 None
@@ -124,21 +123,4 @@ impl<T: Trace> Enforcer<T> {
             _ => Ok(()),
         }
     }
-}
-
-/// Whether the hash of a token is listed, or of a JWT that of its first two parts: there are many spellings of a
-/// signature, and a thief can choose among them.
-#[inline(never)]
-fn is_listed(token: &Secret, covers: &dyn Fn(&str) -> bool) -> bool {
-    let token = token.expose().as_bytes();
-    let mut dots = token.iter().enumerate().filter(|(_, byte)| **byte == b'.');
-    let signed = dots.nth(1).and_then(|(at, _)| token.get(..at));
-    [Some(token), signed].into_iter().flatten().any(|bytes| covers(&hexadecimal(bytes)))
-}
-
-/// The SHA-256 in hexadecimal digits.
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-    let hash = sha256(&[bytes]);
-    hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -20,7 +20,7 @@ use crate::policy::{Mode, choice};
 use crate::provider::Validate;
 use crate::provider::introspection::reply::Introspection;
 use crate::request::extract::Found;
-use crate::request::head::Head;
+use crate::request::head::{Head, RequestHead};
 use crate::token::access_token::AccessToken;
 use crate::token::key::TokenKey;
 
@@ -61,16 +61,18 @@ impl<T: Trace> Enforcer<T> {
     ) -> Option<Box<Lasting>> {
         self.policy.max_streams.filter(|_| self.policy.mode == Mode::Enforce)?;
         let key = self.cache.key(provider, &found.token);
+        if !self.policy.revocation.lists.is_empty() {
+            // Now, and not when a list comes that all streams have to be compared with.
+            found.hashes();
+        }
         Some(Lasting::new(request.clone(), found.clone(), key, Rc::clone(entry)))
     }
 
     /// What is known of a stream's token now. A thorough look judges it by all that the rule requires.
     #[inline(never)]
     pub(crate) fn standing(&mut self, lasting: &mut Lasting, is_thorough: bool, now: &Now<'_>) -> Standing {
-        if let Some(known) = self.cache.get(lasting.key)
-            && known.asked() > lasting.entry.asked()
-        {
-            lasting.entry = known;
+        if let Some(known) = self.cache.get(lasting.key) {
+            lasting.follow(&known);
         }
         let Lasting { request, found, entry, .. } = lasting;
         let wall = now.wall();
@@ -85,8 +87,7 @@ impl<T: Trace> Enforcer<T> {
                 Standing::Bad
             };
         };
-        let provider = self.provider(token.provider);
-        let is_introspected = provider.is_some_and(|one| one.validate != Validate::Jwt);
+        let is_introspected = self.provider(token.provider).is_some_and(|one| one.validate != Validate::Jwt);
         let is_revoked = if is_introspected {
             self.is_ended(token.provider, entry, now)
         } else {
@@ -99,18 +100,15 @@ impl<T: Trace> Enforcer<T> {
         {
             return Standing::Rejected(rejection);
         }
-        // Once it has expired, it is introspected: it may have been prolonged. And once more when no clock can be so wrong.
+        // Once it has expired, it is introspected: it may have been prolonged.
         let expires = token.exp.and_then(|exp| u64::try_from(exp).ok()).map(UnixTime::from_secs);
-        let skew = provider.map(|one| one.tokens.clock_skew).unwrap_or_default();
-        let is_since = |moment: UnixTime| moment <= wall && entry.asked() < moment;
-        let has_expired = expires.is_some_and(|expires| is_since(expires) || is_since(expires.plus(skew)));
+        let has_expired = expires.is_some_and(|expires| expires <= wall && entry.asked() < expires);
         if is_revoked || has_expired {
             return Standing::Bad;
         }
         let is_young = self.oldest(request, wall).is_none_or(|oldest| entry.asked() > oldest);
         let is_old = self.policy.cache.max_entries == 0 || !is_fresh || !is_young;
-        let judged =
-            if is_thorough { self.judge(request, (token, &found.token), None, wall) } else { Ok(()) };
+        let judged = if is_thorough { self.judge(request, (token, found), None, wall) } else { Ok(()) };
         match judged {
             Ok(()) if is_old => Standing::Old,
             Ok(()) => Standing::Good,
@@ -177,15 +175,28 @@ impl<T: Trace> Enforcer<T> {
 }
 
 impl Lasting {
-    /// The provider that recognizes its token.
-    pub(crate) fn provider(&self) -> ProviderId {
-        self.key.provider
+    /// What its token is found by, and the provider that recognizes it.
+    pub(crate) fn key(&self) -> TokenKey {
+        self.key
+    }
+
+    /// What it is judged by.
+    pub(crate) fn entry(&self) -> Rc<Entry> {
+        Rc::clone(&self.entry)
+    }
+
+    /// What else has been said about its token, if that is newer.
+    pub(crate) fn follow(&mut self, known: &Rc<Entry>) {
+        if known.asked() > self.entry.asked() {
+            self.entry = Rc::clone(known);
+        }
     }
 
     #[inline(never)]
     fn new(request: Request, found: Found, key: TokenKey, entry: Rc<Entry>) -> Box<Self> {
+        let head = told_of(request.head());
         // What its client has proved is not asked again.
-        Box::new(Self { request: Request { is_again: true, ..request }, found, key, entry })
+        Box::new(Self { request: Request { is_again: true, head, ..request }, found, key, entry })
     }
 
     /// Its response has begun: no other one can be given, so its head is not needed any more.
@@ -198,6 +209,32 @@ impl Lasting {
         enforcer.deny_by(self.request, rejection, Source::Memory)
     }
 }
+
+/// What the form of a rejection depends on, and no more: it is kept until the response begins, and a head may be long.
+#[inline(never)]
+fn told_of(head: RequestHead<'_>) -> Head {
+    let mut lines = Vec::new();
+    for (name, value) in head.fields() {
+        let is = |own: &[u8]| name.eq_ignore_ascii_case(own);
+        let value = if is(b"authorization") {
+            // Its scheme.
+            value.split(|byte| *byte <= b' ').next().unwrap_or_default()
+        } else if is(b"accept") || is(b"content-type") || is(b"origin") {
+            value
+        } else {
+            continue;
+        };
+        if value.len() <= MAX_TOLD && lines.len() < MAX_LINES {
+            lines.push((name.to_vec(), value.to_vec()));
+        }
+    }
+    Head::Lines(lines)
+}
+
+/// How long such a field may be, in bytes.
+const MAX_TOLD: usize = 512;
+/// How many lines of them are kept.
+const MAX_LINES: usize = 8;
 
 impl Step {
     /// The same, with what the request is judged by again.

@@ -4,21 +4,25 @@
 //! once, it is judged anew, which may wait for a provider. If its response has not begun when it ends, the client gets
 //! the rejection; otherwise its stream is reset.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::base::ids::StreamId;
 use crate::base::moment::{Now, Steady};
 use crate::base::table::Table;
+use crate::cache::entry::Entry;
 use crate::decision::trace::Trace;
 use crate::decision::{Decision, NoAnswer};
 use crate::enforcer::Step;
 use crate::enforcer::lasting::{ASK_AGAIN, Lasting, Standing};
 use crate::enforcer::outcome::Outcome;
 use crate::response::answer::Answer;
+use crate::token::key::TokenKey;
 use crate::worker::command::Command;
 use crate::worker::counts::Metric;
 use crate::worker::flights::not_asked;
-use crate::worker::streams::{State, Stream};
+
+use crate::worker::streams::{Generation, State, Stream};
 use crate::worker::{Waited, Worker};
 
 /// The streams of one worker that end with their token.
@@ -29,6 +33,18 @@ pub(super) struct Lastings {
     look: Option<Steady>,
     /// When they were last judged by all that is required.
     judged: Steady,
+    /// What has lately been said about their tokens: one of a token's streams asks for all of them, also where nothing is
+    /// cached for as long.
+    said: Table<TokenKey, Said>,
+}
+
+/// What was said about a token.
+#[derive(Debug)]
+struct Said {
+    entry: Rc<Entry>,
+    at: Steady,
+    /// Under which configuration.
+    generation: Generation,
 }
 
 /// One of them.
@@ -91,11 +107,17 @@ impl Lastings {
     }
 
     /// It has been judged, and goes on.
-    fn has_been_judged(&mut self, id: StreamId, anew: Option<Box<Lasting>>, now: Steady) {
+    fn has_been_judged(
+        &mut self,
+        id: StreamId,
+        anew: Option<Box<Lasting>>,
+        (at, generation): (Steady, Generation),
+    ) {
         let Some(one) = self.all.get_mut(id) else { return };
         one.is_busy = false;
-        one.asked = now;
+        one.asked = at;
         if let Some(anew) = anew {
+            self.said.insert(anew.key(), Said { entry: anew.entry(), at, generation });
             one.lasting = anew;
         }
     }
@@ -111,7 +133,9 @@ impl<T: Trace> Worker<T> {
             return self.wake_at(look);
         }
         self.generations.catch_up_before(now.moment());
-        let Lastings { all, look, judged } = &mut self.lasting;
+        let Lastings { all, look, judged, said } = &mut self.lasting;
+        said.retain(&|_, said| steady.saturating_sub(said.at) < ASK_AGAIN);
+        said.give_back();
         *look = (!all.is_empty()).then(|| steady.saturating_add(LOOK));
         let is_thorough = steady.saturating_sub(*judged) >= THOROUGH;
         if is_thorough {
@@ -120,7 +144,7 @@ impl<T: Trace> Worker<T> {
         let mut turns = vec![MAX_BUSY; self.generations.current.policy().providers.len()];
         let mut takes_turn = |one: &Watched| {
             // A provider of an earlier configuration: it is not called any more.
-            let Some(turns) = turns.get_mut(one.lasting.provider().0) else { return true };
+            let Some(turns) = turns.get_mut(one.lasting.key().provider.0) else { return true };
             let is_free = *turns > 0;
             *turns = turns.saturating_sub(1);
             is_free
@@ -130,6 +154,13 @@ impl<T: Trace> Worker<T> {
         }
         for (id, one) in all.entries_mut() {
             let Some(stream) = self.streams.get(*id).filter(|_| !one.is_busy) else { continue };
+            if let Some(said) =
+                said.get(one.lasting.key()).filter(|said| said.generation == stream.generation)
+                && said.at > one.asked
+            {
+                one.asked = said.at;
+                one.lasting.follow(&said.entry);
+            }
             let enforcer = self.generations.of(stream.generation);
             let is_due = match enforcer.standing(&mut one.lasting, is_thorough, now) {
                 Standing::Good => false,
@@ -170,7 +201,8 @@ impl<T: Trace> Worker<T> {
         now: &Now<'_>,
     ) -> Option<Command> {
         let Decision::Deny(rejection) = &outcome.decision else {
-            self.lasting.has_been_judged(id, outcome.lasting.take(), now.steady());
+            let now = (now.steady(), stream.generation);
+            self.lasting.has_been_judged(id, outcome.lasting.take(), now);
             return None;
         };
         self.lasting.remove(id);
