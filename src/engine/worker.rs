@@ -189,6 +189,7 @@ impl<T: Trace> Worker<T> {
             self.fetches.has_arrived(document);
         }
         self.generations.replace(enforcer);
+        self.lasting.forget();
         self.watch = Watch::default();
         self.wake_soon();
     }

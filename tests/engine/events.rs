@@ -474,6 +474,22 @@ fn a_logout_token_without_a_name_counts_once_however_it_is_written() {
 }
 
 #[test]
+fn an_event_about_something_long_ago_counts_for_what_was_asked_for_until_it_was_said() {
+    // EVT-13: the server itself may have learned of it only then, and has called the token active since
+    for ago in [120, 600, 5000] {
+        let mut workers = Workers::new(config(), 1);
+        let alice = json!({"sub": "alice", "sid": "s1"});
+        assert_eq!(workers.ask(0, "one", &alice).1, 1);
+        workers.pass(1000);
+        let name = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
+        let event = json!({"events": {name: {"event_timestamp": NOW - ago}}});
+        assert_eq!(workers.event(0, &event), 202);
+        workers.pass(10);
+        assert_eq!(workers.ask(0, "one", &alice).1, 1, "{ago}: it is asked about again");
+    }
+}
+
+#[test]
 fn an_event_that_is_late_throws_no_newer_response_away() {
     // EVT-13
     let mut workers = Workers::new(config(), 1);

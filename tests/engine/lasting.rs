@@ -671,3 +671,36 @@ fn a_rejection_has_the_form_that_its_request_wants_however_long_its_head_is() {
     assert_eq!((field(&plain, "access-control-allow-origin"), plain.grpc_status), (None, None));
     assert_eq!(grpc.grpc_status, Some(16));
 }
+
+#[test]
+fn a_stream_ends_when_the_key_of_its_token_is_withdrawn() {
+    // STR-01, JWT-47: no request with this token is let in any more
+    for validate in ["jwt", "jwt_then_introspection"] {
+        let mut more = of_jwts();
+        let provider = &mut more["providers"]["main"];
+        provider["jwks"] =
+            json!({"uri": "https://as.example.com/jwks", "cluster": "as", "cache_duration": "60s"});
+        provider["validate"] = json!(validate);
+        if validate != "jwt" {
+            provider["introspection"] = json!({
+                "uri": "https://as.example.com/introspect", "cluster": "as", "client_auth": {"method": "none"}, "retries": 0,
+            });
+        }
+        more["cache"] = json!({"ttl": "1h", "ttl_jitter": 0, "refresh_ahead": "0s"});
+        let mut world = World::new(&json!({}));
+        world.list = keys();
+        world.driver = Driver::new(policy(&more), ports(), UnixTime::from_secs(START));
+        world.pass(0);
+        let token = jwt(START + 3600);
+        let stream = world.stream(&token);
+        let mut other = keys();
+        other["keys"][0]["kid"] = json!("another");
+        world.list = other;
+        world.pass(62_000);
+        let late = world.begin(&token);
+        world.pass(2000);
+        let late = world.driver.end(late).unwrap().outcome.decision.verdict();
+        assert_eq!(late, Verdict::InvalidToken, "{validate}");
+        assert!(world.rejection(stream).is_some(), "{validate}: the stream goes on");
+    }
+}

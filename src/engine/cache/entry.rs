@@ -4,6 +4,8 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::base::hash::sha256;
+use crate::base::secret::Secret;
 use crate::base::time::{UnixTime, part};
 use crate::decision::IdentityFields;
 use crate::policy::cache_times::CacheTimes;
@@ -23,6 +25,8 @@ pub struct Entry {
     /// What it is found by when something is revoked, where that can be.
     marks: Option<Box<Marks>>,
     identity: OnceCell<Rc<IdentityFields>>,
+    /// What [`Self::hashes`] has computed.
+    hashes: OnceCell<Vec<String>>,
 }
 
 /// Whether an entry may be used at some moment.
@@ -71,6 +75,7 @@ impl Entry {
             refresh_from: Cell::new(refreshes.then(|| fresh_until.minus(window))),
             marks: None,
             identity: OnceCell::new(),
+            hashes: OnceCell::new(),
         }
     }
 
@@ -127,6 +132,21 @@ impl Entry {
         self.refresh_from.set(Some(later));
     }
 
+    /// What an operator's list knows this token by, computed once: its SHA-256 in hexadecimal digits, and of a JWT that of
+    /// its first two parts. There are many spellings of a signature, and a thief can choose among them.
+    #[cold]
+    #[inline(never)]
+    pub fn hashes(&self, token: &Secret) -> &[String] {
+        self.hashes.get_or_init(|| {
+            let token = token.expose().as_bytes();
+            let mut dots = token.iter().enumerate().filter(|(_, byte)| **byte == b'.');
+            let signed = dots.nth(1).and_then(|(at, _)| token.get(..at));
+            let mut hashes = vec![hexadecimal(token)];
+            hashes.extend(signed.map(hexadecimal));
+            hashes
+        })
+    }
+
     /// The identity fields for this token, made once.
     pub fn identity(&self, upstream: &Upstream, provider: Option<&Provider>) -> Rc<IdentityFields> {
         let make = || match &self.said {
@@ -140,6 +160,13 @@ impl Entry {
     }
 }
 
+/// The SHA-256 in hexadecimal digits.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let hash = sha256(&[bytes]);
+    let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
+}
+
 /// Up to so many per cent less.
 fn shortened(span: Duration, per_cent: u32, spread: u64) -> Duration {
     let most = part(span, per_cent, 100);
@@ -150,6 +177,7 @@ fn shortened(span: Duration, per_cent: u32, spread: u64) -> Duration {
 mod tests {
     use super::{Age, Entry};
     use crate::base::ids::ProviderId;
+    use crate::base::secret::Secret;
     use crate::base::time::UnixTime;
     use crate::policy::cache_times::CacheTimes;
     use crate::provider::introspection::reply::Introspection;
@@ -232,6 +260,24 @@ mod tests {
         assert!(!entry.wants_refresh(at(1004)), "at most half of its life");
         assert!(entry.wants_refresh(at(1005)));
         assert!(!Entry::new(Introspection::Inactive, at(1000), &times(), 0, None).wants_refresh(at(1009)));
+    }
+
+    #[test]
+    fn what_an_operator_s_list_knows_a_token_by_is_computed_once() {
+        let hashes = |token: &str| {
+            let entry = Entry::new(active(None), at(1000), &times(), 0, None);
+            let (token, other) = (Secret::new(token), Secret::new(""));
+            let hashes = entry.hashes(&token);
+            assert!(std::ptr::eq(hashes, entry.hashes(&other)), "streams that last are judged every second");
+            hashes.to_vec()
+        };
+        // `printf abc | sha256sum`
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hashes("abc"), [abc]);
+        let (one, other) = (hashes("a.b.c"), hashes("a.b.d"));
+        assert_eq!((one.len(), &one[1]), (2, &other[1]), "what is signed");
+        assert_ne!(one[0], other[0]);
+        assert_eq!(hashes("a.b")[0], one[1]);
     }
 
     #[test]

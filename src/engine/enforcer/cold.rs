@@ -6,6 +6,7 @@ use crate::base::ids::{ProviderId, StatusId};
 use crate::base::moment::Moment;
 use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
+use crate::cache::entry::Entry;
 use crate::decision::Rejection;
 use crate::decision::receipt::Taken;
 use crate::decision::trace::Untraced;
@@ -23,7 +24,7 @@ type Result<T> = std::result::Result<T, Rejection>;
 static USE_UP: fn(&Filter, Option<&Proof>, UnixTime) -> Result<()> = Filter::use_up;
 static PROVE: fn(&Filter, &Request, &Found, UnixTime) -> Result<Option<Proof>> = Filter::prove;
 static TIER: fn(&Filter, &Request, &AccessToken) -> Option<String> = Filter::tier;
-static CHECK_REVOKED: fn(&Filter, &AccessToken, &Found, &TokenRules, UnixTime) -> Result<()> =
+static CHECK_REVOKED: fn(&Filter, &AccessToken, (&Entry, &Secret), &TokenRules, UnixTime) -> Result<()> =
     Filter::check_revoked;
 static CHECK_STATUS: fn(&Filter, &StatusLists, &AccessToken, UnixTime) -> Result<()> = Filter::check_status;
 static MISSING_STATUS: fn(&mut Filter, &AccessToken, UnixTime) -> Option<StatusId> = Filter::missing_status;

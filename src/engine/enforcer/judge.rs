@@ -1,6 +1,8 @@
 //! The last word on an active token.
 
+use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
+use crate::cache::entry::Entry;
 use crate::decision::fault::ProofFault;
 use crate::decision::trace::{Check, Trace};
 use crate::decision::{NoAnswer, Rejection};
@@ -9,7 +11,6 @@ use crate::policy::rule::Ruling;
 use crate::proof::dpop::Proof;
 use crate::provider::client_list::LiveList;
 use crate::provider::revoked::What;
-use crate::request::extract::Found;
 use crate::token::access_token::AccessToken;
 use crate::token::rules::TokenRules;
 
@@ -19,7 +20,7 @@ impl<T: Trace> Enforcer<T> {
     pub(super) fn judge(
         &self,
         request: &Request,
-        (token, found): (&AccessToken, &Found),
+        (entry, token, secret): (&Entry, &AccessToken, &Secret),
         proof: Option<&Proof>,
         now: UnixTime,
     ) -> Result<(), Rejection> {
@@ -28,7 +29,7 @@ impl<T: Trace> Enforcer<T> {
         };
         token.check(&provider.tokens, now, &self.trace)?;
         if !self.policy.revocation.lists.is_empty() {
-            self.check_revoked(token, found, &provider.tokens, now)?;
+            self.check_revoked(token, (entry, secret), &provider.tokens, now)?;
         }
         if let Some(lists) = &provider.status_lists {
             self.check_status(lists, token, now)?;
@@ -78,7 +79,7 @@ impl<T: Trace> Enforcer<T> {
     pub(super) fn check_revoked(
         &self,
         token: &AccessToken,
-        found: &Found,
+        (entry, secret): (&Entry, &Secret),
         rules: &TokenRules,
         now: UnixTime,
     ) -> Result<(), Rejection> {
@@ -97,7 +98,9 @@ impl<T: Trace> Enforcer<T> {
                 Some(What::Client)
             } else if claim("sub").is_some_and(|sub| covers(What::Subject, sub)) {
                 Some(What::Subject)
-            } else if revoked.has_tokens() && found.hashes().iter().any(|hash| covers(What::Token, hash)) {
+            } else if revoked.has_tokens()
+                && entry.hashes(secret).iter().any(|hash| covers(What::Token, hash))
+            {
                 Some(What::Token)
             } else {
                 None

@@ -31,6 +31,8 @@ pub(crate) struct Lasting {
     found: Found,
     key: TokenKey,
     entry: Rc<Entry>,
+    /// The keys that have verified its token: what a key has verified does not count any more when it is withdrawn.
+    keys: [u8; 32],
 }
 
 /// What is known of a stream's token now.
@@ -63,9 +65,10 @@ impl<T: Trace> Enforcer<T> {
         let key = self.cache.key(provider, &found.token);
         if !self.policy.revocation.lists.is_empty() {
             // Now, and not when a list comes that all streams have to be compared with.
-            found.hashes();
+            entry.hashes(&found.token);
         }
-        Some(Lasting::new(request.clone(), found.clone(), key, Rc::clone(entry)))
+        let keys = self.fingerprint(provider);
+        Some(Lasting::new(request.clone(), found.clone(), key, Rc::clone(entry), keys))
     }
 
     /// What is known of a stream's token now. A thorough look judges it by all that the rule requires.
@@ -74,7 +77,7 @@ impl<T: Trace> Enforcer<T> {
         if let Some(known) = self.cache.get(lasting.key) {
             lasting.follow(&known);
         }
-        let Lasting { request, found, entry, .. } = lasting;
+        let Lasting { request, found, entry, keys, .. } = lasting;
         let wall = now.wall();
         let Introspection::Active(token) = entry.said() else {
             return if *entry.said() == Introspection::Inactive
@@ -103,12 +106,13 @@ impl<T: Trace> Enforcer<T> {
         // Once it has expired, it is introspected: it may have been prolonged.
         let expires = token.exp.and_then(|exp| u64::try_from(exp).ok()).map(UnixTime::from_secs);
         let has_expired = expires.is_some_and(|expires| expires <= wall && entry.asked() < expires);
-        if is_revoked || has_expired {
+        if is_revoked || has_expired || *keys != self.fingerprint(token.provider) {
             return Standing::Bad;
         }
         let is_young = self.oldest(request, wall).is_none_or(|oldest| entry.asked() > oldest);
         let is_old = self.policy.cache.max_entries == 0 || !is_fresh || !is_young;
-        let judged = if is_thorough { self.judge(request, (token, found), None, wall) } else { Ok(()) };
+        let judged =
+            if is_thorough { self.judge(request, (entry, token, &found.token), None, wall) } else { Ok(()) };
         match judged {
             Ok(()) if is_old => Standing::Old,
             Ok(()) => Standing::Good,
@@ -185,18 +189,20 @@ impl Lasting {
         Rc::clone(&self.entry)
     }
 
-    /// What else has been said about its token, if that is newer.
-    pub(crate) fn follow(&mut self, known: &Rc<Entry>) {
-        if known.asked() > self.entry.asked() {
+    /// Takes what else has been said about its token, if that is newer. Whether it is.
+    pub(crate) fn follow(&mut self, known: &Rc<Entry>) -> bool {
+        let is_newer = known.asked() > self.entry.asked();
+        if is_newer {
             self.entry = Rc::clone(known);
         }
+        is_newer
     }
 
     #[inline(never)]
-    fn new(request: Request, found: Found, key: TokenKey, entry: Rc<Entry>) -> Box<Self> {
+    fn new(request: Request, found: Found, key: TokenKey, entry: Rc<Entry>, keys: [u8; 32]) -> Box<Self> {
         let head = told_of(request.head());
         // What its client has proved is not asked again.
-        Box::new(Self { request: Request { is_again: true, head, ..request }, found, key, entry })
+        Box::new(Self { request: Request { is_again: true, head, ..request }, found, key, entry, keys })
     }
 
     /// Its response has begun: no other one can be given, so its head is not needed any more.
@@ -214,18 +220,15 @@ impl Lasting {
 #[inline(never)]
 fn told_of(head: RequestHead<'_>) -> Head {
     let mut lines = Vec::new();
-    for (name, value) in head.fields() {
-        let is = |own: &[u8]| name.eq_ignore_ascii_case(own);
-        let value = if is(b"authorization") {
-            // Its scheme.
-            value.split(|byte| *byte <= b' ').next().unwrap_or_default()
-        } else if is(b"accept") || is(b"content-type") || is(b"origin") {
-            value
-        } else {
-            continue;
-        };
-        if value.len() <= MAX_TOLD && lines.len() < MAX_LINES {
-            lines.push((name.to_vec(), value.to_vec()));
+    for name in ["accept", "content-type", "origin", "authorization"] {
+        for value in head.all(name).take(MAX_LINES) {
+            // Of credentials, their scheme.
+            let end =
+                if name == "authorization" { value.iter().position(|byte| *byte <= b' ') } else { None };
+            let value = value.get(..end.unwrap_or(value.len())).unwrap_or_default();
+            if value.len() <= MAX_TOLD {
+                lines.push((name.as_bytes().to_vec(), value.to_vec()));
+            }
         }
     }
     Head::Lines(lines)
@@ -233,8 +236,8 @@ fn told_of(head: RequestHead<'_>) -> Head {
 
 /// How long such a field may be, in bytes.
 const MAX_TOLD: usize = 512;
-/// How many lines of them are kept.
-const MAX_LINES: usize = 8;
+/// How many lines of each are kept.
+const MAX_LINES: usize = 4;
 
 impl Step {
     /// The same, with what the request is judged by again.

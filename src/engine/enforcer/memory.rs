@@ -49,6 +49,7 @@ impl<T: Trace> Enforcer<T> {
     }
 
     /// A hash of the keys that a provider has now, if responses depend on them.
+    #[inline(never)]
     pub(crate) fn fingerprint(&self, id: ProviderId) -> [u8; 32] {
         let keys =
             self.keys.get(id.0).filter(|_| self.provider(id).is_some_and(Provider::verifies_responses));

@@ -280,7 +280,7 @@ impl Pending {
             told.entry = Some(Rc::clone(entry));
             told.tier.clone_from(&tier);
         }
-        let judged = enforcer.judge(&request, (token, &found), proof.as_deref(), now);
+        let judged = enforcer.judge(&request, (entry, token, &found.token), proof.as_deref(), now);
         let lasting = match &judged {
             Ok(()) => enforcer.lasting(&request, &found, entry, token.provider),
             Err(_) => None,

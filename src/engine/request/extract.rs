@@ -2,9 +2,6 @@
 //!
 //! [RFC 6750 §2]: https://www.rfc-editor.org/rfc/rfc6750#section-2
 
-use std::cell::OnceCell;
-
-use crate::base::hash::sha256;
 use crate::base::secret::Secret;
 use crate::request::head::RequestHead;
 use crate::request::path::{escaped_byte, split_query};
@@ -17,30 +14,6 @@ pub struct Found {
     pub token: Secret,
     /// The kind of place it was in.
     pub place: Place,
-    /// What [`Found::hashes`] has computed.
-    hashes: OnceCell<Vec<String>>,
-}
-
-impl Found {
-    /// What an operator's list knows the token by: its SHA-256 in hexadecimal digits, and of a JWT that of its first two
-    /// parts. There are many spellings of a signature, and a thief can choose among them.
-    #[cold]
-    #[inline(never)]
-    pub fn hashes(&self) -> &[String] {
-        self.hashes.get_or_init(|| {
-            let token = self.token.expose().as_bytes();
-            let mut dots = token.iter().enumerate().filter(|(_, byte)| **byte == b'.');
-            let signed = dots.nth(1).and_then(|(at, _)| token.get(..at));
-            [Some(token), signed].into_iter().flatten().map(hexadecimal).collect()
-        })
-    }
-}
-
-/// The SHA-256 in hexadecimal digits.
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-    let hash = sha256(&[bytes]);
-    hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The kind of place a token was in.
@@ -280,7 +253,7 @@ impl Sole {
         if self.0.is_some() {
             return Err(TokenError::Several);
         }
-        self.0 = Some(Found { token, place, hashes: OnceCell::new() });
+        self.0 = Some(Found { token, place });
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub struct Event {
     pub id: String,
     /// When that happened which it tells of, in seconds, by its issuer's clock.
     pub at: u64,
+    /// When its issuer has said so, by the same clock: until then, it may have said something else.
+    pub said: u64,
     /// What it means for its targets.
     pub effect: Effect,
     /// Whose tokens it is about.
@@ -128,8 +130,8 @@ pub fn read(
     }
     let is_good = keys.have_signed(&jws, source.verifier) == Some(true);
     // Without a name of its own it is known by what is signed of it: anybody can write the rest in other ways.
-    let id =
-        if event.id.is_empty() { String::from_utf8_lossy(jws.signing_input).into_owned() } else { event.id };
+    let signed = || std::str::from_utf8(jws.signing_input).unwrap_or_default().to_owned();
+    let id = if event.id.is_empty() { signed() } else { event.id };
     if is_good { Ok(Event { id, ..event }) } else { Err(fault(EventFault::Key)) }
 }
 
@@ -218,7 +220,14 @@ impl Source<'_> {
                 }
                 let targets = targets_of_logout(sid, sub);
                 let id = jti.unwrap_or_default().to_owned();
-                Ok(Event { id, at: seconds(iat), effect: Effect::Revoke, targets, name: "logout" })
+                Ok(Event {
+                    id,
+                    at: seconds(iat),
+                    said: seconds(iat),
+                    effect: Effect::Revoke,
+                    targets,
+                    name: "logout",
+                })
             }
         }
     }
@@ -239,6 +248,7 @@ fn security_event(
     let mut event = Event {
         id: jti.to_owned(),
         at: seconds(iat),
+        said: seconds(iat),
         effect: Effect::None,
         targets: Vec::new(),
         name: "unknown",
@@ -275,10 +285,8 @@ impl Event {
                 }
             }
         }
-        for one in targets {
-            if !self.targets.contains(&one) {
-                self.targets.push(one);
-            }
+        if self.targets != targets {
+            self.targets.extend(targets);
         }
     }
 }

@@ -78,7 +78,7 @@ impl Revocations {
     /// Makes an event known to all workers, this one included once it reads the ring. `None`: it could not be kept.
     #[inline(never)]
     pub fn announce(&mut self, store: &dyn Store, event: &Event, now: Moment) -> Option<Taken> {
-        let is_over = now.wall.as_secs() > event.at.saturating_add(self.keep.as_secs());
+        let is_over = now.wall.as_secs() > event.said.saturating_add(self.keep.as_secs());
         if event.effect == Effect::None || event.targets.is_empty() || is_over {
             return Some(Taken::Ignored);
         }
@@ -87,7 +87,7 @@ impl Revocations {
             return Some(Taken::Repeated);
         }
         // What was asked for long after the event is not told again because the event comes late.
-        let late = UnixTime::from_secs(event.at.saturating_add(SKEW)).until(now.wall);
+        let late = UnixTime::from_secs(event.said.saturating_add(SKEW)).until(now.wall);
         let asked = micros(now.steady.saturating_sub(late)).saturating_add(ROUNDED);
         let issued = if event.effect == Effect::Revoke { event.at } else { 0 };
         let until = Until { asked, issued };
@@ -208,7 +208,8 @@ mod tests {
 
     fn event(id: &str, user: &str, now: Moment) -> Event {
         let targets = vec![Target { by: By::User, value: user.to_owned() }];
-        Event { id: id.to_owned(), at: now.wall.as_secs(), effect: Effect::Revoke, targets, name: "test" }
+        let at = now.wall.as_secs();
+        Event { id: id.to_owned(), at, said: at, effect: Effect::Revoke, targets, name: "test" }
     }
 
     fn ends(one: &Revocations, user: &str, asked: Moment, now: Moment) -> bool {

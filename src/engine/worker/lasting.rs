@@ -21,8 +21,7 @@ use crate::token::key::TokenKey;
 use crate::worker::command::Command;
 use crate::worker::counts::Metric;
 use crate::worker::flights::not_asked;
-
-use crate::worker::streams::{Generation, State, Stream};
+use crate::worker::streams::{State, Stream};
 use crate::worker::{Waited, Worker};
 
 /// The streams of one worker that end with their token.
@@ -33,18 +32,9 @@ pub(super) struct Lastings {
     look: Option<Steady>,
     /// When they were last judged by all that is required.
     judged: Steady,
-    /// What has lately been said about their tokens: one of a token's streams asks for all of them, also where nothing is
+    /// What has been said about their tokens since: one of a token's streams asks for all of them, also where nothing is
     /// cached for as long.
-    said: Table<TokenKey, Said>,
-}
-
-/// What was said about a token.
-#[derive(Debug)]
-struct Said {
-    entry: Rc<Entry>,
-    at: Steady,
-    /// Under which configuration.
-    generation: Generation,
+    said: Table<TokenKey, Rc<Entry>>,
 }
 
 /// One of them.
@@ -93,6 +83,11 @@ impl Lastings {
         *self.look.get_or_insert(now.saturating_add(LOOK))
     }
 
+    /// What has been said about their tokens is known to all of them, or was said under another configuration.
+    pub(super) fn forget(&mut self) {
+        self.said = Table::default();
+    }
+
     /// One of them has ended.
     pub(super) fn remove(&mut self, id: StreamId) {
         self.all.remove(id);
@@ -107,17 +102,12 @@ impl Lastings {
     }
 
     /// It has been judged, and goes on.
-    fn has_been_judged(
-        &mut self,
-        id: StreamId,
-        anew: Option<Box<Lasting>>,
-        (at, generation): (Steady, Generation),
-    ) {
+    fn has_been_judged(&mut self, id: StreamId, anew: Option<Box<Lasting>>, now: Steady) {
         let Some(one) = self.all.get_mut(id) else { return };
         one.is_busy = false;
-        one.asked = at;
+        one.asked = now;
         if let Some(anew) = anew {
-            self.said.insert(anew.key(), Said { entry: anew.entry(), at, generation });
+            self.said.insert(anew.key(), anew.entry());
             one.lasting = anew;
         }
     }
@@ -134,8 +124,7 @@ impl<T: Trace> Worker<T> {
         }
         self.generations.catch_up_before(now.moment());
         let Lastings { all, look, judged, said } = &mut self.lasting;
-        said.retain(&|_, said| steady.saturating_sub(said.at) < ASK_AGAIN);
-        said.give_back();
+        let generation = self.generations.now();
         *look = (!all.is_empty()).then(|| steady.saturating_add(LOOK));
         let is_thorough = steady.saturating_sub(*judged) >= THOROUGH;
         if is_thorough {
@@ -154,12 +143,11 @@ impl<T: Trace> Worker<T> {
         }
         for (id, one) in all.entries_mut() {
             let Some(stream) = self.streams.get(*id).filter(|_| !one.is_busy) else { continue };
-            if let Some(said) =
-                said.get(one.lasting.key()).filter(|said| said.generation == stream.generation)
-                && said.at > one.asked
+            if stream.generation == generation
+                && let Some(entry) = said.get(one.lasting.key())
+                && one.lasting.follow(entry)
             {
-                one.asked = said.at;
-                one.lasting.follow(&said.entry);
+                one.asked = steady;
             }
             let enforcer = self.generations.of(stream.generation);
             let is_due = match enforcer.standing(&mut one.lasting, is_thorough, now) {
@@ -173,6 +161,7 @@ impl<T: Trace> Worker<T> {
                 self.ready.push_back((*id, Waited::Again));
             }
         }
+        self.lasting.forget();
         if let Some(look) = self.lasting.due() {
             self.wake_at(look);
         }
@@ -201,8 +190,7 @@ impl<T: Trace> Worker<T> {
         now: &Now<'_>,
     ) -> Option<Command> {
         let Decision::Deny(rejection) = &outcome.decision else {
-            let now = (now.steady(), stream.generation);
-            self.lasting.has_been_judged(id, outcome.lasting.take(), now);
+            self.lasting.has_been_judged(id, outcome.lasting.take(), now.steady());
             return None;
         };
         self.lasting.remove(id);

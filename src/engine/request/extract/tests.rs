@@ -196,26 +196,6 @@ fn a_rule_may_add_parameters() {
 }
 
 #[test]
-fn what_an_operator_s_list_knows_a_token_by_is_computed_once() {
-    let hashes = |authorization: &str| {
-        let fields = [(b"authorization".to_vec(), authorization.as_bytes().to_vec())];
-        let found = extract(RequestHead::new(&fields), &places(), &[]).unwrap().unwrap();
-        let hashes = found.hashes();
-        assert!(std::ptr::eq(hashes, found.hashes()), "streams that last are judged every second");
-        assert_eq!(found.clone().hashes(), hashes);
-        hashes.to_vec()
-    };
-    // `printf abc | sha256sum`
-    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    assert_eq!(hashes("Bearer abc"), [abc]);
-    let of = |jwt: &str| hashes(&format!("Bearer {jwt}"));
-    let (one, other) = (of("a.b.c"), of("a.b.d"));
-    assert_eq!((one.len(), &one[1]), (2, &other[1]), "what is signed");
-    assert_ne!(one[0], other[0]);
-    assert_eq!(of("a.b")[0], one[1]);
-}
-
-#[test]
 fn which_bodies_are_forms() {
     // BRR-07, ATK-38
     #[rustfmt::skip]
