@@ -56,9 +56,9 @@ pub enum Scope {
 #[inline(never)]
 pub fn targets(subject: &Map<String, Value>, issuer: &str, scope: Scope) -> Vec<Target> {
     let opaque = (scope == Scope::Sessions).then_some(By::Session);
-    let member = |name: &str, by| {
-        let one = subject.get(name).and_then(Value::as_object);
-        one.map(|one| named(one, issuer, Some(by))).unwrap_or_default()
+    let member = |name: &str, by| match subject.get(name) {
+        Some(Value::Object(one)) => named(one, issuer, Some(by)),
+        _ => Vec::new(),
     };
     let mut others = member("user", By::User);
     if others.is_empty() {
@@ -74,6 +74,7 @@ pub fn targets(subject: &Map<String, Value>, issuer: &str, scope: Scope) -> Vec<
 }
 
 /// Whom an identifier names: aliases (RFC 9493 §3.2.8) each name the same subject.
+#[inline(never)]
 fn named(identifier: &Map<String, Value>, issuer: &str, opaque: Option<By>) -> Vec<Target> {
     match identifier.get("identifiers") {
         Some(Value::Array(all)) => {
@@ -96,12 +97,14 @@ pub fn targets_of_logout(sid: Option<&str>, sub: Option<&str>) -> Vec<Target> {
 
 /// Tokens of these sessions, and those of their user that do not say of which session they are.
 fn of_sessions(mut sessions: Vec<Target>, users: Vec<Target>) -> Vec<Target> {
-    let alone = |user: Target| match user.by {
-        By::User => Some(Target { by: By::UserAlone, ..user }),
-        By::Email => Some(Target { by: By::EmailAlone, ..user }),
-        _ => None,
-    };
-    sessions.extend(users.into_iter().filter_map(alone));
+    for mut user in users {
+        user.by = match user.by {
+            By::User => By::UserAlone,
+            By::Email => By::EmailAlone,
+            _ => continue,
+        };
+        sessions.push(user);
+    }
     sessions
 }
 
