@@ -1,5 +1,7 @@
 //! Pushed events, in a real Envoy with four workers.
 
+mod oddities;
+
 use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

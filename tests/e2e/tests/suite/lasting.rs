@@ -178,6 +178,46 @@ fn clients_that_leave_while_their_streams_end_harm_nobody() {
     world.envoy.assert_clean_log(&["hush"]);
 }
 
+#[test]
+fn requests_that_are_still_being_sent_end_as_well() {
+    let _turn = my_turn();
+    // STR-01: uploads, bodies that are waited for, and old protocols
+    let world = closing(1, json!({}));
+    let port = world.port("as");
+    #[rustfmt::skip]
+    let kinds = [
+        ("an upload",              "POST /never HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n",                     vec!["x", "y"]),
+        ("one with a response",    "POST /endless HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n",                   vec!["x", "y"]),
+        ("chunks",                 "POST /endless HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n",               vec!["3\r\nabc\r\n", "3\r\nabc\r\n"]),
+        ("Expect",                 "POST /never HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 10\r\n", vec![]),
+        ("HEAD",                   "HEAD /never HTTP/1.1\r\nhost: a\r\n",                                               vec![]),
+        ("another behind it",      "GET /never HTTP/1.1\r\nhost: a\r\n",                                                vec!["GET /next HTTP/1.1\r\nhost: a\r\n\r\n"]),
+    ];
+    for n in 0..kinds.len() {
+        let behaviours = [Behaviour::active_for(3, "read"), Behaviour::json(INACTIVE)];
+        world.server.on(&format!("hush-{n}"), behaviours);
+    }
+    thread::scope(|scope| {
+        for (n, (name, head, body)) in kinds.iter().enumerate() {
+            scope.spawn(move || {
+                let mut stream = connect(port).expect("a connection");
+                let head = format!("{head}authorization: Bearer hush-{n}\r\n\r\n");
+                for part in std::iter::once(head.as_str()).chain(body.iter().copied()) {
+                    if stream.write_all(part.as_bytes()).is_err() {
+                        break;
+                    }
+                    thread::sleep(SECOND);
+                }
+                stream.set_read_timeout(Some(4 * SECOND)).expect("a connection");
+                assert!(read_to_the_end(stream).starts_with("HTTP/1.1 "), "{name}");
+            });
+        }
+    });
+    assert!(!world.envoy.has_ended());
+    assert_eq!(world.envoy.counters("streams").get("ended"), Some(&6));
+    world.envoy.assert_clean_log(&["hush"]);
+}
+
 fn closing(workers: u32, changes: Value) -> World {
     let mut policy = policy(json!({
         "on_expiry": "close", "cache": {"max_entries": 10_000, "ttl": "1h", "refresh_ahead": "0s"},

@@ -140,3 +140,24 @@ fn another_configuration_ends_nothing_at_once() {
     let other = begin(&mut vm, "two");
     assert_ne!(vm.outcome(other), Outcome::Paused);
 }
+
+#[test]
+fn a_stream_keeps_little_of_a_long_head() {
+    // STR-06: until its response begins
+    for length in [0, 60_000] {
+        let mut vm = closing();
+        let long = "x".repeat(length);
+        let begin = |vm: &mut Vm, number: usize| {
+            for _ in 0..number {
+                vm.request(&head("GET", "/stream", &[("authorization", "Bearer one"), ("x-long", &long)]));
+                let response = active(vm, 600);
+                answer_all(vm, &response);
+                vm.clear_log();
+            }
+            vm.memory_size()
+        };
+        let before = begin(&mut vm, 10);
+        let each = (begin(&mut vm, 1000) - before) / 1000;
+        assert!(each < 2048, "{each} bytes for each");
+    }
+}
