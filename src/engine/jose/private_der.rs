@@ -164,6 +164,7 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
