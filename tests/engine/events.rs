@@ -407,6 +407,8 @@ fn whose_tokens_an_event_is_about() {
         ("nor is that of a user",    json!({"sub_id": session("s1"), "events": uri("risc/event-type/account-disabled")}), [false; 5]),
         ("an account",               json!({"sub_id": user, "events": uri("risc/event-type/account-disabled")}), [true, true, true, false, false]),
         ("its sessions",             json!({"sub_id": user, "events": uri("risc/event-type/sessions-revoked")}), [true, true, true, false, false]),
+        ("the claims of a session",  json!({"sub_id": {"user": user, "session": session("s2")}, "events": uri("caep/event-type/token-claims-change")}), [false, true, true, false, false]),
+        ("an account that is named by its session alone", json!({"sub_id": {"session": session("s2")}, "events": uri("risc/event-type/account-disabled")}), [false, true, false, false, false]),
         ("a credential",             json!({"sub_id": user, "events": uri("caep/event-type/credential-change")}), [true, true, true, false, false]),
         ("claims",                   json!({"sub_id": user, "events": uri("caep/event-type/token-claims-change")}), [true, true, true, false, false]),
         ("an unknown event",         json!({"sub_id": user, "events": uri("caep/event-type/session-presented")}), [false; 5]),

@@ -502,6 +502,20 @@ fn a_stream_of_an_earlier_configuration_ends_when_nobody_can_be_asked_about_it()
 }
 
 #[test]
+fn what_another_configuration_s_provider_says_prolongs_no_stream_of_an_earlier_one() {
+    // STR-07: although the token is the same
+    let mut world = World::new(&json!({}));
+    let stream = world.stream("one");
+    world.driver.worker.replace(policy(&json!({"requires": {"max_cache_age": "1m"}})), ports());
+    let other = world.stream("one");
+    world.pass(299_000);
+    assert!(world.calls > 4 && world.why(stream).is_none() && world.why(other).is_none());
+    world.pass(1000 + LOOK);
+    let replaced = Rejection::NoAnswer { cause: NoAnswer::Replaced, retry_after: None };
+    assert_eq!((world.rejection(stream), world.why(other)), (Some(replaced), None));
+}
+
+#[test]
 fn a_stream_whose_provider_is_gone_with_its_configuration_ends_as_well() {
     // STR-07
     let mut world = World::new(&two_providers());

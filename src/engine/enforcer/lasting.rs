@@ -248,3 +248,35 @@ impl Step {
         self
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "tests may count")]
+mod tests {
+    use super::{MAX_TOLD, told_of};
+    use crate::request::head::{Head, RequestHead};
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn what_the_form_of_a_rejection_depends_on_is_kept() {
+        // STR-01, STR-06
+        let [fits, long] = [0, 1].map(|more| "x".repeat(MAX_TOLD + more));
+        let token = format!("DPoP {long}");
+        #[rustfmt::skip]
+        let cases: [(&[(&str, &str)], &[(&str, &str)]); 5] = [
+            (&[(":path", "/"), ("cookie", "a"), ("dpop", "b")], &[]),
+            (&[("Authorization", &token)],                      &[("authorization", "DPoP")]),
+            (&[("origin", "o"), ("content-type", "a/b; c=d"), ("accept", "a, b"), ("accept", "c d")],
+             &[("accept", "a, b"), ("accept", "c d"), ("content-type", "a/b; c=d"), ("origin", "o")]),
+            (&[("accept", &long), ("origin", &fits)],           &[("origin", &fits)]),
+            (&[("accept", "a"); 9],                             &[("accept", "a"); 4]),
+        ];
+        let bytes = |lines: &[(&str, &str)]| -> Vec<_> {
+            lines.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+        };
+        for (sent, kept) in cases {
+            let Head::Lines(lines) = told_of(RequestHead::new(&bytes(sent))) else { panic!("lines") };
+            assert_eq!(lines, bytes(kept));
+        }
+    }
+}

@@ -355,6 +355,23 @@ mod tests {
     }
 
     #[test]
+    fn of_several_events_the_latest_time_counts() {
+        // EVT-12
+        for [first, second] in [[90, 80], [80, 90]] {
+            let of = |name: &str, at: u64| {
+                let subject = r#"{"iss":"https://as.example.com","sub":"alice"}"#;
+                format!(r#""{SECEVENT}{name}":{{"event_timestamp":{at},"subject":{subject}}}"#)
+            };
+            let (one, other) = (of(SESSION_REVOKED, first), of("risc/event-type/account-disabled", second));
+            let Ok(Value::Object(events)) = json::parse(format!("{{{one},{other}}}").as_bytes()) else {
+                panic!("{one}")
+            };
+            let event = security_event(&json::Map::new(), &events, "e", 100, "https://as.example.com");
+            assert_eq!((event.at, event.said), (90, 100));
+        }
+    }
+
+    #[test]
     fn of_two_events_that_mean_as_much_the_one_whose_subject_is_known_counts() {
         // EVT-12: to the other, the same subject is nobody
         let all = format!(
