@@ -171,6 +171,9 @@ fn report(options: &Options, root: &Path, mutants: &[Mutant], results: &Results)
             println!("{}", told(number, mutant, fate));
         }
     }
+    for line in harmless.outdated(mutants) {
+        println!("harmless.txt: there is no such mutant any more: {line}");
+    }
     println!(
         "{} mutants, {run} run, {alive} survive; of {unknown} nobody has said why they are harmless",
         all.len()

@@ -1,6 +1,6 @@
 //! The page about the mutants: what has come of them, and why those that survive are harmless.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::instrument::Mutant;
@@ -30,6 +30,12 @@ impl Harmless {
             }
         }
         Ok(Self(all))
+    }
+
+    /// The lines that are about no mutant any more.
+    pub fn outdated(&self, mutants: &[Mutant]) -> Vec<String> {
+        let known: BTreeSet<_> = mutants.iter().map(key).collect();
+        self.0.keys().filter(|key| !known.contains(*key)).map(|key| key.join(" | ")).collect()
     }
 
     /// Why a mutant is harmless, if somebody has said so.
