@@ -1,10 +1,9 @@
-"""envoy/docker-compose.yaml, read by the real `docker compose config`: the same demo as `make demo`, in containers.
+"""envoy/docker-compose.yaml, as `docker compose config` reads it: the same demo as `make demo`, in containers.
 
-No container engine is needed. The program is target/tools/docker-compose, or what DOCKER_COMPOSE names.
+No container engine is needed: tests/tools/compose-reader has the reader of docker compose.
 """
 
 import json
-import os
 import re
 import subprocess
 import unittest
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from support import ROOT, stack
 
-COMPOSE = os.environ.get("DOCKER_COMPOSE", str(ROOT / "target/tools/docker-compose"))
+READER = ROOT / "target/tools/compose-reader"
 
 
 class TheComposeFile(unittest.TestCase):
@@ -20,11 +19,9 @@ class TheComposeFile(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        if not os.access(COMPOSE, os.X_OK):
-            raise AssertionError(f"{COMPOSE} is missing: `make docker-compose` makes it.")
-        done = subprocess.run(
-            [COMPOSE, "-f", "envoy/docker-compose.yaml", "config", "--format", "json"], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
+        if not READER.exists():
+            raise AssertionError(f"{READER} is missing: `make compose-reader` makes it.")
+        done = subprocess.run([READER, "envoy/docker-compose.yaml"], cwd=ROOT, capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise AssertionError(f"docker compose does not accept the file: {done.stderr}")
         cls.services = json.loads(done.stdout)["services"]

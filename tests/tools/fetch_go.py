@@ -22,7 +22,7 @@ def main():
     tools = Path(sys.argv[1])
     machine = platform.machine()
     if platform.system() != "Linux" or machine not in WHEELS:
-        return "go is missing: install Go 1.24 or newer (https://go.dev/dl); it builds docker compose, which checks docker-compose.yaml."
+        return "go is missing: install Go 1.24 or newer (https://go.dev/dl); it builds what reads docker-compose.yaml."
     go = tools / "go"
     if (go / "bin/go").is_file():
         return 0

@@ -1,7 +1,7 @@
 //! What `tollgate generate` writes for Kubernetes: by the published schemas of Istio and of Envoy Gateway with their
 //! rules, and as Envoy Gateway's own `egctl` translates it.
 //!
-//! `make test-kubernetes` fetches these and runs this.
+//! `make kubernetes-rules` fetches the schemas and runs all but the last, `make test-kubernetes` that as well.
 
 mod rules;
 
@@ -14,7 +14,7 @@ use tollgate_e2e::operator::Operator;
 use tollgate_e2e::root;
 
 #[test]
-#[ignore = "needs Istio's schemas: make test-kubernetes"]
+#[ignore = "needs Istio's schemas: make kubernetes-rules"]
 fn istio_knows_every_field_of_its_resources() {
     let crds = documents(&read(&tool("ISTIO_CRDS", "istio-crds.yaml")));
     let resources = generated(&["istio"], "istio.yaml");
@@ -40,7 +40,7 @@ fn istio_knows_every_field_of_its_resources() {
 }
 
 #[test]
-#[ignore = "needs Istio's schemas: make test-kubernetes"]
+#[ignore = "needs Istio's schemas: make kubernetes-rules"]
 fn the_rules_of_istios_schemas_tell_a_fault() {
     let crds = documents(&read(&tool("ISTIO_CRDS", "istio-crds.yaml")));
     let resources =
@@ -75,7 +75,7 @@ fn the_rules_of_istios_schemas_tell_a_fault() {
 }
 
 #[test]
-#[ignore = "needs Envoy Gateway's schemas: make test-kubernetes"]
+#[ignore = "needs Envoy Gateway's schemas: make kubernetes-rules"]
 fn envoy_gateways_schemas_know_every_field_and_their_rules_hold() {
     let crds = documents(&read(&tool("GATEWAY_CRDS", "gateway-crds.yaml")));
     let mut resources = generated(&["envoy-gateway"], "envoy-gateway.yaml");
