@@ -58,6 +58,7 @@ pub(crate) fn parts(plan: &Plan, around: &Surroundings) -> Result<Result<Parts, 
         listener: listener(plan, around, &policy),
         clusters: clusters(plan, around, &policy),
         beside: beside(plan, around)?,
+        longest: longest_response(&policy),
     }))
 }
 
@@ -81,6 +82,8 @@ pub(crate) struct Parts {
     pub(crate) clusters: Vec<String>,
     /// The other files: secrets and certificates.
     pub(crate) beside: Vec<File>,
+    /// The longest response that one of the module's calls may have, in bytes.
+    pub(crate) longest: u64,
 }
 
 impl Parts {
@@ -92,24 +95,50 @@ impl Parts {
             include_str!("templates/static-resources.yaml"),
             &[("listener", &self.listener), ("clusters", &self.clusters.concat())],
         );
-        bootstrap(plan, around, &head, &resources)
+        self.bootstrap(plan, around, &head, &resources)
+    }
+
+    /// What Envoy reads once, at its start, with these first lines and these resources.
+    pub(crate) fn bootstrap(
+        &self,
+        plan: &Plan,
+        around: &Surroundings,
+        head: &str,
+        resources: &str,
+    ) -> String {
+        let admin = around.admin;
+        fill(
+            include_str!("templates/envoy.yaml"),
+            &[
+                ("head", head),
+                ("stats_tags", STATS_TAGS),
+                ("most_buffered", &self.longest.saturating_add(SPARE).to_string()),
+                ("connections", &plan.max_connections.to_string()),
+                ("admin_address", &scalar_address(admin)),
+                ("admin_port", &admin.port().to_string()),
+                ("resources", resources),
+            ],
+        )
     }
 }
 
-/// What Envoy reads once, at its start, with these first lines and these resources.
-pub(crate) fn bootstrap(plan: &Plan, around: &Surroundings, head: &str, resources: &str) -> String {
-    let admin = around.admin;
-    fill(
-        include_str!("templates/envoy.yaml"),
-        &[
-            ("head", head),
-            ("stats_tags", STATS_TAGS),
-            ("connections", &plan.max_connections.to_string()),
-            ("admin_address", &scalar_address(admin)),
-            ("admin_port", &admin.port().to_string()),
-            ("resources", resources),
-        ],
-    )
+/// How much longer than allowed a response may be and still be named as too long by the module, in bytes.
+const SPARE: u64 = 64 << 10;
+
+/// The longest response that one of the module's calls may have, in bytes: what a list may have, unless something says more.
+fn longest_response(policy: &Value) -> u64 {
+    let mut longest = 1 << 20;
+    let mut rest = vec![policy];
+    while let Some(value) = rest.pop() {
+        let own = value.get("max_response_bytes").and_then(Value::as_u64).unwrap_or_default();
+        longest = longest.max(own);
+        match value {
+            Value::Object(members) => rest.extend(members.values()),
+            Value::Array(items) => rest.extend(items),
+            _ => {}
+        }
+    }
+    longest
 }
 
 /// The files that Envoy's configuration names.
@@ -520,4 +549,33 @@ fn login_filter(plan: &Plan, login: &Login, around: &Surroundings) -> String {
             ("scopes", json!(login.scopes).to_string().replace("\",\"", "\", \"").as_str()),
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::longest_response;
+
+    #[test]
+    fn envoy_keeps_as_much_of_a_response_as_the_module_reads() {
+        // INT-40
+        let cases = [
+            ("what a list may have", json!({}), 1 << 20),
+            (
+                "less than that",
+                json!({"providers": {"a": {"introspection": {"max_response_bytes": 100}}}}),
+                1 << 20,
+            ),
+            ("more", json!({"providers": {"a": {"jwks": {"max_response_bytes": 2_000_000}}}}), 2_000_000),
+            (
+                "in a list",
+                json!([{"max_response_bytes": 1}, {"x": {"max_response_bytes": 3_000_000}}]),
+                3_000_000,
+            ),
+        ];
+        for (name, policy, longest) in cases {
+            assert_eq!(longest_response(&policy), longest, "{name}");
+        }
+    }
 }

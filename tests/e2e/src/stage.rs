@@ -12,6 +12,9 @@ use crate::ports::dead_port;
 use crate::scratch;
 use crate::world::merge;
 
+/// The most that Envoy keeps of a response to one of the filter's calls, in bytes. `tollgate generate` writes it as well.
+pub const MOST_BUFFERED: u64 = (1 << 20) + (64 << 10);
+
 /// What an Envoy is to be started with.
 #[derive(Clone, Debug)]
 pub struct Stage {
@@ -199,6 +202,7 @@ impl Stage {
             "dynamic_resources": dynamic,
             "layered_runtime": {"layers": [{"name": "static", "static_layer": {
                 "envoy.reloadable_features.http_reject_path_with_fragment": false,
+                "http.async_response_buffer_limit": MOST_BUFFERED,
             }}]},
         });
         merge(&mut bootstrap, self.more.clone());

@@ -44,8 +44,8 @@ impl Desired {
             "# Written by `tollgate run` from {}, and written again when that changes.\n",
             plan.source
         );
-        let bootstrap = envoy::bootstrap(&plan, &around, &head, &resources(&place.directory));
-        let Parts { listener, mut clusters, beside } = parts;
+        let bootstrap = parts.bootstrap(&plan, &around, &head, &resources(&place.directory));
+        let Parts { listener, mut clusters, beside, .. } = parts;
         let (environment, mut beside): (Vec<_>, Vec<_>) = beside.into_iter().partition(is_environment);
         let environment = environment.iter().flat_map(variables).collect();
         name_by_content(&mut beside, &mut clusters);
@@ -72,7 +72,7 @@ impl Desired {
             desired.environment.iter().map(pair).collect::<Vec<_>>()
         };
         if self.bootstrap != other.bootstrap {
-            return Some("a change of admin or max_connections");
+            return Some("a change of admin, max_connections or max_response_bytes");
         }
         (pairs(self) != pairs(other))
             .then_some("a change of a secret that the module reads from Envoy's environment")

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tollgate_e2e::authorization_server::{AuthorizationServer, Behaviour};
 use tollgate_e2e::client::Request;
-use tollgate_e2e::stage::Stage;
+use tollgate_e2e::stage::{MOST_BUFFERED, Stage};
 use tollgate_e2e::world::{Shared, World};
 
 use Want::{Active, Bad, Either, None_};
@@ -93,6 +93,23 @@ fn only_no_answer_is_asked_for_again() {
         assert_eq!(response.status(), status, "{name}: {response:?}");
         assert_eq!(world.server.calls_about(&token), calls, "{name}");
     }
+}
+
+#[test]
+fn envoy_keeps_no_more_of_a_response_than_it_is_told() {
+    // INT-40: by default, 32 MiB for each call
+    let world = world();
+    let head =
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"active\":true";
+    world.server.on("hush-endless", [Behaviour::Endless(head.to_vec())]);
+    let received = || world.envoy.stat("cluster.as.upstream_cx_rx_bytes_total");
+    let before = received();
+    let response = Request::get("/any").bearer("hush-endless").send(world.port("patient"));
+    assert_eq!(response.status(), 503);
+    let received = received() - before;
+    assert!((MOST_BUFFERED..MOST_BUFFERED + (4 << 20)).contains(&received), "{received} bytes");
+    passes(&world);
+    world.envoy.assert_clean_log(&["hush"]);
 }
 
 #[test]
