@@ -306,7 +306,7 @@ $(MATURIN)/.done: packaging/requirements.txt
 	@touch $@
 
 compose-reader:
-	@tests/tools/go-program.sh tests/tools/compose-reader $(TOOLS)
+	$(step) "build what reads docker-compose.yaml" tests/tools/go-program.sh tests/tools/compose-reader $(TOOLS)
 
 docker-compose:
 	@tests/tools/compose.sh $(COMPOSE_VERSION) $(TOOLS)

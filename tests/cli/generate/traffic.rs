@@ -1,5 +1,7 @@
 //! What `tollgate generate` writes about requests and responses: streams, limits, and what our own check says of it.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{SEVERAL, documents, policy_in, with_client};
@@ -102,6 +104,22 @@ fn what_operations_advises_is_generated() {
     let envoy = generate("");
     let limit = "/overload_manager/resource_monitors/0/typed_config/max_active_downstream_connections";
     assert_eq!(envoy.pointer(limit), Some(&json!(10000)));
+    // INT-40: what Envoy keeps of a response, here and in the examples
+    let buffered = |envoy: &Value| {
+        envoy["layered_runtime"]["layers"][0]["static_layer"]["http.async_response_buffer_limit"].clone()
+    };
+    assert_eq!(buffered(&envoy), 1_114_112);
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy");
+    let files = std::fs::read_dir(&examples).unwrap().map(|file| file.unwrap().path());
+    let mut seen = 0;
+    for file in files.chain([examples.join("demo/envoy.yaml")]).filter(|file| file.is_file()) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        if text.contains("\nstatic_resources:") {
+            seen += 1;
+            assert_eq!(buffered(&serde_saphyr::from_str(&text).unwrap()), 1_114_112, "{}", file.display());
+        }
+    }
+    assert!(seen > 10, "{seen} examples");
     let filters = manager(&envoy)["http_filters"].clone();
     assert_eq!(filters[0]["name"], "envoy.filters.http.local_ratelimit");
     let bucket = &filters[0]["typed_config"]["descriptors"][0]["token_bucket"];
